@@ -1,0 +1,364 @@
+//! The canonical form of attributes: what tables keep, compare and send. Encode and decode of it stand here.
+
+use std::fmt;
+
+use bytes::BufMut;
+
+use super::community::without_repetitions;
+use super::table::flag;
+use super::{
+    Aggregator, AsPathView, Attributes, Community, ExtendedCommunity, LargeCommunity, Origin,
+    UnknownAttribute, code, spec,
+};
+use crate::types::{Asn, RouterId};
+
+/// The canonical form of a route's attributes: encoded as for a four-octet AS session, ascending by type code, flags as
+/// their table says (and partial where it came so), without NEXT_HOP, MP_REACH_NLRI, MP_UNREACH_NLRI, AS4_PATH and
+/// AS4_AGGREGATOR. Equal attributes have equal octets. Only ever made by this module, so reading cannot fail: of octets
+/// that are something else, what cannot be read is taken as absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttributeView<'a>(&'a [u8]);
+
+/// One attribute as it stands in the canonical form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawAttribute<'a> {
+    /// Its type code.
+    pub code: u8,
+    /// Its flags, without the extended length bit.
+    pub flags: u8,
+    /// Its value.
+    pub value: &'a [u8],
+}
+
+impl RawAttribute<'_> {
+    /// Appends it, as it stands in the canonical form.
+    pub fn encode(self, out: &mut Vec<u8>) {
+        put(self.flags, self.code, self.value, out);
+    }
+}
+
+impl<'a> AttributeView<'a> {
+    /// Of octets that [`Attributes::encode_canonical`] or [`Update::canonical_attributes`](crate::wire::Update) appended.
+    pub fn new(canonical: &'a [u8]) -> Self {
+        Self(canonical)
+    }
+
+    /// The octets.
+    pub fn octets(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// All attributes, ascending by code.
+    pub fn iter(self) -> impl Iterator<Item = RawAttribute<'a>> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || next(&mut rest))
+    }
+
+    /// The value of an attribute.
+    pub fn find(self, code: u8) -> Option<&'a [u8]> {
+        let mut rest = self.0;
+        while let Some(attribute) = next(&mut rest) {
+            if attribute.code >= code {
+                return (attribute.code == code).then_some(attribute.value);
+            }
+        }
+        None
+    }
+
+    /// ORIGIN.
+    pub fn origin(self) -> Origin {
+        let value = self.find(code::ORIGIN).and_then(<[u8]>::first);
+        value
+            .and_then(|octet| Origin::from_octet(*octet))
+            .unwrap_or_default()
+    }
+
+    /// AS_PATH.
+    pub fn as_path(self) -> AsPathView<'a> {
+        self.find(code::AS_PATH)
+            .map(AsPathView::new)
+            .unwrap_or_default()
+    }
+
+    /// MULTI_EXIT_DISC.
+    pub fn med(self) -> Option<u32> {
+        self.number(code::MED)
+    }
+
+    /// LOCAL_PREF.
+    pub fn local_pref(self) -> Option<u32> {
+        self.number(code::LOCAL_PREF)
+    }
+
+    /// Whether ATOMIC_AGGREGATE is there.
+    pub fn atomic_aggregate(self) -> bool {
+        self.find(code::ATOMIC_AGGREGATE).is_some()
+    }
+
+    /// AGGREGATOR.
+    pub fn aggregator(self) -> Option<Aggregator> {
+        let octets = self.find(code::AGGREGATOR)?.first_chunk()?;
+        Some(Aggregator::from_octets(*octets))
+    }
+
+    /// COMMUNITIES, in the order received.
+    pub fn communities(self) -> impl Iterator<Item = Community> + 'a {
+        self.items(code::COMMUNITIES)
+            .map(|octets| Community(u32::from_be_bytes(*octets)))
+    }
+
+    /// LARGE_COMMUNITY, in the order received.
+    pub fn large_communities(self) -> impl Iterator<Item = LargeCommunity> + 'a {
+        self.items::<12>(code::LARGE_COMMUNITY).map(|octets| {
+            let part = |at: usize| {
+                u32::from_be_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]])
+            };
+            LargeCommunity {
+                global: part(0),
+                local1: part(4),
+                local2: part(8),
+            }
+        })
+    }
+
+    /// EXTENDED_COMMUNITIES, in the order received.
+    pub fn ext_communities(self) -> impl Iterator<Item = ExtendedCommunity> + 'a {
+        self.items(code::EXT_COMMUNITIES)
+            .map(|octets| ExtendedCommunity(u64::from_be_bytes(*octets)))
+    }
+
+    /// ORIGINATOR_ID.
+    pub fn originator_id(self) -> Option<RouterId> {
+        self.number(code::ORIGINATOR_ID).map(RouterId::from_bits)
+    }
+
+    /// CLUSTER_LIST, the latest reflector first.
+    pub fn cluster_list(self) -> impl ExactSizeIterator<Item = RouterId> + 'a {
+        self.items(code::CLUSTER_LIST)
+            .map(|octets| RouterId::from_bits(u32::from_be_bytes(*octets)))
+    }
+
+    /// ONLY_TO_CUSTOMER.
+    pub fn otc(self) -> Option<Asn> {
+        self.number(code::OTC).map(Asn)
+    }
+
+    /// All of them as a value to edit.
+    pub fn to_attributes(self) -> Attributes {
+        Attributes {
+            origin: self.origin(),
+            as_path: self.as_path().to_owned(),
+            med: self.med(),
+            local_pref: self.local_pref(),
+            atomic_aggregate: self.atomic_aggregate(),
+            aggregator: self.aggregator(),
+            communities: self.communities().collect(),
+            originator_id: self.originator_id(),
+            cluster_list: self.cluster_list().collect(),
+            ext_communities: self.ext_communities().collect(),
+            large_communities: self.large_communities().collect(),
+            otc: self.otc(),
+            partial: self
+                .iter()
+                .filter(|attribute| is_field(attribute.code) && attribute.is_partial())
+                .map(|attribute| attribute.code)
+                .collect(),
+            unknown: self
+                .iter()
+                .filter(|attribute| !is_field(attribute.code))
+                .map(|attribute| UnknownAttribute {
+                    code: attribute.code,
+                    flags: attribute.flags,
+                    value: attribute.value.into(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The octets of the attributes with a lower code, and of the others.
+    pub(in crate::wire) fn split_before(self, code: u8) -> (&'a [u8], &'a [u8]) {
+        let mut rest = self.0;
+        let mut behind = rest;
+        while next(&mut rest).is_some_and(|attribute| attribute.code < code) {
+            behind = rest;
+        }
+        self.0.split_at(self.0.len() - behind.len())
+    }
+
+    fn number(self, code: u8) -> Option<u32> {
+        let octets = self.find(code)?.first_chunk()?;
+        Some(u32::from_be_bytes(*octets))
+    }
+
+    fn items<const N: usize>(self, code: u8) -> std::slice::Iter<'a, [u8; N]> {
+        self.find(code).unwrap_or_default().as_chunks().0.iter()
+    }
+}
+
+/// Canonical or not, printing is the same as of the typed form.
+impl fmt::Display for AttributeView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_attributes().fmt(f)
+    }
+}
+
+impl RawAttribute<'_> {
+    /// Whether some AS on the way did not know it.
+    pub fn is_partial(self) -> bool {
+        self.flags & flag::PARTIAL != 0
+    }
+}
+
+/// Takes one attribute off the front.
+#[inline]
+fn next<'a>(rest: &mut &'a [u8]) -> Option<RawAttribute<'a>> {
+    let ([flags, code], octets) = rest.split_first_chunk()?;
+    let (len, octets) = if flags & flag::EXTENDED_LENGTH == 0 {
+        let (len, octets) = octets.split_first()?;
+        (usize::from(*len), octets)
+    } else {
+        let (len, octets) = octets.split_first_chunk()?;
+        (usize::from(u16::from_be_bytes(*len)), octets)
+    };
+    let (value, octets) = octets.split_at_checked(len)?;
+    *rest = octets;
+    Some(RawAttribute {
+        code: *code,
+        flags: flags & !flag::EXTENDED_LENGTH,
+        value,
+    })
+}
+
+/// Codes of the fields of [`Attributes`], in the order of the canonical form.
+const FIELDS: [u8; 12] = [
+    code::ORIGIN,
+    code::AS_PATH,
+    code::MED,
+    code::LOCAL_PREF,
+    code::ATOMIC_AGGREGATE,
+    code::AGGREGATOR,
+    code::COMMUNITIES,
+    code::ORIGINATOR_ID,
+    code::CLUSTER_LIST,
+    code::EXT_COMMUNITIES,
+    code::LARGE_COMMUNITY,
+    code::OTC,
+];
+
+fn is_field(code: u8) -> bool {
+    FIELDS.contains(&code)
+}
+
+impl Attributes {
+    /// Appends the canonical form: see [`AttributeView`].
+    ///
+    /// A value beyond 65535 octets is cut. No message can hold what remains either, so that it is never sent.
+    pub fn encode_canonical(&self, out: &mut Vec<u8>) {
+        let mut unknown = self.unknown.iter().peekable();
+        let mut put_unknown_below = |code: u16, out: &mut Vec<u8>| {
+            while let Some(attribute) = unknown.next_if(|other| u16::from(other.code) < code) {
+                put(attribute.flags, attribute.code, &attribute.value, out);
+            }
+        };
+        for code in FIELDS {
+            put_unknown_below(code.into(), out);
+            self.encode_field(code, out);
+        }
+        put_unknown_below(u16::MAX, out);
+    }
+
+    fn encode_field(&self, code: u8, out: &mut Vec<u8>) {
+        let mut put = |value: &[u8]| put(self.flags_of(code), code, value, out);
+        let mut put_number = |number: Option<u32>| {
+            if let Some(number) = number {
+                put(&number.to_be_bytes());
+            }
+        };
+        match code {
+            code::MED => put_number(self.med),
+            code::LOCAL_PREF => put_number(self.local_pref),
+            code::ORIGINATOR_ID => put_number(self.originator_id.map(RouterId::to_bits)),
+            code::OTC => put_number(self.otc.map(|asn| asn.0)),
+            code::ORIGIN => put(&[self.origin as u8]),
+            code::AS_PATH => put(self.as_path.view().octets()),
+            code::ATOMIC_AGGREGATE if self.atomic_aggregate => put(&[]),
+            code::AGGREGATOR => {
+                if let Some(Aggregator { asn, router_id }) = self.aggregator {
+                    put(&[asn.0.to_be_bytes(), router_id.to_bits().to_be_bytes()].concat());
+                }
+            }
+            code::LARGE_COMMUNITY if !self.large_communities.is_empty() => {
+                put(&without_repetitions(&self.encode_list(code)));
+            }
+            _ => {
+                let value = self.encode_list(code);
+                if !value.is_empty() {
+                    put(&value);
+                }
+            }
+        }
+    }
+
+    fn encode_list(&self, code: u8) -> Vec<u8> {
+        let mut value = Vec::new();
+        match code {
+            code::COMMUNITIES => self
+                .communities
+                .iter()
+                .for_each(|item| value.put_u32(item.0)),
+            code::CLUSTER_LIST => {
+                let items = self.cluster_list.iter();
+                items.for_each(|item| value.put_u32(item.to_bits()));
+            }
+            code::EXT_COMMUNITIES => {
+                self.ext_communities
+                    .iter()
+                    .for_each(|item| value.put_u64(item.0));
+            }
+            code::LARGE_COMMUNITY => self.large_communities.iter().for_each(|item| {
+                value.put_u32(item.global);
+                value.put_u32(item.local1);
+                value.put_u32(item.local2);
+            }),
+            _ => {}
+        }
+        value
+    }
+
+    fn flags_of(&self, code: u8) -> u8 {
+        let partial = if self.partial.contains(&code) {
+            flag::PARTIAL
+        } else {
+            0
+        };
+        spec(code).map_or(0, |spec| spec.normalized_flags(partial))
+    }
+}
+
+/// Flags of an attribute with a value of that length: only where one octet is not enough, its length takes two.
+#[inline]
+pub(in crate::wire) fn put_flags(flags: u8, len: usize) -> u8 {
+    if len > u8::MAX.into() {
+        flags | flag::EXTENDED_LENGTH
+    } else {
+        flags & !flag::EXTENDED_LENGTH
+    }
+}
+
+/// Appends one attribute.
+#[inline]
+pub(in crate::wire) fn put(flags: u8, code: u8, value: &[u8], out: &mut Vec<u8>) {
+    let value = &value[..value.len().min(u16::MAX.into())];
+    let flags = put_flags(flags, value.len());
+    match u8::try_from(value.len()) {
+        Ok(len) => out.extend_from_slice(&[flags, code, len]),
+        Err(_) => {
+            let [high, low] = (value.len() as u16).to_be_bytes();
+            out.extend_from_slice(&[flags, code, high, low]);
+        }
+    }
+    out.extend_from_slice(value);
+}
+
+#[cfg(test)]
+mod tests;

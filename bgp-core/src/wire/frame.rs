@@ -1,0 +1,206 @@
+//! The message header (RFC 4271 §4.1, §6.1): cuts a byte stream into messages.
+//!
+//! Input is the buffer that a connection's reader fills; output is one [`Frame`] at a time, which shares the memory of that
+//! buffer. Never looks behind the header: what a message says is for [`Message::decode`](super::Message::decode).
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{ErrorCode, HEADER_LEN, MAX_MESSAGE_LEN, MessageError};
+
+/// A message type octet (RFC 4271 §4.1). Unknown values survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MessageType(pub u8);
+
+#[expect(missing_docs, reason = "the names are the registry's own")]
+impl MessageType {
+    pub const OPEN: Self = Self(1);
+    pub const UPDATE: Self = Self(2);
+    pub const NOTIFICATION: Self = Self(3);
+    pub const KEEPALIVE: Self = Self(4);
+    pub const ROUTE_REFRESH: Self = Self(5);
+}
+
+impl MessageType {
+    /// Shortest and longest message of this type, header included, on a session with that limit; `None` if the type is
+    /// unknown. ROUTE-REFRESH may be too short here because the right answer depends on RFC 7313 §5.
+    fn lengths(self, max_len: u16) -> Option<(u16, u16)> {
+        // RFC 8654 §4: OPEN and KEEPALIVE never get longer.
+        let short = max_len.min(MAX_MESSAGE_LEN);
+        match self {
+            Self::OPEN => Some((29, short)),
+            Self::UPDATE => Some((23, max_len)),
+            Self::NOTIFICATION => Some((21, max_len)),
+            Self::KEEPALIVE => Some((19, 19)),
+            Self::ROUTE_REFRESH => Some((19, max_len)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for MessageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Self::OPEN => "OPEN",
+            Self::UPDATE => "UPDATE",
+            Self::NOTIFICATION => "NOTIFICATION",
+            Self::KEEPALIVE => "KEEPALIVE",
+            Self::ROUTE_REFRESH => "ROUTE-REFRESH",
+            Self(other) => return write!(f, "message type {other}"),
+        })
+    }
+}
+
+/// One complete message whose header is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is; one of the five known types.
+    pub kind: MessageType,
+    /// The whole message, header included; shares the read buffer.
+    pub bytes: Bytes,
+}
+
+/// Takes the next message off the front of `input`; `None` when it is not complete yet.
+///
+/// The header is judged as soon as its 19 octets are there, never waiting for the body (RFC 4271 §6.1).
+///
+/// # Errors
+///
+/// Bad marker, length or type. The stream is of no use after that.
+pub fn take(input: &mut BytesMut, max_len: u16) -> Result<Option<Frame>, MessageError> {
+    let Some(header) = input.first_chunk::<HEADER_LEN>() else {
+        return Ok(None);
+    };
+    let (kind, len) = judge(header, max_len)?;
+    if input.len() < len.into() {
+        return Ok(None);
+    }
+    let bytes = input.split_to(len.into()).freeze();
+    Ok(Some(Frame { kind, bytes }))
+}
+
+/// Type and length of the message behind a header; checked in the order marker, length, type.
+fn judge(header: &[u8; HEADER_LEN], max_len: u16) -> Result<(MessageType, u16), MessageError> {
+    let [marker @ .., high, low, kind] = header;
+    if marker != &[0xff; 16] {
+        return Err(header_error(1, 0, "a marker of all ones"));
+    }
+    let (kind, len) = (MessageType(*kind), u16::from_be_bytes([*high, *low]));
+    if len < HEADER_LEN as u16 || len > max_len {
+        return Err(bad_length(&[*high, *low]));
+    }
+    let Some((shortest, longest)) = kind.lengths(max_len) else {
+        return Err(unknown_type(kind.0));
+    };
+    if len < shortest || len > longest {
+        return Err(bad_length(&[*high, *low]));
+    }
+    Ok((kind, len))
+}
+
+/// RFC 4271 §6.1: the data is the length field as received.
+pub(super) fn bad_length(field: &[u8]) -> MessageError {
+    header_error(2, 16, "a length that a message of its type can have").with_data(field)
+}
+
+pub(super) fn unknown_type(kind: u8) -> MessageError {
+    header_error(3, 18, "a known message type").with_data(&[kind])
+}
+
+fn header_error(subcode: u8, offset: usize, expected: &'static str) -> MessageError {
+    MessageError::new(ErrorCode::HEADER, subcode, offset, expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{MAX_EXTENDED_MESSAGE_LEN, Notification};
+    use bytes::BufMut;
+
+    fn header(len: u16, kind: u8) -> BytesMut {
+        let mut octets = BytesMut::new();
+        octets.put_bytes(0xff, 16);
+        octets.put_u16(len);
+        octets.put_u8(kind);
+        octets
+    }
+
+    fn rejected(mut input: BytesMut, max_len: u16) -> Notification {
+        take(&mut input, max_len)
+            .expect_err("a bad header")
+            .notification
+    }
+
+    #[test]
+    fn r4271_6_1_01_marker() {
+        let mut input = header(19, 4);
+        input[15] = 0xfe;
+        let answer = rejected(input, MAX_MESSAGE_LEN);
+        assert_eq!((answer.code, answer.subcode), (ErrorCode::HEADER, 1));
+    }
+
+    /// R4271-4.1-01, R4271-6.1-02: judged before the body is there.
+    #[test]
+    fn r4271_6_1_02_length_outside_the_limits() {
+        for len in [0, 18, 4097, 65535] {
+            let answer = rejected(header(len, 2), MAX_MESSAGE_LEN);
+            assert_eq!((answer.code, answer.subcode), (ErrorCode::HEADER, 2));
+            assert_eq!(&answer.data[..], len.to_be_bytes());
+        }
+        assert_eq!(take(&mut header(4096, 2), MAX_MESSAGE_LEN), Ok(None));
+    }
+
+    #[test]
+    fn r4271_6_1_03_length_by_type() {
+        for (len, kind) in [(28, 1), (22, 2), (20, 3), (20, 4), (4096, 4)] {
+            let answer = rejected(header(len, kind), MAX_MESSAGE_LEN);
+            assert_eq!((answer.code, answer.subcode), (ErrorCode::HEADER, 2));
+            assert_eq!(&answer.data[..], len.to_be_bytes());
+        }
+    }
+
+    /// R4271-6.1-04; R4271-6.1-05: a bad length is found before a bad type, a bad marker before both.
+    #[test]
+    fn r4271_6_1_04_type() {
+        for kind in [0, 6, 255] {
+            let answer = rejected(header(19, kind), MAX_MESSAGE_LEN);
+            assert_eq!((answer.code, answer.subcode), (ErrorCode::HEADER, 3));
+            assert_eq!(&answer.data[..], [kind]);
+        }
+        assert_eq!(rejected(header(18, 9), MAX_MESSAGE_LEN).subcode, 2);
+        let mut input = header(18, 9);
+        input[0] = 0;
+        assert_eq!(rejected(input, MAX_MESSAGE_LEN).subcode, 1);
+    }
+
+    /// R8654-3-01, R8654-4-01.
+    #[test]
+    fn r8654_4_01_long_messages_but_no_long_open_or_keepalive() {
+        for kind in [2, 3, 5] {
+            let mut input = header(65535, kind);
+            assert_eq!(take(&mut input, MAX_EXTENDED_MESSAGE_LEN), Ok(None));
+            input.put_bytes(0, 65535 - HEADER_LEN);
+            let frame = take(&mut input, MAX_EXTENDED_MESSAGE_LEN).unwrap().unwrap();
+            assert_eq!(frame.bytes.len(), 65535);
+        }
+        assert_eq!(
+            rejected(header(4097, 1), MAX_EXTENDED_MESSAGE_LEN).subcode,
+            2
+        );
+        assert_eq!(rejected(header(4097, 2), MAX_MESSAGE_LEN).subcode, 2);
+    }
+
+    #[test]
+    fn r4271_4_1_02_several_messages_in_one_read() {
+        let mut input = header(19, 4);
+        input.unsplit(header(19, 4));
+        input.put_bytes(0xff, 3);
+        for _ in 0..2 {
+            let frame = take(&mut input, MAX_MESSAGE_LEN).unwrap().unwrap();
+            assert_eq!(frame.kind, MessageType::KEEPALIVE);
+        }
+        assert_eq!(take(&mut input, MAX_MESSAGE_LEN), Ok(None));
+        assert_eq!(input.len(), 3);
+    }
+}

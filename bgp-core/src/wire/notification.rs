@@ -1,0 +1,251 @@
+//! NOTIFICATION (RFC 4271 §4.5), its codes and subcodes, and the shutdown communication (RFC 9003).
+//!
+//! Reading one cannot fail: nobody answers a NOTIFICATION with a NOTIFICATION (RFC 4271 §6.4), so codes that are not known
+//! and data of any form are kept as they came and interpreted only for people.
+
+mod name;
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::text::Hex;
+use super::write;
+use super::{Context, HEADER_LEN, MessageType};
+
+/// An error code (RFC 4271 §4.5 and its registry). Unknown values survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
+pub struct ErrorCode(pub u8);
+
+#[expect(missing_docs, reason = "the names are the registry's own")]
+impl ErrorCode {
+    pub const HEADER: Self = Self(1);
+    pub const OPEN: Self = Self(2);
+    pub const UPDATE: Self = Self(3);
+    pub const HOLD_TIMER: Self = Self(4);
+    pub const FSM: Self = Self(5);
+    pub const CEASE: Self = Self(6);
+    pub const ROUTE_REFRESH: Self = Self(7);
+    pub const SEND_HOLD_TIMER: Self = Self(8);
+}
+
+/// Subcodes of [`ErrorCode::CEASE`] (RFC 4486, RFC 8538, RFC 9384).
+#[expect(missing_docs, reason = "the names are the registry's own")]
+pub mod cease {
+    pub const MAX_PREFIXES: u8 = 1;
+    pub const ADMIN_SHUTDOWN: u8 = 2;
+    pub const PEER_DECONFIGURED: u8 = 3;
+    pub const ADMIN_RESET: u8 = 4;
+    pub const CONNECTION_REJECTED: u8 = 5;
+    pub const OTHER_CONFIG_CHANGE: u8 = 6;
+    pub const COLLISION: u8 = 7;
+    pub const OUT_OF_RESOURCES: u8 = 8;
+    pub const HARD_RESET: u8 = 9;
+    pub const BFD_DOWN: u8 = 10;
+}
+
+/// The reason for which a session ends, as told to the other side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// Which part of the protocol was hurt.
+    pub code: ErrorCode,
+    /// How; its meaning depends on the code, 0 is unspecific.
+    pub subcode: u8,
+    /// Depends on code and subcode.
+    pub data: Bytes,
+}
+
+impl Notification {
+    /// One without data.
+    pub const fn new(code: ErrorCode, subcode: u8) -> Self {
+        Self {
+            code,
+            subcode,
+            data: Bytes::new(),
+        }
+    }
+
+    /// A Cease with one of the subcodes in [`cease`], without data.
+    pub const fn cease(subcode: u8) -> Self {
+        Self::new(ErrorCode::CEASE, subcode)
+    }
+
+    /// A Cease with a text for the peer's operator (RFC 9003 §2), for [`cease::ADMIN_SHUTDOWN`] or [`cease::ADMIN_RESET`].
+    /// The text is cut to 255 octets.
+    pub fn shutdown(subcode: u8, text: &str) -> Self {
+        let mut data = BytesMut::new();
+        write::len8(&mut data, |out| {
+            out.put_slice(write::cut(text, 255).as_bytes())
+        });
+        Self::cease(subcode).with_data(data.freeze())
+    }
+
+    /// The same with data.
+    #[must_use]
+    pub fn with_data(mut self, data: impl Into<Bytes>) -> Self {
+        self.data = data.into();
+        self
+    }
+
+    /// The same reason as a hard reset: the peer is not to keep routes as stale (RFC 8538 §3.1).
+    #[must_use]
+    pub fn into_hard_reset(self) -> Self {
+        let mut data = BytesMut::with_capacity(2 + self.data.len());
+        data.put_u8(self.code.0);
+        data.put_u8(self.subcode);
+        data.put_slice(&self.data);
+        Self::cease(cease::HARD_RESET).with_data(data.freeze())
+    }
+
+    /// Whether it is a hard reset (RFC 8538 §3).
+    pub fn is_hard_reset(&self) -> bool {
+        self.code == ErrorCode::CEASE && self.subcode == cease::HARD_RESET
+    }
+
+    /// The reason within a hard reset; `None` if it is none, or one without a reason (RFC 8538 §3.2).
+    pub fn hard_reset_reason(&self) -> Option<Self> {
+        let [code, subcode, ..] = self.data[..] else {
+            return None;
+        };
+        self.is_hard_reset()
+            .then(|| Self::new(ErrorCode(code), subcode).with_data(self.data.slice(2..)))
+    }
+
+    /// The text for the operator in an administrative shutdown or reset (RFC 9003 §2), within a hard reset too. Not escaped.
+    /// `None` if there is none, or if its length or its encoding is wrong.
+    pub fn shutdown_communication(&self) -> Option<String> {
+        if let Some(reason) = self.hard_reset_reason() {
+            // Only one level: what is in a hard reset is not a hard reset.
+            return reason.own_communication().map(str::to_owned);
+        }
+        self.own_communication().map(str::to_owned)
+    }
+
+    fn own_communication(&self) -> Option<&str> {
+        let may_have_text = self.code == ErrorCode::CEASE
+            && matches!(self.subcode, cease::ADMIN_SHUTDOWN | cease::ADMIN_RESET);
+        let (len, text) = self.data.split_first()?;
+        let text = text.get(..usize::from(*len))?;
+        let text = std::str::from_utf8(text).ok()?;
+        (may_have_text && !text.is_empty()).then_some(text)
+    }
+
+    /// Whether the data is what RFC 9003 §2 describes, so that printing the text says it all.
+    fn is_plain_communication(&self) -> bool {
+        self.own_communication()
+            .is_some_and(|text| text.len() + 1 == self.data.len())
+    }
+
+    pub(super) fn decode(message: &Bytes) -> Self {
+        // A frame of this type has at least 21 octets.
+        let octet = |at: usize| message.get(at).copied().unwrap_or_default();
+        Self {
+            code: ErrorCode(octet(HEADER_LEN)),
+            subcode: octet(HEADER_LEN + 1),
+            data: message.slice(message.len().min(HEADER_LEN + 2)..),
+        }
+    }
+
+    /// Data beyond the peer's limit is cut (RFC 8654 §5).
+    pub(super) fn encode(&self, context: &Context, out: &mut BytesMut) {
+        let room = context.send_limit() - HEADER_LEN - 2;
+        write::message(out, MessageType::NOTIFICATION, |out| {
+            out.put_u8(self.code.0);
+            out.put_u8(self.subcode);
+            out.put_slice(&self.data[..self.data.len().min(room)]);
+        });
+    }
+}
+
+/// The name of code and subcode, and in parentheses what the data says: the shutdown communication, the reason for a hard
+/// reset, or else octets in hex. Safe for a log line: control characters are escaped, long data is cut.
+impl fmt::Display for Notification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())?;
+        if let Some(reason) = self.hard_reset_reason() {
+            return write!(f, " ({})", reason.without_inner_reset());
+        }
+        if self.is_plain_communication() {
+            let text = self.own_communication().unwrap_or_default();
+            return write!(f, " (\"{}\")", text.escape_debug());
+        }
+        if !self.data.is_empty() {
+            write!(f, " ({})", Hex(&self.data))?;
+        }
+        Ok(())
+    }
+}
+
+impl Notification {
+    /// Hard resets within hard resets are printed by their name only, so that printing does not recurse without end.
+    fn without_inner_reset(self) -> Self {
+        if self.is_hard_reset() {
+            Self::cease(cease::HARD_RESET)
+        } else {
+            self
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Notification {
+    /// `code`, `subcode`, `name`, and where there is one `communication`; other data as hex in `data`.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut fields = serializer.serialize_struct("Notification", 5)?;
+        fields.serialize_field("code", &self.code)?;
+        fields.serialize_field("subcode", &self.subcode)?;
+        fields.serialize_field("name", &self.name())?;
+        fields.serialize_field("communication", &self.shutdown_communication())?;
+        fields.serialize_field("data", &super::text::to_hex(&self.data))?;
+        fields.end()
+    }
+}
+
+/// Something in a message that ends the session. The error is the answer to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageError {
+    /// What to send before closing.
+    pub notification: Notification,
+    /// Octets from the start of the message to where it went wrong.
+    pub offset: usize,
+    /// For the log: what was expected there.
+    pub reason: &'static str,
+}
+
+impl MessageError {
+    pub(super) fn new(code: ErrorCode, subcode: u8, offset: usize, reason: &'static str) -> Self {
+        Self {
+            notification: Notification::new(code, subcode),
+            offset,
+            reason,
+        }
+    }
+
+    /// Copies `data`: an error must not keep a read buffer alive.
+    pub(super) fn with_data(mut self, data: &[u8]) -> Self {
+        self.notification.data = Bytes::copy_from_slice(data);
+        self
+    }
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.notification.name();
+        write!(
+            f,
+            "{name}: expected {} at octet {}",
+            self.reason, self.offset
+        )
+    }
+}
+
+impl std::error::Error for MessageError {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Names of error codes and subcodes, as operators read them in a status table.
+
+use std::borrow::Cow;
+
+use super::{ErrorCode, Notification};
+
+impl Notification {
+    /// What code and subcode mean, such as `Hold timer expired`. Says the numbers where the registry has no name for them.
+    pub fn name(&self) -> Cow<'static, str> {
+        match name(self.code, self.subcode) {
+            Some(name) => name.into(),
+            None => match name(self.code, 0) {
+                Some(name) => format!("{name}, subcode {}", self.subcode).into(),
+                None => format!("Unknown error {}.{}", self.code.0, self.subcode).into(),
+            },
+        }
+    }
+}
+
+/// The registered name of a code with a subcode; with subcode 0, of the code alone.
+fn name(code: ErrorCode, subcode: u8) -> Option<&'static str> {
+    let names: &[&str] = match code {
+        ErrorCode::HEADER => &HEADER,
+        ErrorCode::OPEN => &OPEN,
+        ErrorCode::UPDATE => &UPDATE,
+        ErrorCode::HOLD_TIMER => &["Hold timer expired"],
+        ErrorCode::FSM => &FSM,
+        ErrorCode::CEASE => &CEASE,
+        ErrorCode::ROUTE_REFRESH => &ROUTE_REFRESH,
+        ErrorCode::SEND_HOLD_TIMER => &["Send hold timer expired"],
+        _ => return None,
+    };
+    let name = names.get(usize::from(subcode))?;
+    (!name.is_empty()).then_some(name)
+}
+
+/// RFC 4271 §6.1. In all of these tables the subcode is the index; a subcode that was never assigned is empty.
+const HEADER: [&str; 4] = [
+    "Message header error",
+    "Connection not synchronized",
+    "Bad message length",
+    "Bad message type",
+];
+
+/// RFC 4271 §6.2, RFC 5492 §5, RFC 9234 §4.2.
+const OPEN: [&str; 12] = [
+    "OPEN message error",
+    "Unsupported version number",
+    "Bad peer AS",
+    "Bad BGP identifier",
+    "Unsupported optional parameter",
+    "Authentication failure",
+    "Unacceptable hold time",
+    "Unsupported capability",
+    "",
+    "",
+    "",
+    "Role mismatch",
+];
+
+/// RFC 4271 §6.3.
+const UPDATE: [&str; 12] = [
+    "UPDATE message error",
+    "Malformed attribute list",
+    "Unrecognized well-known attribute",
+    "Missing well-known attribute",
+    "Attribute flags error",
+    "Attribute length error",
+    "Invalid ORIGIN attribute",
+    "AS routing loop",
+    "Invalid NEXT_HOP attribute",
+    "Optional attribute error",
+    "Invalid network field",
+    "Malformed AS_PATH",
+];
+
+/// RFC 6608 §3.
+const FSM: [&str; 4] = [
+    "Finite state machine error",
+    "Unexpected message in OpenSent state",
+    "Unexpected message in OpenConfirm state",
+    "Unexpected message in Established state",
+];
+
+/// RFC 4486 §3, RFC 8538 §3, RFC 9384 §3.
+const CEASE: [&str; 11] = [
+    "Cease",
+    "Maximum number of prefixes reached",
+    "Administrative shutdown",
+    "Peer de-configured",
+    "Administrative reset",
+    "Connection rejected",
+    "Other configuration change",
+    "Connection collision resolution",
+    "Out of resources",
+    "Hard reset",
+    "BFD down",
+];
+
+/// RFC 7313 §5.
+const ROUTE_REFRESH: [&str; 2] = ["ROUTE-REFRESH message error", "Invalid message length"];

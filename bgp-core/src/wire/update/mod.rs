@@ -1,0 +1,268 @@
+//! UPDATE (RFC 4271 §4.3, RFC 4760), read with the error handling of RFC 7606.
+//!
+//! Decoding walks over a message once and notes where everything is; an [`Update`] is these notes and the message, which
+//! it shares with the read buffer: keep it for as long as the routes are on their way, not at rest. Nothing is allocated
+//! for an UPDATE without faults from a peer with four-octet AS numbers.
+//!
+//! `decode.rs` has the rules, `attribute/table.rs` what they apply to each attribute, `encode.rs` the way back.
+
+mod decode;
+mod encode;
+mod fault;
+mod kept;
+mod sections;
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use self::kept::{Kept, Piece};
+use self::sections::Span;
+use super::attribute::{
+    AsPath, AsPathView, RawAttribute, carried_flags, code, put, without_repetitions,
+};
+use super::{AttributeView, Attributes, Nlri};
+use crate::types::{Asn, Family, PerFamily};
+
+pub use super::next_hop::NextHop;
+pub use encode::{TooLong, encode_end_of_rib, encode_reachable, encode_unreachable};
+pub use fault::Fault;
+
+/// An UPDATE as received. Errors in its attributes have been dealt with by RFC 7606: discarded attributes are not there any
+/// more, and where the routes are to be treated as withdrawn, they stand in [`Update::unreachable`].
+///
+/// Owns one slice of the read buffer; everything else is read from it on demand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    bytes: Bytes,
+    notes: Notes,
+}
+
+/// What decoding found out about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Notes {
+    /// Fields of the message, if their family is used; empty else.
+    withdrawn: Span,
+    nlri: Span,
+    next_hop: Option<Ipv4Addr>,
+    mp_reach: Option<MpReach>,
+    mp_unreach: Option<(Family, Span)>,
+    kept: Kept,
+    rare: Option<Box<Rare>>,
+    path_ids: PerFamily<bool>,
+    treat_as_withdraw: bool,
+    end_of_rib: Option<Family>,
+}
+
+impl Notes {
+    /// Nothing yet of a message whose attributes begin at `start`.
+    fn none(start: usize, path_ids: PerFamily<bool>) -> Self {
+        Self {
+            withdrawn: Span::default(),
+            nlri: Span::default(),
+            next_hop: None,
+            mp_reach: None,
+            mp_unreach: None,
+            kept: Kept::none(start),
+            rare: None,
+            path_ids,
+            treat_as_withdraw: false,
+            end_of_rib: None,
+        }
+    }
+}
+
+/// MP_REACH_NLRI of a family that is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct MpReach {
+    family: Family,
+    /// Empty if it is not usable; the routes are treated as withdrawn then.
+    next_hop: Span,
+    nlri: Span,
+}
+
+/// What few UPDATEs have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rare {
+    translated: Option<Translated>,
+    faults: Vec<Fault>,
+}
+
+/// What a peer with two-octet AS numbers meant (RFC 6793 §4.2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Translated {
+    as_path: AsPath,
+    /// Empty if there is none.
+    aggregator: Vec<u8>,
+    /// What they were put together from, for finding loops.
+    received: [AsPath; 2],
+}
+
+impl Translated {
+    fn value(&self, code: u8) -> &[u8] {
+        if code == code::AS_PATH {
+            self.as_path.view().octets()
+        } else {
+            &self.aggregator
+        }
+    }
+}
+
+/// Routes that an UPDATE announces with one next hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reachable<'a> {
+    /// Their next hop.
+    pub next_hop: NextHop,
+    /// Their prefixes.
+    pub nlri: Nlri<'a>,
+}
+
+impl Update {
+    /// The message as received, header included.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// What is announced: the NLRI field and MP_REACH_NLRI, at most one of each, never empty ones.
+    pub fn reachable(&self) -> impl Iterator<Item = Reachable<'_>> {
+        let field = self.notes.next_hop.map(|next_hop| Reachable {
+            next_hop: NextHop::V4(next_hop),
+            nlri: self.list(Family::Ipv4Unicast, self.notes.nlri),
+        });
+        let attribute = self.notes.mp_reach.and_then(|reach| {
+            Some(Reachable {
+                next_hop: NextHop::from_octets(reach.next_hop.of(&self.bytes))?,
+                nlri: self.list(reach.family, reach.nlri),
+            })
+        });
+        let is_announced =
+            |reachable: &Reachable<'_>| !self.notes.treat_as_withdraw && !reachable.nlri.is_empty();
+        let (field, attribute) = (field.filter(is_announced), attribute.filter(is_announced));
+        field.into_iter().chain(attribute)
+    }
+
+    /// What is withdrawn, by either field or by RFC 7606; never empty lists. A prefix that is also in [`Self::reachable`]
+    /// is announced (RFC 4271 §4.3), so handle these first.
+    pub fn unreachable(&self) -> impl Iterator<Item = Nlri<'_>> {
+        let withdrawn = self.list(Family::Ipv4Unicast, self.notes.withdrawn);
+        let mp_unreach = self
+            .notes
+            .mp_unreach
+            .map(|(family, span)| self.list(family, span));
+        let nlri = self.list(Family::Ipv4Unicast, self.notes.nlri);
+        let mp_reach = self
+            .notes
+            .mp_reach
+            .map(|reach| self.list(reach.family, reach.nlri));
+        let announced = [Some(nlri), mp_reach]
+            .into_iter()
+            .filter(|_| self.notes.treat_as_withdraw);
+        [Some(withdrawn), mp_unreach]
+            .into_iter()
+            .chain(announced)
+            .flatten()
+            .filter(|nlri| !nlri.is_empty())
+    }
+
+    /// The family whose End-of-RIB marker this is (RFC 4724 §2).
+    pub fn end_of_rib(&self) -> Option<Family> {
+        self.notes.end_of_rib
+    }
+
+    /// What was wrong with it. A few dozen at most; what comes after these is dealt with, but not listed.
+    pub fn faults(&self) -> &[Fault] {
+        let rare = self.notes.rare.as_deref();
+        rare.map_or(&[], |rare| &rare.faults)
+    }
+
+    /// Whether the announced routes are treated as withdrawn because of a fault (RFC 7606 §2).
+    pub fn is_treated_as_withdraw(&self) -> bool {
+        self.notes.treat_as_withdraw
+    }
+
+    /// Whether an AS stands in AS_PATH or AS4_PATH as they were received. On sessions with two-octet AS numbers the path in
+    /// the attributes is made of both and may lack some of them; a loop shows in any of the three.
+    pub fn received_path_contains(&self, asn: Asn) -> bool {
+        let contains = |path: &AsPath| path.view().occurrences(asn) > 0;
+        match self.translated() {
+            Some(translated) => translated.received.iter().any(contains),
+            None => self.as_path().occurrences(asn) > 0,
+        }
+    }
+
+    /// Appends the attributes of the announced routes in canonical form: see [`AttributeView`].
+    pub fn canonical_attributes(&self, out: &mut Vec<u8>) {
+        out.reserve(self.bytes.len());
+        for piece in self.notes.kept.pieces() {
+            if piece.is_canonical() {
+                out.extend_from_slice(piece.view(&self.bytes).octets());
+            } else {
+                self.put_canonical(piece, out);
+            }
+        }
+    }
+
+    fn put_canonical(&self, piece: Piece, out: &mut Vec<u8>) {
+        for RawAttribute { code, flags, value } in piece.view(&self.bytes).iter() {
+            let flags = carried_flags(code, flags);
+            match (code, self.translated()) {
+                (code::AS_PATH | code::AGGREGATOR, Some(translated)) => {
+                    put(flags, code, translated.value(code), out);
+                }
+                (code::LARGE_COMMUNITY, _) => put(flags, code, &without_repetitions(value), out),
+                _ => put(flags, code, value, out),
+            }
+        }
+    }
+
+    /// The attributes of the announced routes.
+    pub fn attributes(&self) -> Attributes {
+        let mut canonical = Vec::new();
+        self.canonical_attributes(&mut canonical);
+        AttributeView::new(&canonical).to_attributes()
+    }
+
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        out.put_slice(&self.bytes);
+    }
+
+    fn list(&self, family: Family, span: Span) -> Nlri<'_> {
+        Nlri::new(family, self.notes.path_ids[family], span.of(&self.bytes))
+    }
+
+    fn translated(&self) -> Option<&Translated> {
+        self.notes.rare.as_deref()?.translated.as_ref()
+    }
+
+    /// The path on a session with four-octet numbers.
+    fn as_path(&self) -> AsPathView<'_> {
+        let octets = self.notes.kept.find(code::AS_PATH, &self.bytes);
+        octets.map(AsPathView::new).unwrap_or_default()
+    }
+}
+
+/// `UPDATE`, then what it withdraws, then what it announces with which attributes.
+impl fmt::Display for Update {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UPDATE")?;
+        if let Some(family) = self.notes.end_of_rib {
+            return write!(f, " end of RIB {family}");
+        }
+        let mut separator = " ";
+        for nlri in self.unreachable() {
+            write!(f, "{separator}withdraw {nlri}")?;
+            separator = "; ";
+        }
+        for Reachable { next_hop, nlri } in self.reachable() {
+            write!(f, "{separator}announce {nlri} via {next_hop}")?;
+            separator = "; ";
+        }
+        if self.reachable().next().is_some() {
+            write!(f, "; {}", self.attributes())?;
+        }
+        self.faults()
+            .iter()
+            .try_for_each(|fault| write!(f, "; {fault}"))
+    }
+}
