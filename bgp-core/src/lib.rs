@@ -24,5 +24,6 @@
 //! [`speaker::Output`] on its connections and tells what came of it.
 //!
 
+pub mod session;
 pub mod types;
 pub mod wire;

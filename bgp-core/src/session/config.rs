@@ -1,0 +1,102 @@
+//! How one neighbour is to be spoken to: everything that goes into an OPEN or into a timer of the session.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::types::{Asn, Family, Role, RouterId};
+use crate::wire::AddPathDirection;
+
+/// Settings of one session. A change of any of them needs a new session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct SessionConfig {
+    /// Our AS number on this session.
+    pub local_as: Asn,
+    /// The AS number that the peer must have.
+    pub peer_as: Asn,
+    /// Our BGP identifier.
+    pub router_id: RouterId,
+    /// The peer's address; only told on, never dialled from here.
+    pub peer_address: IpAddr,
+    /// Only wait for the peer to connect.
+    pub passive: bool,
+    /// Hold time that we propose, whole seconds: zero, or 3 s to 65535 s (RFC 4271 §4.2).
+    pub hold_time: Duration,
+    /// Interval between KEEPALIVEs; `None`, and whatever is longer, is a third of the negotiated hold time.
+    pub keepalive_time: Option<Duration>,
+    /// Wait before the first try to connect after a start.
+    pub connect_delay: Duration,
+    /// Interval between tries to connect; at least one second is kept.
+    pub connect_retry_time: Duration,
+    /// Shortest and longest stay in Idle after an error; it doubles from one to the other (RFC 4271 §8.1.1). At least one
+    /// second is kept.
+    pub idle_hold: (Duration, Duration),
+    /// Families that we offer; at least one.
+    pub families: Vec<Family>,
+    /// Additional paths that we offer, for every family (RFC 7911).
+    pub add_path: Option<AddPathDirection>,
+    /// Offer messages up to 65535 octets (RFC 8654).
+    pub extended_messages: bool,
+    /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Offer graceful restart (RFC 4724); `None` does not even offer to help.
+    pub graceful_restart: Option<GracefulRestart>,
+    /// Take part in long-lived graceful restart (RFC 9494): `Some(zero)` announces awareness only.
+    pub long_lived_stale_time: Option<Duration>,
+    /// Our role and whether the peer must have the matching one (RFC 9234).
+    pub role: Option<RoleConfig>,
+    /// Host name to tell the peer.
+    pub fqdn: Option<String>,
+    /// Software version to tell the peer.
+    pub software_version: Option<String>,
+}
+
+impl SessionConfig {
+    /// A session with the timers that RFC 4271 §10 suggests and the capabilities that every speaker has today, for the
+    /// family of the peer's address.
+    pub fn new(local_as: Asn, router_id: RouterId, peer_address: IpAddr, peer_as: Asn) -> Self {
+        Self {
+            local_as,
+            peer_as,
+            router_id,
+            peer_address,
+            passive: false,
+            hold_time: Duration::from_secs(90),
+            keepalive_time: None,
+            connect_delay: Duration::ZERO,
+            connect_retry_time: Duration::from_secs(5),
+            idle_hold: (Duration::from_secs(1), Duration::from_secs(60)),
+            families: vec![Family::of(peer_address)],
+            add_path: None,
+            extended_messages: false,
+            extended_next_hop: false,
+            graceful_restart: None,
+            long_lived_stale_time: None,
+            role: None,
+            fqdn: None,
+            software_version: None,
+        }
+    }
+}
+
+/// How we restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct GracefulRestart {
+    /// Seconds, at most 4095.
+    pub restart_time: u16,
+    /// The process has just been restarted with its forwarding state preserved: R and F bits on the first OPEN.
+    pub restarting: bool,
+    /// Offer the N bit (RFC 8538 §2).
+    pub notification: bool,
+}
+
+/// Our BGP role (RFC 9234 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct RoleConfig {
+    /// What we are to the peer.
+    pub role: Role,
+    /// Refuse a peer that does not announce a role.
+    pub strict: bool,
+}

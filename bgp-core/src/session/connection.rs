@@ -1,0 +1,158 @@
+//! One connection to the peer, from the moment TCP is up: the states OpenSent, OpenConfirm and Established.
+//!
+//! Cuts and decodes what arrives, and judges whether a message may come in the present state at all. What a message then
+//! leads to is decided in `fsm`, where the other connection is known too.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::negotiate::Negotiated;
+use super::timers::Timers;
+use crate::wire::frame;
+use crate::wire::{Context, ErrorCode, Message, MessageType, Notification, Open};
+
+/// A TCP connection, by a number that its owner never uses twice for one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
+pub enum Direction {
+    /// We dialled.
+    Outgoing,
+    /// The peer dialled.
+    Incoming,
+}
+
+/// States of RFC 4271 §8.2.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum State {
+    /// Refuses connections.
+    Idle,
+    /// Waits for its own connection to come up.
+    Connect,
+    /// Waits for the next try, and for the peer to connect.
+    Active,
+    /// OPEN sent, waits for the peer's.
+    OpenSent,
+    /// Waits for the KEEPALIVE that confirms the OPEN.
+    OpenConfirm,
+    /// Exchanges routes.
+    Established,
+}
+
+impl fmt::Display for State {
+    /// As in `show protocols`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "Idle",
+            Self::Connect => "Connect",
+            Self::Active => "Active",
+            Self::OpenSent => "OpenSent",
+            Self::OpenConfirm => "OpenConfirm",
+            Self::Established => "Established",
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnId,
+    pub(super) direction: Direction,
+    /// Another connection was Established when this one came up.
+    pub(super) during_session: bool,
+    pub(super) sent_open: Open,
+    pub(super) progress: Progress,
+    /// Hold, Keepalive and SendHold.
+    pub(super) timers: Timers,
+}
+
+/// How far a connection has come, with what is known only from there on.
+#[derive(Debug)]
+pub(super) enum Progress {
+    OpenSent,
+    OpenConfirm(Arc<Negotiated>),
+    Established {
+        negotiated: Arc<Negotiated>,
+        since: Instant,
+    },
+}
+
+impl Connection {
+    pub(super) fn state(&self) -> State {
+        match self.progress {
+            Progress::OpenSent => State::OpenSent,
+            Progress::OpenConfirm(_) => State::OpenConfirm,
+            Progress::Established { .. } => State::Established,
+        }
+    }
+
+    pub(super) fn is_established(&self) -> bool {
+        self.state() == State::Established
+    }
+
+    /// What the OPENs agreed on, once both are there.
+    pub(super) fn negotiated(&self) -> Option<&Arc<Negotiated>> {
+        match &self.progress {
+            Progress::OpenSent => None,
+            Progress::OpenConfirm(negotiated) | Progress::Established { negotiated, .. } => {
+                Some(negotiated)
+            }
+        }
+    }
+
+    /// Whether both sides set the N bit (RFC 8538 §2).
+    pub(super) fn keeps_routes_over_notification(&self) -> bool {
+        self.negotiated()
+            .and_then(|negotiated| negotiated.graceful_restart)
+            .is_some_and(|peer| peer.notification)
+    }
+
+    pub(super) fn context(&self) -> Context {
+        self.negotiated()
+            .map_or_else(Context::default, |negotiated| negotiated.context)
+    }
+
+    /// Takes the next message off `input`; `None` when it is not complete yet.
+    ///
+    /// # Errors
+    ///
+    /// The NOTIFICATION to end this connection with.
+    pub(super) fn next_message(
+        &self,
+        input: &mut BytesMut,
+    ) -> Result<Option<Message>, Notification> {
+        let context = self.context();
+        let Some(frame) =
+            frame::take(input, context.max_receive_len).map_err(|error| error.notification)?
+        else {
+            return Ok(None);
+        };
+        self.check_expected(frame.kind)?;
+        Message::decode(frame, &context)
+            .map(Some)
+            .map_err(|error| error.notification)
+    }
+
+    /// Refuses what must not come in this state (RFC 6608 §4), before looking into it.
+    fn check_expected(&self, kind: MessageType) -> Result<(), Notification> {
+        let (subcode, expected) = match self.progress {
+            Progress::OpenSent => (1, kind == MessageType::OPEN),
+            Progress::OpenConfirm(_) => (2, kind == MessageType::KEEPALIVE),
+            Progress::Established { .. } => (3, kind != MessageType::OPEN),
+        };
+        if expected || kind == MessageType::NOTIFICATION {
+            return Ok(());
+        }
+        Err(Notification::new(ErrorCode::FSM, subcode).with_data(vec![kind.0]))
+    }
+}

@@ -1,0 +1,327 @@
+//! What messages, timers and the loss of a connection lead to: the table of RFC 4271 §8.2.2 from OpenSent on.
+//!
+//! | state       | goes on                               | falls                                                         |
+//! |-------------|---------------------------------------|---------------------------------------------------------------|
+//! | OpenSent    | good OPEN: KEEPALIVE, OpenConfirm     | TCP lost: Active; anything else: NOTIFICATION, Idle           |
+//! | OpenConfirm | KEEPALIVE: Established                | TCP lost: Idle; anything else: NOTIFICATION, Idle             |
+//! | Established | KEEPALIVE, UPDATE, ROUTE-REFRESH      | TCP lost: Idle; OPEN, decoding error, timer: NOTIFICATION, Idle |
+//!
+//! "Idle" and "Active" mean what the session does next; when its other connection has come as far or further, that one
+//! simply goes on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use super::Session;
+use super::collision::{self, Verdict};
+use super::connection::{ConnId, Connection, Direction, Progress};
+use super::dial::{Dial, Next};
+use super::negotiate::{self, Negotiated, SHORTEST_KEEPALIVE};
+use super::output::{Down, DownReason, Output};
+use super::status::ErrorClass;
+use super::timers::{Backoff, Timer, Timers};
+use super::{restart, status};
+use crate::types::Family;
+use crate::wire::notification::cease;
+use crate::wire::{ErrorCode, Message, Notification, Open, RefreshKind, RouteRefresh, Update};
+
+impl Session {
+    /// TCP is up: sends OPEN.
+    pub(super) fn open_connection(&mut self, now: Instant, id: ConnId, direction: Direction) {
+        let sent_open = negotiate::own_open(&self.config, !self.came_up);
+        let mut timers = Timers::default();
+        timers.arm(Timer::Hold, now, OPEN_HOLD_TIME);
+        self.connections.push(Connection {
+            id,
+            direction,
+            during_session: self.connections.iter().any(Connection::is_established),
+            sent_open: sent_open.clone(),
+            progress: Progress::OpenSent,
+            timers,
+        });
+        self.transmit(now, id, &Message::Open(sent_open));
+    }
+
+    pub(super) fn on_message(&mut self, now: Instant, id: ConnId, message: Message) {
+        self.record.counters.received.count(message.kind());
+        self.heard(now, id);
+        match message {
+            Message::Open(open) => self.on_open(now, id, open),
+            Message::Keepalive => self.on_keepalive(now, id),
+            Message::Update(update) => self.on_update(update),
+            Message::RouteRefresh(refresh) => self.on_refresh(id, refresh),
+            Message::Notification(notification) => self.on_notification(now, id, notification),
+        }
+    }
+
+    fn on_open(&mut self, now: Instant, id: ConnId, open: Open) {
+        let Some(connection) = self.find(id) else {
+            return;
+        };
+        match negotiate::negotiate(&self.config, &connection.sent_open, open) {
+            Err(refusal) => self.fail(now, id, refusal),
+            Ok(negotiated) => self.resolve_collision(now, id, negotiated),
+        }
+    }
+
+    /// The OPEN is good. If another one was accepted before, only one of the two connections stays.
+    fn resolve_collision(&mut self, now: Instant, id: ConnId, negotiated: Arc<Negotiated>) {
+        let local = (self.config.router_id, self.config.local_as);
+        let peer = (negotiated.peer_id, negotiated.peer_as);
+        let mut others = self.connections.iter().filter(|other| other.id != id);
+        let other = others.find(|other| other.negotiated().is_some());
+        let Some((older, newer)) = other.zip(self.find(id)) else {
+            self.confirm(now, id, negotiated);
+            return;
+        };
+        let older_id = older.id;
+        match collision::judge(local, peer, older, newer) {
+            Verdict::KeepOlder => self.close(now, id, Some(&Notification::cease(cease::COLLISION))),
+            Verdict::KeepNewer => {
+                self.confirm(now, id, negotiated);
+                self.close(now, older_id, Some(&Notification::cease(cease::COLLISION)));
+            }
+            Verdict::Replace => {
+                self.replace(now, older_id);
+                self.confirm(now, id, negotiated);
+            }
+        }
+    }
+
+    /// Into OpenConfirm.
+    fn confirm(&mut self, now: Instant, id: ConnId, negotiated: Arc<Negotiated>) {
+        self.stop_dialling(Dial::Done);
+        let Some(connection) = self.find_mut(id) else {
+            return;
+        };
+        // Without a hold time the wait for the KEEPALIVE still ends: that of OpenSent runs on.
+        if !negotiated.hold_time.is_zero() {
+            connection
+                .timers
+                .arm(Timer::Hold, now, negotiated.hold_time);
+        }
+        connection.progress = Progress::OpenConfirm(negotiated);
+        self.transmit(now, id, &Message::Keepalive);
+        self.arm_keepalive(now, id);
+    }
+
+    fn on_keepalive(&mut self, now: Instant, id: ConnId) {
+        let Some(connection) = self.find_mut(id) else {
+            return;
+        };
+        let Progress::OpenConfirm(negotiated) = &connection.progress else {
+            return;
+        };
+        let negotiated = Arc::clone(negotiated);
+        if negotiated.hold_time.is_zero() {
+            connection.timers.cancel(Timer::Hold);
+        }
+        connection.progress = Progress::Established {
+            negotiated: Arc::clone(&negotiated),
+            since: now,
+        };
+        self.came_up = true;
+        self.record.counters.established += 1;
+        self.record.last_error = None;
+        self.outputs.push_back(Output::Up {
+            conn: id,
+            negotiated,
+        });
+    }
+
+    fn on_update(&mut self, update: Update) {
+        self.outputs.push_back(match update.end_of_rib() {
+            Some(family) => Output::EndOfRib(family),
+            None => Output::Update(update),
+        });
+    }
+
+    /// Passes it on unless the family was not negotiated (RFC 2918 §4) or its kind is unknown (RFC 7313 §5).
+    fn on_refresh(&mut self, id: ConnId, refresh: RouteRefresh) {
+        let used = self
+            .find(id)
+            .map(|connection| connection.context().families)
+            .zip(Family::from_afi_safi(refresh.family))
+            .is_some_and(|(families, family)| families[family]);
+        let known = [RefreshKind::REQUEST, RefreshKind::BEGIN, RefreshKind::END];
+        if used && known.contains(&refresh.kind) {
+            self.outputs.push_back(Output::Refresh(refresh));
+        }
+    }
+
+    /// Never answered (RFC 4271 §6.4).
+    fn on_notification(&mut self, now: Instant, id: ConnId, notification: Notification) {
+        self.record.received(now, &notification);
+        let text = status::describe(&notification);
+        let next = Next::after(&notification);
+        self.outputs.push_back(Output::Close { conn: id });
+        self.fall(now, id, DownReason::Received(notification), next);
+        self.record_error(now, ErrorClass::Received, text);
+    }
+
+    /// Ends a connection with a NOTIFICATION.
+    pub(super) fn fail(&mut self, now: Instant, id: ConnId, notification: Notification) {
+        self.transmit_last(now, id, &notification);
+        let text = status::describe(&notification);
+        let next = Next::after(&notification);
+        let reason = if notification.code == ErrorCode::SEND_HOLD_TIMER {
+            DownReason::SendHoldTimer
+        } else {
+            DownReason::Sent(notification)
+        };
+        self.fall(now, id, reason, next);
+        self.record_error(now, ErrorClass::Sent, text);
+    }
+
+    /// TCP is gone.
+    pub(super) fn lose(&mut self, now: Instant, id: ConnId, error: &str) {
+        let opened = self
+            .find(id)
+            .is_some_and(|connection| connection.negotiated().is_some());
+        let next = if opened { Next::LOST } else { Next::Retry };
+        self.fall(now, id, DownReason::Closed(error.to_owned()), next);
+        self.record_error(now, ErrorClass::Socket, error.to_owned());
+    }
+
+    /// The peer has come back on a new connection before the loss of this one was seen. No NOTIFICATION (RFC 4724 §4.2).
+    fn replace(&mut self, now: Instant, id: ConnId) {
+        self.outputs.push_back(Output::Close { conn: id });
+        self.remove(now, id, DownReason::Replaced);
+        self.record
+            .error(now, ErrorClass::Local, "Graceful restart");
+    }
+
+    /// Ends one connection without any effect on what the session does next.
+    pub(super) fn close(&mut self, now: Instant, id: ConnId, notification: Option<&Notification>) {
+        let reason = if let Some(notification) = notification {
+            self.transmit_last(now, id, notification);
+            DownReason::Sent(notification.clone())
+        } else {
+            self.outputs.push_back(Output::Close { conn: id });
+            DownReason::Closed("Connection closed".to_owned())
+        };
+        self.remove(now, id, reason);
+    }
+
+    fn fall(&mut self, now: Instant, id: ConnId, reason: DownReason, next: Next) {
+        self.remove(now, id, reason);
+        self.go_on(now, next);
+    }
+
+    /// Forgets a connection; tells if the session is over with it.
+    fn remove(&mut self, now: Instant, id: ConnId, reason: DownReason) {
+        let Some(at) = self.connections.iter().position(|c| c.id == id) else {
+            return;
+        };
+        let connection = self.connections.remove(at);
+        if let Progress::Established { negotiated, since } = connection.progress {
+            if now.saturating_duration_since(since) >= Backoff::STABLE {
+                self.backoff.reset();
+            }
+            self.record.counters.flaps += 1;
+            let keep_stale = restart::keep_stale(&negotiated, &reason);
+            self.outputs
+                .push_back(Output::Down(Down { reason, keep_stale }));
+        }
+    }
+
+    /// What ended a connection beside a good session is of no interest to those who ask why there is none.
+    fn record_error(&mut self, now: Instant, class: ErrorClass, text: String) {
+        if !self.connections.iter().any(Connection::is_established) {
+            self.record.error(now, class, text);
+        }
+    }
+
+    /// The timers of a connection that are due. Hold comes first: after it there is nothing to keep alive.
+    pub(super) fn connection_timeout(&mut self, now: Instant, id: ConnId) {
+        let judges_hold = self.unread_since.is_none();
+        let Some(connection) = self.find_mut(id) else {
+            return;
+        };
+        let timers = &mut connection.timers;
+        if judges_hold && timers.expire(Timer::Hold, now) {
+            self.fail(now, id, Notification::new(ErrorCode::HOLD_TIMER, 0));
+        } else if timers.expire(Timer::SendHold, now) {
+            self.fail(now, id, Notification::new(ErrorCode::SEND_HOLD_TIMER, 0));
+        } else if timers.expire(Timer::Keepalive, now) {
+            self.transmit(now, id, &Message::Keepalive);
+            self.arm_keepalive(now, id);
+        }
+    }
+
+    /// Restarts the hold timer.
+    fn heard(&mut self, now: Instant, id: ConnId) {
+        let Some(connection) = self.find_mut(id) else {
+            return;
+        };
+        let hold_time = connection.negotiated().map(|n| n.hold_time);
+        if let Some(hold_time) = hold_time.filter(|time| !time.is_zero()) {
+            connection.timers.arm(Timer::Hold, now, hold_time);
+        }
+    }
+
+    /// Restarts the keepalive timer; RFC 4271 §4.4 wants a second between two KEEPALIVEs.
+    pub(super) fn arm_keepalive(&mut self, now: Instant, id: ConnId) {
+        let interval = self.find(id).and_then(Connection::negotiated);
+        let Some(interval) = interval.map(|n| n.keepalive_time).filter(|t| !t.is_zero()) else {
+            return;
+        };
+        let after = self.jitter.shorten(interval).max(SHORTEST_KEEPALIVE);
+        if let Some(connection) = self.find_mut(id) {
+            connection.timers.arm(Timer::Keepalive, now, after);
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, id: ConnId, message: &Message) {
+        let Some(connection) = self.find(id) else {
+            return;
+        };
+        let mut buffer = BytesMut::new();
+        message.encode(&connection.context(), &mut buffer);
+        self.transmit_bytes(now, id, buffer.freeze());
+    }
+
+    /// Hands octets over; while Established they must be taken within the send hold time (RFC 9687 §3).
+    pub(super) fn transmit_bytes(&mut self, now: Instant, id: ConnId, bytes: Bytes) {
+        self.record.counters.sent.count_all(&bytes);
+        if let Some(connection) = self.find_mut(id) {
+            let idle = connection.timers.deadline(Timer::SendHold).is_none();
+            if let Some(send_hold_time) = send_hold_time(connection).filter(|_| idle) {
+                connection.timers.arm(Timer::SendHold, now, send_hold_time);
+            }
+        }
+        self.outputs.push_back(Output::Transmit { conn: id, bytes });
+    }
+
+    /// A NOTIFICATION, and the end of the connection after it (RFC 4271 §6).
+    fn transmit_last(&mut self, now: Instant, id: ConnId, notification: &Notification) {
+        self.record.sent(now, notification);
+        self.transmit(now, id, &Message::Notification(notification.clone()));
+        self.outputs.push_back(Output::Close { conn: id });
+    }
+
+    pub(super) fn find(&self, id: ConnId) -> Option<&Connection> {
+        self.connections.iter().find(|c| c.id == id)
+    }
+
+    pub(super) fn find_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|c| c.id == id)
+    }
+}
+
+/// RFC 9687 §3: longer than the hold time; none without one, and none before Established.
+pub(super) fn send_hold_time(connection: &Connection) -> Option<Duration> {
+    if !connection.is_established() {
+        return None;
+    }
+    let hold_time = connection.negotiated()?.hold_time;
+    (!hold_time.is_zero()).then(|| SHORTEST_SEND_HOLD.max(hold_time * 2))
+}
+
+/// How long a connection may stay in OpenSent (RFC 4271 §8.2.2: "a large value").
+const OPEN_HOLD_TIME: Duration = Duration::from_secs(240);
+
+/// RFC 9687 §3: eight minutes, or twice the hold time if that is longer.
+const SHORTEST_SEND_HOLD: Duration = Duration::from_secs(480);

@@ -1,0 +1,333 @@
+//! What the two OPENs agree on (RFC 4271 §4.2, §6.2; RFC 5492 and the capabilities of many others).
+//!
+//! [`own_open`] is made from the configuration alone. [`negotiate`] checks the peer's OPEN in the order of RFC 4271 §6.2
+//! (what can be seen without a configuration has been checked by the decoder) and answers with what holds for the
+//! connection, or with the NOTIFICATION that refuses it. Capabilities that are unknown or not offered by both sides have
+//! no effect (RFC 5492 §3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::config::SessionConfig;
+use super::restart::{self, LongLived, PeerRestart};
+use crate::types::{AfiSafi, Asn, Family, PerFamily, Role, RouterId};
+use crate::wire::{
+    AddPathDirection, Capability, Context, ErrorCode, MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN,
+    Notification, Open,
+};
+
+/// What both sides agreed on when a session came up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// How messages are read and written from now on.
+    pub context: Context,
+    /// The peer's AS number.
+    pub peer_as: Asn,
+    /// The peer's BGP identifier.
+    pub peer_id: RouterId,
+    /// Hold time in force; zero is none.
+    pub hold_time: Duration,
+    /// Interval between KEEPALIVEs; zero is none.
+    pub keepalive_time: Duration,
+    /// The peer answers ROUTE-REFRESH (RFC 2918).
+    pub route_refresh: bool,
+    /// How the peer restarts; `None` when graceful restart was not offered by both sides.
+    pub graceful_restart: Option<PeerRestart>,
+    /// Families that have long-lived stale time offered by the peer, in seconds (RFC 9494), both sides taking part.
+    pub long_lived: PerFamily<Option<LongLived>>,
+    /// OPEN as we sent it.
+    pub sent_open: Open,
+    /// OPEN as the peer sent it.
+    pub received_open: Open,
+}
+
+/// Our OPEN. `restarting`: say that this process has just been restarted, if the configuration says so.
+pub(super) fn own_open(config: &SessionConfig, restarting: bool) -> Open {
+    Open {
+        asn: config.local_as,
+        hold_time: whole_secs(config.hold_time),
+        router_id: config.router_id,
+        capabilities: own_capabilities(config, restarting),
+    }
+}
+
+/// Ascending by code.
+fn own_capabilities(config: &SessionConfig, restarting: bool) -> Vec<Capability> {
+    let families = || config.families.iter().map(|family| family.afi_safi());
+    let mut offered: Vec<_> = families().map(Capability::Multiprotocol).collect();
+    offered.push(Capability::RouteRefresh);
+    if config.extended_next_hop {
+        offered.push(Capability::ExtendedNextHop(vec![IPV4_OVER_IPV6]));
+    }
+    if config.extended_messages {
+        offered.push(Capability::ExtendedMessage);
+    }
+    if let Some(role) = own_role(config) {
+        offered.push(Capability::Role(role as u8));
+    }
+    offered.extend(restart::offer(config, restarting));
+    offered.push(Capability::FourOctetAs(config.local_as));
+    if let Some(direction) = config.add_path {
+        let tuples = families().map(|family| (family, direction)).collect();
+        offered.push(Capability::AddPath(tuples));
+    }
+    offered.push(Capability::EnhancedRouteRefresh);
+    offered.extend(restart::offer_long_lived(config, restarting));
+    if let Some(host) = &config.fqdn {
+        offered.push(Capability::Fqdn {
+            host: host.clone(),
+            domain: String::new(),
+        });
+    }
+    if let Some(version) = &config.software_version {
+        offered.push(Capability::SoftwareVersion(version.clone()));
+    }
+    offered
+}
+
+/// Checks the peer's OPEN and finds what holds for the connection.
+///
+/// # Errors
+///
+/// The NOTIFICATION that refuses the peer.
+pub(super) fn negotiate(
+    config: &SessionConfig,
+    sent: &Open,
+    received: Open,
+) -> Result<Arc<Negotiated>, Notification> {
+    check_peer_as(config, received.asn)?;
+    check_identifier(config, received.router_id)?;
+    let peer = Offer(&received.capabilities);
+    check_role(config, peer)?;
+    let families = common_families(config, peer)?;
+    let hold_time = Duration::from_secs(sent.hold_time.min(received.hold_time).into());
+    Ok(Arc::new(Negotiated {
+        context: context(config, peer, families),
+        peer_as: received.asn,
+        peer_id: received.router_id,
+        hold_time,
+        keepalive_time: keepalive_time(config, hold_time),
+        route_refresh: peer.has(&Capability::RouteRefresh),
+        graceful_restart: restart::peer_restart(config, peer.0, families),
+        long_lived: restart::long_lived(config, peer.0, families),
+        sent_open: sent.clone(),
+        received_open: at_rest(received),
+    }))
+}
+
+/// RFC 4271 §6.2: the AS number is what was configured. Zero never is (RFC 7607 §2), and 23456 only stands for another
+/// one (RFC 6793 §9).
+fn check_peer_as(config: &SessionConfig, asn: Asn) -> Result<(), Notification> {
+    if asn == config.peer_as && asn != Asn(0) && asn != Asn::TRANS {
+        return Ok(());
+    }
+    Err(refusal(BAD_PEER_AS))
+}
+
+/// RFC 6286 §2.2: inside one AS, identifiers are unique.
+fn check_identifier(config: &SessionConfig, peer: RouterId) -> Result<(), Notification> {
+    if is_external(config) || peer != config.router_id {
+        return Ok(());
+    }
+    Err(refusal(BAD_IDENTIFIER))
+}
+
+/// RFC 9234 §4.2
+fn check_role(config: &SessionConfig, peer: Offer<'_>) -> Result<(), Notification> {
+    let Some(own) = own_role(config) else {
+        return Ok(());
+    };
+    let strict = config.role.is_some_and(|role| role.strict);
+    let wanted = match own {
+        Role::Provider => Role::Customer,
+        Role::Customer => Role::Provider,
+        Role::RsServer => Role::RsClient,
+        Role::RsClient => Role::RsServer,
+        Role::Peer => Role::Peer,
+    } as u8;
+    let mut told = peer.0.iter().filter_map(|capability| {
+        if let Capability::Role(code) = capability {
+            Some(*code)
+        } else {
+            None
+        }
+    });
+    let matches = match told.next() {
+        None => !strict,
+        Some(first) => first == wanted && told.all(|other| other == wanted),
+    };
+    if matches {
+        Ok(())
+    } else {
+        Err(refusal(ROLE_MISMATCH))
+    }
+}
+
+/// RFC 9234 §4.1: roles are between different ASes.
+fn own_role(config: &SessionConfig) -> Option<Role> {
+    config
+        .role
+        .filter(|_| is_external(config))
+        .map(|role| role.role)
+}
+
+/// The families that both sides offer (RFC 4760 §8). A peer that offers none speaks of IPv4 unicast.
+fn common_families(
+    config: &SessionConfig,
+    peer: Offer<'_>,
+) -> Result<PerFamily<bool>, Notification> {
+    let silent = !peer
+        .0
+        .iter()
+        .any(|capability| matches!(capability, Capability::Multiprotocol(_)));
+    let mut common = PerFamily::default();
+    for &family in &config.families {
+        common[family] = peer.has(&Capability::Multiprotocol(family.afi_safi()))
+            || (silent && family == Family::Ipv4Unicast);
+    }
+    if common.ipv4 || common.ipv6 {
+        return Ok(common);
+    }
+    // RFC 5492 §5: the data lists what is required, encoded as in an OPEN.
+    let required = config.families.iter().flat_map(|family| {
+        let AfiSafi { afi, safi } = family.afi_safi();
+        let [high, low] = afi.to_be_bytes();
+        [1, 4, high, low, 0, safi]
+    });
+    Err(refusal(REQUIRED_CAPABILITY_MISSING).with_data(required.collect::<Bytes>()))
+}
+
+fn context(config: &SessionConfig, peer: Offer<'_>, families: PerFamily<bool>) -> Context {
+    let takes_extended = peer.has(&Capability::ExtendedMessage);
+    Context {
+        four_octet_as: peer
+            .0
+            .iter()
+            .any(|capability| matches!(capability, Capability::FourOctetAs(_))),
+        add_path_receive: per_family(families, |family| {
+            may_receive(config.add_path) && may_send(peer.add_path(family))
+        }),
+        add_path_send: per_family(families, |family| {
+            may_send(config.add_path) && may_receive(peer.add_path(family))
+        }),
+        families,
+        extended_next_hop: config.extended_next_hop && families.ipv4 && peer.extended_next_hop(),
+        max_receive_len: message_len(config.extended_messages),
+        max_send_len: message_len(config.extended_messages && takes_extended),
+        external: is_external(config),
+        enhanced_refresh: peer.has(&Capability::EnhancedRouteRefresh),
+    }
+}
+
+/// A third of the hold time (RFC 4271 §4.4), or more often if configured so.
+fn keepalive_time(config: &SessionConfig, hold_time: Duration) -> Duration {
+    let third = hold_time / 3;
+    config
+        .keepalive_time
+        .map_or(third, |configured| configured.min(third))
+        .max(SHORTEST_KEEPALIVE.min(third))
+}
+
+/// The capabilities of an OPEN, to be asked questions.
+#[derive(Clone, Copy)]
+struct Offer<'a>(&'a [Capability]);
+
+impl Offer<'_> {
+    fn has(self, capability: &Capability) -> bool {
+        self.0.contains(capability)
+    }
+
+    /// Which way additional paths of a family may flow; the last word counts.
+    fn add_path(self, family: Family) -> Option<AddPathDirection> {
+        let tuples = self.0.iter().rev().filter_map(|capability| {
+            if let Capability::AddPath(tuples) = capability {
+                Some(tuples)
+            } else {
+                None
+            }
+        });
+        tuples
+            .flat_map(|tuples| tuples.iter().rev())
+            .find(|(code, _)| *code == family.afi_safi())
+            .map(|(_, direction)| *direction)
+    }
+
+    /// RFC 8950 §4
+    fn extended_next_hop(self) -> bool {
+        self.0.iter().any(|capability| {
+            matches!(capability, Capability::ExtendedNextHop(tuples) if tuples.contains(&IPV4_OVER_IPV6))
+        })
+    }
+}
+
+fn may_receive(direction: Option<AddPathDirection>) -> bool {
+    matches!(
+        direction,
+        Some(AddPathDirection::Receive | AddPathDirection::Both)
+    )
+}
+
+fn may_send(direction: Option<AddPathDirection>) -> bool {
+    matches!(
+        direction,
+        Some(AddPathDirection::Send | AddPathDirection::Both)
+    )
+}
+
+fn message_len(extended: bool) -> u16 {
+    if extended {
+        MAX_EXTENDED_MESSAGE_LEN
+    } else {
+        MAX_MESSAGE_LEN
+    }
+}
+
+fn is_external(config: &SessionConfig) -> bool {
+    config.local_as != config.peer_as
+}
+
+/// `value` of each family in use, and the default of the others.
+pub(super) fn per_family<T: Default>(
+    families: PerFamily<bool>,
+    mut value: impl FnMut(Family) -> T,
+) -> PerFamily<T> {
+    let mut result = PerFamily::default();
+    for family in Family::ALL {
+        if families[family] {
+            result[family] = value(family);
+        }
+    }
+    result
+}
+
+fn whole_secs(time: Duration) -> u16 {
+    u16::try_from(time.as_secs()).unwrap_or(u16::MAX)
+}
+
+/// The same OPEN without a hold on the read buffer, which it outlives.
+fn at_rest(mut open: Open) -> Open {
+    for capability in &mut open.capabilities {
+        if let Capability::Unknown { value, .. } = capability {
+            *value = Bytes::copy_from_slice(value);
+        }
+    }
+    open
+}
+
+fn refusal(subcode: u8) -> Notification {
+    Notification::new(ErrorCode::OPEN, subcode)
+}
+
+/// Subcodes of [`ErrorCode::OPEN`] (RFC 4271 §6.2, RFC 5492 §5, RFC 9234 §4.2).
+const BAD_PEER_AS: u8 = 2;
+const BAD_IDENTIFIER: u8 = 3;
+const REQUIRED_CAPABILITY_MISSING: u8 = 7;
+const ROLE_MISMATCH: u8 = 11;
+
+/// IPv4 unicast with next hops of AFI 2.
+const IPV4_OVER_IPV6: (AfiSafi, u16) = (Family::Ipv4Unicast.afi_safi(), 2);
+
+/// RFC 4271 §4.4: not more than one KEEPALIVE in a second.
+pub(super) const SHORTEST_KEEPALIVE: Duration = Duration::from_secs(1);

@@ -1,0 +1,157 @@
+//! Graceful restart of one session (RFC 4724, RFC 8538) and the long-lived kind (RFC 9494): what is offered, what both
+//! sides take part in, and whose routes survive the end of a session.
+//!
+//! How long stale routes live and when they go is the routing table's business.
+
+use std::time::Duration;
+
+use super::config::SessionConfig;
+use super::negotiate::{Negotiated, per_family};
+use super::output::DownReason;
+use crate::types::{Family, PerFamily};
+use crate::wire::{Capability, GracefulRestartFamily, LongLivedFamily};
+
+/// The peer's graceful restart capability, as far as both sides take part (RFC 4724, RFC 8538).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerRestart {
+    /// R bit: it has just restarted.
+    pub restarting: bool,
+    /// Both sides set the N bit: routes survive NOTIFICATIONs too.
+    pub notification: bool,
+    /// How long its routes are kept after the connection is lost.
+    pub restart_time: Duration,
+    /// Per family: `None` not covered; else whether forwarding state survived (F bit).
+    pub families: PerFamily<Option<bool>>,
+}
+
+/// Long-lived graceful restart of one family (RFC 9494).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongLived {
+    /// F bit.
+    pub forwarding_preserved: bool,
+    /// How long stale routes may be kept.
+    pub stale_time: Duration,
+}
+
+/// Our capability 64 (RFC 4724 §3). `restarting`: no session with this peer has come up since the process was started.
+pub(super) fn offer(config: &SessionConfig, restarting: bool) -> Option<Capability> {
+    let own = config.graceful_restart?;
+    let restarting = restarting && own.restarting;
+    let families = config.families.iter().map(|family| GracefulRestartFamily {
+        family: family.afi_safi(),
+        forwarding_preserved: restarting,
+    });
+    Some(Capability::GracefulRestart {
+        restarting,
+        notification: own.notification,
+        restart_time: own.restart_time.min(MAX_RESTART_TIME),
+        families: families.collect(),
+    })
+}
+
+/// Our capability 71 (RFC 9494 §3.1), which means nothing without capability 64. A stale time of zero offers awareness.
+pub(super) fn offer_long_lived(config: &SessionConfig, restarting: bool) -> Option<Capability> {
+    let own = config.graceful_restart?;
+    let stale_time = config.long_lived_stale_time?.as_secs();
+    let stale_time = u32::try_from(stale_time).unwrap_or(u32::MAX);
+    let families = config.families.iter().map(|family| LongLivedFamily {
+        family: family.afi_safi(),
+        forwarding_preserved: restarting && own.restarting,
+        stale_time: stale_time.min(MAX_STALE_TIME),
+    });
+    let families = families.filter(|family| family.stale_time > 0).collect();
+    Some(Capability::LongLivedGracefulRestart(families))
+}
+
+/// What the peer's capability 64 means to us; of several, the last counts (RFC 4724 §3).
+pub(super) fn peer_restart(
+    config: &SessionConfig,
+    peer: &[Capability],
+    negotiated: PerFamily<bool>,
+) -> Option<PeerRestart> {
+    let own = config.graceful_restart?;
+    peer.iter().rev().find_map(|capability| {
+        let Capability::GracefulRestart {
+            restarting,
+            notification,
+            restart_time,
+            families,
+        } = capability
+        else {
+            return None;
+        };
+        let preserved = |family: Family| {
+            let mut listed = families.iter().rev();
+            listed
+                .find(|entry| entry.family == family.afi_safi())
+                .map(|entry| entry.forwarding_preserved)
+        };
+        Some(PeerRestart {
+            restarting: *restarting,
+            notification: own.notification && *notification,
+            restart_time: Duration::from_secs((*restart_time).into()),
+            families: per_family(negotiated, preserved),
+        })
+    })
+}
+
+/// What the peer's capability 71 means to us: nothing if we only said that we are aware of it, or without capability 64
+/// from both sides (RFC 9494 §3.1).
+pub(super) fn long_lived(
+    config: &SessionConfig,
+    peer: &[Capability],
+    negotiated: PerFamily<bool>,
+) -> PerFamily<Option<LongLived>> {
+    let takes_part = config
+        .long_lived_stale_time
+        .is_some_and(|time| !time.is_zero());
+    if !takes_part || peer_restart(config, peer, negotiated).is_none() {
+        return PerFamily::default();
+    }
+    let offered = peer.iter().rev().find_map(|capability| {
+        if let Capability::LongLivedGracefulRestart(families) = capability {
+            Some(families.as_slice())
+        } else {
+            None
+        }
+    });
+    per_family(negotiated, |family| {
+        let mut listed = offered.unwrap_or_default().iter().rev();
+        let entry = listed.find(|entry| entry.family == family.afi_safi())?;
+        Some(LongLived {
+            forwarding_preserved: entry.forwarding_preserved,
+            stale_time: Duration::from_secs(entry.stale_time.into()),
+        })
+    })
+}
+
+/// The families whose routes survive an end of the session for this reason.
+pub(super) fn keep_stale(negotiated: &Negotiated, reason: &DownReason) -> PerFamily<bool> {
+    let Some(peer) = negotiated.graceful_restart else {
+        return PerFamily::default();
+    };
+    if !survives(reason, peer.notification) {
+        return PerFamily::default();
+    }
+    // RFC 9494 §4.2: a family in capability 71 alone is one whose restart time is zero.
+    per_family(negotiated.context.families, |family| {
+        peer.families[family].is_some() || negotiated.long_lived[family].is_some()
+    })
+}
+
+/// Whether routes survive: TCP was lost (RFC 4724 §4.2), or a NOTIFICATION that is no hard reset ended the session and both
+/// sides set the N bit (RFC 8538 §4).
+fn survives(reason: &DownReason, notification_bit: bool) -> bool {
+    match reason {
+        DownReason::Closed(_) | DownReason::Replaced => true,
+        DownReason::Sent(sent) | DownReason::Received(sent) => {
+            notification_bit && !sent.is_hard_reset()
+        }
+        DownReason::SendHoldTimer => notification_bit,
+    }
+}
+
+/// What 12 bits can hold (RFC 4724 §3).
+const MAX_RESTART_TIME: u16 = 0x0fff;
+/// What 24 bits can hold (RFC 9494 §3.1).
+const MAX_STALE_TIME: u32 = 0x00ff_ffff;

@@ -1,0 +1,315 @@
+//! What operators may know of a session: a copy of plain values, made on demand.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::connection::{ConnId, Connection, Direction, State};
+use super::negotiate::Negotiated;
+use super::timers::Timer;
+use crate::wire::{HEADER_LEN, MessageType, Notification};
+
+/// A session as it is now. Deadlines are instants: what remains of them is the reader's subtraction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionStatus {
+    /// State of the connection that is furthest, or of the session while it has none.
+    pub state: State,
+    /// When that last changed; `None` before the first start.
+    pub since: Option<Instant>,
+    /// Never dials: waits for the peer where another session would be Active.
+    pub passive: bool,
+    /// Up to two connections.
+    pub connections: Vec<ConnectionStatus>,
+    /// When Idle ends by itself.
+    pub idle_until: Option<Instant>,
+    /// When the next try to connect comes.
+    pub connect_retry_at: Option<Instant>,
+    /// Why the session is not up, or was not before; gone once it is Established.
+    pub last_error: Option<LastError>,
+    /// What was agreed on, from OpenConfirm on.
+    pub negotiated: Option<Arc<Negotiated>>,
+    /// The last NOTIFICATION that we sent, in any session.
+    pub last_sent: Option<NotificationRecord>,
+    /// The last NOTIFICATION that the peer sent, in any session.
+    pub last_received: Option<NotificationRecord>,
+    /// Since the session was made.
+    pub counters: Counters,
+}
+
+/// One connection of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionStatus {
+    /// Which.
+    pub id: ConnId,
+    /// Who opened it.
+    pub direction: Direction,
+    /// OpenSent, OpenConfirm or Established.
+    pub state: State,
+    /// When the hold timer expires.
+    pub hold_until: Option<Instant>,
+    /// When the next KEEPALIVE is due.
+    pub keepalive_at: Option<Instant>,
+    /// When the send hold timer expires; `None` while nothing waits to be taken by the peer.
+    pub send_hold_until: Option<Instant>,
+}
+
+/// Why a session is not up. Prints as in `show protocols`: "Socket: Connection refused".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// Where it came from.
+    pub class: ErrorClass,
+    /// One short phrase.
+    pub text: String,
+    /// When.
+    pub at: Instant,
+}
+
+impl fmt::Display for LastError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.class, self.text)
+    }
+}
+
+/// Where an error came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// This speaker found a reason outside the protocol: "Error".
+    Local,
+    /// TCP, in the words of the operating system: "Socket".
+    Socket,
+    /// The peer sent a NOTIFICATION: "Received".
+    Received,
+    /// We sent a NOTIFICATION: "BGP Error".
+    Sent,
+    /// A limit shut the session down: "Automatic shutdown".
+    AutomaticShutdown,
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "Error",
+            Self::Socket => "Socket",
+            Self::Received => "Received",
+            Self::Sent => "BGP Error",
+            Self::AutomaticShutdown => "Automatic shutdown",
+        })
+    }
+}
+
+/// A NOTIFICATION that was sent or received. Long data is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotificationRecord {
+    /// The message.
+    pub notification: Notification,
+    /// What it means: "Administrative shutdown".
+    pub text: String,
+    /// What the sender's operator wrote in it (RFC 9003), fit to be printed.
+    pub communication: Option<String>,
+    /// When.
+    pub at: Instant,
+}
+
+impl NotificationRecord {
+    fn new(notification: &Notification, at: Instant) -> Self {
+        Self {
+            notification: at_rest(notification),
+            text: describe(notification),
+            communication: communication(notification),
+            at,
+        }
+    }
+}
+
+/// What happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Counters {
+    /// Messages from the peer that were understood.
+    pub received: MessageCounts,
+    /// Messages handed over for transmission.
+    pub sent: MessageCounts,
+    /// How often the session reached Established.
+    pub established: u64,
+    /// How often it left Established.
+    pub flaps: u64,
+}
+
+/// Messages by type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[expect(missing_docs, reason = "the names are the RFC's own")]
+pub struct MessageCounts {
+    pub open: u64,
+    pub update: u64,
+    pub notification: u64,
+    pub keepalive: u64,
+    pub route_refresh: u64,
+}
+
+impl MessageCounts {
+    /// All of them together.
+    pub fn total(&self) -> u64 {
+        self.open + self.update + self.notification + self.keepalive + self.route_refresh
+    }
+
+    pub(super) fn count(&mut self, kind: MessageType) {
+        match kind {
+            MessageType::OPEN => self.open += 1,
+            MessageType::UPDATE => self.update += 1,
+            MessageType::NOTIFICATION => self.notification += 1,
+            MessageType::KEEPALIVE => self.keepalive += 1,
+            MessageType::ROUTE_REFRESH => self.route_refresh += 1,
+            _ => {}
+        }
+    }
+
+    /// Counts every message in a run of whole ones, going from header to header.
+    pub(super) fn count_all(&mut self, mut messages: &[u8]) {
+        while let Some((header, _)) = messages.split_first_chunk::<HEADER_LEN>() {
+            let [.., high, low, kind] = *header;
+            self.count(MessageType(kind));
+            let len = usize::from(u16::from_be_bytes([high, low]));
+            messages = messages.get(len.max(HEADER_LEN)..).unwrap_or_default();
+        }
+    }
+}
+
+/// What a session remembers for its status alone.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) state: State,
+    pub(super) since: Option<Instant>,
+    pub(super) last_error: Option<LastError>,
+    pub(super) last_sent: Option<NotificationRecord>,
+    pub(super) last_received: Option<NotificationRecord>,
+    pub(super) counters: Counters,
+}
+
+impl Record {
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::Idle,
+            since: None,
+            last_error: None,
+            last_sent: None,
+            last_received: None,
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) fn state_is(&mut self, state: State, now: Instant) {
+        if self.state != state || self.since.is_none() {
+            self.state = state;
+            self.since = Some(now);
+        }
+    }
+
+    pub(super) fn error(&mut self, now: Instant, class: ErrorClass, text: impl Into<String>) {
+        self.last_error = Some(LastError {
+            class,
+            text: text.into(),
+            at: now,
+        });
+    }
+
+    pub(super) fn sent(&mut self, now: Instant, notification: &Notification) {
+        self.last_sent = Some(NotificationRecord::new(notification, now));
+    }
+
+    pub(super) fn received(&mut self, now: Instant, notification: &Notification) {
+        self.last_received = Some(NotificationRecord::new(notification, now));
+    }
+}
+
+impl ConnectionStatus {
+    pub(super) fn of(connection: &Connection) -> Self {
+        Self {
+            id: connection.id,
+            direction: connection.direction,
+            state: connection.state(),
+            hold_until: connection.timers.deadline(Timer::Hold),
+            keepalive_at: connection.timers.deadline(Timer::Keepalive),
+            send_hold_until: connection.timers.deadline(Timer::SendHold),
+        }
+    }
+}
+
+/// What a NOTIFICATION means, in the words of `show protocols`; a hard reset tells its reason too (RFC 8538 §3.1).
+pub(super) fn describe(notification: &Notification) -> String {
+    let name = notification.name();
+    match notification.hard_reset_reason() {
+        Some(reason) => format!("{name}: {}", reason.name()),
+        None => name.into_owned(),
+    }
+}
+
+/// Independent of the read buffer, and not more than can be of interest.
+fn at_rest(notification: &Notification) -> Notification {
+    let data = &notification.data;
+    let data = Bytes::copy_from_slice(&data[..data.len().min(REMEMBERED_DATA)]);
+    Notification::new(notification.code, notification.subcode).with_data(data)
+}
+
+fn communication(notification: &Notification) -> Option<String> {
+    let text = notification.shutdown_communication()?;
+    Some(text.chars().map(escaped).collect())
+}
+
+/// What a peer wrote goes to logs and terminals: characters that steer them, or turn the direction of writing, do not.
+fn escaped(character: char) -> String {
+    let turns = matches!(
+        character,
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    if character.is_control() || turns {
+        character.escape_default().to_string()
+    } else {
+        character.to_string()
+    }
+}
+
+/// A shutdown communication within a hard reset fits.
+const REMEMBERED_DATA: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::notification::cease;
+
+    fn cease(subcode: u8, data: &[u8]) -> Notification {
+        Notification::cease(subcode).with_data(Bytes::copy_from_slice(data))
+    }
+
+    /// R8538-3.1-01, R8538-3.2-01
+    #[test]
+    fn a_hard_reset_tells_its_reason() {
+        let text = |data: &[u8]| describe(&cease(cease::HARD_RESET, data));
+        assert_eq!(text(&[6, 2]), "Hard reset: Administrative shutdown");
+        assert_eq!(text(&[]), "Hard reset");
+        assert_eq!(text(&[6]), "Hard reset");
+        assert_eq!(text(&[77, 5]), "Hard reset: Unknown error 77.5");
+    }
+
+    /// R9003-2-02, RP-15
+    #[test]
+    fn what_the_peer_wrote_is_fit_to_be_printed() {
+        let text = "\u{1b}[2Jit's\u{202e}\n";
+        let shutdown = Notification::shutdown(cease::ADMIN_SHUTDOWN, text);
+        let expected = r"\u{1b}[2Jit's\u{202e}\n";
+        assert_eq!(communication(&shutdown).as_deref(), Some(expected));
+        let hard_reset = shutdown.into_hard_reset();
+        assert_eq!(communication(&hard_reset).as_deref(), Some(expected));
+        for odd in [&b"\xffshort"[..], b"\x02\xc3\x28", b"", b"\0"] {
+            assert_eq!(communication(&cease(cease::ADMIN_RESET, odd)), None);
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let long = at_rest(&cease(cease::HARD_RESET, &[0; 60_000]));
+        assert_eq!(long.data.len(), 512);
+    }
+}

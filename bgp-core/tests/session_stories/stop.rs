@@ -1,0 +1,174 @@
+//! Stops by the owner: what the peer is told, and what the session does afterwards.
+
+use std::time::Duration;
+
+use bgp_core::session::{ConnId, State, Stop};
+use bgp_core::types::{Family, PerFamily};
+use bgp_core::wire::Message;
+
+use crate::lone::{Lone, Seen, down, peer_open_with, restart_capability, restarts, secs};
+
+const KEPT: PerFamily<bool> = PerFamily {
+    ipv4: true,
+    ipv6: false,
+};
+
+fn max_prefixes(idle: Duration) -> Stop {
+    Stop::MaxPrefixes {
+        family: Family::Ipv4Unicast,
+        limit: 10,
+        idle,
+    }
+}
+
+fn up(notification_bit: bool) -> (Lone, ConnId) {
+    Lone::established(
+        |config| config.graceful_restart = restarts(notification_bit),
+        peer_open_with([restart_capability(false, true)]),
+    )
+}
+
+/// R4271-8-07, R4486-4-01, R4486-4-03, R9384-3-01
+#[test]
+fn each_stop_has_its_subcode() {
+    let all = [
+        (Stop::Shutdown(None), 2),
+        (Stop::Reset(None), 4),
+        (Stop::Deconfigured, 3),
+        (Stop::ConfigChange, 6),
+        (max_prefixes(secs(60)), 1),
+        (Stop::BfdDown, 10),
+    ];
+    for (stop, subcode) in all {
+        let (mut lone, conn) = up(false);
+        lone.drive(|session, now| session.stop(now, stop));
+        assert_eq!(lone.error(conn), (6, subcode));
+    }
+}
+
+/// R8538-3.1-01: what is meant for good is a hard reset where the N bit was exchanged; the rest keeps the routes.
+#[test]
+fn a_hard_reset_is_used_where_routes_would_survive() {
+    let hard = [
+        Stop::Shutdown(None),
+        Stop::Deconfigured,
+        max_prefixes(secs(1)),
+    ];
+    for stop in hard {
+        let plain = stop.clone();
+        let (mut lone, conn) = up(true);
+        lone.drive(|session, now| session.stop(now, stop));
+        let seen = lone.take();
+        assert_eq!(down(&seen).keep_stale, PerFamily::default(), "{plain:?}");
+        let Seen::Sent(sent_on, Message::Notification(notification)) = &seen[0] else {
+            panic!("{seen:?}");
+        };
+        assert_eq!(*sent_on, conn);
+        assert_eq!((notification.code.0, notification.subcode), (6, 9));
+        assert_eq!(notification.data[0], 6);
+    }
+    for stop in [Stop::Reset(None), Stop::ConfigChange, Stop::BfdDown] {
+        let (mut lone, _) = up(true);
+        lone.drive(|session, now| session.stop(now, stop));
+        assert_eq!(down(&lone.take()).keep_stale, KEPT);
+    }
+}
+
+/// R9003-2-01, R9003-2-03
+#[test]
+fn the_text_of_the_operator_reaches_the_peer() {
+    let (mut lone, conn) = up(false);
+    let text = "back at 14:00".to_owned();
+    lone.drive(|session, now| session.stop(now, Stop::Shutdown(Some(text))));
+    assert_eq!(
+        lone.notification(conn).data,
+        b"\x0dback at 14:00".as_slice()
+    );
+    let sent = lone.session.status().last_sent.unwrap();
+    assert_eq!(sent.text, "Administrative shutdown");
+    assert_eq!(sent.communication.as_deref(), Some("back at 14:00"));
+}
+
+/// RP-07: with a restart planned, TCP is closed and nothing is said.
+#[test]
+fn a_restart_of_this_process_closes_without_notification() {
+    let (mut lone, conn) = up(true);
+    lone.drive(|session, now| session.stop(now, Stop::Restart));
+    let seen = lone.take();
+    assert_eq!(seen[0], Seen::Closed(conn));
+    assert_eq!(down(&seen).keep_stale, KEPT);
+    assert_eq!(seen.len(), 2);
+}
+
+#[test]
+fn a_stopped_session_stays_stopped() {
+    let all = [
+        Stop::Shutdown(None),
+        Stop::Deconfigured,
+        Stop::ConfigChange,
+        Stop::Restart,
+    ];
+    for stop in all {
+        let (mut lone, _) = up(true);
+        lone.drive(|session, now| session.stop(now, stop.clone()));
+        lone.take();
+        assert_eq!(lone.session.poll_timeout(), None);
+        lone.drive(|session, now| session.stop(now, Stop::Reset(None)));
+        lone.advance(secs(10_000));
+        assert_eq!((lone.take(), lone.state()), (vec![], State::Idle));
+        lone.drive(|session, now| session.start(now));
+        lone.dial();
+    }
+}
+
+#[test]
+fn a_reset_and_a_dead_path_start_again_by_themselves() {
+    for stop in [Stop::Reset(None), Stop::BfdDown] {
+        let (mut lone, _) = up(false);
+        lone.drive(|session, now| session.stop(now, stop));
+        lone.advance(secs(6));
+        assert_eq!(lone.state(), State::Connect);
+    }
+}
+
+/// R4486-4-02: no reconnect before the given time, in either direction.
+#[test]
+fn too_many_prefixes_keep_the_session_idle() {
+    let (mut lone, _) = up(false);
+    lone.drive(|session, now| session.stop(now, max_prefixes(secs(600))));
+    let error = lone.session.status().last_error.unwrap();
+    assert_eq!(
+        error.to_string(),
+        "Automatic shutdown: Route limit exceeded"
+    );
+    lone.advance(secs(599));
+    lone.take();
+    let conn = lone.accept();
+    assert_eq!(lone.take(), [Seen::Closed(conn)]);
+    assert_eq!(lone.state(), State::Idle);
+    lone.advance(secs(1));
+    assert_eq!(lone.state(), State::Connect);
+
+    let (mut lone, _) = up(false);
+    lone.drive(|session, now| session.stop(now, max_prefixes(Duration::MAX)));
+    assert_eq!(lone.session.poll_timeout(), None);
+    assert_eq!(lone.state(), State::Idle);
+}
+
+#[test]
+fn a_stop_reaches_every_connection_and_the_dial() {
+    let mut lone = Lone::new(|_| {});
+    let outgoing = lone.dial();
+    let incoming = lone.accept();
+    lone.take();
+    lone.drive(|session, now| session.stop(now, Stop::Shutdown(None)));
+    let seen = lone.take();
+    assert!(seen.contains(&Seen::Closed(outgoing)) && seen.contains(&Seen::Closed(incoming)));
+    assert_eq!(seen.len(), 4);
+
+    let mut lone = Lone::new(|_| {});
+    lone.advance(secs(2));
+    lone.take();
+    lone.drive(|session, now| session.stop(now, Stop::Shutdown(None)));
+    assert_eq!(lone.take(), [Seen::CancelConnect]);
+}
