@@ -1,0 +1,200 @@
+//! Applies a policy to a route.
+
+use std::borrow::Cow;
+
+use ipnet::IpNet;
+
+use super::{Action, Condition, Policy, Source, Verdict};
+use crate::wire::attribute::{AttributeView, Attributes};
+
+/// What a policy sees of a route.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteView<'a> {
+    /// Its prefix.
+    pub prefix: IpNet,
+    /// Its attributes.
+    pub attributes: AttributeView<'a>,
+    /// Its LOCAL_PREF; where the attributes have none, what counts instead.
+    pub local_pref: Option<u32>,
+    /// Where it was learned.
+    pub source: Source,
+    /// The interface it leaves by, as far as known.
+    pub interface: Option<&'a str>,
+}
+
+/// The outcome for one route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Use it.
+    Accept {
+        /// Its attributes, if they changed.
+        attributes: Option<Box<Attributes>>,
+        /// Its preference, if it was set.
+        preference: Option<u32>,
+    },
+    /// Do not use it.
+    Reject,
+}
+
+impl Policy {
+    /// Whether it accepts every route unchanged, so that nobody needs to ask.
+    pub fn is_accept_all(&self) -> bool {
+        self.default == Verdict::Accept && self.rules.is_empty()
+    }
+
+    /// Whether its outcome can depend on the interface that a route leaves by.
+    pub fn looks_at_interfaces(&self) -> bool {
+        self.rules
+            .iter()
+            .flat_map(|rule| &rule.conditions)
+            .any(Condition::looks_at_interface)
+    }
+
+    /// Decides on a route.
+    pub fn evaluate(&self, route: RouteView<'_>) -> Decision {
+        self.explain(route).0
+    }
+
+    /// Decides on a route and names the rule that did, by its place; `None` is the default.
+    pub fn explain(&self, route: RouteView<'_>) -> (Decision, Option<usize>) {
+        let mut state = Evaluation {
+            route,
+            edited: None,
+            preference: None,
+        };
+        for (place, rule) in self.rules.iter().enumerate() {
+            if !rule
+                .conditions
+                .iter()
+                .all(|condition| state.holds(condition))
+            {
+                continue;
+            }
+            rule.actions.iter().for_each(|action| state.perform(action));
+            if let Some(verdict) = rule.verdict {
+                return (state.finish(verdict), Some(place));
+            }
+        }
+        (state.finish(self.default), None)
+    }
+}
+
+impl Condition {
+    fn looks_at_interface(&self) -> bool {
+        match self {
+            Self::Interface(_) => true,
+            Self::Not(condition) => condition.looks_at_interface(),
+            Self::Prefix(_)
+            | Self::Source(_)
+            | Self::Community(_)
+            | Self::LargeCommunity(_)
+            | Self::AsPathPrefix(_)
+            | Self::LocalPref(_)
+            | Self::LocalPrefAbove(_) => false,
+        }
+    }
+}
+
+/// A route on its way through the rules.
+struct Evaluation<'a> {
+    route: RouteView<'a>,
+    edited: Option<Box<Attributes>>,
+    preference: Option<u32>,
+}
+
+impl Evaluation<'_> {
+    fn finish(self, verdict: Verdict) -> Decision {
+        match verdict {
+            Verdict::Accept => Decision::Accept {
+                attributes: self.edited,
+                preference: self.preference,
+            },
+            Verdict::Reject => Decision::Reject,
+        }
+    }
+
+    fn local_pref(&self) -> Option<u32> {
+        let edited = self.edited.as_ref().and_then(|edited| edited.local_pref);
+        edited.or(self.route.local_pref)
+    }
+
+    fn holds(&self, condition: &Condition) -> bool {
+        let original = self.route.attributes;
+        match condition {
+            Condition::Prefix(set) => set.contains(self.route.prefix),
+            Condition::Source(source) => self.route.source == *source,
+            Condition::Interface(pattern) => {
+                glob_matches(pattern, self.route.interface.unwrap_or_default())
+            }
+            Condition::Community(wanted) => match &self.edited {
+                Some(edited) => edited.communities.contains(wanted),
+                None => original.communities().any(|community| community == *wanted),
+            },
+            Condition::LargeCommunity(wanted) => match &self.edited {
+                Some(edited) => edited.large_communities.contains(wanted),
+                None => original
+                    .large_communities()
+                    .any(|community| community == *wanted),
+            },
+            Condition::AsPathPrefix(wanted) => {
+                let path = self.edited.as_ref().map_or_else(
+                    || Cow::Owned(original.as_path().to_owned()),
+                    |e| Cow::Borrowed(&e.as_path),
+                );
+                let mut asns = path.view().asns();
+                wanted.iter().all(|asn| asns.next() == Some(*asn))
+            }
+            Condition::LocalPref(value) => self.local_pref() == Some(*value),
+            Condition::LocalPrefAbove(bound) => {
+                self.local_pref().is_some_and(|value| value > *bound)
+            }
+            Condition::Not(condition) => !self.holds(condition),
+        }
+    }
+
+    fn perform(&mut self, action: &Action) {
+        if let Action::SetPreference(preference) = action {
+            self.preference = Some(*preference);
+            return;
+        }
+        let route = self.route.attributes;
+        let edited = self
+            .edited
+            .get_or_insert_with(|| Box::new(route.to_attributes()));
+        match action {
+            Action::AddCommunity(community) => push_new(&mut edited.communities, *community),
+            Action::AddLargeCommunity(community) => {
+                push_new(&mut edited.large_communities, *community)
+            }
+            Action::PrependAsPath(asns) => asns
+                .iter()
+                .rev()
+                .for_each(|asn| edited.as_path.prepend(*asn, 1)),
+            Action::SetLocalPref(value) => edited.local_pref = Some(*value),
+            Action::SetMed(value) => edited.med = Some(*value),
+            Action::SetPreference(_) => {}
+        }
+    }
+}
+
+fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}
+
+/// Whether `text` matches `pattern`, in which `*` stands for any run of characters.
+pub fn glob_matches(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(text) = text.strip_prefix(head) else {
+        return false;
+    };
+    (0..=text.len())
+        .filter(|at| text.is_char_boundary(*at))
+        .any(|at| glob_matches(rest, &text[at..]))
+}
+
+#[cfg(test)]
+mod tests;

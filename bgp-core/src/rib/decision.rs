@@ -1,0 +1,156 @@
+//! The decision process (RFC 4271 §9.1.2.2, RFC 4456 §9): which of the paths of a prefix is the best one.
+//!
+//! Input: the paths and what they refer to. Output: the place of the best and the paths that are equal to it as far as
+//! forwarding is concerned. Does not depend on the order in which paths arrived.
+
+use std::cmp::{Ordering, Reverse};
+use std::net::IpAddr;
+
+use super::RibConfig;
+use super::attributes::AttrStore;
+use super::peer::Peers;
+use super::table::Path;
+use crate::types::{Asn, PathId, RouterId};
+use crate::wire::attribute::Origin;
+
+/// What is compared before MED, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
+    preference: Reverse<u32>,
+    unresolved: bool,
+    llgr_stale: bool,
+    local_pref: Reverse<u32>,
+    path_len: u32,
+    origin: Origin,
+}
+
+/// What is compared after MED and still matters for forwarding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    internal: bool,
+    igp_metric: u32,
+}
+
+/// What only breaks ties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Tail {
+    identifier: RouterId,
+    cluster_len: u16,
+    address: Option<IpAddr>,
+    remote_id: PathId,
+}
+
+/// Everything that paths are compared by.
+#[derive(Clone, Copy)]
+pub(crate) struct Ranking<'a> {
+    pub(crate) store: &'a AttrStore,
+    pub(crate) peers: &'a Peers,
+    pub(crate) config: &'a RibConfig,
+}
+
+impl Ranking<'_> {
+    /// The place of the best path; `None` if no path may be used.
+    pub(crate) fn best(&self, paths: &[Path]) -> Option<usize> {
+        match self.survivors(paths)[..] {
+            [] => None,
+            [only] => Some(only),
+            ref survivors => {
+                let key = |place: &&usize| (self.cost(&paths[**place]), self.tail(&paths[**place]));
+                survivors.iter().min_by_key(key).copied()
+            }
+        }
+    }
+
+    /// The places of all paths that are as good as the best one for forwarding, the best one included.
+    pub(crate) fn equal_to_best(&self, paths: &[Path]) -> Vec<usize> {
+        let mut survivors = self.survivors(paths);
+        let key = |place: usize| (self.cost(&paths[place]), self.med(&paths[place]));
+        let best = survivors
+            .iter()
+            .map(|place| key(*place))
+            .min_by_key(|(cost, _)| *cost);
+        survivors.retain(|place| Some(key(*place)) == best);
+        survivors
+    }
+
+    /// Those with the best head, less those that lose by MED to another one of the same neighbouring AS. Taken group by
+    /// group, so the order of arrival does not matter (RFC 4271 §9.1.2.2 c).
+    fn survivors(&self, paths: &[Path]) -> Vec<usize> {
+        let leaders = self.leaders(paths);
+        let beats = |other: usize, place: usize| {
+            let (other, path) = (&paths[other], &paths[place]);
+            self.med(other) < self.med(path) && self.neighbour(other) == self.neighbour(path)
+        };
+        let mut survivors = leaders.clone();
+        survivors.retain(|place| !leaders.iter().any(|other| beats(*other, *place)));
+        survivors
+    }
+
+    fn leaders(&self, paths: &[Path]) -> Vec<usize> {
+        let mut best: Option<Head> = None;
+        let mut leaders = Vec::new();
+        for (place, path) in paths
+            .iter()
+            .enumerate()
+            .filter(|(_, path)| self.is_eligible(path))
+        {
+            let head = self.head(path);
+            match best.map_or(Ordering::Less, |best| head.cmp(&best)) {
+                Ordering::Less => {
+                    best = Some(head);
+                    leaders.clear();
+                    leaders.push(place);
+                }
+                Ordering::Equal => leaders.push(place),
+                Ordering::Greater => {}
+            }
+        }
+        leaders
+    }
+
+    fn is_eligible(&self, path: &Path) -> bool {
+        let usable = self.config.use_unresolved || self.store.igp_metric(path).is_some();
+        path.unusable.is_none() && usable
+    }
+
+    fn head(&self, path: &Path) -> Head {
+        let set = &self.store[path.attrs];
+        Head {
+            preference: Reverse(set.preference),
+            unresolved: self.store.igp_metric(path).is_none(),
+            llgr_stale: set.llgr_stale,
+            local_pref: Reverse(set.local_pref.unwrap_or(self.config.default_local_pref)),
+            path_len: set.path_len,
+            origin: set.origin,
+        }
+    }
+
+    fn neighbour(&self, path: &Path) -> Option<Asn> {
+        self.store[path.attrs].neighbour
+    }
+
+    /// None counts as the best.
+    fn med(&self, path: &Path) -> u32 {
+        self.store[path.attrs].med.unwrap_or(0)
+    }
+
+    fn cost(&self, path: &Path) -> Cost {
+        let peer = self.peers.find(path.peer);
+        Cost {
+            internal: peer.is_some_and(|peer| peer.config.kind.is_internal()),
+            igp_metric: self.store.igp_metric(path).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn tail(&self, path: &Path) -> Tail {
+        let set = &self.store[path.attrs];
+        let peer = self.peers.find(path.peer);
+        let peer_id = || peer.map_or(self.config.router_id, |peer| peer.peer_id);
+        Tail {
+            identifier: set.originator_id.unwrap_or_else(peer_id),
+            cluster_len: set.cluster_len,
+            address: peer.map(|peer| peer.config.address),
+            remote_id: path.remote_id,
+        }
+    }
+}

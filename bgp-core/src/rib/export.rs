@@ -1,0 +1,274 @@
+//! What becomes of a route on its way to the members of an update group: may they be told, and with which attributes
+//! (RFC 4271 §5, §9.1.3; RFC 1997; RFC 4456 §8; RFC 9234 §5). Everything here is the same for all members.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::attributes::{AttrId, AttrKey, AttrSet};
+use super::peer::{NextHopMode, Peer, PeerKind};
+use super::table::Path;
+use super::{PEER_PREFERENCE, Shared};
+use crate::policy::{Decision, Policy, RouteView, Source};
+use crate::types::Role;
+use crate::types::{Asn, Family, RouterId};
+use crate::wire::attribute::{AttributeView, Attributes, ExtendedCommunity, code};
+use crate::wire::{Context, NextHop};
+
+/// Segment type of an AS_SEQUENCE (RFC 4271 §4.3).
+const AS_SEQUENCE: u8 = 2;
+
+/// All that the export of a route depends on. Peers with equal keys are told the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupKey {
+    pub(crate) family: Family,
+    pub(crate) kind: PeerKind,
+    pub(crate) local_as: Asn,
+    pub(crate) next_hop_mode: NextHopMode,
+    pub(crate) own_next_hop: Option<NextHop>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) role: Option<Role>,
+    /// How messages are written; what only concerns reading is left at its default.
+    pub(crate) context: Context,
+}
+
+impl GroupKey {
+    /// The key of a peer in a family; `None` if it is not spoken to.
+    pub(crate) fn of(peer: &Peer, family: Family) -> Option<Self> {
+        let up = peer.speaks(family)?;
+        let context = Context {
+            four_octet_as: up.context.four_octet_as,
+            add_path_send: up.context.add_path_send,
+            extended_next_hop: up.context.extended_next_hop,
+            max_send_len: up.context.max_send_len,
+            external: up.context.external,
+            ..Context::default()
+        };
+        Some(Self {
+            family,
+            kind: peer.config.kind,
+            local_as: peer.config.local_as,
+            next_hop_mode: peer.config.next_hop_mode,
+            own_next_hop: up.own_next_hop[family],
+            policy: Arc::clone(&peer.config.export),
+            role: peer.config.role,
+            context,
+        })
+    }
+
+    /// Whether the next hop that is told is always our own address.
+    pub(crate) fn tells_own_next_hop(&self) -> bool {
+        match self.next_hop_mode {
+            NextHopMode::Own => true,
+            NextHopMode::Auto => !self.kind.is_internal(),
+            NextHopMode::Keep => false,
+        }
+    }
+
+    /// The attributes that a path is told with before they are rewritten; `None` if it is not told at all.
+    pub(crate) fn admit(&self, shared: &mut Shared, path: &Path, prefix: IpNet) -> Option<AttrId> {
+        let set = &shared.store[path.attrs];
+        let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
+        if !self.may_be_told(set, from) {
+            return None;
+        }
+        if self.policy.is_accept_all() {
+            return Some(path.attrs);
+        }
+        let interface = shared.store.interface_of(path.attrs);
+        let source = if path.is_local() {
+            Source::Local
+        } else {
+            Source::Peer
+        };
+        let attrs = path.attrs;
+        let route = RouteView {
+            prefix,
+            attributes: set.view(),
+            // As it would be sent inside the AS.
+            local_pref: set.local_pref.or(Some(shared.config.default_local_pref)),
+            source,
+            interface: interface.map(|name| &**name),
+        };
+        match self.policy.evaluate(route) {
+            Decision::Reject => None,
+            Decision::Accept {
+                attributes: None, ..
+            } => Some(attrs),
+            Decision::Accept { attributes, .. } => Some(shared.store.intern_edited(
+                attrs,
+                attributes.as_deref(),
+                None,
+            )),
+        }
+    }
+
+    fn may_be_told(&self, set: &AttrSet, from: Option<PeerKind>) -> bool {
+        let to = self.kind;
+        if set.no_advertise || (set.no_export && !to.is_internal()) {
+            return false;
+        }
+        let goes_up = matches!(
+            self.role,
+            Some(Role::Customer | Role::Peer | Role::RsClient)
+        );
+        if goes_up && set.view().otc().is_some() {
+            // RFC 9234 §5, egress 2: never to a provider, peer or route server.
+            return false;
+        }
+        // RFC 4271 §9.2, RFC 4456 §6: from inside the AS to inside the AS only by reflection.
+        !(from == Some(PeerKind::Internal) && to == PeerKind::Internal)
+    }
+
+    /// The attributes as they are sent; `None` if there is no next hop to send.
+    pub(crate) fn rewrite(
+        &self,
+        shared: &mut Shared,
+        attrs: AttrId,
+        path: &Path,
+    ) -> Option<AttrId> {
+        let set = &shared.store[attrs];
+        let next_hop = self.next_hop(shared.store.next_hop(attrs), path.is_local())?;
+        let octets = match self.plain_external(set.view(), path) {
+            Some(octets) => {
+                debug_assert_eq!(
+                    octets,
+                    self.rewrite_attributes(shared, set.view().to_attributes(), path)
+                );
+                octets
+            }
+            None => self.rewrite_attributes(shared, set.view().to_attributes(), path),
+        };
+        let key = AttrKey {
+            next_hop: Some(next_hop),
+            preference: PEER_PREFERENCE,
+            interface: None,
+            octets: &octets,
+        };
+        Some(shared.store.intern(key))
+    }
+
+    /// What becomes of ordinary attributes on their way to another AS, octet by octet: the same as
+    /// [`GroupKey::rewrite_attributes`] makes of them, without taking them apart. `None`: they are not ordinary.
+    fn plain_external(&self, view: AttributeView<'_>, path: &Path) -> Option<Vec<u8>> {
+        if self.kind.is_internal() || self.role.is_some() {
+            return None;
+        }
+        let mut octets = Vec::with_capacity(view.octets().len() + 4);
+        for attribute in view.iter() {
+            match attribute.code {
+                code::AS_PATH => {
+                    let [AS_SEQUENCE, count @ 1..=250, asns @ ..] = attribute.value else {
+                        return None;
+                    };
+                    if asns.len() != usize::from(*count) * 4 {
+                        return None;
+                    }
+                    let len = u8::try_from(attribute.value.len() + 4).ok()?;
+                    octets.extend_from_slice(&[
+                        attribute.flags,
+                        code::AS_PATH,
+                        len,
+                        AS_SEQUENCE,
+                        count + 1,
+                    ]);
+                    octets.extend_from_slice(&self.local_as.0.to_be_bytes());
+                    octets.extend_from_slice(asns);
+                }
+                code::MED if path.is_local() => return None,
+                code::MED | code::LOCAL_PREF | code::ORIGINATOR_ID | code::CLUSTER_LIST => {}
+                code::EXT_COMMUNITIES => return None,
+                _ => attribute.encode(&mut octets),
+            }
+        }
+        Some(octets)
+    }
+
+    fn rewrite_attributes(
+        &self,
+        shared: &Shared,
+        mut attributes: Attributes,
+        path: &Path,
+    ) -> Vec<u8> {
+        if self.kind.is_internal() {
+            self.rewrite_internal(shared, &mut attributes, path);
+        } else {
+            self.rewrite_external(&mut attributes, path);
+        }
+        let stamps = matches!(
+            self.role,
+            Some(Role::Provider | Role::Peer | Role::RsServer)
+        );
+        if attributes.otc.is_none() && stamps {
+            // RFC 9234 §5, egress 1.
+            attributes.otc = Some(self.local_as);
+        }
+        let mut octets = Vec::new();
+        attributes.encode_canonical(&mut octets);
+        octets
+    }
+
+    fn rewrite_internal(&self, shared: &Shared, attributes: &mut Attributes, path: &Path) {
+        // RFC 4271 §5.1.5: always there inside the AS.
+        attributes
+            .local_pref
+            .get_or_insert(shared.config.default_local_pref);
+        let Some(source) = shared
+            .peers
+            .find(path.peer)
+            .filter(|peer| peer.config.kind.is_internal())
+        else {
+            return;
+        };
+        // RFC 4456 §8.
+        let source_id: RouterId = source.peer_id;
+        attributes.originator_id.get_or_insert(source_id);
+        let cluster_id = shared.config.cluster_id.unwrap_or(shared.config.router_id);
+        attributes.cluster_list.insert(0, cluster_id);
+    }
+
+    fn rewrite_external(&self, attributes: &mut Attributes, path: &Path) {
+        // RFC 5065 §5: what is inside a confederation does not leave it.
+        if attributes.as_path.view().contains_confederation() {
+            attributes.as_path = attributes.as_path.without_confederation();
+        }
+        attributes.as_path.prepend(self.local_as, 1);
+        attributes.local_pref = None;
+        attributes.originator_id = None;
+        attributes.cluster_list.clear();
+        attributes
+            .ext_communities
+            .retain(|community: &ExtendedCommunity| !community.is_non_transitive());
+        if !path.is_local() {
+            // RFC 4271 §5.1.4: what one neighbouring AS said does not concern another.
+            attributes.med = None;
+        }
+    }
+
+    fn next_hop(&self, of_route: Option<NextHop>, local: bool) -> Option<NextHop> {
+        let own = self.own_next_hop;
+        let other = of_route.filter(|next_hop| self.can_be_told(*next_hop));
+        let kept = other.filter(|next_hop| !is_link_local(next_hop.address()));
+        match (self.next_hop_mode, self.kind.is_internal()) {
+            (NextHopMode::Own, _) => own,
+            (NextHopMode::Auto, false) => own,
+            (NextHopMode::Auto, true) | (NextHopMode::Keep, _) if local => kept.or(own),
+            (NextHopMode::Auto, true) | (NextHopMode::Keep, _) => other.or(own),
+        }
+    }
+
+    /// RFC 8950 §4: an IPv4 route has an IPv6 next hop only towards peers that agreed on it.
+    fn can_be_told(&self, next_hop: NextHop) -> bool {
+        self.family == Family::Ipv6Unicast
+            || self.context.extended_next_hop
+            || next_hop.address().is_ipv4()
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,396 @@
+//! The RIB of one family: changes of paths in the table, and what follows from them when it is worked on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::attributes::AttrKey;
+use super::bitset::BitSet;
+use super::decision::Ranking;
+use super::group::Group;
+use super::import::{Arrival, find_fault, is_routable};
+use super::next_hop::NextHopId;
+use super::peer::{PeerConfig, PeerStats};
+use super::table::{Path, Paths, Table, Unusable};
+use super::{ForwardRoute, LOCAL, LocalRoute, Output, Shared};
+use crate::types::{PathId, PeerId, Prefix};
+use crate::wire::{NextHop, Nlri};
+
+/// Next hops of one forwarding route (contract of the kernel: more are not installed).
+const MAX_NEXT_HOPS: usize = 16;
+
+/// All routes of one family.
+#[derive(Debug)]
+pub(crate) struct FamilyRib<P> {
+    pub(super) table: Table<P>,
+    pub(super) groups: Vec<Option<Group>>,
+    /// Slots to work on, in the order in which they changed; each at most once.
+    changed: VecDeque<u32>,
+    /// Next hops whose resolution changed since the last work.
+    pub(super) changed_next_hops: BitSet,
+}
+
+impl<P: Prefix> Default for FamilyRib<P> {
+    fn default() -> Self {
+        Self {
+            table: Table::default(),
+            groups: Vec::new(),
+            changed: VecDeque::new(),
+            changed_next_hops: BitSet::default(),
+        }
+    }
+}
+
+impl<P: Prefix> FamilyRib<P> {
+    pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &Arrival, nlri: Nlri<'_>) {
+        let Some(peer) = shared.peers.find(arrival.peer) else {
+            return;
+        };
+        let epoch = peer.families[P::FAMILY].epoch;
+        let (mut new, mut counts) = (0, PeerStats::default());
+        for (remote_id, prefix) in nlri.iter::<P>() {
+            if !is_routable(prefix.into()) {
+                continue;
+            }
+            let path = shared.import(arrival, prefix.into(), remote_id, epoch);
+            let at = self.table.find_or_insert(prefix);
+            new += u32::from(self.put(at, path));
+            counts.import_updates += 1;
+            match path.unusable {
+                None => {}
+                Some(Unusable::Policy) => counts.import_filtered += 1,
+                Some(_) => counts.import_invalid += 1,
+            }
+        }
+        if let Some(peer) = shared.peers.find_mut(arrival.peer) {
+            let state = &mut peer.families[P::FAMILY];
+            state.paths += new;
+            state.stats.import_updates += counts.import_updates;
+            state.stats.import_filtered += counts.import_filtered;
+            state.stats.import_invalid += counts.import_invalid;
+        }
+        self.check_limit(shared, arrival);
+    }
+
+    /// RFC 4486 §4: more prefixes than allowed end the session.
+    fn check_limit(&self, shared: &mut Shared, arrival: &Arrival) {
+        let Some(limit) = arrival.config.max_prefixes[P::FAMILY] else {
+            return;
+        };
+        let Some(peer) = shared.peers.find_mut(arrival.peer) else {
+            return;
+        };
+        if peer.families[P::FAMILY].paths > limit && !peer.stopping {
+            peer.stopping = true;
+            let family = P::FAMILY;
+            shared.outputs.push_back(Output::TooManyPrefixes {
+                peer: arrival.peer,
+                family,
+                limit,
+            });
+        }
+    }
+
+    /// Puts a path in place of the one of the same peer and identifier; tells whether there was none.
+    fn put(&mut self, at: u32, mut path: Path) -> bool {
+        let paths = &mut self.table[at].paths;
+        let same = |old: &&mut Path| old.peer == path.peer && old.remote_id == path.remote_id;
+        let Some(old) = paths.as_mut_slice().iter_mut().find(same) else {
+            paths.push(path);
+            self.mark_changed(at);
+            return true;
+        };
+        path.local_id = old.local_id;
+        let repeated =
+            (old.attrs, old.received, old.unusable) == (path.attrs, path.received, path.unusable);
+        if repeated {
+            // Announced again as it was: only no longer stale.
+            old.epoch = path.epoch;
+            return false;
+        }
+        *old = path;
+        self.mark_changed(at);
+        false
+    }
+
+    fn mark_changed(&mut self, at: u32) {
+        let slot = &mut self.table[at];
+        if !slot.dirty {
+            slot.dirty = true;
+            self.changed.push_back(at);
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, shared: &mut Shared, peer: PeerId, nlri: Nlri<'_>) {
+        let Some(state) = shared
+            .peers
+            .find_mut(peer)
+            .map(|peer| &mut peer.families[P::FAMILY])
+        else {
+            return;
+        };
+        for (remote_id, prefix) in nlri.iter::<P>() {
+            state.stats.import_withdraws += 1;
+            let is_it = |path: &Path| path.peer == peer && path.remote_id == remote_id;
+            if self.take(prefix, is_it) {
+                state.paths -= 1;
+            } else {
+                state.stats.import_withdraws_ignored += 1;
+            }
+        }
+    }
+
+    fn take(&mut self, prefix: P, is_it: impl FnMut(&Path) -> bool) -> bool {
+        let Some(at) = self.table.find(prefix) else {
+            return false;
+        };
+        let taken = self.remove_at(at, is_it) > 0;
+        if taken {
+            self.mark_changed(at);
+        }
+        taken
+    }
+
+    /// Removes paths of one slot and tells how many; the best one may be among them.
+    fn remove_at(&mut self, at: u32, is_it: impl FnMut(&Path) -> bool) -> usize {
+        let slot = &mut self.table[at];
+        let first = slot.paths.as_slice().first().map(|path| path.local_id);
+        let before = slot.paths.as_slice().len();
+        slot.paths.remove_if(is_it);
+        if slot.paths.as_slice().first().map(|path| path.local_id) != first {
+            slot.chosen = false;
+        }
+        before - slot.paths.as_slice().len()
+    }
+
+    pub(super) fn announce_local(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        prefix: P,
+        route: &LocalRoute,
+    ) {
+        let mut octets = Vec::new();
+        route.attributes.encode_canonical(&mut octets);
+        let attrs = shared.store.intern(AttrKey {
+            next_hop: route.next_hop,
+            preference: route.preference,
+            interface: route.interface.as_deref(),
+            octets: &octets,
+        });
+        let at = self.table.find_or_insert(prefix);
+        self.put(
+            at,
+            Path {
+                attrs,
+                received: attrs,
+                peer: LOCAL,
+                remote_id: PathId(route.id),
+                since: shared.seconds(now),
+                local_id: 0,
+                epoch: 0,
+                unusable: None,
+            },
+        );
+    }
+
+    pub(super) fn withdraw_local(&mut self, prefix: P, id: u32) {
+        self.take(prefix, |path| {
+            path.is_local() && path.remote_id == PathId(id)
+        });
+    }
+
+    /// Removes the paths of a peer that `gone` says.
+    pub(super) fn remove_paths(
+        &mut self,
+        shared: &mut Shared,
+        peer: PeerId,
+        gone: impl Fn(&Path) -> bool,
+    ) {
+        let mut removed = 0;
+        for at in 0..self.table.end() {
+            let of_peer = |path: &Path| path.peer == peer && gone(path);
+            if !self.table[at].paths.as_slice().iter().any(of_peer) {
+                continue;
+            }
+            removed += self.remove_at(at, of_peer);
+            self.mark_changed(at);
+        }
+        if let Some(peer) = shared.peers.find_mut(peer) {
+            let state = &mut peer.families[P::FAMILY];
+            state.paths = state
+                .paths
+                .saturating_sub(u32::try_from(removed).unwrap_or(u32::MAX));
+        }
+    }
+
+    pub(super) fn forget_peer(&mut self, shared: &mut Shared, peer: PeerId) {
+        self.leave_group(shared, peer);
+        self.remove_paths(shared, peer, |_| true);
+    }
+
+    /// Judges every route of a peer anew, from what was received.
+    pub(super) fn judge_again(&mut self, shared: &mut Shared, peer_id: PeerId) {
+        let Some(peer) = shared.peers.find(peer_id) else {
+            return;
+        };
+        let config = Arc::clone(&peer.config);
+        for at in 0..self.table.end() {
+            for place in 0..self.table[at].paths.as_slice().len() {
+                let path = self.table[at].paths.as_slice()[place];
+                if path.peer == peer_id {
+                    self.judge_path(shared, at, path, Arc::clone(&config));
+                }
+            }
+        }
+    }
+
+    /// Judges a path anew, from what was received.
+    fn judge_path(&mut self, shared: &mut Shared, at: u32, path: Path, config: Arc<PeerConfig>) {
+        let Path {
+            peer,
+            received,
+            since,
+            ..
+        } = path;
+        let unusable = find_fault(shared, &config, peer, received);
+        let arrival = Arrival {
+            peer,
+            config,
+            received,
+            unusable,
+            since,
+        };
+        let prefix = self.table[at].prefix.into();
+        let path = shared.import(&arrival, prefix, path.remote_id, path.epoch);
+        self.put(at, path);
+    }
+
+    /// Works on at most `limit` changed slots and lets lagging members of groups catch up; tells whether there was work.
+    pub(super) fn work(&mut self, shared: &mut Shared, limit: usize) -> bool {
+        self.apply_changed_next_hops(shared);
+        let count = limit.min(self.changed.len());
+        let slice: Vec<u32> = self.changed.drain(..count).collect();
+        for at in &slice {
+            self.choose(shared, *at);
+        }
+        let settled = self.changed.is_empty();
+        let mut told = Vec::new();
+        for group in self.groups.iter_mut().flatten() {
+            if count > 0 {
+                group.flush(shared, &self.table, &slice);
+            }
+            told.extend(group.catch_up(shared, &self.table, settled));
+        }
+        let worked = count > 0 || !told.is_empty();
+        for at in slice.into_iter().chain(told) {
+            self.release_if_unused(at);
+        }
+        worked
+    }
+
+    fn apply_changed_next_hops(&mut self, shared: &mut Shared) {
+        if self.changed_next_hops.is_empty() {
+            return;
+        }
+        let changed = std::mem::take(&mut self.changed_next_hops);
+        let depends = |shared: &Shared, path: &Path| {
+            let tracked = shared.store.tracked(path.attrs);
+            tracked.is_some_and(|NextHopId(id)| changed.contains(id))
+        };
+        for at in 0..self.table.end() {
+            for place in 0..self.table[at].paths.as_slice().len() {
+                let path = self.table[at].paths.as_slice()[place];
+                if !depends(shared, &path) {
+                    continue;
+                }
+                self.mark_changed(at);
+                let peer = shared.peers.find(path.peer);
+                if let Some(config) = peer
+                    .map(|peer| Arc::clone(&peer.config))
+                    .filter(|config| config.import.looks_at_interfaces())
+                {
+                    self.judge_path(shared, at, path, config);
+                }
+            }
+        }
+    }
+
+    /// Puts the best path first.
+    fn choose(&mut self, shared: &mut Shared, at: u32) {
+        let slot = &mut self.table[at];
+        slot.dirty = false;
+        let ranking = Ranking {
+            store: &shared.store,
+            peers: &shared.peers,
+            config: &shared.config,
+        };
+        let best = ranking.best(slot.paths.as_slice());
+        slot.chosen = best.is_some();
+        if let Some(best) = best {
+            slot.paths.as_mut_slice().swap(0, best);
+        }
+        if shared.config.forwarding {
+            let route = self.forward_route(shared, at);
+            shared.outputs.push_back(Output::Forward {
+                prefix: self.table[at].prefix.into(),
+                route,
+            });
+        }
+    }
+
+    fn forward_route(&self, shared: &Shared, at: u32) -> Option<ForwardRoute> {
+        let slot = &self.table[at];
+        let best = slot.best().filter(|best| !best.is_local())?;
+        let set = &shared.store[best.attrs];
+        let ranking = Ranking {
+            store: &shared.store,
+            peers: &shared.peers,
+            config: &shared.config,
+        };
+        let mut next_hops: Vec<NextHop> = shared.store.next_hop(best.attrs).into_iter().collect();
+        if let Paths::Many(paths) = &slot.paths {
+            for place in ranking.equal_to_best(paths) {
+                let next_hop = shared.store.next_hop(paths[place].attrs);
+                let wanted = next_hop
+                    .filter(|next_hop| !next_hops.contains(next_hop) && !paths[place].is_local());
+                next_hops.extend(wanted);
+            }
+        }
+        next_hops.truncate(MAX_NEXT_HOPS);
+        let local_pref = set.local_pref.unwrap_or(shared.config.default_local_pref);
+        Some(ForwardRoute {
+            next_hops,
+            local_pref,
+            preference: set.preference,
+        })
+    }
+
+    /// A slot may be given to another prefix once no member of any group has still to hear of it.
+    fn release_if_unused(&mut self, at: u32) {
+        let slot = &self.table[at];
+        if slot.dirty || !slot.paths.as_slice().is_empty() {
+            return;
+        }
+        if self
+            .groups
+            .iter()
+            .flatten()
+            .all(|group| !group.refers_to(at))
+        {
+            self.table.release(at);
+        }
+    }
+
+    pub(super) fn mark_attributes(&mut self, marked: &mut BitSet) {
+        for (_, slot) in self.table.slots() {
+            for path in slot.paths.as_slice() {
+                marked.insert(path.attrs.0);
+                marked.insert(path.received.0);
+            }
+        }
+        for group in self.groups.iter_mut().flatten() {
+            group.mark_attributes(marked);
+        }
+    }
+}

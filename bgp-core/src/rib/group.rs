@@ -1,0 +1,477 @@
+//! Update groups: peers that are told the same share one Adj-RIB-Out and the same encoded UPDATEs.
+//!
+//! A member *holds* an entry of the group's Adj-RIB-Out if the entry is there and is not withheld from this member: a route is
+//! not told to the peer it came from, nor to the peer that is its next hop (RFC 4271 §5.1.3). A member that is in step needs
+//! no state of its own; one that lags behind has a [`Lag`].
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use foldhash::fast::FixedState;
+
+use super::attributes::AttrId;
+use super::bitset::BitSet;
+use super::export::GroupKey;
+use super::lag::Lag;
+use super::table::{Path, Table};
+use super::{Output, Shared};
+use crate::types::{PathId, PeerId, Prefix};
+use crate::wire::update::{encode_reachable, encode_unreachable};
+
+/// With more octets than this on the way to it, a member is left behind until it has taken them.
+pub(super) const HIGH_WATER: usize = 1 << 20;
+
+/// A route as the members are told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// 0 unless the group is told additional paths.
+    pub(super) path_id: u32,
+    pub(super) attrs: AttrId,
+    /// Where it was learned.
+    pub(super) source: PeerId,
+}
+
+/// What the members are told of one prefix.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Entries {
+    #[default]
+    None,
+    One(Entry),
+    Many(Box<[Entry]>),
+}
+
+impl Entries {
+    pub(super) fn as_slice(&self) -> &[Entry] {
+        match self {
+            Self::None => &[],
+            Self::One(entry) => std::slice::from_ref(entry),
+            Self::Many(entries) => entries,
+        }
+    }
+}
+
+impl FromIterator<Entry> for Entries {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        let mut entries = entries.into_iter();
+        match (entries.next(), entries.next()) {
+            (None, _) => Self::None,
+            (Some(one), None) => Self::One(one),
+            (Some(first), Some(second)) => {
+                Self::Many([first, second].into_iter().chain(entries).collect())
+            }
+        }
+    }
+}
+
+/// A peer in a group.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) peer: PeerId,
+    /// Set while it does not hold just what the group's Adj-RIB-Out says.
+    pub(super) lag: Option<Lag>,
+}
+
+/// One thing to tell: a route, or with `attrs` of `None` that it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Change {
+    /// Withdrawals sort first.
+    pub(super) attrs: Option<AttrId>,
+    pub(super) at: u32,
+    pub(super) path_id: u32,
+}
+
+/// Peers that are told the same, and what they are told.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(super) key: GroupKey,
+    pub(super) members: Vec<Member>,
+    /// Adj-RIB-Out, by slot.
+    pub(super) out: Vec<Entries>,
+    /// Rewritten attributes; the peer only matters where a route is reflected.
+    rewritten: HashMap<(AttrId, PeerId), Option<AttrId>, FixedState>,
+    /// The last one: routes come in runs.
+    last_rewritten: Option<((AttrId, PeerId), Option<AttrId>)>,
+}
+
+/// Encoded changes, those of one source side by side, so that a member can be given all but its own.
+struct Section {
+    octets: Bytes,
+    /// Ascending by source.
+    parts: Vec<Part>,
+}
+
+struct Part {
+    source: PeerId,
+    range: Range<usize>,
+    changes: usize,
+}
+
+impl Group {
+    pub(super) fn new(key: GroupKey) -> Self {
+        Self {
+            key,
+            members: Vec::new(),
+            out: Vec::new(),
+            rewritten: HashMap::default(),
+            last_rewritten: None,
+        }
+    }
+
+    pub(super) fn entries(&self, at: u32) -> &[Entry] {
+        self.out.get(at as usize).map_or(&[], Entries::as_slice)
+    }
+
+    /// What the members are to be told of a prefix now.
+    pub(super) fn decide<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        table: &Table<P>,
+        at: u32,
+    ) -> Entries {
+        let slot = &table[at];
+        let Some(best) = slot.best() else {
+            return Entries::None;
+        };
+        if !self.key.context.add_path_send[P::FAMILY] {
+            return self
+                .entry(shared, best, slot.prefix, 0)
+                .into_iter()
+                .collect();
+        }
+        // RFC 7911 §5: the best path is among them.
+        let usable = slot
+            .paths
+            .as_slice()
+            .iter()
+            .filter(|path| path.unusable.is_none());
+        usable
+            .filter_map(|path| self.entry(shared, path, slot.prefix, u32::from(path.local_id)))
+            .collect()
+    }
+
+    fn entry<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        path: &Path,
+        prefix: P,
+        path_id: u32,
+    ) -> Option<Entry> {
+        let admitted = self.key.admit(shared, path, prefix.into())?;
+        let by_source = self.key.kind.is_internal() || path.is_local();
+        let cached = (admitted, if by_source { path.peer } else { PeerId(0) });
+        let attrs = self.rewritten(shared, cached, path)?;
+        Some(Entry {
+            path_id,
+            attrs,
+            source: path.peer,
+        })
+    }
+
+    fn rewritten(
+        &mut self,
+        shared: &mut Shared,
+        cached: (AttrId, PeerId),
+        path: &Path,
+    ) -> Option<AttrId> {
+        if let Some((_, attrs)) = self.last_rewritten.filter(|(last, _)| *last == cached) {
+            return attrs;
+        }
+        let attrs = match self.rewritten.get(&cached) {
+            Some(attrs) => *attrs,
+            None => {
+                let attrs = self.key.rewrite(shared, cached.0, path);
+                self.rewritten.insert(cached, attrs);
+                attrs
+            }
+        };
+        self.last_rewritten = Some((cached, attrs));
+        attrs
+    }
+
+    /// Brings the Adj-RIB-Out of changed slots up to date and tells the members.
+    pub(super) fn flush<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        table: &Table<P>,
+        slice: &[u32],
+    ) {
+        self.out
+            .resize(self.out.len().max(table.end() as usize), Entries::None);
+        let mut replaced = Vec::new();
+        for at in slice {
+            let new = self.decide(shared, table, *at);
+            let place = &mut self.out[*at as usize];
+            if *place != new {
+                replaced.push((*at, std::mem::replace(place, new)));
+            }
+        }
+        if replaced.is_empty() {
+            return;
+        }
+        self.leave_owners_behind(shared, &replaced);
+        self.note_lagging(shared, &replaced);
+        if self.members.iter().any(|member| member.lag.is_none()) {
+            self.tell(shared, table, &replaced);
+        }
+    }
+
+    /// A peer that is the next hop of a route somebody else announced is told of these changes by itself.
+    fn leave_owners_behind(&mut self, shared: &Shared, replaced: &[(u32, Entries)]) {
+        if self.key.tells_own_next_hop() {
+            return;
+        }
+        for (at, old) in replaced {
+            let new = self.out[*at as usize].as_slice();
+            for entry in old.as_slice().iter().chain(new) {
+                let Some(owner) = next_hop_owner(shared, *entry) else {
+                    continue;
+                };
+                if let Some(member) = self.members.iter_mut().find(|member| member.peer == owner) {
+                    member.lag.get_or_insert_default();
+                }
+            }
+        }
+    }
+
+    fn note_lagging(&mut self, shared: &Shared, replaced: &[(u32, Entries)]) {
+        for Member { peer, lag } in &mut self.members {
+            let Some(lag) = lag else {
+                continue;
+            };
+            for (at, old) in replaced {
+                lag.note(
+                    *at,
+                    old.as_slice()
+                        .iter()
+                        .filter(|entry| !is_withheld(shared, *peer, **entry)),
+                );
+            }
+        }
+    }
+
+    /// Sends the difference to every member that is in step.
+    fn tell<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        table: &Table<P>,
+        replaced: &[(u32, Entries)],
+    ) {
+        let mut changes = Vec::new();
+        let mut moved = Vec::new();
+        for (at, old) in replaced {
+            difference(
+                *at,
+                old.as_slice(),
+                self.out[*at as usize].as_slice(),
+                &mut changes,
+                &mut moved,
+            );
+        }
+        changes.sort_unstable_by_key(|(source, change)| (change.attrs.is_some(), *source, *change));
+        let middle = changes.partition_point(|(_, change)| change.attrs.is_none());
+        let sections =
+            [&changes[..middle], &changes[middle..]].map(|part| self.encode(shared, table, part));
+        for place in 0..self.members.len() {
+            if self.members[place].lag.is_none() {
+                self.deliver(shared, place, &sections);
+            }
+        }
+        for (peer, change) in moved {
+            let in_step = |member: &&Member| member.peer == peer && member.lag.is_none();
+            if self.members.iter().any(|member| in_step(&member)) {
+                let octets = self.encode_changes(shared, table, &mut [change]);
+                send(shared, peer, octets);
+            }
+        }
+    }
+
+    /// Encodes sorted changes, source by source.
+    fn encode<P: Prefix>(
+        &mut self,
+        shared: &Shared,
+        table: &Table<P>,
+        changes: &[(PeerId, Change)],
+    ) -> Section {
+        let mut octets = BytesMut::new();
+        let mut parts = Vec::new();
+        for part in changes.chunk_by(|a, b| a.0 == b.0) {
+            let start = octets.len();
+            let mut list: Vec<Change> = part.iter().map(|(_, change)| *change).collect();
+            octets.unsplit(self.encode_changes(shared, table, &mut list));
+            parts.push(Part {
+                source: part[0].0,
+                range: start..octets.len(),
+                changes: part.len(),
+            });
+        }
+        Section {
+            octets: octets.freeze(),
+            parts,
+        }
+    }
+
+    /// Encodes changes, withdrawals first, prefixes with the same attributes together.
+    pub(super) fn encode_changes<P: Prefix>(
+        &mut self,
+        shared: &Shared,
+        table: &Table<P>,
+        changes: &mut [Change],
+    ) -> BytesMut {
+        changes.sort_unstable();
+        let mut octets = BytesMut::new();
+        let mut routes = Vec::new();
+        for run in changes.chunk_by(|a, b| a.attrs == b.attrs) {
+            routes.clear();
+            routes.extend(
+                run.iter()
+                    .map(|change| (PathId(change.path_id), table[change.at].prefix)),
+            );
+            let Some(attrs) = run[0].attrs else {
+                encode_unreachable(&self.key.context, &routes, &mut octets);
+                continue;
+            };
+            let set = &shared.store[attrs];
+            let Some(next_hop) = shared.store.next_hop(attrs) else {
+                continue;
+            };
+            if encode_reachable(
+                &self.key.context,
+                set.view(),
+                next_hop,
+                &routes,
+                &mut octets,
+            )
+            .is_err()
+            {
+                // RFC 4271 §9.2: too big for a message of this session; the version that was sent must go.
+                encode_unreachable(&self.key.context, &routes, &mut octets);
+                for change in run {
+                    self.drop_entry(*change);
+                }
+            }
+        }
+        octets
+    }
+
+    fn drop_entry(&mut self, change: Change) {
+        let place = &mut self.out[change.at as usize];
+        *place = place
+            .as_slice()
+            .iter()
+            .filter(|entry| entry.path_id != change.path_id)
+            .copied()
+            .collect();
+    }
+
+    /// Gives a member all of the sections but what came from itself.
+    fn deliver(&mut self, shared: &mut Shared, place: usize, sections: &[Section]) {
+        let peer = self.members[place].peer;
+        let mut counts = [0; 2];
+        for (section, count) in sections.iter().zip(&mut counts) {
+            *count = section.parts.iter().map(|part| part.changes as u64).sum();
+            let end = section.octets.len();
+            let own = section
+                .parts
+                .binary_search_by_key(&peer, |part| part.source);
+            let own = own.map_or(end..end, |found| {
+                *count -= section.parts[found].changes as u64;
+                section.parts[found].range.clone()
+            });
+            for range in [0..own.start, own.end..end] {
+                if !range.is_empty() {
+                    push(shared, peer, section.octets.slice(range));
+                }
+            }
+        }
+        let Some(state) = shared.peers.find_mut(peer) else {
+            return;
+        };
+        if state.in_flight > HIGH_WATER {
+            self.members[place].lag = Some(Lag::default());
+        }
+    }
+
+    /// Whether a member still has to be told something about the slot.
+    pub(super) fn refers_to(&self, at: u32) -> bool {
+        let pending = |member: &Member| member.lag.as_ref().is_some_and(|lag| lag.is_pending(at));
+        !self.entries(at).is_empty() || self.members.iter().any(pending)
+    }
+
+    /// Marks what it refers to, and forgets what it only remembers.
+    pub(super) fn mark_attributes(&mut self, marked: &mut BitSet) {
+        self.rewritten.clear();
+        self.last_rewritten = None;
+        for entry in self.out.iter().flat_map(Entries::as_slice) {
+            marked.insert(entry.attrs.0);
+        }
+        for lag in self.members.iter().filter_map(|member| member.lag.as_ref()) {
+            lag.mark_attributes(marked);
+        }
+    }
+}
+
+/// What has to be told to make `old` into `new`. `moved`: what only the peers that an entry came from and comes from have to be
+/// told, because a peer does not hold what it announced itself.
+fn difference(
+    at: u32,
+    old: &[Entry],
+    new: &[Entry],
+    changes: &mut Vec<(PeerId, Change)>,
+    moved: &mut Vec<(PeerId, Change)>,
+) {
+    for was in old {
+        let gone = Change {
+            attrs: None,
+            at,
+            path_id: was.path_id,
+        };
+        match new.iter().find(|is| is.path_id == was.path_id) {
+            None => changes.push((was.source, gone)),
+            Some(is) if is.source != was.source => moved.push((is.source, gone)),
+            Some(_) => {}
+        }
+    }
+    for is in new {
+        let told = Change {
+            attrs: Some(is.attrs),
+            at,
+            path_id: is.path_id,
+        };
+        match old
+            .iter()
+            .find(|was| was.path_id == is.path_id && was.attrs == is.attrs)
+        {
+            None => changes.push((is.source, told)),
+            Some(was) if was.source != is.source => moved.push((was.source, told)),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Whether a member must not be told an entry.
+pub(super) fn is_withheld(shared: &Shared, member: PeerId, entry: Entry) -> bool {
+    entry.source == member || next_hop_owner(shared, entry) == Some(member)
+}
+
+/// The peer that is the next hop of a route which somebody else announced.
+fn next_hop_owner(shared: &Shared, entry: Entry) -> Option<PeerId> {
+    let next_hop = shared.store.next_hop(entry.attrs)?;
+    shared
+        .peers
+        .with_address(next_hop.address())
+        .filter(|owner| *owner != entry.source)
+}
+
+pub(super) fn send(shared: &mut Shared, peer: PeerId, octets: BytesMut) {
+    if !octets.is_empty() {
+        push(shared, peer, octets.freeze());
+    }
+}
+
+fn push(shared: &mut Shared, peer: PeerId, messages: Bytes) {
+    if let Some(state) = shared.peers.find_mut(peer) {
+        state.in_flight += messages.len();
+        shared.outputs.push_back(Output::Send { peer, messages });
+    }
+}

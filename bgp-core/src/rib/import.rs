@@ -1,0 +1,197 @@
+//! Routes from peers into the table: loop checks, import policy (RFC 4271 §9.1.1, §9.1.2; RFC 4456 §8; RFC 9234 §5).
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ipnet::IpNet;
+
+use super::attributes::{AttrId, AttrKey};
+use super::peer::{Peer, PeerConfig};
+use super::table::{Path, Unusable};
+use super::{LOCAL, PEER_PREFERENCE, Shared};
+use crate::policy::{Decision, Policy, RouteView, Source};
+use crate::types::Role;
+use crate::types::{PathId, PeerId};
+use crate::wire::NextHop;
+use crate::wire::attribute::AttributeView;
+
+/// The part of an UPDATE that is the same for all prefixes in it.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) peer: PeerId,
+    pub(crate) config: Arc<PeerConfig>,
+    pub(crate) received: AttrId,
+    pub(crate) unusable: Option<Unusable>,
+    pub(crate) since: u32,
+}
+
+impl Arrival {
+    pub(crate) fn new(
+        shared: &mut Shared,
+        config: &Arc<PeerConfig>,
+        peer: PeerId,
+        now: Instant,
+        next_hop: NextHop,
+        octets: &[u8],
+    ) -> Self {
+        let key = AttrKey {
+            next_hop: Some(next_hop),
+            preference: PEER_PREFERENCE,
+            interface: None,
+            octets,
+        };
+        let received = shared.store.intern_tracked(key);
+        let unusable = find_fault(shared, config, peer, received);
+        Self {
+            peer,
+            config: Arc::clone(config),
+            received,
+            unusable,
+            since: shared.seconds(now),
+        }
+    }
+}
+
+impl Shared {
+    /// Seconds since the start.
+    pub(crate) fn seconds(&self, now: Instant) -> u32 {
+        u32::try_from(now.saturating_duration_since(self.start).as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// The path that a route becomes: what import policy makes of its attributes, or why it is not used.
+    pub(crate) fn import(
+        &mut self,
+        arrival: &Arrival,
+        prefix: IpNet,
+        remote_id: PathId,
+        epoch: u8,
+    ) -> Path {
+        let (attrs, unusable) = match arrival.unusable {
+            Some(fault) => (arrival.received, Some(fault)),
+            None => self.apply_import_policy(&arrival.config.import, arrival.received, prefix),
+        };
+        Path {
+            attrs,
+            received: arrival.received,
+            peer: arrival.peer,
+            remote_id,
+            since: arrival.since,
+            local_id: 0,
+            epoch,
+            unusable,
+        }
+    }
+
+    fn apply_import_policy(
+        &mut self,
+        policy: &Policy,
+        received: AttrId,
+        prefix: IpNet,
+    ) -> (AttrId, Option<Unusable>) {
+        if policy.is_accept_all() {
+            return (received, None);
+        }
+        let set = &self.store[received];
+        let interface = self.store.interface_of(received);
+        let route = RouteView {
+            prefix,
+            attributes: set.view(),
+            local_pref: set.local_pref.or(Some(self.config.default_local_pref)),
+            source: Source::Peer,
+            interface: interface.map(|name| &**name),
+        };
+        match policy.evaluate(route) {
+            Decision::Reject => (received, Some(Unusable::Policy)),
+            Decision::Accept {
+                attributes: None,
+                preference: None,
+            } => (received, None),
+            Decision::Accept {
+                attributes,
+                preference,
+            } => (
+                self.store
+                    .intern_edited(received, attributes.as_deref(), preference),
+                None,
+            ),
+        }
+    }
+}
+
+/// Why the routes of an UPDATE cannot be used, whatever their prefix.
+pub(crate) fn find_fault(
+    shared: &Shared,
+    config: &PeerConfig,
+    peer: PeerId,
+    received: AttrId,
+) -> Option<Unusable> {
+    let set = &shared.store[received];
+    let view = set.view();
+    let own_id = shared.config.router_id;
+    let cluster_id = shared.config.cluster_id.unwrap_or(own_id);
+    let next_hop = shared.store.next_hop(received);
+    let own_address = || shared.peers.find(peer).and_then(Peer::own_address);
+    if view.as_path().occurrences(config.local_as) > config.allowed_local_as as usize {
+        Some(Unusable::AsLoop)
+    } else if set.originator_id == Some(own_id) || view.cluster_list().any(|id| id == cluster_id) {
+        Some(Unusable::ReflectionLoop)
+    } else if !shared.config.use_unresolved
+        && next_hop.is_some_and(|next_hop| own_address() == Some(next_hop.address()))
+    {
+        Some(Unusable::OwnNextHop)
+    } else if leaks(config, view) {
+        Some(Unusable::RouteLeak)
+    } else {
+        None
+    }
+}
+
+/// RFC 9234 §5, ingress 1 and 2.
+fn leaks(config: &PeerConfig, view: AttributeView<'_>) -> bool {
+    match config.role {
+        Some(Role::Provider | Role::RsServer) => view.otc().is_some(),
+        Some(Role::Peer) => view.otc().is_some_and(|otc| otc != config.peer_as),
+        Some(Role::Customer | Role::RsClient) | None => false,
+    }
+}
+
+/// RFC 9234 §5, ingress 3: a route from a provider, peer or route server is stamped with its AS.
+pub(crate) fn stamp_role(config: &PeerConfig, octets: &mut Vec<u8>) {
+    if !matches!(
+        config.role,
+        Some(Role::Customer | Role::Peer | Role::RsClient)
+    ) {
+        return;
+    }
+    let view = AttributeView::new(octets);
+    if view.otc().is_none() {
+        let mut attributes = view.to_attributes();
+        attributes.otc = Some(config.peer_as);
+        octets.clear();
+        attributes.encode_canonical(octets);
+    }
+}
+
+/// Whether a prefix can be routed at all (RFC 4271 §6.3): not loopback, link-local, multicast or reserved space.
+pub(crate) fn is_routable(prefix: IpNet) -> bool {
+    if prefix.prefix_len() == 0 {
+        return true;
+    }
+    match prefix {
+        IpNet::V4(net) => {
+            let address: Ipv4Addr = net.network();
+            !(address.is_loopback() || address.is_link_local() || address.octets()[0] >= 224)
+        }
+        IpNet::V6(net) => {
+            let address: Ipv6Addr = net.network();
+            !(address.is_loopback() || address.is_unicast_link_local() || address.is_multicast())
+        }
+    }
+}
+
+impl Path {
+    pub(crate) fn is_local(&self) -> bool {
+        self.peer == LOCAL
+    }
+}

@@ -1,0 +1,229 @@
+//! What the RIB knows of a neighbour: how its routes are judged and what it may be told.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::policy::Policy;
+use crate::types::Role;
+use crate::types::{Asn, Family, PeerId, PerFamily, RouterId};
+use crate::wire::{Context, NextHop};
+
+/// Whose AS a peer is in, and who reflects for whom (RFC 4456 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum PeerKind {
+    /// Another AS.
+    External,
+    /// Our AS.
+    Internal,
+    /// Our AS, and we reflect for it.
+    Client,
+}
+
+impl PeerKind {
+    /// Whether the peer is in our AS.
+    pub const fn is_internal(self) -> bool {
+        matches!(self, Self::Internal | Self::Client)
+    }
+}
+
+/// Which next hop a peer is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum NextHopMode {
+    /// RFC 4271 §5.1.3: our own address to another AS and for routes without a gateway, else unchanged.
+    #[default]
+    Auto,
+    /// Always our own address.
+    Own,
+    /// Always unchanged, where there is one.
+    Keep,
+}
+
+/// A neighbour as the RIB sees it. May change while the session is up: nothing in it is negotiated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerConfig {
+    /// The peer's address: the last tie-break, and the next hop it is never told (RFC 4271 §5.1.3).
+    pub address: IpAddr,
+    /// Whose AS it is in.
+    pub kind: PeerKind,
+    /// Our AS number on this session.
+    pub local_as: Asn,
+    /// The peer's.
+    pub peer_as: Asn,
+    /// How often our AS may be in a path that it sends.
+    pub allowed_local_as: u32,
+    /// Which next hop it is told.
+    pub next_hop_mode: NextHopMode,
+    /// Decides on what it sends.
+    pub import: Arc<Policy>,
+    /// Decides on what it is told.
+    pub export: Arc<Policy>,
+    /// More prefixes than this end the session (RFC 4486 §4).
+    pub max_prefixes: PerFamily<Option<u32>>,
+    /// Our role towards it (RFC 9234).
+    pub role: Option<Role>,
+}
+
+impl PeerConfig {
+    /// A peer of another AS exchanges nothing before it has policies (RFC 8212 §3); one of the same AS exchanges everything.
+    pub fn new(local_as: Asn, address: IpAddr, peer_as: Asn) -> Self {
+        let internal = local_as == peer_as;
+        let policy = Arc::new(if internal {
+            Policy::ACCEPT
+        } else {
+            Policy::REJECT
+        });
+        Self {
+            address,
+            kind: if internal {
+                PeerKind::Internal
+            } else {
+                PeerKind::External
+            },
+            local_as,
+            peer_as,
+            allowed_local_as: 0,
+            next_hop_mode: NextHopMode::Auto,
+            import: Arc::clone(&policy),
+            export: policy,
+            max_prefixes: PerFamily::default(),
+            role: None,
+        }
+    }
+}
+
+/// What became known when the session came up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerUp {
+    /// The peer's BGP identifier.
+    pub peer_id: RouterId,
+    /// How its messages are written; tells the families in use.
+    pub context: Context,
+    /// Our own next hop in each family: the local address of the connection. `None`: routes without another cannot be told.
+    pub own_next_hop: PerFamily<Option<NextHop>>,
+    /// It said that it will send End-of-RIB (RFC 4724 §4.1), so the RIB may wait for it when it has just restarted itself.
+    pub sends_end_of_rib: bool,
+}
+
+/// One neighbour.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) config: Arc<PeerConfig>,
+    pub(crate) up: Option<PeerUp>,
+    /// Of the last session; its stale routes are compared by it.
+    pub(crate) peer_id: RouterId,
+    pub(crate) families: PerFamily<PeerFamily>,
+    /// Octets handed out and not yet reported as written.
+    pub(crate) in_flight: usize,
+    /// It has been asked to stop; nothing more of it is looked at until it is down.
+    pub(crate) stopping: bool,
+}
+
+/// One neighbour in one family.
+#[derive(Debug, Default)]
+pub(crate) struct PeerFamily {
+    /// Paths of an older epoch are stale.
+    pub(crate) epoch: u8,
+    /// Paths that it has in the table.
+    pub(crate) paths: u32,
+    /// Stale paths are removed then, if it has not sent End-of-RIB by itself.
+    pub(crate) stale_until: Option<Instant>,
+    /// The group it is a member of.
+    pub(crate) group: Option<u32>,
+    /// Counters for operators.
+    pub(crate) stats: PeerStats,
+}
+
+/// What happened between a neighbour and the RIB since it was added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct PeerStats {
+    /// Routes it announced.
+    pub import_updates: u64,
+    /// Of those, the ones that import policy rejected.
+    pub import_filtered: u64,
+    /// Of those, the ones that could not be used for another reason.
+    pub import_invalid: u64,
+    /// Routes it withdrew.
+    pub import_withdraws: u64,
+    /// Withdrawals of routes that it had not announced.
+    pub import_withdraws_ignored: u64,
+    /// Routes that were announced to its update group since it became a member.
+    pub export_updates: u64,
+    /// Routes that were withdrawn from its update group since it became a member.
+    pub export_withdraws: u64,
+}
+
+/// All neighbours, by number and by address.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    list: Vec<Option<Peer>>,
+    by_address: HashMap<IpAddr, PeerId, foldhash::fast::FixedState>,
+}
+
+impl Peers {
+    pub(crate) fn insert(&mut self, id: PeerId, config: Arc<PeerConfig>) {
+        let place = id.0 as usize;
+        if place >= self.list.len() {
+            self.list.resize_with(place + 1, || None);
+        }
+        self.by_address.insert(config.address, id);
+        match &mut self.list[place] {
+            Some(peer) => peer.config = config,
+            empty => {
+                *empty = Some(Peer {
+                    config,
+                    up: None,
+                    peer_id: RouterId::from_bits(0),
+                    families: PerFamily::default(),
+                    in_flight: 0,
+                    stopping: false,
+                });
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: PeerId) {
+        let removed = self.list.get_mut(id.0 as usize).and_then(Option::take);
+        if let Some(peer) = removed
+            && self.by_address.get(&peer.config.address) == Some(&id)
+        {
+            self.by_address.remove(&peer.config.address);
+        }
+    }
+
+    pub(crate) fn find(&self, id: PeerId) -> Option<&Peer> {
+        self.list.get(id.0 as usize)?.as_ref()
+    }
+
+    pub(crate) fn find_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+        self.list.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    /// Who has this address.
+    pub(crate) fn with_address(&self, address: IpAddr) -> Option<PeerId> {
+        self.by_address.get(&address).copied()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
+        (0u32..)
+            .zip(&self.list)
+            .filter_map(|(id, peer)| Some((PeerId(id), peer.as_ref()?)))
+    }
+}
+
+impl Peer {
+    /// What is needed to speak to it in a family, if the session is up and uses it.
+    pub(crate) fn speaks(&self, family: Family) -> Option<&PeerUp> {
+        self.up.as_ref().filter(|up| up.context.families[family])
+    }
+
+    /// Our own address on its connection.
+    pub(crate) fn own_address(&self) -> Option<IpAddr> {
+        let up = self.up.as_ref()?;
+        up.own_next_hop[Family::of(self.config.address)].map(NextHop::address)
+    }
+}

@@ -1,0 +1,13 @@
+//! Stories about the RIB as a whole, told with peers that keep what they are sent.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names what it expects"
+)]
+
+mod churn;
+mod decision;
+mod export;
+mod import;
+mod restart;
+mod world;

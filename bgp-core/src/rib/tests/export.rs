@@ -1,0 +1,352 @@
+//! What peers are told, and with which attributes.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::world::{OWN_ADDRESS, OWN_AS, World, address_of, local, rib_config, route, via};
+use crate::policy::Policy;
+use crate::rib::{LocalRoute, NextHopMode, PeerKind};
+use crate::types::Role;
+use crate::types::{Asn, RouterId};
+use crate::wire::attribute::{AsPath, Attributes, Community, ExtendedCommunity};
+use crate::wire::{NextHop, RefreshKind};
+
+use PeerKind::{Client, External, Internal};
+
+const PREFIX: &str = "10.1.0.0/16";
+
+/// Peer 0 announces; the others are told, or not.
+fn told_from_first(kinds: &[PeerKind], attributes: &Attributes) -> Vec<bool> {
+    let mut world = World::up(rib_config(), kinds);
+    world.announce(0, PREFIX, attributes);
+    world.drain();
+    (0..kinds.len())
+        .map(|peer| !world.told(peer, PREFIX).is_empty())
+        .collect()
+}
+
+/// R4271-9.2-01, R4456-6-01
+/// Promise 8.8.
+#[test]
+fn routes_from_inside_the_as_go_inside_only_by_reflection() {
+    let plain = route(&[1]);
+    assert_eq!(
+        told_from_first(&[External, External, Internal, Client], &plain),
+        [false, true, true, true]
+    );
+    assert_eq!(
+        told_from_first(&[Internal, External, Internal, Client], &plain),
+        [false, true, false, true]
+    );
+    assert_eq!(
+        told_from_first(&[Client, External, Internal, Client], &plain),
+        [false, true, true, true]
+    );
+}
+
+/// R1997-01
+/// Promise 8.9.
+#[test]
+fn well_known_communities_keep_routes_in() {
+    let with = |community| Attributes {
+        communities: vec![community],
+        ..route(&[1])
+    };
+    let kinds = [External, External, Internal];
+    assert_eq!(
+        told_from_first(&kinds, &with(Community::NO_EXPORT)),
+        [false, false, true]
+    );
+    assert_eq!(
+        told_from_first(&kinds, &with(Community::NO_EXPORT_SUBCONFED)),
+        [false, false, true]
+    );
+    assert_eq!(
+        told_from_first(&kinds, &with(Community::NO_ADVERTISE)),
+        [false, false, false]
+    );
+}
+
+/// R4271-5.1.2-01, 5.1.3-01, 5.1.4-01, 5.1.5-01, R4456-8-03, R4360-6-01
+/// Promises 8.6, 8.7.
+#[test]
+fn to_another_as() {
+    let mut world = World::up(rib_config(), &[Client, External]);
+    let transitive = ExtendedCommunity(0x0002_fc00_0000_0001);
+    let attributes = Attributes {
+        med: Some(7),
+        local_pref: Some(300),
+        originator_id: Some(RouterId::from_bits(9)),
+        cluster_list: vec![RouterId::from_bits(8)],
+        communities: vec![Community(5)],
+        ext_communities: vec![transitive, ExtendedCommunity(0x4000_0000_0000_0001)],
+        ..route(&[1])
+    };
+    world.announce(0, PREFIX, &attributes);
+    world.drain();
+    let told = world.told(1, PREFIX).remove(0);
+    assert_eq!(told.next_hop, NextHop::V4(OWN_ADDRESS));
+    let expected = Attributes {
+        communities: vec![Community(5)],
+        ext_communities: vec![transitive],
+        ..route(&[OWN_AS.0, 1])
+    };
+    assert_eq!(told.attributes, expected);
+}
+
+/// R4271-5.1.2-02, 5.1.3-02, 5.1.5-01
+/// Promises 8.6, 8.7.
+#[test]
+fn inside_the_as() {
+    let mut world = World::up(rib_config(), &[External, Internal]);
+    let attributes = Attributes {
+        med: Some(7),
+        ..route(&[1])
+    };
+    world.announce(0, PREFIX, &attributes);
+    world.originate("10.2.0.0/16", local(0));
+    world.drain();
+    let told = world.told(1, PREFIX).remove(0);
+    assert_eq!(told.next_hop, via(0));
+    assert_eq!(
+        told.attributes,
+        Attributes {
+            local_pref: Some(100),
+            ..attributes
+        }
+    );
+    let own = world.told(1, "10.2.0.0/16").remove(0);
+    assert_eq!(own.next_hop, NextHop::V4(OWN_ADDRESS));
+    assert_eq!(
+        own.attributes,
+        Attributes {
+            local_pref: Some(500),
+            as_path: AsPath::default(),
+            ..Attributes::default()
+        }
+    );
+}
+
+/// R4456-8-01, R4456-10-01
+/// Promise 8.8.
+#[test]
+fn reflection_adds_originator_and_cluster_and_nothing_else() {
+    let mut world = World::up(rib_config(), &[Client, Internal]);
+    let attributes = Attributes {
+        med: Some(3),
+        local_pref: Some(150),
+        ..route(&[1])
+    };
+    world.announce_via(0, PREFIX, &attributes, Ipv4Addr::new(192, 0, 2, 7));
+    world.drain();
+    let told = world.told(1, PREFIX).remove(0);
+    assert_eq!(told.next_hop, NextHop::V4(Ipv4Addr::new(192, 0, 2, 7)));
+    let expected = Attributes {
+        originator_id: Some(RouterId(address_of(0))),
+        cluster_list: vec![RouterId(OWN_ADDRESS)],
+        ..attributes
+    };
+    assert_eq!(told.attributes, expected);
+}
+
+/// Promise 5.11.
+#[test]
+fn next_hop_modes() {
+    let gateway = Ipv4Addr::new(192, 0, 2, 9);
+    for (mode, kind, expected) in [
+        (NextHopMode::Own, Internal, OWN_ADDRESS),
+        (NextHopMode::Own, External, OWN_ADDRESS),
+        (NextHopMode::Keep, Internal, gateway),
+        (NextHopMode::Keep, External, gateway),
+        (NextHopMode::Auto, Internal, gateway),
+        (NextHopMode::Auto, External, OWN_ADDRESS),
+    ] {
+        let mut world = World::up(rib_config(), &[External, kind]);
+        world.configure(1, |config| config.next_hop_mode = mode);
+        world.announce_via(0, PREFIX, &route(&[1]), gateway);
+        world.drain();
+        assert_eq!(
+            world.told(1, PREFIX)[0].next_hop,
+            NextHop::V4(expected),
+            "{mode:?} {kind:?}"
+        );
+    }
+}
+
+/// R8950-4-01
+#[test]
+fn an_ipv6_next_hop_of_an_ipv4_route_is_kept_from_peers_that_did_not_agree() {
+    let mut world = World::up(rib_config(), &[Internal]);
+    let gateway = NextHop::V6("fd00::9".parse().unwrap());
+    world.originate(
+        PREFIX,
+        LocalRoute {
+            next_hop: Some(gateway),
+            ..local(0)
+        },
+    );
+    world.drain();
+    assert_eq!(world.told(0, PREFIX)[0].next_hop, NextHop::V4(OWN_ADDRESS));
+}
+
+/// R4271-5.1.3-03
+#[test]
+fn a_peer_is_never_told_that_it_is_the_next_hop() {
+    let mut world = World::up(rib_config(), &[External, Internal, Internal]);
+    world.announce_via(0, PREFIX, &route(&[1]), address_of(1));
+    world.drain();
+    assert!(world.told(1, PREFIX).is_empty());
+    assert_eq!(world.told(2, PREFIX).len(), 1);
+    world.announce(0, PREFIX, &route(&[1]));
+    world.drain();
+    assert_eq!(world.told(1, PREFIX).len(), 1);
+    world.announce_via(0, PREFIX, &route(&[1]), address_of(1));
+    world.drain();
+    assert!(world.told(1, PREFIX).is_empty(), "the old version must go");
+}
+
+/// R4271-9.2-02, R4271-9.2-03
+#[test]
+fn when_the_best_route_moves_its_new_source_is_told_to_forget_the_old_one() {
+    let mut world = World::up(rib_config(), &[External; 3]);
+    world.announce(0, PREFIX, &route(&[1, 2]));
+    world.drain();
+    assert_eq!([1, 2].map(|peer| world.told(peer, PREFIX).len()), [1, 1]);
+    world.announce(1, PREFIX, &route(&[1]));
+    world.drain();
+    assert_eq!(
+        [0, 1, 2].map(|peer| world.told(peer, PREFIX).len()),
+        [1, 0, 1]
+    );
+    world.withdraw(1, PREFIX);
+    world.drain();
+    assert_eq!(
+        [0, 1, 2].map(|peer| world.told(peer, PREFIX).len()),
+        [0, 1, 1]
+    );
+    world.withdraw(0, PREFIX);
+    world.drain();
+    assert_eq!(
+        [0, 1, 2].map(|peer| world.told(peer, PREFIX).len()),
+        [0, 0, 0]
+    );
+    assert!(
+        world
+            .receivers
+            .iter()
+            .all(|receiver| receiver.needless == 0)
+    );
+    assert_eq!(world.rib.prefix_count(crate::types::Family::Ipv4Unicast), 0);
+}
+
+/// R7911-5-04
+/// Promise 8.10.
+#[test]
+fn additional_paths_are_all_told_the_best_one_among_them() {
+    let mut world = World::new(rib_config(), &[External; 3]);
+    world.receivers[2].add_path = true;
+    (0..3).for_each(|peer| world.peer_up(peer));
+    world.announce(0, PREFIX, &route(&[1]));
+    world.announce(1, PREFIX, &route(&[1, 2]));
+    world.drain();
+    assert_eq!(world.told(2, PREFIX).len(), 2);
+    world.withdraw(0, PREFIX);
+    world.drain();
+    let left = world.told(2, PREFIX);
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].attributes, route(&[OWN_AS.0, 1, 2]));
+}
+
+/// R2918-4-01, R7313-4-01
+#[test]
+fn a_refresh_is_answered_with_everything_between_marks() {
+    let mut world = World::up(rib_config(), &[External, External]);
+    world.announce(0, PREFIX, &route(&[1]));
+    world.drain();
+    world.receivers[1].held.clear();
+    world.refresh(1, RefreshKind::REQUEST);
+    world.drain();
+    assert_eq!(world.told(1, PREFIX).len(), 1);
+    assert_eq!(
+        world.receivers[1].refresh_marks,
+        [RefreshKind::BEGIN, RefreshKind::END]
+    );
+}
+
+/// R4724-2-01
+#[test]
+fn end_of_rib_follows_the_initial_table_once_even_if_it_is_empty() {
+    let mut world = World::up(rib_config(), &[External]);
+    assert_eq!(world.receivers[0].end_of_rib, 1);
+    world.originate(PREFIX, local(0));
+    world.drain();
+    assert_eq!(world.receivers[0].end_of_rib, 1);
+}
+
+/// RP-13
+#[test]
+fn a_new_export_policy_sends_only_what_differs() {
+    let mut world = World::up(rib_config(), &[External, External]);
+    world.announce(0, PREFIX, &route(&[1]));
+    world.drain();
+    world.configure(1, |config| config.export = Arc::new(Policy::REJECT));
+    world.drain();
+    assert!(world.told(1, PREFIX).is_empty());
+    world.configure(1, |config| config.export = Arc::new(Policy::ACCEPT));
+    world.drain();
+    assert_eq!(world.told(1, PREFIX).len(), 1);
+    let equal = Policy {
+        rules: Vec::new(),
+        default: crate::policy::Verdict::Accept,
+    };
+    world.configure(1, |config| config.export = Arc::new(equal));
+    world.drain();
+    assert_eq!(
+        (world.receivers[1].needless, world.receivers[1].end_of_rib),
+        (0, 1)
+    );
+}
+
+/// R4271-9.2-04, RP-06
+#[test]
+fn a_route_too_big_for_a_message_is_withdrawn() {
+    let mut world = World::up(rib_config(), &[External, External]);
+    let communities = |count: u32| Attributes {
+        communities: (0..count).map(Community).collect(),
+        ..route(&[1])
+    };
+    world.announce(0, PREFIX, &communities(3));
+    world.drain();
+    assert_eq!(world.told(1, PREFIX).len(), 1);
+    // One more AS in front makes it too long.
+    let longest = (4096 - 19 - 4 - 3 - 4 - 9 - 7 - 4) / 4;
+    world.announce(0, PREFIX, &communities(longest));
+    world.drain();
+    assert!(world.told(1, PREFIX).is_empty());
+}
+
+/// R9234-5-02
+#[test]
+fn roles_keep_leaks_in() {
+    let mut world = World::new(rib_config(), &[External; 4]);
+    for (peer, role) in [Role::Provider, Role::Customer, Role::Peer, Role::Provider]
+        .into_iter()
+        .enumerate()
+    {
+        world.configure(peer, |config| config.role = Some(role));
+        world.peer_up(peer);
+    }
+    // From a provider: stamped, and only customers are told.
+    world.announce(1, PREFIX, &route(&[65001]));
+    world.drain();
+    assert_eq!(
+        [0, 1, 2, 3].map(|peer| world.told(peer, PREFIX).len()),
+        [1, 0, 0, 1]
+    );
+    assert_eq!(world.told(0, PREFIX)[0].attributes.otc, Some(Asn(65001)));
+    // From a customer: everybody is told, those below and beside us with our stamp.
+    world.announce(0, "10.2.0.0/16", &route(&[65000]));
+    world.drain();
+    let stamps = [1, 2, 3].map(|peer| world.told(peer, "10.2.0.0/16")[0].attributes.otc);
+    assert_eq!(stamps, [None, Some(OWN_AS), Some(OWN_AS)]);
+}

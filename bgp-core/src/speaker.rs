@@ -1,0 +1,374 @@
+//! Many sessions and one RIB as a single deterministic value: what tests, fuzzers and the simulator drive, and what the daemon
+//! runs spread over tasks.
+//!
+//! Input: what happens to connections, time, local routes, configuration. Output: one ordered queue of [`Output`]. The glue
+//! between a session and the RIB ([`Link`]) is here, so that both compositions use the same.
+
+mod link;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use ipnet::IpNet;
+
+use crate::rib::{self, ForwardRoute, LocalRoute, PeerConfig, Resolution, Rib, RibConfig};
+use crate::session::{self, ConnId, Direction, Down, Negotiated, Session, SessionConfig, Stop};
+use crate::types::{Family, PeerId, PerFamily};
+use crate::wire::NextHop;
+
+pub use link::Link;
+
+/// How long a session that sent too many prefixes stays down (RFC 4486 §4).
+pub const MAX_PREFIXES_IDLE: Duration = Duration::from_secs(120);
+
+/// A neighbour: how it is spoken to and how its routes are treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeighbourConfig {
+    /// A change of it needs a new session.
+    pub session: Arc<SessionConfig>,
+    /// A change of it does not.
+    pub routes: Arc<PeerConfig>,
+    /// Our next hop in families other than the one of the connection, or instead of its local address.
+    pub own_next_hop: PerFamily<Option<NextHop>>,
+}
+
+impl NeighbourConfig {
+    /// A neighbour that is told the local address of the connection as next hop.
+    pub fn new(session: SessionConfig, routes: PeerConfig) -> Self {
+        let own_next_hop = PerFamily::default();
+        Self {
+            session: Arc::new(session),
+            routes: Arc::new(routes),
+            own_next_hop,
+        }
+    }
+}
+
+/// What is to happen, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Dial the peer.
+    Connect(PeerId),
+    /// Give up dialling it.
+    CancelConnect(PeerId),
+    /// Write octets to a connection; report with [`Speaker::handle_written`].
+    Transmit {
+        /// Whose.
+        peer: PeerId,
+        /// Which.
+        conn: ConnId,
+        /// Whole messages.
+        bytes: Bytes,
+    },
+    /// Deliver what was handed over, then close.
+    Close {
+        /// Whose.
+        peer: PeerId,
+        /// Which.
+        conn: ConnId,
+    },
+    /// A session came up.
+    Up(PeerId, Arc<Negotiated>),
+    /// A session went down.
+    Down(PeerId, Down),
+    /// The route to a prefix changed; only with [`RibConfig::forwarding`].
+    Forward {
+        /// Which.
+        prefix: IpNet,
+        /// `None`: there is none from a peer.
+        route: Option<ForwardRoute>,
+    },
+    /// The way to this next hop is wanted from now on; only with [`RibConfig::resolve_next_hops`].
+    Resolve(IpAddr),
+    /// Waiting after a restart is over.
+    DeferralEnded,
+}
+
+#[derive(Debug)]
+struct Neighbour {
+    config: NeighbourConfig,
+    session: Session,
+    link: Link,
+}
+
+/// Many sessions and one RIB.
+#[derive(Debug)]
+pub struct Speaker {
+    rib: Rib,
+    neighbours: BTreeMap<PeerId, Neighbour>,
+    outputs: VecDeque<Output>,
+    now: Instant,
+    seed: u64,
+}
+
+impl Speaker {
+    /// A speaker without neighbours. Equal seeds and equal inputs make equal outputs.
+    pub fn new(config: RibConfig, now: Instant, seed: u64) -> Self {
+        let outputs = VecDeque::new();
+        Self {
+            rib: Rib::new(config, now),
+            neighbours: BTreeMap::new(),
+            outputs,
+            now,
+            seed,
+        }
+    }
+
+    /// Adds a neighbour and starts its session, or changes one: its session only starts anew if it must.
+    pub fn configure(&mut self, now: Instant, peer: PeerId, config: NeighbourConfig) {
+        self.tell_rib(
+            now,
+            rib::Input::Configure {
+                peer,
+                config: Arc::clone(&config.routes),
+            },
+        );
+        let same_session = |old: &Neighbour| old.config.session == config.session;
+        if self.neighbours.get(&peer).is_some_and(same_session) {
+            if let Some(old) = self.neighbours.get_mut(&peer) {
+                old.config = config;
+            }
+            return;
+        }
+        self.stop(now, peer, Stop::ConfigChange);
+        let seed = self.seed ^ (u64::from(peer.0) << 32);
+        let mut session = Session::new(Arc::clone(&config.session), seed);
+        session.start(now);
+        self.neighbours.insert(
+            peer,
+            Neighbour {
+                config,
+                session,
+                link: Link::new(peer),
+            },
+        );
+        self.drain(now, peer);
+    }
+
+    /// Removes a neighbour; its session ends with Cease, its routes go.
+    pub fn remove(&mut self, now: Instant, peer: PeerId) {
+        self.stop(now, peer, Stop::Deconfigured);
+        self.neighbours.remove(&peer);
+        self.tell_rib(now, rib::Input::Remove(peer));
+    }
+
+    /// Stops a session.
+    pub fn stop(&mut self, now: Instant, peer: PeerId, why: Stop) {
+        self.with(now, peer, |session| session.stop(now, why));
+    }
+
+    /// Starts a session that was stopped.
+    pub fn start(&mut self, now: Instant, peer: PeerId) {
+        self.with(now, peer, |session| session.start(now));
+    }
+
+    /// A connection to or from the peer is up; `local` is our address on it.
+    pub fn handle_connected(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        conn: ConnId,
+        direction: Direction,
+        local: IpAddr,
+    ) {
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+            neighbour.link.connected(conn, local);
+        }
+        self.with(now, peer, |session| {
+            session.handle_connected(now, conn, direction)
+        });
+    }
+
+    /// The dialling that [`Output::Connect`] asked for failed.
+    pub fn handle_connect_failed(&mut self, now: Instant, peer: PeerId, error: &str) {
+        self.with(now, peer, |session| {
+            session.handle_connect_failed(now, error)
+        });
+    }
+
+    /// The peer sent octets; what is left in `input` belongs to a message that is not complete.
+    pub fn handle_bytes(&mut self, now: Instant, peer: PeerId, conn: ConnId, input: &mut BytesMut) {
+        self.with(now, peer, |session| session.handle_bytes(now, conn, input));
+    }
+
+    /// The connection was closed by the peer or failed.
+    pub fn handle_closed(&mut self, now: Instant, peer: PeerId, conn: ConnId, error: Option<&str>) {
+        self.with(now, peer, |session| session.handle_closed(now, conn, error));
+    }
+
+    /// The connection took octets; `pending`: there are more to write.
+    pub fn handle_written(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        conn: ConnId,
+        octets: usize,
+        pending: bool,
+    ) {
+        self.tell_rib(now, rib::Input::Written { peer, octets });
+        self.with(now, peer, |session| {
+            session.handle_written(now, conn, pending)
+        });
+    }
+
+    /// Originates a route.
+    pub fn announce(&mut self, now: Instant, prefix: IpNet, route: LocalRoute) {
+        self.tell_rib(now, rib::Input::Announce { prefix, route });
+    }
+
+    /// Stops originating a route.
+    pub fn withdraw(&mut self, now: Instant, prefix: IpNet, id: u32) {
+        self.tell_rib(now, rib::Input::Withdraw { prefix, id });
+    }
+
+    /// Answers [`Output::Resolve`], again whenever the answer changes.
+    pub fn handle_next_hop(&mut self, now: Instant, address: IpAddr, resolution: Resolution) {
+        self.tell_rib(
+            now,
+            rib::Input::NextHop {
+                address,
+                resolution,
+            },
+        );
+    }
+
+    /// Waits with all decisions for peers that tell what they know: see [`rib::Input::Defer`].
+    pub fn defer(
+        &mut self,
+        now: Instant,
+        expected: Vec<(PeerId, Family)>,
+        up_by: Instant,
+        until: Instant,
+    ) {
+        self.tell_rib(
+            now,
+            rib::Input::Defer {
+                expected,
+                up_by,
+                until,
+            },
+        );
+    }
+
+    /// Does what is due at `now`; harmless when nothing is.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.rib.handle_timeout(now);
+        let due = |neighbour: &Neighbour| {
+            neighbour
+                .session
+                .poll_timeout()
+                .is_some_and(|(at, _)| at <= now)
+        };
+        let peers: Vec<PeerId> = self
+            .neighbours
+            .iter()
+            .filter(|(_, neighbour)| due(neighbour))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in peers {
+            self.with(now, peer, |session| session.handle_timeout(now));
+        }
+    }
+
+    /// When [`Speaker::handle_timeout`] is wanted next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let sessions = self
+            .neighbours
+            .values()
+            .filter_map(|neighbour| neighbour.session.poll_timeout());
+        sessions
+            .map(|(at, _)| at)
+            .chain(self.rib.poll_timeout())
+            .min()
+    }
+
+    /// The next thing to do; `None`: nothing is left until something happens.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+            match self.rib.poll_output()? {
+                rib::Output::Send { peer, messages } => {
+                    let now = self.now;
+                    self.with(now, peer, |session| session.send(now, messages));
+                }
+                rib::Output::Forward { prefix, route } => {
+                    return Some(Output::Forward { prefix, route });
+                }
+                rib::Output::Resolve(address) => return Some(Output::Resolve(address)),
+                rib::Output::DeferralEnded => return Some(Output::DeferralEnded),
+                rib::Output::TooManyPrefixes {
+                    peer,
+                    family,
+                    limit,
+                } => {
+                    self.stop(
+                        self.now,
+                        peer,
+                        Stop::MaxPrefixes {
+                            family,
+                            limit,
+                            idle: MAX_PREFIXES_IDLE,
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    /// The routes.
+    pub fn rib(&self) -> &Rib {
+        &self.rib
+    }
+
+    /// The session with a peer.
+    pub fn session(&self, peer: PeerId) -> Option<&Session> {
+        self.neighbours
+            .get(&peer)
+            .map(|neighbour| &neighbour.session)
+    }
+
+    fn with(&mut self, now: Instant, peer: PeerId, act: impl FnOnce(&mut Session)) {
+        self.now = now;
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+            act(&mut neighbour.session);
+            self.drain(now, peer);
+        }
+    }
+
+    /// Gives the RIB its input. What comes out of the RIB later is sent at the same time.
+    fn tell_rib(&mut self, now: Instant, input: rib::Input) {
+        self.now = now;
+        self.rib.handle(now, input);
+    }
+
+    /// Takes what the session wants: its own business goes out, routes go to the RIB.
+    fn drain(&mut self, now: Instant, peer: PeerId) {
+        let Some(neighbour) = self.neighbours.get_mut(&peer) else {
+            return;
+        };
+        while let Some(output) = neighbour.session.poll_output() {
+            if let Some(input) = neighbour.link.rib_input(&neighbour.config, &output) {
+                self.rib.handle(now, input);
+            }
+            self.outputs.extend(match output {
+                session::Output::Connect => Some(Output::Connect(peer)),
+                session::Output::CancelConnect => Some(Output::CancelConnect(peer)),
+                session::Output::Transmit { conn, bytes } => {
+                    Some(Output::Transmit { peer, conn, bytes })
+                }
+                session::Output::Close { conn } => Some(Output::Close { peer, conn }),
+                session::Output::Up { negotiated, .. } => Some(Output::Up(peer, negotiated)),
+                session::Output::Down(down) => Some(Output::Down(peer, down)),
+                session::Output::Update(_)
+                | session::Output::EndOfRib(_)
+                | session::Output::Refresh(_) => None,
+            });
+        }
+    }
+}
