@@ -73,6 +73,8 @@
 pub mod policy;
 pub mod rib;
 pub mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod speaker;
 pub mod types;
 pub mod wire;
