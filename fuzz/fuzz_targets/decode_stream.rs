@@ -1,0 +1,4 @@
+//! Any stream in any pieces: the same messages.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bgp_fuzz::decode_stream(data));
