@@ -1,0 +1,422 @@
+//! Settings beyond Calico's API: annotations `bgp-daemon.io/*` of a BGPPeer (for that peering) or of a
+//! BGPConfiguration (for all sessions of its nodes). The peering's win.
+
+use std::time::Duration;
+
+use bgp_core::session::config::RoleConfig;
+use bgp_core::types::Family;
+use bgp_core::types::Role;
+use bgp_core::wire::AddPathDirection;
+use serde::{Serialize, Serializer};
+
+use crate::resources::{Metadata, Problem, parse_duration};
+
+/// What annotations say; `None` where they say nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Annotations {
+    hold_time: Option<Duration>,
+    connect_retry_time: Option<Duration>,
+    passive: Option<bool>,
+    families: Option<Vec<Family>>,
+    add_path: Option<Option<AddPathDirection>>,
+    extended_messages: Option<bool>,
+    extended_next_hop: Option<bool>,
+    role: Option<RoleConfig>,
+    max_prefixes: Option<u32>,
+    long_lived_stale_time: Option<Option<Duration>>,
+    bfd: Option<Option<BfdTimers>>,
+}
+
+/// Settings of one session, with defaults in place of what nobody said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerOptions {
+    /// Hold time to propose: zero, or 3 s to 65535 s. In JSON seconds.
+    #[serde(serialize_with = "seconds")]
+    pub hold_time: Duration,
+    /// Interval between tries to connect. In JSON seconds.
+    #[serde(serialize_with = "seconds")]
+    pub connect_retry_time: Duration,
+    /// Families to offer, sorted.
+    pub families: Vec<Family>,
+    /// Additional paths to offer (RFC 7911).
+    pub add_path: Option<AddPathDirection>,
+    /// Offer long messages (RFC 8654).
+    pub extended_messages: bool,
+    /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Our role (RFC 9234).
+    pub role: Option<RoleConfig>,
+    /// How many prefixes of each family the peer may announce; over it, Cease 6/1 (RFC 4486 §4).
+    pub max_prefixes: Option<u32>,
+    /// How long routes of a peer that is gone are kept after its restart time (RFC 9494). In JSON seconds.
+    #[serde(serialize_with = "optional_seconds")]
+    pub long_lived_stale_time: Option<Duration>,
+    /// Watch the peer by BFD (RFC 5882).
+    pub bfd: Option<BfdTimers>,
+}
+
+/// Timers of a BFD session (RFC 5880 §6.8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct BfdTimers {
+    /// Shortest interval between packets that we can receive. In JSON milliseconds.
+    #[serde(serialize_with = "milliseconds")]
+    pub rx: Duration,
+    /// Shortest interval between packets that we want to send. In JSON milliseconds.
+    #[serde(serialize_with = "milliseconds")]
+    pub tx: Duration,
+    /// How many packets must be missed.
+    pub multiplier: u8,
+}
+
+/// What `on` stands for.
+const BFD_ON: BfdTimers = BfdTimers {
+    rx: Duration::from_millis(300),
+    tx: Duration::from_millis(300),
+    multiplier: 3,
+};
+const PREFIX: &str = "bgp-daemon.io/";
+/// Hold time of the speaker that this one replaces.
+const HOLD_TIME: Duration = Duration::from_secs(240);
+const CONNECT_RETRY_TIME: Duration = Duration::from_secs(5);
+/// The stale time is a field of 24 bits (RFC 9494 §3.1).
+const MAX_STALE_TIME: Duration = Duration::from_secs((1 << 24) - 1);
+
+impl Annotations {
+    /// Reads the annotations of an object. One that is not known or has a bad value is a problem, and as if it were
+    /// not there.
+    pub(super) fn read(metadata: &Metadata, object: &str, problems: &mut Vec<Problem>) -> Self {
+        let mut read = Self::default();
+        for (key, value) in &metadata.annotations {
+            let Some(name) = key.strip_prefix(PREFIX) else {
+                continue;
+            };
+            if let Err(reason) = read.set(name, value.trim()) {
+                let problem = Problem::error(object, reason);
+                problems.push(problem.at_field(format!("metadata.annotations.{key}")));
+            }
+        }
+        read
+    }
+
+    /// What these say, and where they say nothing what the others say.
+    pub(super) fn or(self, others: Self) -> Self {
+        Self {
+            hold_time: self.hold_time.or(others.hold_time),
+            connect_retry_time: self.connect_retry_time.or(others.connect_retry_time),
+            passive: self.passive.or(others.passive),
+            families: self.families.or(others.families),
+            add_path: self.add_path.or(others.add_path),
+            extended_messages: self.extended_messages.or(others.extended_messages),
+            extended_next_hop: self.extended_next_hop.or(others.extended_next_hop),
+            role: self.role.or(others.role),
+            max_prefixes: self.max_prefixes.or(others.max_prefixes),
+            long_lived_stale_time: self.long_lived_stale_time.or(others.long_lived_stale_time),
+            bfd: self.bfd.or(others.bfd),
+        }
+    }
+
+    /// Whether to wait for the peer, if they say.
+    pub(super) fn passive(&self) -> Option<bool> {
+        self.passive
+    }
+
+    /// The settings of a session whose peer has an address of `family`.
+    pub(super) fn options(&self, family: Family) -> PeerOptions {
+        PeerOptions {
+            hold_time: self.hold_time.unwrap_or(HOLD_TIME),
+            connect_retry_time: self.connect_retry_time.unwrap_or(CONNECT_RETRY_TIME),
+            families: self.families.clone().unwrap_or_else(|| vec![family]),
+            add_path: self.add_path.unwrap_or(Some(AddPathDirection::Both)),
+            extended_messages: self.extended_messages.unwrap_or(false),
+            extended_next_hop: self.extended_next_hop.unwrap_or(false),
+            role: self.role,
+            max_prefixes: self.max_prefixes,
+            long_lived_stale_time: self.long_lived_stale_time.flatten(),
+            bfd: self.bfd.flatten(),
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let expected = |what: &str| format!("expected {what}, found {value:?}");
+        match name {
+            "hold-time" => {
+                self.hold_time = Some(
+                    hold_time(value)
+                        .ok_or_else(|| expected("0, or 3s to 65535s in whole seconds"))?,
+                )
+            }
+            "connect-retry-time" => {
+                let time = parse_duration(value).ok().filter(|time| !time.is_zero());
+                self.connect_retry_time =
+                    Some(time.ok_or_else(|| expected("a duration such as 5s"))?);
+            }
+            "passive" => {
+                self.passive = Some(truth(value).ok_or_else(|| expected("true or false"))?)
+            }
+            "families" => {
+                self.families =
+                    Some(families(value).ok_or_else(|| {
+                        expected("ipv4-unicast, ipv6-unicast or both with a comma")
+                    })?)
+            }
+            "add-path" => {
+                self.add_path =
+                    Some(add_path(value).ok_or_else(|| expected("off, receive, send or both"))?)
+            }
+            "extended-messages" => {
+                self.extended_messages =
+                    Some(truth(value).ok_or_else(|| expected("true or false"))?)
+            }
+            "extended-next-hop" => {
+                self.extended_next_hop =
+                    Some(truth(value).ok_or_else(|| expected("true or false"))?)
+            }
+            "role" => {
+                self.role = Some(role(value).ok_or_else(|| {
+                    expected(
+                        "provider, rs-server, rs-client, customer or peer, with -strict or without",
+                    )
+                })?)
+            }
+            "max-prefixes" => {
+                self.max_prefixes = Some(
+                    value
+                        .parse()
+                        .map_err(|_| expected("a number up to 4294967295"))?,
+                )
+            }
+            "long-lived-stale-time" => {
+                self.long_lived_stale_time = Some(
+                    stale_time(value)
+                        .ok_or_else(|| expected("off, or a duration up to 16777215s"))?,
+                )
+            }
+            "bfd" => {
+                self.bfd = Some(bfd(value).ok_or_else(|| {
+                    expected("off, on, or rx/tx/multiplier such as 300ms/300ms/3")
+                })?)
+            }
+            _ => return Err("unknown annotation".into()),
+        }
+        Ok(())
+    }
+}
+
+fn truth(value: &str) -> Option<bool> {
+    value.parse().ok()
+}
+
+/// RFC 4271 §4.2: zero or at least three seconds, in a field of 16 bits.
+fn hold_time(value: &str) -> Option<Duration> {
+    let time = parse_duration(value).ok()?;
+    let allowed = time.subsec_nanos() == 0 && matches!(time.as_secs(), 0 | 3..=65535);
+    allowed.then_some(time)
+}
+
+fn families(value: &str) -> Option<Vec<Family>> {
+    let named = |name: &str| {
+        Family::ALL
+            .into_iter()
+            .find(|family| family.to_string() == name)
+    };
+    let mut families: Vec<_> = value
+        .split(',')
+        .map(|name| named(name.trim()))
+        .collect::<Option<_>>()?;
+    families.sort();
+    families.dedup();
+    Some(families)
+}
+
+fn add_path(value: &str) -> Option<Option<AddPathDirection>> {
+    Some(match value {
+        "off" => None,
+        "receive" => Some(AddPathDirection::Receive),
+        "send" => Some(AddPathDirection::Send),
+        "both" => Some(AddPathDirection::Both),
+        _ => return None,
+    })
+}
+
+fn role(value: &str) -> Option<RoleConfig> {
+    let (name, strict) = match value.strip_suffix("-strict") {
+        Some(name) => (name, true),
+        None => (value, false),
+    };
+    let role = match name {
+        "provider" => Role::Provider,
+        "rs-server" => Role::RsServer,
+        "rs-client" => Role::RsClient,
+        "customer" => Role::Customer,
+        "peer" => Role::Peer,
+        _ => return None,
+    };
+    Some(RoleConfig { role, strict })
+}
+
+fn stale_time(value: &str) -> Option<Option<Duration>> {
+    if value == "off" {
+        return Some(None);
+    }
+    let time = parse_duration(value).ok()?;
+    (time <= MAX_STALE_TIME).then_some(Some(time).filter(|time| !time.is_zero()))
+}
+
+fn bfd(value: &str) -> Option<Option<BfdTimers>> {
+    match value {
+        "off" => return Some(None),
+        "on" => return Some(Some(BFD_ON)),
+        _ => {}
+    }
+    let mut parts = value.split('/');
+    let mut interval = || {
+        let time = parse_duration(parts.next()?.trim()).ok()?;
+        // RFC 5880 §4.1: microseconds in fields of 32 bits.
+        let allowed = !time.is_zero() && u32::try_from(time.as_micros()).is_ok();
+        allowed.then_some(time)
+    };
+    let (rx, tx) = (interval()?, interval()?);
+    let multiplier = parts.next()?.trim().parse().ok().filter(|n| *n > 0)?;
+    let timers = BfdTimers { rx, tx, multiplier };
+    parts.next().is_none().then_some(Some(timers))
+}
+
+fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    match time.subsec_nanos() {
+        0 => to.serialize_u64(time.as_secs()),
+        _ => to.serialize_f64(time.as_secs_f64()),
+    }
+}
+
+fn optional_seconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => seconds(time, to),
+        None => to.serialize_none(),
+    }
+}
+
+fn milliseconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(time.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> (Annotations, Vec<String>) {
+        let annotations = pairs
+            .iter()
+            .map(|(k, v)| (format!("{PREFIX}{k}"), (*v).to_owned()));
+        let metadata = Metadata {
+            annotations: annotations.collect(),
+            ..Metadata::default()
+        };
+        let mut problems = Vec::new();
+        let read = Annotations::read(&metadata, "BGPPeer/tor", &mut problems);
+        (read, problems.iter().map(ToString::to_string).collect())
+    }
+
+    /// Promise 2.6.
+    #[test]
+    fn defaults_are_those_of_the_replaced_speaker() {
+        let options = Annotations::default().options(Family::Ipv6Unicast);
+        assert_eq!(options.hold_time.as_secs(), 240);
+        assert_eq!(options.connect_retry_time.as_secs(), 5);
+        assert_eq!(options.families, [Family::Ipv6Unicast]);
+        assert_eq!(options.add_path, Some(AddPathDirection::Both));
+        assert!(!options.extended_messages && !options.extended_next_hop);
+        assert_eq!((options.role, options.max_prefixes), (None, None));
+        assert_eq!((options.long_lived_stale_time, options.bfd), (None, None));
+    }
+
+    /// Promise 2.11.
+    #[test]
+    fn every_annotation_is_read() {
+        let (read, problems) = read(&[
+            ("hold-time", "9s"),
+            ("connect-retry-time", "500ms"),
+            ("passive", "true"),
+            ("families", "ipv6-unicast, ipv4-unicast"),
+            ("add-path", "off"),
+            ("extended-messages", "true"),
+            ("extended-next-hop", "true"),
+            ("role", "rs-client-strict"),
+            ("max-prefixes", "1000"),
+            ("long-lived-stale-time", "1h"),
+            ("bfd", "150ms/200ms/5"),
+        ]);
+        assert_eq!(problems, [] as [String; 0]);
+        assert_eq!(read.passive(), Some(true));
+        let options = read.options(Family::Ipv4Unicast);
+        assert_eq!(options.hold_time.as_secs(), 9);
+        assert_eq!(options.families, Family::ALL);
+        assert_eq!(options.add_path, None);
+        assert_eq!(
+            options.role,
+            Some(RoleConfig {
+                role: Role::RsClient,
+                strict: true
+            })
+        );
+        assert_eq!(options.max_prefixes, Some(1000));
+        assert_eq!(
+            options.long_lived_stale_time,
+            Some(Duration::from_secs(3600))
+        );
+        assert_eq!(
+            options
+                .bfd
+                .map(|bfd| (bfd.rx.as_millis(), bfd.tx.as_millis(), bfd.multiplier)),
+            Some((150, 200, 5))
+        );
+    }
+
+    #[test]
+    fn a_bad_value_is_a_problem_and_the_rest_works() {
+        for (name, bad) in [
+            ("hold-time", "2s"),
+            ("hold-time", "3.5s"),
+            ("hold-time", "65536s"),
+            ("connect-retry-time", "0"),
+            ("passive", "yes"),
+            ("families", ""),
+            ("families", "ipv4-unicast,l2vpn"),
+            ("add-path", "all"),
+            ("role", "strict"),
+            ("max-prefixes", "-1"),
+            ("long-lived-stale-time", "16777216s"),
+            ("bfd", "300ms/300ms/0"),
+            ("bfd", "300ms/300ms"),
+            ("bfd", "0s/300ms/3"),
+            ("bfd", "2h/300ms/3"),
+            ("hold", "9s"),
+        ] {
+            let (read, problems) = read(&[(name, bad), ("extended-messages", "true")]);
+            assert_eq!(problems.len(), 1, "{name}: {bad}");
+            assert!(
+                problems[0].starts_with(&format!(
+                    "BGPPeer/tor: metadata.annotations.bgp-daemon.io/{name}: "
+                )),
+                "{}",
+                problems[0]
+            );
+            let expected = Annotations {
+                extended_messages: Some(true),
+                ..Annotations::default()
+            };
+            assert_eq!(read, expected, "{name}: {bad}");
+        }
+    }
+
+    /// Promise 2.11.
+    #[test]
+    fn the_nearer_object_wins_each_annotation_by_itself() {
+        let (peer, _) = read(&[("bfd", "off"), ("hold-time", "30s")]);
+        let (global, _) = read(&[("bfd", "on"), ("add-path", "receive")]);
+        let options = peer.or(global).options(Family::Ipv4Unicast);
+        assert_eq!(options.bfd, None);
+        assert_eq!(options.hold_time.as_secs(), 30);
+        assert_eq!(options.add_path, Some(AddPathDirection::Receive));
+    }
+}

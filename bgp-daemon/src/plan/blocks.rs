@@ -1,0 +1,89 @@
+//! Own blocks: what is announced in place of the single addresses of workloads.
+
+use bgp_core::types::family_of;
+use ipnet::IpNet;
+
+use super::cluster::Cluster;
+use super::export::Sourced;
+use super::model::{Originated, RouteOrigin};
+use crate::resources::{AffinityState, AffinityType};
+
+/// The blocks of this node.
+pub(super) struct Blocks {
+    /// Announced and aggregated, by prefix.
+    pub(super) aggregated: Vec<Sourced>,
+    /// Announced but about to be given back, so that what lies inside is judged by itself.
+    leaving: Vec<IpNet>,
+}
+
+impl Blocks {
+    /// Prefixes to originate: single addresses stay away, the workload's own route stands for them.
+    pub(super) fn originated(&self) -> impl Iterator<Item = Originated> {
+        let aggregated = self.aggregated.iter().map(|block| block.prefix);
+        aggregated
+            .chain(self.leaving.iter().copied())
+            .filter(|prefix| prefix.prefix_len() < family_of(*prefix).max_prefix_len())
+            .map(|prefix| Originated {
+                prefix,
+                origin: RouteOrigin::Block,
+            })
+    }
+}
+
+/// The blocks that are this node's: its affinities, or its pod CIDRs where those take their place.
+pub(super) fn own_blocks(cluster: &Cluster<'_>) -> Blocks {
+    let mut blocks = match cluster.environment.use_pod_cidr {
+        true => pod_cidrs(cluster),
+        false => affinities(cluster),
+    };
+    blocks.aggregated.sort();
+    blocks.aggregated.dedup_by_key(|block| block.prefix);
+    let aggregated = &blocks.aggregated;
+    blocks
+        .leaving
+        .retain(|leaving| !aggregated.iter().any(|block| block.prefix == *leaving));
+    blocks.leaving.sort();
+    blocks.leaving.dedup();
+    blocks
+}
+
+fn affinities(cluster: &Cluster<'_>) -> Blocks {
+    let mut blocks = Blocks {
+        aggregated: Vec::new(),
+        leaving: Vec::new(),
+    };
+    for affinity in cluster.resources.block_affinities() {
+        let spec = &affinity.spec;
+        let mine = spec.node == cluster.name && spec.kind == AffinityType::Host && !spec.deleted;
+        let Some(prefix) = spec.cidr.map(|cidr| cidr.trunc()).filter(|_| mine) else {
+            continue;
+        };
+        match spec.state {
+            AffinityState::Confirmed => blocks.aggregated.push(Sourced {
+                prefix,
+                origin: "own block".into(),
+            }),
+            AffinityState::PendingDeletion => blocks.leaving.push(prefix),
+            AffinityState::Pending => {}
+        }
+    }
+    blocks
+}
+
+fn pod_cidrs(cluster: &Cluster<'_>) -> Blocks {
+    let calico = cluster.resources.node(cluster.name);
+    let kubernetes = cluster.resources.kubernetes_node(cluster.name);
+    let cidrs = [calico, kubernetes]
+        .into_iter()
+        .flatten()
+        .flat_map(|node| &node.status.pod_cidrs);
+    Blocks {
+        aggregated: cidrs
+            .map(|cidr| Sourced {
+                prefix: cidr.trunc(),
+                origin: "own block".into(),
+            })
+            .collect(),
+        leaving: Vec::new(),
+    }
+}

@@ -1,0 +1,240 @@
+//! The cluster as the derivations see it: nodes of both APIs as one list, and settings with their defaults.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use bgp_core::types::{Asn, Family, RouterId};
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use super::annotations::Annotations;
+use super::environment::Environment;
+use crate::resources::{
+    BgpConfiguration, BgpConfigurationSpec, LogSeverity, Node, Problem, ResourceSet, RoutePriority,
+    Selector,
+};
+
+/// The AS of a cluster that has not chosen one.
+const DEFAULT_AS: Asn = Asn(64512);
+/// The port of BGP (RFC 4271 §8).
+pub(super) const BGP_PORT: u16 = 179;
+/// The BGPConfiguration that is for all nodes.
+pub(super) const GLOBAL: &str = "default";
+
+pub(super) struct Cluster<'a> {
+    pub(super) resources: &'a ResourceSet,
+    pub(super) environment: &'a Environment,
+    /// This node's name.
+    pub(super) name: &'a str,
+    /// This node, if it exists.
+    pub(super) me: Option<NodeView<'a>>,
+    /// Every node, this one too.
+    pub(super) nodes: BTreeMap<&'a str, NodeView<'a>>,
+    /// `BGPConfiguration/default`.
+    global: Option<&'a BgpConfiguration>,
+    /// `BGPConfiguration/node.<this>`.
+    mine: Option<&'a BgpConfiguration>,
+    /// Annotations that hold for every session of this node.
+    pub(super) defaults: Annotations,
+}
+
+/// A node, as far as BGP is concerned.
+#[derive(Clone)]
+pub(super) struct NodeView<'a> {
+    pub(super) node: &'a Node,
+    pub(super) labels: Cow<'a, BTreeMap<String, String>>,
+    pub(super) ipv4: Option<Ipv4Net>,
+    pub(super) ipv6: Option<Ipv6Net>,
+    pub(super) asn: Option<Asn>,
+    /// Not empty: a route reflector.
+    pub(super) cluster_id: Option<RouterId>,
+    /// From its own BGPConfiguration.
+    pub(super) listen_port: Option<u16>,
+}
+
+impl NodeView<'_> {
+    pub(super) fn address(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::Ipv4Unicast => self.ipv4.map(|net| net.addr().into()),
+            Family::Ipv6Unicast => self.ipv6.map(|net| net.addr().into()),
+        }
+    }
+
+    pub(super) fn has_address(&self, address: IpAddr) -> bool {
+        self.address(Family::of(address)) == Some(address)
+    }
+
+    pub(super) fn wireguard_address(&self, family: Family) -> Option<IpAddr> {
+        let (ipv4, ipv6) = self.node.wireguard_addresses();
+        match family {
+            Family::Ipv4Unicast => ipv4,
+            Family::Ipv6Unicast => ipv6,
+        }
+    }
+}
+
+impl<'a> Cluster<'a> {
+    pub(super) fn new(
+        resources: &'a ResourceSet,
+        name: &'a str,
+        environment: &'a Environment,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let nodes = nodes(resources);
+        let me = nodes.get(name).cloned();
+        if me.is_none() {
+            problems.push(Problem::error(format!("Node/{name}"), "does not exist"));
+        }
+        let global = resources.bgp_configuration(GLOBAL);
+        let mine = resources.bgp_configuration(&format!("node.{name}"));
+        for configuration in resources.bgp_configurations() {
+            check_name(configuration, problems);
+        }
+        let mut read = |configuration: Option<&BgpConfiguration>| {
+            configuration.map_or_else(Annotations::default, |configuration| {
+                let object = format!("BGPConfiguration/{}", configuration.metadata.name);
+                Annotations::read(&configuration.metadata, &object, problems)
+            })
+        };
+        let defaults = read(mine).or(read(global));
+        Self {
+            resources,
+            environment,
+            name,
+            me,
+            nodes,
+            global,
+            mine,
+            defaults,
+        }
+    }
+
+    /// `BGPConfiguration/default`, or an empty one.
+    pub(super) fn global(&self) -> Cow<'a, BgpConfigurationSpec> {
+        match self.global {
+            Some(global) => Cow::Borrowed(&global.spec),
+            None => Cow::Owned(BgpConfigurationSpec::default()),
+        }
+    }
+
+    /// The configurations that have a say on this node: its own, then the global one.
+    pub(super) fn configurations(&self) -> impl Iterator<Item = &'a BgpConfiguration> {
+        self.mine.into_iter().chain(self.global)
+    }
+
+    pub(super) fn global_as(&self) -> Asn {
+        self.global
+            .and_then(|global| global.spec.as_number)
+            .unwrap_or(DEFAULT_AS)
+    }
+
+    /// The AS of a node: its own, or the global one.
+    pub(super) fn as_of(&self, node: &NodeView<'_>) -> Asn {
+        node.asn.unwrap_or_else(|| self.global_as())
+    }
+
+    pub(super) fn local_as(&self) -> Asn {
+        self.me
+            .as_ref()
+            .map_or_else(|| self.global_as(), |me| self.as_of(me))
+    }
+
+    pub(super) fn cluster_id(&self) -> Option<RouterId> {
+        self.me.as_ref().and_then(|me| me.cluster_id)
+    }
+
+    /// Our address of a family; `None`: no sessions of that family.
+    pub(super) fn address(&self, family: Family) -> Option<IpAddr> {
+        self.me.as_ref().and_then(|me| me.address(family))
+    }
+
+    pub(super) fn global_listen_port(&self) -> Option<u16> {
+        self.global
+            .and_then(|global| global.spec.listen_port)
+            .map(u16::from)
+    }
+
+    /// The port that a node was told to listen on, by its own configuration or the global one.
+    pub(super) fn listen_port_of(&self, node: &NodeView<'_>) -> Option<u16> {
+        node.listen_port.or_else(|| self.global_listen_port())
+    }
+
+    pub(super) fn listen_port(&self) -> u16 {
+        self.configurations()
+            .find_map(|configuration| configuration.spec.listen_port)
+            .map_or(BGP_PORT, u16::from)
+    }
+
+    pub(super) fn log_severity(&self) -> LogSeverity {
+        self.configurations()
+            .find_map(|configuration| configuration.spec.log_severity_screen)
+            .unwrap_or(LogSeverity::Info)
+    }
+
+    /// The priority of ordinary routes.
+    pub(super) fn normal_priority(&self, family: Family) -> RoutePriority {
+        let global = self.global.map(|global| &global.spec);
+        let configured = global.and_then(|global| match family {
+            Family::Ipv4Unicast => global.ipv4_normal_route_priority,
+            Family::Ipv6Unicast => global.ipv6_normal_route_priority,
+        });
+        configured.unwrap_or(RoutePriority::NORMAL)
+    }
+
+    /// The nodes that a selector selects.
+    pub(super) fn selected<'s>(
+        &'s self,
+        selector: &'s Selector,
+    ) -> impl Iterator<Item = (&'a str, &'s NodeView<'a>)> {
+        self.nodes
+            .iter()
+            .filter(|(_, node)| selector.matches(&node.labels))
+            .map(|(name, node)| (*name, node))
+    }
+}
+
+fn check_name(configuration: &BgpConfiguration, problems: &mut Vec<Problem>) {
+    let name = &configuration.metadata.name;
+    if name != GLOBAL && !name.starts_with("node.") {
+        let reason = "is ignored: its name is neither default nor node.<name of a node>";
+        problems.push(Problem::warning(format!("BGPConfiguration/{name}"), reason));
+    }
+}
+
+/// The nodes of both APIs. Of one that is in both, Calico's counts; labels are those of both, and those of Kubernetes
+/// win.
+fn nodes(resources: &ResourceSet) -> BTreeMap<&str, NodeView<'_>> {
+    let mut nodes: BTreeMap<&str, NodeView<'_>> = resources
+        .nodes()
+        .map(|node| (node.metadata.name.as_str(), view(resources, node)))
+        .collect();
+    for node in resources.kubernetes_nodes() {
+        nodes
+            .entry(&node.metadata.name)
+            .and_modify(|calico| {
+                let labels = node.metadata.labels.clone();
+                calico.labels.to_mut().extend(labels);
+            })
+            .or_insert_with(|| view(resources, node));
+    }
+    nodes
+}
+
+fn view<'a>(resources: &'a ResourceSet, node: &'a Node) -> NodeView<'a> {
+    let bgp = node.spec.bgp.as_ref();
+    let own = format!("node.{}", node.metadata.name);
+    let configuration = resources.bgp_configuration(&own);
+    NodeView {
+        node,
+        labels: Cow::Borrowed(&node.metadata.labels),
+        ipv4: bgp.and_then(|bgp| bgp.ipv4_address),
+        ipv6: bgp.and_then(|bgp| bgp.ipv6_address),
+        asn: bgp.and_then(|bgp| bgp.as_number),
+        cluster_id: bgp
+            .and_then(|bgp| bgp.route_reflector_cluster_id)
+            .map(RouterId),
+        listen_port: configuration
+            .and_then(|configuration| configuration.spec.listen_port)
+            .map(u16::from),
+    }
+}

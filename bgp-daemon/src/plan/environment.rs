@@ -1,0 +1,85 @@
+//! What the planner needs to know beside resources: Calico's environment variables and local workloads.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::workload::Workload;
+
+/// Settings from Calico's environment variables, and what Felix says of local workloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// `CALICO_ROUTER_ID`: an address, or `hash`.
+    pub router_id: Option<String>,
+    /// `USE_POD_CIDR`: the node's pod CIDRs take the place of block affinities.
+    pub use_pod_cidr: bool,
+    /// `NAMESPACE`: where Secrets with passwords are.
+    pub namespace: String,
+    /// `CALICO_ADVERTISE_CLUSTER_IPS`: a range that takes the place of `serviceClusterIPs`.
+    pub advertise_cluster_ips: Option<String>,
+    /// `CALICO_ENDPOINT_STATUS_PATH_PREFIX`: the folder that holds `endpoint-status`.
+    pub endpoint_status_prefix: PathBuf,
+    /// `CALICO_K8S_NODE_REF`: what Kubernetes calls the node, if that is another name.
+    pub kubernetes_node: Option<String>,
+    /// Workloads on this node that want to peer; see [`load_workloads`](super::load_workloads).
+    pub workloads: Vec<Workload>,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self::from_lookup(|_| None)
+    }
+}
+
+impl Environment {
+    /// From the variables of this process. Workloads are left to the caller.
+    pub fn from_env() -> Self {
+        Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// From variables in a map.
+    pub fn from_map(variables: &BTreeMap<String, String>) -> Self {
+        Self::from_lookup(|name| variables.get(name).cloned())
+    }
+
+    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let text = |name| lookup(name).filter(|value| !value.is_empty());
+        Self {
+            router_id: text("CALICO_ROUTER_ID"),
+            use_pod_cidr: text("USE_POD_CIDR").is_some_and(|value| is_true(&value)),
+            namespace: text("NAMESPACE").unwrap_or_else(|| "kube-system".into()),
+            advertise_cluster_ips: text("CALICO_ADVERTISE_CLUSTER_IPS"),
+            endpoint_status_prefix: text("CALICO_ENDPOINT_STATUS_PATH_PREFIX")
+                .map_or_else(|| "/var/run/calico".into(), PathBuf::from),
+            kubernetes_node: text("CALICO_K8S_NODE_REF"),
+            workloads: Vec::new(),
+        }
+    }
+
+    /// The folder with Felix' endpoint status files.
+    pub fn endpoint_status_dir(&self) -> PathBuf {
+        self.endpoint_status_prefix.join("endpoint-status")
+    }
+}
+
+/// The spellings of "true" that Go programs take.
+fn is_true(value: &str) -> bool {
+    matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_is_unset_and_defaults_are_calicos() {
+        let empty = [("NAMESPACE", ""), ("USE_POD_CIDR", "")];
+        let map = empty.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let environment = Environment::from_map(&map);
+        assert_eq!(environment, Environment::default());
+        assert_eq!(environment.namespace, "kube-system");
+        assert_eq!(
+            environment.endpoint_status_dir().to_str(),
+            Some("/var/run/calico/endpoint-status")
+        );
+    }
+}

@@ -1,0 +1,294 @@
+//! What goes from the BGP table into the kernel's, and how.
+
+use std::net::IpAddr;
+
+use bgp_core::types::{Family, PerFamily, family_of};
+use ipnet::IpNet;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::cluster::Cluster;
+use super::services::ServiceRoutes;
+use crate::resources::{EncapsulationMode, IpPoolSpec, ProgramClusterRoutes, RoutePriority};
+
+/// What of one family is written into the kernel: everything, except what these rules keep out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelRules {
+    /// Ranges of service addresses, which kube-proxy serves.
+    pub reject_services: Vec<IpNet>,
+    /// Next hops that are reached by WireGuard, whose routes are Felix'.
+    pub reject_next_hops: Vec<IpAddr>,
+    /// Pools, ordered by their text; the first one that contains a prefix decides.
+    pub pools: Vec<PoolRule>,
+    /// Our own network: other nodes in it need no tunnel in a pool with `CrossSubnet`.
+    pub network: Option<IpNet>,
+    /// Metric of routes that say nothing of theirs.
+    pub normal_priority: RoutePriority,
+}
+
+impl Default for KernelRules {
+    fn default() -> Self {
+        Self {
+            reject_services: Vec::new(),
+            reject_next_hops: Vec::new(),
+            pools: Vec::new(),
+            network: None,
+            normal_priority: RoutePriority::NORMAL,
+        }
+    }
+}
+
+/// Who writes routes of a pool into the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PoolRule {
+    /// The pool.
+    pub cidr: IpNet,
+    /// Who, and how.
+    pub routing: PoolRouting,
+}
+
+/// Who writes routes of a pool into the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PoolRouting {
+    /// Felix does.
+    Felix,
+    /// We do, without a tunnel.
+    Direct,
+    /// We do, through IP-in-IP.
+    Tunnel,
+    /// We do, through IP-in-IP where the next hop is not in our own network.
+    TunnelAcrossSubnets,
+}
+
+/// A route that might go into the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelRoute {
+    /// Its prefix.
+    pub prefix: IpNet,
+    /// Its BGP next hop.
+    pub next_hop: Option<IpAddr>,
+    /// Its LOCAL_PREF.
+    pub local_pref: Option<u32>,
+    /// Where it comes from.
+    pub source: RouteSource,
+}
+
+/// Where a route comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RouteSource {
+    /// A peer.
+    Peer,
+    /// An own block, written as a blackhole.
+    Block,
+    /// An own service address. Never written: kube-proxy needs the packets.
+    Service,
+    /// The way to a peer.
+    ReachableBy,
+}
+
+/// Whether and how a route goes into the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KernelDecision {
+    /// It does not.
+    Skip,
+    /// It does.
+    Install {
+        /// Its metric; `None` is the kernel's default.
+        metric: Option<u32>,
+        /// The tunnel that it goes through.
+        tunnel: Option<Tunnel>,
+    },
+}
+
+/// A tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tunnel {
+    /// IP-in-IP, device `tunl0`; the next hop is on-link.
+    Ipip,
+}
+
+impl KernelRules {
+    /// Decides on a route.
+    pub fn decide(&self, route: KernelRoute) -> KernelDecision {
+        let in_service_range = self
+            .reject_services
+            .iter()
+            .any(|range| range.contains(&route.prefix));
+        let by_wireguard = route.source == RouteSource::Peer
+            && route
+                .next_hop
+                .is_some_and(|hop| self.reject_next_hops.contains(&hop));
+        if route.source == RouteSource::Service || in_service_range || by_wireguard {
+            return KernelDecision::Skip;
+        }
+        let pool = self
+            .pools
+            .iter()
+            .find(|pool| pool.cidr.contains(&route.prefix));
+        let tunnel = match pool.map(|pool| pool.routing) {
+            Some(PoolRouting::Felix) => return KernelDecision::Skip,
+            Some(PoolRouting::Tunnel) => Some(Tunnel::Ipip),
+            Some(PoolRouting::TunnelAcrossSubnets) if !self.is_near(route.next_hop) => {
+                Some(Tunnel::Ipip)
+            }
+            Some(PoolRouting::TunnelAcrossSubnets | PoolRouting::Direct) | None => None,
+        };
+        let is_learned = route.source == RouteSource::Peer;
+        KernelDecision::Install {
+            metric: is_learned.then(|| self.metric(route.local_pref)),
+            tunnel: tunnel.filter(|_| is_learned),
+        }
+    }
+
+    /// The metric that a LOCAL_PREF carries; values beyond what any priority gives count as the best.
+    fn metric(&self, local_pref: Option<u32>) -> u32 {
+        match local_pref {
+            Some(local_pref) => RoutePriority::MAX.saturating_sub(local_pref),
+            None => self.normal_priority.0,
+        }
+    }
+
+    fn is_near(&self, next_hop: Option<IpAddr>) -> bool {
+        match (self.network, next_hop) {
+            (Some(network), Some(hop)) => network.contains(&hop),
+            _ => false,
+        }
+    }
+}
+
+/// Whether routes of IP-in-IP pools are ours to write.
+pub(super) fn programs_ipip(cluster: &Cluster<'_>) -> bool {
+    programs(cluster).0
+}
+
+/// Whether routes of IP-in-IP pools, and of those without encapsulation, are ours to write.
+fn programs(cluster: &Cluster<'_>) -> (bool, bool) {
+    match cluster.global().program_cluster_routes.unwrap_or_default() {
+        ProgramClusterRoutes::Enabled => (true, true),
+        ProgramClusterRoutes::EnabledIPIPOnly => (true, false),
+        ProgramClusterRoutes::EnabledNoEncapOnly => (false, true),
+        ProgramClusterRoutes::Disabled => (false, false),
+    }
+}
+
+/// The rules of both families.
+pub(super) fn rules(cluster: &Cluster<'_>, services: &ServiceRoutes) -> PerFamily<KernelRules> {
+    let of = |family| KernelRules {
+        reject_services: services
+            .ranges
+            .iter()
+            .copied()
+            .filter(|net| family_of(*net) == family)
+            .collect(),
+        reject_next_hops: wireguard_nodes(cluster, family),
+        pools: pools(cluster, family),
+        network: match family {
+            Family::Ipv4Unicast => cluster
+                .me
+                .as_ref()
+                .and_then(|me| me.ipv4)
+                .map(|net| net.trunc().into()),
+            Family::Ipv6Unicast => None,
+        },
+        normal_priority: cluster.normal_priority(family),
+    };
+    PerFamily {
+        ipv4: of(Family::Ipv4Unicast),
+        ipv6: of(Family::Ipv6Unicast),
+    }
+}
+
+/// Addresses of the other nodes that WireGuard connects us with.
+fn wireguard_nodes(cluster: &Cluster<'_>, family: Family) -> Vec<IpAddr> {
+    let me = cluster.me.as_ref();
+    if me.and_then(|me| me.wireguard_address(family)).is_none() {
+        return Vec::new();
+    }
+    let others = cluster
+        .nodes
+        .iter()
+        .filter(|(name, node)| **name != cluster.name && node.wireguard_address(family).is_some());
+    let mut addresses: Vec<_> = others
+        .filter_map(|(_, node)| node.address(family))
+        .collect();
+    addresses.sort();
+    addresses
+}
+
+/// Who writes the routes of which pool. Without an IPv4 address we cannot tell near from far, and leave IPv4 alone.
+fn pools(cluster: &Cluster<'_>, family: Family) -> Vec<PoolRule> {
+    if family == Family::Ipv4Unicast && cluster.address(family).is_none() {
+        return Vec::new();
+    }
+    let specs = cluster.resources.ip_pools().map(|pool| &pool.spec);
+    let mut pools: Vec<PoolRule> = specs
+        .filter_map(|spec| Some((spec, spec.cidr?.trunc())))
+        .filter(|(_, cidr)| family_of(*cidr) == family)
+        .map(|(spec, cidr)| PoolRule {
+            cidr,
+            routing: routing(spec, programs(cluster)),
+        })
+        // IPv6 has no tunnels of ours, so that accepting a pool would say nothing.
+        .filter(|pool| family == Family::Ipv4Unicast || pool.routing == PoolRouting::Felix)
+        .collect();
+    pools.sort_by_cached_key(|pool| pool.cidr.to_string());
+    pools
+}
+
+fn routing(pool: &IpPoolSpec, (ipip, no_encapsulation): (bool, bool)) -> PoolRouting {
+    if pool.vxlan_mode != EncapsulationMode::Never {
+        return PoolRouting::Felix;
+    }
+    match pool.ipip_mode {
+        EncapsulationMode::Always if ipip => PoolRouting::Tunnel,
+        EncapsulationMode::CrossSubnet if ipip => PoolRouting::TunnelAcrossSubnets,
+        EncapsulationMode::Never if no_encapsulation => PoolRouting::Direct,
+        EncapsulationMode::Always | EncapsulationMode::CrossSubnet | EncapsulationMode::Never => {
+            PoolRouting::Felix
+        }
+    }
+}
+
+impl Serialize for KernelRules {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let rejected = self
+            .pools
+            .iter()
+            .filter(|pool| pool.routing == PoolRouting::Felix);
+        let accepted = self.pools.iter().filter_map(AcceptedPool::of);
+        let mut object = to.serialize_struct("KernelRules", 5)?;
+        object.serialize_field("rejectServicePrefixes", &self.reject_services)?;
+        object.serialize_field(
+            "rejectPools",
+            &rejected.map(|pool| pool.cidr).collect::<Vec<_>>(),
+        )?;
+        object.serialize_field("acceptPools", &accepted.collect::<Vec<_>>())?;
+        object.serialize_field("rejectNextHops", &self.reject_next_hops)?;
+        object.serialize_field("normalRoutePriority", &self.normal_priority)?;
+        object.end()
+    }
+}
+
+#[derive(Serialize)]
+struct AcceptedPool {
+    cidr: IpNet,
+    tunnel: &'static str,
+}
+
+impl AcceptedPool {
+    fn of(pool: &PoolRule) -> Option<Self> {
+        let tunnel = match pool.routing {
+            PoolRouting::Felix => return None,
+            PoolRouting::Direct => "none",
+            PoolRouting::Tunnel => "always",
+            PoolRouting::TunnelAcrossSubnets => "crossSubnet",
+        };
+        Some(Self {
+            cidr: pool.cidr,
+            tunnel,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! From the cluster's resources to what this node's speaker must be: the heart of the Calico contract.
+//!
+//! [`plan`] is a pure function. It reads no file, clock, socket or environment variable; what it needs of the
+//! environment is an argument ([`Environment`]). Its result, a [`Plan`], is plain data: the daemon compares an old one
+//! with a new one to find out what to do, `plan -o json` prints it, [`policy`] turns its rules into policies, and
+//! [`KernelRules::decide`] says what goes into the kernel.
+//!
+//! | module        | what it derives                                                     |
+//! |---------------|---------------------------------------------------------------------|
+//! | `cluster`     | the view that all others share: nodes, defaults, effective settings |
+//! | `speaker`     | router ID, listening, communities                                   |
+//! | `mesh`        | sessions with every other node                                      |
+//! | `peers`       | sessions from BGPPeers, and how identical ones are merged           |
+//! | `reverse`     | the other side of BGPPeers between nodes                            |
+//! | `session`     | one session from one peering                                        |
+//! | `annotations` | settings beyond Calico's API                                        |
+//! | `blocks`      | own blocks                                                          |
+//! | `services`    | service addresses                                                   |
+//! | `export`      | what is announced after the filters                                 |
+//! | `kernel`      | what is written into the kernel                                     |
+
+pub mod annotations;
+mod blocks;
+mod cluster;
+mod environment;
+mod export;
+mod kernel;
+mod mesh;
+mod model;
+mod password;
+mod peers;
+pub mod policy;
+pub mod render;
+mod reverse;
+mod services;
+mod session;
+mod speaker;
+mod workload;
+
+use crate::resources::ResourceSet;
+use cluster::Cluster;
+
+pub use environment::Environment;
+pub use export::{ExportRules, Sourced};
+pub use kernel::{
+    KernelDecision, KernelRoute, KernelRules, PoolRouting, PoolRule, RouteSource, Tunnel,
+};
+pub use model::{
+    AdvertisedCommunities, HostRoute, NextHop, Originated, Peer, PeerType, Plan, RouteOrigin,
+};
+pub use password::Password;
+pub use workload::{Workload, WorkloadFiles, load_workloads, read_workload_files};
+
+/// What the speaker of a node must be. The same arguments give the same plan.
+pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> Plan {
+    let mut problems = Vec::new();
+    let cluster = Cluster::new(resources, node, environment, &mut problems);
+    let blocks = blocks::own_blocks(&cluster);
+    let services = services::service_routes(&cluster, &mut problems);
+    let sessions = session::sessions(&cluster, &mut problems);
+    let mut originate: Vec<Originated> = blocks.originated().chain(services.originated()).collect();
+    originate.sort();
+    let mut plan = Plan {
+        node: node.to_owned(),
+        node_exists: cluster.me.is_some(),
+        router_id: speaker::router_id(&cluster, &mut problems),
+        local_as: cluster.local_as(),
+        cluster_id: cluster.cluster_id(),
+        addresses: speaker::addresses(&cluster),
+        listen_port: cluster.listen_port(),
+        listen_address: speaker::listen_address(&cluster),
+        ignored_interfaces: speaker::ignored_interfaces(&cluster),
+        log_severity: cluster.log_severity(),
+        filters: session::used_filters(&cluster, &sessions.peers),
+        peers: sessions.peers,
+        originate,
+        communities: speaker::communities(&cluster, &mut problems),
+        reachable_by: sessions.reachable_by,
+        export: export::rules(&cluster, &services),
+        kernel: kernel::rules(&cluster, &services),
+        aggregated: blocks.aggregated,
+        problems: Vec::new(),
+    };
+    problems.sort();
+    problems.dedup();
+    plan.problems = problems;
+    plan
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! The plan as data. Field names in JSON are a contract with checks outside of this repository.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use bgp_core::types::{Asn, Family, PerFamily, RouterId};
+use ipnet::IpNet;
+use serde::{Serialize, Serializer};
+
+use super::annotations::PeerOptions;
+use super::export::{ExportRules, Sourced};
+use super::kernel::KernelRules;
+use super::password::Password;
+use crate::resources::{BgpFilterSpec, CommunityValue, LogSeverity, Problem};
+
+/// What the speaker of one node must be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The node.
+    pub node: String,
+    /// Whether the node is in the cluster. While it is not, a running speaker keeps to its last plan.
+    #[serde(skip)]
+    pub node_exists: bool,
+    /// BGP identifier; `None` if it could not be told, and then no session can come up.
+    #[serde(rename = "routerID")]
+    pub router_id: Option<RouterId>,
+    /// AS of the node.
+    #[serde(rename = "localAS")]
+    pub local_as: Asn,
+    /// The node is a route reflector, with this cluster ID.
+    #[serde(rename = "clusterID")]
+    pub cluster_id: Option<RouterId>,
+    /// This node's own addresses.
+    #[serde(skip)]
+    pub addresses: PerFamily<Option<IpAddr>>,
+    /// Port to listen on.
+    pub listen_port: u16,
+    /// Address to listen on; `None` is any.
+    pub listen_address: PerFamily<Option<IpAddr>>,
+    /// Patterns of interfaces without direct routes, in order.
+    pub ignored_interfaces: Vec<String>,
+    /// How much is logged.
+    #[serde(skip)]
+    pub log_severity: LogSeverity,
+    /// The sessions, by name.
+    pub peers: Vec<Peer>,
+    /// Prefixes to announce as our own.
+    pub originate: Vec<Originated>,
+    /// Communities added on export.
+    pub communities: Vec<AdvertisedCommunities>,
+    /// Host routes by which peers are reached.
+    pub reachable_by: Vec<HostRoute>,
+    /// Own blocks: what lies inside is not announced beside them, unless it has a better priority than usual.
+    pub aggregated: Vec<Sourced>,
+    /// What is written into the kernel.
+    pub kernel: PerFamily<KernelRules>,
+    /// What is announced.
+    pub export: PerFamily<ExportRules>,
+    /// The filters that peers use, by name.
+    #[serde(skip)]
+    pub filters: BTreeMap<String, BgpFilterSpec>,
+    /// What had to be left out, and why.
+    pub problems: Vec<Problem>,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Peer {
+    /// Name of the session, as control sockets show it.
+    pub name: String,
+    /// Where it comes from.
+    #[serde(rename = "type")]
+    pub kind: PeerType,
+    /// Family of its address.
+    #[serde(serialize_with = "ip_version")]
+    pub family: Family,
+    /// Address of the peer.
+    pub address: IpAddr,
+    /// Port to connect to.
+    pub port: u16,
+    /// Our AS on this session.
+    #[serde(rename = "localAS")]
+    pub local_as: Asn,
+    /// AS of the peer.
+    #[serde(rename = "peerAS")]
+    pub peer_as: Asn,
+    /// Both are the same.
+    pub internal: bool,
+    /// Address that the session starts from; `None` lets the kernel choose.
+    pub source_address: Option<IpAddr>,
+    /// Wait for the peer to connect.
+    pub passive: bool,
+    /// TCP MD5 password (RFC 2385). In JSON only whether there is one.
+    #[serde(serialize_with = "is_some")]
+    pub password: Option<Password>,
+    /// The peer is our client (RFC 4456).
+    pub route_reflector_client: bool,
+    /// Our cluster ID, if the peer is our client.
+    #[serde(rename = "clusterID")]
+    pub cluster_id: Option<RouterId>,
+    /// Next hop that is announced.
+    pub next_hop: NextHop,
+    /// Hops to the peer for TTL security (RFC 5082); `None` is off.
+    pub ttl_security: Option<u8>,
+    /// The peer may be more than one hop away.
+    pub multihop: bool,
+    /// Graceful restart is offered (RFC 4724).
+    pub graceful_restart: bool,
+    /// Restart time, seconds; `None` is 120.
+    pub graceful_restart_time: Option<u16>,
+    /// Interval of KEEPALIVEs, seconds; `None` is a third of the hold time.
+    pub keepalive_time: Option<u16>,
+    /// How often our AS may stand in a received path.
+    #[serde(rename = "allowedLocalAS")]
+    pub allowed_local_as: u16,
+    /// Names of the filters with rules for received routes.
+    pub import_filters: Vec<String>,
+    /// Names of the filters with rules for sent routes.
+    pub export_filters: Vec<String>,
+    /// A received route with a better (smaller) priority than this beats a local one.
+    pub override_priority_below: u32,
+    /// Settings beyond Calico's API.
+    pub options: PeerOptions,
+    /// The object that it comes from, such as `BGPPeer/tor`.
+    #[serde(rename = "from")]
+    pub resource: String,
+}
+
+/// Where a session comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeerType {
+    /// Every node peers with every other one.
+    Mesh,
+    /// A BGPPeer for some nodes.
+    Node,
+    /// A BGPPeer for all nodes.
+    Global,
+    /// A BGPPeer for workloads.
+    Local,
+}
+
+/// Next hop that is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NextHop {
+    /// Always our own address.
+    #[serde(rename = "self")]
+    Own,
+    /// Always the one that the route came with.
+    Keep,
+    /// As RFC 4271 §5.1.3 says.
+    None,
+}
+
+/// A prefix to announce as our own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Originated {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// Why it is ours.
+    pub origin: RouteOrigin,
+}
+
+/// Why a prefix is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteOrigin {
+    /// A block of addresses for this node's workloads.
+    Block,
+    /// A service's address, or a range of them.
+    Service,
+}
+
+/// Communities for what lies in a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct AdvertisedCommunities {
+    /// The prefix.
+    pub cidr: IpNet,
+    /// The communities, sorted.
+    pub communities: Vec<CommunityValue>,
+    /// The object that says so.
+    #[serde(skip)]
+    pub resource: String,
+}
+
+/// A host route by which a peer is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct HostRoute {
+    /// The peer's address, as a prefix.
+    pub prefix: IpNet,
+    /// The gateway.
+    pub via: IpAddr,
+}
+
+/// `ipv4` or `ipv6`.
+pub(super) fn ip_version_name(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4Unicast => "ipv4",
+        Family::Ipv6Unicast => "ipv6",
+    }
+}
+
+fn ip_version<S: Serializer>(family: &Family, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(ip_version_name(*family))
+}
+
+fn is_some<S: Serializer>(password: &Option<Password>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_bool(password.is_some())
+}

@@ -1,0 +1,56 @@
+//! TCP MD5 passwords: found in Secrets, carried in plans, never shown.
+
+use std::fmt;
+
+use super::cluster::Cluster;
+use crate::resources::{PasswordSource, Problem, SecretValue};
+
+/// A password that the daemon can use but nothing prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(SecretValue);
+
+/// Linux takes keys up to this long (`TCP_MD5SIG_MAXKEYLEN`).
+const MAX_LEN: usize = 80;
+
+impl Password {
+    /// The octets of the key.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The password that `object` names. If it cannot be had the session goes without, and the problem says so.
+pub(super) fn find(
+    cluster: &Cluster<'_>,
+    source: Option<&PasswordSource>,
+    object: &str,
+    field: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Password> {
+    let wanted = &source?.secret_key_ref;
+    let namespace = &cluster.environment.namespace;
+    let secret = cluster.resources.secret(namespace, &wanted.name);
+    let value = secret.and_then(|secret| secret.values.get(&wanted.key));
+    let key = &wanted.key;
+    let reason = match value {
+        Some(value) if (1..=MAX_LEN).contains(&value.expose().len()) => {
+            return Some(Password(value.clone()));
+        }
+        None if wanted.optional => return None,
+        Some(_) => format!("has a value of not 1 to {MAX_LEN} octets for key {key}"),
+        None if secret.is_some() => format!("has no key {key}"),
+        None => "does not exist or cannot be read".to_owned(),
+    };
+    let reason = format!(
+        "no password is used: Secret {namespace}/{} {reason}",
+        wanted.name
+    );
+    problems.push(Problem::warning(object, reason).at_field(field));
+    None
+}

@@ -1,0 +1,315 @@
+//! From the rules of a plan to policies that the RIB evaluates.
+//!
+//! A route's priority travels as LOCAL_PREF: `2147483647 - priority`, for our own routes too, so that a question about
+//! a priority is one about LOCAL_PREF. Nothing in a policy names the peer: peers with equal policies share their work.
+
+use bgp_core::policy::{Action, Condition, Policy, PrefixMatch, PrefixSet, Rule, Source, Verdict};
+use bgp_core::types::{Family, family_of};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::export::Sourced;
+use super::model::{Peer, Plan};
+use crate::resources::{
+    BgpFilterSpec, CommunityValue, FilterAction, FilterRule, FilterSource, MatchOperator,
+    Operation, PeerType, PrefixLengthRange, RoutePriority,
+};
+
+/// Preference of routes with a better priority than usual: above those learned from the kernel, as while a virtual
+/// machine moves from node to node.
+const BETTER_PREFERENCE: u32 = 200;
+/// Devices of the eBPF data plane: nothing behind them is anybody's business.
+const BPF_DEVICES: &str = "bpf*.cali";
+
+/// What happens to routes from a peer: its filters, then a better preference for better priorities.
+pub fn import_policy(plan: &Plan, peer: &Peer) -> Policy {
+    let mut rules = filter_rules(plan, peer, Direction::Import);
+    for family in &peer.options.families {
+        let usual = plan.kernel[*family].normal_priority;
+        let mut conditions = vec![is_better_than(usual)];
+        conditions.extend(family_condition(peer, *family));
+        rules.push(Rule {
+            origin: "better priority than usual".into(),
+            conditions,
+            actions: vec![Action::SetPreference(BETTER_PREFERENCE)],
+            verdict: None,
+        });
+    }
+    Policy {
+        rules,
+        default: Verdict::Accept,
+    }
+}
+
+/// What happens to routes for a peer: its filters, then the rules of the cluster.
+pub fn export_policy(plan: &Plan, peer: &Peer) -> Policy {
+    let mut rules = filter_rules(plan, peer, Direction::Export);
+    for family in &peer.options.families {
+        let export = &plan.export[*family];
+        rules.extend(within_each(&export.reject_prefixes, Verdict::Reject));
+    }
+    if peer.internal {
+        rules.extend(interface_rules(plan, peer));
+    }
+    rules.push(Rule {
+        origin: format!("interface {BPF_DEVICES}"),
+        ..reject(vec![Condition::Interface(BPF_DEVICES.into())])
+    });
+    for family in &peer.options.families {
+        rules.extend(community_rules(plan, *family));
+        rules.extend(block_rules(plan, *family));
+        rules.extend(within_each(
+            &plan.export[*family].accept_prefixes,
+            Verdict::Accept,
+        ));
+    }
+    Policy {
+        rules,
+        default: Verdict::Reject,
+    }
+}
+
+fn reject(conditions: Vec<Condition>) -> Rule {
+    Rule {
+        origin: String::new(),
+        conditions,
+        actions: Vec::new(),
+        verdict: Some(Verdict::Reject),
+    }
+}
+
+/// Routes that leave by a tunnel are not for internal peers.
+fn interface_rules(plan: &Plan, peer: &Peer) -> Vec<Rule> {
+    let families = peer.options.families.first();
+    let interfaces = families.map(|family| &plan.export[*family].internal_reject_interfaces);
+    interfaces
+        .into_iter()
+        .flatten()
+        .map(|pattern| Rule {
+            origin: format!("interface {pattern} towards internal peers"),
+            ..reject(vec![Condition::Interface(pattern.clone())])
+        })
+        .collect()
+}
+
+fn community_rules(plan: &Plan, family: Family) -> impl Iterator<Item = Rule> {
+    let entries = plan.communities.iter();
+    let entries = entries.filter(move |entry| family_of(entry.cidr) == family);
+    entries.map(|entry| Rule {
+        origin: format!("{} prefixAdvertisements {}", entry.resource, entry.cidr),
+        conditions: vec![within([entry.cidr])],
+        actions: entry
+            .communities
+            .iter()
+            .map(|value| add_community(*value))
+            .collect(),
+        verdict: None,
+    })
+}
+
+/// Own blocks stand for what lies inside, except for what has a better priority than usual.
+fn block_rules(plan: &Plan, family: Family) -> Vec<Rule> {
+    let blocks = || {
+        let blocks = plan.aggregated.iter().map(|block| block.prefix);
+        blocks.filter(move |prefix| family_of(*prefix) == family)
+    };
+    if blocks().next().is_none() {
+        return Vec::new();
+    }
+    let usual = plan.kernel[family].normal_priority;
+    let rule = |origin: &str, conditions, verdict| Rule {
+        origin: origin.to_owned(),
+        conditions,
+        actions: Vec::new(),
+        verdict: Some(verdict),
+    };
+    vec![
+        rule(
+            "own block",
+            vec![Condition::Prefix(
+                blocks().map(PrefixMatch::exact).collect(),
+            )],
+            Verdict::Accept,
+        ),
+        rule(
+            "inside an own block, with a better priority than usual",
+            vec![within(blocks()), is_better_than(usual)],
+            Verdict::Accept,
+        ),
+        rule(
+            "inside an own block",
+            vec![within(blocks())],
+            Verdict::Reject,
+        ),
+    ]
+}
+
+/// One rule for each object that has prefixes here.
+fn within_each(list: &[Sourced], verdict: Verdict) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut sorted: Vec<&Sourced> = list.iter().collect();
+    sorted.sort_by(|a, b| a.origin.cmp(&b.origin));
+    for same in sorted.chunk_by(|a, b| a.origin == b.origin) {
+        rules.push(Rule {
+            origin: same[0].origin.clone(),
+            conditions: vec![within(same.iter().map(|sourced| sourced.prefix))],
+            actions: Vec::new(),
+            verdict: Some(verdict),
+        });
+    }
+    rules
+}
+
+fn within(prefixes: impl IntoIterator<Item = IpNet>) -> Condition {
+    Condition::Prefix(prefixes.into_iter().map(PrefixMatch::within).collect())
+}
+
+/// A smaller priority number is a greater LOCAL_PREF.
+fn is_better_than(usual: RoutePriority) -> Condition {
+    Condition::LocalPrefAbove(usual.local_pref())
+}
+
+/// Asks for the family, where a session carries more than one.
+fn family_condition(peer: &Peer, family: Family) -> Option<Condition> {
+    let all: IpNet = match family {
+        Family::Ipv4Unicast => Ipv4Net::default().into(),
+        Family::Ipv6Unicast => Ipv6Net::default().into(),
+    };
+    (peer.options.families.len() > 1).then(|| within([all]))
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Import,
+    Export,
+}
+
+impl Direction {
+    fn rules(self, filter: &BgpFilterSpec, family: Family) -> &[FilterRule] {
+        match self {
+            Self::Import => filter.import(family),
+            Self::Export => filter.export(family),
+        }
+    }
+
+    /// The field of a BGPFilter.
+    fn field(self, family: Family) -> &'static str {
+        match (self, family) {
+            (Self::Import, Family::Ipv4Unicast) => "importV4",
+            (Self::Import, Family::Ipv6Unicast) => "importV6",
+            (Self::Export, Family::Ipv4Unicast) => "exportV4",
+            (Self::Export, Family::Ipv6Unicast) => "exportV6",
+        }
+    }
+}
+
+fn filter_rules(plan: &Plan, peer: &Peer, direction: Direction) -> Vec<Rule> {
+    let names = match direction {
+        Direction::Import => &peer.import_filters,
+        Direction::Export => &peer.export_filters,
+    };
+    let mut compiled = Vec::new();
+    for name in names {
+        let Some(filter) = plan.filters.get(name) else {
+            continue;
+        };
+        for family in &peer.options.families {
+            for (at, rule) in direction.rules(filter, *family).iter().enumerate() {
+                let Some(mut conditions) = conditions(rule, peer, *family) else {
+                    continue;
+                };
+                conditions.extend(family_condition(peer, *family));
+                compiled.push(Rule {
+                    origin: format!("BGPFilter/{name} {}[{at}]", direction.field(*family)),
+                    conditions,
+                    actions: rule.operations.iter().map(action).collect(),
+                    verdict: Some(match rule.action {
+                        FilterAction::Accept => Verdict::Accept,
+                        FilterAction::Reject => Verdict::Reject,
+                    }),
+                });
+            }
+        }
+    }
+    compiled
+}
+
+/// What must hold for a rule to apply; `None` if it never does for this peer.
+fn conditions(rule: &FilterRule, peer: &Peer, family: Family) -> Option<Vec<Condition>> {
+    match rule.peer_type {
+        Some(PeerType::Internal) if !peer.internal => return None,
+        Some(PeerType::External) if peer.internal => return None,
+        Some(PeerType::Internal | PeerType::External) | None => {}
+    }
+    let mut conditions = Vec::new();
+    if let Some((cidr, operator)) = rule.cidr.zip(rule.match_operator) {
+        conditions.extend(prefix_condition(
+            cidr.trunc(),
+            operator,
+            rule.prefix_length,
+            family,
+        )?);
+    }
+    if let Some(FilterSource::RemotePeers) = rule.source {
+        conditions.push(Condition::Source(Source::Peer));
+    }
+    conditions.extend(rule.interface.clone().map(Condition::Interface));
+    let communities = rule.communities.iter().flat_map(|wanted| &wanted.values);
+    conditions.extend(communities.map(|value| match value {
+        CommunityValue::Standard(community) => Condition::Community(*community),
+        CommunityValue::Large(community) => Condition::LargeCommunity(*community),
+    }));
+    if !rule.as_path_prefix.is_empty() {
+        conditions.push(Condition::AsPathPrefix(rule.as_path_prefix.clone()));
+    }
+    conditions.extend(
+        rule.priority
+            .map(|priority| Condition::LocalPref(priority.local_pref())),
+    );
+    Some(conditions)
+}
+
+/// How a prefix is compared; `None` if it never matches, an empty list if it always does.
+fn prefix_condition(
+    cidr: IpNet,
+    operator: MatchOperator,
+    lengths: Option<PrefixLengthRange>,
+    family: Family,
+) -> Option<Vec<Condition>> {
+    let set = PrefixSet::from_iter([match lengths {
+        None => PrefixMatch::within(cidr),
+        Some(range) => PrefixMatch {
+            net: cidr,
+            min_len: range.min.unwrap_or(0).max(cidr.prefix_len()),
+            max_len: range.max.unwrap_or(u8::MAX).min(family.max_prefix_len()),
+        },
+    }]);
+    let exact = || Condition::Prefix(PrefixSet::from_iter([PrefixMatch::exact(cidr)]));
+    let not = |condition| Condition::Not(Box::new(condition));
+    Some(match (operator, lengths) {
+        (MatchOperator::In, _) => vec![Condition::Prefix(set)],
+        (MatchOperator::NotIn, _) => vec![not(Condition::Prefix(set))],
+        (MatchOperator::Equal, None) => vec![exact()],
+        (MatchOperator::NotEqual, None) => vec![not(exact())],
+        // With lengths the replaced speaker compares a prefix with a set of prefixes, and those are never equal.
+        (MatchOperator::Equal, Some(_)) => return None,
+        (MatchOperator::NotEqual, Some(_)) => Vec::new(),
+    })
+}
+
+fn action(operation: &Operation) -> Action {
+    match operation {
+        Operation::AddCommunity { value } => add_community(*value),
+        Operation::PrependAsPath { prefix } => Action::PrependAsPath(prefix.clone()),
+        Operation::SetPriority { value } => Action::SetLocalPref(value.local_pref()),
+    }
+}
+
+fn add_community(value: CommunityValue) -> Action {
+    match value {
+        CommunityValue::Standard(community) => Action::AddCommunity(community),
+        CommunityValue::Large(community) => Action::AddLargeCommunity(community),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! From peerings to sessions: every setting of one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bgp_core::types::{Asn, Family, RouterId};
+use ipnet::IpNet;
+
+use super::annotations::Annotations;
+use super::cluster::{BGP_PORT, Cluster};
+use super::mesh;
+use super::model::{HostRoute, NextHop, Peer, PeerType};
+use super::password;
+use super::peers::{self, Peering, Target};
+use crate::resources::{
+    BgpFilterSpec, BgpPeer, BgpPeerSpec, FilterRule, NextHopMode, Problem, SourceAddress,
+};
+
+/// The sessions of this node.
+pub(super) struct Sessions {
+    /// By name.
+    pub(super) peers: Vec<Peer>,
+    /// Routes that they need.
+    pub(super) reachable_by: Vec<HostRoute>,
+}
+
+/// All sessions: mesh, global, own, workloads.
+pub(super) fn sessions(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Sessions {
+    let annotations = read_annotations(cluster, problems);
+    let peerings = peers::peerings(cluster, problems);
+    let mut peers = mesh::peers(cluster, problems);
+    let mut reachable_by = BTreeSet::new();
+    for (scope, peerings) in [
+        (PeerType::Global, &peerings.global),
+        (PeerType::Node, &peerings.node),
+    ] {
+        for peering in peerings.values() {
+            let name = peering.resource.metadata.name.as_str();
+            if let Some(peer) = peer(cluster, scope, peering, &annotations[name], problems) {
+                reachable_by.extend(host_route(peering));
+                peers.push(peer);
+            }
+        }
+    }
+    peers.sort_by(|a, b| (&a.name, a.family).cmp(&(&b.name, b.family)));
+    Sessions {
+        peers,
+        reachable_by: reachable_by.into_iter().collect(),
+    }
+}
+
+/// The annotations of each BGPPeer by its name, also of those that are none of this node's: their mistakes are worth
+/// knowing everywhere.
+fn read_annotations<'a>(
+    cluster: &Cluster<'a>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<&'a str, Annotations> {
+    let mut read = |peer: &'a BgpPeer| {
+        let name = peer.metadata.name.as_str();
+        let own = Annotations::read(&peer.metadata, &format!("BGPPeer/{name}"), problems);
+        (name, own.or(cluster.defaults.clone()))
+    };
+    cluster.resources.bgp_peers().map(&mut read).collect()
+}
+
+/// The session of a peering; none with ourselves, and none of a family in which we have no address.
+fn peer(
+    cluster: &Cluster<'_>,
+    scope: PeerType,
+    peering: &Peering<'_>,
+    annotations: &Annotations,
+    problems: &mut Vec<Problem>,
+) -> Option<Peer> {
+    let family = Family::of(peering.address);
+    let own = cluster
+        .address(family)
+        .filter(|own| *own != peering.address)?;
+    // A workload's peering takes no more from its BGPPeer than filters and AS numbers.
+    let (kind, spec) = match peering.target {
+        Target::Workload => (PeerType::Local, &workload_spec(&peering.resource.spec)),
+        Target::Address { .. } | Target::Node => (scope, &peering.resource.spec),
+    };
+    let object = format!("BGPPeer/{}", peering.resource.metadata.name);
+    let local_as = local_as(cluster, peering);
+    let internal = local_as == peering.peer_as;
+    let cluster_id = reflects_to(cluster, peering, local_as);
+    let options = annotations.options(family);
+    let (import_filters, export_filters) = filters(cluster, spec, &options.families);
+    let kernel_chooses =
+        kind == PeerType::Local || spec.source_address == Some(SourceAddress::None);
+    Some(Peer {
+        name: session_name(kind, peering.address, peering.port),
+        kind,
+        family,
+        address: peering.address,
+        port: peering.port.unwrap_or(BGP_PORT),
+        local_as,
+        peer_as: peering.peer_as,
+        internal,
+        source_address: Some(own).filter(|_| !kernel_chooses),
+        passive: annotations
+            .passive()
+            .unwrap_or_else(|| is_passive(kind, peering, own)),
+        password: password::find(
+            cluster,
+            spec.password.as_ref(),
+            &object,
+            "spec.password",
+            problems,
+        ),
+        route_reflector_client: cluster_id.is_some(),
+        cluster_id,
+        next_hop: next_hop(spec, internal),
+        ttl_security: spec.ttl_security.filter(|hops| *hops > 0),
+        multihop: true,
+        graceful_restart: true,
+        graceful_restart_time: restart_seconds(
+            spec.max_restart_time,
+            &object,
+            "spec.maxRestartTime",
+            problems,
+        ),
+        keepalive_time: whole_seconds(
+            spec.keepalive_time,
+            u16::MAX,
+            &object,
+            "spec.keepaliveTime",
+            problems,
+        ),
+        allowed_local_as: match peering.target {
+            Target::Address { .. } => spec.num_allowed_local_as_numbers.unwrap_or(0),
+            Target::Node | Target::Workload => 0,
+        },
+        import_filters,
+        export_filters,
+        override_priority_below: cluster.normal_priority(family).0,
+        options,
+        resource: object,
+    })
+}
+
+/// Our AS on the session: `localASNumber`, except towards nodes, which know us by the node's.
+fn local_as(cluster: &Cluster<'_>, peering: &Peering<'_>) -> Asn {
+    let configured = match peering.target {
+        Target::Node => None,
+        Target::Address { .. } | Target::Workload => peering.resource.spec.local_as_number,
+    };
+    configured
+        .filter(|asn| asn.0 != 0)
+        .unwrap_or_else(|| cluster.local_as())
+}
+
+/// Whether to wait for the peer: for workloads always; for a node that a global BGPPeer names by its address, where
+/// both ends have the same session, one of the two. Everybody else dials, and RFC 4271 §6.8 resolves collisions.
+fn is_passive(kind: PeerType, peering: &Peering<'_>, own: IpAddr) -> bool {
+    match (kind, peering.target) {
+        (PeerType::Local, _) => true,
+        (PeerType::Global, Target::Address { is_node: true }) => {
+            is_passive_towards(own, peering.address)
+        }
+        _ => false,
+    }
+}
+
+/// The part of a BGPPeer that holds for workloads.
+fn workload_spec(spec: &BgpPeerSpec) -> BgpPeerSpec {
+    BgpPeerSpec {
+        filters: spec.filters.clone(),
+        as_number: spec.as_number,
+        local_as_number: spec.local_as_number,
+        ..BgpPeerSpec::default()
+    }
+}
+
+/// Our cluster ID, if the peer is our client: in the same AS and not a reflector of the same cluster (RFC 4456 §7).
+fn reflects_to(cluster: &Cluster<'_>, peering: &Peering<'_>, local_as: Asn) -> Option<RouterId> {
+    cluster
+        .cluster_id()
+        .filter(|own| peering.peer_as == local_as && peering.peer_cluster_id != Some(*own))
+}
+
+fn next_hop(spec: &BgpPeerSpec, internal: bool) -> NextHop {
+    match spec.next_hop_mode {
+        Some(NextHopMode::Own) => NextHop::Own,
+        Some(NextHopMode::Keep) => NextHop::Keep,
+        Some(NextHopMode::Auto) => NextHop::None,
+        None if spec.keep_original_next_hop && !internal => NextHop::Keep,
+        None => NextHop::None,
+    }
+}
+
+/// The names of those filters that have rules for the families, for import and for export. Names without a filter
+/// are skipped.
+fn filters(
+    cluster: &Cluster<'_>,
+    spec: &BgpPeerSpec,
+    families: &[Family],
+) -> (Vec<String>, Vec<String>) {
+    let with_rules = |rules: fn(&BgpFilterSpec, Family) -> &[FilterRule]| {
+        let has_rules = |name: &&String| {
+            let filter = cluster.resources.bgp_filter(name);
+            filter.is_some_and(|filter| {
+                families
+                    .iter()
+                    .any(|family| !rules(&filter.spec, *family).is_empty())
+            })
+        };
+        spec.filters.iter().filter(has_rules).cloned().collect()
+    };
+    (
+        with_rules(BgpFilterSpec::import),
+        with_rules(BgpFilterSpec::export),
+    )
+}
+
+/// The filters that peers name.
+pub(super) fn used_filters(
+    cluster: &Cluster<'_>,
+    peers: &[Peer],
+) -> BTreeMap<String, BgpFilterSpec> {
+    let names = peers
+        .iter()
+        .flat_map(|peer| peer.import_filters.iter().chain(&peer.export_filters));
+    names
+        .filter_map(|name| {
+            Some((
+                name.clone(),
+                cluster.resources.bgp_filter(name)?.spec.clone(),
+            ))
+        })
+        .collect()
+}
+
+fn host_route(peering: &Peering<'_>) -> Option<HostRoute> {
+    let via = peering.resource.spec.reachable_by?;
+    let wanted = peering.target != Target::Workload && via.is_ipv4() == peering.address.is_ipv4();
+    wanted.then(|| HostRoute {
+        prefix: IpNet::from(peering.address),
+        via,
+    })
+}
+
+/// Of two nodes the one whose address is the smaller text waits for the other. Both must come to the same result, also
+/// with the speaker that this one replaces on the other side, so numbers do not count: `10.0.0.10` is smaller than
+/// `10.0.0.9`.
+pub(super) fn is_passive_towards(own: IpAddr, peer: IpAddr) -> bool {
+    own.to_string() < peer.to_string()
+}
+
+/// `Mesh_10_0_0_1`, `Global_fd00__1_port_50`: what `calicoctl node status` knows sessions by.
+pub(super) fn session_name(kind: PeerType, address: IpAddr, port: Option<u16>) -> String {
+    let prefix = match kind {
+        PeerType::Mesh => "Mesh",
+        PeerType::Node => "Node",
+        PeerType::Global => "Global",
+        PeerType::Local => "Local_Workload",
+    };
+    let address = address.to_string().replace(['.', ':'], "_");
+    match port {
+        Some(port) => format!("{prefix}_{address}_port_{port}"),
+        None => format!("{prefix}_{address}"),
+    }
+}
+
+/// A graceful restart time: at most 4095 seconds, a field of 12 bits (RFC 4724 §3).
+pub(super) fn restart_seconds(
+    time: Option<Duration>,
+    object: &str,
+    field: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<u16> {
+    whole_seconds(time, 4095, object, field, problems)
+}
+
+/// A time in seconds, rounded half up, as far as the protocol can say it.
+fn whole_seconds(
+    time: Option<Duration>,
+    most: u16,
+    object: &str,
+    field: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<u16> {
+    let time = time?;
+    let seconds = time
+        .as_secs()
+        .saturating_add(u64::from(time.subsec_nanos() >= 500_000_000));
+    match u16::try_from(seconds) {
+        Ok(seconds) if seconds <= most => Some(seconds),
+        _ => {
+            let reason = format!("is longer than the protocol can say; {most} seconds are used");
+            problems.push(Problem::warning(object, reason).at_field(field));
+            Some(most)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise 5.18.
+    #[test]
+    fn names_are_those_of_the_replaced_speaker() {
+        let name = |kind, address: &str, port| session_name(kind, address.parse().unwrap(), port);
+        assert_eq!(name(PeerType::Mesh, "10.192.0.3", None), "Mesh_10_192_0_3");
+        assert_eq!(
+            name(PeerType::Global, "fd00::1", Some(50)),
+            "Global_fd00__1_port_50"
+        );
+        assert_eq!(
+            name(PeerType::Local, "10.1.0.5", None),
+            "Local_Workload_10_1_0_5"
+        );
+    }
+
+    /// Promise 4.1.
+    #[test]
+    fn string_order_decides_who_is_passive() {
+        let passive =
+            |own: &str, peer: &str| is_passive_towards(own.parse().unwrap(), peer.parse().unwrap());
+        assert!(passive("10.0.0.10", "10.0.0.9"));
+        assert!(!passive("10.0.0.9", "10.0.0.10"));
+        assert!(passive("fd00::10", "fd00::9"));
+    }
+
+    /// Promise 5.12.
+    #[test]
+    fn times_are_rounded_and_limited() {
+        let mut problems = Vec::new();
+        let mut seconds = |millis| {
+            restart_seconds(
+                Some(Duration::from_millis(millis)),
+                "BGPPeer/a",
+                "x",
+                &mut problems,
+            )
+        };
+        assert_eq!(
+            [
+                seconds(10_499),
+                seconds(10_500),
+                seconds(4_095_000),
+                seconds(9_999_000)
+            ],
+            [Some(10), Some(11), Some(4095), Some(4095)]
+        );
+        assert_eq!(problems.len(), 1);
+    }
+}

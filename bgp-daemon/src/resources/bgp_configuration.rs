@@ -1,0 +1,200 @@
+//! BGPConfiguration: settings of the whole cluster (`default`) or of one node (`node.<name>`).
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use bgp_core::types::Asn;
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer};
+
+use super::bgp_filter::is_interface_pattern;
+use super::bgp_peer::PasswordSource;
+use super::decode::{Check, Fault};
+use super::metadata::Object;
+use super::scalar::{self, CommunityValue, RoutePriority};
+
+/// Settings of the cluster or of one node, as its name says.
+pub type BgpConfiguration = Object<BgpConfigurationSpec>;
+
+/// What a [`BgpConfiguration`] says. Field names and meaning are those of Calico's API; absent is `None` or empty, and
+/// which default then applies is for the planner to know.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BgpConfigurationSpec {
+    /// How much is logged.
+    #[serde(deserialize_with = "log_severity")]
+    pub log_severity_screen: Option<LogSeverity>,
+    /// Whether every node peers with every other one.
+    pub node_to_node_mesh_enabled: Option<bool>,
+    /// The AS of nodes that have none of their own.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub as_number: Option<Asn>,
+    /// Ranges of cluster IPs to announce.
+    #[serde(rename = "serviceClusterIPs")]
+    pub service_cluster_ips: Vec<ServiceBlock>,
+    /// Ranges of external IPs to announce.
+    #[serde(rename = "serviceExternalIPs")]
+    pub service_external_ips: Vec<ServiceBlock>,
+    /// Ranges of load balancer IPs to announce.
+    #[serde(rename = "serviceLoadBalancerIPs")]
+    pub service_load_balancer_ips: Vec<ServiceBlock>,
+    /// Whether load balancer ranges are announced as such.
+    pub service_load_balancer_aggregation: Option<LoadBalancerAggregation>,
+    /// Names for communities.
+    pub communities: Vec<NamedCommunity>,
+    /// Communities to add to what lies in a prefix.
+    pub prefix_advertisements: Vec<PrefixAdvertisement>,
+    /// The port of BGP on the nodes.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub listen_port: Option<NonZeroU16>,
+    /// Where the password of the mesh is kept.
+    pub node_mesh_password: Option<PasswordSource>,
+    /// Graceful restart time announced in the mesh.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub node_mesh_max_restart_time: Option<Duration>,
+    /// Which addresses to listen on.
+    pub bind_mode: Option<BindMode>,
+    /// Patterns of interfaces whose addresses are none of BGP's business.
+    pub ignored_interfaces: Vec<String>,
+    /// Felix gives workload interfaces this address.
+    #[serde(
+        rename = "localWorkloadPeeringIPV4",
+        deserialize_with = "scalar::optional"
+    )]
+    pub local_workload_peering_ipv4: Option<Ipv4Addr>,
+    /// Felix gives workload interfaces this address.
+    #[serde(
+        rename = "localWorkloadPeeringIPV6",
+        deserialize_with = "scalar::optional"
+    )]
+    pub local_workload_peering_ipv6: Option<Ipv6Addr>,
+    /// Which routes to other nodes' workloads the BGP speaker writes into the kernel.
+    pub program_cluster_routes: Option<ProgramClusterRoutes>,
+    /// Priority of ordinary IPv4 routes.
+    #[serde(
+        rename = "ipv4NormalRoutePriority",
+        deserialize_with = "scalar::optional"
+    )]
+    pub ipv4_normal_route_priority: Option<RoutePriority>,
+    /// Priority of ordinary IPv6 routes.
+    #[serde(
+        rename = "ipv6NormalRoutePriority",
+        deserialize_with = "scalar::optional"
+    )]
+    pub ipv6_normal_route_priority: Option<RoutePriority>,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the API's own")]
+pub enum LogSeverity {
+    Trace,
+    Debug,
+    Info,
+    Warning,
+    Error,
+    Fatal,
+}
+
+/// Reads a severity; upper and lower case are the same.
+fn log_severity<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogSeverity>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else {
+        return Ok(None);
+    };
+    Ok(Some(match text.to_ascii_lowercase().as_str() {
+        "trace" => LogSeverity::Trace,
+        "debug" => LogSeverity::Debug,
+        "info" => LogSeverity::Info,
+        "warning" => LogSeverity::Warning,
+        "error" => LogSeverity::Error,
+        "fatal" => LogSeverity::Fatal,
+        _ => {
+            return Err(serde::de::Error::invalid_value(
+                serde::de::Unexpected::Str(&text),
+                &"Trace, Debug, Info, Warning, Error or Fatal",
+            ));
+        }
+    }))
+}
+
+/// A range of service addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ServiceBlock {
+    /// The range; an entry without one means nothing.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub cidr: Option<IpNet>,
+}
+
+/// Whether load balancer ranges are announced as such, or only the addresses in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's own")]
+pub enum LoadBalancerAggregation {
+    Enabled,
+    Disabled,
+}
+
+/// A name for a community.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct NamedCommunity {
+    /// The name.
+    #[serde(default)]
+    pub name: String,
+    /// What it stands for.
+    #[serde(deserialize_with = "scalar::required")]
+    pub value: CommunityValue,
+}
+
+/// Communities to add to what lies in a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PrefixAdvertisement {
+    /// The prefix.
+    #[serde(deserialize_with = "scalar::required")]
+    pub cidr: IpNet,
+    /// Values, or names of the same object.
+    #[serde(default)]
+    pub communities: Vec<String>,
+}
+
+/// Which addresses to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum BindMode {
+    /// All of them.
+    None,
+    /// The node's own.
+    NodeIP,
+}
+
+/// Which routes to other nodes' workloads the BGP speaker writes into the kernel; Felix writes the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum ProgramClusterRoutes {
+    /// Both kinds.
+    Enabled,
+    /// Only those of IP-in-IP pools.
+    EnabledIPIPOnly,
+    /// None.
+    Disabled,
+    /// Only those of pools without encapsulation; also what any value means that is not known.
+    #[default]
+    #[serde(other)]
+    EnabledNoEncapOnly,
+}
+
+impl Check for BgpConfigurationSpec {
+    fn check(&self, faults: &mut Vec<Fault>) {
+        for (at, interface) in self.ignored_interfaces.iter().enumerate() {
+            if !is_ignorable(interface) {
+                faults.push(Fault::warning(
+                    &format!("spec.ignoredInterfaces[{at}]"),
+                    "has no effect: expected 1 to 15 letters, digits or _ . * - and not only *",
+                ));
+            }
+        }
+    }
+}
+
+/// Whether a pattern may stand in `ignoredInterfaces`.
+pub(crate) fn is_ignorable(pattern: &str) -> bool {
+    pattern != "*" && is_interface_pattern(pattern)
+}

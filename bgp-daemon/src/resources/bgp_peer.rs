@@ -1,0 +1,260 @@
+//! BGPPeer: with whom to speak, on which nodes.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bgp_core::types::Asn;
+use serde::Deserialize;
+
+use super::decode::{Check, Fault};
+use super::metadata::Object;
+use super::scalar::{self, Scalar};
+use super::selector::Selector;
+
+/// A peering of some nodes with an address, with other nodes, or with workloads.
+pub type BgpPeer = Object<BgpPeerSpec>;
+
+/// What a [`BgpPeer`] says. Field names and meaning are those of Calico's API.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BgpPeerSpec {
+    /// Only this node has the peering.
+    pub node: Option<String>,
+    /// Only these nodes have it. Without this and `node`, all have: a global peer.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub node_selector: Option<Selector>,
+    /// The peer's address.
+    #[serde(rename = "peerIP", deserialize_with = "scalar::optional")]
+    pub peer_ip: Option<PeerAddress>,
+    /// The peer's AS; 0 is the same as absent.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub as_number: Option<Asn>,
+    /// Our AS towards the peer, if it is not the node's.
+    #[serde(rename = "localASNumber", deserialize_with = "scalar::optional")]
+    pub local_as_number: Option<Asn>,
+    /// The nodes to peer with.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub peer_selector: Option<Selector>,
+    /// Old form of `nextHopMode: Keep`, for eBGP only.
+    pub keep_original_next_hop: bool,
+    /// Which next hop is announced.
+    pub next_hop_mode: Option<NextHopMode>,
+    /// Where the TCP MD5 password is kept.
+    pub password: Option<PasswordSource>,
+    /// Which address the session starts from.
+    pub source_address: Option<SourceAddress>,
+    /// Graceful restart time that is announced.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub max_restart_time: Option<Duration>,
+    /// Interval of KEEPALIVEs.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub keepalive_time: Option<Duration>,
+    /// How often our own AS may stand in a received path.
+    #[serde(rename = "numAllowedLocalASNumbers")]
+    pub num_allowed_local_as_numbers: Option<u16>,
+    /// Hops to the peer for TTL security (RFC 5082); 0 is off.
+    pub ttl_security: Option<u8>,
+    /// The gateway by which the peer is reached.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub reachable_by: Option<IpAddr>,
+    /// BGPFilters, in the order that they apply.
+    pub filters: Vec<String>,
+    /// The workloads on the node to peer with.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub local_workload_selector: Option<Selector>,
+    /// Whether the other side of a peering between nodes comes by itself.
+    pub reverse_peering: Option<ReversePeering>,
+}
+
+/// Which next hop is announced to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's own")]
+pub enum NextHopMode {
+    Auto,
+    #[serde(rename = "Self")]
+    Own,
+    Keep,
+}
+
+/// Which address a session starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum SourceAddress {
+    /// The node's address of that family.
+    UseNodeIP,
+    /// The one that the kernel chooses.
+    None,
+}
+
+/// Whether the other side of a peering between nodes comes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum ReversePeering {
+    /// It does.
+    Auto,
+    /// Somebody writes another BGPPeer for it.
+    Manual,
+}
+
+/// Where a password is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordSource {
+    /// The Secret, in the namespace of the speaker.
+    pub secret_key_ref: SecretKeyRef,
+}
+
+/// One value of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct SecretKeyRef {
+    /// The Secret's name.
+    #[serde(default)]
+    pub name: String,
+    /// The key in it.
+    pub key: String,
+    /// Whether its absence is fine.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// An address, with a port if one was given: `10.0.0.1`, `10.0.0.1:1790`, `fd00::1` or `[fd00::1]:1790`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port, never 0.
+    pub port: Option<u16>,
+}
+
+impl Scalar for PeerAddress {
+    const EXPECTED: &'static str =
+        "an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if let Ok(ip) = text.parse() {
+            return Some(Self { ip, port: None });
+        }
+        let socket: std::net::SocketAddr = text.parse().ok()?;
+        (socket.port() != 0 && !text.contains('%')).then_some(Self {
+            ip: socket.ip(),
+            port: Some(socket.port()),
+        })
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.ip, self.port) {
+            (ip, None) => ip.fmt(f),
+            (ip, Some(port)) => std::net::SocketAddr::new(ip, port).fmt(f),
+        }
+    }
+}
+
+impl Check for BgpPeerSpec {
+    fn check(&self, faults: &mut Vec<Fault>) {
+        let mut error = |field, reason: &str| faults.push(Fault::error(field, reason));
+        if self.node.is_some() && self.node_selector.is_some() {
+            error(
+                "spec.nodeSelector",
+                "node and nodeSelector cannot both be set",
+            );
+        }
+        if self.peer_ip.is_some() && self.peer_selector.is_some() {
+            error(
+                "spec.peerSelector",
+                "peerIP and peerSelector cannot both be set",
+            );
+        }
+        let has_as = self.as_number.is_some_and(|asn| asn.0 != 0);
+        if self.local_workload_selector.is_some() {
+            if self.peer_ip.is_some() {
+                error(
+                    "spec.peerIP",
+                    "peerIP must be empty when localWorkloadSelector is set",
+                );
+            }
+            if self.peer_selector.is_some() {
+                error(
+                    "spec.peerSelector",
+                    "peerSelector must be empty when localWorkloadSelector is set",
+                );
+            }
+            if !has_as {
+                error(
+                    "spec.asNumber",
+                    "asNumber is required when localWorkloadSelector is set",
+                );
+            }
+        }
+        if self.peer_ip.is_some() && !has_as {
+            error("spec.asNumber", "asNumber is required when peerIP is set");
+        }
+        if let (Some(peer), Some(gateway)) = (self.peer_ip, self.reachable_by)
+            && peer.ip.is_ipv4() != gateway.is_ipv4()
+        {
+            error(
+                "spec.reachableBy",
+                "reachableBy and peerIP are of different address families",
+            );
+        }
+        self.check_fields_without_effect(faults);
+    }
+}
+
+impl BgpPeerSpec {
+    fn check_fields_without_effect(&self, faults: &mut Vec<Fault>) {
+        let mut warning = |field, reason: &str| faults.push(Fault::warning(field, reason));
+        if self.peer_selector.is_some() && self.as_number.is_some_and(|asn| asn.0 != 0) {
+            warning(
+                "spec.asNumber",
+                "has no effect with peerSelector: the nodes' own AS numbers are used",
+            );
+        }
+        if self.reachable_by.is_some() && self.peer_ip.is_none() {
+            warning("spec.reachableBy", "has no effect without peerIP");
+        }
+        if self.keep_original_next_hop && self.next_hop_mode.is_some() {
+            warning("spec.keepOriginalNextHop", "has no effect with nextHopMode");
+        }
+        if self.peer_ip.is_none()
+            && self.peer_selector.is_none()
+            && self.local_workload_selector.is_none()
+        {
+            warning(
+                "spec",
+                "names nobody to peer with: set peerIP, peerSelector or localWorkloadSelector",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_with_and_without_ports() {
+        for (text, port) in [
+            ("10.0.0.1", None),
+            ("10.0.0.1:1790", Some(1790)),
+            ("fd00::1", None),
+            ("[fd00::1]:50", Some(50)),
+        ] {
+            let peer = PeerAddress::from_text(text).expect(text);
+            assert_eq!((peer.port, peer.to_string()), (port, text.to_owned()));
+        }
+        for bad in [
+            "",
+            "10.0.0",
+            "10.0.0.1:0",
+            "10.0.0.1:65536",
+            "10.0.0.1:",
+            "[fd00::1]",
+            "[10.0.0.1]:1",
+            "[fe80::1%1]:179",
+            "tor.example",
+        ] {
+            assert_eq!(PeerAddress::from_text(bad), None, "{bad}");
+        }
+    }
+}

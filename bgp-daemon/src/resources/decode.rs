@@ -1,0 +1,322 @@
+//! From a JSON value to a typed resource: which type, which field is wrong, which field is not known.
+//!
+//! Knows nothing of text and lines; a [`Fault`] says at which path something is wrong, and whoever has the text finds
+//! the line.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::kind::{Kind, ObjectKey};
+use super::metadata::Object;
+use super::node::KubernetesNode;
+use super::problem::{Problem, Severity};
+use super::set::Resource;
+
+/// The reason of the warning about a field that is not known here.
+pub(crate) const UNKNOWN_FIELD: &str = "unknown field";
+
+/// A step from a value to one inside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// Something wrong at a path inside an object.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) path: Vec<Step>,
+    /// The key is wrong, not the value.
+    pub(super) at_key: bool,
+    pub(super) reason: String,
+    pub(super) severity: Severity,
+}
+
+impl Fault {
+    /// The object is left out. `field` is written as `spec.rules[0].cidr`.
+    pub(super) fn error(field: &str, reason: &str) -> Self {
+        Self {
+            path: read_path(field),
+            at_key: false,
+            reason: reason.to_owned(),
+            severity: Severity::Error,
+        }
+    }
+
+    /// The object is used all the same.
+    pub(super) fn warning(field: &str, reason: &str) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(field, reason)
+        }
+    }
+
+    /// The same, one key deeper; for keys with dots.
+    pub(super) fn below(mut self, key: &str) -> Self {
+        self.path.push(Step::Key(key.to_owned()));
+        self
+    }
+
+    /// The problem of an object that this is.
+    pub(super) fn problem(&self, object: impl fmt::Display) -> Problem {
+        Problem {
+            severity: self.severity,
+            ..Problem::error(object, self.reason.as_str()).at_field(self.field())
+        }
+    }
+
+    /// The path as people write it.
+    fn field(&self) -> String {
+        let mut text = String::new();
+        for step in &self.path {
+            match step {
+                Step::Index(index) => text.push_str(&format!("[{index}]")),
+                Step::Key(key) => {
+                    if !text.is_empty() {
+                        text.push('.');
+                    }
+                    text.push_str(key);
+                }
+            }
+        }
+        text
+    }
+}
+
+/// What a type demands beyond the types of its fields.
+pub(super) trait Check {
+    /// Adds what is wrong.
+    fn check(&self, faults: &mut Vec<Fault>);
+}
+
+impl<S: Check> Check for Object<S> {
+    fn check(&self, faults: &mut Vec<Fault>) {
+        self.spec.check(faults);
+    }
+}
+
+/// What became of a value.
+pub(super) struct Decoded {
+    /// The resource, unless one of the faults is an error.
+    pub(super) resource: Option<Resource>,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// The key of an object, as far as it can be told from a value that may be wrong elsewhere.
+pub(crate) fn key_of(value: &Value, kind: Kind) -> Option<ObjectKey> {
+    let metadata = &value["metadata"];
+    let namespace = match (kind.is_namespaced(), metadata["namespace"].as_str()) {
+        (false, _) => "",
+        (true, Some(namespace)) if !namespace.is_empty() => namespace,
+        (true, _) => "default",
+    };
+    Some(ObjectKey {
+        kind,
+        namespace: namespace.to_owned(),
+        name: metadata["name"]
+            .as_str()
+            .filter(|name| !name.is_empty())?
+            .to_owned(),
+    })
+}
+
+/// Decodes an object of a kind.
+pub(super) fn decode(kind: Kind, value: &Value) -> Decoded {
+    let value = &without_empty(value);
+    match kind {
+        Kind::BgpConfiguration => typed(kind, value, Resource::BgpConfiguration),
+        Kind::BgpPeer => typed(kind, value, Resource::BgpPeer),
+        Kind::BgpFilter => typed(kind, value, Resource::BgpFilter),
+        Kind::Node => typed(kind, value, Resource::Node),
+        Kind::KubernetesNode => kubernetes_node(value),
+        Kind::IpPool => typed(kind, value, Resource::IpPool),
+        Kind::IpReservation => typed(kind, value, Resource::IpReservation),
+        Kind::BlockAffinity => typed(kind, value, Resource::BlockAffinity),
+        Kind::IpamBlock => typed(kind, value, Resource::IpamBlock),
+        Kind::Service => typed(kind, value, Resource::Service),
+        Kind::EndpointSlice => typed(kind, value, Resource::EndpointSlice),
+        Kind::Secret => typed(kind, value, Resource::Secret),
+        Kind::CalicoNodeStatus => typed(kind, value, Resource::CalicoNodeStatus),
+        Kind::Profile => typed(kind, value, Resource::Profile),
+    }
+}
+
+fn typed<T: DeserializeOwned + Check>(
+    kind: Kind,
+    value: &Value,
+    wrap: fn(T) -> Resource,
+) -> Decoded {
+    let mut faults = Vec::new();
+    let object: Option<T> = fields(value, &mut faults);
+    if !kind.is_calico() || kind == Kind::IpamBlock {
+        // Their other fields are none of our business.
+        faults.retain(|fault| fault.severity == Severity::Error);
+    }
+    if let Some(object) = &object {
+        object.check(&mut faults);
+    }
+    finish(object.map(wrap), faults)
+}
+
+fn kubernetes_node(value: &Value) -> Decoded {
+    let mut faults = Vec::new();
+    let node: Option<KubernetesNode> = fields(value, &mut faults);
+    faults.retain(|fault| fault.severity == Severity::Error);
+    let node = node.map(|node| node.into_node(&mut faults));
+    finish(node.map(Resource::KubernetesNode), faults)
+}
+
+fn finish(mut resource: Option<Resource>, faults: Vec<Fault>) -> Decoded {
+    if let Some(resource) = &mut resource {
+        let namespaced = resource.kind().is_namespaced();
+        let metadata = resource.metadata_mut();
+        metadata.unpack();
+        if namespaced && metadata.namespace.is_empty() {
+            "default".clone_into(&mut metadata.namespace);
+        }
+    }
+    let broken = faults.iter().any(|fault| fault.severity == Severity::Error);
+    Decoded {
+        resource: resource.filter(|_| !broken),
+        faults,
+    }
+}
+
+/// Decodes any type from a value; a wrong field is an error, one that is not known a warning.
+pub(super) fn fields<T: DeserializeOwned>(value: &Value, faults: &mut Vec<Fault>) -> Option<T> {
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
+    let mut unknown = Vec::new();
+    let result = serde_ignored::deserialize(tracked, |path| unknown.push(ignored_steps(&path)));
+    match result {
+        Ok(object) => {
+            faults.extend(
+                unknown
+                    .into_iter()
+                    .filter(|path| is_ours(path))
+                    .map(|path| Fault {
+                        path,
+                        at_key: true,
+                        reason: UNKNOWN_FIELD.into(),
+                        severity: Severity::Warning,
+                    }),
+            );
+            Some(object)
+        }
+        Err(error) => {
+            faults.push(Fault {
+                path: tracked_steps(&track.path()),
+                at_key: false,
+                reason: error.to_string(),
+                severity: Severity::Error,
+            });
+            None
+        }
+    }
+}
+
+/// Fields beside the specification belong to the API server, except at the top.
+fn is_ours(path: &[Step]) -> bool {
+    let Some(Step::Key(first)) = path.first() else {
+        return false;
+    };
+    let bookkeeping = matches!(
+        first.as_str(),
+        "metadata" | "status" | "apiVersion" | "kind"
+    );
+    !bookkeeping
+}
+
+fn tracked_steps(path: &serde_path_to_error::Path) -> Vec<Step> {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(Step::Index(*index)),
+            Segment::Map { key } => Some(Step::Key(key.clone())),
+            Segment::Enum { variant } => Some(Step::Key(variant.clone())),
+            Segment::Unknown => None,
+        })
+        .collect()
+}
+
+fn ignored_steps(path: &serde_ignored::Path<'_>) -> Vec<Step> {
+    use serde_ignored::Path;
+    let (parent, step) = match path {
+        Path::Root => return Vec::new(),
+        Path::Seq { parent, index } => (parent, Some(Step::Index(*index))),
+        Path::Map { parent, key } => (parent, Some(Step::Key(key.clone()))),
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => (parent, None),
+    };
+    let mut steps = ignored_steps(parent);
+    steps.extend(step);
+    steps
+}
+
+fn read_path(field: &str) -> Vec<Step> {
+    field
+        .split(['.', '[', ']'])
+        .filter(|part| !part.is_empty())
+        .map(|part| match part.parse() {
+            Ok(index) => Step::Index(index),
+            Err(_) => Step::Key(part.to_owned()),
+        })
+        .collect()
+}
+
+/// The value as a Go program would see it: null is absent, and inside `spec` so is empty text.
+fn without_empty(value: &Value) -> Value {
+    let mut value = prune(value, false);
+    if let Value::Object(object) = &mut value
+        && let Some(spec) = object.get_mut("spec")
+    {
+        *spec = prune(spec, true);
+    }
+    value
+}
+
+fn prune(value: &Value, empty_text: bool) -> Value {
+    match value {
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(_, field)| {
+                !(field.is_null() || empty_text && field.as_str() == Some(""))
+            });
+            Value::Object(
+                kept.map(|(key, field)| (key.clone(), prune(field, empty_text)))
+                    .collect::<Map<_, _>>(),
+            )
+        }
+        Value::Array(items) => items.iter().map(|item| prune(item, empty_text)).collect(),
+        other => other.clone(),
+    }
+}
+
+impl Resource {
+    /// Builds a resource from an object as an API server or etcd holds it. Returns it with warnings, or the errors
+    /// because of which it must be left out; of a kind that is not known here, neither.
+    pub fn from_json(value: &Value) -> (Option<Self>, Vec<Problem>) {
+        let text = |name: &str| value[name].as_str().unwrap_or_default();
+        match Kind::from_document(text("apiVersion"), text("kind")) {
+            Some(kind) => Self::from_json_of(kind, value),
+            None => (None, Vec::new()),
+        }
+    }
+
+    /// The same for an object that does not say its kind, such as an item of a list.
+    pub fn from_json_of(kind: Kind, value: &Value) -> (Option<Self>, Vec<Problem>) {
+        let Some(key) = key_of(value, kind) else {
+            let problem = Problem::error(kind.name(), "metadata.name is required");
+            return (None, vec![problem]);
+        };
+        let decoded = decode(kind, value);
+        let problems = decoded
+            .faults
+            .iter()
+            .map(|fault| fault.problem(&key))
+            .collect();
+        (decoded.resource, problems)
+    }
+}

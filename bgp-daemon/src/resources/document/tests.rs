@@ -1,0 +1,278 @@
+use super::*;
+use crate::resources::{BgpPeer, Kind};
+use proptest::prelude::*;
+
+fn peers(parsed: &Parsed) -> Vec<&BgpPeer> {
+    parsed
+        .documents
+        .iter()
+        .filter_map(|document| match &document.resource {
+            Resource::BgpPeer(peer) => Some(peer),
+            _ => None,
+        })
+        .collect()
+}
+
+fn peer(spec: &str) -> String {
+    format!(
+        "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata:\n  name: tor\nspec:\n{spec}"
+    )
+}
+
+fn lines(parsed: &Parsed) -> Vec<String> {
+    parsed.problems.iter().map(ToString::to_string).collect()
+}
+
+/// Promise 1.7.
+#[test]
+fn a_wrong_field_is_named_with_its_line_and_what_was_expected() {
+    for (spec, expected) in [
+        (
+            "  peerIP: 10.0.0.300\n",
+            "tor.yaml:6:11: BGPPeer/tor: spec.peerIP: invalid value: string \"10.0.0.300\", expected an address, or",
+        ),
+        (
+            "  asNumber: 4294967296\n",
+            "tor.yaml:6:13: BGPPeer/tor: spec.asNumber: invalid value: integer `4294967296`, expected an AS number",
+        ),
+        (
+            "  asNumber: 1.10\n",
+            "tor.yaml:6:13: BGPPeer/tor: spec.asNumber: invalid type: floating point `1.1`, expected an AS number",
+        ),
+        (
+            "  sourceAddress: Mine\n",
+            "tor.yaml:6:18: BGPPeer/tor: spec.sourceAddress: unknown variant `Mine`, expected `UseNodeIP` or `None`",
+        ),
+        (
+            "  ttlSecurity: 256\n",
+            "tor.yaml:6:16: BGPPeer/tor: spec.ttlSecurity: invalid value: integer `256`, expected u8",
+        ),
+        (
+            "  keepaliveTime: soon\n",
+            "tor.yaml:6:18: BGPPeer/tor: spec.keepaliveTime: invalid value: string \"soon\", expected a duration",
+        ),
+        (
+            "  nodeSelector: rack = 'a'\n",
+            "tor.yaml:6:17: BGPPeer/tor: spec.nodeSelector: not a selector: expected ==, !=,",
+        ),
+        (
+            "  filters:\n  - a\n  - [b]\n",
+            "tor.yaml:8:5: BGPPeer/tor: spec.filters[1]: invalid type: sequence, expected a string",
+        ),
+        (
+            "  password:\n    secretKeyRef: {name: x}\n",
+            "tor.yaml:7:5: BGPPeer/tor: spec.password.secretKeyRef: missing field `key`",
+        ),
+        (
+            "  node: a\n  nodeSelector: all()\n  peerIP: 192.0.2.1\n  asNumber: 1\n",
+            "tor.yaml:7:17: BGPPeer/tor: spec.nodeSelector: node and nodeSelector cannot both be set",
+        ),
+    ] {
+        let parsed = parse("tor.yaml", &peer(spec));
+        assert!(parsed.documents.is_empty(), "{spec}");
+        assert_eq!(parsed.problems.len(), 1, "{:?}", lines(&parsed));
+        assert!(
+            lines(&parsed)[0].starts_with(expected),
+            "{}",
+            lines(&parsed)[0]
+        );
+        assert_eq!(parsed.problems[0].severity, Severity::Error);
+    }
+}
+
+/// Promise 1.8.
+#[test]
+fn an_unknown_field_is_a_warning_and_the_object_is_used() {
+    let parsed = parse(
+        "tor.yaml",
+        &peer(
+            "  peerIP: 192.0.2.1\n  asNumber: 65001\n  peerIp: 192.0.2.2\n  password:\n    secretKeyRef: {name: a, key: b, kez: c}\n",
+        ),
+    );
+    assert_eq!(peers(&parsed).len(), 1);
+    assert_eq!(
+        lines(&parsed),
+        [
+            "tor.yaml:8:3: BGPPeer/tor: spec.peerIp: unknown field",
+            "tor.yaml:10:37: BGPPeer/tor: spec.password.secretKeyRef.kez: unknown field",
+        ]
+    );
+    assert!(
+        parsed
+            .problems
+            .iter()
+            .all(|p| p.severity == Severity::Warning)
+    );
+    let drawn = parsed.problems[0].render();
+    assert!(
+        drawn.contains("8 |   peerIp: 192.0.2.2\n") && drawn.contains("^^^^^^"),
+        "{drawn}"
+    );
+}
+
+#[test]
+fn bookkeeping_of_the_server_is_not_unknown() {
+    let text = "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: tor, uid: x, generation: 3, managedFields: [{manager: kubectl}]}\nspec: {peerIP: 192.0.2.1, asNumber: 1, filters: null, node: ''}\nstatus: {x: y}\n";
+    let parsed = parse("tor.yaml", text);
+    assert_eq!(lines(&parsed), [] as [String; 0]);
+    assert_eq!(peers(&parsed)[0].spec.node, None, "empty text is absent");
+}
+
+/// Promise 1.7.
+#[test]
+fn a_broken_document_does_not_take_its_neighbours() {
+    let good = peer("  peerIP: 192.0.2.1\n  asNumber: 65001\n");
+    let text = format!(
+        "{}---\nkind: [\n--- # next\n{}---\nspec: 'x\n---\n{}",
+        good.replace("tor", "a"),
+        good.replace("tor", "b"),
+        good.replace("tor", "c")
+    );
+    let parsed = parse("all.yaml", &text);
+    let names: Vec<_> = peers(&parsed)
+        .iter()
+        .map(|p| p.metadata.name.as_str())
+        .collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(parsed.problems.len(), 2, "{:?}", lines(&parsed));
+    assert!(
+        parsed
+            .problems
+            .iter()
+            .all(|p| p.object == "all.yaml" && p.reason.starts_with("not valid YAML: "))
+    );
+    let line = |n: usize| parsed.problems[n].location.as_ref().map(|l| l.line);
+    assert!((9..=10).contains(&line(0).unwrap()), "{:?}", line(0));
+    assert_eq!(
+        parsed.documents[2].location.line,
+        text.lines().position(|l| l == "spec: 'x").unwrap() + 3
+    );
+}
+
+#[test]
+fn lists_of_all_forms() {
+    let item = |name: &str| {
+        format!("{{metadata: {{name: {name}}}, spec: {{peerIP: 192.0.2.1, asNumber: 1}}}}")
+    };
+    let full = |name: &str| {
+        item(name).replacen('{', "{apiVersion: projectcalico.org/v3, kind: BGPPeer, ", 1)
+    };
+    let text = format!(
+        "apiVersion: v1\nkind: List\nitems:\n- {}\n- {}\n---\napiVersion: projectcalico.org/v3\nkind: BGPPeerList\nitems:\n- {}\n- {}\n---\n- {}\n",
+        full("a"),
+        full("b"),
+        item("c"),
+        full("d"),
+        full("e")
+    );
+    let parsed = parse("list.yaml", &text);
+    assert_eq!(lines(&parsed), [] as [String; 0]);
+    let names: Vec<_> = peers(&parsed)
+        .iter()
+        .map(|p| p.metadata.name.as_str())
+        .collect();
+    assert_eq!(names, ["a", "b", "c", "d", "e"]);
+    assert_eq!(parsed.documents[3].location.line, 11);
+}
+
+#[test]
+fn json_has_lines_too() {
+    let text = "{\n  \"apiVersion\": \"projectcalico.org/v3\",\n  \"kind\": \"BGPPeer\",\n  \"metadata\": {\"name\": \"tor\"},\n  \"spec\": {\n    \"peerIP\": true\n  }\n}\n";
+    let parsed = parse("tor.json", text);
+    assert!(
+        lines(&parsed)[0]
+            .starts_with("tor.json:6:15: BGPPeer/tor: spec.peerIP: invalid type: boolean `true`"),
+        "{}",
+        lines(&parsed)[0]
+    );
+}
+
+#[test]
+fn what_is_of_another_kind_is_ignored_and_of_another_version_is_not() {
+    let parsed = parse(
+        "x.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n---\n# nothing\n---\napiVersion: projectcalico.org/v2\nkind: BGPPeer\nmetadata: {name: x}\n---\nname: x\n",
+    );
+    assert!(parsed.documents.is_empty());
+    assert_eq!(
+        lines(&parsed),
+        [
+            "x.yaml:7:13: BGPPeer: apiVersion: expected projectcalico.org/v3, found projectcalico.org/v2",
+            "x.yaml:11:1: x.yaml: expected an object with apiVersion and kind",
+        ]
+    );
+}
+
+/// Promise 1.2.
+#[test]
+fn old_documents_become_new_ones() {
+    let text = "\
+- apiVersion: v1
+  kind: bgpPeer
+  metadata: {scope: node, node: Rack1_Host1, peerIP: 192.168.1.1}
+  spec: {asNumber: '1.10'}
+- apiVersion: v1
+  kind: bgpPeer
+  metadata: {scope: global, peerIP: 'fd00::1'}
+  spec: {asNumber: 64512}
+- apiVersion: v1
+  kind: ipPool
+  metadata: {cidr: 192.168.0.0/16}
+  spec: {ipip: {enabled: true, mode: cross-subnet}, nat-outgoing: true}
+- apiVersion: v1
+  kind: node
+  metadata: {name: Host1}
+  spec: {bgp: {asNumber: 64513, ipv4Address: 10.0.0.1}}
+- apiVersion: v1
+  kind: profile
+  metadata: {name: web, tags: [a], labels: {b: c}}
+";
+    let parsed = parse("old.yaml", text);
+    assert_eq!(lines(&parsed), [] as [String; 0]);
+    let keys: Vec<_> = parsed.documents.iter().map(|d| d.key.to_string()).collect();
+    assert_eq!(
+        keys,
+        [
+            "BGPPeer/rack1-host1.192-168-1-1",
+            "BGPPeer/fd00-0000-0000-0000-0000-0000-0000-0001",
+            "IPPool/192-168-0-0-16",
+            "Node/host1",
+            "Profile/web",
+        ]
+    );
+    assert_eq!(
+        parsed.documents[0].value["spec"],
+        serde_json::json!({"node": "rack1-host1", "peerIP": "192.168.1.1", "asNumber": 65546})
+    );
+    assert_eq!(parsed.documents[2].value["spec"]["ipipMode"], "CrossSubnet");
+    assert_eq!(parsed.documents[3].key.kind, Kind::Node);
+}
+
+/// Promise 1.2.
+#[test]
+fn an_old_global_peer_has_no_node() {
+    let text = "apiVersion: v1\nkind: bgpPeer\nmetadata:\n  scope: global\n  node: host1\n  peerIP: 192.0.2.1\nspec:\n  asNumber: 1\n";
+    assert_eq!(
+        lines(&parse("old.yaml", text)),
+        [
+            "old.yaml:5:9: bgpPeer: metadata.node: no BGP Peer node name should be specified when scope is global"
+        ]
+    );
+}
+
+proptest! {
+    #[test]
+    fn never_panics_on_any_text(text in "\\PC{0,200}") {
+        let parsed = parse("x", &text);
+        parsed.problems.iter().for_each(|problem| drop(problem.render()));
+    }
+
+    #[test]
+    fn never_panics_on_damaged_documents(at in 0usize..400, with in "[-\\[\\]{}:#'\"&*!|>%@`,\n\t a0\u{e9}]{0,4}") {
+        let mut text = peer("  peerIP: \"192.0.2.1\"\n  asNumber: 1\n  filters: [a, b]\n  nodeSelector: has(x)\n---\n") + &peer("  peerSelector: all()\n");
+        let at = text.floor_char_boundary(at.min(text.len()));
+        text.insert_str(at, &with);
+        let parsed = parse("x", &text);
+        parsed.problems.iter().for_each(|problem| drop(problem.render()));
+    }
+}

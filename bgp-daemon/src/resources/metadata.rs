@@ -1,0 +1,89 @@
+//! The metadata that every object has, and the form that most kinds share.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// Name, labels and annotations of an object. Everything else in `metadata` is the API server's bookkeeping.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; empty if its kind has none.
+    pub namespace: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Metadata {
+    /// In the API group `crd.projectcalico.org` the labels and annotations that the user gave are packed into one
+    /// annotation. Takes them out; a text that is not what it should be is left alone.
+    pub(super) fn unpack(&mut self) {
+        let Some(packed) = self.annotations.remove(PACKED) else {
+            return;
+        };
+        match serde_json::from_str::<Packed>(&packed) {
+            Ok(packed) => {
+                self.labels.extend(packed.labels);
+                self.annotations.extend(packed.annotations);
+            }
+            Err(_) => drop(self.annotations.insert(PACKED.into(), packed)),
+        }
+    }
+}
+
+const PACKED: &str = "projectcalico.org/metadata";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Packed {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
+/// An object that is nothing but metadata and a specification.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Object<S> {
+    /// Who it is.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// What it says.
+    #[serde(
+        default = "Default::default",
+        bound(deserialize = "S: Deserialize<'de> + Default")
+    )]
+    pub spec: S,
+}
+
+impl<S> Object<S> {
+    /// From its parts.
+    pub fn new(metadata: Metadata, spec: S) -> Self {
+        Self { metadata, spec }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise 1.5.
+    #[test]
+    fn packed_metadata_is_unpacked() {
+        let mut metadata = Metadata {
+            annotations: [(
+                PACKED,
+                r#"{"labels":{"rack":"a"},"annotations":{"x":"y"},"uid":"1"}"#,
+            )]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .into(),
+            ..Metadata::default()
+        };
+        metadata.unpack();
+        assert_eq!(metadata.labels["rack"], "a");
+        assert_eq!(metadata.annotations.len(), 1);
+        assert_eq!(metadata.annotations["x"], "y");
+    }
+}

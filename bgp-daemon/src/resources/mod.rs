@@ -1,0 +1,78 @@
+//! Calico resources and the few Kubernetes ones that a BGP speaker needs, as typed values.
+//!
+//! [`parse`] turns YAML or JSON text into [`Document`]s, [`Resource::from_json`] does the same for one object that a
+//! datastore holds as JSON, and [`ResourceSet::load`] reads files and folders. What is wrong is returned as
+//! [`Problem`]s that name object, field, file, line and column; the object concerned is left out and all others are
+//! used. Unknown fields are warnings.
+//!
+//! Never looks at more than one object at a time (references between objects are the planner's affair), never talks
+//! to a datastore, and never prints a secret.
+
+mod bgp_configuration;
+mod bgp_filter;
+mod bgp_peer;
+mod block;
+mod decode;
+mod document;
+mod duration;
+mod ip_pool;
+mod kind;
+mod load;
+mod metadata;
+mod node;
+mod node_status;
+mod outline;
+mod problem;
+mod profile;
+mod scalar;
+mod secret;
+pub mod selector;
+mod service;
+mod set;
+mod tree;
+mod v1;
+
+pub(crate) use bgp_configuration::is_ignorable;
+pub use bgp_configuration::{
+    BgpConfiguration, BgpConfigurationSpec, BindMode, LoadBalancerAggregation, LogSeverity,
+    NamedCommunity, PrefixAdvertisement, ProgramClusterRoutes, ServiceBlock,
+};
+pub use bgp_filter::{
+    BgpFilter, BgpFilterSpec, CommunityMatch, FilterAction, FilterRule, FilterSource,
+    MatchOperator, Operation, PeerType, PrefixLengthRange,
+};
+pub use bgp_peer::{
+    BgpPeer, BgpPeerSpec, NextHopMode, PasswordSource, PeerAddress, ReversePeering, SecretKeyRef,
+    SourceAddress,
+};
+pub use block::{
+    AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec, BlockAttribute, IpamBlock,
+    IpamBlockSpec,
+};
+pub(crate) use decode::{UNKNOWN_FIELD, key_of};
+pub use document::{Document, Parsed, parse};
+pub use duration::{DurationError, parse_duration};
+pub use ip_pool::{
+    AllowedUse, AssignmentMode, EncapsulationMode, IpPool, IpPoolSpec, IpReservation,
+    IpReservationSpec,
+};
+pub use kind::{Kind, ObjectKey};
+pub use load::Loaded;
+pub(crate) use load::files_below;
+pub use metadata::{Metadata, Object};
+pub use node::{
+    Node, NodeAddress, NodeAddressType, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef,
+    WireguardSpec,
+};
+pub use node_status::{CalicoNodeStatus, CalicoNodeStatusSpec, StatusClass};
+pub(crate) use outline::{Entry, Meaning, Outline};
+pub use problem::{Location, Problem, Severity};
+pub use profile::{Profile, ProfileSpec};
+pub use scalar::{CommunityParseError, CommunityValue, RoutePriority};
+pub use secret::{Secret, SecretValue};
+pub use selector::Selector;
+pub use service::{
+    AddressType, Endpoint, EndpointConditions, EndpointSlice, IngressPoint, Service, ServiceSpec,
+    ServiceType, TrafficPolicy,
+};
+pub use set::{Resource, ResourceSet};

@@ -1,0 +1,44 @@
+//! CalicoNodeStatus: a request to report what a node's BGP does.
+
+use serde::Deserialize;
+
+use super::decode::{Check, Fault};
+use super::metadata::Object;
+
+/// A request to report on a node.
+pub type CalicoNodeStatus = Object<CalicoNodeStatusSpec>;
+
+/// What a [`CalicoNodeStatus`] asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CalicoNodeStatusSpec {
+    /// The node.
+    pub node: String,
+    /// What to report.
+    pub classes: Vec<StatusClass>,
+    /// Seconds between reports; 0 is never again.
+    pub update_period_seconds: u32,
+}
+
+/// What to report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's own")]
+pub enum StatusClass {
+    Agent,
+    BGP,
+    Routes,
+}
+
+impl Check for CalicoNodeStatusSpec {
+    fn check(&self, faults: &mut Vec<Fault>) {
+        if self.node.is_empty() {
+            faults.push(Fault::error("spec.node", "is required"));
+        }
+        if self.update_period_seconds > 86_400 {
+            faults.push(Fault::error(
+                "spec.updatePeriodSeconds",
+                "expected 0 to 86400",
+            ));
+        }
+    }
+}

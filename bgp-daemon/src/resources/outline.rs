@@ -1,0 +1,249 @@
+//! The objects of a text, each as it is written and with its place, whether or not it is right: for whoever edits files or
+//! must be stricter than the speaker.
+//!
+//! Comes before any judgement. An object of a kind that is not known here is listed like any other, so that an edit of the
+//! text can be checked to have left it alone. Values of Secrets are in it: there is no `Debug`.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::decode::Fault;
+use super::document::{is_noise, parts};
+use super::kind::Kind;
+use super::problem::{Location, Problem};
+use super::tree::{Place, Tree};
+use super::v1::{self, OldKind};
+
+/// A text, cut at its `---` lines.
+#[derive(Default)]
+pub(crate) struct Outline {
+    pub(crate) parts: Vec<OutlinePart>,
+}
+
+/// One YAML document, with the `---` line before it.
+pub(crate) struct OutlinePart {
+    /// The octets that it covers.
+    pub(crate) range: Range<usize>,
+    /// How many lines come before it.
+    pub(crate) lines_before: usize,
+    /// Its objects: one, those of its list, or none.
+    pub(crate) entries: Vec<Entry>,
+    /// It is not YAML.
+    pub(crate) error: Option<Problem>,
+}
+
+/// One object.
+pub(crate) struct Entry {
+    /// Empty if it does not say.
+    pub(crate) api_version: String,
+    /// Empty if it does not say.
+    pub(crate) kind: String,
+    /// As it is written, with `apiVersion` and `kind` even if it has them from its list.
+    pub(crate) value: Value,
+    /// Which item of which list it is, from the outside in; empty if it is the whole part.
+    pub(crate) path: Vec<usize>,
+    /// Where it begins.
+    pub(crate) location: Location,
+}
+
+/// What an [`Entry`] is.
+pub(crate) enum Meaning {
+    /// An object of a kind that is known here.
+    Object {
+        kind: Kind,
+        /// Of Calico's v3 API, even if it was written in an older one.
+        value: Value,
+        /// What was wrong with one of the older API, all of it harmless.
+        warnings: Vec<Problem>,
+    },
+    /// An object of the older API that cannot be read.
+    Broken(Vec<Problem>),
+    /// Something else.
+    Unknown,
+}
+
+impl Outline {
+    /// Reads YAML with any number of documents, or JSON. `source` is what errors call it.
+    pub(crate) fn read(source: &str, text: &str) -> Self {
+        let mark = text.len() - text.trim_start_matches('\u{feff}').len();
+        let mut start = mark;
+        let parts = parts(&text[mark..]).map(|part| {
+            let range = start..start + part.text.len();
+            start = range.end;
+            read_part(source, range, part.text, part.lines_before)
+        });
+        Self {
+            parts: parts.collect(),
+        }
+    }
+}
+
+fn read_part(source: &str, range: Range<usize>, text: &str, lines_before: usize) -> OutlinePart {
+    let mut part = OutlinePart {
+        range,
+        lines_before,
+        entries: Vec::new(),
+        error: None,
+    };
+    let location = |place: Place| Location {
+        file: source.to_owned(),
+        line: lines_before + place.line,
+        column: place.column,
+    };
+    if text.lines().all(|line| is_noise(line.trim())) {
+        return part;
+    }
+    match Tree::parse(text) {
+        Ok(tree) => collect(&tree, None, &location, &mut Vec::new(), &mut part.entries),
+        Err(error) => {
+            part.error = Some(Problem {
+                location: Some(location(error.place)),
+                ..Problem::error(source, error.message)
+            });
+        }
+    }
+    part
+}
+
+/// Adds an object, or each one of a list. `inherited` is what the list says of its items.
+fn collect(
+    tree: &Tree,
+    inherited: Option<(&str, &str)>,
+    location: &dyn Fn(Place) -> Location,
+    path: &mut Vec<usize>,
+    entries: &mut Vec<Entry>,
+) {
+    if tree.is_null() {
+        return;
+    }
+    if let Some(items) = tree.items() {
+        return collect_items(items, None, location, path, entries);
+    }
+    let api_version = tree.text("apiVersion");
+    let (api_version, kind) = match (tree.text("kind"), inherited) {
+        (None, Some(inherited)) => inherited,
+        (kind, _) => (api_version.unwrap_or_default(), kind.unwrap_or_default()),
+    };
+    let items = tree.field("items").and_then(Tree::items);
+    if let (Some(item_kind), Some(items)) = (kind.strip_suffix("List"), items) {
+        let inherited = (!item_kind.is_empty()).then_some((api_version, item_kind));
+        return collect_items(items, inherited, location, path, entries);
+    }
+    let mut value = tree.to_value();
+    if let (Value::Object(fields), false) = (&mut value, kind.is_empty()) {
+        fields.insert("apiVersion".into(), api_version.into());
+        fields.insert("kind".into(), kind.into());
+    }
+    entries.push(Entry {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        value,
+        path: path.clone(),
+        location: location(tree.place),
+    });
+}
+
+fn collect_items(
+    items: &[Tree],
+    inherited: Option<(&str, &str)>,
+    location: &dyn Fn(Place) -> Location,
+    path: &mut Vec<usize>,
+    entries: &mut Vec<Entry>,
+) {
+    for (at, item) in items.iter().enumerate() {
+        path.push(at);
+        collect(item, inherited, location, path, entries);
+        path.pop();
+    }
+}
+
+impl Entry {
+    /// What it is.
+    pub(crate) fn meaning(&self) -> Meaning {
+        if let Some(old) = OldKind::from_document(&self.api_version, &self.kind) {
+            return self.converted(old);
+        }
+        let Some(kind) = Kind::from_document(&self.api_version, &self.kind) else {
+            return Meaning::Unknown;
+        };
+        let mut value = self.value.clone();
+        value["apiVersion"] = kind.api_version().into();
+        Meaning::Object {
+            kind,
+            value,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn converted(&self, old: OldKind) -> Meaning {
+        let mut faults = Vec::new();
+        let converted = v1::convert(old, &self.value, &mut faults);
+        let problem = |fault: Fault| Problem {
+            location: Some(self.location.clone()),
+            ..fault.problem(old.name())
+        };
+        let problems = faults.into_iter().map(problem).collect();
+        match converted {
+            Some((kind, value)) => Meaning::Object {
+                kind,
+                value,
+                warnings: problems,
+            },
+            None => Meaning::Broken(problems),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_object_is_listed_with_its_place() {
+        let text = "\u{feff}# head\n---\nkind: A\napiVersion: x/v1\n---\n- {kind: B}\n-\n  kind: CList\n  apiVersion: z/v1\n  items: [{a: 1}]\n--- # broken\nkind: [\n";
+        let outline = Outline::read("f", text);
+        let parts = outline.parts.iter().enumerate();
+        let entries = parts.flat_map(|(at, part)| part.entries.iter().map(move |e| (at, e)));
+        let seen: Vec<_> = entries
+            .map(|(part, entry)| (part, entry.kind.as_str(), entry.path.clone()))
+            .collect();
+        assert_eq!(
+            seen,
+            [(1, "A", vec![]), (2, "B", vec![0]), (2, "C", vec![1, 0])]
+        );
+        let item = &outline.parts[2].entries[1];
+        assert_eq!(
+            item.value,
+            json!({"a": 1, "kind": "C", "apiVersion": "z/v1"})
+        );
+        assert_eq!(
+            &text[outline.parts[1].range.clone()],
+            "---\nkind: A\napiVersion: x/v1\n"
+        );
+        let error = outline.parts[3].error.as_ref().expect("it is broken");
+        assert_eq!(error.location.as_ref().map(|l| l.line >= 11), Some(true));
+        let covered: usize = outline.parts.iter().map(|part| part.range.len()).sum();
+        assert_eq!(covered + '\u{feff}'.len_utf8(), text.len());
+    }
+
+    #[test]
+    fn old_objects_mean_new_ones() {
+        let text = "apiVersion: v1\nkind: bgpPeer\nmetadata: {scope: global, peerIP: 192.0.2.1}\nspec: {asNumber: 64512, colour: red}\n";
+        let outline = Outline::read("f", text);
+        let Meaning::Object {
+            kind,
+            value,
+            warnings,
+        } = outline.parts[0].entries[0].meaning()
+        else {
+            panic!("it is known")
+        };
+        assert_eq!(
+            (kind, &value["metadata"]["name"]),
+            (Kind::BgpPeer, &json!("192-0-2-1"))
+        );
+        assert_eq!(warnings[0].field.as_deref(), Some("spec.colour"));
+    }
+}

@@ -1,0 +1,175 @@
+//! What is wrong with an object: in one line for logs and status, and drawn under the line of text for people.
+
+use std::fmt;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::Serialize;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The object is used, but something in it has no effect.
+    Warning,
+    /// The object, or what the text says of it, is left out.
+    Error,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Location {
+    /// The file, as it was named by whoever asked to read it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// Something wrong with one object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Problem {
+    /// The object, such as `BGPPeer/tor`; the file if the object could not be told.
+    pub object: String,
+    /// What is wrong and what was expected.
+    pub reason: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where, if it came from a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// The field, such as `spec.peerIP`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The line of text to draw; absent where it could hold a secret.
+    #[serde(skip)]
+    pub(super) line: Option<String>,
+}
+
+impl Problem {
+    /// An object, or what it says, is left out.
+    pub fn error(object: impl fmt::Display, reason: impl Into<String>) -> Self {
+        Self {
+            object: object.to_string(),
+            reason: reason.into(),
+            severity: Severity::Error,
+            location: None,
+            field: None,
+            line: None,
+        }
+    }
+
+    /// Something has no effect.
+    pub fn warning(object: impl fmt::Display, reason: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(object, reason)
+        }
+    }
+
+    /// The same, at a field.
+    #[must_use]
+    pub fn at_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// The problem drawn under the line that it is about, as compilers do; without ANSI colours.
+    pub fn render(&self) -> String {
+        let (Some(location), Some(line)) = (&self.location, &self.line) else {
+            return self.to_string();
+        };
+        let start = line
+            .char_indices()
+            .nth(location.column.saturating_sub(1))
+            .map_or(line.len(), |(at, _)| at);
+        let end = start + word_len(&line[start..]);
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = format!("{}: {}", self.object, self.what());
+        let snippet = Snippet::source(line.as_str())
+            .line_start(location.line)
+            .path(location.file.as_str())
+            .annotation(AnnotationKind::Primary.span(start..end));
+        Renderer::plain().render(&[level.primary_title(title.as_str()).element(snippet)])
+    }
+
+    fn what(&self) -> String {
+        match &self.field {
+            Some(field) => format!("{field}: {}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    /// One line: `FILE:LINE:COLUMN: OBJECT: FIELD: REASON`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
+        }
+        write!(f, "{}: {}", self.object, self.what())
+    }
+}
+
+/// Length in bytes of the value or key that a line goes on with: up to a blank, `,`, `]`, `}` or `:`, or the whole of
+/// a quoted text.
+fn word_len(rest: &str) -> usize {
+    match rest.chars().next() {
+        None => 0,
+        Some(quote @ ('"' | '\'')) => rest[1..].find(quote).map_or(rest.len(), |end| end + 2),
+        Some(_) => rest
+            .find(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}'))
+            .unwrap_or(rest.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_the_value_under_its_line() {
+        let problem = Problem {
+            location: Some(Location {
+                file: "tor.yaml".into(),
+                line: 6,
+                column: 11,
+            }),
+            line: Some("  peerIP: \"10.0.0.300\" # the rack".into()),
+            ..Problem::error("BGPPeer/tor", "expected an address").at_field("spec.peerIP")
+        };
+        assert_eq!(
+            problem.to_string(),
+            "tor.yaml:6:11: BGPPeer/tor: spec.peerIP: expected an address"
+        );
+        let drawn = problem.render();
+        assert!(
+            drawn.contains("^^^^^^^^^^^^\n") || drawn.ends_with("^^^^^^^^^^^^"),
+            "{drawn}"
+        );
+        assert!(drawn.contains("6 |   peerIP: \"10.0.0.300\""), "{drawn}");
+    }
+
+    #[test]
+    fn a_column_past_the_end_is_no_harm() {
+        let problem = Problem {
+            location: Some(Location {
+                file: "x".into(),
+                line: 1,
+                column: 99,
+            }),
+            line: Some("é".into()),
+            ..Problem::error("x", "unexpected end")
+        };
+        assert!(problem.render().contains("unexpected end"));
+    }
+}

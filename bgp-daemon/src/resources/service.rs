@@ -1,0 +1,193 @@
+//! Service and EndpointSlice of Kubernetes, as far as the announcement of service addresses needs them.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use super::decode::{Check, Fault};
+use super::metadata::Metadata;
+use super::scalar;
+
+/// A service.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Service {
+    /// Who it is.
+    pub metadata: Metadata,
+    /// What is wanted.
+    pub spec: ServiceSpec,
+    status: ServiceStatus,
+}
+
+/// What a [`Service`] says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceSpec {
+    /// How it is reached.
+    #[serde(rename = "type")]
+    pub kind: ServiceType,
+    /// Its first address in the cluster, or `None`.
+    #[serde(rename = "clusterIP")]
+    cluster_ip: Option<String>,
+    /// All of its addresses in the cluster.
+    #[serde(rename = "clusterIPs")]
+    cluster_ips: Vec<String>,
+    /// Addresses outside of the cluster.
+    #[serde(rename = "externalIPs", deserialize_with = "scalar::list")]
+    pub external_ips: Vec<IpAddr>,
+    /// The address asked of the load balancer.
+    #[serde(rename = "loadBalancerIP", deserialize_with = "scalar::optional")]
+    pub load_balancer_ip: Option<IpAddr>,
+    /// Where traffic from outside may go.
+    external_traffic_policy: Option<TrafficPolicy>,
+    /// Its address families.
+    ip_families: Vec<AddressType>,
+}
+
+/// How a service is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's own")]
+pub enum ServiceType {
+    #[default]
+    ClusterIP,
+    NodePort,
+    LoadBalancer,
+    ExternalName,
+}
+
+/// Where traffic from outside may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum TrafficPolicy {
+    /// To any endpoint.
+    Cluster,
+    /// To endpoints of the node that it came to.
+    Local,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ServiceStatus {
+    load_balancer: LoadBalancerStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct LoadBalancerStatus {
+    ingress: Vec<IngressPoint>,
+}
+
+/// An address that a load balancer gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct IngressPoint {
+    /// The address; absent if it gave a host name.
+    #[serde(deserialize_with = "scalar::optional")]
+    pub ip: Option<IpAddr>,
+}
+
+impl Service {
+    /// Its addresses in the cluster; none for a headless one.
+    pub fn cluster_ips(&self) -> Vec<IpAddr> {
+        let first = self.spec.cluster_ip.iter();
+        let all = match self.spec.cluster_ips.is_empty() {
+            true => first.collect::<Vec<_>>(),
+            false => self.spec.cluster_ips.iter().collect(),
+        };
+        all.into_iter().filter_map(|ip| ip.parse().ok()).collect()
+    }
+
+    /// Where traffic from outside may go; `None` if none comes. Absent means `Cluster` for a service that can be reached
+    /// from outside, as an API server would fill it in.
+    pub fn external_traffic_policy(&self) -> Option<TrafficPolicy> {
+        let from_outside = match self.spec.kind {
+            ServiceType::LoadBalancer | ServiceType::NodePort => true,
+            ServiceType::ClusterIP => !self.spec.external_ips.is_empty(),
+            ServiceType::ExternalName => false,
+        };
+        let default = from_outside.then_some(TrafficPolicy::Cluster);
+        self.spec.external_traffic_policy.or(default)
+    }
+
+    /// The addresses that the load balancer gave.
+    pub fn ingress_ips(&self) -> impl Iterator<Item = IpAddr> {
+        let points = &self.status.load_balancer.ingress;
+        points.iter().filter_map(|point| point.ip)
+    }
+
+    /// Its address families: those it names, else those of its cluster IPs, as an API server would fill them in.
+    pub fn address_types(&self) -> Vec<AddressType> {
+        if !self.spec.ip_families.is_empty() {
+            return self.spec.ip_families.clone();
+        }
+        self.cluster_ips()
+            .into_iter()
+            .map(AddressType::of)
+            .collect()
+    }
+}
+
+impl Check for Service {
+    fn check(&self, _: &mut Vec<Fault>) {}
+}
+
+/// Some endpoints of a service.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointSlice {
+    /// Who it is.
+    pub metadata: Metadata,
+    /// What its addresses are.
+    pub address_type: AddressType,
+    /// The endpoints.
+    #[serde(default)]
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// What addresses are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "the names are the API's own")]
+pub enum AddressType {
+    IPv4,
+    IPv6,
+    FQDN,
+}
+
+impl AddressType {
+    /// What an address is.
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::IPv4,
+            IpAddr::V6(_) => Self::IPv6,
+        }
+    }
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Endpoint {
+    /// The node that it runs on.
+    pub node_name: Option<String>,
+    /// Its condition.
+    pub conditions: EndpointConditions,
+}
+
+/// The condition of an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct EndpointConditions {
+    /// Whether it takes traffic; absent counts as true.
+    pub ready: Option<bool>,
+}
+
+impl EndpointSlice {
+    /// The service whose endpoints these are.
+    pub fn service_name(&self) -> Option<&str> {
+        let label = self.metadata.labels.get("kubernetes.io/service-name");
+        label.map(String::as_str)
+    }
+}
+
+impl Check for EndpointSlice {
+    fn check(&self, _: &mut Vec<Fault>) {}
+}

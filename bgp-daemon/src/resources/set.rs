@@ -1,0 +1,163 @@
+//! One object of any kind, and a set of objects that can be compared with another one.
+
+use std::collections::BTreeMap;
+
+use super::kind::{Kind, ObjectKey};
+use super::metadata::Metadata;
+use super::{
+    BgpConfiguration, BgpFilter, BgpPeer, BlockAffinity, CalicoNodeStatus, EndpointSlice, IpPool,
+    IpReservation, IpamBlock, Node, Profile, Secret, Service,
+};
+
+/// An object of any kind.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "each holds what it is named after")]
+pub enum Resource {
+    BgpConfiguration(BgpConfiguration),
+    BgpPeer(BgpPeer),
+    BgpFilter(BgpFilter),
+    Node(Node),
+    KubernetesNode(Node),
+    IpPool(IpPool),
+    IpReservation(IpReservation),
+    BlockAffinity(BlockAffinity),
+    IpamBlock(IpamBlock),
+    Service(Service),
+    EndpointSlice(EndpointSlice),
+    Secret(Secret),
+    CalicoNodeStatus(CalicoNodeStatus),
+    Profile(Profile),
+}
+
+/// Objects by kind and name. Two sets are equal if they mean the same.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResourceSet {
+    objects: BTreeMap<ObjectKey, Resource>,
+}
+
+impl ResourceSet {
+    /// Puts an object in; returns the one of the same kind and name that it took the place of.
+    pub fn insert(&mut self, resource: Resource) -> Option<Resource> {
+        self.objects.insert(resource.key(), resource)
+    }
+
+    /// Takes an object out.
+    pub fn remove(&mut self, key: &ObjectKey) -> Option<Resource> {
+        self.objects.remove(key)
+    }
+
+    /// An object.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Resource> {
+        self.objects.get(key)
+    }
+
+    /// All objects, by kind, namespace and name.
+    pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Resource)> {
+        self.objects.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// All objects of a kind, by namespace and name.
+    fn of(&self, kind: Kind) -> impl Iterator<Item = &Resource> {
+        let first = ObjectKey::cluster(kind, "");
+        self.objects
+            .range(first..)
+            .take_while(move |(key, _)| key.kind == kind)
+            .map(|(_, resource)| resource)
+    }
+}
+
+impl FromIterator<Resource> for ResourceSet {
+    fn from_iter<I: IntoIterator<Item = Resource>>(resources: I) -> Self {
+        Self {
+            objects: resources
+                .into_iter()
+                .map(|resource| (resource.key(), resource))
+                .collect(),
+        }
+    }
+}
+
+/// For each kind: its place in [`Resource`], and how a set lists it and finds one by name.
+macro_rules! kinds {
+    ($($kind:ident($type:ty): $all:ident, $one:ident($($namespace:ident)?);)*) => {
+        impl Resource {
+            /// Its kind.
+            pub fn kind(&self) -> Kind {
+                match self { $(Self::$kind(_) => Kind::$kind,)* }
+            }
+
+            /// Its metadata.
+            pub fn metadata(&self) -> &Metadata {
+                match self { $(Self::$kind(object) => &object.metadata,)* }
+            }
+
+            /// Its metadata, to be completed.
+            pub(super) fn metadata_mut(&mut self) -> &mut Metadata {
+                match self { $(Self::$kind(object) => &mut object.metadata,)* }
+            }
+
+            /// What names it in a set.
+            pub fn key(&self) -> ObjectKey {
+                let kind = self.kind();
+                let metadata = self.metadata();
+                let namespace = match kind.is_namespaced() {
+                    true => metadata.namespace.clone(),
+                    false => String::new(),
+                };
+                ObjectKey { kind, namespace, name: metadata.name.clone() }
+            }
+        }
+
+        impl ResourceSet {
+            $(
+                #[doc = concat!("Every ", stringify!($kind), ", by name.")]
+                pub fn $all(&self) -> impl Iterator<Item = &$type> {
+                    self.of(Kind::$kind).filter_map(|resource| match resource {
+                        Resource::$kind(object) => Some(object),
+                        _ => None,
+                    })
+                }
+
+                #[doc = concat!("The ", stringify!($kind), " of that name.")]
+                pub fn $one(&self, $($namespace: &str,)? name: &str) -> Option<&$type> {
+                    let key = ObjectKey {
+                        kind: Kind::$kind,
+                        namespace: String::new() $(+ $namespace)?,
+                        name: name.to_owned(),
+                    };
+                    match self.objects.get(&key)? {
+                        Resource::$kind(object) => Some(object),
+                        _ => None,
+                    }
+                }
+            )*
+        }
+    };
+}
+
+kinds! {
+    BgpConfiguration(BgpConfiguration): bgp_configurations, bgp_configuration();
+    BgpPeer(BgpPeer): bgp_peers, bgp_peer();
+    BgpFilter(BgpFilter): bgp_filters, bgp_filter();
+    Node(Node): nodes, node();
+    KubernetesNode(Node): kubernetes_nodes, kubernetes_node();
+    IpPool(IpPool): ip_pools, ip_pool();
+    IpReservation(IpReservation): ip_reservations, ip_reservation();
+    BlockAffinity(BlockAffinity): block_affinities, block_affinity();
+    IpamBlock(IpamBlock): ipam_blocks, ipam_block();
+    Service(Service): services, service(namespace);
+    EndpointSlice(EndpointSlice): endpoint_slices, endpoint_slice(namespace);
+    Secret(Secret): secrets, secret(namespace);
+    CalicoNodeStatus(CalicoNodeStatus): calico_node_statuses, calico_node_status();
+    Profile(Profile): profiles, profile();
+}
