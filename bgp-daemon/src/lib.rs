@@ -13,5 +13,7 @@
 //!
 //! Arrows point one way: `resources` <- `datastore`, `plan` <- `net`, `kernel`, `control` <- `agent` <- `cli`.
 
+pub mod kernel;
+pub mod net;
 pub mod plan;
 pub mod resources;

@@ -1,0 +1,214 @@
+//! One prefix of the table: the wanted route, and what the kernel has for it. Pure.
+//!
+//! Decides which operation comes next for the prefix, and when a present route counts as the wanted one.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::links::Links;
+use super::route::{
+    Device, ForeignHop, ForeignKind, ForeignRoute, Hop, InstallError, KernelRoute, RouteKind,
+};
+use super::table::{Action, Operation};
+
+/// One prefix.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub(super) wanted: Option<KernelRoute>,
+    /// `wanted` is in the kernel.
+    pub(super) in_place: bool,
+    /// Other routes of our protocol number in the kernel.
+    pub(super) strays: Vec<KernelRoute>,
+    /// Routes of others, by metric.
+    pub(super) others: Vec<Other>,
+    /// The speaker said that it wants nothing here, so strays need not wait for the end of recovery.
+    pub(super) withdrawn: bool,
+    /// In `Table::queue`.
+    pub(super) queued: bool,
+    /// The kernel refused `wanted`; not to be tried again before the next reading.
+    pub(super) tried: bool,
+    /// Why `wanted` is not in place, as told to the speaker.
+    pub(super) rejection: Option<InstallError>,
+}
+
+/// A route of another owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Other {
+    pub(super) protocol: u8,
+    pub(super) route: KernelRoute,
+}
+
+impl Entry {
+    /// Takes a new wish. The route installed for the old one becomes a stray; a stray that fits the new one is claimed.
+    pub(super) fn want(&mut self, prefix: &IpNet, wanted: Option<KernelRoute>, links: &Links) {
+        let old = std::mem::replace(&mut self.wanted, wanted);
+        self.strays.extend(old.filter(|_| self.in_place));
+        self.tried = false;
+        self.in_place = self.claim(prefix, links);
+    }
+
+    /// Takes the wanted route out of the strays, if it is there.
+    pub(super) fn claim(&mut self, prefix: &IpNet, links: &Links) -> bool {
+        let Some(wanted) = &self.wanted else {
+            return false;
+        };
+        let place = self
+            .strays
+            .iter()
+            .position(|stray| fulfils(prefix, wanted, stray, links));
+        place.map(|place| self.strays.swap_remove(place)).is_some()
+    }
+
+    /// The operation that puts the wanted route in place, or why there can be none; `None` if there is nothing to do.
+    pub(super) fn install(
+        &self,
+        prefix: &IpNet,
+        links: &Links,
+    ) -> Option<Result<Operation, InstallError>> {
+        let wanted = self
+            .wanted
+            .as_ref()
+            .filter(|_| !self.in_place && !self.tried)?;
+        let metric = wanted.effective_metric(prefix);
+        if let Some(other) = self
+            .others
+            .iter()
+            .find(|o| o.route.effective_metric(prefix) == metric)
+        {
+            return Some(Err(InstallError::Occupied {
+                protocol: Some(other.protocol),
+            }));
+        }
+        let replaces = self
+            .strays
+            .iter()
+            .any(|stray| stray.effective_metric(prefix) == metric);
+        let action = if replaces {
+            Action::Replace
+        } else {
+            Action::Add
+        };
+        let route = with_indexes(wanted, links);
+        Some(route.map(|route| Operation {
+            action,
+            prefix: *prefix,
+            route,
+        }))
+    }
+
+    /// Nothing to install, remove or forget.
+    pub(super) fn is_settled(&self) -> bool {
+        let present = self.wanted.is_some() || !self.others.is_empty();
+        present && self.in_place == self.wanted.is_some() && self.strays.is_empty()
+    }
+
+    /// A route of ours with this metric is in the kernel.
+    pub(super) fn has_own_with(&self, prefix: &IpNet, metric: Option<u32>) -> bool {
+        let placed = self.wanted.iter().filter(|_| self.in_place);
+        placed
+            .chain(&self.strays)
+            .any(|own| Some(own.effective_metric(prefix)) == metric)
+    }
+
+    /// Adds a route of others in its place.
+    pub(super) fn insert_other(&mut self, other: Other) {
+        let place = self.others.partition_point(|o| {
+            (o.route.metric, o.protocol) <= (other.route.metric, other.protocol)
+        });
+        self.others.insert(place, other);
+    }
+
+    /// Takes out the routes of others that match.
+    pub(super) fn remove_others(&mut self, matches: impl Fn(&Other) -> bool) -> Vec<Other> {
+        let (gone, kept) = std::mem::take(&mut self.others)
+            .into_iter()
+            .partition(matches);
+        self.others = kept;
+        gone
+    }
+}
+
+impl Other {
+    /// Routes of unknown origin, of redirects and of the kernel itself (its connected prefixes) are not learned.
+    pub(super) fn is_learnable(&self) -> bool {
+        const RTPROT_KERNEL: u8 = 2;
+        self.protocol > RTPROT_KERNEL
+    }
+
+    /// As the speaker sees it.
+    pub(super) fn to_foreign(&self, links: &Links) -> ForeignRoute {
+        let hop = |hop: &Hop| {
+            let index = hop
+                .device
+                .as_ref()
+                .and_then(|d| index_of(d, links))
+                .unwrap_or(0);
+            let interface = links
+                .interface(index)
+                .map_or_else(|| Arc::from(""), |i| i.name.clone());
+            ForeignHop {
+                gateway: hop.gateway,
+                index,
+                interface,
+            }
+        };
+        let kind = match &self.route.kind {
+            RouteKind::Blackhole => ForeignKind::Blackhole,
+            RouteKind::Unreachable => ForeignKind::Unreachable,
+            RouteKind::Prohibit => ForeignKind::Prohibit,
+            RouteKind::Unicast { next_hops } => {
+                ForeignKind::Unicast(next_hops.iter().map(hop).collect())
+            }
+        };
+        ForeignRoute {
+            metric: self.route.metric.unwrap_or(0),
+            protocol: self.protocol,
+            kind,
+        }
+    }
+}
+
+/// Whether a present route is what was wanted. Where the wish leaves the device open, any will do.
+fn fulfils(prefix: &IpNet, wanted: &KernelRoute, present: &KernelRoute, links: &Links) -> bool {
+    let same_kind = std::mem::discriminant(&wanted.kind) == std::mem::discriminant(&present.kind);
+    let (want, have) = (wanted.hops(), present.hops());
+    let same_device = |wanted: &Device, present: &Device| {
+        wanted == present
+            || index_of(wanted, links).is_some_and(|i| index_of(present, links) == Some(i))
+    };
+    let fits = |w: &Hop, h: &Hop| {
+        let device = w
+            .device
+            .as_ref()
+            .is_none_or(|d| h.device.as_ref().is_some_and(|p| same_device(d, p)));
+        device && (w.gateway, w.onlink, w.weight) == (h.gateway, h.onlink, h.weight)
+    };
+    same_kind
+        && wanted.effective_metric(prefix) == present.effective_metric(prefix)
+        && want.len() == have.len()
+        && want.iter().all(|w| have.iter().any(|h| fits(w, h)))
+}
+
+/// The same route with every named device as index.
+fn with_indexes(route: &KernelRoute, links: &Links) -> Result<KernelRoute, InstallError> {
+    let mut route = route.clone();
+    if let RouteKind::Unicast { next_hops } = &mut route.kind {
+        for hop in next_hops {
+            if let Some(Device::Name(name)) = &hop.device {
+                let index = links.index_of(name);
+                let index =
+                    index.ok_or_else(|| InstallError::NoInterface { name: name.clone() })?;
+                hop.device = Some(Device::Index(index));
+            }
+        }
+    }
+    Ok(route)
+}
+
+fn index_of(device: &Device, links: &Links) -> Option<u32> {
+    match device {
+        Device::Index(index) => Some(*index),
+        Device::Name(name) => links.index_of(name),
+    }
+}

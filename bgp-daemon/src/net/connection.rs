@@ -1,0 +1,165 @@
+//! One TCP connection of a neighbour: its read buffer and what waits to be written. Knows nothing of messages.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bgp_core::session::ConnId;
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// Octets read at a time.
+const READ_SIZE: usize = 64 * 1024;
+/// Pieces handed to one write.
+const MAX_PIECES: usize = 64;
+/// How long a closed connection may take to deliver what is left, and the peer to take note (RFC 4271 §4.5: a NOTIFICATION
+/// must arrive before the close).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Octets on their way out.
+#[derive(Debug)]
+struct Piece {
+    octets: Bytes,
+    /// They came from the RIB, which wants to know when they are written.
+    routes: bool,
+}
+
+/// What one write achieved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    pub(super) octets: usize,
+    /// Of those, the ones that came from the RIB.
+    pub(super) route_octets: usize,
+}
+
+/// A connection and its buffers. What waits to be written is bounded by what the RIB lets be in flight.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnId,
+    stream: TcpStream,
+    pub(super) input: BytesMut,
+    output: VecDeque<Piece>,
+}
+
+/// What a connection is ready for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    pub(super) read: bool,
+    pub(super) write: bool,
+}
+
+impl Connection {
+    pub(super) fn new(id: ConnId, stream: TcpStream) -> Self {
+        Self {
+            id,
+            stream,
+            input: BytesMut::new(),
+            output: VecDeque::new(),
+        }
+    }
+
+    /// Our address on it, without the IPv4-in-IPv6 form.
+    pub(super) fn local_address(&self) -> io::Result<IpAddr> {
+        self.stream
+            .local_addr()
+            .map(|address| address.ip().to_canonical())
+    }
+
+    pub(super) fn push(&mut self, octets: Bytes, routes: bool) {
+        self.output.push_back(Piece { octets, routes });
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// Waits until it can be read from, if `reading`, or written to, if there is something to write.
+    pub(super) async fn ready(&self, reading: bool) -> io::Result<Ready> {
+        let interest = match (reading, self.has_output()) {
+            (true, true) => Interest::READABLE | Interest::WRITABLE,
+            (true, false) => Interest::READABLE,
+            (false, true) => Interest::WRITABLE,
+            (false, false) => return std::future::pending().await,
+        };
+        let ready = self.stream.ready(interest).await?;
+        Ok(Ready {
+            read: reading && ready.is_readable(),
+            write: ready.is_writable(),
+        })
+    }
+
+    /// Reads what is there, a bounded amount; `Some(0)` is the end, `None` nothing.
+    pub(super) fn read(&mut self) -> io::Result<Option<usize>> {
+        self.input.reserve(READ_SIZE);
+        match self.stream.try_read_buf(&mut self.input) {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what the socket takes.
+    pub(super) fn write(&mut self) -> io::Result<Written> {
+        let mut total = Written::default();
+        while !self.output.is_empty() {
+            let pieces: Vec<IoSlice<'_>> = self
+                .output
+                .iter()
+                .take(MAX_PIECES)
+                .map(|piece| IoSlice::new(&piece.octets))
+                .collect();
+            match self.stream.try_write_vectored(&pieces) {
+                Ok(count) => {
+                    total.octets += count;
+                    total.route_octets += self.advance(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
+    /// Takes written octets off the queue; returns how many of them came from the RIB.
+    fn advance(&mut self, mut count: usize) -> usize {
+        let mut routes = 0;
+        while let Some(piece) = self.output.front_mut().filter(|_| count > 0) {
+            let taken = count.min(piece.octets.len());
+            piece.octets.advance(taken);
+            routes += if piece.routes { taken } else { 0 };
+            count -= taken;
+            if piece.octets.is_empty() {
+                self.output.pop_front();
+            }
+        }
+        routes
+    }
+
+    /// Delivers what is left and closes, in bounded time.
+    pub(super) async fn finish(mut self) {
+        let deliver = async {
+            while self.has_output() && self.write().is_ok() {
+                if self.has_output() && self.ready(false).await.is_err() {
+                    return;
+                }
+            }
+            let socket = socket2::SockRef::from(&self.stream);
+            if socket.shutdown(std::net::Shutdown::Write).is_err() {
+                return;
+            }
+            // Closing with unread octets would reset the connection and destroy the NOTIFICATION on its way.
+            let mut scrap = vec![0; READ_SIZE];
+            while self.stream.readable().await.is_ok() {
+                match self.stream.try_read(&mut scrap) {
+                    Ok(1..) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Ok(_) | Err(_) => return,
+                }
+            }
+        };
+        // When the time is up there is nothing more to do than to close.
+        tokio::time::timeout(LINGER, deliver).await.ok();
+    }
+}

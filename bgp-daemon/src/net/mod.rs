@@ -1,0 +1,96 @@
+//! Real connections and real time for the values of `bgp-core`, and the speaker as a library.
+//!
+//! | module         | what it is                                                        |
+//! |----------------|-------------------------------------------------------------------|
+//! | [`speaker`]    | what an agent embeds: peers, local routes, events, questions      |
+//! | `neighbour`    | a task per neighbour: drives one session                          |
+//! | `table`        | one task: drives the RIB                                          |
+//! | `acceptor`     | a task: brings connections to the neighbours                      |
+//! | `connection`   | buffers of one TCP connection                                     |
+//! | [`listener`]   | accepts connections                                               |
+//! | [`connect`]    | dials                                                             |
+//! | [`sockopt`]    | TCP MD5, TTL security: the only `unsafe` of the project           |
+//!
+//! Share nothing, lock nothing: the tasks are joined by bounded channels that carry the enums of `bgp-core`.
+
+mod acceptor;
+pub mod connect;
+mod connection;
+pub mod listener;
+mod neighbour;
+pub mod sockopt;
+pub mod speaker;
+mod table;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bgp_core::rib::ForwardRoute;
+use bgp_core::session::{DownReason, Negotiated};
+use ipnet::IpNet;
+
+pub use neighbour::NeighbourStatus;
+pub use speaker::{Ended, Inquirer, PeerSettings, Routes, Speaker, SpeakerError};
+
+/// What happened to a session.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// It is Established.
+    Up {
+        /// The peer's name.
+        peer: Arc<str>,
+        /// What was agreed on.
+        negotiated: Arc<Negotiated>,
+    },
+    /// It left Established.
+    Down {
+        /// The peer's name.
+        peer: Arc<str>,
+        /// Why.
+        reason: DownReason,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up { peer, negotiated } => {
+                write!(
+                    f,
+                    "{peer}: established with AS {} ({})",
+                    negotiated.peer_as, negotiated.peer_id
+                )
+            }
+            Self::Down { peer, reason } => write!(f, "{peer}: down ({reason})"),
+        }
+    }
+}
+
+/// What the RIB wants of whoever forwards packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForwardingEvent {
+    /// The route to a prefix changed; `None`: no peer has one.
+    Route {
+        /// Which.
+        prefix: IpNet,
+        /// How to reach it.
+        route: Option<ForwardRoute>,
+    },
+    /// The way to this next hop is wanted: answer with [`Input::NextHop`](bgp_core::rib::Input::NextHop), again whenever it changes.
+    Resolve(IpAddr),
+    /// Waiting after a restart is over: all that is to be installed has been told.
+    DeferralEnded,
+}
+
+/// Takes what the RIB wants of forwarding. Called by the task of the table: it must not wait.
+pub type ForwardingSink = Box<dyn Fn(ForwardingEvent) + Send + Sync>;
+
+/// Sleeps until an instant; for ever without one.
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,475 @@
+//! The task of one neighbour: drives its [`Session`] with real connections and real time.
+//!
+//! Input: its connections, commands of the owner, UPDATEs from the table. Output: octets to its connections, routes to the
+//! table, events to whoever listens. When the table cannot take more, it stops reading (the peer feels it through TCP) but goes
+//! on writing KEEPALIVEs.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bgp_core::rib;
+use bgp_core::session::{ConnId, Direction, Output, Session, SessionStatus, State, Stop};
+use bgp_core::speaker::{Link, NeighbourConfig};
+use bgp_core::types::{Family, PeerId};
+use bgp_core::wire::{Message, RefreshKind, RouteRefresh};
+use bytes::{Bytes, BytesMut};
+use tokio::net::TcpStream;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use super::Event;
+use super::connect::{self, Dial, DialError};
+use super::connection::{Connection, Ready};
+use super::table::{self, News};
+
+/// Inputs for the table that may wait here before reading stops.
+const MAX_WAITING_INPUTS: usize = 1024;
+/// Outbox entries taken at a time.
+const OUTBOX_SLICE: usize = 64;
+
+/// What the owner wants of a neighbour.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// The peer connected.
+    Accepted(TcpStream),
+    /// Stop the session and keep it down, or start it anew if the reason says so.
+    Stop(Stop),
+    /// Start it if it is down.
+    Start,
+    /// Its routes are treated differently from now on.
+    Configure(NeighbourConfig),
+    /// Ask the peer for its routes again.
+    RequestRefresh,
+    /// How is it?
+    Status(oneshot::Sender<NeighbourStatus>),
+    /// Stop the session and end the task; the other end of the channel is dropped when that is done.
+    Remove(Stop, oneshot::Sender<()>),
+}
+
+/// How a neighbour is.
+#[derive(Clone, Debug)]
+pub struct NeighbourStatus {
+    /// The number by which the RIB knows it.
+    pub peer: PeerId,
+    /// When it last came up or went down.
+    pub since: Instant,
+    /// Our address on the connection of the session, if it is up.
+    pub local_address: Option<IpAddr>,
+    /// Its session.
+    pub session: SessionStatus,
+}
+
+/// One neighbour.
+pub(super) struct Neighbour {
+    pub(super) peer: PeerId,
+    pub(super) name: Arc<str>,
+    pub(super) config: NeighbourConfig,
+    pub(super) dial: Dial,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) table: mpsc::Sender<table::Message>,
+    pub(super) events: broadcast::Sender<Event>,
+    /// Connections that are being closed are left to it.
+    pub(super) tracker: TaskTracker,
+}
+
+type Dialling = tokio::task::JoinHandle<Result<TcpStream, DialError>>;
+
+struct Running {
+    neighbour: Neighbour,
+    session: Session,
+    link: Link,
+    connections: Vec<Connection>,
+    next_connection: u64,
+    dialling: Option<Dialling>,
+    /// UPDATEs for the session that is up.
+    outbox: mpsc::UnboundedReceiver<Bytes>,
+    to_table: VecDeque<News>,
+    /// When the session last came up or went down.
+    since: Instant,
+    /// What is transmitted now came from the table.
+    sending_routes: bool,
+    /// Set when the task is to end; dropped when it has.
+    removed: Option<oneshot::Sender<()>>,
+}
+
+/// What woke the task.
+enum Wake {
+    Command(Option<Command>),
+    Dialled(Result<TcpStream, DialError>),
+    Outbox(Vec<Bytes>),
+    TableHasRoom,
+    Connection(usize, io::Result<Ready>),
+    Deadline,
+}
+
+impl Neighbour {
+    /// Runs until the neighbour is removed.
+    pub(super) async fn run(self, seed: u64) {
+        let mut session = Session::new(Arc::clone(&self.config.session), seed);
+        session.start(Instant::now());
+        let mut running = Running {
+            session,
+            link: Link::new(self.peer),
+            neighbour: self,
+            connections: Vec::new(),
+            next_connection: 0,
+            dialling: None,
+            outbox: mpsc::unbounded_channel().1,
+            to_table: VecDeque::new(),
+            since: Instant::now(),
+            sending_routes: false,
+            removed: None,
+        };
+        running.run().await;
+    }
+}
+
+impl Running {
+    async fn run(&mut self) {
+        self.drain();
+        while self.removed.is_none() {
+            let wake = self.wait().await;
+            self.handle(wake);
+            self.drain();
+        }
+        self.flush_to_table().await;
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let deadline = self.session.poll_timeout().map(|(at, _)| at);
+        let reading = self.to_table.len() < MAX_WAITING_INPUTS;
+        self.session.set_reading(Instant::now(), reading);
+        let mut pieces = Vec::new();
+        let table = &self.neighbour.table;
+        tokio::select! {
+            command = self.neighbour.commands.recv() => Wake::Command(command),
+            dialled = finished(&mut self.dialling) => Wake::Dialled(dialled),
+            _ = table.reserve(), if !self.to_table.is_empty() => Wake::TableHasRoom,
+            (place, ready) = any_ready(&self.connections, reading) => Wake::Connection(place, ready),
+            () = super::sleep_until(deadline) => Wake::Deadline,
+            count = self.outbox.recv_many(&mut pieces, OUTBOX_SLICE), if self.session.state() == State::Established => {
+                debug_assert!(count == pieces.len());
+                Wake::Outbox(pieces)
+            }
+        }
+    }
+
+    fn handle(&mut self, wake: Wake) {
+        match wake {
+            Wake::Command(command) => self
+                .command(command.unwrap_or_else(|| {
+                    Command::Remove(Stop::Shutdown(None), oneshot::channel().0)
+                })),
+            Wake::Dialled(Ok(stream)) => {
+                self.dialling = None;
+                self.connected(stream, Direction::Outgoing);
+            }
+            Wake::Dialled(Err(error)) => {
+                self.dialling = None;
+                debug!(peer = %self.neighbour.name, %error, "cannot connect");
+                self.session
+                    .handle_connect_failed(Instant::now(), &error.to_string());
+            }
+            Wake::Outbox(pieces) => self.send(pieces),
+            Wake::TableHasRoom => self.offer_to_table(),
+            Wake::Connection(place, ready) => self.connection_ready(place, ready),
+            Wake::Deadline => self.deadline(),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = Instant::now();
+        match command {
+            Command::Accepted(stream) => self.connected(stream, Direction::Incoming),
+            Command::Stop(why) => self.session.stop(now, why),
+            Command::Start => self.session.start(now),
+            Command::Configure(config) => self.neighbour.config = config,
+            Command::RequestRefresh => self.request_refresh(now),
+            Command::Status(reply) => {
+                // Whoever asked may have gone.
+                reply.send(self.status()).ok();
+            }
+            Command::Remove(why, done) => {
+                self.session.stop(now, why);
+                self.removed = Some(done);
+            }
+        }
+    }
+
+    fn status(&self) -> NeighbourStatus {
+        let session = self.session.status();
+        let up = session
+            .connections
+            .iter()
+            .find(|connection| connection.state == State::Established);
+        let of_session = |connection: &&Connection| up.is_some_and(|up| up.id == connection.id);
+        let connection = self.connections.iter().find(of_session);
+        NeighbourStatus {
+            peer: self.neighbour.peer,
+            since: self.since,
+            local_address: connection.and_then(|connection| connection.local_address().ok()),
+            session,
+        }
+    }
+
+    fn request_refresh(&mut self, now: Instant) {
+        let Some(negotiated) = self
+            .session
+            .status()
+            .negotiated
+            .filter(|agreed| agreed.route_refresh)
+        else {
+            return;
+        };
+        let mut octets = BytesMut::new();
+        for family in Family::ALL
+            .into_iter()
+            .filter(|family| negotiated.context.families[*family])
+        {
+            let refresh = RouteRefresh {
+                family: family.afi_safi(),
+                kind: RefreshKind::REQUEST,
+            };
+            Message::RouteRefresh(refresh).encode(&negotiated.context, &mut octets);
+        }
+        self.session.send(now, octets.freeze());
+    }
+
+    fn connected(&mut self, stream: TcpStream, direction: Direction) {
+        let id = ConnId(self.next_connection);
+        self.next_connection += 1;
+        let connection = Connection::new(id, stream);
+        let local = match connection.local_address() {
+            Ok(local) => local,
+            Err(error) => {
+                debug!(peer = %self.neighbour.name, %error, "connection was gone at once");
+                if direction == Direction::Outgoing {
+                    self.session
+                        .handle_connect_failed(Instant::now(), &connect::words(&error));
+                }
+                return;
+            }
+        };
+        debug!(peer = %self.neighbour.name, ?direction, %local, "connected");
+        self.link.connected(id, local);
+        self.connections.push(connection);
+        self.session.handle_connected(Instant::now(), id, direction);
+    }
+
+    fn send(&mut self, pieces: Vec<Bytes>) {
+        let now = Instant::now();
+        for piece in pieces {
+            self.session.send(now, piece);
+            self.sending_routes = true;
+            self.drain();
+            self.sending_routes = false;
+        }
+        self.write_all();
+    }
+
+    fn connection_ready(&mut self, place: usize, ready: io::Result<Ready>) {
+        let Ok(ready) = ready.inspect_err(|error| self.lost(place, Some(error))) else {
+            return;
+        };
+        if ready.write {
+            self.write(place);
+        }
+        if ready.read && place < self.connections.len() {
+            self.read(place);
+        }
+    }
+
+    fn read(&mut self, place: usize) {
+        let connection = &mut self.connections[place];
+        match connection.read() {
+            Ok(None) => {}
+            Ok(Some(0)) => self.lost(place, None),
+            Ok(Some(_)) => {
+                self.session
+                    .handle_bytes(Instant::now(), connection.id, &mut connection.input)
+            }
+            Err(error) => self.lost(place, Some(&error)),
+        }
+    }
+
+    fn write(&mut self, place: usize) {
+        let connection = &mut self.connections[place];
+        match connection.write() {
+            Ok(written) => {
+                let (id, pending) = (connection.id, connection.has_output());
+                if written.octets > 0 {
+                    self.session.handle_written(Instant::now(), id, pending);
+                }
+                if written.route_octets > 0 {
+                    let peer = self.neighbour.peer;
+                    let octets = written.route_octets;
+                    self.to_table
+                        .push_back(News::Input(rib::Input::Written { peer, octets }));
+                }
+            }
+            Err(error) => self.lost(place, Some(&error)),
+        }
+    }
+
+    fn lost(&mut self, place: usize, error: Option<&io::Error>) {
+        let connection = self.connections.remove(place);
+        let text = error.map(connect::words);
+        self.session
+            .handle_closed(Instant::now(), connection.id, text.as_deref());
+    }
+
+    fn deadline(&mut self) {
+        // What has already arrived counts before the hold timer is judged.
+        for place in (0..self.connections.len()).rev() {
+            self.read(place);
+            self.drain();
+        }
+        self.session.handle_timeout(Instant::now());
+    }
+
+    /// Performs what the session wants.
+    fn drain(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            if let Some(input) = self.link.rib_input(&self.neighbour.config, &output) {
+                if matches!(output, Output::Up { .. }) {
+                    self.renew_outbox();
+                }
+                self.to_table.push_back(News::Input(input));
+            }
+            self.perform(output);
+        }
+        if !self.sending_routes {
+            self.write_all();
+            self.offer_to_table();
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Connect => self.dial(),
+            Output::CancelConnect => {
+                if let Some(dialling) = self.dialling.take() {
+                    dialling.abort();
+                }
+            }
+            Output::Transmit { conn, bytes } => {
+                let routes = self.sending_routes;
+                if let Some(connection) = self
+                    .connections
+                    .iter_mut()
+                    .find(|connection| connection.id == conn)
+                {
+                    connection.push(bytes, routes);
+                }
+            }
+            Output::Close { conn } => self.close(conn),
+            Output::Up { negotiated, .. } => {
+                self.since = Instant::now();
+                info!(peer = %self.neighbour.name, peer_id = %negotiated.peer_id, "session established");
+                self.tell(Event::Up {
+                    peer: Arc::clone(&self.neighbour.name),
+                    negotiated,
+                });
+            }
+            Output::Down(down) => {
+                self.since = Instant::now();
+                warn!(peer = %self.neighbour.name, reason = %down.reason, "session down");
+                self.tell(Event::Down {
+                    peer: Arc::clone(&self.neighbour.name),
+                    reason: down.reason,
+                });
+            }
+            Output::Update(_) | Output::EndOfRib(_) | Output::Refresh(_) => {}
+        }
+    }
+
+    /// What is left in the old outbox was meant for an earlier session.
+    fn renew_outbox(&mut self) {
+        let (sender, outbox) = mpsc::unbounded_channel();
+        self.outbox = outbox;
+        self.to_table
+            .push_back(News::Outbox(self.neighbour.peer, sender));
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody needs to listen.
+        self.neighbour.events.send(event).ok();
+    }
+
+    fn dial(&mut self) {
+        let dial = self.neighbour.dial.clone();
+        self.dialling = Some(tokio::spawn(async move { dial.connect().await }));
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        if let Some(place) = self
+            .connections
+            .iter()
+            .position(|connection| connection.id == conn)
+        {
+            let connection = self.connections.remove(place);
+            self.neighbour.tracker.spawn(connection.finish());
+        }
+    }
+
+    fn write_all(&mut self) {
+        for place in (0..self.connections.len()).rev() {
+            if self.connections[place].has_output() {
+                self.write(place);
+            }
+        }
+    }
+
+    /// Gives the table what waits for it, if it has room.
+    fn offer_to_table(&mut self) {
+        if self.to_table.is_empty() {
+            return;
+        }
+        if let Ok(permit) = self.neighbour.table.try_reserve() {
+            permit.send(self.to_table.drain(..).collect());
+        }
+    }
+
+    /// The last words of a removed neighbour.
+    async fn flush_to_table(&mut self) {
+        let mut news: table::Message = self.to_table.drain(..).collect();
+        news.push(News::Commands(self.neighbour.peer, None));
+        news.push(News::Input(rib::Input::Remove(self.neighbour.peer)));
+        // The table only goes away when everything ends.
+        self.neighbour.table.send(news).await.ok();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(dialling) = self.dialling.take() {
+            dialling.abort();
+        }
+    }
+}
+
+/// Waits for the dialling that is under way; for ever if there is none.
+async fn finished(dialling: &mut Option<Dialling>) -> Result<TcpStream, DialError> {
+    match dialling {
+        Some(task) => task
+            .await
+            .unwrap_or_else(|_| Err(DialError::Os(io::ErrorKind::ConnectionAborted.into()))),
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for the first connection that is ready for something.
+async fn any_ready(connections: &[Connection], reading: bool) -> (usize, io::Result<Ready>) {
+    match connections {
+        [] => std::future::pending().await,
+        [only] => (0, only.ready(reading).await),
+        [first, second, ..] => tokio::select! {
+            ready = first.ready(reading) => (0, ready),
+            ready = second.ready(reading) => (1, ready),
+        },
+    }
+}

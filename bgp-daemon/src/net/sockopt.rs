@@ -1,0 +1,254 @@
+//! Socket options of BGP sessions that neither the standard library nor socket2 offers, and the shared setup of sockets.
+//!
+//! The only module with `unsafe`: each block is one `setsockopt` with a value of known size that outlives the call.
+//! Keys never appear in `Debug` or in an error, and every copy made here is wiped.
+
+#![allow(unsafe_code, reason = "TCP MD5 and minimum TTL have no safe wrapper")]
+
+use std::fmt;
+use std::io;
+use std::mem::size_of;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+use socket2::{Domain, SockRef};
+use zeroize::{Zeroize, Zeroizing};
+
+/// A TCP MD5 key (RFC 2385), 1 to 80 octets; wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Md5Key(Zeroizing<Vec<u8>>);
+
+/// A key that Linux cannot take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Md5KeyError {
+    /// No octets.
+    #[error("the password is empty")]
+    Empty,
+    /// More than 80 octets.
+    #[error("the password is longer than {MD5_KEY_MAX} octets")]
+    TooLong,
+}
+
+/// How far the segments of a session may travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ttl {
+    /// The system's default, usually 64.
+    #[default]
+    System,
+    /// This many hops; 1 keeps a session on the link.
+    Hops(u8),
+    /// Generalized TTL security (RFC 5082): sent with 255, and only accepted from at most this many hops away.
+    Security {
+        /// 1 for a neighbour on the link.
+        hops: u8,
+    },
+}
+
+impl Md5Key {
+    /// Takes the octets of a password.
+    ///
+    /// # Errors
+    /// When there are none, or more than 80.
+    pub fn new(octets: &[u8]) -> Result<Self, Md5KeyError> {
+        match octets.len() {
+            0 => Err(Md5KeyError::Empty),
+            1..=MD5_KEY_MAX => Ok(Self(Zeroizing::new(octets.to_vec()))),
+            _ => Err(Md5KeyError::TooLong),
+        }
+    }
+}
+
+impl fmt::Debug for Md5Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Md5Key(..)")
+    }
+}
+
+/// Signs all segments to and from `peer` with the key; `None` takes the key away. On a listener this covers connections
+/// to come; without the right signature the kernel drops their segments in silence.
+///
+/// # Errors
+/// As the system reports, for example `ENOPROTOOPT` from a kernel without TCP MD5.
+pub fn set_md5_key(socket: &impl AsFd, peer: IpAddr, key: Option<&Md5Key>) -> io::Result<()> {
+    let address = match peer {
+        // A key on an IPv6 socket for an IPv4 peer goes by the mapped address.
+        IpAddr::V4(v4) if is_ipv6(socket)? => IpAddr::V6(v4.to_ipv6_mapped()),
+        other => other,
+    };
+    match set_option(
+        socket,
+        libc::IPPROTO_TCP,
+        libc::TCP_MD5SIG,
+        &TcpMd5Sig::new(address, key),
+    ) {
+        Err(error) if key.is_none() && error.raw_os_error() == Some(libc::ENOENT) => Ok(()), // there was none
+        other => other,
+    }
+}
+
+/// Sets the TTL or hop limit that is sent, and the least that is accepted.
+///
+/// # Errors
+/// As the system reports.
+pub fn set_ttl(socket: &impl AsFd, ttl: Ttl) -> io::Result<()> {
+    let (sent, least) = match ttl {
+        Ttl::System => (TTL_SYSTEM, 0),
+        Ttl::Hops(hops) => (i32::from(hops), 0),
+        // RFC 5082 §3: from one hop away it arrives as 255.
+        Ttl::Security { hops } => (255, 255 - (i32::from(hops.max(1)) - 1)),
+    };
+    if is_ipv6(socket)? {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, &sent)?;
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT, &least)
+    } else {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_TTL, &sent)?;
+        set_option(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &least)
+    }
+}
+
+/// What every BGP connection gets: no delay of small segments, and precedence Internetwork Control, DSCP CS6 (RFC 4271
+/// Appendix E).
+///
+/// # Errors
+/// As the system reports.
+pub fn set_bgp_defaults(socket: &impl AsFd) -> io::Result<()> {
+    let ipv6 = is_ipv6(socket)?;
+    let socket = SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
+    if ipv6 {
+        socket.set_tclass_v6(CLASS_SELECTOR_6)
+    } else {
+        socket.set_tos_v4(CLASS_SELECTOR_6)
+    }
+}
+
+/// The system's words for an error number, as "Connection refused".
+pub fn errno_text(errno: i32) -> String {
+    let mut text = io::Error::from_raw_os_error(errno).to_string();
+    if let Some(end) = text.rfind(" (os error ") {
+        text.truncate(end);
+    }
+    text
+}
+
+fn is_ipv6(socket: &impl AsFd) -> io::Result<bool> {
+    Ok(SockRef::from(socket).domain()? == Domain::IPV6)
+}
+
+/// `struct tcp_md5sig` of `linux/tcp.h`.
+#[repr(C, align(8))]
+struct TcpMd5Sig {
+    address: [u8; SOCKADDR_STORAGE],
+    flags: u8,
+    prefix_len: u8,
+    key_len: u16,
+    interface: libc::c_int,
+    key: [u8; MD5_KEY_MAX],
+}
+
+impl TcpMd5Sig {
+    fn new(peer: IpAddr, key: Option<&Md5Key>) -> Self {
+        let octets = key.map_or(&[][..], |key| &key.0);
+        let address = socket_address(peer);
+        let key_len = octets.len() as u16;
+        let mut option = Self {
+            address,
+            flags: 0,
+            prefix_len: 0,
+            key_len,
+            interface: 0,
+            key: [0; MD5_KEY_MAX],
+        };
+        option.key[..octets.len()].copy_from_slice(octets);
+        option
+    }
+}
+
+impl Drop for TcpMd5Sig {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+/// `struct sockaddr_in` or `sockaddr_in6` with port 0, in the space of a `sockaddr_storage`.
+fn socket_address(address: IpAddr) -> [u8; SOCKADDR_STORAGE] {
+    let mut storage = [0; SOCKADDR_STORAGE];
+    let family = match address {
+        IpAddr::V4(v4) => {
+            storage[4..8].copy_from_slice(&v4.octets());
+            libc::AF_INET
+        }
+        IpAddr::V6(v6) => {
+            storage[8..24].copy_from_slice(&v6.octets());
+            libc::AF_INET6
+        }
+    };
+    storage[..2].copy_from_slice(&(family as libc::sa_family_t).to_ne_bytes());
+    storage
+}
+
+/// `setsockopt` with a plain value. `T` must be a C type that is valid as any octets: an int or a `repr(C)` struct.
+fn set_option<T>(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed; pointer and length describe `value`, which
+    // the kernel only reads, during the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
+            std::ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// `TCP_MD5SIG_MAXKEYLEN`.
+const MD5_KEY_MAX: usize = 80;
+/// Size of `struct sockaddr_storage`.
+const SOCKADDR_STORAGE: usize = 128;
+/// As IP_TTL and IPV6_UNICAST_HOPS: back to the system's default.
+const TTL_SYSTEM: i32 = -1;
+/// DSCP CS6 in the traffic class octet.
+const CLASS_SELECTOR_6: u32 = 0xc0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_1_to_80_octets_and_stay_out_of_debug() {
+        assert_eq!(Md5Key::new(b""), Err(Md5KeyError::Empty));
+        assert_eq!(Md5Key::new(&[b'x'; 81]), Err(Md5KeyError::TooLong));
+        assert!(Md5Key::new(&[b'x'; 80]).is_ok());
+        let shown = format!("{:?}", Md5Key::new(b"secret").unwrap());
+        assert!(
+            !shown.contains("secret") && !shown.contains("115"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn md5_option_has_the_layout_of_the_kernel() {
+        assert_eq!(size_of::<TcpMd5Sig>(), 216);
+        assert_eq!(std::mem::offset_of!(TcpMd5Sig, key_len), 130);
+        assert_eq!(std::mem::offset_of!(TcpMd5Sig, key), 136);
+        let v6 = socket_address("2001:db8::1".parse().unwrap());
+        assert_eq!(v6[8..12], [0x20, 0x01, 0x0d, 0xb8]);
+    }
+
+    #[test]
+    fn error_numbers_in_plain_words() {
+        assert_eq!(errno_text(libc::ECONNREFUSED), "Connection refused");
+        assert_eq!(errno_text(libc::EHOSTUNREACH), "No route to host");
+    }
+}

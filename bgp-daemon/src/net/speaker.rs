@@ -1,0 +1,492 @@
+//! The speaker as a library: start it, give it peers and routes, listen to its events, ask it questions.
+//!
+//! A handle on the tasks that do the work; dropping it ends them, [`Speaker::shutdown`] does so in good order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bgp_core::policy::Policy;
+use bgp_core::rib::{Input, LocalRoute, PeerConfig, Rib, RibConfig};
+use bgp_core::session::{SessionConfig, Stop};
+use bgp_core::speaker::NeighbourConfig;
+use bgp_core::types::{Asn, Family, PeerId, RouterId};
+use bgp_core::wire::RefreshKind;
+use ipnet::IpNet;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use super::acceptor::{self, Acceptor, Door, Order};
+use super::connect::Dial;
+use super::listener::{ListenError, PeerSecurity};
+use super::neighbour::{Command, Neighbour, NeighbourStatus};
+use super::table::{self, Message, News, Table};
+use super::{Event, ForwardingSink};
+
+/// Commands waiting for a neighbour; beyond it, connections of that peer are dropped and other callers wait.
+const COMMANDS: usize = 16;
+/// Events kept for a slow listener; beyond it, it misses the oldest and is told so.
+const EVENTS: usize = 1024;
+/// How long sessions may take to say goodbye.
+const SHUTDOWN: Duration = Duration::from_secs(3);
+
+/// A peer as it is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerSettings {
+    /// Session and routes.
+    pub neighbour: NeighbourConfig,
+    /// How it is dialled; connections that it opens must have the same password and TTL.
+    pub dial: Dial,
+}
+
+impl PeerSettings {
+    /// A peer with the defaults of [`SessionConfig::new`] and [`PeerConfig::new`], dialled from any address.
+    pub fn new(local_as: Asn, router_id: RouterId, peer: SocketAddr, peer_as: Asn) -> Self {
+        let session = SessionConfig::new(local_as, router_id, peer.ip(), peer_as);
+        let routes = PeerConfig::new(local_as, peer.ip(), peer_as);
+        let neighbour = NeighbourConfig::new(session, routes);
+        Self {
+            neighbour,
+            dial: Dial::new(peer),
+        }
+    }
+
+    /// The same with policies for what the peer sends and for what it is told.
+    #[must_use]
+    pub fn with_policies(mut self, import: Arc<Policy>, export: Arc<Policy>) -> Self {
+        let routes = PeerConfig::clone(&self.neighbour.routes);
+        self.neighbour.routes = Arc::new(PeerConfig {
+            import,
+            export,
+            ..routes
+        });
+        self
+    }
+}
+
+#[derive(Debug)]
+struct Peer {
+    id: PeerId,
+    settings: PeerSettings,
+    commands: mpsc::Sender<Command>,
+}
+
+/// A running speaker.
+pub struct Speaker {
+    peers: BTreeMap<Arc<str>, Peer>,
+    table: mpsc::Sender<Message>,
+    events: broadcast::Sender<Event>,
+    acceptor: mpsc::Sender<Order>,
+    tracker: TaskTracker,
+    /// Makes the jitter of each session different.
+    seed: u64,
+    /// Peers that are added now are told that we have just restarted.
+    restarting: bool,
+}
+
+/// Why the speaker did not do as told.
+#[derive(Debug, thiserror::Error)]
+pub enum SpeakerError {
+    /// It has ended.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// It cannot listen there.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+/// The speaker has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the speaker has ended")]
+pub struct Ended;
+
+impl Speaker {
+    /// Starts the tasks; no peers yet, and nothing listens.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start(config: RibConfig, forwarding: Option<ForwardingSink>) -> Self {
+        let (table, inbox) = mpsc::channel(table::CHANNEL_LEN);
+        let tracker = TaskTracker::new();
+        let rib = Rib::new(config, Instant::now());
+        tracker.spawn(Table::new(rib, inbox, forwarding).run());
+        let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);
+        tracker.spawn(Acceptor::default().run(orders));
+        Self {
+            peers: BTreeMap::new(),
+            table,
+            events: broadcast::Sender::new(EVENTS),
+            acceptor,
+            tracker,
+            seed: random_seed(),
+            restarting: false,
+        }
+    }
+
+    /// Listens on these addresses, and no others; returns them with the ports that the system chose for 0.
+    ///
+    /// # Errors
+    ///
+    /// The first one that cannot be listened on; those before it are.
+    pub async fn listen(
+        &self,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, SpeakerError> {
+        let (reply, answer) = oneshot::channel();
+        self.acceptor
+            .send(Order::Listen(addresses, reply))
+            .await
+            .map_err(|_| Ended)?;
+        Ok(answer.await.map_err(|_| Ended)??)
+    }
+
+    /// What happens to sessions from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Whether peers that are added from now on are told, until their session first comes up, that this speaker has just
+    /// restarted with its forwarding state preserved (RFC 4724 §4.1).
+    pub fn set_restarting(&mut self, restarting: bool) {
+        self.restarting = restarting;
+    }
+
+    /// Adds a peer and starts its session, or changes one. A session only starts anew if its own settings, or those of its
+    /// connections, changed; a change of policy is applied to the routes at hand.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn configure_peer(
+        &mut self,
+        name: &str,
+        settings: PeerSettings,
+    ) -> Result<(), Ended> {
+        match self.peers.get_mut(name) {
+            Some(peer) if peer.settings == settings => Ok(()),
+            Some(peer) if !needs_new_session(&peer.settings, &settings) => {
+                peer.settings = settings.clone();
+                let id = peer.id;
+                let config = Arc::clone(&settings.neighbour.routes);
+                let commands = peer.commands.clone();
+                commands
+                    .send(Command::Configure(settings.neighbour))
+                    .await
+                    .map_err(|_| Ended)?;
+                self.tell_table(Input::Configure { peer: id, config }).await
+            }
+            Some(_) => {
+                self.stop_peer(name, Stop::ConfigChange).await;
+                self.add_peer(name, settings).await
+            }
+            None => self.add_peer(name, settings).await,
+        }
+    }
+
+    async fn add_peer(&mut self, name: &str, settings: PeerSettings) -> Result<(), Ended> {
+        let name: Arc<str> = name.into();
+        let id = self.free_id();
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let config = Arc::clone(&settings.neighbour.routes);
+        let news = vec![
+            News::Commands(id, Some(commands.clone())),
+            News::Input(Input::Configure { peer: id, config }),
+        ];
+        self.table.send(news).await.map_err(|_| Ended)?;
+        let neighbour = Neighbour {
+            peer: id,
+            name: Arc::clone(&name),
+            config: self.neighbour_config(&settings.neighbour),
+            dial: settings.dial.clone(),
+            commands: receiver,
+            table: self.table.clone(),
+            events: self.events.clone(),
+            tracker: self.tracker.clone(),
+        };
+        let seed = self
+            .seed
+            .wrapping_add(u64::from(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.tracker.spawn(neighbour.run(seed));
+        let security = PeerSecurity {
+            md5: settings.dial.md5.clone(),
+            ttl: settings.dial.ttl,
+        };
+        let address = settings.dial.remote.ip();
+        let door = Door {
+            name: Arc::clone(&name),
+            address,
+            security,
+            commands: commands.clone(),
+        };
+        self.peers.insert(
+            name,
+            Peer {
+                id,
+                settings,
+                commands,
+            },
+        );
+        self.acceptor
+            .send(Order::Open(door))
+            .await
+            .map_err(|_| Ended)
+    }
+
+    fn neighbour_config(&self, config: &NeighbourConfig) -> NeighbourConfig {
+        let mut session = SessionConfig::clone(&config.session);
+        if let Some(restart) = &mut session.graceful_restart {
+            restart.restarting |= self.restarting;
+        }
+        NeighbourConfig {
+            session: Arc::new(session),
+            ..config.clone()
+        }
+    }
+
+    /// The smallest number that no peer has.
+    fn free_id(&self) -> PeerId {
+        let used: BTreeSet<PeerId> = self.peers.values().map(|peer| peer.id).collect();
+        (0..)
+            .map(PeerId)
+            .find(|id| !used.contains(id))
+            .expect("there are fewer than 2^32 peers")
+    }
+
+    /// Ends a session with Cease and forgets the peer and its routes; nothing if there is none of that name.
+    pub async fn remove_peer(&mut self, name: &str) {
+        self.stop_peer(name, Stop::Deconfigured).await;
+    }
+
+    async fn stop_peer(&mut self, name: &str, why: Stop) {
+        let Some(peer) = self.peers.remove(name) else {
+            return;
+        };
+        // An acceptor that has ended has closed all doors.
+        self.acceptor.send(Order::Close(name.into())).await.ok();
+        let (done, gone) = oneshot::channel();
+        // A task that has ended has done so already.
+        if peer.commands.send(Command::Remove(why, done)).await.is_ok() {
+            gone.await.ok();
+        }
+    }
+
+    /// Stops a session and keeps it down until [`Speaker::enable_peer`], or starts it anew if the reason says so.
+    pub async fn disable_peer(&self, name: &str, why: Stop) {
+        self.command(name, Command::Stop(why)).await;
+    }
+
+    /// Starts a session that was stopped.
+    pub async fn enable_peer(&self, name: &str) {
+        self.command(name, Command::Start).await;
+    }
+
+    /// Asks a peer for its routes again (RFC 2918).
+    pub async fn request_refresh(&self, name: &str) {
+        self.command(name, Command::RequestRefresh).await;
+    }
+
+    async fn command(&self, name: &str, command: Command) {
+        if let Some(peer) = self.peers.get(name) {
+            // A task that has ended takes no commands and needs none.
+            peer.commands.send(command).await.ok();
+        }
+    }
+
+    /// Names of the peers, ascending.
+    pub fn peer_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.peers.keys()
+    }
+
+    /// The number by which the RIB knows a peer.
+    pub fn peer_id(&self, name: &str) -> Option<PeerId> {
+        self.peers.get(name).map(|peer| peer.id)
+    }
+
+    /// How a peer is configured.
+    pub fn peer_settings(&self, name: &str) -> Option<&PeerSettings> {
+        self.peers.get(name).map(|peer| &peer.settings)
+    }
+
+    /// Sends a peer all routes again, as if it had asked for them.
+    pub async fn send_again(&self, name: &str) {
+        if let Some(peer) = self.peers.get(name).map(|peer| peer.id) {
+            let kind = RefreshKind::REQUEST;
+            let inputs = Family::ALL.map(|family| Input::Refresh { peer, family, kind });
+            // A speaker that has ended sends nothing.
+            self.routes().tell(inputs.into()).await.ok();
+        }
+    }
+
+    /// A handle for questions that can be asked while the speaker is changed.
+    pub fn inquirer(&self) -> Inquirer {
+        let peers = self
+            .peers
+            .iter()
+            .map(|(name, peer)| (Arc::clone(name), peer.commands.clone()));
+        Inquirer {
+            peers: peers.collect(),
+        }
+    }
+
+    /// A handle on the routes, for whoever originates them or looks at them.
+    pub fn routes(&self) -> Routes {
+        Routes {
+            table: self.table.clone(),
+        }
+    }
+
+    /// Waits with all decisions, after a restart, for the peers that are configured now: see [`Input::Defer`].
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn defer(&self, up_within: Duration, at_most: Duration) -> Result<(), Ended> {
+        let families = |peer: &Peer| {
+            let id = peer.id;
+            peer.settings
+                .neighbour
+                .session
+                .families
+                .clone()
+                .into_iter()
+                .map(move |family| (id, family))
+        };
+        let expected = self.peers.values().flat_map(families).collect();
+        let now = Instant::now();
+        self.tell_table(Input::Defer {
+            expected,
+            up_by: now + up_within,
+            until: now + at_most,
+        })
+        .await
+    }
+
+    async fn tell_table(&self, input: Input) -> Result<(), Ended> {
+        self.routes().tell(vec![input]).await
+    }
+
+    /// Ends every session with this reason and all tasks, in bounded time.
+    pub async fn shutdown(mut self, why: Stop) {
+        let names: Vec<Arc<str>> = self.peers.keys().cloned().collect();
+        let goodbye = async {
+            for name in names {
+                if let Some(peer) = self.peers.remove(&name) {
+                    let (done, _) = oneshot::channel();
+                    peer.commands
+                        .send(Command::Remove(why.clone(), done))
+                        .await
+                        .ok();
+                }
+            }
+            drop((self.table, self.acceptor));
+            self.tracker.close();
+            self.tracker.wait().await;
+        };
+        if tokio::time::timeout(SHUTDOWN, goodbye).await.is_err() {
+            warn!("some sessions did not close in time");
+        }
+    }
+}
+
+/// Whether a peer has to be spoken to anew after a change.
+fn needs_new_session(old: &PeerSettings, new: &PeerSettings) -> bool {
+    old.dial != new.dial
+        || old.neighbour.session != new.neighbour.session
+        || old.neighbour.own_next_hop != new.neighbour.own_next_hop
+}
+
+/// Asks the sessions how they are: those that were configured when the inquirer was made.
+#[derive(Clone, Debug)]
+pub struct Inquirer {
+    peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>,
+}
+
+impl Inquirer {
+    /// The state of every session, by name; those that are ending are left out.
+    pub async fn sessions(&self) -> BTreeMap<Arc<str>, NeighbourStatus> {
+        let mut waiting = Vec::new();
+        for (name, commands) in &self.peers {
+            let (reply, answer) = oneshot::channel();
+            if commands.send(Command::Status(reply)).await.is_ok() {
+                waiting.push((Arc::clone(name), answer));
+            }
+        }
+        let mut sessions = BTreeMap::new();
+        for (name, answer) in waiting {
+            if let Ok(status) = answer.await {
+                sessions.insert(name, status);
+            }
+        }
+        sessions
+    }
+}
+
+/// The routes of a running speaker.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    table: mpsc::Sender<Message>,
+}
+
+impl Routes {
+    /// Originates a route.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn announce(&self, prefix: IpNet, route: LocalRoute) -> Result<(), Ended> {
+        self.tell(vec![Input::Announce { prefix, route }]).await
+    }
+
+    /// Stops originating a route.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn withdraw(&self, prefix: IpNet, id: u32) -> Result<(), Ended> {
+        self.tell(vec![Input::Withdraw { prefix, id }]).await
+    }
+
+    /// Tells the RIB many things at once, in this order.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn tell(&self, inputs: Vec<Input>) -> Result<(), Ended> {
+        self.table
+            .send(inputs.into_iter().map(News::Input).collect())
+            .await
+            .map_err(|_| Ended)
+    }
+
+    /// Lets a function look at the routes. It holds the RIB up for as long as it runs: look at a bounded number.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Rib) -> T + Send + 'static,
+    ) -> Result<T, Ended> {
+        let (reply, answer) = oneshot::channel();
+        let question: table::Question = Box::new(move |rib| {
+            // Whoever asked may have gone.
+            reply.send(look(rib)).ok();
+        });
+        self.table
+            .send(vec![News::Ask(question)])
+            .await
+            .map_err(|_| Ended)?;
+        answer.await.map_err(|_| Ended)
+    }
+}
+
+/// A number that differs from start to start; std's hasher is seeded by the system.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+}

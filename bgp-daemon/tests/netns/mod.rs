@@ -1,0 +1,57 @@
+//! Runs a test in a network namespace of its own.
+//!
+//! The test binary starts itself again for that one test under `unshare --net`. The namespace lives and dies with that
+//! process, so nothing is left behind, however the test ends. Without the right to make a namespace the test says so
+//! and does nothing.
+
+use std::process::Command;
+use std::time::Duration;
+
+/// Runs `body` of the test called `name` in a fresh namespace with loopback up.
+pub(crate) fn run(name: &str, body: impl Future<Output = ()>) {
+    if std::env::var_os(INSIDE).is_some() {
+        ip("link set lo up");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let bounded = async { tokio::time::timeout(LIMIT, body).await };
+        return runtime.block_on(bounded).expect("the test ends in time");
+    }
+    match Command::new("unshare").args(["--net", "true"]).output() {
+        Ok(output) if output.status.success() => {}
+        _ => {
+            return println!(
+                "SKIPPED {name}: cannot make a network namespace (needs root and unshare)"
+            );
+        }
+    }
+    let binary = std::env::current_exe().expect("path of this test binary");
+    let inner = Command::new("unshare")
+        .arg("--net")
+        .arg(binary)
+        .args(["--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .output();
+    let output = inner.expect("unshare starts");
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Runs `ip` with these arguments and answers what it printed.
+pub(crate) fn ip(arguments: &str) -> String {
+    let output = Command::new("ip")
+        .args(arguments.split_whitespace())
+        .output()
+        .expect("ip (iproute2) starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {arguments}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+const INSIDE: &str = "BGP_DAEMON_TEST_IN_NAMESPACE";
+const LIMIT: Duration = Duration::from_secs(240);

@@ -1,0 +1,246 @@
+//! TCP MD5 signatures and TTL security between real sockets, in a network namespace.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
+
+mod netns;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bgp_daemon::net::connect::{Dial, DialError};
+use bgp_daemon::net::listener::{Incoming, Listeners, PeerSecurity};
+use bgp_daemon::net::sockopt::{Md5Key, Ttl};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn key(text: &str) -> Option<Md5Key> {
+    Some(Md5Key::new(text.as_bytes()).unwrap())
+}
+
+/// Dials `remote` from `source`.
+fn dial(source: &str, remote: SocketAddr) -> Dial {
+    let timeout = Duration::from_secs(20);
+    Dial {
+        remote,
+        source: Some(source.parse().unwrap()),
+        md5: None,
+        ttl: Ttl::System,
+        timeout,
+    }
+}
+
+/// The same with so little patience that a dropped SYN shows soon.
+fn impatient(dial: Dial) -> Dial {
+    Dial {
+        timeout: Duration::from_millis(400),
+        ..dial
+    }
+}
+
+/// Both ends of a connection.
+async fn connect(listeners: &mut Listeners, dial: &Dial) -> (TcpStream, Incoming) {
+    let (dialled, incoming) = tokio::join!(dial.connect(), listeners.accept());
+    (dialled.expect("connected"), incoming)
+}
+
+/// Octets pass in both directions.
+async fn talk(dialled: &mut TcpStream, accepted: &mut TcpStream) {
+    let mut buffer = [0; 4];
+    dialled.write_all(b"ping").await.unwrap();
+    accepted.read_exact(&mut buffer).await.unwrap();
+    assert_eq!(&buffer, b"ping");
+    accepted.write_all(b"pong").await.unwrap();
+    dialled.read_exact(&mut buffer).await.unwrap();
+    assert_eq!(&buffer, b"pong");
+}
+
+/// Promise 5.15.
+#[test]
+fn md5_right_key_connects_wrong_or_missing_key_does_not() {
+    netns::run(
+        "md5_right_key_connects_wrong_or_missing_key_does_not",
+        async {
+            let mut listeners = Listeners::default();
+            for (local, peer) in [("127.0.0.1:179", "127.0.0.2"), ("[::1]:179", "::1")] {
+                let local = listeners.bind(address(local)).unwrap();
+                let security = PeerSecurity {
+                    md5: key("correct horse"),
+                    ttl: Ttl::System,
+                };
+                listeners.set_peer(peer.parse().unwrap(), security).unwrap();
+
+                let right = Dial {
+                    md5: key("correct horse"),
+                    ..dial(peer, local)
+                };
+                let (mut dialled, mut incoming) = connect(&mut listeners, &right).await;
+                assert_eq!(incoming.peer.ip().to_string(), peer);
+                talk(&mut dialled, &mut incoming.stream).await;
+
+                for md5 in [key("battery staple"), None] {
+                    let wrong = impatient(Dial {
+                        md5,
+                        ..dial(peer, local)
+                    });
+                    let error = wrong.connect().await.expect_err("dropped in silence");
+                    assert!(matches!(error, DialError::TimedOut), "{error}");
+                    assert_eq!(error.to_string(), "Connection timed out");
+                }
+            }
+        },
+    );
+}
+
+/// Promise 5.15.
+#[test]
+fn md5_keys_change_and_go_while_listening() {
+    netns::run("md5_keys_change_and_go_while_listening", async {
+        let mut listeners = Listeners::default();
+        let peer = "127.0.0.2";
+        let set = |listeners: &mut Listeners, md5| {
+            listeners
+                .set_peer(
+                    peer.parse().unwrap(),
+                    PeerSecurity {
+                        md5,
+                        ttl: Ttl::System,
+                    },
+                )
+                .unwrap();
+        };
+        set(&mut listeners, key("first")); // before there is a socket
+        let local = listeners.bind(address("127.0.0.1:179")).unwrap();
+        let with = |md5| Dial {
+            md5,
+            ..dial(peer, local)
+        };
+        connect(&mut listeners, &with(key("first"))).await;
+        set(&mut listeners, key("second"));
+        assert!(impatient(with(key("first"))).connect().await.is_err());
+        connect(&mut listeners, &with(key("second"))).await;
+        listeners.remove_peer(peer.parse().unwrap()).unwrap();
+        listeners.remove_peer(peer.parse().unwrap()).unwrap();
+        connect(&mut listeners, &with(None)).await;
+    });
+}
+
+/// Promise 5.16.
+#[test]
+fn ttl_security_takes_only_answers_from_nearby() {
+    netns::run("ttl_security_takes_only_answers_from_nearby", async {
+        for (local, peer) in [("127.0.0.1:179", "127.0.0.2"), ("[::1]:179", "::1")] {
+            let mut listeners = Listeners::default();
+            let local = listeners.bind(address(local)).unwrap();
+            let secured = Dial {
+                ttl: Ttl::Security { hops: 1 },
+                ..dial(peer, local)
+            };
+            // The listener answers with the system's 64: looks like 192 hops away.
+            let error = impatient(secured.clone())
+                .connect()
+                .await
+                .expect_err("the answer is dropped");
+            assert_eq!(error.to_string(), "Connection timed out");
+
+            let security = PeerSecurity {
+                md5: None,
+                ttl: Ttl::Security { hops: 1 },
+            };
+            listeners.set_peer(peer.parse().unwrap(), security).unwrap();
+            let (mut dialled, mut incoming) = connect(&mut listeners, &secured).await;
+            talk(&mut dialled, &mut incoming.stream).await;
+        }
+    });
+}
+
+/// Promise 5.16.
+#[test]
+fn an_accepted_connection_with_ttl_security_drops_what_came_from_afar() {
+    netns::run(
+        "an_accepted_connection_with_ttl_security_drops_what_came_from_afar",
+        async {
+            let mut listeners = Listeners::default();
+            let local = listeners.bind(address("127.0.0.1:179")).unwrap();
+            for (hops, arrives) in [(2, true), (1, false)] {
+                let security = PeerSecurity {
+                    md5: None,
+                    ttl: Ttl::Security { hops },
+                };
+                listeners
+                    .set_peer("127.0.0.2".parse().unwrap(), security)
+                    .unwrap();
+                let afar = Dial {
+                    ttl: Ttl::Hops(254),
+                    ..dial("127.0.0.2", local)
+                };
+                let (mut dialled, mut incoming) = connect(&mut listeners, &afar).await;
+                dialled.write_all(b"ping").await.unwrap();
+                let mut buffer = [0; 4];
+                let read = incoming.stream.read_exact(&mut buffer);
+                let read = tokio::time::timeout(
+                    Duration::from_millis(if arrives { 20_000 } else { 400 }),
+                    read,
+                )
+                .await;
+                assert_eq!(read.is_ok(), arrives, "sent with 254, {hops} hops allowed");
+            }
+        },
+    );
+}
+
+#[test]
+fn the_families_listen_side_by_side() {
+    netns::run("the_families_listen_side_by_side", async {
+        let mut listeners = Listeners::default();
+        for any in bgp_daemon::net::listener::any_address(179) {
+            listeners.bind(any).unwrap();
+        }
+        for (remote, source) in [("127.0.0.1:179", "127.0.0.2"), ("[::1]:179", "::1")] {
+            let (_, incoming) = connect(&mut listeners, &dial(source, address(remote))).await;
+            assert_eq!(incoming.local, address(remote));
+        }
+    });
+}
+
+#[test]
+fn an_address_that_is_not_there_yet_can_be_listened_on() {
+    netns::run(
+        "an_address_that_is_not_there_yet_can_be_listened_on",
+        async {
+            let mut listeners = Listeners::default();
+            let local = listeners.bind(address("192.0.2.1:179")).unwrap();
+            netns::ip("addr add 192.0.2.1/32 dev lo");
+            connect(&mut listeners, &dial("127.0.0.1", local)).await;
+        },
+    );
+}
+
+#[test]
+fn connection_errors_use_the_words_of_the_system() {
+    netns::run("connection_errors_use_the_words_of_the_system", async {
+        let plain = |remote: &str| Dial {
+            source: None,
+            ..dial("127.0.0.1", address(remote))
+        };
+        let error = plain("192.0.2.1:179")
+            .connect()
+            .await
+            .expect_err("no route");
+        assert_eq!(error.to_string(), "Network is unreachable");
+        netns::ip("route add unreachable 192.0.2.0/24");
+        let error = plain("192.0.2.1:179")
+            .connect()
+            .await
+            .expect_err("unreachable");
+        assert_eq!(error.to_string(), "No route to host");
+        let error = plain("127.0.0.1:179")
+            .connect()
+            .await
+            .expect_err("nobody listens");
+        assert_eq!(error.to_string(), "Connection refused");
+    });
+}
