@@ -13,7 +13,12 @@
 //!
 //! Arrows point one way: `resources` <- `datastore`, `plan` <- `net`, `kernel`, `control` <- `agent` <- `cli`.
 
+pub mod agent;
+pub mod cli;
+pub mod control;
+pub mod datastore;
 pub mod kernel;
+pub mod log;
 pub mod net;
 pub mod plan;
 pub mod resources;

@@ -1,0 +1,322 @@
+//! `show protocols`: sessions and the parts of the speaker that bring routes of their own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bgp_core::rib::{PeerStats, Rib, RouteCounts as RibCounts};
+use bgp_core::session::{self, Negotiated, State};
+use bgp_core::types::{Family, PeerId};
+use bgp_core::wire::{AddPathDirection, Capability};
+use jiff::Timestamp;
+
+use super::super::{Running, timestamp};
+use crate::control::command::NamePattern;
+use crate::control::model::{
+    BgpSnapshot, BgpState, ChangeCounts, Countdown, ErrorClass, EstablishedSnapshot, LastError,
+    NeighborCapabilities, ProtocolKind, ProtocolSnapshot, ProtocolState, RestartSupport,
+    RouteChanges, RouteCounts, RouteLimit, Waiting,
+};
+use crate::net::{Inquirer, NeighbourStatus, Routes};
+use crate::plan::Peer;
+
+/// Looks at the sessions of one family, as they are configured now.
+pub(super) struct Observer {
+    family: Family,
+    boot: Timestamp,
+    running: Option<(Inquirer, Routes)>,
+    /// Configured peers, and whether an operator switched them off.
+    peers: Vec<(Peer, bool)>,
+}
+
+/// What the RIB knows of a peer.
+type Counted = BTreeMap<PeerId, (RibCounts, PeerStats)>;
+
+impl Observer {
+    pub(super) fn new(running: Option<&Running>, family: Family, boot: Timestamp) -> Self {
+        let peers = running.into_iter().flat_map(|running| {
+            let of_family = running
+                .plan
+                .peers
+                .iter()
+                .filter(move |peer| peer.family == family);
+            of_family.map(|peer| (peer.clone(), running.disabled.contains(peer.name.as_str())))
+        });
+        Self {
+            family,
+            boot,
+            peers: peers.collect(),
+            running: running.map(|running| (running.speaker.inquirer(), running.speaker.routes())),
+        }
+    }
+
+    /// Those whose names match, internal ones first.
+    pub(super) async fn protocols(&self, name: &NamePattern, all: bool) -> Vec<ProtocolSnapshot> {
+        let kinds = [
+            ("static1", ProtocolKind::Static, 200),
+            ("kernel1", ProtocolKind::Kernel, 10),
+            ("device1", ProtocolKind::Device, 240),
+            ("direct1", ProtocolKind::Direct, 240),
+        ];
+        let internal = kinds
+            .into_iter()
+            .filter(|(internal, _, _)| name.matches(internal));
+        let mut found: Vec<_> = internal
+            .map(|(name, kind, preference)| self.internal(name, kind, preference))
+            .collect();
+        let Some((inquirer, routes)) = &self.running else {
+            return found;
+        };
+        let sessions = inquirer.sessions().await;
+        let family = self.family;
+        let mut counted = Counted::new();
+        if all {
+            let ids: Vec<PeerId> = sessions.values().map(|status| status.peer).collect();
+            counted = routes
+                .look(move |rib| count(rib, &ids, family))
+                .await
+                .unwrap_or_default();
+        }
+        for (peer, disabled) in self
+            .peers
+            .iter()
+            .filter(|(peer, _)| name.matches(&peer.name))
+        {
+            if let Some(status) = sessions.get(peer.name.as_str()) {
+                let counts = counted.get(&status.peer).copied().unwrap_or_default();
+                found.push(bgp_protocol(peer, *disabled, status, counts));
+            }
+        }
+        found
+    }
+
+    fn internal(&self, name: &str, kind: ProtocolKind, preference: u32) -> ProtocolSnapshot {
+        ProtocolSnapshot {
+            name: name.into(),
+            kind,
+            state: ProtocolState::Up,
+            since: self.boot,
+            description: None,
+            preference,
+            input_filter: "ACCEPT".into(),
+            output_filter: if kind == ProtocolKind::Kernel {
+                "(unnamed)".into()
+            } else {
+                "REJECT".into()
+            },
+            routes: RouteCounts::default(),
+            changes: RouteChanges::default(),
+            bgp: None,
+        }
+    }
+}
+
+fn count(rib: &Rib, ids: &[PeerId], family: Family) -> Counted {
+    ids.iter()
+        .map(|id| (*id, (rib.counts(*id, family), rib.stats(*id, family))))
+        .collect()
+}
+
+fn bgp_protocol(
+    peer: &Peer,
+    disabled: bool,
+    status: &NeighbourStatus,
+    (counts, stats): (RibCounts, PeerStats),
+) -> ProtocolSnapshot {
+    let state = match (status.session.state, disabled) {
+        (State::Established, _) => ProtocolState::Up,
+        (_, true) => ProtocolState::Down,
+        (_, false) => ProtocolState::Start,
+    };
+    ProtocolSnapshot {
+        name: Arc::from(peer.name.as_str()),
+        kind: ProtocolKind::Bgp,
+        state,
+        since: timestamp(status.since),
+        description: Some("Connection to BGP peer".into()),
+        preference: 100,
+        input_filter: "(unnamed)".into(),
+        output_filter: "(unnamed)".into(),
+        routes: RouteCounts {
+            imported: counts.imported as u64,
+            exported: counts.exported as u64,
+            preferred: counts.preferred as u64,
+        },
+        changes: changes(stats),
+        bgp: Some(bgp(peer, disabled, status, counts)),
+    }
+}
+
+fn changes(stats: PeerStats) -> RouteChanges {
+    let accepted = stats
+        .import_updates
+        .saturating_sub(stats.import_filtered + stats.import_invalid);
+    let withdrawn = stats
+        .import_withdraws
+        .saturating_sub(stats.import_withdraws_ignored);
+    RouteChanges {
+        import_updates: ChangeCounts {
+            received: Some(stats.import_updates),
+            rejected: Some(stats.import_invalid),
+            filtered: Some(stats.import_filtered),
+            ignored: Some(0),
+            accepted: Some(accepted),
+        },
+        import_withdraws: ChangeCounts {
+            received: Some(stats.import_withdraws),
+            rejected: Some(0),
+            filtered: None,
+            ignored: Some(stats.import_withdraws_ignored),
+            accepted: Some(withdrawn),
+        },
+        export_updates: ChangeCounts {
+            received: Some(stats.export_updates),
+            rejected: Some(0),
+            filtered: Some(0),
+            ignored: None,
+            accepted: Some(stats.export_updates),
+        },
+        export_withdraws: ChangeCounts {
+            received: Some(stats.export_withdraws),
+            rejected: None,
+            filtered: None,
+            ignored: None,
+            accepted: Some(stats.export_withdraws),
+        },
+    }
+}
+
+fn bgp(peer: &Peer, disabled: bool, status: &NeighbourStatus, counts: RibCounts) -> BgpSnapshot {
+    let session = &status.session;
+    let established = session
+        .negotiated
+        .as_ref()
+        .filter(|_| session.state == State::Established);
+    let state = if disabled && session.state == State::Idle {
+        BgpState::Down
+    } else {
+        session.state.into()
+    };
+    BgpSnapshot {
+        state,
+        last_error: session.last_error.as_ref().map(|error| LastError {
+            class: match error.class {
+                session::ErrorClass::Local => ErrorClass::Misc,
+                session::ErrorClass::Socket => ErrorClass::Socket,
+                session::ErrorClass::Received => ErrorClass::Received,
+                session::ErrorClass::Sent => ErrorClass::Sent,
+                session::ErrorClass::AutomaticShutdown => ErrorClass::AutoDown,
+            },
+            text: error.text.clone(),
+        }),
+        neighbor_address: peer.address,
+        neighbor_port: peer.port,
+        neighbor_as: peer.peer_as,
+        local_as: peer.local_as,
+        neighbor_restarting: false,
+        waiting: waiting(peer, status),
+        established: established.map(|agreed| self::established(peer, status, agreed, counts)),
+    }
+}
+
+fn waiting(peer: &Peer, status: &NeighbourStatus) -> Option<Waiting> {
+    let retry = peer.options.connect_retry_time.as_secs();
+    let idle = status
+        .session
+        .idle_until
+        .map(|until| Waiting::ErrorPause(countdown(until, 30)));
+    idle.or_else(|| {
+        status
+            .session
+            .connect_retry_at
+            .map(|at| Waiting::Connect(countdown(at, retry)))
+    })
+}
+
+/// What is left of a timer; never more than all of it.
+fn countdown(until: Instant, total_secs: u64) -> Countdown {
+    let remaining_secs = until.saturating_duration_since(Instant::now()).as_secs();
+    Countdown {
+        remaining_secs,
+        total_secs: total_secs.max(remaining_secs),
+    }
+}
+
+fn established(
+    peer: &Peer,
+    status: &NeighbourStatus,
+    agreed: &Negotiated,
+    counts: RibCounts,
+) -> EstablishedSnapshot {
+    let context = &agreed.context;
+    let connection = status
+        .session
+        .connections
+        .iter()
+        .find(|connection| connection.state == State::Established);
+    let hold = connection.and_then(|connection| connection.hold_until);
+    let keepalive = connection.and_then(|connection| connection.keepalive_at);
+    EstablishedSnapshot {
+        neighbor_id: agreed.peer_id,
+        capabilities: capabilities(agreed),
+        internal: peer.internal,
+        multihop: peer.multihop,
+        route_reflector_client: peer.route_reflector_client,
+        four_octet_as: context.four_octet_as,
+        add_path_receive: context.add_path_receive[peer.family],
+        add_path_send: context.add_path_send[peer.family],
+        extended_messages: context.max_send_len > bgp_core::wire::MAX_MESSAGE_LEN,
+        source_address: status
+            .local_address
+            .or(peer.source_address)
+            .unwrap_or(peer.address),
+        route_limit: peer.options.max_prefixes.map(|limit| RouteLimit {
+            routes: counts.imported as u64,
+            limit: limit.into(),
+        }),
+        hold: hold.map(|until| countdown(until, agreed.hold_time.as_secs())),
+        keepalive: keepalive.map(|until| countdown(until, agreed.keepalive_time.as_secs())),
+    }
+}
+
+fn capabilities(agreed: &Negotiated) -> NeighborCapabilities {
+    let mut known = NeighborCapabilities::default();
+    for capability in &agreed.received_open.capabilities {
+        match capability {
+            Capability::RouteRefresh => known.route_refresh = true,
+            Capability::EnhancedRouteRefresh => known.enhanced_route_refresh = true,
+            Capability::GracefulRestart { families, .. } => {
+                known.graceful_restart = support(families.is_empty());
+            }
+            Capability::LongLivedGracefulRestart(families) => {
+                known.long_lived_restart = support(families.is_empty());
+            }
+            Capability::FourOctetAs(_) => known.four_octet_as = true,
+            Capability::AddPath(families) => {
+                let has = |direction| {
+                    families.iter().any(|(_, offered)| {
+                        *offered == direction || *offered == AddPathDirection::Both
+                    })
+                };
+                known.add_path_receive |= has(AddPathDirection::Receive);
+                known.add_path_send |= has(AddPathDirection::Send);
+            }
+            Capability::ExtendedMessage => known.extended_messages = true,
+            Capability::Multiprotocol(_)
+            | Capability::ExtendedNextHop(_)
+            | Capability::Role(_)
+            | Capability::Fqdn { .. }
+            | Capability::SoftwareVersion(_)
+            | Capability::Unknown { .. } => {}
+        }
+    }
+    known
+}
+
+fn support(no_families: bool) -> RestartSupport {
+    if no_families {
+        RestartSupport::Aware
+    } else {
+        RestartSupport::Able
+    }
+}

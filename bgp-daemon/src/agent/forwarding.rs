@@ -1,0 +1,465 @@
+//! Between the RIB and the kernel: which routes go into the kernel's table, and what the kernel has to say to the RIB.
+//!
+//! Input: routes and next hops of the RIB (through a [`Mailbox`]), the plan's rules, events of the kernel. Output: changes for
+//! the kernel; next hops, and routes learned from the kernel, for the RIB. Holds the last route of each prefix, so that a
+//! change of the rules or of the way to a next hop is applied to the routes at hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bgp_core::rib::{ForwardRoute, Input, Resolution};
+use bgp_core::types::{PerFamily, family_of};
+use ipnet::IpNet;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::{debug, info, warn};
+
+use super::learning::Learning;
+use crate::kernel::resolve::{Resolution as Way, Resolver};
+use crate::kernel::{
+    Device, Hop, Interface, Kernel, KernelEvent, KernelRoute, RouteChange, RouteKind,
+};
+use crate::net::{Ended, ForwardingEvent, ForwardingSink, Routes};
+use crate::plan::{HostRoute, KernelDecision, KernelRules, Plan, RouteOrigin, RouteSource, Tunnel};
+
+/// Device of IP-in-IP tunnels.
+const TUNNEL_DEVICE: &str = "tunl0";
+/// The cost of a next hop that is reached through a router: unknown, and more than that of one on a link.
+pub(super) const REMOTE_METRIC: u32 = 1 << 31;
+
+/// What the plan says of forwarding.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ForwardingPlan {
+    pub(super) rules: PerFamily<KernelRules>,
+    /// Own prefixes, and why they are ours.
+    pub(super) originated: BTreeMap<IpNet, RouteOrigin>,
+    pub(super) reachable_by: Vec<HostRoute>,
+    pub(super) ignored_interfaces: Vec<String>,
+}
+
+impl ForwardingPlan {
+    /// The part of a plan that is about forwarding.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let originated = plan.originate.iter();
+        Self {
+            rules: plan.kernel.clone(),
+            originated: originated
+                .map(|route| (route.prefix, route.origin))
+                .collect(),
+            reachable_by: plan.reachable_by.clone(),
+            ignored_interfaces: plan.ignored_interfaces.clone(),
+        }
+    }
+}
+
+/// What the owner wants of the forwarding task.
+pub(super) enum Order {
+    /// A new plan.
+    Plan(Box<ForwardingPlan>),
+    /// The interfaces, please.
+    Interfaces(oneshot::Sender<Vec<Interface>>),
+    /// Leftovers of the last run may go.
+    FinishRecovery,
+    /// Leave the kernel as it is from now on.
+    Stop(oneshot::Sender<()>),
+}
+
+/// The newest wishes of the RIB, each prefix at most once, so that a slow kernel never holds the RIB up.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    content: Mutex<Wishes>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Wishes {
+    routes: BTreeMap<IpNet, Option<ForwardRoute>>,
+    resolve: Vec<IpAddr>,
+    deferral_ended: bool,
+}
+
+impl Mailbox {
+    /// The end that the RIB fills.
+    pub(super) fn sink(self: &Arc<Self>) -> ForwardingSink {
+        let mailbox = Arc::clone(self);
+        Box::new(move |event| mailbox.put(event))
+    }
+
+    fn put(&self, event: ForwardingEvent) {
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            ForwardingEvent::Route { prefix, route } => {
+                content.routes.insert(prefix, route);
+            }
+            ForwardingEvent::Resolve(address) => content.resolve.push(address),
+            ForwardingEvent::DeferralEnded => content.deferral_ended = true,
+        }
+        drop(content);
+        self.filled.notify_one();
+    }
+
+    async fn take(&self) -> Wishes {
+        self.filled.notified().await;
+        std::mem::take(&mut *self.content.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The task between the RIB and the kernel.
+pub(super) struct Forwarding {
+    pub(super) kernel: Kernel,
+    pub(super) events: mpsc::Receiver<KernelEvent>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) routes: Routes,
+    /// Told once, when the RIB has decided on all that there was to wait for.
+    pub(super) deferral_ended: Option<oneshot::Sender<()>>,
+}
+
+/// Everything that decisions are made of.
+#[derive(Default)]
+struct State {
+    plan: ForwardingPlan,
+    wanted: BTreeMap<IpNet, ForwardRoute>,
+    resolver: Resolver,
+    /// Next hops that the RIB wants to know about.
+    watched: BTreeSet<IpAddr>,
+    learning: Learning,
+    interfaces: BTreeMap<u32, Interface>,
+    /// What the kernel knew at the start is known here. Before that nothing is decided: routes of the last run still lead
+    /// the way, and must not be replaced by what is decided in the dark.
+    synced: bool,
+    /// Until leftovers of the last run may go: the prefixes whose routes in the kernel are of this run.
+    recovery: Option<BTreeSet<IpNet>>,
+}
+
+impl Forwarding {
+    /// Runs until the owner is gone. Routes stay in the kernel.
+    pub(super) async fn run(mut self) {
+        let mut state = State {
+            recovery: Some(BTreeSet::new()),
+            ..State::default()
+        };
+        let mut events = Vec::new();
+        loop {
+            let done = tokio::select! {
+                wishes = self.mailbox.take(), if state.synced => self.fulfil(&mut state, wishes).await,
+                count = self.events.recv_many(&mut events, 1024) => {
+                    if count == 0 {
+                        warn!("routes are no longer written to the kernel: its task has ended");
+                        return;
+                    }
+                    self.notice(&mut state, events.drain(..)).await
+                }
+                order = self.orders.recv() => match order {
+                    Some(Order::Stop(done)) => {
+                        done.send(()).ok();
+                        return;
+                    }
+                    Some(order) => self.obey(&mut state, order).await,
+                    None => return,
+                },
+            };
+            if done.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn fulfil(&mut self, state: &mut State, wishes: Wishes) -> Result<(), Ended> {
+        for address in wishes.resolve {
+            state.resolver.watch(address);
+            state.watched.insert(address);
+            self.tell_next_hop(state, address).await?;
+        }
+        let mut covered = BTreeSet::new();
+        for (prefix, route) in wishes.routes {
+            // A prefix to which no peer had a route is left alone: what stands there may be of the last run, whose peer is late.
+            if route.is_none() && !state.wanted.contains_key(&prefix) {
+                continue;
+            }
+            covered.extend(state.watched_in(prefix));
+            match route {
+                Some(route) => state.wanted.insert(prefix, route),
+                None => state.wanted.remove(&prefix),
+            };
+            self.apply(state, prefix).await?;
+        }
+        self.next_hops_changed(state, &covered).await?;
+        if wishes.deferral_ended
+            && let Some(told) = self.deferral_ended.take()
+        {
+            // The owner may have gone.
+            told.send(()).ok();
+        }
+        Ok(())
+    }
+
+    async fn tell_next_hop(&self, state: &State, address: IpAddr) -> Result<(), Ended> {
+        let way = state.way_to(address);
+        debug!(%address, ?way, "next hop");
+        let resolution = way.map_or(Resolution::Unreachable, |way| Resolution::Reachable {
+            metric: if way.direct { 0 } else { REMOTE_METRIC },
+            interface: way.hops.first().map(|hop| Arc::clone(&hop.interface)),
+        });
+        self.routes
+            .tell(vec![Input::NextHop {
+                address,
+                resolution,
+            }])
+            .await
+    }
+
+    async fn notice(
+        &self,
+        state: &mut State,
+        events: impl Iterator<Item = KernelEvent>,
+    ) -> Result<(), Ended> {
+        let mut inputs = Vec::new();
+        for event in events {
+            state.resolver.apply(&event);
+            inputs.extend(state.learning.apply(&event));
+            match event {
+                KernelEvent::Interface {
+                    index,
+                    interface: Some(interface),
+                } => {
+                    state.interfaces.insert(index, interface);
+                }
+                KernelEvent::Interface {
+                    index,
+                    interface: None,
+                } => {
+                    state.interfaces.remove(&index);
+                }
+                KernelEvent::RouteRejected { prefix, error } => {
+                    warn!(%prefix, %error, "route not installed")
+                }
+                KernelEvent::RejectionCleared { prefix } => {
+                    info!(%prefix, "route is no longer refused")
+                }
+                KernelEvent::Synced => state.synced = true,
+                KernelEvent::Direct { .. } | KernelEvent::Routes { .. } => {}
+            }
+        }
+        self.routes.tell(inputs).await?;
+        let changed = state.resolver.take_changed().into_iter().collect();
+        self.next_hops_changed(state, &changed).await
+    }
+
+    async fn next_hops_changed(
+        &self,
+        state: &mut State,
+        changed: &BTreeSet<IpAddr>,
+    ) -> Result<(), Ended> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        for address in changed {
+            self.tell_next_hop(state, *address).await?;
+        }
+        self.apply_all(state, |route| {
+            route
+                .next_hops
+                .iter()
+                .any(|hop| changed.contains(&hop.address()))
+        })
+        .await
+    }
+
+    async fn obey(&self, state: &mut State, order: Order) -> Result<(), Ended> {
+        match order {
+            Order::Plan(plan) => {
+                let inputs = state.learning.set_ignored(&plan.ignored_interfaces);
+                self.routes.tell(inputs).await?;
+                let old = std::mem::replace(&mut state.plan, *plan);
+                let mut own: BTreeSet<IpNet> = old.originated.into_keys().collect();
+                own.extend(old.reachable_by.iter().map(|route| route.prefix));
+                own.extend(state.plan.originated.keys());
+                own.extend(state.plan.reachable_by.iter().map(|route| route.prefix));
+                for prefix in own {
+                    self.apply(state, prefix).await?;
+                }
+                self.apply_all(state, |_| true).await
+            }
+            Order::Interfaces(reply) => {
+                // Whoever asked may have gone.
+                reply
+                    .send(state.interfaces.values().cloned().collect())
+                    .ok();
+                Ok(())
+            }
+            Order::FinishRecovery => {
+                state.recovery = None;
+                self.kernel.finish_recovery().await.map_err(|_| Ended)
+            }
+            Order::Stop(_) => Ok(()),
+        }
+    }
+
+    async fn apply_all(
+        &self,
+        state: &mut State,
+        concerned: impl Fn(&ForwardRoute) -> bool,
+    ) -> Result<(), Ended> {
+        let wanted = state.wanted.iter().filter(|(_, route)| concerned(route));
+        let prefixes: Vec<IpNet> = wanted.map(|(prefix, _)| *prefix).collect();
+        for prefix in prefixes {
+            self.apply(state, prefix).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, state: &mut State, prefix: IpNet) -> Result<(), Ended> {
+        let route = state.decide(prefix);
+        if let Some(claimed) = &mut state.recovery {
+            let was_ours = if route.is_some() {
+                !claimed.insert(prefix)
+            } else {
+                claimed.remove(&prefix)
+            };
+            if route.is_none() && !was_ours {
+                // A route of the last run may stand there, and its peer may still bring it.
+                return Ok(());
+            }
+        }
+        self.kernel
+            .change(RouteChange { prefix, route })
+            .await
+            .map_err(|_| Ended)
+    }
+}
+
+impl State {
+    /// What is to stand in the kernel for a prefix.
+    fn decide(&self, prefix: IpNet) -> Option<KernelRoute> {
+        let rules = &self.plan.rules[family_of(prefix)];
+        if let Some(route) = self.wanted.get(&prefix) {
+            return self.learned(rules, prefix, route);
+        }
+        if let Some(host_route) = self
+            .plan
+            .reachable_by
+            .iter()
+            .find(|route| route.prefix == prefix)
+        {
+            return install(rules, prefix, RouteSource::ReachableBy)
+                .map(|_| KernelRoute::via(vec![Hop::gateway(host_route.via)]));
+        }
+        match self.plan.originated.get(&prefix)? {
+            // Blocks of a single address are announced, but the workload's own route leads to it.
+            RouteOrigin::Block if prefix.prefix_len() == prefix.max_prefix_len() => None,
+            RouteOrigin::Block => {
+                install(rules, prefix, RouteSource::Block).map(|_| KernelRoute::blackhole())
+            }
+            RouteOrigin::Service => None,
+        }
+    }
+
+    fn learned(
+        &self,
+        rules: &KernelRules,
+        prefix: IpNet,
+        route: &ForwardRoute,
+    ) -> Option<KernelRoute> {
+        let (mut hops, mut metric, mut allowed) = (Vec::new(), None, false);
+        for next_hop in route.next_hops.iter().map(|next_hop| next_hop.address()) {
+            let decision = rules.decide(crate::plan::KernelRoute {
+                prefix,
+                next_hop: Some(next_hop),
+                local_pref: Some(route.local_pref),
+                source: RouteSource::Peer,
+            });
+            let KernelDecision::Install {
+                metric: wanted,
+                tunnel,
+            } = decision
+            else {
+                continue;
+            };
+            allowed = true;
+            metric = metric.or(wanted);
+            match tunnel {
+                Some(Tunnel::Ipip) => hops.push(
+                    Hop::gateway(next_hop)
+                        .dev(Device::name(TUNNEL_DEVICE))
+                        .onlink(),
+                ),
+                None => hops.extend(self.hops_towards(next_hop)),
+            }
+        }
+        let kind = match (allowed, hops.is_empty()) {
+            (false, _) => return None,
+            (true, true) => RouteKind::Unreachable,
+            (true, false) => RouteKind::Unicast { next_hops: hops },
+        };
+        Some(KernelRoute { metric, kind })
+    }
+
+    /// The way to a next hop. Where the plan says by which gateway a peer is reached, that is the way.
+    fn way_to(&self, next_hop: IpAddr) -> Option<Way> {
+        let host_route = self
+            .plan
+            .reachable_by
+            .iter()
+            .find(|route| route.prefix.contains(&next_hop));
+        let Some(HostRoute { prefix, via }) = host_route.copied() else {
+            return self.kernel_way_to(next_hop);
+        };
+        let mut way = self.kernel_way_to(via)?;
+        for hop in &mut way.hops {
+            hop.gateway.get_or_insert(via);
+        }
+        Some(Way {
+            prefix,
+            direct: false,
+            ..way
+        })
+    }
+
+    /// The way that the kernel has: never by a route that BGP itself brought, so that routes cannot come to lean on each other.
+    fn kernel_way_to(&self, next_hop: IpAddr) -> Option<Way> {
+        let way = self.resolver.resolve(next_hop)?;
+        let mut covering = Some(IpNet::from(next_hop)).filter(|_| !self.wanted.is_empty());
+        while let Some(net) = covering.filter(|net| net.prefix_len() >= way.prefix.prefix_len()) {
+            if self.wanted.contains_key(&net) {
+                return None;
+            }
+            covering = net.supernet();
+        }
+        Some(way)
+    }
+
+    /// The watched next hops inside a prefix.
+    fn watched_in(&self, prefix: IpNet) -> impl Iterator<Item = IpAddr> {
+        self.watched
+            .range(prefix.network()..=prefix.broadcast())
+            .copied()
+    }
+
+    fn hops_towards(&self, next_hop: IpAddr) -> Vec<Hop> {
+        let way = self.way_to(next_hop);
+        let hops = way.into_iter().flat_map(|way| way.hops);
+        hops.map(|hop| Hop {
+            gateway: Some(hop.gateway.unwrap_or(next_hop)),
+            device: Some(Device::Index(hop.index)),
+            onlink: false,
+            weight: 1,
+        })
+        .collect()
+    }
+}
+
+fn install(rules: &KernelRules, prefix: IpNet, source: RouteSource) -> Option<Option<u32>> {
+    match rules.decide(crate::plan::KernelRoute {
+        prefix,
+        next_hop: None,
+        local_pref: None,
+        source,
+    }) {
+        KernelDecision::Skip => None,
+        KernelDecision::Install { metric, .. } => Some(metric),
+    }
+}
+
+#[cfg(test)]
+mod tests;

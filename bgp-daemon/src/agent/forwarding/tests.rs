@@ -1,0 +1,67 @@
+use super::*;
+use crate::plan::{PoolRouting, PoolRule};
+
+fn net(text: &str) -> IpNet {
+    text.parse().expect("a prefix")
+}
+
+fn state(routing: PoolRouting) -> State {
+    let pool = PoolRule {
+        cidr: net("10.1.0.0/16"),
+        routing,
+    };
+    let mut rules = PerFamily::<KernelRules>::default();
+    rules.ipv4.pools = vec![pool];
+    State {
+        plan: ForwardingPlan {
+            rules,
+            originated: [
+                (net("10.1.5.0/26"), RouteOrigin::Block),
+                (net("10.1.6.1/32"), RouteOrigin::Block),
+                (net("203.0.113.7/32"), RouteOrigin::Service),
+            ]
+            .into(),
+            ..ForwardingPlan::default()
+        },
+        ..State::default()
+    }
+}
+
+/// Promises 11.4, 11.8.
+#[test]
+fn several_next_hops_of_a_tunnel_pool_all_stay_in_the_tunnel() {
+    let mut state = state(PoolRouting::Tunnel);
+    let addresses: [IpAddr; 2] =
+        ["10.0.0.2", "10.0.0.3"].map(|text| text.parse().expect("an address"));
+    let route = ForwardRoute {
+        next_hops: addresses.map(Into::into).to_vec(),
+        local_pref: 2_147_482_623,
+        preference: 100,
+    };
+    state.wanted.insert(net("10.1.7.0/26"), route);
+    let decided = state.decide(net("10.1.7.0/26")).expect("a route");
+    let tunnel = |address| {
+        Hop::gateway(address)
+            .dev(Device::name(TUNNEL_DEVICE))
+            .onlink()
+    };
+    let expected = KernelRoute {
+        metric: Some(1024),
+        kind: RouteKind::Unicast {
+            next_hops: addresses.map(tunnel).to_vec(),
+        },
+    };
+    assert_eq!(decided, expected);
+}
+
+/// Promises 10.7, 11.7.
+#[test]
+fn only_own_blocks_of_more_than_one_address_are_blackholes() {
+    let state = state(PoolRouting::Direct);
+    assert_eq!(
+        state.decide(net("10.1.5.0/26")),
+        Some(KernelRoute::blackhole())
+    );
+    assert_eq!(state.decide(net("10.1.6.1/32")), None);
+    assert_eq!(state.decide(net("203.0.113.7/32")), None);
+}

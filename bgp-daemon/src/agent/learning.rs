@@ -1,0 +1,206 @@
+//! Routes that the RIB learns from the kernel: those of other programs, such as the routes to workloads, and directly connected
+//! networks. They are announced where the export rules let them, and lead the way to workloads and gateways.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bgp_core::policy::glob_matches;
+use bgp_core::rib::{Input, LocalRoute};
+use bgp_core::wire::{Attributes, NextHop};
+use ipnet::IpNet;
+
+use super::{DIRECT, KERNEL};
+use crate::kernel::{ForeignKind, ForeignRoute, KernelEvent};
+use crate::resources::RoutePriority;
+
+/// What was learned, and which interfaces are not learned from.
+#[derive(Debug, Default)]
+pub(super) struct Learning {
+    ignored: Vec<String>,
+    direct: std::collections::BTreeMap<IpNet, Vec<Arc<str>>>,
+    told: BTreeSet<IpNet>,
+}
+
+impl Learning {
+    /// What an event means to the RIB.
+    pub(super) fn apply(&mut self, event: &KernelEvent) -> Option<Input> {
+        match event {
+            KernelEvent::Routes { prefix, routes } => {
+                // The one that the kernel uses.
+                let route = routes.iter().min_by_key(|route| route.metric);
+                Some(route.map_or(
+                    Input::Withdraw {
+                        prefix: *prefix,
+                        id: KERNEL.id,
+                    },
+                    |route| Input::Announce {
+                        prefix: *prefix,
+                        route: learned(route),
+                    },
+                ))
+            }
+            KernelEvent::Direct { prefix, interfaces } => {
+                let names: Vec<Arc<str>> = interfaces
+                    .iter()
+                    .map(|(_, name)| Arc::clone(name))
+                    .collect();
+                if names.is_empty() {
+                    self.direct.remove(prefix);
+                } else {
+                    self.direct.insert(*prefix, names);
+                }
+                self.tell_direct(*prefix)
+            }
+            KernelEvent::Interface { .. }
+            | KernelEvent::Synced
+            | KernelEvent::RouteRejected { .. }
+            | KernelEvent::RejectionCleared { .. } => None,
+        }
+    }
+
+    /// Other interfaces are ignored from now on.
+    pub(super) fn set_ignored(&mut self, patterns: &[String]) -> Vec<Input> {
+        if self.ignored == patterns {
+            return Vec::new();
+        }
+        self.ignored = patterns.to_vec();
+        let prefixes: Vec<IpNet> = self.direct.keys().copied().collect();
+        prefixes
+            .into_iter()
+            .filter_map(|prefix| self.tell_direct(prefix))
+            .collect()
+    }
+
+    fn tell_direct(&mut self, prefix: IpNet) -> Option<Input> {
+        let is_heard = |name: &&Arc<str>| {
+            !self
+                .ignored
+                .iter()
+                .any(|pattern| glob_matches(pattern, name))
+        };
+        let interface = self
+            .direct
+            .get(&prefix)
+            .and_then(|names| names.iter().find(is_heard))
+            .cloned();
+        match interface {
+            Some(interface) => {
+                self.told.insert(prefix);
+                let route = DIRECT.route(RoutePriority::NORMAL.local_pref(), None, Some(interface));
+                Some(Input::Announce { prefix, route })
+            }
+            None => self.told.remove(&prefix).then_some(Input::Withdraw {
+                prefix,
+                id: DIRECT.id,
+            }),
+        }
+    }
+}
+
+fn learned(route: &ForeignRoute) -> LocalRoute {
+    let local_pref = RoutePriority::MAX.saturating_sub(route.metric);
+    let hop = match &route.kind {
+        ForeignKind::Unicast(hops) => hops.first(),
+        ForeignKind::Blackhole | ForeignKind::Unreachable | ForeignKind::Prohibit => None,
+    };
+    let gateway: Option<IpAddr> = hop.and_then(|hop| hop.gateway);
+    KERNEL.route(
+        local_pref,
+        gateway.map(NextHop::from),
+        hop.map(|hop| Arc::clone(&hop.interface)),
+    )
+}
+
+/// A kind of local route: how it is told apart from others of the same prefix, and how it is preferred.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalKind {
+    pub(super) id: u32,
+    pub(super) preference: u32,
+}
+
+impl LocalKind {
+    /// A route of this kind.
+    pub(super) fn route(
+        self,
+        local_pref: u32,
+        next_hop: Option<NextHop>,
+        interface: Option<Arc<str>>,
+    ) -> LocalRoute {
+        let attributes = Attributes {
+            local_pref: Some(local_pref),
+            ..Attributes::default()
+        };
+        LocalRoute {
+            id: self.id,
+            attributes,
+            next_hop,
+            interface,
+            preference: self.preference,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::ForeignHop;
+
+    fn announced(input: Option<Input>) -> Option<LocalRoute> {
+        match input {
+            Some(Input::Announce { route, .. }) => Some(route),
+            _ => None,
+        }
+    }
+
+    fn workload(metric: u32) -> ForeignRoute {
+        ForeignRoute {
+            metric,
+            protocol: 80,
+            kind: ForeignKind::Unicast(vec![ForeignHop {
+                gateway: None,
+                index: 7,
+                interface: "cali1".into(),
+            }]),
+        }
+    }
+
+    /// Promises 8.6, 9.6.
+    #[test]
+    fn a_foreign_route_carries_its_metric_and_yields_to_bgp() {
+        let mut learning = Learning::default();
+        let event = |routes| KernelEvent::Routes {
+            prefix: "10.1.0.5/32".parse().expect("a prefix"),
+            routes,
+        };
+        let route = announced(learning.apply(&event(vec![workload(1024), workload(512)])));
+        let route = route.expect("a route");
+        assert_eq!(route.attributes.local_pref, Some(2_147_483_647 - 512));
+        assert_eq!(route.interface.as_deref(), Some("cali1"));
+        assert_eq!((KERNEL.preference, DIRECT.preference), (10, 240));
+        assert_eq!(route.preference, KERNEL.preference);
+        let gone = learning.apply(&event(vec![]));
+        assert!(matches!(gone, Some(Input::Withdraw { .. })));
+    }
+
+    /// Promise 11.13.
+    #[test]
+    fn networks_on_ignored_interfaces_are_not_learned() {
+        let mut learning = Learning::default();
+        learning.set_ignored(&["docker*".to_owned()]);
+        let direct = |interfaces: &[&str]| KernelEvent::Direct {
+            prefix: "192.0.2.0/24".parse().expect("a prefix"),
+            interfaces: interfaces
+                .iter()
+                .map(|name| (1, Arc::from(*name)))
+                .collect(),
+        };
+        assert_eq!(announced(learning.apply(&direct(&["docker0"]))), None);
+        let heard = announced(learning.apply(&direct(&["docker0", "eth0"])));
+        let heard = heard.expect("a route");
+        assert_eq!(heard.interface.as_deref(), Some("eth0"));
+        assert_eq!(heard.preference, 240);
+        let ignored = learning.set_ignored(&["*".to_owned()]);
+        assert!(matches!(ignored[..], [Input::Withdraw { .. }]));
+    }
+}

@@ -1,0 +1,492 @@
+//! The node's agent: brings plan, speaker, kernel and control sockets together.
+//!
+//! | module       | what it is                                                            |
+//! |--------------|-----------------------------------------------------------------------|
+//! | `settings`   | pure: a peer of the plan to the settings of a session                 |
+//! | `forwarding` | a task between the RIB and the kernel                                 |
+//! | `learning`   | pure: what the kernel tells the RIB                                   |
+//! | `answers`    | questions on the control sockets                                      |
+//! | `workloads`  | local workloads that peer, as Felix writes them down                  |
+//! | `node_status`| CalicoNodeStatus objects of this node                                 |
+//!
+//! Input: snapshots of the datastore, questions, signals. Whatever changes, the way is the same: resources -> plan -> what
+//! differs from the last plan -> the speaker. Nothing here knows where resources come from.
+
+mod answers;
+mod clock;
+mod forwarding;
+mod learning;
+pub mod node_status;
+mod settings;
+mod workloads;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bgp_core::rib::{Input, LocalRoute, RibConfig};
+use bgp_core::session::{State, Stop};
+use bgp_core::types::RouterId;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::control::server::Request;
+use crate::datastore::Snapshot;
+use crate::kernel::{Kernel, KernelConfig};
+use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker, SpeakerError};
+use crate::plan::{Environment, Plan, plan};
+use crate::resources::Problem;
+use clock::{elapsed_secs, timestamp};
+use forwarding::{Forwarding, ForwardingPlan, Mailbox, Order};
+use learning::LocalKind;
+use workloads::LocalWorkloads;
+
+/// Own blocks and service addresses.
+const STATIC: LocalKind = LocalKind {
+    id: 0,
+    preference: 200,
+};
+/// Routes to peers that the plan asks for.
+const HOST_ROUTE: LocalKind = LocalKind {
+    id: 1,
+    preference: 200,
+};
+/// Routes of other programs in the kernel.
+const KERNEL: LocalKind = LocalKind {
+    id: 2,
+    preference: 10,
+};
+/// Directly connected networks.
+const DIRECT: LocalKind = LocalKind {
+    id: 3,
+    preference: 240,
+};
+
+/// After a restart, peers that are not up by then are not waited for.
+const RECOVERY_UP_BY: Duration = Duration::from_secs(30);
+/// After a restart, nobody is waited for any longer (RFC 4724 §4.1).
+const RECOVERY_UNTIL: Duration = Duration::from_secs(120);
+
+/// A peer that has been up for so long has told what it knows, End-of-RIB or not.
+const LEFTOVERS_SETTLE: Duration = Duration::from_secs(5);
+/// Leftovers in the kernel may lead to peers that come back late; they are not kept longer.
+const LEFTOVERS_UNTIL: Duration = Duration::from_secs(240);
+
+/// Interval between tries to listen where another program does, such as the daemon whose place we take.
+const LISTEN_RETRY: Duration = Duration::from_secs(5);
+
+/// What an agent is started with.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// Name of this node.
+    pub node: String,
+    /// Calico's settings from the environment.
+    pub environment: Environment,
+    /// Listen here instead of where the plan says.
+    pub listen_port: Option<u16>,
+    /// Write routes to the kernel, and learn from it.
+    pub kernel: bool,
+    /// Routes of an earlier run may still be in use, here and at the peers (RFC 4724 §4.1).
+    pub recover: bool,
+}
+
+/// Why an agent cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The kernel's routes are out of reach.
+    #[error("cannot open netlink sockets: {0}")]
+    Kernel(#[from] io::Error),
+    /// A task of the speaker has ended by itself.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// Nobody brings resources any more.
+    #[error("the datastore has ended")]
+    Datastore,
+}
+
+/// A running agent.
+struct Agent {
+    config: AgentConfig,
+    speaker: Option<Running>,
+    problems: Vec<Problem>,
+    boot: Timestamp,
+    reconfigured: Timestamp,
+    leftovers: Option<oneshot::Receiver<()>>,
+    workloads: watch::Receiver<LocalWorkloads>,
+}
+
+/// What exists from the first plan with a router ID on.
+struct Running {
+    speaker: Speaker,
+    forwarding: Option<mpsc::Sender<Order>>,
+    plan: Plan,
+    /// Where to listen, and where that is done.
+    wanted: Vec<SocketAddr>,
+    listening: Vec<SocketAddr>,
+    listen_error: Option<String>,
+    disabled: BTreeSet<Arc<str>>,
+}
+
+/// Runs until told to stop, then says goodbye to the peers. Routes stay in the kernel.
+///
+/// # Errors
+///
+/// What keeps it from running at all; a resource never does.
+pub async fn run(
+    config: AgentConfig,
+    mut snapshots: watch::Receiver<Snapshot>,
+    mut requests: mpsc::Receiver<Request>,
+    stop: CancellationToken,
+) -> Result<(), AgentError> {
+    let now = Timestamp::now();
+    let workloads = workloads::watch(config.environment.endpoint_status_dir()).await;
+    let mut agent = Agent {
+        config,
+        workloads,
+        speaker: None,
+        problems: Vec::new(),
+        boot: now,
+        reconfigured: now,
+        leftovers: None,
+    };
+    // Before any question is answered: a readiness probe that sees no sessions takes the node for ready.
+    let first = snapshots.borrow_and_update().clone();
+    agent.follow(&first).await?;
+    let mut retry = tokio::time::interval(LISTEN_RETRY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            changed = snapshots.changed() => {
+                changed.map_err(|_| AgentError::Datastore)?;
+                let snapshot = snapshots.borrow_and_update().clone();
+                agent.follow(&snapshot).await?;
+            }
+            Ok(()) = agent.workloads.changed() => {
+                let snapshot = snapshots.borrow().clone();
+                agent.follow(&snapshot).await?;
+            }
+            Some(request) = requests.recv() => agent.answer(request, &snapshots).await,
+            _ = retry.tick() => agent.retry_listening().await?,
+            () = finished(&mut agent.leftovers) => agent.finish_recovery(),
+        }
+    }
+    info!("stopping");
+    if let Some(running) = agent.speaker {
+        running.leave_kernel_alone().await;
+        running.speaker.shutdown(Stop::Shutdown(None)).await;
+    }
+    Ok(())
+}
+
+async fn finished(told: &mut Option<oneshot::Receiver<()>>) {
+    match told {
+        Some(receiver) => {
+            // However it ends, there is nothing to wait for any more.
+            receiver.await.ok();
+            *told = None;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl Agent {
+    /// Makes the speaker what the resources say.
+    async fn follow(&mut self, snapshot: &Snapshot) -> Result<(), AgentError> {
+        let mut environment = self.config.environment.clone();
+        let local = self.workloads.borrow_and_update().clone();
+        environment.workloads = local.workloads;
+        let mut plan = plan(&snapshot.set, &self.config.node, &environment);
+        plan.problems.extend(local.problems);
+        self.note_problems(snapshot, &plan);
+        if !plan.node_exists {
+            warn!(
+                node = self.config.node,
+                "this node is not in the datastore; nothing changes until it is"
+            );
+            return Ok(());
+        }
+        let Some(router_id) = plan.router_id else {
+            warn!("this node has no router ID: it needs an IPv4 address, or CALICO_ROUTER_ID");
+            return Ok(());
+        };
+        let needs_new_speaker = self
+            .speaker
+            .as_ref()
+            .is_some_and(|running| running.identity() != identity(&plan));
+        if needs_new_speaker && let Some(old) = self.speaker.take() {
+            info!("router ID or cluster ID changed: starting all sessions anew");
+            old.leave_kernel_alone().await;
+            old.speaker.shutdown(Stop::ConfigChange).await;
+        }
+        match &mut self.speaker {
+            Some(running) => running.move_to(&self.config, plan).await?,
+            None => self.start(router_id, plan).await?,
+        }
+        self.reconfigured = Timestamp::now();
+        Ok(())
+    }
+
+    async fn retry_listening(&mut self) -> Result<(), Ended> {
+        match &mut self.speaker {
+            Some(running) => running.listen().await,
+            None => Ok(()),
+        }
+    }
+
+    fn note_problems(&mut self, snapshot: &Snapshot, plan: &Plan) {
+        let problems: Vec<Problem> = snapshot
+            .problems
+            .iter()
+            .chain(&plan.problems)
+            .cloned()
+            .collect();
+        for problem in problems
+            .iter()
+            .filter(|problem| !self.problems.contains(problem))
+        {
+            warn!("{problem}");
+        }
+        self.problems = problems;
+    }
+
+    async fn start(&mut self, router_id: RouterId, plan: Plan) -> Result<(), AgentError> {
+        let rib = RibConfig {
+            cluster_id: plan.cluster_id,
+            resolve_next_hops: self.config.kernel,
+            use_unresolved: self.config.kernel,
+            forwarding: self.config.kernel,
+            ..RibConfig::new(router_id)
+        };
+        let mailbox = Arc::new(Mailbox::default());
+        let sink = self.config.kernel.then(|| mailbox.sink());
+        let mut speaker = Speaker::start(rib, sink);
+        let recover = self.config.recover && self.reconfigured == self.boot;
+        speaker.set_restarting(recover);
+        let (mut forwarding, mut orders, mut leftovers) = (None, None, false);
+        if self.config.kernel {
+            let (task, sender, found) = self.forward(&speaker, mailbox).await?;
+            (forwarding, orders, leftovers) = (Some(task), Some(sender), found);
+        }
+        let empty = Plan {
+            peers: Vec::new(),
+            originate: Vec::new(),
+            reachable_by: Vec::new(),
+            ..plan.clone()
+        };
+        let mut running = Running {
+            speaker,
+            forwarding: orders,
+            plan: empty,
+            wanted: Vec::new(),
+            listening: Vec::new(),
+            listen_error: None,
+            disabled: BTreeSet::new(),
+        };
+        running.move_to(&self.config, plan).await?;
+        if recover && leftovers {
+            running
+                .speaker
+                .defer(RECOVERY_UP_BY, RECOVERY_UNTIL)
+                .await?;
+        } else if let Some(orders) = &running.forwarding {
+            // Nothing of an earlier run is in use: there is nobody to wait for.
+            self.leftovers = None;
+            orders
+                .send(Order::FinishRecovery)
+                .await
+                .map_err(|_| Ended)?;
+        }
+        running.speaker.set_restarting(false);
+        // Not before decisions wait: what is learned from the kernel would win while the peers are silent, and take the routes
+        // of the last run away.
+        if let Some(forwarding) = forwarding {
+            tokio::spawn(forwarding.run());
+        }
+        self.speaker = Some(running);
+        Ok(())
+    }
+
+    /// Makes the task between the RIB and the kernel; also tells whether routes of an earlier run are in the kernel.
+    async fn forward(
+        &mut self,
+        speaker: &Speaker,
+        mailbox: Arc<Mailbox>,
+    ) -> Result<(Forwarding, mpsc::Sender<Order>, bool), AgentError> {
+        let (kernel, events) = Kernel::start(KernelConfig::default())?;
+        let leftovers = kernel.status().await.map_err(|_| Ended)?.unclaimed > 0;
+        let (orders, inbox) = mpsc::channel(16);
+        let (ended, deferral) = oneshot::channel();
+        self.leftovers = Some(deferral);
+        let routes = speaker.routes();
+        let forwarding = Forwarding {
+            kernel,
+            events,
+            mailbox,
+            orders: inbox,
+            routes,
+            deferral_ended: Some(ended),
+        };
+        Ok((forwarding, orders, leftovers))
+    }
+
+    /// The peers have spoken. Routes of the last run that nobody announced again may go, but those of peers that say nothing
+    /// when they are done, or are late, are waited for a little longer.
+    fn finish_recovery(&self) {
+        info!("recovery after the start is over");
+        let Some(running) = &self.speaker else {
+            return;
+        };
+        if let Some(orders) = running.forwarding.clone() {
+            tokio::spawn(sweep_leftovers(
+                running.speaker.inquirer(),
+                orders,
+                self.boot,
+            ));
+        }
+    }
+}
+
+/// Lets leftovers in the kernel go as soon as every peer has been up for a while, or has been waited for long enough.
+async fn sweep_leftovers(inquirer: Inquirer, orders: mpsc::Sender<Order>, boot: Timestamp) {
+    let settled = |status: &NeighbourStatus| {
+        status.session.state == State::Established && status.since.elapsed() >= LEFTOVERS_SETTLE
+    };
+    while elapsed_secs(boot) < LEFTOVERS_UNTIL.as_secs()
+        && !inquirer.sessions().await.values().all(settled)
+    {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // A forwarding task that has ended has said so.
+    orders.send(Order::FinishRecovery).await.ok();
+}
+
+/// What every session depends on.
+fn identity(plan: &Plan) -> (Option<RouterId>, Option<RouterId>) {
+    (plan.router_id, plan.cluster_id)
+}
+
+impl Running {
+    /// Sessions are about to end, and routes stay nevertheless.
+    async fn leave_kernel_alone(&self) {
+        let (done, stopped) = oneshot::channel();
+        if let Some(orders) = &self.forwarding {
+            // A forwarding task that has ended leaves the kernel alone anyway.
+            if orders.send(Order::Stop(done)).await.is_ok() {
+                stopped.await.ok();
+            }
+        }
+    }
+
+    fn identity(&self) -> (Option<RouterId>, Option<RouterId>) {
+        identity(&self.plan)
+    }
+
+    /// Takes the steps from the old plan to the new one, those that nobody notices first.
+    async fn move_to(&mut self, config: &AgentConfig, plan: Plan) -> Result<(), Ended> {
+        if let Some(orders) = &self.forwarding {
+            orders
+                .send(Order::Plan(Box::new(ForwardingPlan::of(&plan))))
+                .await
+                .map_err(|_| Ended)?;
+        }
+        self.wanted = settings::listen_addresses(&plan, config.listen_port);
+        self.listen().await?;
+        self.originate(&plan).await?;
+        let names: BTreeSet<&str> = plan.peers.iter().map(|peer| peer.name.as_str()).collect();
+        let gone: Vec<Arc<str>> = self
+            .speaker
+            .peer_names()
+            .filter(|name| !names.contains(name.as_ref()))
+            .cloned()
+            .collect();
+        for name in gone {
+            self.speaker.remove_peer(&name).await;
+        }
+        for peer in &plan.peers {
+            match settings::of_peer(&plan, peer) {
+                Ok(settings) => {
+                    self.speaker.configure_peer(&peer.name, settings).await?;
+                    if self.disabled.contains(peer.name.as_str()) {
+                        self.speaker
+                            .disable_peer(&peer.name, Stop::Shutdown(None))
+                            .await;
+                    }
+                }
+                Err(error) => warn!(peer = peer.name, %error, "cannot speak to this peer"),
+            }
+        }
+        self.plan = plan;
+        Ok(())
+    }
+
+    /// Listens where it wants to. What cannot be listened on is logged when that begins, and tried again later.
+    async fn listen(&mut self) -> Result<(), Ended> {
+        if self.listening == self.wanted {
+            return Ok(());
+        }
+        match self.speaker.listen(self.wanted.clone()).await {
+            Ok(_) => {
+                self.listening.clone_from(&self.wanted);
+                self.listen_error = None;
+            }
+            Err(SpeakerError::Listen(error)) => {
+                let error = error.to_string();
+                if self.listen_error.as_ref() != Some(&error) {
+                    warn!("{error}");
+                }
+                self.listening.clear();
+                self.listen_error = Some(error);
+            }
+            Err(SpeakerError::Ended(ended)) => return Err(ended),
+        }
+        Ok(())
+    }
+
+    async fn originate(&self, plan: &Plan) -> Result<(), Ended> {
+        let (old, new) = (local_routes(&self.plan), local_routes(plan));
+        let mut inputs = Vec::new();
+        for key @ (prefix, id) in old.keys().filter(|key| !new.contains_key(*key)) {
+            debug_assert!(old.contains_key(key));
+            inputs.push(Input::Withdraw {
+                prefix: *prefix,
+                id: *id,
+            });
+        }
+        for ((prefix, id), route) in &new {
+            if old.get(&(*prefix, *id)) != Some(route) {
+                inputs.push(Input::Announce {
+                    prefix: *prefix,
+                    route: route.clone(),
+                });
+            }
+        }
+        self.speaker.routes().tell(inputs).await
+    }
+}
+
+fn local_routes(plan: &Plan) -> BTreeMap<(IpNet, u32), LocalRoute> {
+    let local_pref = |prefix: IpNet| {
+        plan.kernel[bgp_core::types::family_of(prefix)]
+            .normal_priority
+            .local_pref()
+    };
+    let own = plan.originate.iter().map(|route| {
+        (
+            (route.prefix, STATIC.id),
+            STATIC.route(local_pref(route.prefix), None, None),
+        )
+    });
+    let hosts = plan.reachable_by.iter().map(|route| {
+        let next_hop = Some(route.via.into());
+        (
+            (route.prefix, HOST_ROUTE.id),
+            HOST_ROUTE.route(local_pref(route.prefix), next_hop, None),
+        )
+    });
+    own.chain(hosts).collect()
+}

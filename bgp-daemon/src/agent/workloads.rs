@@ -1,0 +1,241 @@
+//! Local workloads that peer with this node: follows the folder in which Felix writes them down.
+//!
+//! Output: a channel in which the latest state wins. A file that cannot be read keeps what it said before: a session with a
+//! workload does not go because Felix is in the middle of writing. A file that is gone takes its workload with it, and so
+//! does the folder.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::info;
+
+use crate::datastore::folder::Signs;
+use crate::plan::{Workload, WorkloadFiles, read_workload_files};
+use crate::resources::Problem;
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug)]
+struct Timing {
+    /// After a sign of change, for no further one; also before a file that could not be read is read once more.
+    quiet: Duration,
+    /// After the first sign, at most.
+    settle: Duration,
+    /// Between readings while inotify watches.
+    watched: Duration,
+    /// Between readings while it cannot, as long as neither the folder nor its parent is there.
+    unwatched: Duration,
+}
+
+const TIMING: Timing = Timing {
+    quiet: Duration::from_millis(50),
+    settle: Duration::from_millis(500),
+    watched: Duration::from_secs(30),
+    unwatched: Duration::from_secs(5),
+};
+
+/// The workloads at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct LocalWorkloads {
+    /// Those that a BGPPeer selects.
+    pub(super) workloads: Vec<Workload>,
+    /// Files that cannot be read.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Reads `folder`, which need not be there, and follows its changes until all receivers are dropped. Must be called within
+/// a tokio runtime.
+pub(super) async fn watch(folder: PathBuf) -> watch::Receiver<LocalWorkloads> {
+    watch_with(folder, TIMING).await
+}
+
+async fn watch_with(folder: PathBuf, timing: Timing) -> watch::Receiver<LocalWorkloads> {
+    let mut follower = Follower {
+        folder,
+        timing,
+        known: BTreeMap::new(),
+    };
+    let (signs, first) = follower.read().await;
+    let (sender, receiver) = watch::channel(first);
+    tokio::spawn(follower.run(signs, sender));
+    receiver
+}
+
+struct Follower {
+    folder: PathBuf,
+    timing: Timing,
+    /// What each file said when it could be read last.
+    known: BTreeMap<PathBuf, Option<Workload>>,
+}
+
+impl Follower {
+    async fn run(mut self, mut signs: Option<Signs>, sender: watch::Sender<LocalWorkloads>) {
+        loop {
+            tokio::select! {
+                () = sender.closed() => return,
+                () = self.wait(signs.as_mut()) => {}
+            }
+            let (next, found) = self.read().await;
+            signs = next;
+            let count = found.workloads.len();
+            let changed = sender.send_if_modified(|current| {
+                let changed = *current != found;
+                *current = found;
+                changed
+            });
+            if changed {
+                info!(count, "local workloads that peer have changed");
+            }
+        }
+    }
+
+    async fn wait(&self, signs: Option<&mut Signs>) {
+        let Some(signs) = signs else {
+            return sleep(self.timing.unwatched).await;
+        };
+        // Elapsed is a sign of its own: time to look.
+        if timeout(self.timing.watched, signs.next()).await.is_ok() {
+            let end = Instant::now() + self.timing.settle;
+            signs.settle(self.timing.quiet, end).await;
+        }
+    }
+
+    /// Reads the folder, with a watch that was set up before, so that no change falls between the two.
+    async fn read(&mut self) -> (Option<Signs>, LocalWorkloads) {
+        let (signs, mut files) = read(&self.folder).await;
+        let half_written = |files: &WorkloadFiles| files.values().any(Result::is_err);
+        if files.as_ref().is_ok_and(half_written) {
+            sleep(self.timing.quiet).await;
+            (_, files) = read(&self.folder).await;
+        }
+        let problems = match files {
+            Ok(files) => self.take(files),
+            Err(error) => {
+                let reason = format!("cannot be listed: {error}; its workloads are kept");
+                vec![Problem::warning(self.folder.display(), reason)]
+            }
+        };
+        let mut workloads: Vec<Workload> = self.known.values().flatten().cloned().collect();
+        workloads.sort();
+        let found = LocalWorkloads {
+            workloads,
+            problems,
+        };
+        (signs, found)
+    }
+
+    /// Takes over what the files say; returns what is wrong with some.
+    fn take(&mut self, files: WorkloadFiles) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut known = BTreeMap::new();
+        for (path, content) in files {
+            let workload = content.unwrap_or_else(|reason| {
+                problems.push(Problem::warning(path.display(), reason));
+                self.known.remove(&path).flatten()
+            });
+            known.insert(path, workload);
+        }
+        self.known = known;
+        problems
+    }
+}
+
+async fn read(folder: &Path) -> (Option<Signs>, io::Result<WorkloadFiles>) {
+    let path = folder.to_owned();
+    let read = move || {
+        let signs = Signs::watch(&path).ok();
+        (signs, read_workload_files(&path))
+    };
+    let done = tokio::task::spawn_blocking(read).await;
+    done.unwrap_or_else(|error| (None, Err(io::Error::other(error))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// So long that only inotify can be the reason for a reading.
+    const BY_EVENTS: Timing = Timing {
+        watched: Duration::from_secs(3600),
+        unwatched: Duration::from_secs(3600),
+        ..TIMING
+    };
+    /// Only there so that a broken test ends.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn status(peer: &str, address: &str) -> String {
+        format!(
+            r#"{{"ifaceName":"cali1","ipv4Nets":["{address}/32"],"ipv6Nets":[],"bgpPeerName":"{peer}"}}"#
+        )
+    }
+
+    async fn see(receiver: &mut watch::Receiver<LocalWorkloads>, wanted: &[&str]) -> usize {
+        let addresses = |local: &LocalWorkloads| -> Vec<String> {
+            let ipv4 = local.workloads.iter().filter_map(|workload| workload.ipv4);
+            ipv4.map(|address| address.to_string()).collect()
+        };
+        let seen = receiver.wait_for(|local| addresses(local) == wanted);
+        match timeout(PATIENCE, seen).await {
+            Ok(seen) => seen.expect("the follower lives").problems.len(),
+            Err(_) => panic!("{wanted:?} were not seen"),
+        }
+    }
+
+    /// Promise 6.3.
+    #[tokio::test]
+    async fn workloads_come_and_go_with_their_files_and_their_folder() {
+        let prefix = tempfile::tempdir().expect("a folder");
+        let folder = prefix.path().join("endpoint-status");
+        let mut receiver = watch_with(folder.clone(), BY_EVENTS).await;
+        see(&mut receiver, &[]).await;
+        fs::create_dir(&folder).expect("a folder");
+        fs::write(folder.join("one"), status("vm", "10.1.0.5")).expect("a file");
+        see(&mut receiver, &["10.1.0.5"]).await;
+        fs::write(folder.join("two"), status("vm", "10.1.0.6")).expect("a file");
+        see(&mut receiver, &["10.1.0.5", "10.1.0.6"]).await;
+        fs::write(folder.join("one"), status("", "10.1.0.5")).expect("a file");
+        see(&mut receiver, &["10.1.0.6"]).await;
+        fs::remove_dir_all(&folder).expect("a folder");
+        see(&mut receiver, &[]).await;
+    }
+
+    /// Promise 6.4.
+    #[tokio::test]
+    async fn a_half_written_file_keeps_what_it_said() {
+        let prefix = tempfile::tempdir().expect("a folder");
+        let folder = prefix.path().join("endpoint-status");
+        fs::create_dir(&folder).expect("a folder");
+        fs::write(folder.join("one"), status("vm", "10.1.0.5")).expect("a file");
+        let mut receiver = watch_with(folder.clone(), BY_EVENTS).await;
+        assert_eq!(see(&mut receiver, &["10.1.0.5"]).await, 0);
+        fs::write(folder.join("one"), r#"{"bgpPeerName":"vm","ipv4Nets":["#).expect("a file");
+        fs::write(folder.join("two"), status("vm", "10.1.0.6")).expect("a file");
+        let problems = see(&mut receiver, &["10.1.0.5", "10.1.0.6"]).await;
+        assert_eq!(problems, 1, "what the file holds is said to be wrong");
+        fs::write(folder.join("one"), status("vm", "10.1.0.7")).expect("a file");
+        assert_eq!(see(&mut receiver, &["10.1.0.6", "10.1.0.7"]).await, 0);
+    }
+
+    /// Promise 6.3.
+    #[tokio::test]
+    async fn what_cannot_be_watched_is_read_periodically() {
+        let prefix = tempfile::tempdir().expect("a folder");
+        let folder = prefix.path().join("not/there/endpoint-status");
+        let by_clock = Timing {
+            unwatched: Duration::from_millis(20),
+            ..BY_EVENTS
+        };
+        let mut receiver = watch_with(folder.clone(), by_clock).await;
+        see(&mut receiver, &[]).await;
+        let away = prefix.path().join("not/here");
+        fs::create_dir_all(&away).expect("a folder");
+        fs::write(away.join("one"), status("vm", "10.1.0.5")).expect("a file");
+        fs::create_dir(prefix.path().join("not/there")).expect("a folder");
+        fs::rename(away, &folder).expect("a rename");
+        see(&mut receiver, &["10.1.0.5"]).await;
+    }
+}

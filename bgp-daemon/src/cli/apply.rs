@@ -1,0 +1,36 @@
+//! `apply`: adds the objects of files to the datastore, or puts them in the place of those of the same names.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::resource::action;
+use super::resource::args::{FileArgs, PlaceArgs};
+use super::resource::batch;
+use super::resource::report::Verb;
+use crate::datastore::DatastoreSpec;
+
+/// Arguments of `apply`.
+#[derive(Clone, Debug, Args)]
+#[command(mut_arg("files", |arg| arg.required(true)))]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Runs `apply`.
+///
+/// # Errors
+///
+/// What is to be printed on standard error.
+pub fn execute(
+    args: &ApplyArgs,
+    datastore: Option<DatastoreSpec>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let (files, place) = (&args.files, &args.place);
+    batch::run(Verb::Apply, files, place, datastore, action::apply, out)
+}

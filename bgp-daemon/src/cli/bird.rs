@@ -1,0 +1,127 @@
+//! The binary under the names `bird`, `bird6` and `confd`, as calico/node's service scripts start it.
+//!
+//! One process serves both families, and it is the one that is called `bird`. Readers look for a process called `bird6` too:
+//! under that name the binary only stands there until it is told to end. What BIRD reads from its configuration file comes from
+//! the datastore, so a file is accepted, and not read. The liveness probe wants a service `confd` that runs: it stands there too.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use bgp_core::types::Family;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::run::{self, RunArgs};
+use crate::control::VERSION;
+use crate::control::client;
+use crate::datastore::DatastoreSpec;
+use crate::log;
+
+/// Arguments of `bird` and `bird6`.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "bird", version = VERSION, about = "Speaks BGP for this node")]
+pub struct BirdArgs {
+    /// Peers still hold our routes from before: graceful restart recovery
+    #[arg(short = 'R')]
+    recover: bool,
+    /// Control socket; the one of the other family lies beside it
+    #[arg(short, value_name = "SOCKET")]
+    socket: Option<PathBuf>,
+    /// Stays in the foreground, as it always does
+    #[arg(short)]
+    debug: bool,
+    /// Accepted and not read
+    #[arg(short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only checks the configuration file, of which nothing is read
+    #[arg(short)]
+    parse_only: bool,
+    #[command(flatten)]
+    log: log::LogArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Where resources come from
+    #[arg(long, env = "BGP_DAEMON_DATASTORE", value_name = "SPEC")]
+    datastore: Option<DatastoreSpec>,
+}
+
+/// Runs `bird` or, for IPv6, `bird6`.
+///
+/// # Errors
+///
+/// Why it cannot start, or why it ended.
+pub fn execute(mut args: BirdArgs, family: Family) -> anyhow::Result<ExitCode> {
+    if args.parse_only {
+        return Ok(ExitCode::SUCCESS);
+    }
+    log::init(&args.log)?;
+    match family {
+        Family::Ipv4Unicast => {
+            args.run.recover = args.recover;
+            if let Some(socket) = &args.socket {
+                args.run.run_dir.run_dir = run_dir_of(socket)?;
+            }
+            run::execute(args.run, super::datastore_or_environment(args.datastore)?)
+        }
+        Family::Ipv6Unicast => stand_by("bird6"),
+    }
+}
+
+/// Arguments of `confd`.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "confd",
+    version,
+    about = "Does nothing: bird reads the datastore itself"
+)]
+pub struct ConfdArgs {
+    #[command(flatten)]
+    log: log::LogArgs,
+}
+
+/// Runs `confd`.
+///
+/// # Errors
+///
+/// Why it cannot start.
+pub fn stand_in(args: &ConfdArgs) -> anyhow::Result<ExitCode> {
+    log::init(&args.log)?;
+    stand_by("confd")
+}
+
+/// The directory of a socket, which must have the name that it has in a run directory.
+fn run_dir_of(socket: &std::path::Path) -> anyhow::Result<PathBuf> {
+    let name = client::socket_name(Family::Ipv4Unicast);
+    if socket.file_name() != Some(name.as_ref()) {
+        bail!(
+            "the control socket {} must be called {name}",
+            socket.display()
+        );
+    }
+    let absolute = std::path::absolute(socket)?;
+    let directory = absolute.parent().context("a socket is in a directory")?;
+    Ok(directory.to_owned())
+}
+
+/// Waits for the signals that end a daemon. The others that BIRD takes do nothing here.
+fn stand_by(name: &str) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut reconfigure = signal(SignalKind::hangup())?;
+        let mut dump = signal(SignalKind::user_defined1())?;
+        tracing::info!("bird does all the work; this process only has the name {name}");
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+                _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+                _ = reconfigure.recv() => {}
+                _ = dump.recv() => {}
+            }
+        }
+    })
+}

@@ -1,0 +1,170 @@
+//! The commands, one file each, and the names under which the binary is called.
+//!
+//! | called as         | is                                                           |
+//! |-------------------|--------------------------------------------------------------|
+//! | `calicoctl`       | [`calicoctl`]                                                |
+//! | `bird`, `bird6`   | [`bird`]                                                     |
+//! | `confd`           | a process that does nothing, see [`bird`]                    |
+//! | `birdcl`          | [`birdcl`] (`birdcl6` is its twin for IPv6)                  |
+//! | anything else     | `bgp-daemon`: [`run`], [`plan`], [`node_status`], [`show`], and those of [`resource`] |
+//!
+//! A command gets its arguments and a writer for its output. What it returns as an error is printed on standard error as one
+//! sentence, with exit code 1; wrong usage ends with exit code 2.
+
+pub mod apply;
+pub mod bird;
+pub mod birdcl;
+pub mod calicoctl;
+pub mod create;
+pub mod delete;
+mod dump;
+pub mod get;
+pub mod node_name;
+pub mod node_status;
+pub mod patch;
+pub mod plan;
+pub mod processes;
+pub mod replace;
+pub mod resource;
+pub mod run;
+pub mod run_dir;
+pub mod show;
+pub mod validate;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use bgp_core::types::Family;
+use clap::{Parser, Subcommand};
+
+use self::resource::args::WithCompatibility;
+use crate::datastore::{DatastoreSpec, DatastoreSpecError};
+use crate::log::{self, LogArgs};
+
+/// Arguments of `bgp-daemon`.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "bgp-daemon",
+    version,
+    about = "BGP speaker for Kubernetes nodes: takes the place of BIRD and confd in calico/node"
+)]
+struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+    /// Where resources come from: a folder or file of YAML or JSON documents, etcd, or kubernetes [default: as
+    /// DATASTORE_TYPE says]
+    #[arg(long, env = "BGP_DAEMON_DATASTORE", value_name = "SPEC", global = true)]
+    datastore: Option<DatastoreSpec>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Command {
+    /// Speaks BGP for this node
+    Run(run::RunArgs),
+    /// Prints what this node's speaker would be
+    Plan(plan::PlanArgs),
+    /// Commands about this node
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Prints what birdcl prints, through the control socket
+    Show(show::ShowArgs),
+    /// Adds resources that do not exist
+    Create(WithCompatibility<create::CreateArgs>),
+    /// Adds resources, or puts them in the place of those of the same names
+    Apply(WithCompatibility<apply::ApplyArgs>),
+    /// Puts resources in the place of those of the same names
+    Replace(WithCompatibility<replace::ReplaceArgs>),
+    /// Removes resources
+    Delete(WithCompatibility<delete::DeleteArgs>),
+    /// Prints resources
+    Get(WithCompatibility<get::GetArgs>),
+    /// Changes some fields of a resource
+    Patch(WithCompatibility<patch::PatchArgs>),
+    /// Says whether resources could be written
+    Validate(WithCompatibility<validate::ValidateArgs>),
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum NodeCommand {
+    /// Shows whether calico/node runs here, and its BGP sessions
+    Status(node_status::NodeStatusArgs),
+}
+
+/// Does what the arguments of this process say.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // Not locked: a daemon runs in here for as long as the process lives.
+    let mut out = io::BufWriter::new(io::stdout());
+    let done = dispatch(&arguments, &mut out);
+    let flushed = out.flush().map_err(anyhow::Error::from);
+    match done.and_then(|code| flushed.map(|()| code)) {
+        Ok(code) => code,
+        Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If standard error is closed there is nowhere left to say so.
+            let _ = writeln!(io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[OsString], out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    use Family::{Ipv4Unicast, Ipv6Unicast};
+    let program = arguments
+        .first()
+        .and_then(|name| Path::new(name).file_name())
+        .and_then(|name| name.to_str());
+    match program {
+        Some("bird") => bird::execute(bird::BirdArgs::parse_from(arguments), Ipv4Unicast),
+        Some("bird6") => bird::execute(bird::BirdArgs::parse_from(arguments), Ipv6Unicast),
+        Some("confd") => bird::stand_in(&bird::ConfdArgs::parse_from(arguments)),
+        Some("birdcl") => {
+            birdcl::execute(&birdcl::BirdclArgs::parse_from(arguments), Ipv4Unicast, out)
+        }
+        Some("birdcl6") => {
+            birdcl::execute(&birdcl::BirdclArgs::parse_from(arguments), Ipv6Unicast, out)
+        }
+        Some("calicoctl") => {
+            calicoctl::execute(&calicoctl::CalicoctlArgs::parse_from(arguments), out)
+        }
+        _ => bgp_daemon(Cli::parse_from(arguments), out),
+    }
+}
+
+fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Run(args) => {
+            log::init(&cli.log)?;
+            run::execute(args, datastore_or_environment(cli.datastore)?)
+        }
+        Command::Plan(args) => plan::execute(args, cli.datastore, out),
+        Command::Node(NodeCommand::Status(args)) => node_status::execute(&args, out),
+        Command::Show(args) => show::execute(&args, out),
+        Command::Create(command) => create::execute(&command.args, cli.datastore, out),
+        Command::Apply(command) => apply::execute(&command.args, cli.datastore, out),
+        Command::Replace(command) => replace::execute(&command.args, cli.datastore, out),
+        Command::Delete(command) => delete::execute(&command.args, cli.datastore, out),
+        Command::Get(command) => get::execute(&command.args, cli.datastore, out),
+        Command::Patch(command) => patch::execute(&command.args, cli.datastore, out),
+        Command::Validate(command) => validate::execute(&command.args, out),
+    }
+}
+
+fn datastore_or_environment(
+    given: Option<DatastoreSpec>,
+) -> Result<DatastoreSpec, DatastoreSpecError> {
+    match given {
+        Some(spec) => Ok(spec),
+        None => DatastoreSpec::from_environment(|name| std::env::var(name).ok()),
+    }
+}
+
+/// The reader of a pipe has seen enough, as `head` does.
+fn nobody_reads(error: &anyhow::Error) -> bool {
+    let io_error = error.downcast_ref::<io::Error>();
+    io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

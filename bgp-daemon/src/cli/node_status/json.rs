@@ -1,0 +1,193 @@
+//! The status as one JSON document: the snapshots of both sockets in one.
+//!
+//! Behind a socket may be a BIRD, which knows no snapshots. Its peers are then taken from the rows of `show protocols`: the
+//! same keys, without the details.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use anyhow::bail;
+use bgp_core::types::Family;
+use serde_json::{Map, Value, json};
+
+use super::{Daemon, NOT_RUNNING, Node};
+use crate::control::client::{self, ClientError, Connection, PeerRow, ReplyLine};
+use crate::control::json::COMMAND;
+use crate::control::session_name;
+
+/// Octets of a snapshot that are taken: ten thousand peers need about half of it.
+const DOCUMENT_LEN: usize = 64 << 20;
+/// Keys of a snapshot that are about the node, not about the socket.
+const NODE_KEYS: [&str; 9] = [
+    "node",
+    "version",
+    "routerID",
+    "localAS",
+    "now",
+    "boot",
+    "reconfigured",
+    "phase",
+    "recovery",
+];
+
+pub(super) fn print(node: Node, out: &mut dyn Write) -> anyhow::Result<()> {
+    let running = node.running;
+    let document = document(node);
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)?;
+    if !running {
+        bail!(NOT_RUNNING);
+    }
+    Ok(())
+}
+
+fn document(node: Node) -> Value {
+    let mut document = Map::from_iter(NODE_KEYS.map(|key| (key.to_owned(), Value::Null)));
+    document.insert("running".to_owned(), node.running.into());
+    let mut sockets = Vec::new();
+    let mut peers = Vec::new();
+    let mut problems = Problems::default();
+    for daemon in node.daemons {
+        let (family, running) = (daemon.family, daemon.running);
+        let (path, found) = query(daemon);
+        let error = found.as_ref().err().cloned();
+        sockets.push(json!({ "family": family, "running": running, "path": path, "error": error }));
+        match found {
+            Ok(Found::Snapshot(mut snapshot)) => {
+                peers.extend(snapshot_peers(&mut snapshot, family));
+                problems.add(snapshot.remove("problems"));
+                adopt(&mut document, snapshot);
+            }
+            Ok(Found::Rows(rows)) => {
+                peers.extend(rows.into_iter().map(|row| row_peer(row, family)))
+            }
+            Err(_) => {}
+        }
+    }
+    document.insert("sockets".to_owned(), sockets.into());
+    document.insert("problems".to_owned(), problems.list.into());
+    document.insert("peers".to_owned(), peers.into());
+    document.into()
+}
+
+/// What a daemon said.
+enum Found {
+    Snapshot(Map<String, Value>),
+    Rows(Vec<PeerRow>),
+}
+
+/// The path of the socket, and what was said there or why nothing was.
+fn query(daemon: Daemon) -> (Option<String>, Result<Found, String>) {
+    let mut connection = match daemon.connection {
+        Ok(connection) => connection,
+        Err(error) => return (None, Err(error.to_string())),
+    };
+    let path = connection.path().to_owned();
+    let found = match snapshot(&mut connection) {
+        Ok(Some(snapshot)) => Ok(Found::Snapshot(snapshot)),
+        Ok(None) => rows(&path, daemon.family).map(Found::Rows),
+        Err(error) => Err(error.to_string()),
+    };
+    (Some(path.display().to_string()), found)
+}
+
+fn rows(path: &std::path::Path, family: Family) -> Result<Vec<PeerRow>, String> {
+    let mut connection = Connection::dial(&[path.to_owned()], client::LINE_DEADLINE)
+        .map_err(|error| error.to_string())?;
+    client::peers(&mut connection, family).map_err(|error| error.to_string())
+}
+
+/// `None` when the daemon does not know the command.
+fn snapshot(connection: &mut Connection) -> Result<Option<Map<String, Value>>, ClientError> {
+    connection.send(COMMAND)?;
+    let mut text = String::new();
+    let mut greeted = false;
+    while let Some(line) = connection.read_line()? {
+        match ReplyLine::parse(&line) {
+            ReplyLine::Coded { code: 1, .. } if !greeted => greeted = true,
+            ReplyLine::Coded {
+                code: 1900,
+                text: part,
+                ..
+            }
+            | ReplyLine::Continued(part) => {
+                text.push_str(part);
+            }
+            ReplyLine::Log(_) => {}
+            ReplyLine::Coded { .. } | ReplyLine::Unknown(_) => break,
+        }
+        if text.len() > DOCUMENT_LEN {
+            return Err(ClientError::LineTooLong);
+        }
+    }
+    Ok(serde_json::from_str(&text).ok())
+}
+
+/// The first socket that knows something about the node is right.
+fn adopt(document: &mut Map<String, Value>, snapshot: Map<String, Value>) {
+    for (key, value) in snapshot {
+        match document.get_mut(&key) {
+            Some(slot) if slot.is_null() => *slot = value,
+            _ => {}
+        }
+    }
+}
+
+fn snapshot_peers(snapshot: &mut Map<String, Value>, family: Family) -> Vec<Value> {
+    let Some(Value::Array(protocols)) = snapshot.remove("protocols") else {
+        return Vec::new();
+    };
+    let sessions = protocols
+        .into_iter()
+        .filter(|protocol| protocol["kind"] == "BGP");
+    sessions
+        .map(|mut session| {
+            let name = session["name"].as_str().unwrap_or_default();
+            let peer_type = if session_name::is_local_workload(name) {
+                "local".into()
+            } else {
+                let parsed = session_name::parse(name, family);
+                parsed.map_or(Value::Null, |(peer_type, _)| peer_type.word().into())
+            };
+            session["type"] = peer_type;
+            session["address"] = session["bgp"]["neighborAddress"].clone();
+            session["family"] = json!(family);
+            session
+        })
+        .collect()
+}
+
+fn row_peer(row: PeerRow, family: Family) -> Value {
+    let (state, error) = row.info.split_once(' ').unwrap_or((&row.info, ""));
+    let error = (!error.is_empty()).then_some(error);
+    json!({
+        "name": row.name,
+        "kind": "BGP",
+        "type": row.peer_type.word(),
+        "family": family,
+        "address": row.address,
+        "state": row.state,
+        "since": row.since,
+        "bgp": { "state": state, "lastError": error },
+    })
+}
+
+/// Problems concern all families, so both sockets tell the same ones.
+#[derive(Default)]
+struct Problems {
+    seen: BTreeSet<String>,
+    list: Vec<Value>,
+}
+
+impl Problems {
+    fn add(&mut self, problems: Option<Value>) {
+        let Some(Value::Array(problems)) = problems else {
+            return;
+        };
+        for problem in problems {
+            if self.seen.insert(problem.to_string()) {
+                self.list.push(problem);
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `patch`: changes some fields of one object.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{anyhow, bail};
+use clap::Args;
+
+use super::resource::action::{self, ActionError, EMPTY_NAME};
+use super::resource::args::PlaceArgs;
+use super::resource::manifest::{Given, ManifestError};
+use super::resource::merge::PatchType;
+use super::resource::{kinds, open};
+use crate::datastore::DatastoreSpec;
+use crate::datastore::folder_store::Access;
+
+/// Arguments of `patch`.
+#[derive(Clone, Debug, Args)]
+pub struct PatchArgs {
+    /// Kind, in any of its forms: bgppeer, bgppeers, bgpp, ...
+    kind: String,
+    /// Name
+    name: String,
+    /// What to change, as JSON
+    #[arg(short, long, value_name = "PATCH")]
+    patch: String,
+    /// Form of the patch
+    #[arg(short = 't', long = "type", value_enum, default_value_t)]
+    form: PatchType,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Runs `patch`.
+///
+/// # Errors
+///
+/// What is to be printed on standard error.
+pub fn execute(
+    args: &PatchArgs,
+    datastore: Option<DatastoreSpec>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let kind = kinds::by_name(&args.kind).map_err(|error| anyhow!(error))?;
+    if args.name.is_empty() {
+        bail!(EMPTY_NAME);
+    }
+    let failed = |error: String| anyhow!("Failed to patch '{}' resource: {error}", kind.name());
+    let patch = serde_json::from_str(&args.patch)
+        .map_err(|error| failed(format!("the patch is not JSON: {error}")))?;
+    let given = Given::named(kind, &args.name);
+    let mut store = open(datastore, Access::Write)?;
+    let patched = action::check_namespace(&given, &args.place, false)
+        .and_then(|()| action::patch(store.as_mut(), &given, &patch, args.form));
+    match patched {
+        Ok(()) => {
+            writeln!(out, "Successfully patched 1 '{}' resource", kind.name())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        // calicoctl says no more than this of such a field, whatever the command.
+        Err(ActionError::Manifest(error @ ManifestError::UnknownField(_))) => Err(error.into()),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}

@@ -1,0 +1,36 @@
+//! `replace`: puts the objects of files in the place of those of the same names, which must exist.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::resource::action;
+use super::resource::args::{FileArgs, PlaceArgs};
+use super::resource::batch;
+use super::resource::report::Verb;
+use crate::datastore::DatastoreSpec;
+
+/// Arguments of `replace`.
+#[derive(Clone, Debug, Args)]
+#[command(mut_arg("files", |arg| arg.required(true)))]
+pub struct ReplaceArgs {
+    #[command(flatten)]
+    files: FileArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Runs `replace`.
+///
+/// # Errors
+///
+/// What is to be printed on standard error.
+pub fn execute(
+    args: &ReplaceArgs,
+    datastore: Option<DatastoreSpec>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let (files, place) = (&args.files, &args.place);
+    batch::run(Verb::Replace, files, place, datastore, action::replace, out)
+}

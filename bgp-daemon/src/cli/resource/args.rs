@@ -1,0 +1,101 @@
+//! Arguments that several commands have.
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::datastore::DatastoreSpec;
+
+/// Arguments that calicoctl takes with every command.
+#[derive(Clone, Debug, Args)]
+pub struct CompatibilityArgs {
+    /// Accepted as calicoctl does; these commands do not ask for the version of the cluster
+    #[arg(long, global = true)]
+    allow_version_mismatch: bool,
+    /// Accepted as calicoctl does; the Kubernetes context is taken from the environment
+    #[arg(long, global = true)]
+    context: Option<String>,
+}
+
+/// The level that calicoctl logs at. These commands log nothing.
+#[derive(Clone, Debug, Args)]
+pub struct LogLevelArgs {
+    /// Accepted as calicoctl does; these commands log nothing
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "LEVEL",
+        default_value = "panic"
+    )]
+    log_level: String,
+}
+
+const LOG_LEVELS: [&str; 6] = ["panic", "fatal", "error", "warn", "info", "debug"];
+
+impl LogLevelArgs {
+    /// Refuses a level that calicoctl does not have.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if LOG_LEVELS.contains(&self.log_level.as_str()) {
+            return Ok(());
+        }
+        let (level, known) = (&self.log_level, LOG_LEVELS.join(", "));
+        bail!("unknown log level: {level}, expected one of: {known}");
+    }
+}
+
+/// A command of `bgp-daemon` that is also one of calicoctl.
+#[derive(Clone, Debug, Args)]
+pub struct WithCompatibility<A: Args> {
+    /// Its own arguments.
+    #[command(flatten)]
+    pub args: A,
+    #[command(flatten)]
+    compatibility: CompatibilityArgs,
+}
+
+/// The datastore, for `calicoctl`.
+#[derive(Clone, Debug, Args)]
+pub struct DatastoreArgs {
+    /// Where resources are: a folder or file of YAML or JSON documents, etcd, or kubernetes [default: as DATASTORE_TYPE says]
+    #[arg(long, env = "BGP_DAEMON_DATASTORE", value_name = "SPEC", global = true)]
+    pub datastore: Option<DatastoreSpec>,
+}
+
+/// Where objects are read from.
+#[derive(Clone, Debug, Args)]
+pub struct FileArgs {
+    /// File, `-` for standard input, or folder whose .yaml, .yml and .json files are read; may be repeated
+    #[arg(short, long = "filename", value_name = "FILENAME")]
+    pub files: Vec<String>,
+    /// Read the folders in folders too
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// Nothing in a file or folder is no error
+    #[arg(long)]
+    pub skip_empty: bool,
+}
+
+/// Where objects live.
+#[derive(Clone, Debug, Args)]
+pub struct PlaceArgs {
+    /// Accepted as calicoctl does; the datastore is named by --datastore or the environment
+    #[arg(short, long, value_name = "CONFIG")]
+    config: Option<String>,
+    /// Namespace; none of the kinds here has one
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+}
+
+/// Objects by kind and name.
+#[derive(Clone, Debug, Args)]
+pub struct NamedArgs {
+    /// Kind, in any of its forms: bgppeer, bgppeers, bgpp, ...
+    #[arg(required_unless_present = "files", conflicts_with = "files")]
+    pub kind: Option<String>,
+    /// Names
+    pub names: Vec<String>,
+}

@@ -1,0 +1,71 @@
+//! A command on all objects that it was given, one after the other. One that fails does not stop the rest.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::action::{self, ActionError};
+use super::args::{FileArgs, PlaceArgs};
+use super::manifest::{self, Given};
+use super::open;
+use super::report::{self, Outcome, Verb};
+use crate::datastore::DatastoreSpec;
+use crate::datastore::folder_store::Access;
+use crate::datastore::store::Store;
+
+/// Runs a command that changes a datastore on the objects of files.
+pub(in crate::cli) fn run(
+    verb: Verb,
+    files: &FileArgs,
+    place: &PlaceArgs,
+    datastore: Option<DatastoreSpec>,
+    act: impl FnMut(&mut dyn Store, &Given) -> Result<(), ActionError>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let objects = manifest::load(files, &mut io::stdin())?;
+    on_objects(verb, &objects, place, datastore, act, out)
+}
+
+/// The same on objects that are there already.
+pub(in crate::cli) fn on_objects(
+    verb: Verb,
+    objects: &[Given],
+    place: &PlaceArgs,
+    datastore: Option<DatastoreSpec>,
+    mut act: impl FnMut(&mut dyn Store, &Given) -> Result<(), ActionError>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    if objects.is_empty() {
+        return report::conclude(verb, &Outcome::default(), out);
+    }
+    let mut store = open(datastore, Access::Write)?;
+    let outcome = each(objects, |given| {
+        action::check_namespace(given, place, false)?;
+        act(store.as_mut(), given)
+    });
+    report::conclude(verb, &outcome, out)
+}
+
+/// Does something with each object.
+pub(in crate::cli) fn each(
+    objects: &[Given],
+    mut act: impl FnMut(&Given) -> Result<(), ActionError>,
+) -> Outcome {
+    let mut outcome = Outcome {
+        given: objects.len(),
+        kind: only_kind(objects),
+        ..Outcome::default()
+    };
+    for given in objects {
+        match act(given) {
+            Ok(()) => outcome.done += 1,
+            Err(error) => outcome.errors.push(error.to_string()),
+        }
+    }
+    outcome
+}
+
+fn only_kind(objects: &[Given]) -> Option<&'static str> {
+    let (first, rest) = objects.split_first()?;
+    let same = rest.iter().all(|given| given.kind == first.kind);
+    same.then(|| first.kind.name())
+}

@@ -1,0 +1,246 @@
+//! Files, folders and standard input to objects. Stricter than the speaker: a kind or field that is not known is an error.
+//!
+//! What an object says is not judged here, only its form; [`validation`](super::validation) does the rest. Objects of
+//! Calico's first API (`kind: bgpPeer`) become those of today's.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use thiserror::Error;
+
+use super::args::FileArgs;
+use super::{kinds, system_error};
+use crate::resources::{
+    Entry, Kind, Meaning, ObjectKey, Outline, Problem, Resource, UNKNOWN_FIELD,
+};
+
+/// An object that a command was given.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Given {
+    pub(in crate::cli) kind: Kind,
+    /// Empty if it has none.
+    pub(in crate::cli) name: String,
+    /// Empty if it has none.
+    pub(in crate::cli) namespace: String,
+    /// The whole object, of the v3 API; null if it was only named.
+    pub(in crate::cli) value: Value,
+}
+
+/// Why there are no objects.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(in crate::cli) enum ManifestError {
+    /// A file that cannot be read, or is not what it should be.
+    #[error("failed to execute command: {0}")]
+    Invalid(String),
+    /// A field that no such object has.
+    #[error("field in document is not recognized or is in the wrong location: {0}")]
+    UnknownField(String),
+    /// There is nothing in it.
+    #[error("no resources specified in {0}")]
+    Empty(String),
+}
+
+impl Given {
+    /// An object that is only named.
+    pub(in crate::cli) fn named(kind: Kind, name: &str) -> Self {
+        Self {
+            kind,
+            name: name.to_owned(),
+            namespace: String::new(),
+            value: Value::Null,
+        }
+    }
+
+    /// An object as it is.
+    ///
+    /// # Errors
+    ///
+    /// It has a field that is not known.
+    pub(in crate::cli) fn from_value(kind: Kind, value: Value) -> Result<Self, ManifestError> {
+        let metadata = &value["metadata"];
+        let unknown = metadata
+            .as_object()
+            .and_then(|fields| fields.keys().find(|key| !METADATA.contains(&key.as_str())));
+        if let Some(field) = unknown {
+            return Err(ManifestError::UnknownField(field.clone()));
+        }
+        let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
+        let (name, namespace) = (text("name"), text("namespace"));
+        // One without a name is a mistake too, but not of its form; any name shows the fields.
+        let mut probe = value.clone();
+        if name.is_empty() && metadata.is_object() {
+            probe["metadata"]["name"] = "unnamed".into();
+        }
+        refuse_unknown(&Resource::from_json_of(kind, &probe).1)?;
+        Ok(Self {
+            kind,
+            name,
+            namespace,
+            value,
+        })
+    }
+
+    /// What names it in a datastore.
+    pub(in crate::cli) fn key(&self) -> ObjectKey {
+        ObjectKey::cluster(self.kind, self.name.as_str())
+    }
+}
+
+/// The objects of files, in order.
+pub(in crate::cli) fn load(
+    args: &FileArgs,
+    stdin: &mut dyn Read,
+) -> Result<Vec<Given>, ManifestError> {
+    let mut objects = Vec::new();
+    for path in &args.files {
+        let is_folder = path != "-" && Path::new(path).is_dir();
+        let before = objects.len();
+        for file in files(path, is_folder, args.recursive)? {
+            let found = read(&file, stdin)?;
+            if found.is_empty() && !args.skip_empty {
+                return Err(ManifestError::Empty(format!("file {}", file.display())));
+            }
+            objects.extend(found);
+        }
+        if objects.len() == before && is_folder && !args.skip_empty {
+            return Err(ManifestError::Empty(format!("directory {path}")));
+        }
+    }
+    Ok(objects)
+}
+
+/// What may stand in `metadata`.
+const METADATA: [&str; 15] = [
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
+
+/// How deep folders may be nested; also what ends a circle of symbolic links.
+const MAX_DEPTH: usize = 16;
+/// Larger files are refused.
+const MAX_SIZE: u64 = 256 << 20;
+
+fn files(path: &str, is_folder: bool, recursive: bool) -> Result<Vec<PathBuf>, ManifestError> {
+    if !is_folder {
+        return Ok(vec![path.into()]);
+    }
+    let mut files = Vec::new();
+    let depth = if recursive { MAX_DEPTH } else { 0 };
+    collect(Path::new(path), depth, &mut files)?;
+    Ok(files)
+}
+
+fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), ManifestError> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect()
+    };
+    let mut entries = list().map_err(|error| unreadable(folder, &error))?;
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir() {
+            if depth > 0 {
+                collect(&entry, depth - 1, files)?;
+            }
+        } else if is_manifest(&entry) {
+            files.push(entry);
+        }
+    }
+    Ok(())
+}
+
+fn is_manifest(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    ["yaml", "yml", "json"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+fn read(file: &Path, stdin: &mut dyn Read) -> Result<Vec<Given>, ManifestError> {
+    let mut octets = Vec::new();
+    let read = match file.to_str() {
+        Some("-") => stdin.take(MAX_SIZE + 1).read_to_end(&mut octets),
+        _ => std::fs::File::open(file)
+            .and_then(|opened| opened.take(MAX_SIZE + 1).read_to_end(&mut octets)),
+    };
+    read.map_err(|error| unreadable(file, &error))?;
+    if octets.len() as u64 > MAX_SIZE {
+        let reason = format!("{} is larger than {MAX_SIZE} bytes", file.display());
+        return Err(ManifestError::Invalid(reason));
+    }
+    let text = String::from_utf8(octets)
+        .map_err(|_| ManifestError::Invalid(format!("{} is not UTF-8", file.display())))?;
+    objects(&file.display().to_string(), &text)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> ManifestError {
+    let reason = format!("open {}: {}", path.display(), system_error(error));
+    ManifestError::Invalid(reason)
+}
+
+fn objects(source: &str, text: &str) -> Result<Vec<Given>, ManifestError> {
+    let outline = Outline::read(source, text);
+    let mut objects = Vec::new();
+    for part in &outline.parts {
+        if let Some(problem) = &part.error {
+            return Err(ManifestError::Invalid(problem.to_string()));
+        }
+        for entry in &part.entries {
+            objects.push(object(entry)?);
+        }
+    }
+    Ok(objects)
+}
+
+fn object(entry: &Entry) -> Result<Given, ManifestError> {
+    match entry.meaning() {
+        Meaning::Object {
+            kind,
+            value,
+            warnings,
+        } if kinds::is_supported(kind) && entry.api_version != CRD_VERSION => {
+            refuse_unknown(&warnings)?;
+            Given::from_value(kind, value)
+        }
+        Meaning::Broken(problems) => {
+            refuse_unknown(&problems)?;
+            let first = problems.first().map(ToString::to_string);
+            Err(ManifestError::Invalid(first.unwrap_or_default()))
+        }
+        Meaning::Object { .. } | Meaning::Unknown => Err(ManifestError::Invalid(format!(
+            "unknown resource type ({}) and/or version ({})",
+            entry.kind, entry.api_version
+        ))),
+    }
+}
+
+/// The API that Calico keeps its objects in within Kubernetes, which calicoctl does not take.
+const CRD_VERSION: &str = "crd.projectcalico.org/v1";
+
+fn refuse_unknown(problems: &[Problem]) -> Result<(), ManifestError> {
+    let unknown = problems
+        .iter()
+        .find(|problem| problem.reason == UNKNOWN_FIELD);
+    match unknown.and_then(|problem| problem.field.as_deref()) {
+        Some(path) => {
+            let field = path.rsplit('.').next().unwrap_or(path);
+            Err(ManifestError::UnknownField(field.to_owned()))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,64 @@
+//! What the commands that read and change resources share: `create`, `apply`, `replace`, `delete`, `get`, `patch` and
+//! `validate`, with the arguments, tables, messages and exit codes of calicoctl.
+//!
+//! | module         | what it is                                                   |
+//! |----------------|--------------------------------------------------------------|
+//! | [`args`]       | arguments that several commands have                         |
+//! | `kinds`        | the kinds by the names that a command line gives them        |
+//! | `manifest`     | files and standard input to objects, strictly                |
+//! | `validation`   | what an object must be before it is written                  |
+//! | `action`       | what is done with one object of a datastore                  |
+//! | `batch`        | a command on all objects that it was given                   |
+//! | `report`       | what came of it, in calicoctl's words                        |
+//! | `output`       | the forms that `get` prints                                  |
+//! | `columns`      | the columns of each kind                                     |
+//! | `go_value`     | objects as Go's printing and templates see them              |
+//! | `template`     | Go templates                                                 |
+//! | [`merge`]      | patches                                                      |
+//!
+//! Nothing here knows which datastore it works on.
+
+pub mod args;
+
+pub(super) mod action;
+pub(super) mod batch;
+mod columns;
+mod go_value;
+pub(super) mod kinds;
+pub(super) mod manifest;
+pub mod merge;
+pub(super) mod output;
+pub(super) mod report;
+mod template;
+pub(super) mod validation;
+
+use anyhow::bail;
+
+use crate::datastore::DatastoreSpec;
+use crate::datastore::folder_store::{Access, FolderStore};
+use crate::datastore::store::Store;
+
+/// The datastore that was named, or the one of the environment.
+pub(super) fn open(spec: Option<DatastoreSpec>, access: Access) -> anyhow::Result<Box<dyn Store>> {
+    let spec = super::datastore_or_environment(spec)?;
+    match spec {
+        DatastoreSpec::Folder(path) => Ok(Box::new(FolderStore::open(&path, access)?)),
+        DatastoreSpec::Etcd | DatastoreSpec::Kubernetes => {
+            bail!("this command works on a folder or file, not on the datastore {spec}")
+        }
+    }
+}
+
+/// An error of the operating system in Go's words: `no such file or directory`.
+fn system_error(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! `run`: the speaker itself.
+
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use bgp_core::types::Family;
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use super::dump::dump;
+use super::node_name::NodeArgs;
+use super::run_dir::RunDirArgs;
+use crate::agent::{self, AgentConfig};
+use crate::control::server::{Request, Server};
+use crate::datastore::{DatastoreSpec, folder};
+use crate::plan::Environment;
+
+/// Arguments of `run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Which node this is.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Where the control sockets are.
+    #[command(flatten)]
+    pub run_dir: RunDirArgs,
+    /// Leaves the kernel's routes and interfaces alone
+    #[arg(long, env = "BGP_DAEMON_NO_KERNEL", value_parser = FalseyValueParser::new())]
+    pub no_kernel: bool,
+    /// TCP port to listen on, instead of the one that the resources say
+    #[arg(long, env = "BGP_DAEMON_LISTEN_PORT", value_name = "PORT")]
+    pub listen_port: Option<u16>,
+    /// Whether this is a restart after which peers still hold our routes (RFC 4724); set by `bird -R`.
+    #[arg(skip = true)]
+    pub recover: bool,
+}
+
+/// Questions on the control sockets that wait for the speaker; beyond it, clients wait.
+const REQUESTS: usize = 64;
+
+/// Runs the speaker until it is told to end.
+///
+/// # Errors
+///
+/// Why it cannot start, or why it ended.
+pub fn execute(args: RunArgs, datastore: DatastoreSpec) -> anyhow::Result<ExitCode> {
+    let node = args.node.name(|name| std::env::var(name).ok())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(node, args, datastore))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(node: String, args: RunArgs, datastore: DatastoreSpec) -> anyhow::Result<()> {
+    // First of all: who sees the sockets may send signals.
+    let signals = Signals::new()?;
+    let stop = CancellationToken::new();
+    let snapshots = match datastore {
+        DatastoreSpec::Folder(path) => folder::watch(&path).await?,
+        other => {
+            bail!("the datastore `{other}` is not supported yet: give a folder of YAML documents")
+        }
+    };
+    let (requests, inbox) = mpsc::channel(REQUESTS);
+    let servers = TaskTracker::new();
+    for (family, file) in [
+        (Family::Ipv4Unicast, "bird.ctl"),
+        (Family::Ipv6Unicast, "bird6.ctl"),
+    ] {
+        let server = Server::bind(&args.run_dir.run_dir.join(file), family, requests.clone())?;
+        servers.spawn(server.run(stop.clone()));
+    }
+    tokio::spawn(obey_signals(signals, requests, stop.clone()));
+    let config = AgentConfig {
+        environment: Environment::from_env(),
+        listen_port: args.listen_port,
+        kernel: !args.no_kernel,
+        recover: args.recover,
+        node,
+    };
+    info!(node = config.node, "starting");
+    let done = agent::run(config, snapshots, inbox, stop.clone()).await;
+    stop.cancel();
+    servers.close();
+    servers.wait().await;
+    Ok(done?)
+}
+
+/// The signals that a service gets.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    dump: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            dump: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// SIGTERM and SIGINT end the speaker. SIGHUP means "read your configuration again" to BIRD; the datastore is followed anyway.
+/// SIGUSR1 writes what the speaker does into the log.
+async fn obey_signals(
+    mut signals: Signals,
+    requests: mpsc::Sender<Request>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hang_up.recv() => info!("SIGHUP: the datastore is followed as it changes, nothing to do"),
+            _ = signals.dump.recv() => dump(&requests).await,
+        }
+    }
+    stop.cancel();
+}

@@ -1,0 +1,379 @@
+//! A command line to what it asks for. Pure; what it means is up to the owner of the speaker.
+//!
+//! Knows the commands of BIRD 1.6 that readers of Calico and people at a node use, with the words of a command in full or
+//! cut to any beginning that leaves no doubt (`sh pr`), and one of its own, `show snapshot`. Options and names are never
+//! cut. Everything else is a syntax error; nothing here ever panics on a line.
+
+mod token;
+
+use std::fmt;
+use std::net::IpAddr;
+
+use bgp_core::types::{Family, family_of};
+use ipnet::IpNet;
+
+use token::{Token, Tokens};
+
+/// What a client asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Something that the owner of the speaker answers.
+    Query(Query),
+    /// From now on this connection may only look.
+    Restrict,
+}
+
+/// What the owner of the speaker is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// `show status`.
+    Status,
+    /// `show protocols [all] [NAME]`: those of the family of the socket whose name matches; no name is all of them.
+    Protocols {
+        /// Which.
+        name: NamePattern,
+        /// With details.
+        all: bool,
+    },
+    /// `show route ...`.
+    Routes(RouteQuery),
+    /// `show interfaces`.
+    Interfaces,
+    /// `show memory`.
+    Memory,
+    /// `configure`: make the plan anew from the datastore.
+    Configure,
+    /// `enable NAME`.
+    Enable(NamePattern),
+    /// `disable NAME`.
+    Disable(NamePattern),
+    /// `restart NAME`.
+    Restart(NamePattern),
+    /// `reload [in|out] NAME`.
+    Reload {
+        /// Which.
+        name: NamePattern,
+        /// Whether to ask for its routes again, to send ours again, or both.
+        direction: ReloadDirection,
+    },
+    /// `show snapshot`: everything, for JSON.
+    Snapshot,
+}
+
+impl Query {
+    /// Whether it changes the speaker, so that a restricted connection may not ask for it.
+    pub const fn changes_something(&self) -> bool {
+        match self {
+            Self::Configure
+            | Self::Enable(_)
+            | Self::Disable(_)
+            | Self::Restart(_)
+            | Self::Reload { .. } => true,
+            Self::Status
+            | Self::Protocols { .. }
+            | Self::Routes(_)
+            | Self::Interfaces
+            | Self::Memory
+            | Self::Snapshot => false,
+        }
+    }
+}
+
+/// Which routes of a session are to be exchanged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadDirection {
+    /// The peer's and ours.
+    Both,
+    /// The peer's.
+    In,
+    /// Ours.
+    Out,
+}
+
+/// What `show route` is to show: all that is asked for must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteQuery {
+    /// Which prefixes.
+    pub selection: RouteSelection,
+    /// Only routes as they are announced to this protocol.
+    pub export: Option<String>,
+    /// Only routes learned from this protocol.
+    pub protocol: Option<String>,
+    /// Only the best route of each prefix.
+    pub primary: bool,
+    /// With all attributes.
+    pub all: bool,
+}
+
+impl RouteQuery {
+    /// Whether it is the bare `show route`, which CalicoNodeStatus reads and takes every row of to pieces.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Which prefixes `show route` is to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RouteSelection {
+    /// All.
+    #[default]
+    All,
+    /// This one.
+    Exact(IpNet),
+    /// The longest one that covers this address or prefix.
+    For(IpNet),
+}
+
+/// Which protocols a command is about: a name, or a pattern in which `*` stands for any run of characters and `?` for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamePattern {
+    text: String,
+    wildcards: bool,
+}
+
+impl NamePattern {
+    /// Every protocol.
+    pub fn any() -> Self {
+        Self {
+            text: "*".to_owned(),
+            wildcards: true,
+        }
+    }
+
+    /// The protocol of that name.
+    pub fn exactly(name: &str) -> Self {
+        Self {
+            text: name.to_owned(),
+            wildcards: false,
+        }
+    }
+
+    /// Whether it is every protocol, so that finding none is no error.
+    pub fn is_any(&self) -> bool {
+        self.wildcards && self.text == "*"
+    }
+
+    /// Whether it means the protocol of that name.
+    pub fn matches(&self, name: &str) -> bool {
+        if self.wildcards {
+            wildcard_match(self.text.as_bytes(), name.as_bytes())
+        } else {
+            self.text == name
+        }
+    }
+}
+
+/// Steps back to the last `*` only, so it takes at most `pattern.len() * text.len()` steps.
+fn wildcard_match(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(&c) if c == b'?' || c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => {
+                let Some((star_p, star_t)) = star else {
+                    return false;
+                };
+                star = Some((star_p, star_t + 1));
+                p = star_p + 1;
+                t = star_t + 1;
+            }
+        }
+    }
+    pattern[p..].iter().all(|&c| c == b'*')
+}
+
+/// A line that is no command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// What was wrong with it.
+    reason: String,
+}
+
+impl SyntaxError {
+    fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+        }
+    }
+
+    fn unexpected(token: &Token) -> Self {
+        Self::new(format!("unexpected `{}`", token.text()))
+    }
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "syntax error, {}", self.reason)
+    }
+}
+
+impl std::error::Error for SyntaxError {}
+
+/// Reads a line, without its line feed, that came in on the socket of `family`.
+///
+/// # Errors
+///
+/// What is wrong with the line, as text for reply code 9001.
+pub fn parse(line: &str, family: Family) -> Result<Command, SyntaxError> {
+    const VERBS: [&str; 7] = [
+        "configure",
+        "disable",
+        "enable",
+        "reload",
+        "restart",
+        "restrict",
+        "show",
+    ];
+    let mut tokens = token::split(line)?;
+    let verb = tokens.keyword(&VERBS)?;
+    let command = match verb {
+        "configure" => configure(&mut tokens),
+        "disable" => Command::Query(Query::Disable(target(&mut tokens)?)),
+        "enable" => Command::Query(Query::Enable(target(&mut tokens)?)),
+        "reload" => reload(&mut tokens)?,
+        "restart" => Command::Query(Query::Restart(target(&mut tokens)?)),
+        "restrict" => Command::Restrict,
+        _ => Command::Query(show(&mut tokens, family)?),
+    };
+    tokens.end()?;
+    Ok(command)
+}
+
+/// `soft` asks not to reset sessions without need, which is what we always do.
+fn configure(tokens: &mut Tokens) -> Command {
+    tokens.take_option("soft");
+    Command::Query(Query::Configure)
+}
+
+fn reload(tokens: &mut Tokens) -> Result<Command, SyntaxError> {
+    let direction = if tokens.take_option("in") {
+        ReloadDirection::In
+    } else if tokens.take_option("out") {
+        ReloadDirection::Out
+    } else {
+        ReloadDirection::Both
+    };
+    let name = target(tokens)?;
+    Ok(Command::Query(Query::Reload { name, direction }))
+}
+
+/// The protocol that a command changes: a name, a quoted pattern, or `all`.
+fn target(tokens: &mut Tokens) -> Result<NamePattern, SyntaxError> {
+    if tokens.take_option("all") {
+        return Ok(NamePattern::any());
+    }
+    Ok(pattern(tokens.expect("a protocol name")?))
+}
+
+fn pattern(token: Token) -> NamePattern {
+    match token {
+        Token::Word(text) => NamePattern {
+            text,
+            wildcards: false,
+        },
+        Token::Quoted(text) => NamePattern {
+            text,
+            wildcards: true,
+        },
+    }
+}
+
+fn show(tokens: &mut Tokens, family: Family) -> Result<Query, SyntaxError> {
+    const SUBJECTS: [&str; 6] = [
+        "interfaces",
+        "memory",
+        "protocols",
+        "route",
+        "snapshot",
+        "status",
+    ];
+    Ok(match tokens.keyword(&SUBJECTS)? {
+        "interfaces" => Query::Interfaces,
+        "memory" => Query::Memory,
+        "protocols" => show_protocols(tokens),
+        "route" => Query::Routes(show_route(tokens, family)?),
+        "snapshot" => Query::Snapshot,
+        _ => Query::Status,
+    })
+}
+
+fn show_protocols(tokens: &mut Tokens) -> Query {
+    let all = tokens.take_option("all");
+    let name = tokens.next().map_or_else(NamePattern::any, pattern);
+    Query::Protocols { name, all }
+}
+
+/// The options of `show route` may come in any order; each at most once.
+fn show_route(tokens: &mut Tokens, family: Family) -> Result<RouteQuery, SyntaxError> {
+    let mut query = RouteQuery::default();
+    while let Some(token) = tokens.next() {
+        let taken = match &token {
+            Token::Quoted(_) => false,
+            Token::Word(word) => match word.as_str() {
+                "all" => set(&mut query.all),
+                "primary" => set(&mut query.primary),
+                "export" => set_name(&mut query.export, tokens)?,
+                "protocol" => set_name(&mut query.protocol, tokens)?,
+                "table" => tokens.take_option("master"),
+                "for" => {
+                    let covered = tokens.expect("an address or prefix")?;
+                    set_selection(
+                        &mut query,
+                        RouteSelection::For(prefix(covered.text(), family)?),
+                    )
+                }
+                text => set_selection(&mut query, RouteSelection::Exact(prefix(text, family)?)),
+            },
+        };
+        if !taken {
+            return Err(SyntaxError::unexpected(&token));
+        }
+    }
+    Ok(query)
+}
+
+fn set(flag: &mut bool) -> bool {
+    !std::mem::replace(flag, true)
+}
+
+fn set_name(slot: &mut Option<String>, tokens: &mut Tokens) -> Result<bool, SyntaxError> {
+    let name = tokens.expect("a protocol name")?;
+    Ok(slot.replace(name.text().to_owned()).is_none())
+}
+
+fn set_selection(query: &mut RouteQuery, selection: RouteSelection) -> bool {
+    let old = std::mem::replace(&mut query.selection, selection);
+    old == RouteSelection::All
+}
+
+/// A prefix, or an address, which stands for the prefix that holds only it.
+fn prefix(text: &str, family: Family) -> Result<IpNet, SyntaxError> {
+    let net = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text
+            .parse::<IpNet>()
+            .map_err(|_| SyntaxError::new(format!("unexpected `{text}`")))?,
+    };
+    if family_of(net) != family {
+        return Err(SyntaxError::new(format!(
+            "`{text}` is of the other address family"
+        )));
+    }
+    if net.trunc() != net {
+        return Err(SyntaxError::new(format!(
+            "invalid prefix `{text}`, it has host bits"
+        )));
+    }
+    Ok(net)
+}
+
+#[cfg(test)]
+mod tests;

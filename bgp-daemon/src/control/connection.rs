@@ -1,0 +1,225 @@
+//! One client: its commands, one after the other, each with its reply.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::command::{self, Command, Query, RouteQuery};
+use super::json;
+use super::model::{ProtocolSnapshot, RouteSnapshot};
+use super::render::{self, Clock};
+use super::reply::{Code, Reply};
+use super::server::{Answer, Request, Shared};
+
+/// Octets of a long reply that are gathered before they are written.
+const WRITE_LEN: usize = 32 * 1024;
+
+/// A client, and what is remembered about it.
+pub(super) struct Connection {
+    reader: BufReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
+    reply: Reply,
+    /// It asked to be only allowed to look.
+    restricted: bool,
+    shared: Arc<Shared>,
+}
+
+/// What a client sent.
+enum Line {
+    Command(String),
+    TooLong,
+    /// It has nothing more to say; an unfinished line is no command.
+    End,
+}
+
+impl Connection {
+    pub(super) fn new(stream: UnixStream, shared: Arc<Shared>) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self {
+            reader: BufReader::new(reader),
+            writer,
+            reply: Reply::new(),
+            restricted: false,
+            shared,
+        }
+    }
+
+    /// Serves until the client leaves, or for too long says or takes nothing.
+    pub(super) async fn serve(mut self) {
+        if let Err(error) = self.converse().await {
+            tracing::debug!(family = %self.shared.family, %error, "control connection ended");
+        }
+    }
+
+    async fn converse(&mut self) -> io::Result<()> {
+        self.reply.end(
+            Code::WELCOME,
+            format_args!("BIRD {} ready.", self.shared.version),
+        );
+        self.flush().await?;
+        loop {
+            let idle = self.shared.limits.idle;
+            let line = read_line(&mut self.reader, self.shared.limits.line_len);
+            match within(idle, line).await? {
+                Line::Command(line) => self.command(&line).await?,
+                Line::TooLong => self.reply.end(Code::COMMAND_TOO_LONG, "Command too long"),
+                Line::End => return Ok(()),
+            }
+            self.flush().await?;
+        }
+    }
+
+    async fn command(&mut self, line: &str) -> io::Result<()> {
+        match command::parse(line, self.shared.family) {
+            Err(error) => self.reply.end(Code::SYNTAX_ERROR, error),
+            Ok(Command::Restrict) => {
+                self.restricted = true;
+                self.reply.end(Code::ACCESS_RESTRICTED, "Access restricted");
+            }
+            Ok(Command::Query(query)) if self.restricted && query.changes_something() => {
+                self.reply.end(Code::ACCESS_DENIED, "Access denied");
+            }
+            Ok(Command::Query(query)) => match self.ask(query.clone()).await {
+                Some(answer) => self.render(query, answer).await?,
+                None => self.no_answer(),
+            },
+        }
+        Ok(())
+    }
+
+    /// `None` when the owner is gone, too busy, or does not want to answer.
+    async fn ask(&self, query: Query) -> Option<Answer> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request {
+            family: self.shared.family,
+            query,
+            reply,
+        };
+        let asked = async {
+            self.shared.requests.send(request).await.ok()?;
+            answer.await.ok()
+        };
+        timeout(self.shared.limits.answer, asked).await.ok()?
+    }
+
+    fn no_answer(&mut self) {
+        self.reply.end(
+            Code::NO_ANSWER,
+            "The daemon is ending or too busy to answer",
+        );
+    }
+
+    async fn render(&mut self, query: Query, answer: Answer) -> io::Result<()> {
+        let reply = &mut self.reply;
+        let clock = (self.shared.clock)();
+        let version = &self.shared.version;
+        match answer {
+            Answer::Status(status) => render::status::render(reply, &clock, version, &status),
+            Answer::Protocols(protocols) => render_protocols(reply, &clock, &query, &protocols),
+            Answer::Routes(chunks) => {
+                let Query::Routes(routes) = query else {
+                    self.no_answer();
+                    return Ok(());
+                };
+                self.stream(routes, clock, chunks).await?;
+            }
+            Answer::NoProtocol => reply.end(Code::NO_PROTOCOLS_MATCH, "No protocols match"),
+            Answer::Interfaces(interfaces) => render::interfaces::render(reply, &interfaces),
+            Answer::Memory(memory) => render::memory::render(reply, &memory),
+            Answer::Configured(outcome) => render::actions::configure(reply, &outcome),
+            Answer::Actions(reports) => render::actions::protocols(reply, &reports),
+            Answer::Snapshot(snapshot) => {
+                json::render(reply, &clock, version, self.shared.family, &snapshot);
+            }
+        }
+        Ok(())
+    }
+
+    async fn stream(
+        &mut self,
+        query: RouteQuery,
+        clock: Clock,
+        mut chunks: mpsc::Receiver<Vec<RouteSnapshot>>,
+    ) -> io::Result<()> {
+        let mut listing = render::routes::Listing::new(query, clock);
+        while let Ok(chunk) = timeout(self.shared.limits.answer, chunks.recv()).await {
+            let Some(chunk) = chunk else {
+                listing.end(&mut self.reply);
+                return Ok(());
+            };
+            for route in &chunk {
+                listing.route(&mut self.reply, route);
+                if self.reply.len() >= WRITE_LEN {
+                    self.flush().await?;
+                }
+            }
+        }
+        self.no_answer();
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let text = self.reply.take();
+        within(
+            self.shared.limits.write,
+            self.writer.write_all(text.as_bytes()),
+        )
+        .await
+    }
+}
+
+fn render_protocols(
+    reply: &mut Reply,
+    clock: &Clock,
+    query: &Query,
+    protocols: &[ProtocolSnapshot],
+) {
+    let (all, any) = match query {
+        Query::Protocols { all, name } => (*all, name.is_any()),
+        _ => (false, true),
+    };
+    if protocols.is_empty() && !any {
+        reply.end(Code::NO_PROTOCOLS_MATCH, "No protocols match");
+    } else {
+        render::protocols::render(reply, clock, protocols, all);
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Reads up to a line feed, and remembers no more than `limit` octets of it.
+async fn read_line(reader: &mut BufReader<OwnedReadHalf>, limit: usize) -> io::Result<Line> {
+    let mut line = Vec::new();
+    let mut too_long = false;
+    loop {
+        let chunk = reader.fill_buf().await?;
+        if chunk.is_empty() {
+            return Ok(Line::End);
+        }
+        let end = chunk.iter().position(|&b| b == b'\n');
+        let part = &chunk[..end.unwrap_or(chunk.len())];
+        too_long |= line.len() + part.len() > limit;
+        if !too_long {
+            line.extend_from_slice(part);
+        }
+        let taken = end.map_or(chunk.len(), |at| at + 1);
+        reader.consume(taken);
+        if end.is_some() {
+            return Ok(if too_long {
+                Line::TooLong
+            } else {
+                Line::Command(String::from_utf8_lossy(&line).into_owned())
+            });
+        }
+    }
+}

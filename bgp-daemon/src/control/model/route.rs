@@ -1,0 +1,113 @@
+//! Snapshots of routes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bgp_core::types::{Asn, RouterId};
+use bgp_core::wire::attribute::{
+    Aggregator, Community, ExtendedCommunity, LargeCommunity, Origin, UnknownAttribute,
+};
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+/// A route, for `show route`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteSnapshot {
+    /// What it leads to.
+    pub prefix: IpNet,
+    /// Where packets go: one row is printed for each.
+    pub next_hops: NextHops,
+    /// Name of the [`ProtocolSnapshot`](super::ProtocolSnapshot) that brought it.
+    pub protocol: Arc<str>,
+    /// When it came.
+    pub since: Timestamp,
+    /// Who sent it, if that is not the next hop.
+    pub from: Option<IpAddr>,
+    /// It is the best for its prefix.
+    pub primary: bool,
+    /// It is the best, but the kernel refused it.
+    pub refused: bool,
+    /// Preference before anything of BGP is compared.
+    pub preference: u32,
+    /// What only routes of BGP have; `None` for those of the kernel, of interfaces and of our own.
+    pub bgp: Option<BgpRouteSnapshot>,
+}
+
+/// Where packets of a route go. There is no word for "prohibited": CalicoNodeStatus fails on it, `Unreachable` says it too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextHops {
+    /// Through these gateways; never empty.
+    Via(Vec<Gateway>),
+    /// To whoever has the address on this interface.
+    Device(Arc<str>),
+    /// They are dropped.
+    Blackhole,
+    /// They are refused, or the BGP next hop cannot be resolved.
+    Unreachable,
+}
+
+/// One of the gateways of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Its address.
+    pub address: IpAddr,
+    /// Name of the interface that leads there.
+    pub interface: Arc<str>,
+}
+
+/// What only a route of BGP has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BgpRouteSnapshot {
+    /// Cost to the next hop.
+    pub igp_metric: IgpMetric,
+    /// ORIGIN.
+    pub origin: Origin,
+    /// The last AS of AS_PATH, where the route began; `None` when the path is empty.
+    pub origin_as: Option<Asn>,
+    /// Only when asked for with [`RouteQuery::all`](crate::control::command::RouteQuery::all).
+    pub attributes: Option<Box<BgpAttributes>>,
+}
+
+/// Cost to a BGP next hop (RFC 4271 §9.1.2.2 e).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IgpMetric {
+    /// The next hop was not looked up: it is on a connected network.
+    Direct,
+    /// What the route to it costs.
+    Known(u32),
+    /// There is a route to it that has no cost.
+    Unknown,
+    /// There is no route to it.
+    Unresolvable,
+}
+
+/// All attributes of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BgpAttributes {
+    /// AS_PATH: numbers with blanks between, sets in braces, confederation segments in parentheses.
+    pub as_path: String,
+    /// NEXT_HOP, with the link-local address second if there is one.
+    pub next_hop: Vec<IpAddr>,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// LOCAL_PREF.
+    pub local_pref: Option<u32>,
+    /// ATOMIC_AGGREGATE.
+    pub atomic_aggregate: bool,
+    /// AGGREGATOR.
+    pub aggregator: Option<Aggregator>,
+    /// COMMUNITIES.
+    pub communities: Vec<Community>,
+    /// ORIGINATOR_ID.
+    pub originator_id: Option<RouterId>,
+    /// CLUSTER_LIST.
+    pub cluster_list: Vec<RouterId>,
+    /// EXTENDED COMMUNITIES.
+    pub ext_communities: Vec<ExtendedCommunity>,
+    /// LARGE_COMMUNITY.
+    pub large_communities: Vec<LargeCommunity>,
+    /// OTC (RFC 9234).
+    pub otc: Option<Asn>,
+    /// Attributes that are carried on as they came.
+    pub unknown: Vec<UnknownAttribute>,
+}

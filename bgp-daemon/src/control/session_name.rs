@@ -1,0 +1,93 @@
+//! What the name of a BGP session says to its readers: the kind of peer, and its address.
+//!
+//! `Mesh_172_17_8_102`, `Global_2001_db8__1_port_1790`, `Node_…`, and `Local_Workload_…`, which no reader shows.
+
+use bgp_core::types::Family;
+
+const LOCAL_WORKLOAD: &str = "Local_Workload_";
+
+/// What kind of peer a session is with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerType {
+    /// Every node has it.
+    Global,
+    /// Some nodes have it.
+    Node,
+    /// Another node of the mesh.
+    Mesh,
+}
+
+impl PeerType {
+    /// As JSON says it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Node => "node",
+            Self::Mesh => "mesh",
+        }
+    }
+
+    /// As the table of `node status` says it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Node => "node specific",
+            Self::Mesh => "node-to-node mesh",
+        }
+    }
+}
+
+/// Takes a name to pieces: the type, and the address as it is shown, a port included (`192.0.2.2.port.1790`). `None` if it is
+/// not the name of a session that is shown.
+pub fn parse(name: &str, family: Family) -> Option<(PeerType, String)> {
+    let (word, rest) = name.split_once('_')?;
+    let peer_type = match word {
+        "Global" => PeerType::Global,
+        "Node" => PeerType::Node,
+        "Mesh" => PeerType::Mesh,
+        _ => return None,
+    };
+    let separator = match family {
+        Family::Ipv4Unicast => ".",
+        Family::Ipv6Unicast => ":",
+    };
+    (!rest.is_empty()).then(|| (peer_type, rest.replace('_', separator)))
+}
+
+/// Whether it is a session with a workload of this node.
+pub fn is_local_workload(name: &str) -> bool {
+    name.starts_with(LOCAL_WORKLOAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Promise 5.18.
+    #[test]
+    fn names_say_type_and_address() {
+        use Family::{Ipv4Unicast, Ipv6Unicast};
+        let of = |name, family| parse(name, family).map(|(t, address)| (t.words(), address));
+        assert_eq!(
+            of("Mesh_172_17_8_102", Ipv4Unicast),
+            Some(("node-to-node mesh", "172.17.8.102".to_owned()))
+        );
+        assert_eq!(
+            of("Node_2001_db8__1_port_1790", Ipv6Unicast),
+            Some(("node specific", "2001:db8::1:port:1790".to_owned()))
+        );
+        assert_eq!(
+            of("Mesh___1", Ipv6Unicast),
+            Some(("node-to-node mesh", "::1".to_owned()))
+        );
+        for other in [
+            "Local_Workload_10_65_0_2",
+            "Mesh_",
+            "Mesh",
+            "kernel1",
+            "mesh_1",
+        ] {
+            assert_eq!(of(other, Ipv4Unicast), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The binary `bgp-daemon`: hands its arguments to [`bgp_daemon::cli`].
+
+fn main() -> std::process::ExitCode {
+    bgp_daemon::cli::main()
+}

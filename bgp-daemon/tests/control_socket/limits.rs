@@ -1,0 +1,131 @@
+//! What happens at each limit of a server.
+
+use std::time::Duration;
+
+use bgp_core::types::Family;
+use bgp_daemon::control::command::Query;
+use bgp_daemon::control::server::{Answer, Limits};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::fixtures::{answer, route, via};
+use crate::peer::{Client, Fixture};
+
+const V4: Family = Family::Ipv4Unicast;
+
+/// Promise 12.9.
+#[tokio::test]
+async fn a_line_that_is_too_long_is_skipped_to_its_end() {
+    let limits = Limits {
+        line_len: 32,
+        ..Limits::default()
+    };
+    let node = Fixture::start(V4, limits, answer);
+    let mut client = node.client().await;
+    let too_long = "9000 Command too long\n";
+    assert_eq!(client.ask(&"x".repeat(100_000)).await, too_long);
+    assert_eq!(client.ask(&" ".repeat(33)).await, too_long);
+    let padded = format!("{:32}", "show status");
+    assert!(client.ask(&padded).await.contains("Router ID"));
+}
+
+/// Promise 12.9.
+#[tokio::test]
+async fn a_client_beyond_the_limit_waits_for_a_place() {
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let node = Fixture::start(V4, limits, answer);
+    let first = node.client().await;
+    let mut second = Client::dial(&node.path).await;
+    second.send(b"show status\n").await;
+    drop(first);
+    assert_eq!(
+        second.line().await.as_deref(),
+        Some("0001 BIRD v0.3.3+birdv1.6.8 ready.")
+    );
+}
+
+/// Promise 12.9.
+#[tokio::test]
+async fn a_silent_client_is_disconnected() {
+    let limits = Limits {
+        idle: Duration::from_millis(10),
+        ..Limits::default()
+    };
+    let node = Fixture::start(V4, limits, answer);
+    assert_eq!(node.client().await.closed().await, "");
+}
+
+/// Promise 12.9.
+#[tokio::test]
+async fn a_question_without_an_answer_is_answered() {
+    let no_answer = "8004 The daemon is ending or too busy to answer\n";
+    let node = Fixture::start(V4, Limits::default(), |_| None);
+    assert_eq!(node.client().await.ask("show status").await, no_answer);
+
+    let limits = Limits {
+        answer: Duration::from_millis(10),
+        ..Limits::default()
+    };
+    let mut unfinished = Vec::new();
+    let node = Fixture::start(V4, limits, move |_| {
+        let (chunks, receiver) = mpsc::channel(1);
+        chunks
+            .try_send(vec![route(
+                "10.0.0.0/8",
+                via(&[("10.0.0.1", "eth0")]),
+                "kernel1",
+                "20:00:00",
+            )])
+            .expect("room");
+        unfinished.push(chunks);
+        Some(Answer::Routes(receiver))
+    });
+    let reply = node.client().await.ask("show route").await;
+    assert!(
+        reply.starts_with("1007-10.0.0.0/8 ") && reply.ends_with(no_answer),
+        "{reply}"
+    );
+}
+
+#[tokio::test]
+async fn many_routes_stream_through() {
+    let node = Fixture::start(V4, Limits::default(), |_| Some(many_routes(100, None)));
+    let reply = node.client().await.ask("show route").await;
+    assert_eq!(reply.lines().count(), 100 * 256 + 1);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_stream() {
+    let (ended, end) = oneshot::channel();
+    let mut ended = Some(ended);
+    let node = Fixture::start(V4, Limits::default(), move |query| match query {
+        Query::Routes(_) => Some(many_routes(u32::MAX, ended.take())),
+        other => answer(other),
+    });
+    let mut client = node.client().await;
+    client.send(b"show route\n").await;
+    assert!(client.line().await.is_some());
+    drop(client);
+    end.await.expect("the owner was told");
+}
+
+/// Chunks of 256 routes; says when it stopped because nobody wants them.
+fn many_routes(chunks: u32, ended: Option<oneshot::Sender<()>>) -> Answer {
+    let (sender, receiver) = mpsc::channel(2);
+    tokio::spawn(async move {
+        for a in 0..chunks {
+            let nets = (0..256).map(|b| format!("10.{}.{b}.0/24", a % 256));
+            let routes =
+                nets.map(|net| route(&net, via(&[("10.0.0.1", "eth0")]), "kernel1", "20:00:00"));
+            if sender.send(routes.collect()).await.is_err() {
+                break;
+            }
+        }
+        if let Some(ended) = ended {
+            let _ = ended.send(());
+        }
+    });
+    Answer::Routes(receiver)
+}
