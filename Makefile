@@ -1,0 +1,46 @@
+# One target for each thing that a person does here.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit sim interop lint doc bench bench-peers fuzz
+
+TARGET ?= decode_message
+ARGS ?=
+SECONDS ?= 60
+
+help: ## Say what there is
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+
+demo: ## Show two nodes and a router in a lab of namespaces (TOR=bird|gobgp|frr for a real router)
+	@scripts/demo
+
+test: ## Install what the tests need from Debian, then run all of them
+	@scripts/install-test-deps
+	@scripts/run-tests
+
+unit: ## Run unit, property and documentation tests
+	@scripts/run-tests unit doc
+
+sim: ## Run a thousand simulated networks (SIM_SEEDS=first..end for others)
+	@scripts/run-tests sim
+
+interop: ## Run the tests with real BGP speakers (root, or a kernel with user namespaces)
+	@scripts/run-tests interop
+
+lint: ## Check format, lints and dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if [ -f fuzz/Cargo.toml ]; then cargo fmt --manifest-path fuzz/Cargo.toml --check; fi
+	@if command -v cargo-deny >/dev/null; then cargo deny check; fi
+
+doc: ## Build the documentation; a warning is an error
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+bench: ## Run the benchmarks
+	cargo bench --workspace --locked
+
+bench-peers: ## Compare with the other BGP daemons that are installed (ARGS=--smoke or --full)
+	cargo build --release --locked -p bgp-daemon -p bgp-bench
+	target/release/bgp-bench $(ARGS)
+
+fuzz: ## Fuzz one target (TARGET=decode_message SECONDS=60)
+	@scripts/fuzz $(TARGET) $(SECONDS)

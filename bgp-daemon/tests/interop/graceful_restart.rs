@@ -1,0 +1,218 @@
+//! Graceful restart (RFC 4724) on both sides: a router is killed and comes back, and so is our daemon. What is still
+//! announced afterwards is never missing from a kernel in between, what is not goes at the End-of-RIB.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use crate::lab::host::Host;
+use crate::lab::peer::{Kind, PeerConfig, prefix};
+use crate::lab::route_watch::{RouteRecord, RouteWatch};
+use crate::lab::wait::{LONG, wait_for};
+use crate::scenario::{KERNEL_PROTOCOL, TOR_AS, wait_down, wait_kernel, wait_learned};
+use crate::stage::{BLOCKS, Stage, TOR_PREFIXES};
+
+/// Announced before the restart only.
+const GONE: [&str; 2] = ["172.20.2.0/24", "fd20:2::/64"];
+/// Announced after it only.
+const NEW: [&str; 2] = ["172.20.3.0/24", "fd20:3::/64"];
+/// Blocks of the node before its restart only.
+const GONE_BLOCKS: [&str; 2] = ["10.244.1.64/26", "fd10:244::100/122"];
+
+#[test]
+fn bird_restarts() {
+    a_router_restarts(Kind::Bird);
+}
+
+#[test]
+fn frr_restarts() {
+    a_router_restarts(Kind::Frr);
+}
+
+#[test]
+fn gobgp_restarts() {
+    a_router_restarts(Kind::GoBgp);
+}
+
+#[test]
+fn we_restart_beside_bird() {
+    we_restart(Kind::Bird);
+}
+
+#[test]
+fn we_restart_beside_frr() {
+    we_restart(Kind::Frr);
+}
+
+#[test]
+fn we_restart_beside_gobgp() {
+    we_restart(Kind::GoBgp);
+}
+
+/// We help.
+fn a_router_restarts(kind: Kind) {
+    let Some(mut stage) = Stage::open(&[kind]) else {
+        return;
+    };
+    stage.peering(TOR_AS, &[], &[]);
+    let config = restarting(kind, stage.tor_config(TOR_AS));
+    let mut tor = kind.on(&stage.tor_host, config.clone().announcing(&GONE));
+    stage.raise(&mut *tor);
+    let before = [TOR_PREFIXES, GONE].concat();
+    wait_kernel(&stage.node_host, &prefixes(&before), &stage.tor_host);
+
+    let watch = RouteWatch::start(&stage.node_host);
+    tor.kill();
+    wait_down("the node", &stage.node, &stage.tor_host);
+    wait_kernel(&stage.node_host, &prefixes(&before), &stage.tor_host);
+    let mut tor = kind.on(&stage.tor_host, config.announcing(&NEW));
+    tor.resume();
+    stage.wait_up(&*tor);
+    let after = [TOR_PREFIXES, NEW].concat();
+    wait_kernel(&stage.node_host, &prefixes(&after), &stage.tor_host);
+    wait_learned("the router", &*tor, &prefixes(&BLOCKS));
+    let record = watch.finish();
+    assert_kept(&record, &TOR_PREFIXES);
+    assert_swept(&record, &GONE);
+}
+
+/// The router helps.
+fn we_restart(kind: Kind) {
+    let Some(mut stage) = Stage::open(&[kind]) else {
+        return;
+    };
+    stage.peering(TOR_AS, &[], &[]);
+    for block in GONE_BLOCKS {
+        stage.cluster.block(&stage.node_host, prefix(block));
+    }
+    let config = helping(kind, stage.tor_config(TOR_AS).announcing(&GONE));
+    let mut tor = kind.on(&stage.tor_host, config);
+    stage.raise(&mut *tor);
+    let blocks = prefixes(&[BLOCKS, GONE_BLOCKS].concat());
+    wait_learned("the router", &*tor, &blocks);
+    let before = prefixes(&[TOR_PREFIXES, GONE].concat());
+    wait_kernel(&stage.node_host, &before, &stage.tor_host);
+    wait_forwarded(kind, &stage.tor_host, &blocks);
+
+    let watch = RouteWatch::start(&stage.node_host);
+    let tor_watch = RouteWatch::start(&stage.tor_host);
+    stage.node.kill();
+    wait_down("the router", &*tor, &stage.node_host);
+    wait_learned("the router", &*tor, &blocks);
+    wait_kernel(&stage.node_host, &before, &stage.tor_host);
+    for (block, gone) in GONE_BLOCKS.iter().zip(GONE) {
+        stage.cluster.remove_block(&stage.node_host, prefix(block));
+        tor.withdraw(prefix(gone));
+    }
+    stage.node.start();
+    stage.wait_up(&*tor);
+    wait_learned("the router", &*tor, &prefixes(&BLOCKS));
+    wait_kernel(&stage.node_host, &prefixes(&TOR_PREFIXES), &stage.tor_host);
+    wait_for("the blackholes of the blocks alone", LONG, || {
+        stage.node_host.blackholes(KERNEL_PROTOCOL) == prefixes(&BLOCKS).into_iter().collect()
+    });
+    wait_forwarded(kind, &stage.tor_host, &prefixes(&BLOCKS));
+    let record = watch.finish();
+    assert_kept(&record, &[TOR_PREFIXES, BLOCKS].concat());
+    assert_swept(&record, &[GONE, GONE_BLOCKS].concat());
+    assert_kept(&tor_watch.finish(), &BLOCKS);
+}
+
+/// The router is away when we come back. What leads to it stays until it has had its say, also where another program has a
+/// route to the same prefix.
+#[test]
+fn we_restart_before_the_router_is_back() {
+    let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
+        return;
+    };
+    let shared = "10.244.9.0/26";
+    let route = format!("ip route add {shared} dev lo proto 80 metric 512");
+    stage.node_host.ns.run(&route);
+    stage.peering(TOR_AS, &[], &[]);
+    let config = stage.tor_config(TOR_AS).announcing(&[shared]);
+    let mut tor = Kind::Bird.on(&stage.tor_host, config);
+    stage.raise(&mut *tor);
+    let routes = prefixes(&[TOR_PREFIXES[0], TOR_PREFIXES[1], shared]);
+    wait_kernel(&stage.node_host, &routes, &stage.tor_host);
+
+    let watch = RouteWatch::start(&stage.node_host);
+    stage.node.kill();
+    tor.kill();
+    stage.node.start();
+    wait_for("the end of waiting", LONG, || {
+        stage
+            .node
+            .log()
+            .contains("recovery after the start is over")
+    });
+    let late = prefix(GONE_BLOCKS[0]);
+    stage.cluster.block(&stage.node_host, late);
+    wait_for("work on the kernel to be done", LONG, || {
+        stage.node_host.blackholes(KERNEL_PROTOCOL).contains(&late)
+    });
+    wait_kernel(&stage.node_host, &routes, &stage.tor_host);
+    tor.start();
+    stage.wait_up(&*tor);
+    wait_kernel(&stage.node_host, &routes, &stage.tor_host);
+    assert_kept(&watch.finish(), &[TOR_PREFIXES[0], TOR_PREFIXES[1], shared]);
+}
+
+/// A router that has preserved its routes when it is started again.
+fn restarting(kind: Kind, config: PeerConfig) -> PeerConfig {
+    match kind {
+        Kind::Bird => config.with(&["graceful restart on;"]),
+        Kind::Frr => config.with_global(&[
+            "bgp graceful-restart",
+            "bgp graceful-restart preserve-fw-state",
+        ]),
+        Kind::GoBgp => gobgp_with(config, r#"{"enabled": true, "restart-time": 120}"#),
+        Kind::OpenBgpd | Kind::ExaBgp | Kind::Own => config,
+    }
+}
+
+/// A router that keeps our routes while we restart; BIRD and FRR do so unless told otherwise.
+fn helping(kind: Kind, config: PeerConfig) -> PeerConfig {
+    if kind == Kind::GoBgp {
+        gobgp_with(config, r#"{"enabled": true, "helper-only": true}"#)
+    } else {
+        config
+    }
+}
+
+fn gobgp_with(config: PeerConfig, restart: &str) -> PeerConfig {
+    config
+        .with(&[&format!(
+            r#"{{"graceful-restart": {{"config": {restart}}}}}"#
+        )])
+        .with_per_family(&[r#"{"mp-graceful-restart": {"config": {"enabled": true}}}"#])
+}
+
+/// The blocks stand in the kernel of the router, if it programs one.
+fn wait_forwarded(kind: Kind, tor: &Host, blocks: &[IpNet]) {
+    let protocol = match kind {
+        Kind::Bird => "bird",
+        Kind::Frr => "bgp",
+        Kind::GoBgp | Kind::OpenBgpd | Kind::ExaBgp | Kind::Own => return,
+    };
+    let wanted: BTreeSet<IpNet> = blocks.iter().copied().collect();
+    wait_for("the blocks in the router's kernel", LONG, || {
+        let routes = tor.kernel_routes(protocol).into_iter();
+        routes.map(|route| route.prefix).collect::<BTreeSet<_>>() == wanted
+    });
+}
+
+fn assert_kept(record: &RouteRecord, kept: &[&str]) {
+    for text in kept {
+        assert!(!record.removed(prefix(text)), "{text} was gone for a while");
+    }
+}
+
+fn assert_swept(record: &RouteRecord, gone: &[&str]) {
+    for text in gone {
+        assert!(record.removed(prefix(text)), "{text} was not removed");
+    }
+}
+
+fn prefixes(texts: &[&str]) -> Vec<IpNet> {
+    texts.iter().map(|text| prefix(text)).collect()
+}

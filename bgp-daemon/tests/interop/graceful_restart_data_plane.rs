@@ -1,0 +1,91 @@
+//! Packets through our node while its daemon is killed and starts again, with a router above that helps (RFC 4724): none is
+//! lost, neither towards a pod nor from it by a learned route.
+
+use std::net::IpAddr;
+
+use crate::lab::host::Host;
+use crate::lab::peer::{Kind, prefix};
+use crate::lab::ping::Ping;
+use crate::lab::pod::Pod;
+use crate::scenario::{TOR_AS, wait_down, wait_kernel, wait_learned};
+use crate::stage::{BLOCKS, Stage, TOR_PREFIXES};
+
+#[test]
+fn no_packet_is_lost_with_bird_above() {
+    no_packet_is_lost(Kind::Bird);
+}
+
+#[test]
+fn no_packet_is_lost_with_frr_above() {
+    no_packet_is_lost(Kind::Frr);
+}
+
+/// Addresses in what the router announces.
+const BEYOND: [&str; 2] = ["172.20.1.1", "fd20:1::1"];
+/// Announced before the restart only, so that the end of recovery can be seen.
+const GONE: &str = "172.20.2.0/24";
+/// Nobody has it: only learned routes lead anywhere.
+const NOWHERE: [&str; 2] = ["10.0.0.250", "fd00::250"];
+
+fn no_packet_is_lost(kind: Kind) {
+    assert!(kind.programs_kernel(), "the router must forward");
+    let Some(mut stage) = Stage::open(&[kind]) else {
+        return;
+    };
+    stage.peering(TOR_AS, &[], &[]);
+    wire(&stage.node_host, &stage.tor_host);
+    let pod = Pod::on(
+        &stage.node_host,
+        "pod",
+        [10, 244, 1, 5].into(),
+        "fd10:244::5".parse().expect("it is an address"),
+    );
+    let mut tor = kind.on(
+        &stage.tor_host,
+        stage.tor_config(TOR_AS).announcing(&[GONE]),
+    );
+    stage.raise(&mut *tor);
+    wait_learned("the router", &*tor, &BLOCKS.map(prefix));
+    let [ipv4, ipv6] = TOR_PREFIXES.map(prefix);
+    let before = [ipv4, ipv6, prefix(GONE)];
+    wait_kernel(&stage.node_host, &before, &stage.tor_host);
+
+    let pings = streams(&stage, &pod);
+    stage.node.kill();
+    wait_down("the router", &*tor, &stage.node_host);
+    tor.withdraw(prefix(GONE));
+    stage.node.start();
+    stage.wait_up(&*tor);
+    wait_kernel(&stage.node_host, &[ipv4, ipv6], &stage.tor_host);
+    wait_learned("the router", &*tor, &BLOCKS.map(prefix));
+    for (name, ping) in pings {
+        let lost = ping.lost();
+        assert!(lost.is_empty(), "{name} lost {lost:?}");
+    }
+}
+
+fn wire(node: &Host, tor: &Host) {
+    for host in [node, tor] {
+        host.enable_forwarding();
+    }
+    // Without a default route the kernel would not answer ARP for 169.254.1.1.
+    for gateway in NOWHERE {
+        node.ns.run(&format!("ip route add default via {gateway}"));
+    }
+    for address in BEYOND {
+        tor.ns.run(&format!("ip addr add {address} dev lo"));
+    }
+}
+
+fn streams(stage: &Stage, pod: &Pod) -> Vec<(String, Ping)> {
+    let to_pod = [pod.ipv4.into(), pod.ipv6.into()].map(|to| (&stage.tor_host.ns, to));
+    let beyond = BEYOND.map(|text| text.parse::<IpAddr>().expect("it is an address"));
+    let from_pod = beyond.map(|to| (&pod.ns, to));
+    let streams = to_pod.into_iter().chain(from_pod);
+    let started = streams.map(|(from, to)| {
+        let name = format!("ping-{to}");
+        let ping = Ping::start(&stage.node_host, &name, from, to);
+        (name, ping)
+    });
+    started.collect()
+}

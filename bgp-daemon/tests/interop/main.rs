@@ -1,0 +1,23 @@
+//! Interoperation with real BGP speakers, each in its own network namespace.
+//!
+//! Needs root (or a user namespace) and the peers' programs; a test that lacks one prints `SKIPPED: reason`, see
+//! [`lab::requirement`].
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod data_plane;
+mod ecmp;
+mod graceful_restart;
+mod graceful_restart_data_plane;
+mod lab_self_check;
+mod live_changes;
+mod mixed_mesh;
+mod scenario;
+mod settings_capabilities;
+mod settings_roles;
+mod settings_routes;
+mod settings_security;
+mod settings_timers;
+mod stage;
+mod top_of_rack;

@@ -1,0 +1,46 @@
+//! A stream of echo requests, one every 10 ms, and whether all were answered.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::host::Host;
+use super::netns::Netns;
+use super::process::Process;
+use super::wait::{SHORT, wait_for};
+
+/// A running stream.
+pub(crate) struct Ping {
+    process: Process,
+}
+
+impl Ping {
+    /// Starts a stream from a namespace; returns when answers come. The log goes to a file of `host`, named by `name`.
+    pub(crate) fn start(host: &Host, name: &str, from: &Netns, to: IpAddr) -> Self {
+        let mut command = from.daemon("ping");
+        command.args(["-n", "-i", "0.01", &to.to_string()]);
+        let ping = Self {
+            process: Process::spawn(host, name, &mut command),
+        };
+        wait_for(&format!("answers to {name}"), SHORT, || {
+            ping.answered().len() >= 10
+        });
+        ping
+    }
+
+    /// Ends the stream and tells which requests before the last answer were not answered. Those after it were under way.
+    pub(crate) fn lost(self) -> Vec<u32> {
+        let answered = self.answered();
+        let last = answered.last().copied().unwrap_or(0);
+        (1..last).filter(|sent| !answered.contains(sent)).collect()
+    }
+
+    fn answered(&self) -> BTreeSet<u32> {
+        let log = self.process.log();
+        let answers = log.lines().filter(|line| line.contains("time="));
+        let number = |line: &str| {
+            let (_, after) = line.split_once("icmp_seq=")?;
+            after.split(' ').next()?.parse().ok()
+        };
+        answers.filter_map(number).collect()
+    }
+}
