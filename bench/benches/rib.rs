@@ -1,0 +1,227 @@
+//! What a route costs in the RIB alone, without sockets: nanoseconds per received route, the best of a few rounds.
+//!
+//! The routes are those of the comparison with other daemons. `cargo bench -p bgp-bench`; an argument selects cases by name.
+
+use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bgp_bench::traffic::{Sender, Table};
+use bgp_core::policy::Policy;
+use bgp_core::rib::{Input, NextHopMode, Output, PeerConfig, PeerKind, PeerUp, Rib, RibConfig};
+use bgp_core::types::{Asn, PeerId, PerFamily, RouterId};
+use bgp_core::wire::{Context, Message, NextHop, Update, frame};
+use bytes::{Bytes, BytesMut};
+
+const ROUTES: u32 = 50_000;
+const ROUNDS: usize = 5;
+const OWN: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+const OWN_AS: Asn = Asn(64512);
+
+fn main() -> io::Result<()> {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    for (name, case) in CASES {
+        if wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str())) {
+            let best = (0..ROUNDS).map(|_| case()).min().unwrap_or_default();
+            let nanoseconds = best.as_nanos() as f64 / f64::from(ROUTES);
+            writeln!(io::stdout(), "{name:<48}{nanoseconds:>10.1} ns/route")?;
+        }
+    }
+    Ok(())
+}
+
+/// A name, and what `ROUTES` received routes took.
+type Case = (&'static str, fn() -> Duration);
+
+const CASES: [Case; 7] = [
+    ("decode", decode),
+    ("announce, to nobody", || announce(0)),
+    ("announce, to 1 peer", || announce(1)),
+    ("announce, to 20 peers", || announce(20)),
+    ("announce, to 500 peers", || announce(500)),
+    ("announce again, unchanged, to 20 peers", announce_again),
+    ("best of 10 paths, to 20 peers", best_path),
+];
+
+fn decode() -> Duration {
+    let stream = Table::internet(0..ROUTES, 0).announce(sender(0));
+    let start = Instant::now();
+    let updates = decoded(&stream);
+    let routes: usize = updates
+        .iter()
+        .flat_map(Update::reachable)
+        .map(|routes| routes.nlri.count())
+        .sum();
+    assert_eq!(routes, ROUTES as usize);
+    start.elapsed()
+}
+
+fn announce(receivers: u32) -> Duration {
+    let mut world = World::new(1, receivers);
+    let updates = decoded(&Table::internet(0..ROUTES, 0).announce(sender(0)));
+    world.play(vec![(PeerId(0), updates)])
+}
+
+fn announce_again() -> Duration {
+    let mut world = World::new(1, 20);
+    let updates = decoded(&Table::internet(0..ROUTES, 0).announce(sender(0)));
+    world.play(vec![(PeerId(0), updates.clone())]);
+    world.play(vec![(PeerId(0), updates)])
+}
+
+fn best_path() -> Duration {
+    const SENDERS: u32 = 10;
+    let mut world = World::new(SENDERS, 20);
+    let table = Table::internet(0..ROUTES / SENDERS, 0);
+    let streams = (0..SENDERS).map(|index| {
+        let stream = table.compete(sender(index), SENDERS);
+        (PeerId(index), decoded(&stream))
+    });
+    world.play(streams.collect())
+}
+
+/// A RIB whose peers take everything at once.
+struct World {
+    rib: Rib,
+    now: Instant,
+}
+
+impl World {
+    /// The first peers send, the others only receive; all are in other ASes.
+    fn new(senders: u32, receivers: u32) -> Self {
+        let now = Instant::now();
+        let mut world = Self {
+            rib: Rib::new(RibConfig::new(RouterId(OWN)), now),
+            now,
+        };
+        for index in 0..senders + receivers {
+            world.add(sender(index));
+        }
+        world.drain();
+        world
+    }
+
+    fn add(
+        &mut self,
+        Sender {
+            index,
+            asn,
+            address,
+        }: Sender,
+    ) {
+        let peer = PeerId(index);
+        let config = PeerConfig {
+            address: address.into(),
+            kind: PeerKind::External,
+            local_as: OWN_AS,
+            peer_as: asn.unwrap_or(OWN_AS),
+            allowed_local_as: 0,
+            next_hop_mode: NextHopMode::Auto,
+            import: Arc::new(Policy::ACCEPT),
+            export: Arc::new(Policy::ACCEPT),
+            max_prefixes: PerFamily::default(),
+            role: None,
+        };
+        let up = PeerUp {
+            peer_id: RouterId(address),
+            context: context(),
+            own_next_hop: PerFamily {
+                ipv4: Some(NextHop::V4(OWN)),
+                ipv6: None,
+            },
+            sends_end_of_rib: false,
+        };
+        self.rib.handle(
+            self.now,
+            Input::Configure {
+                peer,
+                config: Arc::new(config),
+            },
+        );
+        self.rib.handle(
+            self.now,
+            Input::Up {
+                peer,
+                up,
+                keep_stale: PerFamily::default(),
+            },
+        );
+    }
+
+    /// The senders in turn, one UPDATE each, and all that follows from it after every 64 of them.
+    fn play(&mut self, streams: Vec<(PeerId, Vec<Update>)>) -> Duration {
+        const BATCH: usize = 64;
+        let longest = streams
+            .iter()
+            .map(|(_, updates)| updates.len())
+            .max()
+            .unwrap_or(0);
+        let start = Instant::now();
+        for at in 0..longest {
+            for (peer, updates) in &streams {
+                if let Some(update) = updates.get(at) {
+                    self.rib.handle(
+                        self.now,
+                        Input::Update {
+                            peer: *peer,
+                            update: update.clone(),
+                        },
+                    );
+                }
+            }
+            if at % BATCH == 0 {
+                self.drain();
+            }
+        }
+        self.drain();
+        start.elapsed()
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.rib.poll_output() {
+            if let Output::Send { peer, messages } = output {
+                self.rib.handle(
+                    self.now,
+                    Input::Written {
+                        peer,
+                        octets: messages.len(),
+                    },
+                );
+            }
+        }
+    }
+}
+
+fn sender(index: u32) -> Sender {
+    let address = Ipv4Addr::from_bits(OWN.to_bits() + 1 + index);
+    Sender {
+        index,
+        asn: Some(Asn(64601 + index)),
+        address,
+    }
+}
+
+fn context() -> Context {
+    Context {
+        four_octet_as: true,
+        ..Context::default()
+    }
+}
+
+fn decoded(stream: &Bytes) -> Vec<Update> {
+    let mut rest = BytesMut::from(&stream[..]);
+    let mut updates = Vec::new();
+    while let Some(frame) =
+        frame::take(&mut rest, context().max_receive_len).expect("our own stream")
+    {
+        match Message::decode(frame, &context()).expect("our own stream") {
+            Message::Update(update) => updates.push(update),
+            other => unreachable!("the stream has UPDATEs only, not {other}"),
+        }
+    }
+    updates
+}
