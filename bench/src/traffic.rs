@@ -118,7 +118,7 @@ impl Table {
     }
 
     /// The same, with an AS path that is one longer wherever another sender of `senders` has the best path: see
-    /// [`best_sender`].
+    /// `best_sender`.
     pub fn compete(&self, sender: Sender, senders: u32) -> Bytes {
         self.encode(sender, |bundle| {
             best_sender_of(bundle, senders) != sender.index
