@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bgp_core::types::Family;
 use bgp_daemon::cli::processes::Processes;
@@ -221,6 +221,31 @@ fn the_image_holds_every_name_that_the_binary_answers_to() {
             "{name} is a name of its own: {usage:?}"
         );
     }
+}
+
+/// Promises 15.1, 15.6.
+#[test]
+fn a_status_object_in_the_folder_is_filled() {
+    let node = Node::new();
+    let file = node.directory.path().join("resources/status.yaml");
+    let wish = "# kept\napiVersion: projectcalico.org/v3\nkind: CalicoNodeStatus\nmetadata: {name: mine}\n\
+                spec: {node: node1, classes: [Agent, BGP], updatePeriodSeconds: 10}\n";
+    fs::write(&file, wish).expect("a file");
+    let bird = node.bird();
+    let end = Instant::now() + PATIENCE;
+    let mut text = String::new();
+    while !text.contains("lastUpdated") {
+        assert!(Instant::now() < end, "never filled: {text}");
+        thread::sleep(Duration::from_millis(20));
+        text = fs::read_to_string(&file).expect("a file");
+    }
+    assert!(text.starts_with("# kept\n"), "{text}");
+    assert!(
+        text.contains("peerIP: 127.0.0.2") && text.contains("state: Active"),
+        "{text}"
+    );
+    bird.signal("USR1");
+    bird.wait_for("SIGUSR1: state");
 }
 
 /// A node whose resources say: a mesh with one other node that never answers, and whose address is the greater text.

@@ -4,11 +4,13 @@
 //! |--------------|---------------------------------------------------------------------------------|
 //! | this file    | pure: the snapshots that the control sockets print from to the status of an object |
 //! | [`schedule`] | pure: which object is due when                                                  |
-//! | `report`     | a task that asks, builds and hands the result to a [`StatusSink`]               |
+//! | [`mod@report`] | a task that asks, builds and hands the result to a [`StatusSink`]               |
+//! | [`folder`]   | the sink of a folder of documents                                               |
 //!
 //! Every word here is one that the API allows: a state such as `Passive` would make the API server refuse the whole object.
-//! The task is a client of the speaker like the control sockets are, and knows no datastore.
+//! The task is a client of the speaker like the control sockets are.
 
+pub mod folder;
 pub mod report;
 pub mod schedule;
 

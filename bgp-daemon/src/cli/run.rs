@@ -16,6 +16,7 @@ use tracing::info;
 use super::dump::dump;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
+use crate::agent::node_status::{self, folder::FolderSink};
 use crate::agent::{self, AgentConfig};
 use crate::control::server::{Request, Server};
 use crate::datastore::{DatastoreSpec, folder};
@@ -59,15 +60,13 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec) -> anyhow::Result<ExitCo
 }
 
 async fn run(node: String, args: RunArgs, datastore: DatastoreSpec) -> anyhow::Result<()> {
-    // First of all: who sees the sockets may send signals.
-    let signals = Signals::new()?;
     let stop = CancellationToken::new();
-    let snapshots = match datastore {
-        DatastoreSpec::Folder(path) => folder::watch(&path).await?,
-        other => {
-            bail!("the datastore `{other}` is not supported yet: give a folder of YAML documents")
-        }
+    // First of all: a signal that nobody waits for ends the process.
+    let signals = Signals::new()?;
+    let DatastoreSpec::Folder(path) = datastore else {
+        bail!("the datastore `{datastore}` is not supported yet: give a folder of YAML documents")
     };
+    let snapshots = folder::watch(&path).await?;
     let (requests, inbox) = mpsc::channel(REQUESTS);
     let servers = TaskTracker::new();
     for (family, file) in [
@@ -77,6 +76,14 @@ async fn run(node: String, args: RunArgs, datastore: DatastoreSpec) -> anyhow::R
         let server = Server::bind(&args.run_dir.run_dir.join(file), family, requests.clone())?;
         servers.spawn(server.run(stop.clone()));
     }
+    let sink = FolderSink::new(path);
+    tokio::spawn(node_status::report(
+        node.clone(),
+        snapshots.clone(),
+        requests.clone(),
+        sink,
+        stop.clone(),
+    ));
     tokio::spawn(obey_signals(signals, requests, stop.clone()));
     let config = AgentConfig {
         environment: Environment::from_env(),

@@ -93,8 +93,9 @@ async fn update(
             schedule.written(name, status, Instant::now());
         }
         Err(error) => {
-            warn!(name, "CalicoNodeStatus cannot be written: {error:#}");
-            schedule.failed(name, Instant::now());
+            if schedule.failed(name, Instant::now()) {
+                warn!(name, "CalicoNodeStatus cannot be written: {error:#}");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::NodeStatus;
 use crate::resources::{CalicoNodeStatusSpec, ResourceSet};
 
 /// How long after a failure the next try comes, if the period is not shorter.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_secs(10);
 
 /// The objects of one node.
 #[derive(Debug, Default)]
@@ -23,6 +23,7 @@ struct Object {
     spec: CalicoNodeStatusSpec,
     due: Instant,
     written: Option<NodeStatus>,
+    failing: bool,
 }
 
 impl Object {
@@ -48,6 +49,7 @@ impl Schedule {
                     spec: spec.clone(),
                     due: now,
                     written: None,
+                    failing: false,
                 });
         }
     }
@@ -75,14 +77,17 @@ impl Schedule {
         if let Some(object) = self.objects.get_mut(name) {
             object.due = now + object.period();
             object.written = Some(status);
+            object.failing = false;
         }
     }
 
-    /// An object could not be written.
-    pub fn failed(&mut self, name: &str, now: Instant) {
-        if let Some(object) = self.objects.get_mut(name) {
-            object.due = now + object.period().min(RETRY);
-        }
+    /// An object could not be written. Tells whether that is news: whether the try before went well.
+    pub fn failed(&mut self, name: &str, now: Instant) -> bool {
+        let Some(object) = self.objects.get_mut(name) else {
+            return false;
+        };
+        object.due = now + object.period().min(RETRY);
+        !std::mem::replace(&mut object.failing, true)
     }
 }
 
@@ -149,7 +154,8 @@ mod tests {
         schedule.follow(&resources(&[("a", "me", 3600)]), "me", start);
         let status = NodeStatus::default();
         assert!(schedule.is_news("a", &status));
-        schedule.failed("a", start);
+        assert!(schedule.failed("a", start));
+        assert!(!schedule.failed("a", start), "said before");
         assert!(schedule.is_news("a", &status));
         assert_eq!(schedule.next_due(), Some(start + RETRY));
         schedule.written("a", status.clone(), start);
