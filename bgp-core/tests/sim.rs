@@ -14,13 +14,13 @@ fn simulate(seed: u64, record: bool) -> Result<Report, Box<Failure>> {
     run(&Scenario::of_seed(seed), Instant::now(), record)
 }
 
-/// The seeds of this part of four.
+/// The seeds of one of eight parts, which may run side by side.
 fn seeds(part: u64) -> impl Iterator<Item = u64> {
     let Range { start, end } = std::env::var("SIM_SEEDS").map_or(0..1000, |text| {
         let (start, end) = text.split_once("..").expect("SIM_SEEDS is first..end");
         start.parse().expect("a number")..end.parse().expect("a number")
     });
-    (start..end).filter(move |seed| seed % 4 == part)
+    (start..end).filter(move |seed| seed % 8 == part)
 }
 
 fn storm(part: u64) {
@@ -55,6 +55,26 @@ fn storm_3() {
 #[test]
 fn storm_4() {
     storm(3);
+}
+
+#[test]
+fn storm_5() {
+    storm(4);
+}
+
+#[test]
+fn storm_6() {
+    storm(5);
+}
+
+#[test]
+fn storm_7() {
+    storm(6);
+}
+
+#[test]
+fn storm_8() {
+    storm(7);
 }
 
 /// All that happens follows from the seed.

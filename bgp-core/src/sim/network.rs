@@ -85,7 +85,7 @@ pub struct Terms {
     pub connect_retry_time: Duration,
     /// Shortest and longest stay in Idle.
     pub idle_hold: (Duration, Duration),
-    /// The speakers ask for the way to next hops; it costs what [`Network::metric`] says.
+    /// The speakers ask for the way to next hops; what it costs is zero, or as `metrics` says.
     pub resolve_next_hops: bool,
     /// Ways to next hops cost different amounts.
     pub metrics: bool,

@@ -14,7 +14,7 @@ use crate::rib::{ForwardRoute, LocalRoute, PeerConfig, RibConfig};
 use crate::session::config::{GracefulRestart, RoleConfig};
 use crate::session::{Negotiated, SessionConfig};
 use crate::speaker::{NeighbourConfig, Speaker};
-use crate::types::{Family, PerFamily};
+use crate::types::{Family, PerFamily, RouterId};
 use crate::wire::attribute::{Attributes, Community, Origin};
 use crate::wire::{AddPathDirection, NextHop};
 
@@ -53,6 +53,8 @@ pub(super) struct SessionView {
     pub(super) up: Option<Instant>,
     /// How it went down last, if it has been up since the process was started.
     pub(super) down: Option<DownView>,
+    /// Its identifier as it was told, which corruption may have changed; kept until the session comes up again.
+    pub(super) identifier: Option<RouterId>,
     /// Both sides take part in graceful restart.
     pub(super) restarts_gracefully: bool,
     /// How long the neighbour's routes may be stale after a loss.
@@ -72,6 +74,7 @@ impl SessionView {
     /// It came up.
     pub(super) fn up(&mut self, now: Instant, negotiated: &Negotiated) {
         self.up = Some(now);
+        self.identifier = Some(negotiated.peer_id);
         self.restarts_gracefully = negotiated.graceful_restart.is_some();
         self.restart_time = negotiated
             .graceful_restart
@@ -130,6 +133,15 @@ impl Node {
         self.unpowered = false;
         self.wake_at = None;
         self.speaker = Some(speaker);
+    }
+
+    /// Whether a neighbour is known by another identifier than its own, so that ties are broken in another way.
+    pub(super) fn mistakes_a_neighbour(&self, network: &Network) -> bool {
+        let differs = |(peer, view): (&usize, &SessionView)| {
+            view.identifier
+                .is_some_and(|told| told != network.nodes[*peer].router_id)
+        };
+        self.sessions.iter().any(differs)
     }
 
     /// Gives the speaker the configuration of a neighbour.

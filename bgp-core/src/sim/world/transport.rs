@@ -187,6 +187,8 @@ impl World {
         };
         let (node, peer) = (connection.nodes[1 - side], connection.nodes[side]);
         if self.nodes[node].unpowered {
+            // Also an attempt to connect that it made before has come to nothing.
+            self.shut(conn, 1 - side);
             return Ok(());
         }
         match segment {
