@@ -1,7 +1,7 @@
 //! All sessions of a run: opens them, keeps them up, and waits for things to arrive.
 //!
-//! One thread, one loop. Every wait has a deadline. A session that closes after it was up is an error, unless it was
-//! closed from here.
+//! One thread, one loop. Every wait has a deadline. A session that closes once all are up is an error, unless it was closed
+//! from here.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -30,7 +30,10 @@ pub(crate) struct Fleet {
     hold_time: u16,
     keepalive: Bytes,
     next_keepalive: Instant,
-    last_update: Instant,
+    /// When the last UPDATE came, or not all sessions were up.
+    last_change: Instant,
+    /// Sessions that end are opened again.
+    establishing: bool,
 }
 
 impl Fleet {
@@ -46,7 +49,8 @@ impl Fleet {
             hold_time,
             keepalive: encode(&Message::Keepalive),
             next_keepalive: now,
-            last_update: now,
+            last_change: now,
+            establishing: false,
         })
     }
 
@@ -62,13 +66,16 @@ impl Fleet {
         self.sessions[session].open(connection, self.hold_time, &self.poller);
     }
 
-    /// Opens all sessions; `is_alive` says whether it is worth going on.
+    /// Opens all sessions, and waits until nothing has happened on any of them for a while. A session that ends meanwhile is
+    /// opened again. `is_alive` says whether it is worth going on.
     pub(crate) fn establish(
         &mut self,
+        quiet: Duration,
         at_most: Duration,
         mut is_alive: impl FnMut() -> bool,
     ) -> anyhow::Result<()> {
         let deadline = Instant::now() + at_most;
+        self.establishing = true;
         loop {
             self.connect_some();
             self.turn(TICK)?;
@@ -77,12 +84,14 @@ impl Fleet {
                 .iter()
                 .filter(|session| session.is_established())
                 .count();
-            if up == self.sessions.len() {
-                return Ok(());
+            if up < self.sessions.len() {
+                self.last_change = Instant::now();
+            } else if self.last_change.elapsed() >= quiet {
+                break;
             }
             if Instant::now() > deadline {
                 bail!(
-                    "only {up} of {} sessions are up after {at_most:?}",
+                    "after {at_most:?}, {up} of {} sessions are up",
                     self.sessions.len()
                 );
             }
@@ -90,6 +99,8 @@ impl Fleet {
                 bail!("the daemon has ended");
             }
         }
+        self.establishing = false;
+        Ok(())
     }
 
     fn connect_some(&mut self) {
@@ -175,8 +186,8 @@ impl Fleet {
 
     /// Goes on until no UPDATE has come for a while.
     pub(crate) fn settle(&mut self, quiet: Duration, at_most: Duration) -> anyhow::Result<()> {
-        self.last_update = Instant::now();
-        self.run_until(at_most, |fleet| fleet.last_update.elapsed() >= quiet)?;
+        self.last_change = Instant::now();
+        self.run_until(at_most, |fleet| fleet.last_change.elapsed() >= quiet)?;
         Ok(())
     }
 
@@ -203,9 +214,11 @@ impl Fleet {
 
     fn serve(&mut self, event: Ready) -> anyhow::Result<()> {
         let session = &mut self.sessions[event.key];
-        if session.serve(event, &mut self.buffer, &self.keepalive, &self.poller)? == Served::Updates
-        {
-            self.last_update = Instant::now();
+        match session.serve(event, &mut self.buffer, &self.keepalive, &self.poller) {
+            Ok(Served::Updates) => self.last_change = Instant::now(),
+            Ok(Served::Other) => {}
+            Err(_) if self.establishing => session.back_off(),
+            Err(error) => return Err(error),
         }
         Ok(())
     }

@@ -144,7 +144,8 @@ impl Session {
         }
     }
 
-    fn back_off(&mut self) {
+    /// Closes the connection, for another try in a while.
+    pub(crate) fn back_off(&mut self) {
         self.connection = None;
         self.progress.state = State::Idle {
             retry_at: Instant::now() + RETRY,
@@ -173,11 +174,11 @@ impl Session {
         }
     }
 
-    /// Does what the connection is ready for. A session that was not up yet and fails is tried again.
+    /// Does what the connection is ready for.
     ///
     /// # Errors
     ///
-    /// A session that was up has ended.
+    /// The session has ended.
     pub(crate) fn serve(
         &mut self,
         event: Ready,
@@ -185,14 +186,8 @@ impl Session {
         keepalive: &Bytes,
         poller: &Poller,
     ) -> anyhow::Result<Served> {
-        match self.exchange(event, buffer, keepalive, poller) {
-            Ok(served) => Ok(served),
-            Err(_) if self.is_opening() => {
-                self.back_off();
-                Ok(Served::Other)
-            }
-            Err(error) => Err(error.context(format!("session of {}", self.client.address))),
-        }
+        let served = self.exchange(event, buffer, keepalive, poller);
+        served.with_context(|| format!("session of {}", self.client.address))
     }
 
     fn exchange(

@@ -86,9 +86,8 @@ impl Lab {
                 sink,
             );
         }
-        let up = fleet.establish(run.sizes.patience, || daemon.is_running());
+        let up = fleet.establish(run.sizes.quiet, run.sizes.patience, || daemon.is_running());
         up.map_err(|error| daemon.explain(error))?;
-        fleet.settle(run.sizes.quiet, run.sizes.patience)?;
         Ok(Self {
             fleet,
             daemon,

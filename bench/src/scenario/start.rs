@@ -46,7 +46,7 @@ fn once(run: &Run, directory: &Path) -> anyhow::Result<Duration> {
     let mut daemon = Daemon::start(command, &run.directory)?;
     let up = accept(&listener, &mut daemon, run.sizes.patience).and_then(|stream| {
         fleet.adopt(session, stream);
-        fleet.establish(run.sizes.patience, || daemon.is_running())
+        fleet.establish(Duration::ZERO, run.sizes.patience, || daemon.is_running())
     });
     up.map_err(|error| daemon.explain(error))?;
     Ok(start.elapsed())
