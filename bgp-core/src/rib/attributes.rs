@@ -10,6 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::RibConfig;
 use super::bitset::BitSet;
 use super::next_hop::{NextHopId, NextHops, Resolution};
 use super::table::Path;
@@ -34,20 +35,23 @@ pub(crate) struct AttrKey<'a> {
     pub(crate) octets: &'a [u8],
 }
 
-/// A set at rest, with what the decision process asks for.
+/// A set at rest, with what the decision process asks for. There is one for nearly every UPDATE of a full table, so what is
+/// seldom asked for stays in the octets.
 #[derive(Debug)]
 pub(crate) struct AttrSet {
     octets: Box<[u8]>,
     hash: u32,
     exit: ExitId,
     pub(crate) preference: u32,
-    pub(crate) local_pref: Option<u32>,
-    pub(crate) med: Option<u32>,
-    pub(crate) path_len: u32,
-    pub(crate) neighbour: Option<Asn>,
-    pub(crate) originator_id: Option<RouterId>,
-    pub(crate) cluster_len: u16,
+    /// The default if there is none.
+    pub(crate) local_pref: u32,
+    /// 0 if there is none, which is as good.
+    pub(crate) med: u32,
+    /// The AS that the path begins with; 0, which is no AS, if it begins with none.
+    pub(crate) neighbour: Asn,
+    pub(crate) path_len: u16,
     pub(crate) origin: Origin,
+    reflected: bool,
     pub(crate) no_advertise: bool,
     pub(crate) no_export: bool,
     pub(crate) llgr_stale: bool,
@@ -56,7 +60,7 @@ pub(crate) struct AttrSet {
 }
 
 impl AttrSet {
-    fn new(key: AttrKey<'_>, exit: ExitId, hash: u32) -> Self {
+    fn new(key: AttrKey<'_>, exit: ExitId, hash: u32, default_local_pref: u32) -> Self {
         let view = AttributeView::new(key.octets);
         let path = view.as_path();
         let mut set = Self {
@@ -64,13 +68,12 @@ impl AttrSet {
             hash,
             exit,
             preference: key.preference,
-            local_pref: view.local_pref(),
-            med: view.med(),
-            path_len: path.route_len(),
-            neighbour: path.neighbour(),
-            originator_id: view.originator_id(),
-            cluster_len: u16::try_from(view.cluster_list().len()).unwrap_or(u16::MAX),
+            local_pref: view.local_pref().unwrap_or(default_local_pref),
+            med: view.med().unwrap_or(0),
+            neighbour: path.neighbour().unwrap_or(Asn(0)),
+            path_len: u16::try_from(path.route_len()).unwrap_or(u16::MAX),
             origin: view.origin(),
+            reflected: view.originator_id().is_some() || view.cluster_list().len() != 0,
             no_advertise: false,
             no_export: false,
             llgr_stale: false,
@@ -89,6 +92,22 @@ impl AttrSet {
 
     pub(crate) fn view(&self) -> AttributeView<'_> {
         AttributeView::new(&self.octets)
+    }
+
+    /// Who brought it into the AS, if it came by a reflector (RFC 4456 §8).
+    pub(crate) fn originator_id(&self) -> Option<RouterId> {
+        match self.reflected {
+            true => self.view().originator_id(),
+            false => None,
+        }
+    }
+
+    /// How many clusters it came through.
+    pub(crate) fn cluster_len(&self) -> usize {
+        match self.reflected {
+            true => self.view().cluster_list().len(),
+            false => 0,
+        }
     }
 
     fn full_hash(&self, hasher: &FixedState) -> u64 {
@@ -121,16 +140,17 @@ pub(crate) struct AttrStore {
     free: Vec<u32>,
     hasher: FixedState,
     live_after_sweep: usize,
+    default_local_pref: u32,
 }
 
 /// The store is not swept below this size.
 const SWEEP_MINIMUM: usize = 1024;
 
 impl AttrStore {
-    /// An empty store; `resolve` as in [`NextHops::new`].
-    pub(crate) fn new(resolve: bool) -> Self {
+    /// An empty store.
+    pub(crate) fn new(config: &RibConfig) -> Self {
         Self {
-            next_hops: NextHops::new(resolve),
+            next_hops: NextHops::new(config.resolve_next_hops),
             last_exit: None,
             exits: Vec::new(),
             exit_index: HashMap::default(),
@@ -139,6 +159,7 @@ impl AttrStore {
             free: Vec::new(),
             hasher: FixedState::default(),
             live_after_sweep: 0,
+            default_local_pref: config.default_local_pref,
         }
     }
 
@@ -175,7 +196,7 @@ impl AttrStore {
         {
             return AttrId(*id);
         }
-        let set = Some(AttrSet::new(key, exit, short));
+        let set = Some(AttrSet::new(key, exit, short, self.default_local_pref));
         let id = match self.free.pop() {
             Some(id) => {
                 self.sets[id as usize] = set;

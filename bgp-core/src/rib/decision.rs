@@ -20,7 +20,7 @@ struct Head {
     unresolved: bool,
     llgr_stale: bool,
     local_pref: Reverse<u32>,
-    path_len: u32,
+    path_len: u16,
     origin: Origin,
 }
 
@@ -35,7 +35,7 @@ struct Cost {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Tail {
     identifier: RouterId,
-    cluster_len: u16,
+    cluster_len: usize,
     address: Option<IpAddr>,
     remote_id: PathId,
 }
@@ -51,6 +51,9 @@ pub(crate) struct Ranking<'a> {
 impl Ranking<'_> {
     /// The place of the best path; `None` if no path may be used.
     pub(crate) fn best(&self, paths: &[Path]) -> Option<usize> {
+        if let [only] = paths {
+            return self.is_eligible(only).then_some(0);
+        }
         match self.survivors(paths)[..] {
             [] => None,
             [only] => Some(only),
@@ -77,13 +80,20 @@ impl Ranking<'_> {
     /// group, so the order of arrival does not matter (RFC 4271 §9.1.2.2 c).
     fn survivors(&self, paths: &[Path]) -> Vec<usize> {
         let leaders = self.leaders(paths);
-        let beats = |other: usize, place: usize| {
-            let (other, path) = (&paths[other], &paths[place]);
-            self.med(other) < self.med(path) && self.neighbour(other) == self.neighbour(path)
+        let loses = |place: usize| {
+            let path = &paths[place];
+            let mut others = leaders.iter().map(|other| &paths[*other]);
+            self.med(path) != 0
+                && others.any(|other| {
+                    self.med(other) < self.med(path)
+                        && self.neighbour(other) == self.neighbour(path)
+                })
         };
-        let mut survivors = leaders.clone();
-        survivors.retain(|place| !leaders.iter().any(|other| beats(*other, *place)));
-        survivors
+        if !leaders.iter().any(|place| loses(*place)) {
+            return leaders;
+        }
+        let keep = |place: &usize| !loses(*place);
+        leaders.iter().copied().filter(keep).collect()
     }
 
     fn leaders(&self, paths: &[Path]) -> Vec<usize> {
@@ -119,19 +129,18 @@ impl Ranking<'_> {
             preference: Reverse(set.preference),
             unresolved: self.store.igp_metric(path).is_none(),
             llgr_stale: set.llgr_stale,
-            local_pref: Reverse(set.local_pref.unwrap_or(self.config.default_local_pref)),
+            local_pref: Reverse(set.local_pref),
             path_len: set.path_len,
             origin: set.origin,
         }
     }
 
-    fn neighbour(&self, path: &Path) -> Option<Asn> {
+    fn neighbour(&self, path: &Path) -> Asn {
         self.store[path.attrs].neighbour
     }
 
-    /// None counts as the best.
     fn med(&self, path: &Path) -> u32 {
-        self.store[path.attrs].med.unwrap_or(0)
+        self.store[path.attrs].med
     }
 
     fn cost(&self, path: &Path) -> Cost {
@@ -147,8 +156,8 @@ impl Ranking<'_> {
         let peer = self.peers.find(path.peer);
         let peer_id = || peer.map_or(self.config.router_id, |peer| peer.peer_id);
         Tail {
-            identifier: set.originator_id.unwrap_or_else(peer_id),
-            cluster_len: set.cluster_len,
+            identifier: set.originator_id().unwrap_or_else(peer_id),
+            cluster_len: set.cluster_len(),
             address: peer.map(|peer| peer.config.address),
             remote_id: path.remote_id,
         }

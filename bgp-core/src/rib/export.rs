@@ -87,7 +87,7 @@ impl GroupKey {
             prefix,
             attributes: set.view(),
             // As it would be sent inside the AS.
-            local_pref: set.local_pref.or(Some(shared.config.default_local_pref)),
+            local_pref: Some(set.local_pref),
             source,
             interface: interface.map(|name| &**name),
         };

@@ -358,10 +358,9 @@ impl<P: Prefix> FamilyRib<P> {
             }
         }
         next_hops.truncate(MAX_NEXT_HOPS);
-        let local_pref = set.local_pref.unwrap_or(shared.config.default_local_pref);
         Some(ForwardRoute {
             next_hops,
-            local_pref,
+            local_pref: set.local_pref,
             preference: set.preference,
         })
     }

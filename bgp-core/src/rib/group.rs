@@ -22,11 +22,14 @@ use crate::wire::update::{encode_reachable, encode_unreachable};
 /// With more octets than this on the way to it, a member is left behind until it has taken them.
 pub(super) const HIGH_WATER: usize = 1 << 20;
 
+/// Rewritten attributes that are remembered.
+const REMEMBERED: usize = 1 << 14;
+
 /// A route as the members are told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// 0 unless the group is told additional paths.
-    pub(super) path_id: u32,
+    pub(super) path_id: u16,
     pub(super) attrs: AttrId,
     /// Where it was learned.
     pub(super) source: PeerId,
@@ -38,7 +41,11 @@ pub(super) enum Entries {
     #[default]
     None,
     One(Entry),
-    Many(Box<[Entry]>),
+    #[expect(
+        clippy::box_collection,
+        reason = "one word, so that the many that have one take no more room"
+    )]
+    Many(Box<Vec<Entry>>),
 }
 
 impl Entries {
@@ -57,9 +64,9 @@ impl FromIterator<Entry> for Entries {
         match (entries.next(), entries.next()) {
             (None, _) => Self::None,
             (Some(one), None) => Self::One(one),
-            (Some(first), Some(second)) => {
-                Self::Many([first, second].into_iter().chain(entries).collect())
-            }
+            (Some(first), Some(second)) => Self::Many(Box::new(
+                [first, second].into_iter().chain(entries).collect(),
+            )),
         }
     }
 }
@@ -78,7 +85,7 @@ pub(super) struct Change {
     /// Withdrawals sort first.
     pub(super) attrs: Option<AttrId>,
     pub(super) at: u32,
-    pub(super) path_id: u32,
+    pub(super) path_id: u16,
 }
 
 /// Peers that are told the same, and what they are told.
@@ -88,7 +95,7 @@ pub(crate) struct Group {
     pub(super) members: Vec<Member>,
     /// Adj-RIB-Out, by slot.
     pub(super) out: Vec<Entries>,
-    /// Rewritten attributes; the peer only matters where a route is reflected.
+    /// Rewritten attributes, up to [`REMEMBERED`]; the peer only matters where a route is reflected.
     rewritten: HashMap<(AttrId, PeerId), Option<AttrId>, FixedState>,
     /// The last one: routes come in runs.
     last_rewritten: Option<((AttrId, PeerId), Option<AttrId>)>,
@@ -146,7 +153,7 @@ impl Group {
             .iter()
             .filter(|path| path.unusable.is_none());
         usable
-            .filter_map(|path| self.entry(shared, path, slot.prefix, u32::from(path.local_id)))
+            .filter_map(|path| self.entry(shared, path, slot.prefix, path.local_id))
             .collect()
     }
 
@@ -155,7 +162,7 @@ impl Group {
         shared: &mut Shared,
         path: &Path,
         prefix: P,
-        path_id: u32,
+        path_id: u16,
     ) -> Option<Entry> {
         let admitted = self.key.admit(shared, path, prefix.into())?;
         let by_source = self.key.kind.is_internal() || path.is_local();
@@ -181,6 +188,9 @@ impl Group {
             Some(attrs) => *attrs,
             None => {
                 let attrs = self.key.rewrite(shared, cached.0, path);
+                if self.rewritten.len() == REMEMBERED {
+                    self.rewritten.clear();
+                }
                 self.rewritten.insert(cached, attrs);
                 attrs
             }
@@ -325,7 +335,7 @@ impl Group {
             routes.clear();
             routes.extend(
                 run.iter()
-                    .map(|change| (PathId(change.path_id), table[change.at].prefix)),
+                    .map(|change| (PathId(change.path_id.into()), table[change.at].prefix)),
             );
             let Some(attrs) = run[0].attrs else {
                 encode_unreachable(&self.key.context, &routes, &mut octets);

@@ -97,7 +97,7 @@ impl Shared {
         let route = RouteView {
             prefix,
             attributes: set.view(),
-            local_pref: set.local_pref.or(Some(self.config.default_local_pref)),
+            local_pref: Some(set.local_pref),
             source: Source::Peer,
             interface: interface.map(|name| &**name),
         };
@@ -134,7 +134,8 @@ pub(crate) fn find_fault(
     let own_address = || shared.peers.find(peer).and_then(Peer::own_address);
     if view.as_path().occurrences(config.local_as) > config.allowed_local_as as usize {
         Some(Unusable::AsLoop)
-    } else if set.originator_id == Some(own_id) || view.cluster_list().any(|id| id == cluster_id) {
+    } else if set.originator_id() == Some(own_id) || view.cluster_list().any(|id| id == cluster_id)
+    {
         Some(Unusable::ReflectionLoop)
     } else if !shared.config.use_unresolved
         && next_hop.is_some_and(|next_hop| own_address() == Some(next_hop.address()))

@@ -35,7 +35,7 @@ pub(super) struct Lag {
 /// A path that a member has been told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Held {
-    path_id: u32,
+    path_id: u16,
     /// `None`: it wants to be told again even if nothing changed.
     attrs: Option<AttrId>,
 }

@@ -277,7 +277,7 @@ impl Rib {
     /// An empty RIB; `now` is the instant that ages of routes are counted from.
     pub fn new(config: RibConfig, now: Instant) -> Self {
         let shared = Shared {
-            store: AttrStore::new(config.resolve_next_hops),
+            store: AttrStore::new(&config),
             config,
             peers: Peers::default(),
             outputs: VecDeque::new(),

@@ -196,7 +196,7 @@ impl<P: Prefix> FamilyRib<P> {
             {
                 let of_entry = |path: &&Path| {
                     path.peer == entry.source
-                        && (entry.path_id == 0 || u32::from(path.local_id) == entry.path_id)
+                        && (entry.path_id == 0 || path.local_id == entry.path_id)
                 };
                 if let Some(path) = slot.paths.as_slice().iter().find(of_entry) {
                     let set = &shared.store[entry.attrs];

@@ -51,7 +51,11 @@ pub(crate) enum Paths {
     #[default]
     None,
     One(Path),
-    Many(Vec<Path>),
+    #[expect(
+        clippy::box_collection,
+        reason = "one word, so that the many that have one take no more room"
+    )]
+    Many(Box<Vec<Path>>),
 }
 
 impl Paths {
@@ -82,7 +86,7 @@ impl Paths {
         path.local_id = (1..=u16::MAX).find(|id| !used(*id)).unwrap_or(0);
         *self = match std::mem::take(self) {
             Self::None => Self::One(path),
-            Self::One(first) => Self::Many(vec![first, path]),
+            Self::One(first) => Self::Many(Box::new(vec![first, path])),
             Self::Many(mut paths) => {
                 paths.push(path);
                 Self::Many(paths)
