@@ -88,6 +88,10 @@ impl Paths {
             Self::None => Self::One(path),
             Self::One(first) => Self::Many(Box::new(vec![first, path])),
             Self::Many(mut paths) => {
+                if paths.len() == paths.capacity() {
+                    // By half: there are many such lists, and they seldom grow.
+                    paths.reserve_exact(paths.len() / 2);
+                }
                 paths.push(path);
                 Self::Many(paths)
             }
