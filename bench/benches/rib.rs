@@ -134,6 +134,7 @@ impl World {
                 ipv6: None,
             },
             sends_end_of_rib: false,
+            long_lived_aware: false,
         };
         self.rib.handle(
             self.now,
@@ -147,7 +148,7 @@ impl World {
             Input::Up {
                 peer,
                 up,
-                keep_stale: PerFamily::default(),
+                preserved: PerFamily::default(),
             },
         );
     }

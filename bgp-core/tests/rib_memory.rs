@@ -66,6 +66,7 @@ fn drain(rib: &mut Rib, now: Instant) {
 /// Octets per prefix of a RIB that `senders` have told the same prefixes, and that has told one more peer the best of each.
 fn octets_per_prefix(senders: u32) -> u64 {
     let mut rib = None;
+    #[expect(clippy::disallowed_methods, reason = "no time passes here")]
     let now = Instant::now();
     let measured = allocation_counter::measure(|| {
         let config = RibConfig::new(RouterId(Ipv4Addr::new(10, 255, 0, 1)));
@@ -91,16 +92,17 @@ fn filled(mut rib: Rib, now: Instant, senders: u32) -> Rib {
                 ipv6: None,
             },
             sends_end_of_rib: false,
+            long_lived_aware: false,
         };
         let (peer, config) = (PeerId(peer), Arc::new(config));
         rib.handle(now, Input::Configure { peer, config });
-        let keep_stale = PerFamily::default();
+        let preserved = PerFamily::default();
         rib.handle(
             now,
             Input::Up {
                 peer,
                 up,
-                keep_stale,
+                preserved,
             },
         );
     }

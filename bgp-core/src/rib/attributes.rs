@@ -110,6 +110,10 @@ impl AttrSet {
         }
     }
 
+    pub(crate) fn has(&self, community: Community) -> bool {
+        self.view().communities().any(|other| other == community)
+    }
+
     fn full_hash(&self, hasher: &FixedState) -> u64 {
         hasher.hash_one((self.exit, self.preference, &*self.octets))
     }

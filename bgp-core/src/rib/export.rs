@@ -29,6 +29,8 @@ pub(crate) struct GroupKey {
     pub(crate) own_next_hop: Option<NextHop>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) role: Option<Role>,
+    /// Whether routes with LLGR_STALE may be told.
+    pub(crate) long_lived_aware: bool,
     /// How messages are written; what only concerns reading is left at its default.
     pub(crate) context: Context,
 }
@@ -53,6 +55,7 @@ impl GroupKey {
             own_next_hop: up.own_next_hop[family],
             policy: Arc::clone(&peer.config.export),
             role: peer.config.role,
+            long_lived_aware: up.long_lived_aware,
             context,
         })
     }
@@ -107,6 +110,10 @@ impl GroupKey {
     fn may_be_told(&self, set: &AttrSet, from: Option<PeerKind>) -> bool {
         let to = self.kind;
         if set.no_advertise || (set.no_export && !to.is_internal()) {
+            return false;
+        }
+        // RFC 9494 §4.3: who does not know the community would take the route for a good one.
+        if set.llgr_stale && !self.long_lived_aware {
             return false;
         }
         let goes_up = matches!(

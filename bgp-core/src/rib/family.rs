@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::attributes::AttrKey;
+use super::attributes::{AttrKey, AttrStore};
 use super::bitset::BitSet;
 use super::decision::Ranking;
 use super::group::Group;
-use super::import::{Arrival, find_fault, is_routable};
+use super::import::{Arrival, is_routable};
 use super::next_hop::NextHopId;
-use super::peer::{PeerConfig, PeerStats};
+use super::peer::PeerStats;
 use super::table::{Path, Paths, Table, Unusable};
 use super::{ForwardRoute, LOCAL, LocalRoute, Output, Shared};
 use crate::types::{PathId, PeerId, Prefix};
@@ -204,19 +204,19 @@ impl<P: Prefix> FamilyRib<P> {
     pub(super) fn remove_paths(
         &mut self,
         shared: &mut Shared,
-        peer: PeerId,
-        gone: impl Fn(&Path) -> bool,
+        id: PeerId,
+        gone: impl Fn(&AttrStore, &Path) -> bool,
     ) {
         let mut removed = 0;
+        let of_peer = |path: &Path| path.peer == id && gone(&shared.store, path);
         for at in 0..self.table.end() {
-            let of_peer = |path: &Path| path.peer == peer && gone(path);
             if !self.table[at].paths.as_slice().iter().any(of_peer) {
                 continue;
             }
             removed += self.remove_at(at, of_peer);
             self.mark_changed(at);
         }
-        if let Some(peer) = shared.peers.find_mut(peer) {
+        if let Some(peer) = shared.peers.find_mut(id) {
             let state = &mut peer.families[P::FAMILY];
             state.paths = state
                 .paths
@@ -224,9 +224,29 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
+    /// Gives `edit` each path of a peer, to put another in its place.
+    pub(super) fn edit_paths(
+        &mut self,
+        shared: &mut Shared,
+        peer: PeerId,
+        edit: impl Fn(&mut Shared, Path, P) -> Option<Path>,
+    ) {
+        for at in 0..self.table.end() {
+            for place in 0..self.table[at].paths.as_slice().len() {
+                let path = self.table[at].paths.as_slice()[place];
+                if path.peer != peer {
+                    continue;
+                }
+                if let Some(path) = edit(shared, path, self.table[at].prefix) {
+                    self.put(at, path);
+                }
+            }
+        }
+    }
+
     pub(super) fn forget_peer(&mut self, shared: &mut Shared, peer: PeerId) {
         self.leave_group(shared, peer);
-        self.remove_paths(shared, peer, |_| true);
+        self.remove_paths(shared, peer, |_, _| true);
     }
 
     /// Judges every route of a peer anew, from what was received.
@@ -235,35 +255,9 @@ impl<P: Prefix> FamilyRib<P> {
             return;
         };
         let config = Arc::clone(&peer.config);
-        for at in 0..self.table.end() {
-            for place in 0..self.table[at].paths.as_slice().len() {
-                let path = self.table[at].paths.as_slice()[place];
-                if path.peer == peer_id {
-                    self.judge_path(shared, at, path, Arc::clone(&config));
-                }
-            }
-        }
-    }
-
-    /// Judges a path anew, from what was received.
-    fn judge_path(&mut self, shared: &mut Shared, at: u32, path: Path, config: Arc<PeerConfig>) {
-        let Path {
-            peer,
-            received,
-            since,
-            ..
-        } = path;
-        let unusable = find_fault(shared, &config, peer, received);
-        let arrival = Arrival {
-            peer,
-            config,
-            received,
-            unusable,
-            since,
-        };
-        let prefix = self.table[at].prefix.into();
-        let path = shared.import(&arrival, prefix, path.remote_id, path.epoch);
-        self.put(at, path);
+        self.edit_paths(shared, peer_id, |shared, path, prefix| {
+            Some(shared.judge_again(path, prefix, &config))
+        });
     }
 
     /// Works on at most `limit` changed slots and lets lagging members of groups catch up; tells whether there was work.
@@ -310,7 +304,8 @@ impl<P: Prefix> FamilyRib<P> {
                     .map(|peer| Arc::clone(&peer.config))
                     .filter(|config| config.import.looks_at_interfaces())
                 {
-                    self.judge_path(shared, at, path, config);
+                    let path = shared.judge_again(path, self.table[at].prefix, &config);
+                    self.put(at, path);
                 }
             }
         }

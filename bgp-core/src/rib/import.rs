@@ -12,7 +12,7 @@ use super::table::{Path, Unusable};
 use super::{LOCAL, PEER_PREFERENCE, Shared};
 use crate::policy::{Decision, Policy, RouteView, Source};
 use crate::types::Role;
-use crate::types::{PathId, PeerId};
+use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::NextHop;
 use crate::wire::attribute::AttributeView;
 
@@ -83,6 +83,27 @@ impl Shared {
         }
     }
 
+    /// Judges a path anew, from what was received.
+    pub(crate) fn judge_again<P: Prefix>(
+        &mut self,
+        path: Path,
+        prefix: P,
+        config: &Arc<PeerConfig>,
+    ) -> Path {
+        let arrival = Arrival {
+            peer: path.peer,
+            config: Arc::clone(config),
+            received: path.received,
+            unusable: find_fault(self, config, path.peer, path.received),
+            since: path.since,
+        };
+        let mut judged = self.import(&arrival, prefix.into(), path.remote_id, path.epoch);
+        if self.is_last_resort::<P>(&judged) {
+            judged.attrs = self.store.as_last_resort(judged.attrs);
+        }
+        judged
+    }
+
     fn apply_import_policy(
         &mut self,
         policy: &Policy,
@@ -120,7 +141,7 @@ impl Shared {
 }
 
 /// Why the routes of an UPDATE cannot be used, whatever their prefix.
-pub(crate) fn find_fault(
+fn find_fault(
     shared: &Shared,
     config: &PeerConfig,
     peer: PeerId,

@@ -25,12 +25,13 @@ mod next_hop;
 mod peer;
 mod query;
 mod restart;
+mod stale;
 mod table;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -41,12 +42,13 @@ use crate::wire::{Attributes, NextHop, RefreshKind, Update};
 use attributes::AttrStore;
 use bitset::BitSet;
 use family::FamilyRib;
-use peer::Peers;
+use peer::{Peer, Peers};
 use restart::Deferral;
 
 pub use next_hop::Resolution;
 pub use peer::{NextHopMode, PeerConfig, PeerKind, PeerStats, PeerUp};
 pub use query::{Route, RouteCounts, RouteSource};
+pub use stale::{KeepStale, Preserved};
 pub use table::Unusable;
 
 /// Stands for this speaker where a route's peer is asked for.
@@ -136,15 +138,15 @@ pub enum Input {
         peer: PeerId,
         /// What is known of it.
         up: PeerUp,
-        /// Families of which its stale routes, if there are any, may stay until End-of-RIB (RFC 4724 §4.2).
-        keep_stale: PerFamily<bool>,
+        /// Whether its stale routes, if there are any, may stay until End-of-RIB.
+        preserved: PerFamily<Preserved>,
     },
     /// The session ended.
     Down {
         /// Whose.
         peer: PeerId,
         /// Families whose routes stay as stale, and for how long.
-        keep_stale: PerFamily<Option<Duration>>,
+        keep_stale: PerFamily<Option<KeepStale>>,
     },
     /// Routes came or went.
     Update {
@@ -300,8 +302,8 @@ impl Rib {
             Input::Up {
                 peer,
                 up,
-                keep_stale,
-            } => self.peer_up(now, peer, up, keep_stale),
+                preserved,
+            } => self.peer_up(now, peer, up, preserved),
             Input::Down { peer, keep_stale } => self.peer_down(now, peer, keep_stale),
             Input::Update { peer, update } => self.update(now, peer, &update),
             Input::EndOfRib { peer, family } => self.end_of_rib(peer, family),
@@ -356,11 +358,12 @@ impl Rib {
     /// When [`Rib::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deferral = self.shared.deferral.as_ref().map(Deferral::next_deadline);
+        let until = |peer: &Peer, family| peer.families[family].stale.map(|stale| stale.until);
         let stale = self
             .shared
             .peers
             .iter()
-            .flat_map(|(_, peer)| Family::ALL.map(|family| peer.families[family].stale_until));
+            .flat_map(|(_, peer)| Family::ALL.map(|family| until(peer, family)));
         stale.chain([deferral]).flatten().min()
     }
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::stale::Stale;
 use crate::policy::Policy;
 use crate::types::Role;
 use crate::types::{Asn, Family, PeerId, PerFamily, RouterId};
@@ -106,6 +106,8 @@ pub struct PeerUp {
     pub own_next_hop: PerFamily<Option<NextHop>>,
     /// It said that it will send End-of-RIB (RFC 4724 §4.1), so the RIB may wait for it when it has just restarted itself.
     pub sends_end_of_rib: bool,
+    /// It knows what LLGR_STALE means, and so may be told routes that have it (RFC 9494 §4.3).
+    pub long_lived_aware: bool,
 }
 
 /// One neighbour.
@@ -129,8 +131,8 @@ pub(crate) struct PeerFamily {
     pub(crate) epoch: u8,
     /// Paths that it has in the table.
     pub(crate) paths: u32,
-    /// Stale paths are removed then, if it has not sent End-of-RIB by itself.
-    pub(crate) stale_until: Option<Instant>,
+    /// Set while it has stale paths.
+    pub(crate) stale: Option<Stale>,
     /// The group it is a member of.
     pub(crate) group: Option<u32>,
     /// Counters for operators.

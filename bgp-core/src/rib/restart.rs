@@ -1,17 +1,13 @@
 //! Waiting after our own restart (RFC 4724 §4.1): nothing is decided before the peers have told what they know.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::family::FamilyRib;
 use super::peer::Peers;
-use super::table::Path;
-use super::{PeerUp, Rib, Shared};
-use crate::types::{Family, PeerId, PerFamily, Prefix};
+use super::stale::Stale;
+use super::{PeerUp, Preserved, Rib};
+use crate::types::{Family, PeerId, PerFamily};
 use crate::wire::RefreshKind;
-
-/// Stale routes of a peer that came back are kept no longer than this if it never sends End-of-RIB (RFC 8538 §4.1).
-const STALE_TIME: Duration = Duration::from_secs(180);
 
 /// Who is still waited for, and for what.
 #[derive(Debug)]
@@ -76,7 +72,7 @@ impl Rib {
         now: Instant,
         id: PeerId,
         up: PeerUp,
-        keep_stale: PerFamily<bool>,
+        preserved: PerFamily<Preserved>,
     ) {
         let Some(peer) = self.shared.peers.find_mut(id) else {
             return;
@@ -88,37 +84,12 @@ impl Rib {
             deferral.narrow(id, &up);
         }
         peer.up = Some(up);
-        for family in Family::ALL {
-            let state = &mut peer.families[family];
-            if state.stale_until.is_some() && keep_stale[family] {
-                state.stale_until = Some(now + STALE_TIME);
-            }
-        }
-        if !keep_stale.ipv4 {
-            self.ipv4.sweep_stale(&mut self.shared, id);
-        }
-        if !keep_stale.ipv6 {
-            self.ipv6.sweep_stale(&mut self.shared, id);
-        }
+        self.ipv4
+            .peer_back(&mut self.shared, now, id, preserved.ipv4);
+        self.ipv6
+            .peer_back(&mut self.shared, now, id, preserved.ipv6);
         self.ipv4.regroup(&mut self.shared, id);
         self.ipv6.regroup(&mut self.shared, id);
-    }
-
-    pub(super) fn peer_down(
-        &mut self,
-        now: Instant,
-        id: PeerId,
-        keep_stale: PerFamily<Option<Duration>>,
-    ) {
-        let Some(peer) = self.shared.peers.find_mut(id) else {
-            return;
-        };
-        peer.up = None;
-        peer.in_flight = 0;
-        self.ipv4
-            .peer_down(&mut self.shared, now, id, keep_stale.ipv4);
-        self.ipv6
-            .peer_down(&mut self.shared, now, id, keep_stale.ipv6);
     }
 
     pub(super) fn end_of_rib(&mut self, peer: PeerId, family: Family) {
@@ -143,7 +114,7 @@ impl Rib {
             RefreshKind::BEGIN => {
                 if let Some(peer) = self.shared.peers.find_mut(peer) {
                     peer.families[family].epoch = peer.families[family].epoch.wrapping_add(1);
-                    peer.families[family].stale_until = Some(now + STALE_TIME);
+                    peer.families[family].stale = Some(Stale::repeating(now));
                 }
             }
             RefreshKind::END => self.sweep_family(peer, family),
@@ -155,48 +126,6 @@ impl Rib {
         match family {
             Family::Ipv4Unicast => self.ipv4.sweep_stale(&mut self.shared, peer),
             Family::Ipv6Unicast => self.ipv6.sweep_stale(&mut self.shared, peer),
-        }
-    }
-}
-
-impl<P: Prefix> FamilyRib<P> {
-    fn peer_down(&mut self, shared: &mut Shared, now: Instant, id: PeerId, keep: Option<Duration>) {
-        self.leave_group(shared, id);
-        let Some(peer) = shared.peers.find_mut(id) else {
-            return;
-        };
-        let state = &mut peer.families[P::FAMILY];
-        match keep {
-            Some(time) => {
-                state.epoch = state.epoch.wrapping_add(1);
-                state.stale_until = Some(now + time);
-            }
-            None => self.remove_paths(shared, id, |_| true),
-        }
-    }
-
-    /// Removes what the peer has not announced since its routes became stale.
-    pub(super) fn sweep_stale(&mut self, shared: &mut Shared, id: PeerId) {
-        let Some(peer) = shared.peers.find_mut(id) else {
-            return;
-        };
-        let state = &mut peer.families[P::FAMILY];
-        if state.stale_until.take().is_some() {
-            let epoch = state.epoch;
-            self.remove_paths(shared, id, |path: &Path| path.epoch != epoch);
-        }
-    }
-
-    pub(super) fn expire_stale(&mut self, shared: &mut Shared, now: Instant) {
-        let expired = |until: Option<Instant>| until.is_some_and(|until| until <= now);
-        let due: Vec<PeerId> = shared
-            .peers
-            .iter()
-            .filter(|(_, peer)| expired(peer.families[P::FAMILY].stale_until))
-            .map(|(id, _)| id)
-            .collect();
-        for id in due {
-            self.sweep_stale(shared, id);
         }
     }
 }

@@ -9,5 +9,6 @@ mod churn;
 mod decision;
 mod export;
 mod import;
+mod long_lived;
 mod restart;
 mod world;

@@ -43,6 +43,17 @@ pub struct Negotiated {
     pub received_open: Open,
 }
 
+impl Negotiated {
+    /// Whether the peer knows what the community LLGR_STALE means (RFC 9494 §4.3): it sent capability 71, if only without
+    /// families.
+    pub fn peer_is_long_lived_aware(&self) -> bool {
+        let offered = &self.received_open.capabilities;
+        let is_it =
+            |capability: &Capability| matches!(capability, Capability::LongLivedGracefulRestart(_));
+        offered.iter().any(is_it)
+    }
+}
+
 /// Our OPEN. `restarting`: say that this process has just been restarted, if the configuration says so.
 pub(super) fn own_open(config: &SessionConfig, restarting: bool) -> Open {
     Open {

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::NeighbourConfig;
-use crate::rib::{Input, PeerUp};
+use crate::rib::{Input, KeepStale, PeerUp, Preserved};
 use crate::session::{ConnId, Down, Negotiated, Output, PeerRestart};
 use crate::types::{Family, PeerId, PerFamily};
 use crate::wire::NextHop;
@@ -85,8 +86,11 @@ impl Link {
             }
         }
         let restart = negotiated.graceful_restart;
-        let preserved =
-            |family: Family| restart.is_some_and(|restart| restart.families[family] == Some(true));
+        let preserved = |family: Family| Preserved {
+            restart: restart.is_some_and(|restart| restart.families[family] == Some(true)),
+            long_lived: negotiated.long_lived[family]
+                .is_some_and(|long_lived| long_lived.forwarding_preserved),
+        };
         Input::Up {
             peer: self.peer,
             up: PeerUp {
@@ -94,8 +98,9 @@ impl Link {
                 context: negotiated.context,
                 own_next_hop,
                 sends_end_of_rib: restart.is_some_and(|restart: PeerRestart| !restart.restarting),
+                long_lived_aware: negotiated.peer_is_long_lived_aware(),
             },
-            keep_stale: PerFamily {
+            preserved: PerFamily {
                 ipv4: preserved(Family::Ipv4Unicast),
                 ipv6: preserved(Family::Ipv6Unicast),
             },
@@ -103,20 +108,30 @@ impl Link {
     }
 
     fn down(&self, down: &Down) -> Input {
-        let restart = self
-            .negotiated
-            .as_ref()
-            .and_then(|negotiated| negotiated.graceful_restart);
-        let time = |family: Family| {
-            restart
-                .filter(|_| down.keep_stale[family])
-                .map(|restart: PeerRestart| restart.restart_time)
+        let keep = |family: Family| {
+            let negotiated = self
+                .negotiated
+                .as_ref()
+                .filter(|_| down.keep_stale[family])?;
+            let restart = negotiated.graceful_restart?;
+            // RFC 9494 §4.2: a family in capability 71 alone is one whose restart time is zero.
+            let in_both = restart.families[family].is_some();
+            Some(KeepStale {
+                restart_time: if in_both {
+                    restart.restart_time
+                } else {
+                    Duration::ZERO
+                },
+                long_lived: negotiated.long_lived[family]
+                    .map_or(Duration::ZERO, |long_lived| long_lived.stale_time),
+                again: restart.notification,
+            })
         };
         Input::Down {
             peer: self.peer,
             keep_stale: PerFamily {
-                ipv4: time(Family::Ipv4Unicast),
-                ipv6: time(Family::Ipv6Unicast),
+                ipv4: keep(Family::Ipv4Unicast),
+                ipv6: keep(Family::Ipv6Unicast),
             },
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::world::{World, id, local, net, rib_config, route};
-use crate::rib::{Input, Output, PeerKind, RibConfig};
+use crate::rib::{Input, KeepStale, Output, PeerKind, Preserved, RibConfig};
 use crate::types::{Family, PerFamily};
 use crate::wire::RefreshKind;
 
@@ -12,9 +12,13 @@ use PeerKind::External;
 const PREFIX: &str = "10.1.0.0/16";
 const OTHER: &str = "10.2.0.0/16";
 const RESTART: Option<Duration> = Some(Duration::from_secs(120));
-const KEEP: PerFamily<bool> = PerFamily {
-    ipv4: true,
-    ipv6: true,
+const KEEP: PerFamily<Preserved> = PerFamily {
+    ipv4: PRESERVED,
+    ipv6: PRESERVED,
+};
+const PRESERVED: Preserved = Preserved {
+    restart: true,
+    long_lived: false,
 };
 
 /// Peer 0 has announced two routes and went away to restart.
@@ -60,6 +64,33 @@ fn stale_routes_go_when_the_peer_does_not_come_back() {
     world.pass(Duration::from_secs(1));
     assert_eq!(told(&world), [0, 0]);
     assert_eq!(world.rib.poll_timeout(), None);
+}
+
+/// R4724-4.2-03
+#[test]
+fn what_was_stale_already_goes_when_the_peer_is_lost_again() {
+    let mut world = restarting();
+    world.peer_up_keeping(0, KEEP);
+    world.announce(0, PREFIX, &route(&[1]));
+    world.peer_down(0, RESTART);
+    world.drain();
+    assert_eq!(told(&world), [1, 0]);
+}
+
+/// R8538-4.1-01
+#[test]
+fn it_stays_where_both_sides_said_that_it_does() {
+    let mut world = restarting();
+    world.peer_up_keeping(0, KEEP);
+    world.announce(0, PREFIX, &route(&[1]));
+    let keep = KeepStale {
+        restart_time: Duration::from_secs(120),
+        again: true,
+        ..KeepStale::default()
+    };
+    world.peer_away(0, Some(keep));
+    world.drain();
+    assert_eq!(told(&world), [1, 1]);
 }
 
 /// R4724-4.2-05

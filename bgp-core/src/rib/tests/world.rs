@@ -10,8 +10,8 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::policy::Policy;
 use crate::rib::{
-    Input, LocalRoute, NextHopMode, Output, PeerConfig, PeerKind, PeerUp, Rib, RibConfig,
-    RouteCounts,
+    Input, KeepStale, LocalRoute, NextHopMode, Output, PeerConfig, PeerKind, PeerUp, Preserved,
+    Rib, RibConfig, RouteCounts,
 };
 use crate::types::{Asn, Family, PathId, PeerId, PerFamily, RouterId};
 use crate::wire::attribute::AsPath;
@@ -43,6 +43,7 @@ pub(super) struct Receiver {
     /// Withdrawals of what it did not hold, and announcements of what it held already.
     pub(super) needless: usize,
     pub(super) add_path: bool,
+    pub(super) long_lived_aware: bool,
 }
 
 pub(super) struct World {
@@ -154,6 +155,7 @@ impl World {
             refresh_marks: Vec::new(),
             needless: 0,
             add_path: false,
+            long_lived_aware: false,
         });
     }
 
@@ -191,7 +193,7 @@ impl World {
         self.peer_up_keeping(peer, PerFamily::default());
     }
 
-    pub(super) fn peer_up_keeping(&mut self, peer: usize, keep_stale: PerFamily<bool>) {
+    pub(super) fn peer_up_keeping(&mut self, peer: usize, preserved: PerFamily<Preserved>) {
         let context = self.context(peer);
         let own_next_hop = PerFamily {
             ipv4: Some(NextHop::V4(OWN_ADDRESS)),
@@ -202,6 +204,7 @@ impl World {
             context,
             own_next_hop,
             sends_end_of_rib: true,
+            long_lived_aware: self.receivers[peer].long_lived_aware,
         };
         self.receivers[peer].up = true;
         self.rib.handle(
@@ -209,12 +212,20 @@ impl World {
             Input::Up {
                 peer: id(peer),
                 up,
-                keep_stale,
+                preserved,
             },
         );
     }
 
-    pub(super) fn peer_down(&mut self, peer: usize, keep: Option<Duration>) {
+    pub(super) fn peer_down(&mut self, peer: usize, restart_time: Option<Duration>) {
+        let keep = restart_time.map(|restart_time| KeepStale {
+            restart_time,
+            ..KeepStale::default()
+        });
+        self.peer_away(peer, keep);
+    }
+
+    pub(super) fn peer_away(&mut self, peer: usize, keep: Option<KeepStale>) {
         let receiver = &mut self.receivers[peer];
         receiver.up = false;
         receiver.held.clear();
