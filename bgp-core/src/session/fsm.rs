@@ -161,6 +161,11 @@ impl Session {
         self.record_error(now, ErrorClass::Received, text);
     }
 
+    /// The peer said farewell, but not why: code 0 is reserved. No answer to this one either.
+    pub(super) fn on_unreadable_notification(&mut self, now: Instant, id: ConnId) {
+        self.on_notification(now, id, Notification::new(ErrorCode(0), 0));
+    }
+
     /// Ends a connection with a NOTIFICATION.
     pub(super) fn fail(&mut self, now: Instant, id: ConnId, notification: Notification) {
         self.transmit_last(now, id, &notification);

@@ -88,7 +88,7 @@ fn too_short(message: &Bytes, context: &Context) -> MessageError {
     if context.enhanced_refresh {
         return invalid_length(message);
     }
-    frame::bad_length(&message[16..18])
+    frame::bad_length(MessageType::ROUTE_REFRESH, &message[16..18])
 }
 
 /// RFC 7313 §5: the data is the whole message.
