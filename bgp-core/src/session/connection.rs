@@ -12,6 +12,7 @@ use bytes::BytesMut;
 use super::config::SessionConfig;
 use super::negotiate::{Negotiated, expected_peer};
 use super::timers::Timers;
+use crate::types::{Family, PerFamily};
 use crate::wire::frame;
 use crate::wire::{Context, ErrorCode, HEADER_LEN, Message, MessageError, MessageType, Open};
 
@@ -85,6 +86,8 @@ pub(super) enum Progress {
     Established {
         negotiated: Arc<Negotiated>,
         since: Instant,
+        /// Families whose first End-of-RIB has not come from a peer that promised it with capability 64.
+        unfinished: PerFamily<bool>,
     },
 }
 
@@ -109,6 +112,18 @@ impl Connection {
                 Some(negotiated)
             }
         }
+    }
+
+    /// The peer has sent its whole table.
+    pub(super) fn finish(&mut self, family: Family) {
+        if let Progress::Established { unfinished, .. } = &mut self.progress {
+            unfinished[family] = false;
+        }
+    }
+
+    /// Whether the peer's first table is still on its way.
+    pub(super) fn is_unfinished(&self, family: Family) -> bool {
+        matches!(&self.progress, Progress::Established { unfinished, .. } if unfinished[family])
     }
 
     /// Whether both sides set the N bit (RFC 8538 §2).

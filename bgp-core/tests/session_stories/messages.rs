@@ -1,14 +1,14 @@
 //! What messages do in each state: OPEN exchange, errors, and what is never answered.
 
-use bgp_core::session::{DownReason, State, Stop};
+use bgp_core::session::{DownReason, SessionConfig, State, Stop};
 use bgp_core::types::{AfiSafi, Family};
 use bgp_core::wire::update::encode_end_of_rib;
 use bgp_core::wire::{Capability, ErrorCode, Message, Notification, RefreshKind, RouteRefresh};
 use bytes::{Bytes, BytesMut};
 
 use crate::lone::{
-    Lone, Seen, closed_by_peer, down, encoded, peer_open, peer_open_with, restart_capability,
-    restarts, secs, sent_notification,
+    Lone, Seen, closed_by_peer, down, encoded, end_of_rib, peer_open, peer_open_with,
+    restart_capability, restarts, secs, sent_notification,
 };
 
 fn notification(code: u8, subcode: u8, data: &'static [u8]) -> Message {
@@ -335,6 +335,32 @@ fn an_enhanced_refresh_of_unknown_kind_is_ignored() {
         })
         .collect();
     assert_eq!(kinds, [RefreshKind::BEGIN, RefreshKind::END]);
+}
+
+/// R7313-4-03: from a peer that has promised End-of-RIB, marks before it are ignored, family by family; requests are not.
+#[test]
+fn the_marks_of_a_refresh_wait_for_end_of_rib() {
+    let v6 = Family::Ipv6Unicast.afi_safi();
+    let open = peer_open_with([
+        Capability::Multiprotocol(v6),
+        Capability::EnhancedRouteRefresh,
+        restart_capability(false, false),
+    ]);
+    let both_families = |config: &mut SessionConfig| config.families = Family::ALL.to_vec();
+    let (mut lone, conn) = Lone::established(both_families, open);
+    let marks = |lone: &mut Lone, afi| {
+        for kind in [RefreshKind::BEGIN, RefreshKind::END, RefreshKind::REQUEST] {
+            lone.receive(conn, refresh(kind, afi));
+        }
+        let seen = lone.take().into_iter();
+        seen.filter(|seen| matches!(seen, Seen::Refresh(_))).count()
+    };
+    assert_eq!((marks(&mut lone, 1), marks(&mut lone, 2)), (1, 1));
+    lone.receive_octets(conn, &end_of_rib());
+    assert_eq!((marks(&mut lone, 1), marks(&mut lone, 2)), (3, 1));
+    let without_promise = peer_open_with([Capability::EnhancedRouteRefresh]);
+    let (mut lone, _) = Lone::established(|_| {}, without_promise);
+    assert_eq!(marks(&mut lone, 1), 3);
 }
 
 #[test]
