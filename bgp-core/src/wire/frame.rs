@@ -137,6 +137,7 @@ mod tests {
             .notification
     }
 
+    /// R4271-6.1-01.
     #[test]
     fn r4271_6_1_01_marker() {
         let mut input = header(19, 4);
@@ -156,6 +157,7 @@ mod tests {
         assert_eq!(take(&mut header(4096, 2), MAX_MESSAGE_LEN), Ok(None));
     }
 
+    /// R4271-6.1-03.
     #[test]
     fn r4271_6_1_03_length_by_type() {
         for (len, kind) in [(28, 1), (22, 2), (20, 3), (20, 4), (4096, 4)] {
@@ -211,6 +213,7 @@ mod tests {
         assert_eq!(rejected(header(4097, 2), MAX_MESSAGE_LEN).subcode, 2);
     }
 
+    /// R4271-4.1-02.
     #[test]
     fn r4271_4_1_02_several_messages_in_one_read() {
         let mut input = header(19, 4);

@@ -40,6 +40,10 @@ pub(crate) enum Kind {
 struct Inbox {
     conn: u64,
     closed: bool,
+    /// Takes nothing any more.
+    stuck: bool,
+    /// Octets that were sent to it.
+    octets: usize,
     messages: Vec<Message>,
     held: BTreeMap<(IpNet, PathId), Attributes>,
 }
@@ -190,9 +194,13 @@ impl Node {
             match output {
                 Output::Transmit { peer, conn, bytes } => {
                     self.deliver(peer, BytesMut::from(&bytes[..]));
-                    let len = bytes.len();
-                    self.speaker
-                        .handle_written(self.now, peer, conn, len, false);
+                    let inbox = &mut self.peers[peer.0 as usize].1;
+                    inbox.octets += bytes.len();
+                    if !inbox.stuck {
+                        let len = bytes.len();
+                        self.speaker
+                            .handle_written(self.now, peer, conn, len, false);
+                    }
                 }
                 Output::Close { peer, .. } => self.peers[peer.0 as usize].1.closed = true,
                 Output::Connect(_)
@@ -234,6 +242,16 @@ impl Node {
     /// What came to a peer since it last looked.
     pub(crate) fn take(&mut self, peer: usize) -> Vec<Message> {
         std::mem::take(&mut self.peers[peer].1.messages)
+    }
+
+    /// From now on, a peer takes nothing of what is sent to it.
+    pub(crate) fn stick(&mut self, peer: usize) {
+        self.peers[peer].1.stuck = true;
+    }
+
+    /// Octets that were sent to a peer, whether it took them or not.
+    pub(crate) fn octets(&self, peer: usize) -> usize {
+        self.peers[peer].1.octets
     }
 
     /// Whether the session with the peer still stands.

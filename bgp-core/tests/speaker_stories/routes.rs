@@ -264,3 +264,42 @@ fn documentation_as_numbers_are_not_special() {
     node.send_frame(0, via(&[PEER_AS, 64496, 64511, 65536, 65551], &[]));
     assert!(holds(&node, 1));
 }
+
+/// R9687-P-01: what waits for a peer that takes nothing is bounded, and the others do not wait for it.
+#[test]
+fn a_stuck_peer_costs_little_and_delays_nobody() {
+    let mut node = Node::up(&[External, External, External]);
+    node.stick(1);
+    let long = |octet| attribute(0xd0, 200, &[octet; 3000]);
+    for octet in (0..=255).cycle().take(1000) {
+        node.send_frame(0, via(&[1], &[long(octet)]));
+        let told = &node.held(2, NET)[&PathId(0)];
+        assert_eq!(told.unknown[0].value[0], octet);
+        assert!(node.octets(1) < (1 << 20) + 8192);
+    }
+    assert!(node.octets(2) > 3_000_000);
+}
+
+/// RP-12: a peer that comes and goes, with other routes each time, leaves nothing behind.
+#[test]
+fn a_flapping_peer_leaves_nothing_behind() {
+    let mut node = Node::new(&[External, External], false, |_| {});
+    node.connect(1, &[]);
+    for flap in 1..=50 {
+        node.connect(0, &[]);
+        for net in 1..=100 {
+            let attributes = [mandatory(), vec![good(4, &[0, 0, flap, net])]].concat();
+            node.send_frame(0, update(&[], &attributes, &[16, 10, net]));
+        }
+        assert!(holds(&node, 1));
+        node.lose(0);
+        assert!(!holds(&node, 1));
+        let rib = node.speaker.rib();
+        assert_eq!(rib.prefix_count(Family::Ipv4Unicast), 0);
+        let stored = rib.attribute_set_count();
+        assert!(
+            stored < 1500,
+            "{stored} sets of attributes after flap {flap}"
+        );
+    }
+}
