@@ -51,7 +51,7 @@ fn r4271_4_3_05_bits_behind_a_prefix() {
     assert_eq!(announced(&update), ["10.16.0.0/12"]);
 }
 
-/// R4271-5-02, R4271-5-03, R4271-5-04, R4271-4.3-06, RP-04, R4360-2-01.
+/// R4271-5-02, R4271-5-03, R4271-5-04, R4271-4.3-04, R4271-4.3-06, RP-04, R4360-2-01.
 #[test]
 fn r4271_5_02_unknown_attributes() {
     let update = read(

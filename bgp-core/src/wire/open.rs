@@ -2,7 +2,7 @@
 //!
 //! Checks are made in the order of RFC 4271 §6.2, so that of several faults the first is told: version, AS number, hold time,
 //! identifier, form of the parameters. Those of the AS number and of an identifier that is taken need a configuration: they
-//! are made for a session, which knows its [`ExpectedPeer`], and left out for anybody else.
+//! are made for a session, which knows its `ExpectedPeer`, and left out for anybody else.
 
 use std::fmt;
 
