@@ -40,6 +40,7 @@ fn full(more: &[Vec<u8>]) -> Frame {
     update(&[], &attributes, &IPV4.repeat(500))
 }
 
+/// RP-03
 #[test]
 fn an_update_without_faults_allocates_nothing() {
     assert_eq!(allocations(announcing(&[]), &internal()), 0);
@@ -47,7 +48,7 @@ fn an_update_without_faults_allocates_nothing() {
 }
 
 /// Attributes in no order cost a list of them; faults cost a list, what it hangs on, and the sharing of the message.
-/// Prefixes never cost anything.
+/// Prefixes never cost anything. RP-03.
 #[test]
 fn what_is_unusual_allocates_little() {
     let unknown = [attribute(0xc0, 200, &[1])];

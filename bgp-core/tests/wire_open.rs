@@ -49,6 +49,7 @@ fn read_back(open: &Open) -> Open {
     })
 }
 
+/// R4271-6.2-01.
 #[test]
 fn r4271_6_2_01_version() {
     for version in [0, 3, 5] {

@@ -43,7 +43,15 @@ fn r4271_4_3_03_form_and_order_do_not_matter() {
     assert!(odd.faults().is_empty());
 }
 
-/// R4271-5-02, R4271-5-03, R4271-5-04, R4271-4.3-06, RP-04, R4360-2-01.
+/// R4271-4.3-05: bits of a prefix behind its length do not count.
+#[test]
+fn r4271_4_3_05_bits_behind_a_prefix() {
+    let update = read(update(&[4, 0xff], &mandatory(), &[12, 10, 31]), &internal());
+    assert_eq!(withdrawn(&update), ["240.0.0.0/4"]);
+    assert_eq!(announced(&update), ["10.16.0.0/12"]);
+}
+
+/// R4271-5-02, R4271-5-03, R4271-5-04, R4271-4.3-04, R4271-4.3-06, RP-04, R4360-2-01.
 #[test]
 fn r4271_5_02_unknown_attributes() {
     let update = read(
@@ -250,7 +258,7 @@ fn r7911_3_01_path_ids() {
     );
 }
 
-/// R8950-3-01: IPv4 routes with an IPv6 next hop.
+/// R8950-3-01: IPv4 routes with an IPv6 next hop, of one address or two.
 #[test]
 fn r8950_3_01_ipv4_routes_via_ipv6() {
     let context = Context {
@@ -269,6 +277,22 @@ fn r8950_3_01_ipv4_routes_via_ipv6() {
     );
     assert!(reachable.nlri.iter::<Ipv4Net>().count() == 1);
     assert!(reachable.nlri.iter::<Ipv6Net>().count() == 0);
+    let mut two = value.clone();
+    two[3] = 32;
+    two.splice(
+        20..20,
+        [[0xfe, 0x80, 0, 0], [0; 4], [0; 4], [0, 0, 0, 1]].concat(),
+    );
+    let link_local = [origin(), as_path(), good(14, &two)];
+    let update_via_both = read(update(&[], &link_local, &[]), &context);
+    assert!(matches!(
+        update_via_both
+            .reachable()
+            .next()
+            .expect("a route")
+            .next_hop,
+        NextHop::V6LinkLocal { .. }
+    ));
     let error = refused(update(&[], &attributes, &[]), &internal());
     assert_eq!(numbers(&error.notification), (3, 9));
     let ipv4 = good(14, &[&[0, 1, 1, 4, 192, 0, 2, 9, 0], &IPV4[..]].concat());

@@ -224,6 +224,15 @@ fn r6793_4_2_2_01_no_as4_attributes_without_need() {
     assert_eq!(received, path("(23456) 64512"));
 }
 
+/// R4271-4.3-05: bits of a prefix behind its length are sent as zero.
+#[test]
+fn r4271_4_3_05_bits_behind_a_prefix() {
+    let net: Ipv4Net = "172.31.0.0/12".parse().expect("a prefix");
+    let mut out = BytesMut::new();
+    encode_unreachable(&internal(), &[(PathId(0), net)], &mut out);
+    assert_eq!(out[21..24], [12, 172, 16]);
+}
+
 /// R4271-5-05: NEXT_HOP and the AS4 attributes stand in their places.
 #[test]
 fn r4271_5_05_attributes_ascend() {

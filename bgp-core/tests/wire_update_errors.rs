@@ -69,7 +69,10 @@ fn outcome(attribute: &[u8], context: &Context) -> Outcome {
     }
 }
 
-/// R7606-7.1 to R7606-7.15, R8092-6, R9234-5, R7311-3.2, R7607-2-01, R7606-4-02: values and lengths.
+/// R7606-7.1, R7606-7.2, R7606-7.3, R7606-7.4, R7606-7.5, R7606-7.6, R7606-7.7, R7606-7.8, R7606-7.9, R7606-7.10, R7606-7.14,
+/// R7606-7.15, R7606-7.16, R8092-6, R9234-5, R9234-5-03, R7311-3.2, R8669-6, R9012-13, R7606-3-05, R7606-3-06, R7606-4-02,
+/// R7606-8-01, R7607-2-01, R9774-3-01: values and lengths. R7606-3-01: from another AS the same, but for what is only known
+/// inside one.
 #[test]
 fn r7606_7_each_attribute() {
     let path = |octets: &[u8]| [&[2, 1][..], octets].concat();
@@ -84,6 +87,7 @@ fn r7606_7_each_attribute() {
         (2, path(&[0, 1, 0]), Withdraw),
         (2, vec![2, 0], Withdraw),
         (2, vec![9, 1, 0, 0, 0, 1], Withdraw),
+        (2, vec![1, 1, 0, 0, 0, 1], Clean),
         (2, vec![2], Withdraw),
         (3, vec![192, 0, 2], Withdraw),
         (3, vec![], Withdraw),
@@ -117,12 +121,20 @@ fn r7606_7_each_attribute() {
         (32, vec![1; 8], Withdraw),
         (35, vec![0, 0, 0xfc, 0], Clean),
         (35, vec![0, 0, 0xfc], Withdraw),
+        // Not read, so nothing in them can be wrong.
+        (23, vec![0, 8, 0], Clean),
         (40, vec![], Clean),
+        (40, vec![1, 0, 9], Clean),
+        (128, vec![7], Clean),
         (200, vec![1, 2, 3], Clean),
     ];
     for (code, value, expected) in rows {
         let found = outcome(&good(code, &value), &internal());
         assert_eq!(found, expected, "attribute {code} {value:?}");
+        if ![5, 9, 10].contains(&code) {
+            let found = outcome(&good(code, &value), &external());
+            assert_eq!(found, expected, "attribute {code} {value:?} of another AS");
+        }
     }
 }
 
@@ -233,7 +245,7 @@ fn r4271_6_3_03_unknown_well_known_attribute() {
     }
 }
 
-/// R7606-3-04: the list of attributes may even be empty.
+/// R7606-3-04, R4271-5-01: the list of attributes may even be empty.
 #[test]
 fn r7606_3_04_missing_mandatory_attributes() {
     for missing in 0..3 {
@@ -379,17 +391,34 @@ fn r4271_6_3_01_lengths_of_the_sections() {
     }
 }
 
-/// R4271-6.3-04: a next hop that no packet can be sent to.
+/// R4271-6.3-04, R2545-3-03: a next hop that no packet can be sent to.
 #[test]
 fn r4271_6_3_04_next_hop_that_is_no_host() {
     for address in [[0, 0, 0, 0], [127, 0, 0, 1], [224, 0, 0, 1], [255; 4]] {
         assert_eq!(outcome(&good(3, &address), &internal()), Withdraw);
     }
-    let mut value = mp_reach_value(&IPV6);
-    value[4..20].fill(0);
-    let attributes = [good(14, &value), origin(), as_path()];
-    let update = read(update(&[], &attributes, &[]), &internal());
-    assert_eq!(withdrawn(&update), ["2001:db8::/32"]);
+    for address in ["::", "::1", "ff02::1"] {
+        let address: std::net::Ipv6Addr = address.parse().expect("an address");
+        let mut value = mp_reach_value(&IPV6);
+        value[4..20].copy_from_slice(&address.octets());
+        let attributes = [good(14, &value), origin(), as_path()];
+        let update = read(update(&[], &attributes, &[]), &internal());
+        assert_eq!(withdrawn(&update), ["2001:db8::/32"]);
+    }
+}
+
+/// R8654-3-02, R8654-4-01: a fault in a long message is no worse than in a short one.
+#[test]
+fn r8654_3_02_faults_in_long_messages() {
+    let long = Context {
+        max_receive_len: 65535,
+        ..internal()
+    };
+    let unknown = attribute(0xd0, 200, &[0; 60_000]);
+    let good_one = read(announcing(std::slice::from_ref(&unknown)), &long);
+    assert_eq!(announced(&good_one), ["10.1.0.0/16"]);
+    let bad = read(announcing(&[unknown, good(4, &[0])]), &long);
+    assert_eq!(withdrawn(&bad), ["10.1.0.0/16"]);
 }
 
 /// R4271-6.3-08: attributes without routes.
@@ -410,7 +439,7 @@ fn r6793_4_1_01_as4_attributes_between_new_speakers() {
     assert_eq!(outcome(&as4_aggregator, &internal()), Discard);
 }
 
-/// R6793-6-01, R6793-6-02, R7607-2-01.
+/// R6793-6, R6793-6-01, R6793-6-02, R7607-2-01.
 #[test]
 fn r6793_6_01_malformed_as4_attributes() {
     let paths: [&[u8]; 7] = [

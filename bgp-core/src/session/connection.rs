@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::negotiate::Negotiated;
+use super::config::SessionConfig;
+use super::negotiate::{Negotiated, expected_peer};
 use super::timers::Timers;
+use crate::types::{Family, PerFamily};
 use crate::wire::frame;
-use crate::wire::{Context, ErrorCode, Message, MessageType, Notification, Open};
+use crate::wire::{Context, ErrorCode, HEADER_LEN, Message, MessageError, MessageType, Open};
 
 /// A TCP connection, by a number that its owner never uses twice for one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +86,8 @@ pub(super) enum Progress {
     Established {
         negotiated: Arc<Negotiated>,
         since: Instant,
+        /// Families whose first End-of-RIB has not come from a peer that promised it with capability 64.
+        unfinished: PerFamily<bool>,
     },
 }
 
@@ -110,6 +114,18 @@ impl Connection {
         }
     }
 
+    /// The peer has sent its whole table.
+    pub(super) fn finish(&mut self, family: Family) {
+        if let Progress::Established { unfinished, .. } = &mut self.progress {
+            unfinished[family] = false;
+        }
+    }
+
+    /// Whether the peer's first table is still on its way.
+    pub(super) fn is_unfinished(&self, family: Family) -> bool {
+        matches!(&self.progress, Progress::Established { unfinished, .. } if unfinished[family])
+    }
+
     /// Whether both sides set the N bit (RFC 8538 §2).
     pub(super) fn keeps_routes_over_notification(&self) -> bool {
         self.negotiated()
@@ -126,25 +142,27 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The NOTIFICATION to end this connection with.
+    /// What ends this connection.
     pub(super) fn next_message(
         &self,
+        config: &SessionConfig,
         input: &mut BytesMut,
-    ) -> Result<Option<Message>, Notification> {
+    ) -> Result<Option<Message>, MessageError> {
         let context = self.context();
-        let Some(frame) =
-            frame::take(input, context.max_receive_len).map_err(|error| error.notification)?
-        else {
+        let Some(frame) = frame::take(input, context.max_receive_len)? else {
             return Ok(None);
         };
         self.check_expected(frame.kind)?;
-        Message::decode(frame, &context)
-            .map(Some)
-            .map_err(|error| error.notification)
+        let message = if frame.kind == MessageType::OPEN {
+            Message::Open(Open::decode(&frame.bytes, Some(expected_peer(config)))?)
+        } else {
+            Message::decode(frame, &context)?
+        };
+        Ok(Some(message))
     }
 
     /// Refuses what must not come in this state (RFC 6608 §4), before looking into it.
-    fn check_expected(&self, kind: MessageType) -> Result<(), Notification> {
+    fn check_expected(&self, kind: MessageType) -> Result<(), MessageError> {
         let (subcode, expected) = match self.progress {
             Progress::OpenSent => (1, kind == MessageType::OPEN),
             Progress::OpenConfirm(_) => (2, kind == MessageType::KEEPALIVE),
@@ -153,6 +171,10 @@ impl Connection {
         if expected || kind == MessageType::NOTIFICATION {
             return Ok(());
         }
-        Err(Notification::new(ErrorCode::FSM, subcode).with_data(vec![kind.0]))
+        let reason = "a message that may come in this state";
+        Err(MessageError::new(ErrorCode::FSM, subcode, TYPE_AT, reason).with_data(&[kind.0]))
     }
 }
+
+/// Where the type of a message stands: the last octet of its header.
+const TYPE_AT: usize = HEADER_LEN - 1;

@@ -50,7 +50,7 @@ impl Session {
         match message {
             Message::Open(open) => self.on_open(now, id, open),
             Message::Keepalive => self.on_keepalive(now, id),
-            Message::Update(update) => self.on_update(update),
+            Message::Update(update) => self.on_update(id, update),
             Message::RouteRefresh(refresh) => self.on_refresh(id, refresh),
             Message::Notification(notification) => self.on_notification(now, id, notification),
         }
@@ -119,6 +119,7 @@ impl Session {
             connection.timers.cancel(Timer::Hold);
         }
         connection.progress = Progress::Established {
+            unfinished: restart::unfinished(&negotiated),
             negotiated: Arc::clone(&negotiated),
             since: now,
         };
@@ -131,22 +132,30 @@ impl Session {
         });
     }
 
-    fn on_update(&mut self, update: Update) {
-        self.outputs.push_back(match update.end_of_rib() {
-            Some(family) => Output::EndOfRib(family),
-            None => Output::Update(update),
-        });
+    fn on_update(&mut self, id: ConnId, update: Update) {
+        let Some(family) = update.end_of_rib() else {
+            self.outputs.push_back(Output::Update(update));
+            return;
+        };
+        if let Some(connection) = self.find_mut(id) {
+            connection.finish(family);
+        }
+        self.outputs.push_back(Output::EndOfRib(family));
     }
 
-    /// Passes it on unless the family was not negotiated (RFC 2918 §4) or its kind is unknown (RFC 7313 §5).
+    /// Passes it on unless the family was not negotiated (RFC 2918 §4), its kind is unknown (RFC 7313 §5), or it is a mark
+    /// within the first table, whose own end is to come first (RFC 7313 §4).
     fn on_refresh(&mut self, id: ConnId, refresh: RouteRefresh) {
-        let used = self
-            .find(id)
-            .map(|connection| connection.context().families)
-            .zip(Family::from_afi_safi(refresh.family))
-            .is_some_and(|(families, family)| families[family]);
-        let known = [RefreshKind::REQUEST, RefreshKind::BEGIN, RefreshKind::END];
-        if used && known.contains(&refresh.kind) {
+        let Some((connection, family)) = self.find(id).zip(Family::from_afi_safi(refresh.family))
+        else {
+            return;
+        };
+        let sensible = match refresh.kind {
+            RefreshKind::REQUEST => true,
+            RefreshKind::BEGIN | RefreshKind::END => !connection.is_unfinished(family),
+            _ => false,
+        };
+        if sensible && connection.context().families[family] {
             self.outputs.push_back(Output::Refresh(refresh));
         }
     }
@@ -159,6 +168,11 @@ impl Session {
         self.outputs.push_back(Output::Close { conn: id });
         self.fall(now, id, DownReason::Received(notification), next);
         self.record_error(now, ErrorClass::Received, text);
+    }
+
+    /// The peer said farewell, but not why: code 0 is reserved. No answer to this one either.
+    pub(super) fn on_unreadable_notification(&mut self, now: Instant, id: ConnId) {
+        self.on_notification(now, id, Notification::new(ErrorCode(0), 0));
     }
 
     /// Ends a connection with a NOTIFICATION.
@@ -216,7 +230,10 @@ impl Session {
             return;
         };
         let connection = self.connections.remove(at);
-        if let Progress::Established { negotiated, since } = connection.progress {
+        if let Progress::Established {
+            negotiated, since, ..
+        } = connection.progress
+        {
             if now.saturating_duration_since(since) >= Backoff::STABLE {
                 self.backoff.reset();
             }

@@ -164,10 +164,11 @@ impl Session {
                 input.clear();
                 break;
             };
-            match connection.next_message(input) {
+            match connection.next_message(&self.config, input) {
                 Ok(Some(message)) => self.on_message(now, conn, message),
                 Ok(None) => break,
-                Err(notification) => self.fail(now, conn, notification),
+                Err(error) if error.answerable => self.fail(now, conn, error.notification),
+                Err(_) => self.on_unreadable_notification(now, conn),
             }
         }
         self.note_state(now);

@@ -1,9 +1,9 @@
 //! What the two OPENs agree on (RFC 4271 §4.2, §6.2; RFC 5492 and the capabilities of many others).
 //!
-//! [`own_open`] is made from the configuration alone. [`negotiate`] checks the peer's OPEN in the order of RFC 4271 §6.2
-//! (what can be seen without a configuration has been checked by the decoder) and answers with what holds for the
-//! connection, or with the NOTIFICATION that refuses it. Capabilities that are unknown or not offered by both sides have
-//! no effect (RFC 5492 §3).
+//! [`own_open`] is made from the configuration alone. The decoder checks the fields of the peer's OPEN in the order of
+//! RFC 4271 §6.2, those that are configured against [`expected_peer`]. [`negotiate`] then looks at the capabilities and
+//! answers with what holds for the connection, or with the NOTIFICATION that refuses it. Capabilities that are unknown or
+//! not offered by both sides have no effect (RFC 5492 §3).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::config::SessionConfig;
 use super::restart::{self, LongLived, PeerRestart};
 use crate::types::{AfiSafi, Asn, Family, PerFamily, Role, RouterId};
+use crate::wire::open::ExpectedPeer;
 use crate::wire::{
     AddPathDirection, Capability, Context, ErrorCode, MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN,
     Notification, Open,
@@ -98,7 +99,7 @@ fn own_capabilities(config: &SessionConfig, restarting: bool) -> Vec<Capability>
     offered
 }
 
-/// Checks the peer's OPEN and finds what holds for the connection.
+/// Checks the peer's capabilities and finds what holds for the connection.
 ///
 /// # Errors
 ///
@@ -108,8 +109,6 @@ pub(super) fn negotiate(
     sent: &Open,
     received: Open,
 ) -> Result<Arc<Negotiated>, Notification> {
-    check_peer_as(config, received.asn)?;
-    check_identifier(config, received.router_id)?;
     let peer = Offer(&received.capabilities);
     check_role(config, peer)?;
     let families = common_families(config, peer)?;
@@ -128,21 +127,12 @@ pub(super) fn negotiate(
     }))
 }
 
-/// RFC 4271 §6.2: the AS number is what was configured. Zero never is (RFC 7607 §2), and 23456 only stands for another
-/// one (RFC 6793 §9).
-fn check_peer_as(config: &SessionConfig, asn: Asn) -> Result<(), Notification> {
-    if asn == config.peer_as && asn != Asn(0) && asn != Asn::TRANS {
-        return Ok(());
+/// Whose OPEN is awaited. Inside one AS, identifiers are unique (RFC 6286 §2.2).
+pub(super) fn expected_peer(config: &SessionConfig) -> ExpectedPeer {
+    ExpectedPeer {
+        asn: config.peer_as,
+        taken_identifier: (!is_external(config)).then_some(config.router_id),
     }
-    Err(refusal(BAD_PEER_AS))
-}
-
-/// RFC 6286 §2.2: inside one AS, identifiers are unique.
-fn check_identifier(config: &SessionConfig, peer: RouterId) -> Result<(), Notification> {
-    if is_external(config) || peer != config.router_id {
-        return Ok(());
-    }
-    Err(refusal(BAD_IDENTIFIER))
 }
 
 /// RFC 9234 §4.2
@@ -331,9 +321,7 @@ fn refusal(subcode: u8) -> Notification {
     Notification::new(ErrorCode::OPEN, subcode)
 }
 
-/// Subcodes of [`ErrorCode::OPEN`] (RFC 4271 §6.2, RFC 5492 §5, RFC 9234 §4.2).
-const BAD_PEER_AS: u8 = 2;
-const BAD_IDENTIFIER: u8 = 3;
+/// Subcodes of [`ErrorCode::OPEN`] (RFC 5492 §5, RFC 9234 §4.2).
 const REQUIRED_CAPABILITY_MISSING: u8 = 7;
 const ROLE_MISMATCH: u8 = 11;
 

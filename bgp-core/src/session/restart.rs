@@ -125,6 +125,14 @@ pub(super) fn long_lived(
     })
 }
 
+/// The families that the peer will end with End-of-RIB: all, if it has said so with capability 64 (RFC 4724 §2).
+pub(super) fn unfinished(negotiated: &Negotiated) -> PerFamily<bool> {
+    let mut offered = negotiated.received_open.capabilities.iter();
+    let promised =
+        offered.any(|capability| matches!(capability, Capability::GracefulRestart { .. }));
+    per_family(negotiated.context.families, |_| promised)
+}
+
 /// The families whose routes survive an end of the session for this reason.
 pub(super) fn keep_stale(negotiated: &Negotiated, reason: &DownReason) -> PerFamily<bool> {
     let Some(peer) = negotiated.graceful_restart else {

@@ -88,20 +88,25 @@ fn judge(header: &[u8; HEADER_LEN], max_len: u16) -> Result<(MessageType, u16), 
     }
     let (kind, len) = (MessageType(*kind), u16::from_be_bytes([*high, *low]));
     if len < HEADER_LEN as u16 || len > max_len {
-        return Err(bad_length(&[*high, *low]));
+        return Err(bad_length(kind, &[*high, *low]));
     }
     let Some((shortest, longest)) = kind.lengths(max_len) else {
         return Err(unknown_type(kind.0));
     };
     if len < shortest || len > longest {
-        return Err(bad_length(&[*high, *low]));
+        return Err(bad_length(kind, &[*high, *low]));
     }
     Ok((kind, len))
 }
 
 /// RFC 4271 §6.1: the data is the length field as received.
-pub(super) fn bad_length(field: &[u8]) -> MessageError {
-    header_error(2, 16, "a length that a message of its type can have").with_data(field)
+pub(super) fn bad_length(kind: MessageType, field: &[u8]) -> MessageError {
+    let error = header_error(2, 16, "a length that a message of its type can have");
+    MessageError {
+        // RFC 4271 §6.4: what is wrong with a NOTIFICATION is not told with a NOTIFICATION.
+        answerable: kind != MessageType::NOTIFICATION,
+        ..error.with_data(field)
+    }
 }
 
 pub(super) fn unknown_type(kind: u8) -> MessageError {
@@ -132,6 +137,7 @@ mod tests {
             .notification
     }
 
+    /// R4271-6.1-01.
     #[test]
     fn r4271_6_1_01_marker() {
         let mut input = header(19, 4);
@@ -151,6 +157,7 @@ mod tests {
         assert_eq!(take(&mut header(4096, 2), MAX_MESSAGE_LEN), Ok(None));
     }
 
+    /// R4271-6.1-03.
     #[test]
     fn r4271_6_1_03_length_by_type() {
         for (len, kind) in [(28, 1), (22, 2), (20, 3), (20, 4), (4096, 4)] {
@@ -158,6 +165,21 @@ mod tests {
             assert_eq!((answer.code, answer.subcode), (ErrorCode::HEADER, 2));
             assert_eq!(&answer.data[..], len.to_be_bytes());
         }
+    }
+
+    /// R4271-6.4-01: what is wrong with a NOTIFICATION is not told; what is wrong with a marker could be anything.
+    #[test]
+    fn r4271_6_4_01_only_a_broken_notification_is_not_answered() {
+        let error = |mut input: BytesMut| take(&mut input, MAX_MESSAGE_LEN).expect_err("broken");
+        for len in [0, 18, 19, 20, 4097] {
+            assert!(!error(header(len, 3)).answerable, "length {len}");
+        }
+        for kind in [1, 2, 4, 5, 9] {
+            assert!(error(header(18, kind)).answerable, "type {kind}");
+        }
+        let mut out_of_step = header(21, 3);
+        out_of_step[3] = 0;
+        assert!(error(out_of_step).answerable);
     }
 
     /// R4271-6.1-04; R4271-6.1-05: a bad length is found before a bad type, a bad marker before both.
@@ -191,6 +213,7 @@ mod tests {
         assert_eq!(rejected(header(4097, 2), MAX_MESSAGE_LEN).subcode, 2);
     }
 
+    /// R4271-4.1-02.
     #[test]
     fn r4271_4_1_02_several_messages_in_one_read() {
         let mut input = header(19, 4);

@@ -134,10 +134,10 @@ impl Message {
     pub fn decode(frame: Frame, context: &Context) -> Result<Self, MessageError> {
         let Frame { kind, bytes } = frame;
         if !(HEADER_LEN..=MAX_EXTENDED_MESSAGE_LEN.into()).contains(&bytes.len()) {
-            return Err(frame::bad_length(&[]));
+            return Err(frame::bad_length(kind, &[]));
         }
         match kind {
-            MessageType::OPEN => Open::decode(&bytes).map(Self::Open),
+            MessageType::OPEN => Open::decode(&bytes, None).map(Self::Open),
             MessageType::UPDATE => match Update::decode(bytes, context) {
                 Ok(update) => Ok(Self::Update(update)),
                 Err(error) => Err(*error),

@@ -1,7 +1,8 @@
 //! NOTIFICATION (RFC 4271 §4.5), its codes and subcodes, and the shutdown communication (RFC 9003).
 //!
 //! Reading one cannot fail: nobody answers a NOTIFICATION with a NOTIFICATION (RFC 4271 §6.4), so codes that are not known
-//! and data of any form are kept as they came and interpreted only for people.
+//! and data of any form are kept as they came and interpreted only for people. One whose length is wrong ends the stream
+//! with a [`MessageError`] that says that it must not be answered.
 
 mod name;
 
@@ -207,11 +208,13 @@ impl serde::Serialize for Notification {
     }
 }
 
-/// Something in a message that ends the session. The error is the answer to send.
+/// Something in a message that ends the session. The error is the answer to send, if one may be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageError {
-    /// What to send before closing.
+    /// What to send before closing, if it is [`answerable`](Self::answerable).
     pub notification: Notification,
+    /// False if the message was a NOTIFICATION itself: nothing is sent then, only the connection closed (RFC 4271 §6.4).
+    pub answerable: bool,
     /// Octets from the start of the message to where it went wrong.
     pub offset: usize,
     /// For the log: what was expected there.
@@ -219,16 +222,17 @@ pub struct MessageError {
 }
 
 impl MessageError {
-    pub(super) fn new(code: ErrorCode, subcode: u8, offset: usize, reason: &'static str) -> Self {
+    pub(crate) fn new(code: ErrorCode, subcode: u8, offset: usize, reason: &'static str) -> Self {
         Self {
             notification: Notification::new(code, subcode),
+            answerable: true,
             offset,
             reason,
         }
     }
 
     /// Copies `data`: an error must not keep a read buffer alive.
-    pub(super) fn with_data(mut self, data: &[u8]) -> Self {
+    pub(crate) fn with_data(mut self, data: &[u8]) -> Self {
         self.notification.data = Bytes::copy_from_slice(data);
         self
     }

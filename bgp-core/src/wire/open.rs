@@ -1,7 +1,8 @@
 //! OPEN (RFC 4271 §4.2) with its optional parameters, plain and extended (RFC 9072).
 //!
-//! Checks what needs no configuration: version, hold time, identifier, form of the parameters. Whether the AS number and
-//! the identifier are those of the peer is for the session to decide.
+//! Checks are made in the order of RFC 4271 §6.2, so that of several faults the first is told: version, AS number, hold time,
+//! identifier, form of the parameters. Those of the AS number and of an identifier that is taken need a configuration: they
+//! are made for a session, which knows its `ExpectedPeer`, and left out for anybody else.
 
 use std::fmt;
 
@@ -27,6 +28,15 @@ pub struct Open {
     pub capabilities: Vec<Capability>,
 }
 
+/// What a session knows of its peer before the OPEN comes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExpectedPeer {
+    /// The AS number that is configured.
+    pub(crate) asn: Asn,
+    /// An identifier that it cannot have: ours, inside one AS (RFC 6286 §2.2).
+    pub(crate) taken_identifier: Option<RouterId>,
+}
+
 /// The only version there is.
 const VERSION: u8 = 4;
 /// Optional parameter with capabilities (RFC 5492 §4).
@@ -34,6 +44,7 @@ const CAPABILITIES: u8 = 2;
 /// In the place of a parameter type: parameters have two-octet lengths (RFC 9072 §2).
 const EXTENDED: u8 = 255;
 /// Where the fields of an OPEN stand, header included.
+const AS_AT: usize = HEADER_LEN + 1;
 const HOLD_TIME_AT: usize = HEADER_LEN + 3;
 const IDENTIFIER_AT: usize = HEADER_LEN + 5;
 const PARAMETERS_AT: usize = HEADER_LEN + 9;
@@ -41,13 +52,18 @@ const PARAMETERS_AT: usize = HEADER_LEN + 9;
 mod subcode {
     pub(super) const UNSPECIFIC: u8 = 0;
     pub(super) const VERSION: u8 = 1;
+    pub(super) const PEER_AS: u8 = 2;
     pub(super) const IDENTIFIER: u8 = 3;
     pub(super) const OPTIONAL_PARAMETER: u8 = 4;
     pub(super) const HOLD_TIME: u8 = 6;
 }
 
 impl Open {
-    pub(super) fn decode(message: &Bytes) -> Result<Self, MessageError> {
+    /// Reads the OPEN; `expected`: of whom, if that is known.
+    pub(crate) fn decode(
+        message: &Bytes,
+        expected: Option<ExpectedPeer>,
+    ) -> Result<Self, MessageError> {
         let mut reader = Reader::new(&message[HEADER_LEN..]);
         let too_short = |Malformed| malformed(HEADER_LEN, "at least 10 octets in an OPEN");
         if reader.u8().map_err(too_short)? != VERSION {
@@ -56,16 +72,13 @@ impl Open {
         }
         let short_as = Asn(reader.u16().map_err(too_short)?.into());
         let hold_time = reader.u16().map_err(too_short)?;
-        if matches!(hold_time, 1 | 2) {
-            let reason = "a hold time of zero, or of 3 seconds at least";
-            return Err(error(subcode::HOLD_TIME, HOLD_TIME_AT, reason));
-        }
         let router_id = RouterId(reader.ipv4().map_err(too_short)?);
-        if router_id.to_bits() == 0 {
-            let reason = "a BGP identifier that is not zero";
-            return Err(error(subcode::IDENTIFIER, IDENTIFIER_AT, reason));
-        }
-        let capabilities = decode_parameters(reader.rest())?;
+        // The full AS number stands in the last part, whose own faults come last.
+        let parameters = decode_parameters(reader.rest());
+        check_as(short_as, &parameters, expected)?;
+        check_hold_time(hold_time)?;
+        check_identifier(router_id, expected)?;
+        let capabilities = parameters?;
         Ok(Self {
             asn: full_as(&capabilities).unwrap_or(short_as),
             hold_time,
@@ -102,6 +115,49 @@ impl Open {
         }
         octets
     }
+}
+
+/// RFC 4271 §6.2: the AS number is what was configured. Zero never is (RFC 7607 §2), and 23456 only stands for another one
+/// (RFC 6793 §9), which nobody knows if the parameters cannot be read.
+fn check_as(
+    short: Asn,
+    parameters: &Result<Vec<Capability>, MessageError>,
+    expected: Option<ExpectedPeer>,
+) -> Result<(), MessageError> {
+    let asn = match parameters {
+        Ok(capabilities) => full_as(capabilities).unwrap_or(short),
+        Err(_) if short == Asn::TRANS => return Ok(()),
+        Err(_) => short,
+    };
+    match expected {
+        Some(peer) if asn != peer.asn || asn == Asn(0) || asn == Asn::TRANS => {
+            Err(error(subcode::PEER_AS, AS_AT, "the configured AS number"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_hold_time(hold_time: u16) -> Result<(), MessageError> {
+    if matches!(hold_time, 1 | 2) {
+        let reason = "a hold time of zero, or of 3 seconds at least";
+        return Err(error(subcode::HOLD_TIME, HOLD_TIME_AT, reason));
+    }
+    Ok(())
+}
+
+/// RFC 6286 §2.1 and §2.2.
+fn check_identifier(
+    identifier: RouterId,
+    expected: Option<ExpectedPeer>,
+) -> Result<(), MessageError> {
+    let reason = if identifier.to_bits() == 0 {
+        "a BGP identifier that is not zero"
+    } else if expected.and_then(|peer| peer.taken_identifier) == Some(identifier) {
+        "a BGP identifier that is not our own"
+    } else {
+        return Ok(());
+    };
+    Err(error(subcode::IDENTIFIER, IDENTIFIER_AT, reason))
 }
 
 fn full_as(capabilities: &[Capability]) -> Option<Asn> {

@@ -88,7 +88,7 @@ fn too_short(message: &Bytes, context: &Context) -> MessageError {
     if context.enhanced_refresh {
         return invalid_length(message);
     }
-    frame::bad_length(&message[16..18])
+    frame::bad_length(MessageType::ROUTE_REFRESH, &message[16..18])
 }
 
 /// RFC 7313 §5: the data is the whole message.
@@ -116,6 +116,7 @@ mod tests {
         }
     }
 
+    /// R2918-3-01.
     #[test]
     fn r2918_3_01_reserved_octet_is_ignored() {
         let plain = RouteRefresh::decode(&message(&[0, 1, 2, 1]), &context(false)).unwrap();
@@ -123,6 +124,7 @@ mod tests {
         assert_eq!(plain.family, AfiSafi { afi: 1, safi: 1 });
     }
 
+    /// R7313-5-01.
     #[test]
     fn r7313_5_01_length_of_a_mark() {
         for kind in [1, 2] {

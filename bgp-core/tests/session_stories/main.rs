@@ -2,7 +2,7 @@
 //!
 //! [`lone`] is a session whose peer is played by the test, message by message; [`pair`] is two sessions with a network
 //! between them. Tests cite the requirement that they hold as `Rxxxx-section-number`: the RFC, its section, and the number
-//! of the requirement in it.
+//! of the requirement in it; `RFC.md` lists them.
 
 mod collision;
 mod lone;

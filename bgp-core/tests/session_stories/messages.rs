@@ -1,13 +1,14 @@
 //! What messages do in each state: OPEN exchange, errors, and what is never answered.
 
-use bgp_core::session::{DownReason, State, Stop};
+use bgp_core::session::{DownReason, SessionConfig, State, Stop};
 use bgp_core::types::{AfiSafi, Family};
 use bgp_core::wire::update::encode_end_of_rib;
 use bgp_core::wire::{Capability, ErrorCode, Message, Notification, RefreshKind, RouteRefresh};
 use bytes::{Bytes, BytesMut};
 
 use crate::lone::{
-    Lone, Seen, closed_by_peer, down, encoded, peer_open, peer_open_with, secs, sent_notification,
+    Lone, Seen, closed_by_peer, down, encoded, end_of_rib, peer_open, peer_open_with,
+    restart_capability, restarts, secs, sent_notification,
 };
 
 fn notification(code: u8, subcode: u8, data: &'static [u8]) -> Message {
@@ -176,6 +177,46 @@ fn a_notification_is_never_answered() {
     }
 }
 
+/// R4271-6.4-01: nor one that is too short or too long to be one, before or beside a good session too. It counts as one
+/// that was received: without the N bit, routes go.
+#[test]
+fn a_notification_that_cannot_be_read_is_not_answered_either() {
+    for octets in [
+        &[0, 19, 3][..],
+        &[0, 20, 3, 6],
+        &[0, 18, 3],
+        &[16, 1, 3, 6, 2],
+    ] {
+        let octets = [&[0xff; 16], octets].concat();
+        for messages in 0..3 {
+            let mut lone = Lone::new(|config| config.graceful_restart = restarts(false));
+            let conn = lone.dial();
+            let open = peer_open_with([restart_capability(false, false)]);
+            let good = [Message::Open(open), Message::Keepalive];
+            good.into_iter()
+                .take(messages)
+                .for_each(|message| lone.receive(conn, message));
+            lone.take();
+            assert!(lone.receive_octets(conn, &octets).is_empty());
+            let seen = lone.take();
+            assert_eq!(seen[0], Seen::Closed(conn));
+            assert_eq!(seen.len(), if messages == 2 { 2 } else { 1 }, "{seen:?}");
+            if messages == 2 {
+                assert!(matches!(down(&seen).reason, DownReason::Received(_)));
+                assert!(!down(&seen).keep_stale.ipv4);
+            }
+            assert_eq!(lone.state(), State::Idle);
+            assert_eq!(lone.session.status().last_sent, None);
+        }
+    }
+    let (mut lone, good) = Lone::established(|_| {}, peer_open());
+    let second = lone.accept();
+    lone.take();
+    lone.receive_octets(second, &[&[0xff; 16][..], &[0, 19, 3]].concat());
+    assert_eq!(lone.take(), [Seen::Closed(second)]);
+    assert_eq!(lone.session.status().connections[0].id, good);
+}
+
 /// R4271-8-04
 #[test]
 fn loss_of_tcp_leads_back() {
@@ -294,6 +335,32 @@ fn an_enhanced_refresh_of_unknown_kind_is_ignored() {
         })
         .collect();
     assert_eq!(kinds, [RefreshKind::BEGIN, RefreshKind::END]);
+}
+
+/// R7313-4-03: from a peer that has promised End-of-RIB, marks before it are ignored, family by family; requests are not.
+#[test]
+fn the_marks_of_a_refresh_wait_for_end_of_rib() {
+    let v6 = Family::Ipv6Unicast.afi_safi();
+    let open = peer_open_with([
+        Capability::Multiprotocol(v6),
+        Capability::EnhancedRouteRefresh,
+        restart_capability(false, false),
+    ]);
+    let both_families = |config: &mut SessionConfig| config.families = Family::ALL.to_vec();
+    let (mut lone, conn) = Lone::established(both_families, open);
+    let marks = |lone: &mut Lone, afi| {
+        for kind in [RefreshKind::BEGIN, RefreshKind::END, RefreshKind::REQUEST] {
+            lone.receive(conn, refresh(kind, afi));
+        }
+        let seen = lone.take().into_iter();
+        seen.filter(|seen| matches!(seen, Seen::Refresh(_))).count()
+    };
+    assert_eq!((marks(&mut lone, 1), marks(&mut lone, 2)), (1, 1));
+    lone.receive_octets(conn, &end_of_rib());
+    assert_eq!((marks(&mut lone, 1), marks(&mut lone, 2)), (3, 1));
+    let without_promise = peer_open_with([Capability::EnhancedRouteRefresh]);
+    let (mut lone, _) = Lone::established(|_| {}, without_promise);
+    assert_eq!(marks(&mut lone, 1), 3);
 }
 
 #[test]

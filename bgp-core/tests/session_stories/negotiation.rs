@@ -188,17 +188,40 @@ fn an_equal_identifier_is_refused_inside_one_as_only() {
     assert_eq!(agreed(|_| {}, open(64513, own)).peer_id, own);
 }
 
-/// R4271-6.2: of several faults the first in the order of the section is told.
+/// R4271-6.2-01, R4271-6.2-02, R4271-6.2-03, R4271-6.2-04, R4271-6.2-05, R4271-6.2-06: of several faults, the first in the
+/// order version, AS, hold time, identifier, parameters is told.
 #[test]
-fn the_as_is_judged_before_the_identifier() {
-    let open = Open {
-        asn: Asn(1),
-        router_id: RouterId(Ipv4Addr::new(192, 0, 2, 1)),
-        capabilities: vec![],
-        ..peer_open()
-    };
-    let answer = refused(|config| config.peer_as = config.local_as, open);
-    assert_eq!((answer.code, answer.subcode), (ErrorCode::OPEN, 2));
+fn of_several_faults_in_an_open_the_first_is_told() {
+    let internal = |config: &mut SessionConfig| config.peer_as = config.local_as;
+    let (own, peers) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+    let good: [(usize, &[u8]); 4] = [(19, &[4]), (20, &[0xfc, 0]), (22, &[0, 90]), (24, &peers)];
+    for (parameters, last) in [(&[2, 9, 0][..], 4), (&[2, 2, 9], 0), (&[9], 0)] {
+        for identifier in [[0; 4], own] {
+            for (repaired, expected) in [1, 2, 6, 3, last].into_iter().enumerate() {
+                let len = 28 + u8::try_from(parameters.len()).unwrap();
+                let bad = [&[3, 0, 1, 0, 2], &identifier[..], parameters].concat();
+                let mut octets = [&[0xff; 16][..], &[0, len, 1], &bad].concat();
+                for (at, value) in good.into_iter().take(repaired) {
+                    octets[at..at + value.len()].copy_from_slice(value);
+                }
+                let mut lone = Lone::new(internal);
+                let conn = lone.dial();
+                lone.receive_octets(conn, &octets);
+                assert_eq!(lone.error(conn), (2, expected), "{octets:?}");
+            }
+        }
+    }
+}
+
+/// R4271-6.2-02, R6793-9-01: 23456 without readable parameters says nothing of the AS.
+#[test]
+fn an_as_that_cannot_be_known_is_not_judged() {
+    let mut octets = [0xff; 31];
+    octets[16..].copy_from_slice(&[0, 31, 1, 4, 0x5b, 0xa0, 0, 90, 192, 0, 2, 2, 2, 2, 9]);
+    let mut lone = Lone::new(|config| config.peer_as = Asn(65536));
+    let conn = lone.dial();
+    lone.receive_octets(conn, &octets);
+    assert_eq!(lone.error(conn), (2, 0));
 }
 
 /// R5492-3-01, R5492-4-01

@@ -78,6 +78,7 @@ fn the_last_notifications_are_remembered() {
     assert_eq!(status.last_error, None, "the operator wanted it");
 }
 
+/// RP-16
 #[test]
 fn state_and_its_age_are_told() {
     let mut lone = Lone::stopped(|_| {});
@@ -104,6 +105,7 @@ fn state_and_its_age_are_told() {
     assert_eq!(status.negotiated.unwrap().peer_as.0, 64513);
 }
 
+/// RP-16
 #[test]
 fn messages_and_flaps_are_counted() {
     let (mut lone, conn) = Lone::established(|_| {}, peer_open());

@@ -28,7 +28,7 @@ fn up(notification_bit: bool) -> (Lone, ConnId) {
     )
 }
 
-/// R4271-8-07, R4486-4-01, R4486-4-03, R9384-3-01
+/// R4271-8-07, R4271-6.7-01, R4486-4-01, R4486-4-03, R9384-3-01
 #[test]
 fn each_stop_has_its_subcode() {
     let all = [

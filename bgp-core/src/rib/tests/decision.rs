@@ -35,7 +35,7 @@ fn prefers(kinds: [PeerKind; 2], better: &Attributes, worse: &Attributes) {
     }
 }
 
-/// R4271-9.1.2.2-01
+/// R4271-9.1.2.2-01, R4456-9-01
 /// Promise 9.4.
 #[test]
 fn each_step_of_the_decision_process() {

@@ -67,7 +67,7 @@ fn well_known_communities_keep_routes_in() {
     );
 }
 
-/// R4271-5.1.2-01, 5.1.3-01, 5.1.4-01, 5.1.5-01, R4456-8-03, R4360-6-01
+/// R4271-5.1.2-01, R4271-5.1.3-01, R4271-5.1.4-01, R4271-5.1.5-01, R4456-8-03, R4360-6-01
 /// Promises 8.6, 8.7.
 #[test]
 fn to_another_as() {
@@ -94,7 +94,7 @@ fn to_another_as() {
     assert_eq!(told.attributes, expected);
 }
 
-/// R4271-5.1.2-02, 5.1.3-02, 5.1.5-01
+/// R4271-5.1.2-02, R4271-5.1.3-02, R4271-5.1.5-01
 /// Promises 8.6, 8.7.
 #[test]
 fn inside_the_as() {
@@ -307,7 +307,7 @@ fn a_new_export_policy_sends_only_what_differs() {
     );
 }
 
-/// R4271-9.2-04, RP-06
+/// R4271-9.2-04, R8654-4-02, RP-06
 #[test]
 fn a_route_too_big_for_a_message_is_withdrawn() {
     let mut world = World::up(rib_config(), &[External, External]);
@@ -325,7 +325,7 @@ fn a_route_too_big_for_a_message_is_withdrawn() {
     assert!(world.told(1, PREFIX).is_empty());
 }
 
-/// R9234-5-02
+/// R9234-5-02, R9234-5-03
 #[test]
 fn roles_keep_leaks_in() {
     let mut world = World::new(rib_config(), &[External; 4]);

@@ -54,7 +54,7 @@ fn our_own_identifier_or_cluster_is_a_loop() {
     }
 }
 
-/// R4271-5.1.3-04
+/// R4271-5.1.3-04, R4271-6.3-05
 #[test]
 fn our_own_address_as_next_hop_is_not_used() {
     let mut world = World::up(rib_config(), &[External]);

@@ -36,7 +36,7 @@ fn told(world: &World) -> [usize; 2] {
     [PREFIX, OTHER].map(|prefix| world.told(1, prefix).len())
 }
 
-/// R4724-4.2-02, 4.2-06, 4.2-08
+/// R4724-4.2-02, R4724-4.2-06, R4724-4.2-08
 /// Promise 16.7.
 #[test]
 fn stale_routes_are_used_until_end_of_rib_and_nobody_notices() {
