@@ -7,9 +7,12 @@ mod netns;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bgp_core::rib::RibConfig;
+use bgp_core::types::{Asn, RouterId};
 use bgp_daemon::net::connect::{Dial, DialError};
 use bgp_daemon::net::listener::{Incoming, Listeners, PeerSecurity};
 use bgp_daemon::net::sockopt::{Md5Key, Ttl};
+use bgp_daemon::net::{PeerSettings, Speaker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -215,6 +218,34 @@ fn an_address_that_is_not_there_yet_can_be_listened_on() {
             let local = listeners.bind(address("192.0.2.1:179")).unwrap();
             netns::ip("addr add 192.0.2.1/32 dev lo");
             connect(&mut listeners, &dial("127.0.0.1", local)).await;
+        },
+    );
+}
+
+/// R4271-8-08
+#[test]
+fn who_is_not_configured_is_turned_away_without_a_word() {
+    netns::run(
+        "who_is_not_configured_is_turned_away_without_a_word",
+        async {
+            let router_id = RouterId("192.0.2.1".parse().unwrap());
+            let mut speaker = Speaker::start(RibConfig::new(router_id), None);
+            let local = speaker
+                .listen(vec![address("127.0.0.1:179")])
+                .await
+                .unwrap()[0];
+            let known = address("127.0.0.2:179");
+            let peer = PeerSettings::new(Asn(65001), router_id, known, Asn(65002));
+            speaker.configure_peer("known", peer).await.unwrap();
+            let mut stranger = dial("127.0.0.3", local).connect().await.unwrap();
+            let mut octets = Vec::new();
+            stranger.read_to_end(&mut octets).await.unwrap();
+            assert!(octets.is_empty(), "{octets:?}");
+            // The neighbour beside it is spoken to: an OPEN comes.
+            let mut neighbour = dial("127.0.0.2", local).connect().await.unwrap();
+            let mut header = [0; 19];
+            neighbour.read_exact(&mut header).await.unwrap();
+            assert_eq!((&header[..16], header[18]), (&[0xff; 16][..], 1));
         },
     );
 }

@@ -65,7 +65,7 @@ fn back(world: &mut World, preserved: Preserved) {
     world.drain();
 }
 
-/// R9494-4.2-01, 4.2-02, 4.3-01
+/// R9494-4.2-01, R9494-4.2-02, R9494-4.3-01
 #[test]
 fn after_the_restart_time_routes_are_the_last_resort_for_those_who_know_what_that_is() {
     let mut world = away();
@@ -98,7 +98,7 @@ fn a_restart_time_of_zero_makes_them_the_last_resort_at_once() {
     assert_eq!(is_last_resort(&world, AWARE), [true]);
 }
 
-/// R9494-4.2-02, 4.3-02
+/// R9494-4.2-02, R9494-4.3-02
 #[test]
 fn any_other_path_is_better_than_the_last_resort() {
     let mut world = away();
