@@ -11,7 +11,7 @@ use super::group::Group;
 use super::import::{Arrival, is_routable};
 use super::next_hop::NextHopId;
 use super::peer::PeerStats;
-use super::table::{Path, Paths, Table, Unusable};
+use super::table::{Path, Table, Unusable};
 use super::{ForwardRoute, LOCAL, LocalRoute, Output, Shared};
 use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::{NextHop, Nlri};
@@ -96,7 +96,7 @@ impl<P: Prefix> FamilyRib<P> {
         let paths = &mut self.table[at].paths;
         let same = |old: &&mut Path| old.peer == path.peer && old.remote_id == path.remote_id;
         let Some(old) = paths.as_mut_slice().iter_mut().find(same) else {
-            paths.push(path);
+            paths.add(path);
             self.mark_changed(at);
             return true;
         };
@@ -152,11 +152,11 @@ impl<P: Prefix> FamilyRib<P> {
     }
 
     /// Removes paths of one slot and tells how many; the best one may be among them.
-    fn remove_at(&mut self, at: u32, is_it: impl FnMut(&Path) -> bool) -> usize {
+    fn remove_at(&mut self, at: u32, mut is_it: impl FnMut(&Path) -> bool) -> usize {
         let slot = &mut self.table[at];
         let first = slot.paths.as_slice().first().map(|path| path.local_id);
         let before = slot.paths.as_slice().len();
-        slot.paths.remove_if(is_it);
+        slot.paths.retain(|path| !is_it(path));
         if slot.paths.as_slice().first().map(|path| path.local_id) != first {
             slot.chosen = false;
         }
@@ -344,7 +344,7 @@ impl<P: Prefix> FamilyRib<P> {
             config: &shared.config,
         };
         let mut next_hops: Vec<NextHop> = shared.store.next_hop(best.attrs).into_iter().collect();
-        if let Paths::Many(paths) = &slot.paths {
+        if let paths @ [_, _, ..] = slot.paths.as_slice() {
             for place in ranking.equal_to_best(paths) {
                 let next_hop = shared.store.next_hop(paths[place].attrs);
                 let wanted = next_hop

@@ -13,6 +13,7 @@ use foldhash::fast::FixedState;
 use super::attributes::AttrId;
 use super::bitset::BitSet;
 use super::export::GroupKey;
+use super::few::Few;
 use super::lag::Lag;
 use super::table::{Path, Table};
 use super::{Output, Shared};
@@ -36,40 +37,7 @@ pub(super) struct Entry {
 }
 
 /// What the members are told of one prefix.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Entries {
-    #[default]
-    None,
-    One(Entry),
-    #[expect(
-        clippy::box_collection,
-        reason = "one word, so that the many that have one take no more room"
-    )]
-    Many(Box<Vec<Entry>>),
-}
-
-impl Entries {
-    pub(super) fn as_slice(&self) -> &[Entry] {
-        match self {
-            Self::None => &[],
-            Self::One(entry) => std::slice::from_ref(entry),
-            Self::Many(entries) => entries,
-        }
-    }
-}
-
-impl FromIterator<Entry> for Entries {
-    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
-        let mut entries = entries.into_iter();
-        match (entries.next(), entries.next()) {
-            (None, _) => Self::None,
-            (Some(one), None) => Self::One(one),
-            (Some(first), Some(second)) => Self::Many(Box::new(
-                [first, second].into_iter().chain(entries).collect(),
-            )),
-        }
-    }
-}
+pub(super) type Entries = Few<Entry>;
 
 /// A peer in a group.
 #[derive(Debug)]
@@ -365,13 +333,7 @@ impl Group {
     }
 
     fn drop_entry(&mut self, change: Change) {
-        let place = &mut self.out[change.at as usize];
-        *place = place
-            .as_slice()
-            .iter()
-            .filter(|entry| entry.path_id != change.path_id)
-            .copied()
-            .collect();
+        self.out[change.at as usize].retain(|entry| entry.path_id != change.path_id);
     }
 
     /// Gives a member all of the sections but what came from itself.

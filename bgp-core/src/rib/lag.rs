@@ -10,6 +10,7 @@ use super::Shared;
 use super::attributes::AttrId;
 use super::bitset::BitSet;
 use super::family::FamilyRib;
+use super::few::Few;
 use super::group::{Change, Entry, Group, HIGH_WATER, is_withheld, send};
 use super::table::Table;
 use crate::types::{Family, PeerId, Prefix};
@@ -26,7 +27,7 @@ const LOW_WATER: usize = HIGH_WATER / 4;
 pub(super) struct Lag {
     pending: BitSet,
     /// What it holds of pending slots; nothing of those that are not listed.
-    held: BTreeMap<u32, Vec<Held>>,
+    held: BTreeMap<u32, Few<Held>>,
     /// Where to go on.
     next: u32,
     mark: Mark,
@@ -120,7 +121,7 @@ impl Lag {
         if !self.pending.insert(at) {
             return;
         }
-        let held: Vec<Held> = held.map(Held::new).collect();
+        let held: Few<Held> = held.map(Held::new).collect();
         if !held.is_empty() {
             self.held.insert(at, held);
         }
@@ -129,13 +130,20 @@ impl Lag {
     /// The member wants to be told a slot again, of which it holds these unless the slot was pending already.
     fn repeat<'a>(&mut self, at: u32, held: impl Iterator<Item = &'a Entry>) {
         self.note(at, held);
-        for held in self.held.get_mut(&at).into_iter().flatten() {
-            held.attrs = None;
+        if let Some(held) = self.held.get_mut(&at) {
+            held.as_mut_slice()
+                .iter_mut()
+                .for_each(|held| held.attrs = None);
         }
     }
 
     pub(super) fn mark_attributes(&self, marked: &mut BitSet) {
-        for attrs in self.held.values().flatten().filter_map(|held| held.attrs) {
+        for attrs in self
+            .held
+            .values()
+            .flat_map(Few::as_slice)
+            .filter_map(|held| held.attrs)
+        {
             marked.insert(attrs.0);
         }
     }
@@ -232,6 +240,7 @@ impl Group {
         let mut changes = Vec::with_capacity(slice.len());
         for &at in slice {
             let held = lag.held.remove(&at).unwrap_or_default();
+            let held = held.as_slice();
             let told = |entry: &&Entry| !is_withheld(shared, peer, **entry);
             let entries: Vec<Entry> = self.entries(at).iter().filter(told).copied().collect();
             let is_new = |entry: &&Entry| !held.contains(&Held::new(entry));

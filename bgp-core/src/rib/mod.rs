@@ -17,6 +17,7 @@ mod bitset;
 mod decision;
 mod export;
 mod family;
+mod few;
 mod group;
 mod import;
 mod lag;

@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::attributes::AttrId;
+use super::few::Few;
 use crate::types::{PathId, PeerId, Prefix};
 
 /// Why a path may not be chosen.
@@ -45,79 +46,15 @@ pub(crate) struct Path {
     pub(crate) unusable: Option<Unusable>,
 }
 
-/// Most prefixes have one path.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Paths {
-    #[default]
-    None,
-    One(Path),
-    #[expect(
-        clippy::box_collection,
-        reason = "one word, so that the many that have one take no more room"
-    )]
-    Many(Box<Vec<Path>>),
-}
+/// The paths of a prefix; most have one.
+pub(crate) type Paths = Few<Path>;
 
-impl Paths {
-    pub(crate) fn as_slice(&self) -> &[Path] {
-        match self {
-            Self::None => &[],
-            Self::One(path) => std::slice::from_ref(path),
-            Self::Many(paths) => paths,
-        }
-    }
-
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [Path] {
-        match self {
-            Self::None => &mut [],
-            Self::One(path) => std::slice::from_mut(path),
-            Self::Many(paths) => paths,
-        }
-    }
-
+impl Few<Path> {
     /// Adds a path at the end and gives it the smallest free identifier.
-    pub(crate) fn push(&mut self, mut path: Path) {
-        if let Self::None = self {
-            path.local_id = 1;
-            *self = Self::One(path);
-            return;
-        }
+    pub(crate) fn add(&mut self, mut path: Path) {
         let used = |id: u16| self.as_slice().iter().any(|other| other.local_id == id);
         path.local_id = (1..=u16::MAX).find(|id| !used(*id)).unwrap_or(0);
-        *self = match std::mem::take(self) {
-            Self::None => Self::One(path),
-            Self::One(first) => Self::Many(Box::new(vec![first, path])),
-            Self::Many(mut paths) => {
-                if paths.len() == paths.capacity() {
-                    // By half: there are many such lists, and they seldom grow.
-                    paths.reserve_exact(paths.len() / 2);
-                }
-                paths.push(path);
-                Self::Many(paths)
-            }
-        };
-    }
-
-    /// Takes out every path that `gone` says; tells whether there was one.
-    pub(crate) fn remove_if(&mut self, mut gone: impl FnMut(&Path) -> bool) -> bool {
-        let before = self.as_slice().len();
-        match self {
-            Self::None => {}
-            Self::One(path) => {
-                if gone(path) {
-                    *self = Self::None;
-                }
-            }
-            Self::Many(paths) => {
-                paths.retain(|path| !gone(path));
-                match paths.as_slice() {
-                    [] => *self = Self::None,
-                    [one] => *self = Self::One(*one),
-                    _ => {}
-                }
-            }
-        }
-        self.as_slice().len() != before
+        self.push(path);
     }
 }
 

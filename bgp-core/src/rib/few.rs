@@ -1,0 +1,113 @@
+//! A list that mostly holds one thing, which then stands in place.
+
+/// None, one, or several of something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Few<T> {
+    #[default]
+    None,
+    One(T),
+    #[expect(
+        clippy::box_collection,
+        reason = "one word, so that the many that have one take no more room"
+    )]
+    Several(Box<Vec<T>>),
+}
+
+impl<T> Few<T> {
+    pub(super) fn as_slice(&self) -> &[T] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Several(list) => list,
+        }
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
+        match self {
+            Self::None => &mut [],
+            Self::One(one) => std::slice::from_mut(one),
+            Self::Several(list) => list,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// Adds one at the end.
+    pub(super) fn push(&mut self, added: T) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(added),
+            Self::One(first) => Self::Several(Box::new(vec![first, added])),
+            Self::Several(mut list) => {
+                if list.len() == list.capacity() {
+                    // By half: there are many such lists, and they seldom grow.
+                    list.reserve_exact(list.len() / 2);
+                }
+                list.push(added);
+                Self::Several(list)
+            }
+        };
+    }
+
+    /// Takes out those that `keep` does not want.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        *self = match std::mem::take(self) {
+            Self::One(one) if keep(&one) => Self::One(one),
+            Self::None | Self::One(_) => Self::None,
+            Self::Several(mut list) => {
+                list.retain(keep);
+                match list.len() {
+                    0 | 1 => list.pop().map_or(Self::None, Self::One),
+                    _ => Self::Several(list),
+                }
+            }
+        };
+    }
+}
+
+impl<T> FromIterator<T> for Few<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let mut items = items.into_iter();
+        match (items.next(), items.next()) {
+            (None, _) => Self::None,
+            (Some(one), None) => Self::One(one),
+            (Some(first), Some(second)) => {
+                Self::Several(Box::new([first, second].into_iter().chain(items).collect()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever happens to it, it holds what a list would.
+    #[test]
+    fn it_is_a_list() {
+        let mut few: Few<u32> = Few::default();
+        let mut list = Vec::new();
+        for step in 0..200u32 {
+            match step * 7 % 5 {
+                0 => {
+                    few.retain(|item| item % 3 != step % 3);
+                    list.retain(|item| item % 3 != step % 3);
+                }
+                _ => {
+                    few.push(step);
+                    list.push(step);
+                }
+            }
+            assert_eq!(few.as_slice(), list);
+            assert_eq!(few.is_empty(), list.is_empty());
+            assert_eq!(list.iter().copied().collect::<Few<u32>>(), few);
+        }
+    }
+
+    #[test]
+    fn one_takes_little_room() {
+        assert_eq!(size_of::<Few<super::super::table::Path>>(), 24);
+        assert_eq!(size_of::<Few<super::super::group::Entry>>(), 16);
+    }
+}
