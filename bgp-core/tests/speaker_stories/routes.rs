@@ -243,18 +243,24 @@ fn a_refresh_within_the_first_table_has_no_marks() {
     assert!(holds(&node, 0));
 }
 
-/// R9494-4.3-02: a route that is stale elsewhere is the last choice, and keeps its mark.
+/// R9494-4.3-02: a route that is stale elsewhere is the last choice, and keeps its mark towards who knows what it means.
 #[test]
 fn a_route_that_a_peer_calls_stale_is_the_last_choice() {
     let stale = good(8, &[0xff, 0xff, 0x00, 0x06]);
-    let mut node = Node::up(&[External, External, External]);
+    let mut node = Node::new(&[External, External, External], false, |_| {});
+    node.connect(0, &[]);
+    node.connect(1, &[]);
+    node.connect(2, &[Capability::LongLivedGracefulRestart(Vec::new())]);
     node.send_frame(0, via(&[1], std::slice::from_ref(&stale)));
     let told = |node: &Node| node.held(2, NET)[&PathId(0)].clone();
     assert_eq!(told(&node).communities, [Community::LLGR_STALE]);
     node.send_frame(1, via(&[1, 2, 3, 4], &[]));
     assert_eq!(told(&node).communities, []);
+    assert!(holds(&node, 0));
     node.send_frame(1, withdrawal());
     assert_eq!(told(&node).communities, [Community::LLGR_STALE]);
+    // R9494-4.3-01: the others are not told.
+    assert!(!holds(&node, 1));
 }
 
 /// R5398-4-01: AS numbers for documentation are numbers as any other.
