@@ -16,7 +16,7 @@ use ipnet::IpNet;
 
 use crate::rib::{self, ForwardRoute, LocalRoute, PeerConfig, Resolution, Rib, RibConfig};
 use crate::session::{self, ConnId, Direction, Down, Negotiated, Session, SessionConfig, Stop};
-use crate::types::{Family, PeerId, PerFamily};
+use crate::types::{Family, PeerId, PerFamily, RouterId};
 use crate::wire::NextHop;
 
 pub use link::Link;
@@ -146,6 +146,11 @@ impl Speaker {
             },
         );
         self.drain(now, peer);
+    }
+
+    /// Changes our cluster ID (RFC 4456 §7); no session is touched.
+    pub fn set_cluster_id(&mut self, now: Instant, cluster_id: Option<RouterId>) {
+        self.tell_rib(now, rib::Input::ClusterId(cluster_id));
     }
 
     /// Removes a neighbour; its session ends with Cease, its routes go.

@@ -260,6 +260,21 @@ impl<P: Prefix> FamilyRib<P> {
         });
     }
 
+    /// Works on every path again: what peers are told depends on more than paths, and that has changed.
+    pub(super) fn tell_again(&mut self) {
+        self.forget_rewritten();
+        for at in 0..self.table.end() {
+            if !self.table[at].paths.as_slice().is_empty() {
+                self.mark_changed(at);
+            }
+        }
+    }
+
+    pub(super) fn forget_rewritten(&mut self) {
+        let groups = self.groups.iter_mut().flatten();
+        groups.for_each(Group::forget_rewritten);
+    }
+
     /// Works on at most `limit` changed slots and lets lagging members of groups catch up; tells whether there was work.
     pub(super) fn work(&mut self, shared: &mut Shared, limit: usize) -> bool {
         self.apply_changed_next_hops(shared);

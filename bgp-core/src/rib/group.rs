@@ -202,11 +202,11 @@ impl Group {
         for (at, old) in replaced {
             let new = self.out[*at as usize].as_slice();
             for entry in old.as_slice().iter().chain(new) {
-                let Some(owner) = next_hop_owner(shared, *entry) else {
-                    continue;
-                };
-                if let Some(member) = self.members.iter_mut().find(|member| member.peer == owner) {
-                    member.lag.get_or_insert_default();
+                let owners = next_hop_owners(shared, *entry);
+                for owner in owners.iter().filter(|owner| **owner != entry.source) {
+                    if let Some(member) = self.members.iter_mut().find(|m| m.peer == *owner) {
+                        member.lag.get_or_insert_default();
+                    }
                 }
             }
         }
@@ -370,10 +370,15 @@ impl Group {
         !self.entries(at).is_empty() || self.members.iter().any(pending)
     }
 
-    /// Marks what it refers to, and forgets what it only remembers.
-    pub(super) fn mark_attributes(&mut self, marked: &mut BitSet) {
+    /// Attributes are rewritten anew: what that depends on has changed.
+    pub(super) fn forget_rewritten(&mut self) {
         self.rewritten.clear();
         self.last_rewritten = None;
+    }
+
+    /// Marks what it refers to, and forgets what it only remembers.
+    pub(super) fn mark_attributes(&mut self, marked: &mut BitSet) {
+        self.forget_rewritten();
         for entry in self.out.iter().flat_map(Entries::as_slice) {
             marked.insert(entry.attrs.0);
         }
@@ -421,18 +426,17 @@ fn difference(
     }
 }
 
-/// Whether a member must not be told an entry.
+/// Whether a member must not be told an entry: it told us, or it is the next hop.
 pub(super) fn is_withheld(shared: &Shared, member: PeerId, entry: Entry) -> bool {
-    entry.source == member || next_hop_owner(shared, entry) == Some(member)
+    entry.source == member || next_hop_owners(shared, entry).contains(&member)
 }
 
-/// The peer that is the next hop of a route which somebody else announced.
-fn next_hop_owner(shared: &Shared, entry: Entry) -> Option<PeerId> {
-    let next_hop = shared.store.next_hop(entry.attrs)?;
-    shared
-        .peers
-        .with_address(next_hop.address())
-        .filter(|owner| *owner != entry.source)
+/// The peers that are the next hop of a route.
+fn next_hop_owners(shared: &Shared, entry: Entry) -> &[PeerId] {
+    let next_hop = shared.store.next_hop(entry.attrs);
+    next_hop.map_or(&[], |next_hop| {
+        shared.peers.with_address(next_hop.address())
+    })
 }
 
 pub(super) fn send(shared: &mut Shared, peer: PeerId, octets: BytesMut) {

@@ -1,11 +1,11 @@
 //! Which peer is in which update group, and what it has to be told when that changes.
 
-use super::Shared;
 use super::export::GroupKey;
 use super::family::FamilyRib;
 use super::group::{Group, Member};
 use super::lag::Lag;
-use crate::types::{PeerId, Prefix};
+use super::{Rib, Shared};
+use crate::types::{PeerId, Prefix, RouterId};
 
 impl<P: Prefix> FamilyRib<P> {
     /// Puts a peer into the group that fits it, which may be none, and has it told what differs from what it holds.
@@ -86,5 +86,27 @@ impl<P: Prefix> FamilyRib<P> {
         if group.members.is_empty() {
             self.groups[place as usize] = None;
         }
+    }
+}
+
+impl Rib {
+    pub(super) fn set_cluster_id(&mut self, cluster_id: Option<RouterId>) {
+        if self.shared.config.cluster_id == cluster_id {
+            return;
+        }
+        self.shared.config.cluster_id = cluster_id;
+        let peers: Vec<PeerId> = self.shared.peers.iter().map(|(id, _)| id).collect();
+        for peer in peers {
+            self.ipv4.judge_again(&mut self.shared, peer);
+            self.ipv6.judge_again(&mut self.shared, peer);
+        }
+        self.ipv4.tell_again();
+        self.ipv6.tell_again();
+    }
+
+    /// A number may come to stand for another peer, or a peer to have another identifier (RFC 4456 §8).
+    pub(super) fn forget_rewritten(&mut self) {
+        self.ipv4.forget_rewritten();
+        self.ipv6.forget_rewritten();
     }
 }

@@ -133,6 +133,8 @@ pub enum Input {
     },
     /// A neighbour is no longer configured.
     Remove(PeerId),
+    /// Our cluster ID changed. What was reflected is judged and told anew.
+    ClusterId(Option<RouterId>),
     /// The session came up.
     Up {
         /// Whose.
@@ -300,6 +302,7 @@ impl Rib {
         match input {
             Input::Configure { peer, config } => self.configure(peer, config),
             Input::Remove(peer) => self.remove(peer),
+            Input::ClusterId(cluster_id) => self.set_cluster_id(cluster_id),
             Input::Up {
                 peer,
                 up,
@@ -425,6 +428,11 @@ impl Rib {
             self.ipv4.judge_again(&mut self.shared, peer);
             self.ipv6.judge_again(&mut self.shared, peer);
         }
+        if old.kind != config.kind {
+            // Whom its routes may be told.
+            self.ipv4.tell_again();
+            self.ipv6.tell_again();
+        }
         self.ipv4.regroup(&mut self.shared, peer);
         self.ipv6.regroup(&mut self.shared, peer);
     }
@@ -436,6 +444,7 @@ impl Rib {
             deferral.forget(peer);
         }
         self.shared.peers.remove(peer);
+        self.forget_rewritten();
     }
 
     fn update(&mut self, now: Instant, peer_id: PeerId, update: &Update) {

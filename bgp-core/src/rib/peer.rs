@@ -163,7 +163,7 @@ pub struct PeerStats {
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     list: Vec<Option<Peer>>,
-    by_address: HashMap<IpAddr, PeerId, foldhash::fast::FixedState>,
+    by_address: HashMap<IpAddr, Vec<PeerId>, foldhash::fast::FixedState>,
 }
 
 impl Peers {
@@ -172,7 +172,10 @@ impl Peers {
         if place >= self.list.len() {
             self.list.resize_with(place + 1, || None);
         }
-        self.by_address.insert(config.address, id);
+        let same_address = self.by_address.entry(config.address).or_default();
+        if !same_address.contains(&id) {
+            same_address.push(id);
+        }
         match &mut self.list[place] {
             Some(peer) => peer.config = config,
             empty => {
@@ -190,10 +193,14 @@ impl Peers {
 
     pub(crate) fn remove(&mut self, id: PeerId) {
         let removed = self.list.get_mut(id.0 as usize).and_then(Option::take);
-        if let Some(peer) = removed
-            && self.by_address.get(&peer.config.address) == Some(&id)
-        {
-            self.by_address.remove(&peer.config.address);
+        let Some(Peer { config, .. }) = removed else {
+            return;
+        };
+        if let Some(same_address) = self.by_address.get_mut(&config.address) {
+            same_address.retain(|other| *other != id);
+            if same_address.is_empty() {
+                self.by_address.remove(&config.address);
+            }
         }
     }
 
@@ -205,9 +212,9 @@ impl Peers {
         self.list.get_mut(id.0 as usize)?.as_mut()
     }
 
-    /// Who has this address.
-    pub(crate) fn with_address(&self, address: IpAddr) -> Option<PeerId> {
-        self.by_address.get(&address).copied()
+    /// Who has this address: more than one where several ports of it are spoken to.
+    pub(crate) fn with_address(&self, address: IpAddr) -> &[PeerId] {
+        self.by_address.get(&address).map_or(&[], Vec::as_slice)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {

@@ -77,13 +77,17 @@ impl Rib {
         let Some(peer) = self.shared.peers.find_mut(id) else {
             return;
         };
-        peer.peer_id = up.peer_id;
+        let known_as = std::mem::replace(&mut peer.peer_id, up.peer_id);
+        let renamed = known_as != up.peer_id;
         peer.in_flight = 0;
         peer.stopping = false;
         if let Some(deferral) = &mut self.shared.deferral {
             deferral.narrow(id, &up);
         }
         peer.up = Some(up);
+        if renamed {
+            self.forget_rewritten();
+        }
         self.ipv4
             .peer_back(&mut self.shared, now, id, preserved.ipv4);
         self.ipv6

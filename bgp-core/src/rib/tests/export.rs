@@ -205,6 +205,70 @@ fn a_peer_is_never_told_that_it_is_the_next_hop() {
     assert!(world.told(1, PREFIX).is_empty(), "the old version must go");
 }
 
+/// R4271-5.1.3-03, for a neighbour that is spoken to twice, at different ports.
+#[test]
+fn no_session_with_a_next_hop_is_told_of_it() {
+    let mut world = World::new(rib_config(), &[External, Internal, Internal]);
+    world.configure(2, |config| config.address = address_of(1).into());
+    (0..3).for_each(|peer| world.peer_up(peer));
+    world.announce_via(0, PREFIX, &route(&[1]), address_of(1));
+    world.drain();
+    assert!(world.told(1, PREFIX).is_empty());
+    assert!(world.told(2, PREFIX).is_empty());
+}
+
+/// R4456-8-01, R4456-8-02
+#[test]
+fn a_new_cluster_id_is_told_and_looked_for() {
+    let mut world = World::up(rib_config(), &[Client, Client]);
+    let attributes = Attributes {
+        cluster_list: vec![RouterId::from_bits(7)],
+        ..route(&[])
+    };
+    world.announce(0, PREFIX, &attributes);
+    world.drain();
+    let list = |world: &World| world.told(1, PREFIX)[0].attributes.cluster_list.clone();
+    assert_eq!(
+        list(&world),
+        [RouterId(OWN_ADDRESS), RouterId::from_bits(7)]
+    );
+    world.set_cluster_id(8);
+    world.drain();
+    assert_eq!(list(&world), [8, 7].map(RouterId::from_bits));
+    world.set_cluster_id(7);
+    world.drain();
+    assert!(world.told(1, PREFIX).is_empty());
+}
+
+/// R4456-6-01
+#[test]
+fn the_routes_of_a_peer_that_becomes_a_client_are_reflected() {
+    let mut world = World::up(rib_config(), &[Internal, Internal]);
+    world.announce(0, PREFIX, &route(&[1]));
+    world.drain();
+    assert!(world.told(1, PREFIX).is_empty());
+    world.configure(0, |config| config.kind = Client);
+    world.drain();
+    assert_eq!(world.told(1, PREFIX).len(), 1);
+    world.configure(0, |config| config.kind = Internal);
+    world.drain();
+    assert!(world.told(1, PREFIX).is_empty());
+}
+
+/// R4456-8-01
+#[test]
+fn the_originator_is_who_the_peer_is_now() {
+    let mut world = World::up(rib_config(), &[Client, Client]);
+    for identifier in [77, 78] {
+        world.peer_down(0, None);
+        world.peer_up_as(0, RouterId::from_bits(identifier));
+        world.announce(0, PREFIX, &route(&[1]));
+        world.drain();
+        let originator = world.told(1, PREFIX)[0].attributes.originator_id;
+        assert_eq!(originator, Some(RouterId::from_bits(identifier)));
+    }
+}
+
 /// R4271-9.2-02, R4271-9.2-03
 #[test]
 fn when_the_best_route_moves_its_new_source_is_told_to_forget_the_old_one() {

@@ -173,6 +173,11 @@ impl World {
         );
     }
 
+    pub(super) fn set_cluster_id(&mut self, bits: u32) {
+        let cluster_id = Some(RouterId::from_bits(bits));
+        self.rib.handle(self.now, Input::ClusterId(cluster_id));
+    }
+
     /// How messages between the RIB and a peer are written, seen from the RIB.
     pub(super) fn context(&self, peer: usize) -> Context {
         let add_path = PerFamily {
@@ -194,13 +199,22 @@ impl World {
     }
 
     pub(super) fn peer_up_keeping(&mut self, peer: usize, preserved: PerFamily<Preserved>) {
+        self.come_up(peer, RouterId(address_of(peer)), preserved);
+    }
+
+    /// With another identifier than usual.
+    pub(super) fn peer_up_as(&mut self, peer: usize, peer_id: RouterId) {
+        self.come_up(peer, peer_id, PerFamily::default());
+    }
+
+    fn come_up(&mut self, peer: usize, peer_id: RouterId, preserved: PerFamily<Preserved>) {
         let context = self.context(peer);
         let own_next_hop = PerFamily {
             ipv4: Some(NextHop::V4(OWN_ADDRESS)),
             ipv6: None,
         };
         let up = PeerUp {
-            peer_id: RouterId(address_of(peer)),
+            peer_id,
             context,
             own_next_hop,
             sends_end_of_rib: true,
