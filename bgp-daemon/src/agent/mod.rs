@@ -3,6 +3,7 @@
 //! | module       | what it is                                                            |
 //! |--------------|-----------------------------------------------------------------------|
 //! | `settings`   | pure: a peer of the plan to the settings of a session                 |
+//! | `transition` | pure: the steps from one plan to the next                             |
 //! | `forwarding` | a task between the RIB and the kernel                                 |
 //! | `learning`   | pure: what the kernel tells the RIB                                   |
 //! | `answers`    | questions on the control sockets                                      |
@@ -18,18 +19,18 @@ mod forwarding;
 mod learning;
 pub mod node_status;
 mod settings;
+mod transition;
 mod workloads;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bgp_core::rib::{Input, LocalRoute, RibConfig};
+use bgp_core::rib::RibConfig;
 use bgp_core::session::{State, Stop};
 use bgp_core::types::RouterId;
-use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,7 @@ use crate::resources::Problem;
 use clock::{elapsed_secs, timestamp};
 use forwarding::{Forwarding, ForwardingPlan, Mailbox, Order};
 use learning::LocalKind;
+use transition::{Step, Target};
 use workloads::LocalWorkloads;
 
 /// Own blocks and service addresses.
@@ -125,6 +127,8 @@ struct Running {
     speaker: Speaker,
     forwarding: Option<mpsc::Sender<Order>>,
     plan: Plan,
+    /// What the speaker has been told to be.
+    target: Target,
     /// Where to listen, and where that is done.
     wanted: Vec<SocketAddr>,
     listening: Vec<SocketAddr>,
@@ -217,9 +221,9 @@ impl Agent {
         let needs_new_speaker = self
             .speaker
             .as_ref()
-            .is_some_and(|running| running.identity() != identity(&plan));
+            .is_some_and(|running| running.plan.router_id != plan.router_id);
         if needs_new_speaker && let Some(old) = self.speaker.take() {
-            info!("router ID or cluster ID changed: starting all sessions anew");
+            info!("the router ID has changed: starting all sessions anew");
             old.leave_kernel_alone().await;
             old.speaker.shutdown(Stop::ConfigChange).await;
         }
@@ -256,7 +260,6 @@ impl Agent {
 
     async fn start(&mut self, router_id: RouterId, plan: Plan) -> Result<(), AgentError> {
         let rib = RibConfig {
-            cluster_id: plan.cluster_id,
             resolve_next_hops: self.config.kernel,
             use_unresolved: self.config.kernel,
             forwarding: self.config.kernel,
@@ -272,16 +275,11 @@ impl Agent {
             let (task, sender, found) = self.forward(&speaker, mailbox).await?;
             (forwarding, orders, leftovers) = (Some(task), Some(sender), found);
         }
-        let empty = Plan {
-            peers: Vec::new(),
-            originate: Vec::new(),
-            reachable_by: Vec::new(),
-            ..plan.clone()
-        };
         let mut running = Running {
             speaker,
             forwarding: orders,
-            plan: empty,
+            plan: plan.clone(),
+            target: Target::default(),
             wanted: Vec::new(),
             listening: Vec::new(),
             listen_error: None,
@@ -365,11 +363,6 @@ async fn sweep_leftovers(inquirer: Inquirer, orders: mpsc::Sender<Order>, boot: 
     orders.send(Order::FinishRecovery).await.ok();
 }
 
-/// What every session depends on.
-fn identity(plan: &Plan) -> (Option<RouterId>, Option<RouterId>) {
-    (plan.router_id, plan.cluster_id)
-}
-
 impl Running {
     /// Sessions are about to end, and routes stay nevertheless.
     async fn leave_kernel_alone(&self) {
@@ -382,11 +375,7 @@ impl Running {
         }
     }
 
-    fn identity(&self) -> (Option<RouterId>, Option<RouterId>) {
-        identity(&self.plan)
-    }
-
-    /// Takes the steps from the old plan to the new one, those that nobody notices first.
+    /// Takes the steps from the old plan to the new one.
     async fn move_to(&mut self, config: &AgentConfig, plan: Plan) -> Result<(), Ended> {
         if let Some(orders) = &self.forwarding {
             orders
@@ -396,32 +385,33 @@ impl Running {
         }
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen().await?;
-        self.originate(&plan).await?;
-        let names: BTreeSet<&str> = plan.peers.iter().map(|peer| peer.name.as_str()).collect();
-        let gone: Vec<Arc<str>> = self
-            .speaker
-            .peer_names()
-            .filter(|name| !names.contains(name.as_ref()))
-            .cloned()
-            .collect();
-        for name in gone {
-            self.speaker.remove_peer(&name).await;
+        let (target, unspeakable) = Target::of(&plan);
+        for (peer, error) in unspeakable {
+            warn!(peer, %error, "cannot speak to this peer");
         }
-        for peer in &plan.peers {
-            match settings::of_peer(&plan, peer) {
-                Ok(settings) => {
-                    self.speaker.configure_peer(&peer.name, settings).await?;
-                    if self.disabled.contains(peer.name.as_str()) {
-                        self.speaker
-                            .disable_peer(&peer.name, Stop::Shutdown(None))
-                            .await;
-                    }
+        for step in transition::steps(&self.target, &target) {
+            self.take(step).await?;
+        }
+        (self.plan, self.target) = (plan, target);
+        Ok(())
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), Ended> {
+        match step {
+            Step::AtOnce { inputs, peers } => self.speaker.change_at_once(inputs, peers).await,
+            Step::Remove(name) => {
+                self.disabled.remove(&name);
+                self.speaker.remove_peer(&name).await;
+                Ok(())
+            }
+            Step::Start(name, settings) => {
+                self.speaker.configure_peer(&name, settings).await?;
+                if self.disabled.contains(&name) {
+                    self.speaker.disable_peer(&name, Stop::Shutdown(None)).await;
                 }
-                Err(error) => warn!(peer = peer.name, %error, "cannot speak to this peer"),
+                Ok(())
             }
         }
-        self.plan = plan;
-        Ok(())
     }
 
     /// Listens where it wants to. What cannot be listened on is logged when that begins, and tried again later.
@@ -446,47 +436,4 @@ impl Running {
         }
         Ok(())
     }
-
-    async fn originate(&self, plan: &Plan) -> Result<(), Ended> {
-        let (old, new) = (local_routes(&self.plan), local_routes(plan));
-        let mut inputs = Vec::new();
-        for key @ (prefix, id) in old.keys().filter(|key| !new.contains_key(*key)) {
-            debug_assert!(old.contains_key(key));
-            inputs.push(Input::Withdraw {
-                prefix: *prefix,
-                id: *id,
-            });
-        }
-        for ((prefix, id), route) in &new {
-            if old.get(&(*prefix, *id)) != Some(route) {
-                inputs.push(Input::Announce {
-                    prefix: *prefix,
-                    route: route.clone(),
-                });
-            }
-        }
-        self.speaker.routes().tell(inputs).await
-    }
-}
-
-fn local_routes(plan: &Plan) -> BTreeMap<(IpNet, u32), LocalRoute> {
-    let local_pref = |prefix: IpNet| {
-        plan.kernel[bgp_core::types::family_of(prefix)]
-            .normal_priority
-            .local_pref()
-    };
-    let own = plan.originate.iter().map(|route| {
-        (
-            (route.prefix, STATIC.id),
-            STATIC.route(local_pref(route.prefix), None, None),
-        )
-    });
-    let hosts = plan.reachable_by.iter().map(|route| {
-        let next_hop = Some(route.via.into());
-        (
-            (route.prefix, HOST_ROUTE.id),
-            HOST_ROUTE.route(local_pref(route.prefix), next_hop, None),
-        )
-    });
-    own.chain(hosts).collect()
 }

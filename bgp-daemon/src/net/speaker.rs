@@ -64,6 +64,14 @@ impl PeerSettings {
         });
         self
     }
+
+    /// Whether a peer has to be spoken to anew when its settings become these: what both sides agreed on changes, or how they
+    /// connect.
+    pub fn needs_new_session(&self, new: &Self) -> bool {
+        self.dial != new.dial
+            || self.neighbour.session != new.neighbour.session
+            || self.neighbour.own_next_hop != new.neighbour.own_next_hop
+    }
 }
 
 #[derive(Debug)]
@@ -165,18 +173,11 @@ impl Speaker {
         name: &str,
         settings: PeerSettings,
     ) -> Result<(), Ended> {
-        match self.peers.get_mut(name) {
+        match self.peers.get(name) {
             Some(peer) if peer.settings == settings => Ok(()),
-            Some(peer) if !needs_new_session(&peer.settings, &settings) => {
-                peer.settings = settings.clone();
-                let id = peer.id;
-                let config = Arc::clone(&settings.neighbour.routes);
-                let commands = peer.commands.clone();
-                commands
-                    .send(Command::Configure(settings.neighbour))
+            Some(peer) if !peer.settings.needs_new_session(&settings) => {
+                self.change_at_once(Vec::new(), vec![(name.into(), settings)])
                     .await
-                    .map_err(|_| Ended)?;
-                self.tell_table(Input::Configure { peer: id, config }).await
             }
             Some(_) => {
                 self.stop_peer(name, Stop::ConfigChange).await;
@@ -184,6 +185,33 @@ impl Speaker {
             }
             None => self.add_peer(name, settings).await,
         }
+    }
+
+    /// Changes routes, and peers whose session can go on, all at once: nothing is decided in between, so no peer is told of a
+    /// state that is neither the old nor the new one. Peers that do not exist are left out.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn change_at_once(
+        &mut self,
+        mut inputs: Vec<Input>,
+        peers: Vec<(Arc<str>, PeerSettings)>,
+    ) -> Result<(), Ended> {
+        for (name, settings) in peers {
+            let Some(peer) = self.peers.get_mut(&name) else {
+                continue;
+            };
+            debug_assert!(!peer.settings.needs_new_session(&settings));
+            inputs.push(Input::Configure {
+                peer: peer.id,
+                config: Arc::clone(&settings.neighbour.routes),
+            });
+            let command = Command::Configure(settings.neighbour.clone());
+            peer.commands.send(command).await.map_err(|_| Ended)?;
+            peer.settings = settings;
+        }
+        self.routes().tell(inputs).await
     }
 
     async fn add_peer(&mut self, name: &str, settings: PeerSettings) -> Result<(), Ended> {
@@ -389,13 +417,6 @@ impl Speaker {
             warn!("some sessions did not close in time");
         }
     }
-}
-
-/// Whether a peer has to be spoken to anew after a change.
-fn needs_new_session(old: &PeerSettings, new: &PeerSettings) -> bool {
-    old.dial != new.dial
-        || old.neighbour.session != new.neighbour.session
-        || old.neighbour.own_next_hop != new.neighbour.own_next_hop
 }
 
 /// Asks the sessions how they are: those that were configured when the inquirer was made.

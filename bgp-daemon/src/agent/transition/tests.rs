@@ -1,0 +1,170 @@
+//! Any change of the resources, from plan over steps to running speakers under virtual time: where it leads is where a fresh start
+//! leads, and on the way there no session ends that need not and no route is missed that is there before and after.
+//!
+//! `resources` draws clusters and changes of them, `world` is the node with its neighbours, `neighbour` one of those.
+
+mod neighbour;
+mod resources;
+mod world;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::Target;
+use crate::plan::{Environment, Peer, Plan, plan};
+use resources::{Documents, NODE, Story};
+use world::{Prefixes, World};
+
+/// The plan for a cluster. The router ID is given: whoever changes that speaks to everybody anew.
+fn plan_of(documents: &Documents) -> Plan {
+    let environment = Environment {
+        router_id: Some("9.9.9.9".into()),
+        ..Environment::default()
+    };
+    plan(&resources::set(documents), NODE, &environment)
+}
+
+fn target_of(plan: &Plan) -> Target {
+    let (target, unspeakable) = Target::of(plan);
+    assert!(unspeakable.is_empty(), "{unspeakable:?}");
+    target
+}
+
+/// A node that has just started with a plan and has told its neighbours everything.
+fn fresh(plan: &Plan) -> World {
+    let mut world = World::new();
+    world.move_to(target_of(plan));
+    world.settle();
+    world
+}
+
+/// What both sides of a session agree on, or need to connect.
+fn terms(plan: &Plan, peer: &Peer) -> impl PartialEq + use<> {
+    let options = &peer.options;
+    let beside = options
+        .families
+        .iter()
+        .filter(|family| **family != peer.family);
+    let addresses: Vec<_> = beside.map(|family| plan.addresses[*family]).collect();
+    let identity = (
+        plan.router_id,
+        peer.local_as,
+        peer.peer_as,
+        peer.address,
+        peer.port,
+    );
+    let connection = (
+        peer.source_address,
+        peer.passive,
+        peer.password.clone(),
+        peer.ttl_security,
+        peer.multihop,
+    );
+    let timers = (
+        options.hold_time,
+        options.connect_retry_time,
+        peer.keepalive_time,
+        peer.graceful_restart.then_some(peer.graceful_restart_time),
+        options.long_lived_stale_time,
+    );
+    let capabilities = (
+        options.families.clone(),
+        options.add_path,
+        options.extended_messages,
+        options.extended_next_hop,
+        options.role,
+        addresses,
+    );
+    (identity, connection, timers, capabilities)
+}
+
+/// The sessions of the old plan that cannot go on under the new one: those of peers that are gone, and those whose terms changed.
+fn ending(old: &Plan, new: &Plan) -> BTreeSet<Arc<str>> {
+    let ends = |was: &&Peer| {
+        let is = new.peers.iter().find(|is| is.name == was.name);
+        is.is_none_or(|is| terms(new, is) != terms(old, was))
+    };
+    let ended = old.peers.iter().filter(ends);
+    ended.map(|peer| peer.name.as_str().into()).collect()
+}
+
+/// What each neighbour holds before and after, and comes by the same way: it must never miss that.
+fn kept(before: &World, after: &World, ending: &BTreeSet<Arc<str>>) -> Prefixes {
+    let lasting = |name: &&Arc<str>| !ending.contains(*name);
+    let mut kept = Prefixes::new();
+    for name in before.names().filter(lasting) {
+        let (old, new) = (before.told(name), after.told(name));
+        let both = old.intersection(&new);
+        let kept_by =
+            both.filter(|(_, source)| !source.as_ref().is_some_and(|name| ending.contains(name)));
+        kept.insert(
+            Arc::clone(name),
+            kept_by.map(|(prefix, _)| *prefix).collect(),
+        );
+    }
+    kept
+}
+
+/// What each neighbour may hold on the way: nothing that is not there before or after.
+fn allowed(before: &World, after: &World) -> Prefixes {
+    let all = |name: &Arc<str>| {
+        let told = [before, after].map(|world| world.told(name));
+        told.into_iter()
+            .flatten()
+            .map(|(prefix, _)| prefix)
+            .collect()
+    };
+    before
+        .names()
+        .map(|name| (Arc::clone(name), all(name)))
+        .collect()
+}
+
+/// What is true of one and not of the other.
+fn differences(world: &World, after: &World) -> Vec<String> {
+    let (running, fresh) = (world.state(), after.state());
+    let only = |some: &[String], others: &[String], whose: &str| {
+        let missing = some.iter().filter(|line| !others.contains(line));
+        missing
+            .map(|line| format!("only {whose}: {line}"))
+            .collect()
+    };
+    let mut differences: Vec<String> = only(&running, &fresh, "running");
+    differences.extend(only(&fresh, &running, "fresh"));
+    differences
+}
+
+fn check(story: Story) {
+    let (mut documents, edits) = story;
+    let mut old = plan_of(&documents);
+    let mut world = fresh(&old);
+    for edit in edits {
+        documents.extend(edit);
+        let new = plan_of(&documents);
+        let after = fresh(&new);
+        let ending = ending(&old, &new);
+        let same_peers = ending.is_empty() && old.peers.len() == new.peers.len();
+        world.watch(
+            kept(&world, &after, &ending),
+            same_peers.then(|| allowed(&world, &after)),
+        );
+        world.move_to(target_of(&new));
+        world.settle();
+        assert_eq!(world.take_losses(), ending, "sessions that ended");
+        assert_eq!(world.take_violations(), Vec::<String>::new());
+        assert_eq!(differences(&world, &after), Vec::<String>::new());
+        old = new;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Promises 16.1, 16.2, 16.8.
+    #[test]
+    fn a_change_leads_where_a_fresh_start_leads_without_a_flap(story in resources::story()) {
+        check(story);
+    }
+}
