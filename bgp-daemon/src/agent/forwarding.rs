@@ -128,17 +128,12 @@ struct State {
     /// What the kernel knew at the start is known here. Before that nothing is decided: routes of the last run still lead
     /// the way, and must not be replaced by what is decided in the dark.
     synced: bool,
-    /// Until leftovers of the last run may go: the prefixes whose routes in the kernel are of this run.
-    recovery: Option<BTreeSet<IpNet>>,
 }
 
 impl Forwarding {
     /// Runs until the owner is gone. Routes stay in the kernel.
     pub(super) async fn run(mut self) {
-        let mut state = State {
-            recovery: Some(BTreeSet::new()),
-            ..State::default()
-        };
+        let mut state = State::default();
         let mut events = Vec::new();
         loop {
             let done = tokio::select! {
@@ -173,10 +168,6 @@ impl Forwarding {
         }
         let mut covered = BTreeSet::new();
         for (prefix, route) in wishes.routes {
-            // A prefix to which no peer had a route is left alone: what stands there may be of the last run, whose peer is late.
-            if route.is_none() && !state.wanted.contains_key(&prefix) {
-                continue;
-            }
             covered.extend(state.watched_in(prefix));
             match route {
                 Some(route) => state.wanted.insert(prefix, route),
@@ -248,7 +239,7 @@ impl Forwarding {
 
     async fn next_hops_changed(
         &self,
-        state: &mut State,
+        state: &State,
         changed: &BTreeSet<IpAddr>,
     ) -> Result<(), Ended> {
         if changed.is_empty() {
@@ -288,17 +279,14 @@ impl Forwarding {
                     .ok();
                 Ok(())
             }
-            Order::FinishRecovery => {
-                state.recovery = None;
-                self.kernel.finish_recovery().await.map_err(|_| Ended)
-            }
+            Order::FinishRecovery => self.kernel.finish_recovery().await.map_err(|_| Ended),
             Order::Stop(_) => Ok(()),
         }
     }
 
     async fn apply_all(
         &self,
-        state: &mut State,
+        state: &State,
         concerned: impl Fn(&ForwardRoute) -> bool,
     ) -> Result<(), Ended> {
         let wanted = state.wanted.iter().filter(|(_, route)| concerned(route));
@@ -309,19 +297,8 @@ impl Forwarding {
         Ok(())
     }
 
-    async fn apply(&self, state: &mut State, prefix: IpNet) -> Result<(), Ended> {
+    async fn apply(&self, state: &State, prefix: IpNet) -> Result<(), Ended> {
         let route = state.decide(prefix);
-        if let Some(claimed) = &mut state.recovery {
-            let was_ours = if route.is_some() {
-                !claimed.insert(prefix)
-            } else {
-                claimed.remove(&prefix)
-            };
-            if route.is_none() && !was_ours {
-                // A route of the last run may stand there, and its peer may still bring it.
-                return Ok(());
-            }
-        }
         self.kernel
             .change(RouteChange { prefix, route })
             .await

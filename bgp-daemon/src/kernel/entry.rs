@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub(super) strays: Vec<KernelRoute>,
     /// Routes of others, by metric.
     pub(super) others: Vec<Other>,
-    /// The speaker said that it wants nothing here, so strays need not wait for the end of recovery.
+    /// The speaker wanted a route here and no longer does, so strays need not wait for the end of recovery.
     pub(super) withdrawn: bool,
     /// In `Table::queue`.
     pub(super) queued: bool,

@@ -187,7 +187,8 @@ impl Kernel {
         Ok((Self { commands }, receiver))
     }
 
-    /// Hands over one change; waits while the channel is full.
+    /// Hands over one change; waits while the channel is full. A removal where no route was wanted before changes nothing: what
+    /// stands there is a leftover of the last run.
     ///
     /// # Errors
     /// When the task has ended.

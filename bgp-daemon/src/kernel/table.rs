@@ -91,7 +91,7 @@ impl Table {
         let prefix = change.prefix.trunc();
         let wanted = change.route.map(KernelRoute::canonical);
         let entry = self.entries.entry(prefix).or_default();
-        entry.withdrawn = wanted.is_none();
+        entry.withdrawn = wanted.is_none() && (entry.withdrawn || entry.wanted.is_some());
         if entry.wanted != wanted || wanted.is_none() {
             entry.want(&prefix, wanted, links);
         }

@@ -266,7 +266,19 @@ fn leftovers_are_claimed_replaced_or_swept() {
 #[test]
 fn an_explicit_removal_does_not_wait_for_the_end_of_recovery() {
     let mut world = World::recovering(&[ours(net(P), &via("192.0.2.1", 10))]);
+    world.want(P, Some(via("192.0.2.1", 10)));
     world.want(P, None);
+    assert_eq!(world.log, [(Action::Delete, net(P))]);
+}
+
+/// Promise 11.16.
+#[test]
+fn where_nothing_was_wanted_the_route_of_the_last_run_stays_during_recovery() {
+    let mut world = World::recovering(&[ours(net(P), &via("192.0.2.1", 10))]);
+    world.want(P, None);
+    assert!(world.log.is_empty());
+    world.table.finish_recovery();
+    world.settle();
     assert_eq!(world.log, [(Action::Delete, net(P))]);
 }
 
