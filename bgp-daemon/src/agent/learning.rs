@@ -10,8 +10,8 @@ use bgp_core::rib::{Input, LocalRoute};
 use bgp_core::wire::{Attributes, NextHop};
 use ipnet::IpNet;
 
-use super::{DIRECT, KERNEL};
-use crate::kernel::{ForeignKind, ForeignRoute, KernelEvent};
+use super::{DIRECT, KERNEL, WORKLOAD};
+use crate::kernel::{ForeignHop, ForeignKind, ForeignRoute, KernelEvent};
 use crate::resources::RoutePriority;
 
 /// What was learned, and which interfaces are not learned from.
@@ -36,7 +36,7 @@ impl Learning {
                     },
                     |route| Input::Announce {
                         prefix: *prefix,
-                        route: learned(route),
+                        route: learned(*prefix, route),
                     },
                 ))
             }
@@ -98,14 +98,26 @@ impl Learning {
     }
 }
 
-fn learned(route: &ForeignRoute) -> LocalRoute {
+/// Devices of workloads.
+const WORKLOAD_DEVICES: &str = "cali*";
+
+fn learned(prefix: IpNet, route: &ForeignRoute) -> LocalRoute {
     let local_pref = RoutePriority::MAX.saturating_sub(route.metric);
     let hop = match &route.kind {
         ForeignKind::Unicast(hops) => hops.first(),
         ForeignKind::Blackhole | ForeignKind::Unreachable | ForeignKind::Prohibit => None,
     };
     let gateway: Option<IpAddr> = hop.and_then(|hop| hop.gateway);
-    KERNEL.route(
+    let is_single = prefix.prefix_len() == prefix.max_prefix_len();
+    let is_workload = |hop: &ForeignHop| {
+        is_single && hop.gateway.is_none() && glob_matches(WORKLOAD_DEVICES, &hop.interface)
+    };
+    let kind = if hop.is_some_and(is_workload) {
+        WORKLOAD
+    } else {
+        KERNEL
+    };
+    kind.route(
         local_pref,
         gateway.map(NextHop::from),
         hop.map(|hop| Arc::clone(&hop.interface)),
@@ -143,8 +155,9 @@ impl LocalKind {
 
 #[cfg(test)]
 mod tests {
+    use bgp_core::rib::PEER_PREFERENCE;
+
     use super::*;
-    use crate::kernel::ForeignHop;
 
     fn announced(input: Option<Input>) -> Option<LocalRoute> {
         match input {
@@ -153,34 +166,50 @@ mod tests {
         }
     }
 
-    fn workload(metric: u32) -> ForeignRoute {
+    fn through(interface: &str, metric: u32) -> ForeignRoute {
         ForeignRoute {
             metric,
             protocol: 80,
             kind: ForeignKind::Unicast(vec![ForeignHop {
                 gateway: None,
                 index: 7,
-                interface: "cali1".into(),
+                interface: interface.into(),
             }]),
         }
+    }
+
+    fn event(prefix: &str, routes: Vec<ForeignRoute>) -> KernelEvent {
+        let prefix = prefix.parse().expect("a prefix");
+        KernelEvent::Routes { prefix, routes }
     }
 
     /// Promises 8.6, 9.6.
     #[test]
     fn a_foreign_route_carries_its_metric_and_yields_to_bgp() {
         let mut learning = Learning::default();
-        let event = |routes| KernelEvent::Routes {
-            prefix: "10.1.0.5/32".parse().expect("a prefix"),
-            routes,
-        };
-        let route = announced(learning.apply(&event(vec![workload(1024), workload(512)])));
+        let routes = vec![through("eth0", 1024), through("eth0", 512)];
+        let route = announced(learning.apply(&event("10.1.0.5/32", routes)));
         let route = route.expect("a route");
         assert_eq!(route.attributes.local_pref, Some(2_147_483_647 - 512));
-        assert_eq!(route.interface.as_deref(), Some("cali1"));
+        assert_eq!(route.interface.as_deref(), Some("eth0"));
         assert_eq!((KERNEL.preference, DIRECT.preference), (10, 240));
         assert_eq!(route.preference, KERNEL.preference);
-        let gone = learning.apply(&event(vec![]));
+        let gone = learning.apply(&event("10.1.0.5/32", vec![]));
         assert!(matches!(gone, Some(Input::Withdraw { .. })));
+    }
+
+    /// Promise 9.7.
+    #[test]
+    fn the_route_to_a_workload_is_compared_by_priority() {
+        let mut learning = Learning::default();
+        let mut preference = |prefix: &str, interface| {
+            let route = learning.apply(&event(prefix, vec![through(interface, 1024)]));
+            announced(route).expect("a route").preference
+        };
+        assert_eq!(preference("10.1.0.5/32", "cali1"), PEER_PREFERENCE);
+        assert_eq!(preference("fd00::5/128", "cali1"), PEER_PREFERENCE);
+        assert_eq!(preference("10.1.0.0/24", "cali1"), KERNEL.preference);
+        assert_eq!(preference("10.1.0.5/32", "tap1"), KERNEL.preference);
     }
 
     /// Promise 11.13.

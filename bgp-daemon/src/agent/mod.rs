@@ -28,7 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bgp_core::rib::RibConfig;
+use bgp_core::rib::{PEER_PREFERENCE, RibConfig};
 use bgp_core::session::{State, Stop};
 use bgp_core::types::RouterId;
 use jiff::Timestamp;
@@ -62,6 +62,11 @@ const HOST_ROUTE: LocalKind = LocalKind {
 const KERNEL: LocalKind = LocalKind {
     id: 2,
     preference: 10,
+};
+/// Routes to workloads on this node, which Felix writes into the kernel. They are compared with those of peers by their priority.
+const WORKLOAD: LocalKind = LocalKind {
+    id: 2,
+    preference: PEER_PREFERENCE,
 };
 /// Directly connected networks.
 const DIRECT: LocalKind = LocalKind {

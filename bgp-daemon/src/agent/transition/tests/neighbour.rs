@@ -15,7 +15,7 @@ use bgp_core::types::{Asn, Family, PeerId, RouterId};
 use bgp_core::wire::attribute::{AsPath, Attributes, Community};
 use ipnet::IpNet;
 
-use crate::agent::{DIRECT, KERNEL};
+use crate::agent::{DIRECT, KERNEL, WORKLOAD};
 use crate::net::PeerSettings;
 
 /// The node, as a neighbour knows it.
@@ -124,15 +124,15 @@ pub(super) fn kernel_routes() -> Vec<(IpNet, LocalRoute)> {
     vec![
         (
             net("10.1.5.3/32"),
-            KERNEL.route(usual, None, Some("cali1".into())),
+            WORKLOAD.route(usual, None, Some("cali1".into())),
         ),
         (
             net("10.1.7.9/32"),
-            KERNEL.route(usual + 512, None, Some("cali2".into())),
+            WORKLOAD.route(usual + 512, None, Some("cali2".into())),
         ),
         (
             net("10.2.0.4/32"),
-            KERNEL.route(usual, None, Some("cali3".into())),
+            WORKLOAD.route(usual, None, Some("cali3".into())),
         ),
         (
             net("10.2.9.0/26"),
@@ -140,7 +140,7 @@ pub(super) fn kernel_routes() -> Vec<(IpNet, LocalRoute)> {
         ),
         (
             net("fd01::5/128"),
-            KERNEL.route(usual, None, Some("cali1".into())),
+            WORKLOAD.route(usual, None, Some("cali1".into())),
         ),
         (
             net("10.0.0.0/24"),
