@@ -39,9 +39,10 @@ use tracing::{info, warn};
 use crate::control::server::Request;
 use crate::datastore::Snapshot;
 use crate::kernel::{Kernel, KernelConfig};
+use crate::log::LogLevel;
 use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker, SpeakerError};
 use crate::plan::{Environment, Plan, plan};
-use crate::resources::Problem;
+use crate::resources::{LogSeverity, Problem};
 use clock::{elapsed_secs, timestamp};
 use forwarding::{Forwarding, ForwardingPlan, Mailbox, Order};
 use learning::LocalKind;
@@ -100,6 +101,8 @@ pub struct AgentConfig {
     pub kernel: bool,
     /// Routes of an earlier run may still be in use, here and at the peers (RFC 4724 §4.1).
     pub recover: bool,
+    /// The log, to follow what the resources say of it.
+    pub log: LogLevel,
 }
 
 /// Why an agent cannot go on.
@@ -121,6 +124,7 @@ struct Agent {
     config: AgentConfig,
     speaker: Option<Running>,
     problems: Vec<Problem>,
+    log_severity: LogSeverity,
     boot: Timestamp,
     reconfigured: Timestamp,
     leftovers: Option<oneshot::Receiver<()>>,
@@ -159,6 +163,7 @@ pub async fn run(
         workloads,
         speaker: None,
         problems: Vec::new(),
+        log_severity: LogSeverity::Info,
         boot: now,
         reconfigured: now,
         leftovers: None,
@@ -211,6 +216,9 @@ impl Agent {
         environment.workloads = local.workloads;
         let mut plan = plan(&snapshot.set, &self.config.node, &environment);
         plan.problems.extend(local.problems);
+        if std::mem::replace(&mut self.log_severity, plan.log_severity) != plan.log_severity {
+            self.config.log.follow(plan.log_severity);
+        }
         self.note_problems(snapshot, &plan);
         if !plan.node_exists {
             warn!(

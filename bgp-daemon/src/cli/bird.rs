@@ -55,14 +55,15 @@ pub fn execute(mut args: BirdArgs, family: Family) -> anyhow::Result<ExitCode> {
     if args.parse_only {
         return Ok(ExitCode::SUCCESS);
     }
-    log::init(&args.log)?;
+    let log = log::init(&args.log)?;
     match family {
         Family::Ipv4Unicast => {
             args.run.recover = args.recover;
             if let Some(socket) = &args.socket {
                 args.run.run_dir.run_dir = run_dir_of(socket)?;
             }
-            run::execute(args.run, super::datastore_or_environment(args.datastore)?)
+            let datastore = super::datastore_or_environment(args.datastore)?;
+            run::execute(args.run, datastore, log)
         }
         Family::Ipv6Unicast => stand_by("bird6"),
     }

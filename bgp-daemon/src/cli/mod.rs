@@ -138,8 +138,8 @@ fn dispatch(arguments: &[OsString], out: &mut dyn Write) -> anyhow::Result<ExitC
 fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => {
-            log::init(&cli.log)?;
-            run::execute(args, datastore_or_environment(cli.datastore)?)
+            let log = log::init(&cli.log)?;
+            run::execute(args, datastore_or_environment(cli.datastore)?, log)
         }
         Command::Plan(args) => plan::execute(args, cli.datastore, out),
         Command::Node(NodeCommand::Status(args)) => node_status::execute(&args, out),

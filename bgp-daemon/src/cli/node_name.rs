@@ -37,6 +37,7 @@ impl NodeArgs {
 mod tests {
     use super::*;
 
+    /// Promise 13.7.
     #[test]
     fn names_in_the_order_of_their_weight() {
         let name = |node: Option<&str>, variables: &[(&str, &str)]| {

@@ -20,6 +20,7 @@ use crate::agent::node_status::{self, folder::FolderSink};
 use crate::agent::{self, AgentConfig};
 use crate::control::server::{Request, Server};
 use crate::datastore::{DatastoreSpec, folder};
+use crate::log::LogLevel;
 use crate::plan::Environment;
 
 /// Arguments of `run`.
@@ -50,16 +51,21 @@ const REQUESTS: usize = 64;
 /// # Errors
 ///
 /// Why it cannot start, or why it ended.
-pub fn execute(args: RunArgs, datastore: DatastoreSpec) -> anyhow::Result<ExitCode> {
+pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: LogLevel) -> anyhow::Result<ExitCode> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(node, args, datastore))?;
+    runtime.block_on(run(node, args, datastore, log))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(node: String, args: RunArgs, datastore: DatastoreSpec) -> anyhow::Result<()> {
+async fn run(
+    node: String,
+    args: RunArgs,
+    datastore: DatastoreSpec,
+    log: LogLevel,
+) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     // First of all: a signal that nobody waits for ends the process.
     let signals = Signals::new()?;
@@ -91,6 +97,7 @@ async fn run(node: String, args: RunArgs, datastore: DatastoreSpec) -> anyhow::R
         kernel: !args.no_kernel,
         recover: args.recover,
         node,
+        log,
     };
     info!(node = config.node, "starting");
     let done = agent::run(config, snapshots, inbox, stop.clone()).await;

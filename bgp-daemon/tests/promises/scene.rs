@@ -15,6 +15,7 @@ use bgp_daemon::agent::{self, AgentConfig, AgentError};
 use bgp_daemon::control::command::Query;
 use bgp_daemon::control::server::{Answer, Request};
 use bgp_daemon::datastore::Snapshot;
+use bgp_daemon::log::LogLevel;
 use bgp_daemon::net::connect::Dial;
 use bgp_daemon::net::sockopt::Ttl;
 use bgp_daemon::net::{NeighbourStatus, PeerSettings, Speaker};
@@ -146,6 +147,7 @@ impl Node {
             listen_port: (!how.listen).then_some(0),
             kernel: false,
             recover: how.recover,
+            log: LogLevel::default(),
         };
         let task = tokio::spawn(agent::run(config, receiver, inbox, stop.clone()));
         Self {
