@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// Promise 17.9.
 #[test]
 fn the_old_tutorials_work_as_written() {
     let user = User::new();
@@ -55,6 +56,7 @@ fn the_old_tutorials_work_as_written() {
     assert!(known.contains(&status.out.as_str()), "{status:?}");
 }
 
+/// Promise 17.3.
 #[test]
 fn tables_are_those_of_calicoctl() {
     let user = User::new();
@@ -96,6 +98,7 @@ f1     2             0             1             0
     );
 }
 
+/// Promise 17.3.
 #[test]
 fn tables_of_nodes_and_their_addresses() {
     let user = User::new();
@@ -176,6 +179,7 @@ fn nothing_there_is_an_empty_table_or_list() {
     );
 }
 
+/// Promise 17.4.
 #[test]
 fn objects_are_printed_in_every_form() {
     let user = User::new();
@@ -230,6 +234,7 @@ fn objects_are_printed_in_every_form() {
     );
 }
 
+/// Promise 17.4.
 #[test]
 fn wrong_forms_are_refused() {
     let user = User::new();
@@ -300,6 +305,7 @@ fn wrong_forms_are_refused() {
     }
 }
 
+/// Promise 17.5.
 #[test]
 fn what_is_wrong_with_a_file_is_told_before_anything_is_done() {
     let user = User::new();
@@ -338,6 +344,7 @@ fn what_is_wrong_with_a_file_is_told_before_anything_is_done() {
     assert_eq!(user.stored(), [] as [&str; 0], "nothing was done");
 }
 
+/// Promise 17.2.
 #[test]
 fn folders_and_standard_input() {
     let user = User::new();
@@ -388,6 +395,7 @@ fn folders_and_standard_input() {
     );
 }
 
+/// Promise 17.5.
 #[test]
 fn what_was_not_done_is_told_with_its_reason() {
     let user = User::new();
@@ -470,6 +478,7 @@ fn several_kinds_have_no_name_in_messages() {
     );
 }
 
+/// Promise 17.6.
 #[test]
 fn bad_objects_are_not_written() {
     let user = User::new();
@@ -533,6 +542,41 @@ fn bad_objects_are_not_written() {
     );
 }
 
+/// Promise 17.6.
+#[test]
+fn no_address_belongs_to_two_pools_and_blocks_stay_in_theirs() {
+    let user = User::new();
+    let pool = |name: &str, rest: &str| {
+        format!(
+            "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {{name: {name}}}\nspec: {{{rest}}}\n"
+        )
+    };
+    user.file("x.yaml", &pool("one", "cidr: 10.1.0.0/16"));
+    user.says(
+        "create -f x.yaml",
+        "Successfully created 1 'IPPool' resource(s)\n",
+    );
+    user.file("y.yaml", &pool("two", "cidr: 10.1.7.0/24"));
+    user.fails("apply -f y.yaml", "", "failed to apply 'IPPool' resource: [error with field IPPool.Spec.CIDR = '10.1.7.0/24' (overlaps with 10.1.0.0/16 of IPPool(one))]\n");
+    user.file("moved.yaml", &pool("one", "cidr: 10.2.0.0/16"));
+    user.fails("replace -f moved.yaml", "", "failed to replace 'IPPool' resource: error with field IPPool.Spec.CIDR = '10.2.0.0/16' (cannot be changed)\n");
+    user.fails(
+        "patch ippool one -p {\"spec\":{\"blockSize\":28}}",
+        "",
+        "Failed to patch 'IPPool' resource: error with field IPPool.Spec.BlockSize = '28' (cannot be changed)\n",
+    );
+    // The default, spelled out, and what may change.
+    user.file(
+        "same.yaml",
+        &pool("one", "cidr: 10.1.0.0/16, blockSize: 26, disabled: true"),
+    );
+    user.says(
+        "apply -f same.yaml",
+        "Successfully applied 1 'IPPool' resource(s)\n",
+    );
+}
+
+/// Promise 17.7.
 #[test]
 fn a_stale_version_is_a_conflict() {
     let user = User::new();
@@ -638,6 +682,7 @@ fn patches_change_what_they_say() {
     }
 }
 
+/// Promise 17.1.
 #[test]
 fn the_same_commands_under_the_programs_own_name() {
     let user = User::new();
@@ -698,6 +743,7 @@ fn the_same_commands_under_the_programs_own_name() {
     );
 }
 
+/// Promise 17.8.
 #[test]
 fn many_writers_lose_nothing() {
     let user = User::new();

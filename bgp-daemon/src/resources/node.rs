@@ -321,7 +321,7 @@ status:
         assert_eq!(node.spec.interfaces[0].name, "eth0");
     }
 
-    /// Promise 1.4.
+    /// Promises 1.4, 1.15.
     #[test]
     fn an_annotation_that_cannot_be_read_counts_as_absent() {
         let parsed = parse(

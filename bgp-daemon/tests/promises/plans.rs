@@ -259,3 +259,94 @@ fn who_writes_the_routes_of_which_pool() {
         assert_eq!(routing(setting), expected, "{setting}");
     }
 }
+
+/// Promise 1.14.
+#[test]
+fn what_only_the_cluster_can_say_means_nothing_in_the_configuration_of_a_node() {
+    let own =
+        "asNumber: 65009, nodeToNodeMeshEnabled: false, serviceClusterIPs: [{cidr: 10.96.0.0/12}]";
+    let plan = plan_of(&object(
+        "BGPConfiguration",
+        "node.a",
+        &format!("listenPort: 1790, {own}, bindMode: NodeIP"),
+    ));
+    assert_eq!((plan.listen_port, plan.local_as), (1790, Asn(64512)));
+    assert_eq!(peer(&plan, "Mesh_10_0_0_2").peer_as, Asn(64512));
+    assert_eq!(originated(&plan), [] as [&str; 0]);
+    assert_eq!(plan.listen_address[V4], None);
+}
+
+/// Promise 5.20.
+#[test]
+fn every_peer_may_be_several_routers_away() {
+    let plan = plan_of(
+        &(object("BGPPeer", "tor", "peerIP: 192.0.2.1, asNumber: 65001")
+            + &object(
+                "BGPPeer",
+                "own",
+                "node: a, peerIP: 192.0.2.2, asNumber: 65001",
+            )),
+    );
+    assert_eq!(plan.peers.len(), 3);
+    assert!(plan.peers.iter().all(|peer| peer.multihop));
+}
+
+fn balanced(name: &str, spec: &str) -> String {
+    format!(
+        "---\n{{apiVersion: v1, kind: Service, metadata: {{name: {name}, namespace: x}}, spec: {{{spec}}}, \
+         status: {{loadBalancer: {{ingress: [{{ip: 198.51.100.9}}, {{ip: 192.0.2.9}}]}}}}}}\n"
+    )
+}
+
+/// Promise 10.10.
+#[test]
+fn of_a_service_its_addresses_in_the_configured_ranges_are_announced() {
+    let spec = "type: LoadBalancer, clusterIP: 10.96.0.7, clusterIPs: [10.96.0.7], externalIPs: [203.0.113.7, 192.0.2.7], \
+                externalTrafficPolicy: Cluster";
+    let of = |ranges: &str| {
+        let ranges = format!("serviceExternalIPs: [{{cidr: 203.0.113.7/32}}], {ranges}");
+        originated(&plan_of(&(config(&ranges) + &balanced("s", spec))))
+    };
+    assert_eq!(of(""), ["203.0.113.7/32"]);
+    assert_eq!(
+        of("serviceLoadBalancerIPs: [{cidr: 198.51.100.9/32}]"),
+        ["198.51.100.9/32", "203.0.113.7/32"]
+    );
+    // The range of cluster IPs need not hold the address.
+    assert_eq!(
+        of("serviceClusterIPs: [{cidr: 10.100.0.0/16}]"),
+        ["10.96.0.7/32", "10.100.0.0/16", "203.0.113.7/32"]
+    );
+}
+
+/// Promise 10.11.
+#[test]
+fn an_address_of_two_services_stays_with_either() {
+    let spec = |ip: &str| {
+        format!(
+            "type: ClusterIP, clusterIP: {ip}, externalIPs: [203.0.113.7], externalTrafficPolicy: Cluster"
+        )
+    };
+    let (s, t) = (
+        balanced("s", &spec("10.96.0.7")),
+        balanced("t", &spec("10.96.0.8")),
+    );
+    let range = config("serviceExternalIPs: [{cidr: 203.0.113.7/32}]");
+    for services in [format!("{s}{t}"), s, t] {
+        assert_eq!(
+            originated(&plan_of(&(range.clone() + &services))),
+            ["203.0.113.7/32"]
+        );
+    }
+    assert_eq!(originated(&plan_of(&range)), [] as [&str; 0]);
+}
+
+/// Promise 10.12.
+#[test]
+fn an_entry_without_a_range_means_nothing() {
+    let plan = plan_of(&config(
+        "serviceClusterIPs: [{}, {cidr: ''}, {cidr: 10.96.0.0/12}]",
+    ));
+    assert_eq!(originated(&plan), ["10.96.0.0/12"]);
+    assert_eq!(plan.problems, []);
+}

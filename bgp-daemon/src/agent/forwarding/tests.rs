@@ -65,3 +65,17 @@ fn only_own_blocks_of_more_than_one_address_are_blackholes() {
     assert_eq!(state.decide(net("10.1.6.1/32")), None);
     assert_eq!(state.decide(net("203.0.113.7/32")), None);
 }
+
+/// Promise 5.13.
+#[test]
+fn the_way_to_a_peer_is_written_as_the_plan_says() {
+    let mut state = state(PoolRouting::Direct);
+    let (peer, via) = (
+        net("192.0.2.1/32"),
+        "10.0.0.254".parse().expect("an address"),
+    );
+    let prefix = peer;
+    state.plan.reachable_by.push(HostRoute { prefix, via });
+    let expected = KernelRoute::via(vec![Hop::gateway(via)]);
+    assert_eq!(state.decide(peer), Some(expected));
+}

@@ -162,7 +162,7 @@ fn check(story: Story) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Promises 16.1, 16.2, 16.8.
+    /// Promises 16.1, 16.2, 16.8, 16.9, 16.10.
     #[test]
     fn a_change_leads_where_a_fresh_start_leads_without_a_flap(story in resources::story()) {
         check(story);

@@ -85,6 +85,7 @@ pub(in crate::cli) fn replace(store: &mut dyn Store, given: &Given) -> Result<()
         if !wanted.is_empty() && wanted != resource_version(&stored) {
             return Err(StoreError::Conflict(given.key()).into());
         }
+        validation::check_change(given, &stored)?;
         validation::check_references(store, given)??;
         match update(store, given, &stored) {
             Err(StoreError::Conflict(_)) if wanted.is_empty() && tries < UPDATE_TRIES => tries += 1,

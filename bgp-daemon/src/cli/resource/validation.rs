@@ -3,6 +3,8 @@
 //! The speaker is laxer: it uses whatever makes sense. Here the rules of the API hold, and what the speaker would leave out
 //! is refused too.
 
+mod pool;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -79,6 +81,7 @@ pub(in crate::cli) fn check(given: &Given, request: Request) -> Result<(), Inval
     match given.kind {
         Kind::BgpPeer => check_peer(spec, &mut fields),
         Kind::BgpConfiguration => check_configuration(&given.name, spec, &mut fields),
+        Kind::IpPool => pool::check(spec, &mut fields),
         _ => {}
     }
     let (_, problems) = Resource::from_json_of(given.kind, &given.value);
@@ -91,11 +94,14 @@ pub(in crate::cli) fn check(given: &Given, request: Request) -> Result<(), Inval
     finish(fields)
 }
 
-/// Checks what an object says of others.
+/// Checks an object beside the others of the datastore.
 pub(in crate::cli) fn check_references(
     store: &dyn Store,
     given: &Given,
 ) -> Result<Result<(), Invalid>, StoreError> {
+    if given.kind == Kind::IpPool {
+        return pool::check_beside(store, given);
+    }
     let filters = &given.value["spec"]["filters"];
     let names = match (given.kind, filters.as_array()) {
         (Kind::BgpPeer, Some(names)) if !names.is_empty() => names,
@@ -116,6 +122,14 @@ pub(in crate::cli) fn check_references(
         true => Ok(()),
         false => Err(Invalid(vec![field.with_value(&Value::Array(missing))])),
     })
+}
+
+/// Checks what may not change when an object takes the place of another.
+pub(in crate::cli) fn check_change(given: &Given, stored: &Value) -> Result<(), Invalid> {
+    match given.kind {
+        Kind::IpPool => pool::check_change(&stored["spec"], &given.value["spec"]),
+        _ => Ok(()),
+    }
 }
 
 /// A new object has no version yet.

@@ -135,6 +135,7 @@ fn the_metric_is_what_local_pref_carries() {
     assert_eq!(metric(Some(u32::MAX)), Some(0));
 }
 
+/// Promise 11.17.
 #[test]
 fn the_first_pool_by_text_decides_where_pools_overlap() {
     let rules = KernelRules {
