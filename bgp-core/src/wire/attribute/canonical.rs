@@ -8,7 +8,7 @@ use super::community::without_repetitions;
 use super::table::flag;
 use super::{
     Aggregator, AsPathView, Attributes, Community, ExtendedCommunity, LargeCommunity, Origin,
-    UnknownAttribute, code, spec,
+    UnknownAttribute, carried_flags, code,
 };
 use crate::types::{Asn, RouterId};
 
@@ -331,7 +331,7 @@ impl Attributes {
         } else {
             0
         };
-        spec(code).map_or(0, |spec| spec.normalized_flags(partial))
+        carried_flags(code, partial)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::sections::{Received, Span};
 use crate::wire::AttributeView;
+use crate::wire::attribute::code;
 use crate::wire::read::Reader;
 
 /// Attributes next to each other in a message.
@@ -66,6 +67,31 @@ impl Kept {
                 canonical: true,
             },
             last_code: 0,
+        }
+    }
+
+    /// Canonical attributes up to AS_PATH, and those behind NEXT_HOP, of which the last has that code.
+    #[inline]
+    pub(super) fn around_next_hop(before: Span, behind: Span, last_code: u8) -> Self {
+        let canonical = |octets| Piece {
+            octets,
+            canonical: true,
+        };
+        let mut earlier = [Piece::default(); EARLIER];
+        if behind.is_empty() {
+            return Self::InOrder {
+                earlier,
+                earlier_len: 0,
+                last: canonical(before),
+                last_code: code::AS_PATH,
+            };
+        }
+        earlier[0] = canonical(before);
+        Self::InOrder {
+            earlier,
+            earlier_len: 1,
+            last: canonical(behind),
+            last_code,
         }
     }
 
