@@ -30,7 +30,7 @@ impl Update {
             let expected = "lengths that fit the message";
             fatal(subcode::ATTRIBUTE_LIST, HEADER_LEN, expected)
         })?;
-        let mut notes = Notes::none(sections.attributes.start(), context.add_path_receive);
+        let mut notes = Notes::none(context.add_path_receive);
         let mut decoder = Decoder {
             message: &message,
             context,

@@ -60,15 +60,15 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Nothing yet of a message whose attributes begin at `start`.
-    fn none(start: usize, path_ids: PerFamily<bool>) -> Self {
+    /// Nothing yet.
+    fn none(path_ids: PerFamily<bool>) -> Self {
         Self {
             withdrawn: Span::default(),
             nlri: Span::default(),
             next_hop: None,
             mp_reach: None,
             mp_unreach: None,
-            kept: Kept::none(start),
+            kept: Kept::none(),
             rare: None,
             path_ids,
             treat_as_withdraw: false,
@@ -217,7 +217,7 @@ impl Update {
     /// Appends the attributes of the announced routes in canonical form: see [`AttributeView`].
     pub fn canonical_attributes(&self, out: &mut Vec<u8>) {
         out.reserve(self.bytes.len());
-        for piece in self.notes.kept.pieces() {
+        for &piece in self.notes.kept.pieces() {
             if piece.is_canonical() {
                 out.extend_from_slice(piece.view(&self.bytes).octets());
             } else {

@@ -7,7 +7,7 @@
 use std::net::Ipv4Addr;
 
 use super::Notes;
-use super::kept::Kept;
+use super::kept::{Kept, Piece};
 use super::sections::{Sections, Span};
 use crate::types::Family;
 use crate::wire::attribute::{Scopes, Usual, code, usual};
@@ -42,18 +42,20 @@ pub(in crate::wire) fn read_usual(message: &[u8], context: &Context) -> Option<N
     attributes.take(code::ORIGIN, &ORIGIN)?;
     attributes.take(code::AS_PATH, &AS_PATH)?;
     let before = Span::new(start, attributes.reader.position());
+    let before = Piece::canonical(before, code::AS_PATH);
     let next_hop = attributes.take(code::NEXT_HOP, &NEXT_HOP)?;
     let next_hop = Ipv4Addr::from(*next_hop.first_chunk()?);
     let start = attributes.reader.position();
     let last_code = attributes.take_all_above(code::NEXT_HOP)?;
     let behind = Span::new(start, attributes.reader.position());
+    let behind = Piece::canonical(behind, last_code);
     next_hop::is_ipv4_host(next_hop).then_some(Notes {
         withdrawn,
         nlri,
         next_hop: Some(next_hop),
         mp_reach: None,
         mp_unreach: None,
-        kept: Kept::around_next_hop(before, behind, last_code),
+        kept: Kept::pair(before, behind),
         rare: None,
         path_ids,
         treat_as_withdraw: false,
