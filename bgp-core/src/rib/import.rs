@@ -13,8 +13,8 @@ use super::{LOCAL, PEER_PREFERENCE, Shared};
 use crate::policy::{Decision, Policy, RouteView, Source};
 use crate::types::Role;
 use crate::types::{PathId, PeerId, Prefix};
-use crate::wire::NextHop;
 use crate::wire::attribute::AttributeView;
+use crate::wire::{NextHop, Update};
 
 /// The part of an UPDATE that is the same for all prefixes in it.
 #[derive(Debug)]
@@ -167,6 +167,15 @@ fn find_fault(
     } else {
         None
     }
+}
+
+/// Whether our AS stands in the path of an UPDATE as it was received, but not in its attributes: those have what was put
+/// together of both paths of a peer with two-octet AS numbers (RFC 6793 §4.2.3).
+pub(crate) fn hides_loop(config: &PeerConfig, update: &Update, attributes: &[u8]) -> bool {
+    let path = AttributeView::new(attributes).as_path();
+    config.allowed_local_as == 0
+        && path.occurrences(config.local_as) == 0
+        && update.received_path_contains(config.local_as)
 }
 
 /// RFC 9234 §5, ingress 1 and 2.

@@ -38,7 +38,7 @@ use bytes::Bytes;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::types::{Family, PeerId, PerFamily, RouterId};
-use crate::wire::{Attributes, NextHop, RefreshKind, Update};
+use crate::wire::{Attributes, NextHop, Nlri, RefreshKind, Update};
 
 use attributes::AttrStore;
 use bitset::BitSet;
@@ -447,6 +447,13 @@ impl Rib {
         self.forget_rewritten();
     }
 
+    fn withdraw(&mut self, peer: PeerId, nlri: Nlri<'_>) {
+        match nlri.family() {
+            Family::Ipv4Unicast => self.ipv4.withdraw(&mut self.shared, peer, nlri),
+            Family::Ipv6Unicast => self.ipv6.withdraw(&mut self.shared, peer, nlri),
+        }
+    }
+
     fn update(&mut self, now: Instant, peer_id: PeerId, update: &Update) {
         let Some(peer) = self
             .shared
@@ -458,16 +465,18 @@ impl Rib {
         };
         let config = Arc::clone(&peer.config);
         for nlri in update.unreachable() {
-            match nlri.family() {
-                Family::Ipv4Unicast => self.ipv4.withdraw(&mut self.shared, peer_id, nlri),
-                Family::Ipv6Unicast => self.ipv6.withdraw(&mut self.shared, peer_id, nlri),
-            }
+            self.withdraw(peer_id, nlri);
         }
         self.scratch.clear();
         for reachable in update.reachable() {
             if self.scratch.is_empty() {
                 update.canonical_attributes(&mut self.scratch);
                 import::stamp_role(&config, &mut self.scratch);
+            }
+            // As if it had never come: what the table keeps would not show the loop when the route is judged again.
+            if import::hides_loop(&config, update, &self.scratch) {
+                self.withdraw(peer_id, reachable.nlri);
+                continue;
             }
             let arrival = import::Arrival::new(
                 &mut self.shared,

@@ -9,6 +9,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::{ErrorCode, HEADER_LEN, MAX_MESSAGE_LEN, MessageError};
 
+/// RFC 4271 §4.1.
+const MARKER: [u8; 16] = [0xff; 16];
+
 /// A message type octet (RFC 4271 §4.1). Unknown values survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageType(pub u8);
@@ -25,6 +28,7 @@ impl MessageType {
 impl MessageType {
     /// Shortest and longest message of this type, header included, on a session with that limit; `None` if the type is
     /// unknown. ROUTE-REFRESH may be too short here because the right answer depends on RFC 7313 §5.
+    #[inline]
     fn lengths(self, max_len: u16) -> Option<(u16, u16)> {
         // RFC 8654 §4: OPEN and KEEPALIVE never get longer.
         let short = max_len.min(MAX_MESSAGE_LEN);
@@ -36,6 +40,13 @@ impl MessageType {
             Self::ROUTE_REFRESH => Some((19, max_len)),
             _ => None,
         }
+    }
+
+    /// Whether it is known and can be that long.
+    #[inline]
+    fn allows(self, len: u16, max_len: u16) -> bool {
+        let lengths = self.lengths(max_len);
+        lengths.is_some_and(|(shortest, longest)| shortest <= len && len <= longest)
     }
 }
 
@@ -68,11 +79,16 @@ pub struct Frame {
 /// # Errors
 ///
 /// Bad marker, length or type. The stream is of no use after that.
+#[inline(always)]
 pub fn take(input: &mut BytesMut, max_len: u16) -> Result<Option<Frame>, MessageError> {
     let Some(header) = input.first_chunk::<HEADER_LEN>() else {
         return Ok(None);
     };
-    let (kind, len) = judge(header, max_len)?;
+    let [marker @ .., high, low, kind] = header;
+    let (kind, len) = (MessageType(*kind), u16::from_be_bytes([*high, *low]));
+    if marker != &MARKER || !kind.allows(len, max_len) {
+        return Err(*refuse(header, max_len));
+    }
     if input.len() < len.into() {
         return Ok(None);
     }
@@ -80,23 +96,20 @@ pub fn take(input: &mut BytesMut, max_len: u16) -> Result<Option<Frame>, Message
     Ok(Some(Frame { kind, bytes }))
 }
 
-/// Type and length of the message behind a header; checked in the order marker, length, type.
-fn judge(header: &[u8; HEADER_LEN], max_len: u16) -> Result<(MessageType, u16), MessageError> {
+/// What is wrong with a header; looked for in the order marker, length, type. In a box, as what [`take`] answers would have
+/// to stand in memory else, and take longer than the rest of it.
+#[cold]
+fn refuse(header: &[u8; HEADER_LEN], max_len: u16) -> Box<MessageError> {
     let [marker @ .., high, low, kind] = header;
-    if marker != &[0xff; 16] {
-        return Err(header_error(1, 0, "a marker of all ones"));
-    }
     let (kind, len) = (MessageType(*kind), u16::from_be_bytes([*high, *low]));
-    if len < HEADER_LEN as u16 || len > max_len {
-        return Err(bad_length(kind, &[*high, *low]));
-    }
-    let Some((shortest, longest)) = kind.lengths(max_len) else {
-        return Err(unknown_type(kind.0));
-    };
-    if len < shortest || len > longest {
-        return Err(bad_length(kind, &[*high, *low]));
-    }
-    Ok((kind, len))
+    let any_type = HEADER_LEN as u16..=max_len;
+    Box::new(if marker != &MARKER {
+        header_error(1, 0, "a marker of all ones")
+    } else if any_type.contains(&len) && kind.lengths(max_len).is_none() {
+        unknown_type(kind.0)
+    } else {
+        bad_length(kind, &[*high, *low])
+    })
 }
 
 /// RFC 4271 §6.1: the data is the length field as received.

@@ -131,7 +131,19 @@ impl Message {
     /// # Errors
     ///
     /// The NOTIFICATION to answer with, for whatever ends the session: see [`MessageError`].
+    #[inline]
     pub fn decode(frame: Frame, context: &Context) -> Result<Self, MessageError> {
+        // Nearly all messages. Moving their octets about would take as long as reading them does, so that is done last.
+        if frame.kind == MessageType::UPDATE
+            && let Some(notes) = update::read_usual(&frame.bytes, context)
+        {
+            return Ok(Self::Update(Update::new(frame.bytes, notes)));
+        }
+        Self::decode_any(frame, context)
+    }
+
+    #[inline(never)]
+    fn decode_any(frame: Frame, context: &Context) -> Result<Self, MessageError> {
         let Frame { kind, bytes } = frame;
         if !(HEADER_LEN..=MAX_EXTENDED_MESSAGE_LEN.into()).contains(&bytes.len()) {
             return Err(frame::bad_length(kind, &[]));

@@ -88,10 +88,7 @@ impl NextHop {
     /// Itself if packets can be sent there (RFC 4271 §6.3: "a valid IP host address").
     pub(super) fn usable(self) -> Option<Self> {
         let usable = match self.address() {
-            IpAddr::V4(address) => {
-                let first = address.octets()[0];
-                first != 0 && first != 127 && !address.is_multicast() && !address.is_broadcast()
-            }
+            IpAddr::V4(address) => is_ipv4_host(address),
             IpAddr::V6(address) => {
                 !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
             }
@@ -119,6 +116,12 @@ impl NextHop {
             }
         }
     }
+}
+
+/// Whether packets can be sent there.
+pub(super) fn is_ipv4_host(address: Ipv4Addr) -> bool {
+    let first = address.octets()[0];
+    first != 0 && first != 127 && !address.is_multicast() && !address.is_broadcast()
 }
 
 fn read_ipv4(octets: &[u8]) -> Result<NextHop, Malformed> {

@@ -120,6 +120,7 @@ fn address_octets(prefix_len: u8) -> usize {
 /// # Errors
 ///
 /// The octets of the field before the first prefix that is wrong.
+#[inline]
 pub(super) fn check(family: Family, path_ids: bool, octets: &[u8]) -> Result<(), usize> {
     if path_ids {
         check_behind::<4>(family, octets)
@@ -135,7 +136,7 @@ fn check_behind<const N: usize>(family: Family, octets: &[u8]) -> Result<(), usi
     let mut at = 0;
     while at < octets.len() {
         let len = *octets.get(at + N).ok_or(at)?;
-        let end = at + N + 1 + address_octets(len);
+        let end = at + N + ((usize::from(len) + 15) >> 3);
         if len > longest || end > octets.len() {
             return Err(at);
         }

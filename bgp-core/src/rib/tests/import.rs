@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::{BufMut, BytesMut};
+
 use super::world::{OWN_ADDRESS, OWN_AS, World, id, net, rib_config, route};
 use crate::policy::{Action, Policy, Rule, Verdict};
 use crate::rib::{Output, PeerKind, Unusable};
 use crate::types::Role;
 use crate::types::{Asn, Family, PerFamily, RouterId};
-use crate::wire::Attributes;
+use crate::wire::{Attributes, Context};
 
 use PeerKind::{External, Internal};
 
@@ -31,6 +33,25 @@ fn our_own_as_in_the_path_is_a_loop_as_often_as_it_is_not_allowed() {
     world.announce(0, PREFIX, &route(&[1, OWN_AS.0, 2, OWN_AS.0]));
     world.drain();
     assert_eq!(unusable(&world), Some(Unusable::AsLoop));
+}
+
+/// R6793-4.2.3-03: the path put together of AS_PATH (1 and ours) and AS4_PATH (65536 8) is the latter alone.
+#[test]
+fn r6793_4_2_3_03_a_loop_that_only_the_received_path_shows() {
+    let mut octets = BytesMut::from(&[0xff; 16][..]);
+    let [high, low] = (OWN_AS.0 as u16).to_be_bytes();
+    octets.put_slice(&[0, 59, 2, 0, 0, 0, 33]);
+    octets.put_slice(&[0x40, 1, 1, 0, 0x40, 2, 6, 2, 2, 0, 1, high, low]);
+    octets.put_slice(&[0x40, 3, 4, 10, 0, 0, 1]);
+    octets.put_slice(&[0xc0, 17, 10, 2, 2, 0, 1, 0, 0, 0, 0, 0, 8, 16, 10, 1]);
+    let mut world = World::up(rib_config(), &[External]);
+    world.announce(0, PREFIX, &route(&[1]));
+    let context = Context {
+        four_octet_as: false,
+        ..world.context(0)
+    };
+    world.receive_in(&context, 0, octets);
+    assert_eq!(world.rib.paths(net(PREFIX)), []);
 }
 
 /// R4456-8-02

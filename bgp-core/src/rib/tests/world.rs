@@ -303,9 +303,13 @@ impl World {
         self.receive(peer, octets);
     }
 
-    fn receive(&mut self, peer: usize, mut octets: BytesMut) {
-        let context = self.context(peer);
-        for update in decode(&mut octets, &context)
+    fn receive(&mut self, peer: usize, octets: BytesMut) {
+        self.receive_in(&self.context(peer), peer, octets);
+    }
+
+    /// Octets that come from a peer on a session of that kind.
+    pub(super) fn receive_in(&mut self, context: &Context, peer: usize, mut octets: BytesMut) {
+        for update in decode(&mut octets, context)
             .into_iter()
             .filter_map(as_update)
         {

@@ -295,6 +295,23 @@ pub(super) fn check(octets: &[u8], context: &Context) -> Result<(), &'static str
     }
 }
 
+/// Whether this is an AS_PATH of one AS_SEQUENCE with four-octet numbers, as nearly all are, and nothing wrong with it. None
+/// at all is right, too.
+#[inline]
+pub(super) fn is_one_sequence(octets: &[u8]) -> bool {
+    match octets {
+        [kind, count, asns @ ..] => {
+            let (asns, rest) = asns.as_chunks::<4>();
+            *kind == SegmentKind::Sequence as u8
+                && *count != 0
+                && asns.len() == usize::from(*count)
+                && rest.is_empty()
+                && !asns.contains(&[0; 4])
+        }
+        _ => octets.is_empty(),
+    }
+}
+
 /// Judges an AS4_PATH (RFC 6793 §6). Confederation segments are left out later.
 pub(super) fn check_as4(octets: &[u8]) -> Result<(), &'static str> {
     if octets.is_empty() {
@@ -304,7 +321,6 @@ pub(super) fn check_as4(octets: &[u8]) -> Result<(), &'static str> {
 }
 
 /// Judges segments with numbers of `N` octets.
-#[inline]
 fn check_segments<const N: usize>(
     octets: &[u8],
     allowed: impl Fn(SegmentKind) -> bool,
@@ -327,7 +343,6 @@ fn check_segments<const N: usize>(
     Ok(())
 }
 
-#[inline]
 fn segment<'a, const N: usize>(
     reader: &mut Reader<'a>,
 ) -> Result<(SegmentKind, &'a [[u8; N]]), Malformed> {

@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use bytes::BufMut;
-
 use super::community::without_repetitions;
 use super::table::flag;
 use super::{
     Aggregator, AsPathView, Attributes, Community, ExtendedCommunity, LargeCommunity, Origin,
-    UnknownAttribute, code, spec,
+    UnknownAttribute, carried_flags, code,
 };
 use crate::types::{Asn, RouterId};
 
@@ -109,16 +107,8 @@ impl<'a> AttributeView<'a> {
 
     /// LARGE_COMMUNITY, in the order received.
     pub fn large_communities(self) -> impl Iterator<Item = LargeCommunity> + 'a {
-        self.items::<12>(code::LARGE_COMMUNITY).map(|octets| {
-            let part = |at: usize| {
-                u32::from_be_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]])
-            };
-            LargeCommunity {
-                global: part(0),
-                local1: part(4),
-                local2: part(8),
-            }
-        })
+        self.items(code::LARGE_COMMUNITY)
+            .map(|octets| LargeCommunity::from_octets(*octets))
     }
 
     /// EXTENDED_COMMUNITIES, in the order received.
@@ -254,84 +244,92 @@ impl Attributes {
     ///
     /// A value beyond 65535 octets is cut. No message can hold what remains either, so that it is never sent.
     pub fn encode_canonical(&self, out: &mut Vec<u8>) {
-        let mut unknown = self.unknown.iter().peekable();
-        let mut put_unknown_below = |code: u16, out: &mut Vec<u8>| {
-            while let Some(attribute) = unknown.next_if(|other| u16::from(other.code) < code) {
-                put(attribute.flags, attribute.code, &attribute.value, out);
-            }
+        let mut out = Encoder {
+            partial: &self.partial,
+            unknown: &self.unknown,
+            out,
         };
-        for code in FIELDS {
-            put_unknown_below(code.into(), out);
-            self.encode_field(code, out);
+        out.value(code::ORIGIN, &[self.origin as u8]);
+        out.value(code::AS_PATH, self.as_path.view().octets());
+        out.number(code::MED, self.med);
+        out.number(code::LOCAL_PREF, self.local_pref);
+        if self.atomic_aggregate {
+            out.value(code::ATOMIC_AGGREGATE, &[]);
         }
-        put_unknown_below(u16::MAX, out);
+        if let Some(Aggregator { asn, router_id }) = self.aggregator {
+            let numbers = [asn.0.to_be_bytes(), router_id.to_bits().to_be_bytes()];
+            out.value(code::AGGREGATOR, numbers.as_flattened());
+        }
+        let numbers = |item: &Community| item.0.to_be_bytes();
+        out.list(code::COMMUNITIES, &self.communities, numbers);
+        out.number(
+            code::ORIGINATOR_ID,
+            self.originator_id.map(RouterId::to_bits),
+        );
+        let numbers = |item: &RouterId| item.to_bits().to_be_bytes();
+        out.list(code::CLUSTER_LIST, &self.cluster_list, numbers);
+        let numbers = |item: &ExtendedCommunity| item.0.to_be_bytes();
+        out.list(code::EXT_COMMUNITIES, &self.ext_communities, numbers);
+        if !self.large_communities.is_empty() {
+            let value: Vec<_> = self.large_communities.iter().map(|c| c.octets()).collect();
+            let value = without_repetitions(value.as_flattened());
+            out.value(code::LARGE_COMMUNITY, &value);
+        }
+        out.number(code::OTC, self.otc.map(|asn| asn.0));
+        out.unknown_below(u16::MAX);
+    }
+}
+
+/// Writes the canonical form; the attributes must come ascending.
+struct Encoder<'a> {
+    /// Codes with the partial bit.
+    partial: &'a [u8],
+    /// What is still to be written between the others, ascending.
+    unknown: &'a [UnknownAttribute],
+    out: &'a mut Vec<u8>,
+}
+
+impl Encoder<'_> {
+    fn value(&mut self, code: u8, value: &[u8]) {
+        let flags = self.come_to(code);
+        put(flags, code, value, self.out);
     }
 
-    fn encode_field(&self, code: u8, out: &mut Vec<u8>) {
-        let mut put = |value: &[u8]| put(self.flags_of(code), code, value, out);
-        let mut put_number = |number: Option<u32>| {
-            if let Some(number) = number {
-                put(&number.to_be_bytes());
-            }
-        };
-        match code {
-            code::MED => put_number(self.med),
-            code::LOCAL_PREF => put_number(self.local_pref),
-            code::ORIGINATOR_ID => put_number(self.originator_id.map(RouterId::to_bits)),
-            code::OTC => put_number(self.otc.map(|asn| asn.0)),
-            code::ORIGIN => put(&[self.origin as u8]),
-            code::AS_PATH => put(self.as_path.view().octets()),
-            code::ATOMIC_AGGREGATE if self.atomic_aggregate => put(&[]),
-            code::AGGREGATOR => {
-                if let Some(Aggregator { asn, router_id }) = self.aggregator {
-                    put(&[asn.0.to_be_bytes(), router_id.to_bits().to_be_bytes()].concat());
-                }
-            }
-            code::LARGE_COMMUNITY if !self.large_communities.is_empty() => {
-                put(&without_repetitions(&self.encode_list(code)));
-            }
-            _ => {
-                let value = self.encode_list(code);
-                if !value.is_empty() {
-                    put(&value);
-                }
-            }
+    fn number(&mut self, code: u8, number: Option<u32>) {
+        if let Some(number) = number {
+            self.value(code, &number.to_be_bytes());
         }
     }
 
-    fn encode_list(&self, code: u8) -> Vec<u8> {
-        let mut value = Vec::new();
-        match code {
-            code::COMMUNITIES => self
-                .communities
-                .iter()
-                .for_each(|item| value.put_u32(item.0)),
-            code::CLUSTER_LIST => {
-                let items = self.cluster_list.iter();
-                items.for_each(|item| value.put_u32(item.to_bits()));
-            }
-            code::EXT_COMMUNITIES => {
-                self.ext_communities
-                    .iter()
-                    .for_each(|item| value.put_u64(item.0));
-            }
-            code::LARGE_COMMUNITY => self.large_communities.iter().for_each(|item| {
-                value.put_u32(item.global);
-                value.put_u32(item.local1);
-                value.put_u32(item.local2);
-            }),
-            _ => {}
+    /// Nothing if there are no items.
+    fn list<T, const N: usize>(&mut self, code: u8, items: &[T], octets: fn(&T) -> [u8; N]) {
+        if items.is_empty() {
+            return;
         }
-        value
+        let flags = self.come_to(code);
+        let len = (N * items.len()).min(u16::MAX.into());
+        put_head(flags, code, len, self.out);
+        let end = self.out.len() + len;
+        items
+            .iter()
+            .for_each(|item| self.out.extend_from_slice(&octets(item)));
+        self.out.truncate(end);
     }
 
-    fn flags_of(&self, code: u8) -> u8 {
-        let partial = if self.partial.contains(&code) {
-            flag::PARTIAL
-        } else {
-            0
-        };
-        spec(code).map_or(0, |spec| spec.normalized_flags(partial))
+    /// Writes what comes before an attribute, and says its flags but for those of its length.
+    fn come_to(&mut self, code: u8) -> u8 {
+        self.unknown_below(code.into());
+        let is_partial = self.partial.contains(&code);
+        carried_flags(code, if is_partial { flag::PARTIAL } else { 0 })
+    }
+
+    fn unknown_below(&mut self, code: u16) {
+        while let [attribute, rest @ ..] = self.unknown
+            && u16::from(attribute.code) < code
+        {
+            put(attribute.flags, attribute.code, &attribute.value, self.out);
+            self.unknown = rest;
+        }
     }
 }
 
@@ -349,15 +347,20 @@ pub(in crate::wire) fn put_flags(flags: u8, len: usize) -> u8 {
 #[inline]
 pub(in crate::wire) fn put(flags: u8, code: u8, value: &[u8], out: &mut Vec<u8>) {
     let value = &value[..value.len().min(u16::MAX.into())];
-    let flags = put_flags(flags, value.len());
-    match u8::try_from(value.len()) {
+    put_head(flags, code, value.len(), out);
+    out.extend_from_slice(value);
+}
+
+/// Appends what comes before a value of at most 65535 octets.
+fn put_head(flags: u8, code: u8, len: usize, out: &mut Vec<u8>) {
+    let flags = put_flags(flags, len);
+    match u8::try_from(len) {
         Ok(len) => out.extend_from_slice(&[flags, code, len]),
         Err(_) => {
-            let [high, low] = (value.len() as u16).to_be_bytes();
+            let [high, low] = (len as u16).to_be_bytes();
             out.extend_from_slice(&[flags, code, high, low]);
         }
     }
-    out.extend_from_slice(value);
 }
 
 #[cfg(test)]

@@ -40,6 +40,28 @@ pub struct LargeCommunity {
     pub local2: u32,
 }
 
+impl LargeCommunity {
+    pub(super) fn from_octets(octets: [u8; 12]) -> Self {
+        let part = |at: usize| {
+            u32::from_be_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]])
+        };
+        Self {
+            global: part(0),
+            local1: part(4),
+            local2: part(8),
+        }
+    }
+
+    pub(super) fn octets(self) -> [u8; 12] {
+        let mut octets = [0; 12];
+        let parts = [self.global, self.local1, self.local2];
+        for (octets, part) in octets.as_chunks_mut().0.iter_mut().zip(parts) {
+            *octets = part.to_be_bytes();
+        }
+        octets
+    }
+}
+
 impl ExtendedCommunity {
     /// Whether it must not be sent to another AS (RFC 4360 §6).
     pub fn is_non_transitive(self) -> bool {

@@ -13,6 +13,7 @@ pub mod as_path;
 mod canonical;
 pub mod community;
 mod table;
+mod usual;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ pub(super) use as_path::from_two_octet;
 pub(super) use as4::{merge, put_two_octet};
 pub(super) use community::{has_repetitions, without_repetitions};
 pub(super) use table::{Scopes, Spec, Wrong, carried_flags, flag, name, spec, subcode};
+pub(super) use usual::{Usual, usual};
 
 pub use as_path::{AsPath, AsPathView};
 pub use canonical::{AttributeView, RawAttribute};

@@ -3,9 +3,7 @@
 //! Everything that an attribute parser would decide stands in one row: flags, lengths, where it may come from, what its
 //! value must be, the action on an error. [`Spec::judge`] applies a row. Attributes without one are carried on unread.
 
-use std::num::NonZero;
-
-use super::{Origin, as_path, code};
+use super::{Origin, as_path, code, has_repetitions, put_flags};
 use crate::wire::Context;
 
 use ErrorAction::{Discard, Reset, Withdraw};
@@ -35,7 +33,7 @@ pub(in crate::wire) mod flag {
 }
 
 const WELL_KNOWN: u8 = flag::TRANSITIVE;
-const OPTIONAL_TRANSITIVE: u8 = flag::OPTIONAL | flag::TRANSITIVE;
+pub(super) const OPTIONAL_TRANSITIVE: u8 = flag::OPTIONAL | flag::TRANSITIVE;
 const OPTIONAL_NON_TRANSITIVE: u8 = flag::OPTIONAL;
 
 /// Subcodes of an UPDATE error (RFC 4271 §6.3).
@@ -62,8 +60,10 @@ impl Scopes {
     const INTERNAL: Self = Self(2);
     /// Peers with two-octet AS numbers (RFC 6793 §4.1).
     const TWO_OCTET_AS: Self = Self(4);
+    /// Peers with four-octet AS numbers.
+    pub(super) const FOUR_OCTET_AS: Self = Self(8);
     /// It must not be used on sessions where it is not enabled (RFC 7311 §3.2).
-    const NOBODY: Self = Self(0);
+    pub(super) const NOBODY: Self = Self(0);
 
     /// Those of the peer.
     pub(in crate::wire) fn of(context: &Context) -> Self {
@@ -71,56 +71,45 @@ impl Scopes {
         if !context.external {
             scopes |= Self::INTERNAL.0;
         }
-        if !context.four_octet_as {
-            scopes |= Self::TWO_OCTET_AS.0;
-        }
+        scopes |= match context.four_octet_as {
+            true => Self::FOUR_OCTET_AS.0,
+            false => Self::TWO_OCTET_AS.0,
+        };
         Self(scopes)
     }
 
-    fn meet(self, other: Self) -> bool {
+    pub(super) fn meet(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
 
-/// Lengths that a value may have: from the least to the most in steps.
+/// Lengths that a value may have.
 #[derive(Clone, Copy, Debug)]
-struct Length {
-    least: u16,
-    most: u16,
-    step: NonZero<u16>,
+pub(super) enum Length {
+    Any,
+    Exactly(u16),
+    AtLeast(u16),
+    /// A multiple, but not zero.
+    MultipleOf(u16),
+    /// That of an AS number, and so many octets more.
+    AsnAnd(u16),
 }
 
 impl Length {
-    const fn new(least: u16, most: u16, step: u16) -> Self {
-        Self {
-            least,
-            most,
-            step: NonZero::new(step).expect("all steps in the table are some"),
+    pub(super) const fn allows(self, len: usize, asn_len: usize) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exactly(exact) => len == exact as usize,
+            Self::AtLeast(least) => len >= least as usize,
+            Self::MultipleOf(unit) => len != 0 && len.is_multiple_of(unit as usize),
+            Self::AsnAnd(more) => len == asn_len + more as usize,
         }
-    }
-
-    const fn exactly(len: u16) -> Self {
-        Self::new(len, len, 1)
-    }
-
-    const fn at_least(len: u16) -> Self {
-        Self::new(len, u16::MAX, 1)
-    }
-
-    /// A multiple, but not zero.
-    const fn multiple_of(unit: u16) -> Self {
-        Self::new(unit, u16::MAX, unit)
-    }
-
-    #[inline]
-    fn allows(self, len: u16) -> bool {
-        self.least <= len && len <= self.most && len % self.step == 0
     }
 }
 
 /// What a value of allowed length must be.
 #[derive(Clone, Copy, Debug)]
-enum Value {
+pub(super) enum Value {
     Any,
     Origin,
     AsPath,
@@ -131,31 +120,41 @@ enum Value {
 
 impl Value {
     /// The error says what was expected.
-    #[inline]
     fn check(self, octets: &[u8], context: &Context) -> Result<(), &'static str> {
         match self {
             Self::Any => Ok(()),
             Self::Origin => check_origin(octets),
             Self::AsPath => as_path::check(octets, context),
-            Self::Aggregator => check_aggregator(octets, context),
+            Self::Aggregator => check_aggregator(octets, context.asn_len()),
             Self::As4Path => as_path::check_as4(octets),
             Self::As4Aggregator => check_as4_aggregator(octets),
         }
     }
 }
 
+/// How a value is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kept {
+    AsReceived,
+    /// With AS numbers of four octets.
+    WithFourOctetAs,
+    WithoutRepetitions,
+}
+
 /// A row of the table.
 #[derive(Debug)]
 pub(in crate::wire) struct Spec {
-    code: u8,
+    pub(super) code: u8,
     name: &'static str,
     /// Optional and transitive bit.
-    flags: u8,
-    from: Scopes,
-    length: Length,
+    pub(super) flags: u8,
+    pub(super) from: Scopes,
+    pub(super) length: Length,
     /// The same for people.
     length_text: &'static str,
-    value: Value,
+    pub(super) value: Value,
+    /// `None` if it is not carried on: next hops, prefixes, what belongs to another attribute.
+    pub(super) kept: Option<Kept>,
     /// If length or value are wrong.
     on_error: ErrorAction,
     /// For the NOTIFICATION, if the value is wrong and it comes to that.
@@ -187,37 +186,26 @@ impl Wrong {
 
 impl Spec {
     /// Judges an attribute as received; the first thing that is wrong.
-    #[inline]
     pub(in crate::wire) fn judge(
         &self,
         flags: u8,
         value: &[u8],
-        peer: Scopes,
         context: &Context,
     ) -> Result<(), Wrong> {
         const JUDGED: u8 = flag::OPTIONAL | flag::TRANSITIVE;
-        let right_flags = flags & JUDGED == self.flags;
-        let from_peer = self.from.meet(peer);
-        // No attribute is longer than its message.
-        if !(right_flags && from_peer && self.length.allows(value.len() as u16)) {
-            return Err(self.wrong_form(from_peer, right_flags));
+        if !self.from.meet(Scopes::of(context)) {
+            return Err(Wrong::new("none from this peer", Discard, 0));
         }
-        match self.value.check(value, context) {
-            Ok(()) => Ok(()),
-            Err(expected) => Err(Wrong::new(expected, self.on_error, self.subcode)),
-        }
-    }
-
-    #[cold]
-    fn wrong_form(&self, from_peer: bool, right_flags: bool) -> Wrong {
-        if !from_peer {
-            return Wrong::new("none from this peer", Discard, 0);
-        }
-        if !right_flags {
+        if flags & JUDGED != self.flags {
             let expected = "its optional and transitive bits";
-            return Wrong::new(expected, self.on_wrong_flags(), subcode::FLAGS);
+            return Err(Wrong::new(expected, self.on_wrong_flags(), subcode::FLAGS));
         }
-        Wrong::new(self.length_text, self.on_error, self.length_subcode())
+        if !self.length.allows(value.len(), context.asn_len()) {
+            let subcode = self.length_subcode();
+            return Err(Wrong::new(self.length_text, self.on_error, subcode));
+        }
+        let checked = self.value.check(value, context);
+        checked.map_err(|expected| Wrong::new(expected, self.on_error, self.subcode))
     }
 
     /// What is done if the optional or the transitive bit is wrong (RFC 7606 §3 c, §5.3).
@@ -233,10 +221,20 @@ impl Spec {
         }
     }
 
+    /// Whether it can be kept and sent as it was received.
+    pub(in crate::wire) fn is_canonical(&self, flags: u8, value: &[u8], context: &Context) -> bool {
+        let value_is_canonical = match self.kept {
+            Some(Kept::AsReceived) => true,
+            Some(Kept::WithFourOctetAs) => context.four_octet_as,
+            Some(Kept::WithoutRepetitions) => !has_repetitions(value),
+            None => false,
+        };
+        value_is_canonical && flags == put_flags(self.normalized_flags(flags), value.len())
+    }
+
     /// Flags as they are kept and sent: only optional transitive attributes may be partial (RFC 4271 §4.3), and remain it
     /// (RFC 4271 §5).
-    #[inline]
-    pub(in crate::wire) fn normalized_flags(&self, received: u8) -> u8 {
+    fn normalized_flags(&self, received: u8) -> u8 {
         if self.flags == OPTIONAL_TRANSITIVE {
             self.flags | received & flag::PARTIAL
         } else {
@@ -254,7 +252,6 @@ pub(in crate::wire) fn carried_flags(code: u8, received: u8) -> u8 {
 }
 
 /// The row of an attribute, if it is known.
-#[inline]
 pub(in crate::wire) fn spec(code: u8) -> Option<&'static Spec> {
     let row = ROW_OF_CODE[usize::from(code)];
     TABLE.get(usize::from(row))
@@ -280,6 +277,7 @@ const fn row(
         length,
         length_text,
         value: Value::Any,
+        kept: Some(Kept::AsReceived),
         on_error,
         subcode: subcode::OPTIONAL,
     }
@@ -292,35 +290,45 @@ impl Spec {
         self
     }
 
+    const fn kept(mut self, how: Kept) -> Self {
+        self.kept = Some(how);
+        self
+    }
+
+    const fn not_kept(mut self) -> Self {
+        self.kept = None;
+        self
+    }
+
     const fn only_from(mut self, peers: Scopes) -> Self {
         self.from = peers;
         self
     }
 }
 
-const ANY: (Length, &str) = (Length::at_least(0), "any length");
-const EMPTY: (Length, &str) = (Length::exactly(0), "no octets");
-const ONE: (Length, &str) = (Length::exactly(1), "1 octet");
-const FOUR: (Length, &str) = (Length::exactly(4), "4 octets");
-const EIGHT: (Length, &str) = (Length::exactly(8), "8 octets");
-/// Which of both it is depends on the session, see [`check_aggregator`].
-const ASN_AND_ID: (Length, &str) = (Length::new(6, 8, 2), "an AS number and 4 octets");
-const FOURS: (Length, &str) = (Length::multiple_of(4), "a multiple of 4 octets, not none");
-const EIGHTS: (Length, &str) = (Length::multiple_of(8), "a multiple of 8 octets, not none");
-const TWELVES: (Length, &str) = (Length::multiple_of(12), "a multiple of 12 octets, not none");
-const TWENTIES: (Length, &str) = (Length::multiple_of(20), "a multiple of 20 octets, not none");
-const THREE_UP: (Length, &str) = (Length::at_least(3), "at least 3 octets");
-const FIVE_UP: (Length, &str) = (Length::at_least(5), "at least 5 octets");
+const ANY: (Length, &str) = (Length::Any, "any length");
+const EMPTY: (Length, &str) = (Length::Exactly(0), "no octets");
+const ONE: (Length, &str) = (Length::Exactly(1), "1 octet");
+const FOUR: (Length, &str) = (Length::Exactly(4), "4 octets");
+const EIGHT: (Length, &str) = (Length::Exactly(8), "8 octets");
+const ASN_AND_ID: (Length, &str) = (Length::AsnAnd(4), "an AS number and 4 octets");
+const FOURS: (Length, &str) = (Length::MultipleOf(4), "a multiple of 4 octets, not none");
+const EIGHTS: (Length, &str) = (Length::MultipleOf(8), "a multiple of 8 octets, not none");
+const TWELVES: (Length, &str) = (Length::MultipleOf(12), "a multiple of 12 octets, not none");
+const TWENTIES: (Length, &str) = (Length::MultipleOf(20), "a multiple of 20 octets, not none");
+const THREE_UP: (Length, &str) = (Length::AtLeast(3), "at least 3 octets");
+const FIVE_UP: (Length, &str) = (Length::AtLeast(5), "at least 5 octets");
 
 /// One row for each attribute whose value is looked at; ascending by code.
-static TABLE: [Spec; 19] = [
+pub(super) static TABLE: [Spec; 19] = [
     // RFC 7606 §7.1
     row(code::ORIGIN, "ORIGIN", WELL_KNOWN, ONE, Withdraw).checked(subcode::ORIGIN, Value::Origin),
     // RFC 7606 §7.2
     row(code::AS_PATH, "AS_PATH", WELL_KNOWN, ANY, Withdraw)
-        .checked(subcode::AS_PATH, Value::AsPath),
+        .checked(subcode::AS_PATH, Value::AsPath)
+        .kept(Kept::WithFourOctetAs),
     // RFC 7606 §7.3; the address is judged together with the NLRI that it is for.
-    row(code::NEXT_HOP, "NEXT_HOP", WELL_KNOWN, FOUR, Withdraw),
+    row(code::NEXT_HOP, "NEXT_HOP", WELL_KNOWN, FOUR, Withdraw).not_kept(),
     // RFC 7606 §7.4
     row(
         code::MED,
@@ -347,7 +355,8 @@ static TABLE: [Spec; 19] = [
         ASN_AND_ID,
         Discard,
     )
-    .checked(subcode::OPTIONAL, Value::Aggregator),
+    .checked(subcode::OPTIONAL, Value::Aggregator)
+    .kept(Kept::WithFourOctetAs),
     // RFC 7606 §7.8
     row(
         code::COMMUNITIES,
@@ -381,7 +390,8 @@ static TABLE: [Spec; 19] = [
         OPTIONAL_NON_TRANSITIVE,
         FIVE_UP,
         Reset,
-    ),
+    )
+    .not_kept(),
     // RFC 7606 §7.12, §5.3
     row(
         code::MP_UNREACH_NLRI,
@@ -389,7 +399,8 @@ static TABLE: [Spec; 19] = [
         OPTIONAL_NON_TRANSITIVE,
         THREE_UP,
         Reset,
-    ),
+    )
+    .not_kept(),
     // RFC 7606 §7.14
     row(
         code::EXT_COMMUNITIES,
@@ -407,7 +418,8 @@ static TABLE: [Spec; 19] = [
         Discard,
     )
     .only_from(Scopes::TWO_OCTET_AS)
-    .checked(subcode::OPTIONAL, Value::As4Path),
+    .checked(subcode::OPTIONAL, Value::As4Path)
+    .not_kept(),
     // RFC 6793 §6
     row(
         code::AS4_AGGREGATOR,
@@ -417,7 +429,8 @@ static TABLE: [Spec; 19] = [
         Discard,
     )
     .only_from(Scopes::TWO_OCTET_AS)
-    .checked(subcode::OPTIONAL, Value::As4Aggregator),
+    .checked(subcode::OPTIONAL, Value::As4Aggregator)
+    .not_kept(),
     // RFC 7606 §7.15
     row(
         code::IPV6_EXT_COMMUNITIES,
@@ -435,7 +448,8 @@ static TABLE: [Spec; 19] = [
         OPTIONAL_TRANSITIVE,
         TWELVES,
         Withdraw,
-    ),
+    )
+    .kept(Kept::WithoutRepetitions),
     // RFC 9234 §5
     row(
         code::OTC,
@@ -457,19 +471,16 @@ static ROW_OF_CODE: [u8; 256] = {
     rows
 };
 
-fn check_origin(value: &[u8]) -> Result<(), &'static str> {
+pub(super) fn check_origin(value: &[u8]) -> Result<(), &'static str> {
     match value {
         [octet] if Origin::from_octet(*octet).is_some() => Ok(()),
         _ => Err("0, 1 or 2"),
     }
 }
 
-/// RFC 6793 §4.1; RFC 7607 §2.
-fn check_aggregator(value: &[u8], context: &Context) -> Result<(), &'static str> {
-    if value.len() != context.asn_len() + 4 {
-        return Err(ASN_AND_ID.1);
-    }
-    if value[..context.asn_len()].iter().all(|octet| *octet == 0) {
+/// RFC 7607 §2.
+pub(super) fn check_aggregator(value: &[u8], asn_len: usize) -> Result<(), &'static str> {
+    if value[..asn_len].iter().all(|octet| *octet == 0) {
         return Err("an AS number that is not 0");
     }
     Ok(())

@@ -11,8 +11,8 @@ use super::{Fault, MpReach, NextHop, Notes, Translated, Update};
 use crate::types::{AfiSafi, Asn, Family};
 use crate::wire::attribute::ErrorAction::{Discard, Reset, Withdraw};
 use crate::wire::attribute::{
-    AsPathView, Scopes, Spec, Wrong, carried_flags, code, flag, from_two_octet, has_repetitions,
-    merge, put_flags, spec, subcode,
+    AsPathView, Spec, Wrong, carried_flags, code, flag, from_two_octet, merge, put_flags, spec,
+    subcode,
 };
 use crate::wire::read::{Malformed, Reader};
 use crate::wire::{Context, ErrorCode, HEADER_LEN, MessageError, next_hop, nlri};
@@ -30,11 +30,10 @@ impl Update {
             let expected = "lengths that fit the message";
             fatal(subcode::ATTRIBUTE_LIST, HEADER_LEN, expected)
         })?;
-        let mut notes = Notes::none(sections.attributes.start(), context.add_path_receive);
+        let mut notes = Notes::none(context.add_path_receive);
         let mut decoder = Decoder {
             message: &message,
             context,
-            scopes: Scopes::of(context),
             notes: &mut notes,
             seen: Codes::default(),
             next_hop: None,
@@ -50,17 +49,13 @@ impl Update {
             decoder.translate();
         }
         decoder.finish(&sections)?;
-        Ok(Self {
-            bytes: message,
-            notes,
-        })
+        Ok(Self::new(message, notes))
     }
 }
 
 struct Decoder<'a> {
     message: &'a Bytes,
     context: &'a Context,
-    scopes: Scopes,
     notes: &'a mut Notes,
     seen: Codes,
     next_hop: Option<Received<'a>>,
@@ -135,40 +130,34 @@ impl<'a> Decoder<'a> {
             );
         }
         if attribute.flags & flag::TRANSITIVE != 0 {
-            self.keep(attribute, carried_flags(attribute.code, attribute.flags));
+            let flags = carried_flags(attribute.code, attribute.flags);
+            let canonical = attribute.flags == put_flags(flags, attribute.value.len());
+            self.keep(attribute, canonical);
         }
         Ok(())
     }
 
-    #[inline]
     fn known(&mut self, spec: &Spec, attribute: Received<'a>) -> Result<(), Fatal> {
-        if let Err(wrong) = spec.judge(attribute.flags, attribute.value, self.scopes, self.context)
-        {
+        let Received {
+            flags, code, value, ..
+        } = attribute;
+        if let Err(wrong) = spec.judge(flags, value, self.context) {
             return self.fault(attribute, wrong);
         }
-        match attribute.code {
+        match code {
             code::MP_REACH_NLRI => return self.mp_reach(attribute),
             code::MP_UNREACH_NLRI => return self.mp_unreach(attribute),
             code::NEXT_HOP => self.next_hop = Some(attribute),
-            code::AS4_PATH => self.as4_path = attribute.value,
-            code::AS4_AGGREGATOR => self.as4_aggregator = Some(attribute.value),
-            _ => self.keep(attribute, spec.normalized_flags(attribute.flags)),
+            code::AS4_PATH => self.as4_path = value,
+            code::AS4_AGGREGATOR => self.as4_aggregator = Some(value),
+            _ => self.keep(attribute, spec.is_canonical(flags, value, self.context)),
         }
         Ok(())
     }
 
-    /// Notes an attribute that is carried on with these flags.
-    #[inline]
-    fn keep(&mut self, attribute: Received<'a>, flags: u8) {
-        let Received {
-            code, whole, value, ..
-        } = attribute;
-        let rewritten = match code {
-            code::AS_PATH | code::AGGREGATOR => !self.context.four_octet_as,
-            code::LARGE_COMMUNITY => has_repetitions(value),
-            _ => false,
-        };
-        let canonical = !rewritten && attribute.flags == put_flags(flags, value.len());
+    /// Notes an attribute that is carried on. `canonical`: it can be copied as it stands.
+    fn keep(&mut self, attribute: Received<'a>, canonical: bool) {
+        let Received { code, whole, .. } = attribute;
         self.notes.kept.insert(code, whole, canonical, self.message);
     }
 

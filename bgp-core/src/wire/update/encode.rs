@@ -143,8 +143,8 @@ fn for_session<'a>(context: &Context, attributes: AttributeView<'a>) -> Cow<'a, 
 fn put_with_next_hop(attributes: AttributeView<'_>, next_hop: Ipv4Addr, out: &mut BytesMut) {
     let (before, behind) = attributes.split_before(code::MED);
     out.put_slice(before);
-    out.put_slice(&[flag::TRANSITIVE, code::NEXT_HOP, 4]);
-    out.put_slice(&next_hop.octets());
+    let [a, b, c, d] = next_hop.octets();
+    out.put_slice(&[flag::TRANSITIVE, code::NEXT_HOP, 4, a, b, c, d]);
     out.put_slice(behind);
 }
 
@@ -195,8 +195,8 @@ impl<'a, P: Prefix> Batches<'a, P> {
 
     /// How many of the routes fit the next message.
     fn fitting(&self) -> usize {
-        let surely = self.room / nlri::max_encoded_len(P::FAMILY, self.path_ids);
-        if self.routes.len() <= surely {
+        let longest = nlri::max_encoded_len(P::FAMILY, self.path_ids);
+        if self.routes.len().saturating_mul(longest) <= self.room {
             return self.routes.len();
         }
         let mut room = self.room;

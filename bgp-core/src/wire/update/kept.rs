@@ -7,15 +7,25 @@ use super::sections::{Received, Span};
 use crate::wire::AttributeView;
 use crate::wire::read::Reader;
 
-/// Attributes next to each other in a message.
+/// Attributes next to each other in a message, ascending by code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Piece {
     octets: Span,
+    last_code: u8,
     /// In canonical form; else it is one attribute that has to be written anew.
     canonical: bool,
 }
 
 impl Piece {
+    /// Attributes that can be copied as they stand.
+    pub(super) fn canonical(octets: Span, last_code: u8) -> Self {
+        Self {
+            octets,
+            last_code,
+            canonical: true,
+        }
+    }
+
     /// Its attributes. Of those that are not canonical, codes and values are right, flags are as received.
     pub(super) fn view(self, message: &[u8]) -> AttributeView<'_> {
         AttributeView::new(self.octets.of(message))
@@ -25,116 +35,108 @@ impl Piece {
         self.canonical
     }
 
-    /// Each of its attributes by itself, behind its code.
-    fn apart(self, message: &[u8]) -> impl Iterator<Item = (u8, Self)> {
+    /// Each of its attributes by itself.
+    fn apart(self, message: &[u8]) -> impl Iterator<Item = Self> {
         let mut reader = Reader::between(self.octets.start(), self.octets.end(), message);
         std::iter::from_fn(move || {
             let attribute = Received::read(&mut reader).ok()?;
-            let octets = attribute.whole;
-            Some((attribute.code, Self { octets, ..self }))
+            Some(Self {
+                octets: attribute.whole,
+                last_code: attribute.code,
+                ..self
+            })
         })
     }
 }
 
-/// Pieces before the last one that it takes for the usual senders: an ordinary UPDATE allocates nothing.
-const EARLIER: usize = 3;
+/// Pieces that it takes for the usual senders: an ordinary UPDATE allocates nothing.
+const FEW: usize = 4;
 
 /// The attributes that are carried on, ascending by code; no code twice, so at most 256 pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     /// As they came.
-    InOrder {
-        earlier: [Piece; EARLIER],
-        earlier_len: u8,
-        /// Empty if nothing is kept.
-        last: Piece,
-        last_code: u8,
-    },
-    /// Each attribute a piece of its own, behind its code.
-    Apart(Vec<(u8, Piece)>),
+    InOrder { pieces: [Piece; FEW], len: u8 },
+    /// Each attribute a piece of its own.
+    Apart(Vec<Piece>),
 }
 
 impl Kept {
-    /// Nothing yet of the attributes that begin at `start`.
-    #[inline]
-    pub(super) fn none(start: usize) -> Self {
+    /// Nothing yet.
+    pub(super) fn none() -> Self {
         Self::InOrder {
-            earlier: [Piece::default(); EARLIER],
-            earlier_len: 0,
-            last: Piece {
-                octets: Span::new(start, start),
-                canonical: true,
-            },
-            last_code: 0,
+            pieces: [Piece::default(); FEW],
+            len: 0,
         }
     }
 
-    pub(super) fn pieces(&self) -> impl Iterator<Item = Piece> {
-        let (earlier, last, apart) = match self {
-            Self::InOrder {
-                earlier,
-                earlier_len,
-                last,
-                ..
-            } => {
-                let last = (!last.octets.is_empty()).then_some(*last);
-                (&earlier[..usize::from(*earlier_len)], last, &[][..])
-            }
-            Self::Apart(apart) => (&[][..], None, &apart[..]),
-        };
-        let apart = apart.iter().map(|(_, piece)| *piece);
-        earlier.iter().copied().chain(last).chain(apart)
+    /// Two pieces, of which only the second may be empty.
+    #[inline]
+    pub(super) fn pair(first: Piece, second: Piece) -> Self {
+        let mut pieces = [Piece::default(); FEW];
+        pieces[0] = first;
+        if second.octets.is_empty() {
+            return Self::InOrder { pieces, len: 1 };
+        }
+        pieces[1] = second;
+        Self::InOrder { pieces, len: 2 }
+    }
+
+    #[inline]
+    pub(super) fn pieces(&self) -> &[Piece] {
+        match self {
+            Self::InOrder { pieces, len } => &pieces[..usize::from(*len)],
+            Self::Apart(pieces) => pieces,
+        }
     }
 
     /// The value of an attribute, as received.
     pub(super) fn find<'a>(&self, code: u8, message: &'a [u8]) -> Option<&'a [u8]> {
-        self.pieces()
-            .find_map(|piece| piece.view(message).find(code))
+        let pieces = self.pieces();
+        let piece = pieces.get(pieces.partition_point(|piece| piece.last_code < code))?;
+        piece.view(message).find(code)
     }
 
     /// Puts an attribute in its place. `canonical`: it can be copied as it stands.
-    #[inline]
     pub(super) fn insert(&mut self, code: u8, octets: Span, canonical: bool, message: &[u8]) {
-        if let Self::InOrder {
-            last, last_code, ..
-        } = self
-            && *last_code < code
+        if let Self::InOrder { pieces, len } = self
+            && let Some(last) = pieces[..usize::from(*len)].last_mut()
+            && last.last_code < code
             && last.octets.end() == octets.start()
             && last.canonical
             && canonical
         {
             last.octets = last.octets.through(octets);
-            *last_code = code;
-        } else {
-            self.insert_piece(code, Piece { octets, canonical }, message);
+            last.last_code = code;
+            return;
         }
+        let piece = Piece {
+            octets,
+            last_code: code,
+            canonical,
+        };
+        self.insert_piece(piece, message);
     }
 
-    #[inline(never)]
-    fn insert_piece(&mut self, code: u8, piece: Piece, message: &[u8]) {
+    fn insert_piece(&mut self, piece: Piece, message: &[u8]) {
+        let ascends = |last: &Piece| last.last_code < piece.last_code;
         match self {
-            Self::InOrder {
-                last, last_code, ..
-            } if last.octets.is_empty() => (*last, *last_code) = (piece, code),
-            Self::InOrder {
-                earlier,
-                earlier_len,
-                last,
-                last_code,
-            } if *last_code < code && usize::from(*earlier_len) < EARLIER => {
-                earlier[usize::from(*earlier_len)] = *last;
-                *earlier_len += 1;
-                (*last, *last_code) = (piece, code);
+            Self::InOrder { pieces, len }
+                if usize::from(*len) < FEW
+                    && pieces[..usize::from(*len)].last().is_none_or(ascends) =>
+            {
+                pieces[usize::from(*len)] = piece;
+                *len += 1;
             }
             // A sender that keeps no order, or leaves much to be written anew.
             Self::InOrder { .. } => {
-                let pieces = self.pieces();
+                let pieces = self.pieces().iter();
                 *self = Self::Apart(pieces.flat_map(|piece| piece.apart(message)).collect());
-                self.insert_piece(code, piece, message);
+                self.insert_piece(piece, message);
             }
-            Self::Apart(apart) => {
-                let place = apart.partition_point(|(other, _)| *other < code);
-                apart.insert(place, (code, piece));
+            Self::Apart(pieces) => {
+                let place = pieces.partition_point(ascends);
+                pieces.insert(place, piece);
             }
         }
     }
@@ -150,7 +152,7 @@ mod tests {
     }
 
     fn kept(message: &[u8], canonical: bool) -> Kept {
-        let mut kept = Kept::none(0);
+        let mut kept = Kept::none();
         for (place, attribute) in message.chunks(3).enumerate() {
             let whole = Span::new(3 * place, 3 * place + 3);
             kept.insert(attribute[1], whole, canonical, message);
@@ -159,7 +161,10 @@ mod tests {
     }
 
     fn codes(kept: &Kept, message: &[u8]) -> Vec<u8> {
-        let attributes = kept.pieces().flat_map(|piece| piece.view(message).iter());
+        let attributes = kept
+            .pieces()
+            .iter()
+            .flat_map(|piece| piece.view(message).iter());
         attributes.map(|attribute| attribute.code).collect()
     }
 
@@ -167,7 +172,7 @@ mod tests {
     fn what_is_canonical_is_one_piece() {
         let message = message(1..=255);
         let kept = kept(&message, true);
-        assert_eq!(kept.pieces().count(), 1);
+        assert_eq!(kept.pieces().len(), 1);
         assert!(codes(&kept, &message).into_iter().eq(1..=255));
     }
 
@@ -177,7 +182,11 @@ mod tests {
             let descending = message((0..=255).rev());
             let kept = kept(&descending, canonical);
             assert!(codes(&kept, &descending).into_iter().eq(0..=255));
-            assert!(kept.pieces().all(|piece| piece.is_canonical() == canonical));
+            assert!(
+                kept.pieces()
+                    .iter()
+                    .all(|piece| piece.is_canonical() == canonical)
+            );
         }
         for codes_received in [&[1, 2, 4, 3, 5][..], &[0, 9], &[9, 0], &[200, 1, 100, 2]] {
             let mixed = message(codes_received.iter().copied());
@@ -189,6 +198,6 @@ mod tests {
 
     #[test]
     fn nothing_is_kept() {
-        assert_eq!(Kept::none(7).pieces().count(), 0);
+        assert_eq!(Kept::none().pieces().len(), 0);
     }
 }

@@ -4,13 +4,15 @@
 //! it shares with the read buffer: keep it for as long as the routes are on their way, not at rest. Nothing is allocated
 //! for an UPDATE without faults from a peer with four-octet AS numbers.
 //!
-//! `decode.rs` has the rules, `attribute/table.rs` what they apply to each attribute, `encode.rs` the way back.
+//! `decode.rs` has the rules, `attribute/table.rs` what they apply to each attribute, `usual.rs` a short way for what nearly
+//! all send, `encode.rs` the way back.
 
 mod decode;
 mod encode;
 mod fault;
 mod kept;
 mod sections;
+mod usual;
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -29,6 +31,8 @@ pub use super::next_hop::NextHop;
 pub use encode::{TooLong, encode_end_of_rib, encode_reachable, encode_unreachable};
 pub use fault::Fault;
 
+pub(super) use usual::read_usual;
+
 /// An UPDATE as received. Errors in its attributes have been dealt with by RFC 7606: discarded attributes are not there any
 /// more, and where the routes are to be treated as withdrawn, they stand in [`Update::unreachable`].
 ///
@@ -41,7 +45,7 @@ pub struct Update {
 
 /// What decoding found out about a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Notes {
+pub(super) struct Notes {
     /// Fields of the message, if their family is used; empty else.
     withdrawn: Span,
     nlri: Span,
@@ -56,15 +60,15 @@ struct Notes {
 }
 
 impl Notes {
-    /// Nothing yet of a message whose attributes begin at `start`.
-    fn none(start: usize, path_ids: PerFamily<bool>) -> Self {
+    /// Nothing yet.
+    fn none(path_ids: PerFamily<bool>) -> Self {
         Self {
             withdrawn: Span::default(),
             nlri: Span::default(),
             next_hop: None,
             mp_reach: None,
             mp_unreach: None,
-            kept: Kept::none(start),
+            kept: Kept::none(),
             rare: None,
             path_ids,
             treat_as_withdraw: false,
@@ -109,6 +113,13 @@ impl Translated {
     }
 }
 
+/// Where an UPDATE has routes that it announces.
+#[derive(Clone, Copy)]
+enum Part {
+    Field,
+    Attribute,
+}
+
 /// Routes that an UPDATE announces with one next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reachable<'a> {
@@ -119,6 +130,11 @@ pub struct Reachable<'a> {
 }
 
 impl Update {
+    #[inline]
+    pub(super) fn new(bytes: Bytes, notes: Notes) -> Self {
+        Self { bytes, notes }
+    }
+
     /// The message as received, header included.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
@@ -126,20 +142,27 @@ impl Update {
 
     /// What is announced: the NLRI field and MP_REACH_NLRI, at most one of each, never empty ones.
     pub fn reachable(&self) -> impl Iterator<Item = Reachable<'_>> {
-        let field = self.notes.next_hop.map(|next_hop| Reachable {
-            next_hop: NextHop::V4(next_hop),
-            nlri: self.list(Family::Ipv4Unicast, self.notes.nlri),
-        });
-        let attribute = self.notes.mp_reach.and_then(|reach| {
-            Some(Reachable {
-                next_hop: NextHop::from_octets(reach.next_hop.of(&self.bytes))?,
-                nlri: self.list(reach.family, reach.nlri),
-            })
-        });
-        let is_announced =
-            |reachable: &Reachable<'_>| !self.notes.treat_as_withdraw && !reachable.nlri.is_empty();
-        let (field, attribute) = (field.filter(is_announced), attribute.filter(is_announced));
-        field.into_iter().chain(attribute)
+        // The values are only put together when their turn comes: together they are large.
+        [Part::Field, Part::Attribute]
+            .into_iter()
+            .filter_map(|part| self.reachable_by(part))
+    }
+
+    #[inline]
+    fn reachable_by(&self, part: Part) -> Option<Reachable<'_>> {
+        let (next_hop, nlri) = match part {
+            Part::Field => {
+                let next_hop = NextHop::V4(self.notes.next_hop?);
+                (next_hop, self.list(Family::Ipv4Unicast, self.notes.nlri))
+            }
+            Part::Attribute => {
+                let reach = self.notes.mp_reach?;
+                let next_hop = NextHop::from_octets(reach.next_hop.of(&self.bytes))?;
+                (next_hop, self.list(reach.family, reach.nlri))
+            }
+        };
+        let is_announced = !self.notes.treat_as_withdraw && !nlri.is_empty();
+        is_announced.then_some(Reachable { next_hop, nlri })
     }
 
     /// What is withdrawn, by either field or by RFC 7606; never empty lists. A prefix that is also in [`Self::reachable`]
@@ -194,7 +217,7 @@ impl Update {
     /// Appends the attributes of the announced routes in canonical form: see [`AttributeView`].
     pub fn canonical_attributes(&self, out: &mut Vec<u8>) {
         out.reserve(self.bytes.len());
-        for piece in self.notes.kept.pieces() {
+        for &piece in self.notes.kept.pieces() {
             if piece.is_canonical() {
                 out.extend_from_slice(piece.view(&self.bytes).octets());
             } else {

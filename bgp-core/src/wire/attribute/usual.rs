@@ -1,0 +1,196 @@
+//! The attribute table once more, cut down to what one look can decide: attributes as nearly everyone sends them.
+//!
+//! It only says yes. What does not fit here, be it wrong or merely rare, is for [`Spec::judge`], which would also say yes
+//! to what does (a test compares both). All of it is derived from the table: there is nothing to keep in step.
+
+use super::table::{
+    Kept, OPTIONAL_TRANSITIVE, Scopes, Spec, TABLE, Value, check_aggregator, check_origin, flag,
+};
+use super::{as_path, code, has_repetitions};
+
+/// How an attribute looks that is right, canonical, and has a length of one octet.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::wire) struct Usual {
+    /// A bit for each length that its value may have.
+    lengths: [u64; 4],
+    flags: u8,
+    /// Flags that may be there as well.
+    more_flags: u8,
+    from: Scopes,
+    value: Value,
+    /// Nothing stands in it twice.
+    distinct: bool,
+}
+
+/// Octets of an AS number. What comes with others is not kept as it was received, and so not usual.
+const ASN_LEN: usize = 4;
+
+impl Usual {
+    /// Nothing fits.
+    const NEVER: Self = Self {
+        lengths: [0; 4],
+        flags: 0,
+        more_flags: 0,
+        from: Scopes::NOBODY,
+        value: Value::Any,
+        distinct: false,
+    };
+
+    /// What the table says about an attribute that is carried on, or NEXT_HOP.
+    pub(in crate::wire) const fn of(code: u8) -> Self {
+        let mut row = 0;
+        while row < TABLE.len() {
+            if TABLE[row].code == code {
+                return Self::from_spec(&TABLE[row]);
+            }
+            row += 1;
+        }
+        Self::NEVER
+    }
+
+    const fn from_spec(spec: &Spec) -> Self {
+        let from = match spec.kept {
+            None if spec.code != code::NEXT_HOP => return Self::NEVER,
+            Some(Kept::WithFourOctetAs) => Scopes::FOUR_OCTET_AS,
+            Some(Kept::AsReceived | Kept::WithoutRepetitions) | None => spec.from,
+        };
+        let is_transitive_option = spec.flags == OPTIONAL_TRANSITIVE;
+        Self {
+            lengths: lengths(spec),
+            flags: spec.flags,
+            more_flags: if is_transitive_option {
+                flag::PARTIAL
+            } else {
+                0
+            },
+            from,
+            value: spec.value,
+            distinct: matches!(spec.kept, Some(Kept::WithoutRepetitions)),
+        }
+    }
+
+    /// Whether this is such an attribute. `len` is the length of its value.
+    #[inline(always)]
+    pub(in crate::wire) fn fits(&self, flags: u8, len: u8, value: &[u8], peer: Scopes) -> bool {
+        // Taken together before anything is decided: a branch that is predicted wrong costs more than all of it.
+        let right_form = (flags & !self.more_flags == self.flags)
+            & self.from.meet(peer)
+            & (self.lengths[usize::from(len / 64)] >> (len % 64) & 1 != 0);
+        right_form
+            && match self.value {
+                Value::Any => !(self.distinct && has_repetitions(value)),
+                Value::Origin => check_origin(value).is_ok(),
+                Value::AsPath => as_path::is_one_sequence(value),
+                Value::Aggregator => check_aggregator(value, ASN_LEN).is_ok(),
+                Value::As4Path | Value::As4Aggregator => false,
+            }
+    }
+}
+
+/// Lengths that a row allows, of those that one octet can say.
+const fn lengths(spec: &Spec) -> [u64; 4] {
+    let mut lengths = [0; 4];
+    let mut len = 0;
+    while len <= u8::MAX as usize {
+        if spec.length.allows(len, ASN_LEN) {
+            lengths[len / 64] |= 1 << (len % 64);
+        }
+        len += 1;
+    }
+    lengths
+}
+
+/// By code, up to the last in the table.
+static USUAL: [Usual; code::OTC as usize + 1] = {
+    let mut rows = [Usual::NEVER; code::OTC as usize + 1];
+    let mut code = 0;
+    while code < rows.len() {
+        rows[code] = Usual::of(code as u8);
+        code += 1;
+    }
+    rows
+};
+
+/// How an attribute usually looks; `None` if it is unknown.
+#[inline(always)]
+pub(in crate::wire) fn usual(code: u8) -> Option<&'static Usual> {
+    USUAL.get(usize::from(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Context;
+    use crate::wire::attribute::spec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn what_is_usual_is_right_and_canonical(
+            code in 0_u8..=40,
+            flags in prop_oneof![Just(0x40_u8), Just(0x80), Just(0xc0), Just(0xe0), any::<u8>()],
+            value in value(),
+            [external, four_octet_as] in any::<[bool; 2]>(),
+        ) {
+            let context = Context { external, four_octet_as, ..Context::default() };
+            let fits = usual(code).is_some_and(|usual| {
+                usual.fits(flags, value.len() as u8, &value, Scopes::of(&context))
+            });
+            if fits {
+                let spec = spec(code).expect("usual attributes are known");
+                prop_assert!(spec.judge(flags, &value, &context).is_ok());
+                let canonical = spec.is_canonical(flags, &value, &context);
+                prop_assert!(canonical || code == code::NEXT_HOP);
+            }
+        }
+    }
+
+    /// Some that one attribute or the other may have, and some that none may.
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        let repeated = |(word, times): (Vec<u8>, usize)| word.repeat(times);
+        let segment = |(kind, count, asns): (u8, u8, Vec<[u8; 4]>)| {
+            [&[kind, count], asns.as_flattened()].concat()
+        };
+        prop_oneof![
+            prop::collection::vec(0_u8..4, 0..12),
+            (prop::collection::vec(any::<u8>(), 12), 0_usize..4).prop_map(repeated),
+            (
+                1_u8..=3,
+                0_u8..4,
+                prop::collection::vec(any::<[u8; 4]>(), 0..4)
+            )
+                .prop_map(segment),
+            prop::collection::vec(any::<u8>(), 0..=255),
+        ]
+    }
+
+    /// So that the test above has something to say.
+    #[test]
+    fn usual_attributes() {
+        let context = Context {
+            four_octet_as: true,
+            ..Context::default()
+        };
+        let fits = |code, flags, value: &[u8]| {
+            let usual = usual(code).expect("a known code");
+            usual.fits(flags, value.len() as u8, value, Scopes::of(&context))
+        };
+        let path = [2, 1, 0, 0, 0xfc, 0];
+        assert!(fits(code::ORIGIN, 0x40, &[2]));
+        assert!(fits(code::AS_PATH, 0x40, &path));
+        assert!(fits(code::NEXT_HOP, 0x40, &[192, 0, 2, 1]));
+        assert!(fits(code::MED, 0x80, &[0; 4]));
+        assert!(fits(code::AGGREGATOR, 0xc0, &[0, 0, 0, 1, 1, 1, 1, 1]));
+        assert!(fits(code::COMMUNITIES, 0xe0, &[0; 8]));
+        assert!(fits(code::LARGE_COMMUNITY, 0xc0, &[0; 12]));
+        assert!(!fits(code::LARGE_COMMUNITY, 0xc0, &[0; 24]));
+        assert!(
+            !fits(code::LOCAL_PREF, 0x40, &[0; 4]),
+            "the peer is external"
+        );
+        assert!(!fits(code::MP_UNREACH_NLRI, 0x80, &[0, 2, 1]));
+        assert!(!fits(code::AS_PATH, 0x50, &path));
+    }
+}
