@@ -4,14 +4,14 @@
 //! or `RUST_LOG`, else by the level that Calico sets in `BGP_LOGSEVERITYSCREEN`. If none of these says anything, the level is
 //! `info` and follows `logSeverityScreen` of the resources ([`LogLevel`]).
 
-use std::fmt;
 use std::io::IsTerminal;
-use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::reload;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, reload};
 
 use crate::resources::LogSeverity;
 
@@ -48,39 +48,28 @@ pub enum Format {
 }
 
 /// The level of a running log. The default is of a log that follows nobody.
-#[derive(Clone, Default)]
-pub struct LogLevel(Option<Arc<dyn Fn(EnvFilter) + Send + Sync>>);
+#[derive(Clone, Debug, Default)]
+pub struct LogLevel(Option<reload::Handle<Targets, Registry>>);
 
 impl LogLevel {
-    fn new<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Self {
-        // A log that has ended has no level.
-        Self(Some(Arc::new(move |filter| drop(handle.reload(filter)))))
-    }
-
     /// Logs as much as the resources say from now on, unless somebody asked for something else when the log was started.
     pub fn follow(&self, severity: LogSeverity) {
-        if let Some(set) = &self.0 {
-            set(EnvFilter::new(level(severity)));
+        if let Some(handle) = &self.0 {
+            // A log that has ended has no level.
+            handle
+                .reload(Targets::new().with_default(level(severity)))
+                .ok();
         }
     }
 }
 
-impl fmt::Debug for LogLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let follows = self.0.is_some();
-        f.debug_struct("LogLevel")
-            .field("follows", &follows)
-            .finish()
-    }
-}
-
-fn level(severity: LogSeverity) -> &'static str {
+fn level(severity: LogSeverity) -> LevelFilter {
     match severity {
-        LogSeverity::Trace => "trace",
-        LogSeverity::Debug => "debug",
-        LogSeverity::Info => "info",
-        LogSeverity::Warning => "warn",
-        LogSeverity::Error | LogSeverity::Fatal => "error",
+        LogSeverity::Trace => LevelFilter::TRACE,
+        LogSeverity::Debug => LevelFilter::DEBUG,
+        LogSeverity::Info => LevelFilter::INFO,
+        LogSeverity::Warning => LevelFilter::WARN,
+        LogSeverity::Error | LogSeverity::Fatal => LevelFilter::ERROR,
     }
 }
 
@@ -92,27 +81,20 @@ fn level(severity: LogSeverity) -> &'static str {
 pub fn init(args: &LogArgs) -> anyhow::Result<LogLevel> {
     let chosen = filter(args.log_level.clone(), |name| std::env::var(name).ok());
     let text = chosen.as_deref().unwrap_or("info");
-    let filter = EnvFilter::try_new(text).with_context(|| format!("bad log filter `{text}`"))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filter: Targets = text
+        .parse()
+        .with_context(|| format!("bad log filter `{text}`"))?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let log = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    let (level, started) = match args.log_format {
-        Format::Text => {
-            let builder = builder.with_filter_reloading();
-            (LogLevel::new(builder.reload_handle()), builder.try_init())
-        }
-        Format::Json => {
-            let builder = builder.json().with_filter_reloading();
-            (LogLevel::new(builder.reload_handle()), builder.try_init())
-        }
+    let started = match args.log_format {
+        Format::Text => log.with(lines).try_init(),
+        Format::Json => log.with(lines.json()).try_init(),
     };
     started.map_err(|error| anyhow!("cannot start the log: {error}"))?;
-    Ok(if chosen.is_none() {
-        level
-    } else {
-        LogLevel::default()
-    })
+    Ok(LogLevel(chosen.is_none().then_some(handle)))
 }
 
 /// What somebody asked for.
@@ -167,10 +149,10 @@ mod tests {
     /// Promise 13.8.
     #[test]
     fn the_level_follows_the_severity() {
-        let builder = tracing_subscriber::fmt().with_env_filter("info");
-        let builder = builder.with_filter_reloading();
-        let level = LogLevel::new(builder.reload_handle());
-        tracing::subscriber::with_default(builder.finish(), || {
+        let (filter, handle) = reload::Layer::new(Targets::new().with_default(LevelFilter::INFO));
+        let level = LogLevel(Some(handle));
+        let log = tracing_subscriber::registry().with(filter);
+        tracing::subscriber::with_default(log, || {
             let debug = || tracing::enabled!(tracing::Level::DEBUG);
             assert!(!debug());
             level.follow(LogSeverity::Debug);

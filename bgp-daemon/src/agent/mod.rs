@@ -33,6 +33,7 @@ use bgp_core::session::{State, Stop};
 use bgp_core::types::RouterId;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -172,6 +173,7 @@ pub async fn run(
     let first = snapshots.borrow_and_update().clone();
     agent.follow(&first).await?;
     let mut retry = tokio::time::interval(LISTEN_RETRY);
+    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -185,7 +187,7 @@ pub async fn run(
                 agent.follow(&snapshot).await?;
             }
             Some(request) = requests.recv() => agent.answer(request, &snapshots).await,
-            _ = retry.tick() => agent.retry_listening().await?,
+            _ = retry.tick(), if agent.wants_to_listen() => agent.retry_listening().await?,
             () = finished(&mut agent.leftovers) => agent.finish_recovery(),
         }
     }
@@ -246,6 +248,11 @@ impl Agent {
         }
         self.reconfigured = Timestamp::now();
         Ok(())
+    }
+
+    fn wants_to_listen(&self) -> bool {
+        let running = self.speaker.as_ref();
+        running.is_some_and(|running| running.listening != running.wanted)
     }
 
     async fn retry_listening(&mut self) -> Result<(), Ended> {
