@@ -461,3 +461,11 @@ fn push(shared: &mut Shared, peer: PeerId, messages: Bytes) {
         shared.outputs.push_back(Output::Send { peer, messages });
     }
 }
+
+impl Shared {
+    /// Takes back what is not handed out yet: it belongs to a session that has ended.
+    pub(super) fn drop_outputs_to(&mut self, id: PeerId) {
+        let is_to_it = |output: &Output| matches!(output, Output::Send { peer, .. } if *peer == id);
+        self.outputs.retain(|output| !is_to_it(output));
+    }
+}
