@@ -3,7 +3,7 @@
 //! The input is settings of the RIB, then a row of operations: an octet whose lower half says which, the upper half whose, and
 //! what the operation needs to know. At every rest, each peer that takes what it is sent holds just what the model says
 //! (`model`, `outcome`), was never told a needless thing on the way (`neighbour`), and forwarding knows the best routes. Attributes,
-//! policies and prefixes are few (`material`), so that they meet. Every peer takes big messages, and nobody names us as next hop.
+//! policies and prefixes are few (`material`), so that they meet.
 
 mod material;
 mod model;
@@ -22,7 +22,8 @@ use bgp_core::rib::{
 use bgp_core::types::{Family, PathId, PeerId, PerFamily, Prefix, RouterId};
 use bgp_core::wire::update::{encode_reachable, encode_unreachable};
 use bgp_core::wire::{
-    AttributeView, Attributes, Context, MAX_EXTENDED_MESSAGE_LEN, Message, NextHop, RefreshKind,
+    AttributeView, Attributes, Context, MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN, Message,
+    NextHop, RefreshKind,
 };
 use bytes::BytesMut;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -149,7 +150,11 @@ impl Life {
                 ipv6: bit(0),
             },
             enhanced_refresh: bit(3),
-            max_send_len: MAX_EXTENDED_MESSAGE_LEN,
+            max_send_len: if bit(6) {
+                MAX_EXTENDED_MESSAGE_LEN
+            } else {
+                MAX_MESSAGE_LEN
+            },
             max_receive_len: MAX_EXTENDED_MESSAGE_LEN,
             external: !self.facts.peers[peer].config.kind.is_internal(),
             ..Context::default()
@@ -182,8 +187,6 @@ impl Life {
     }
 
     fn down(&mut self, peer: usize, how: u8) {
-        // The owner performs all outputs before it tells what happened next.
-        self.poll(MAX_OUTPUTS);
         let keep = (how > 0).then(|| KeepStale {
             restart_time: Duration::from_secs((how & 0x3f).into()),
             long_lived: Duration::from_secs(u64::from(how >> 7) * 100),
@@ -355,7 +358,6 @@ impl Life {
     }
 
     fn remove(&mut self, peer: usize) {
-        self.poll(MAX_OUTPUTS);
         self.facts.remove(peer);
         self.neighbours[peer].go_down();
         self.handle(Input::Remove(id(peer)));

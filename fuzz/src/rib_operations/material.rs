@@ -147,12 +147,14 @@ pub(super) fn prefixes(choices: &mut Choices<'_>) -> &'static [IpNet] {
     &ALL[first..first + len]
 }
 
-/// A peer of the family, or somebody else.
+/// A peer of the family, somebody else, or ourselves.
 pub(super) fn next_hop(family: Family, choices: &mut Choices<'_>) -> NextHop {
     let number = choices.octet() % 8;
-    match family {
-        Family::Ipv4Unicast => NextHop::V4(Ipv4Addr::new(10, 0, 0, number + 1)),
-        Family::Ipv6Unicast => NextHop::V6(Ipv6Addr::new(
+    match (family, number) {
+        (Family::Ipv4Unicast, 7) => NextHop::V4(OWN_ADDRESS),
+        (Family::Ipv4Unicast, _) => NextHop::V4(Ipv4Addr::new(10, 0, 0, number + 1)),
+        (Family::Ipv6Unicast, 7) => NextHop::V6(OWN_ADDRESS_V6),
+        (Family::Ipv6Unicast, _) => NextHop::V6(Ipv6Addr::new(
             0x2001,
             0xdb8,
             0,
@@ -210,7 +212,7 @@ pub(super) fn attributes(choices: &mut Choices<'_>) -> Attributes {
     }
 }
 
-/// A local route whose UPDATE is big.
+/// A local route that is too big for a message of 4096 octets.
 pub(super) fn big_route(turn: u32) -> (IpNet, LocalRoute) {
     let attributes = Attributes {
         med: Some(turn),
@@ -227,6 +229,10 @@ pub(super) fn big_route(turn: u32) -> (IpNet, LocalRoute) {
         ..LocalRoute::default()
     };
     (PREFIXES[0], route)
+}
+
+pub(super) fn is_big(attributes: &Attributes) -> bool {
+    !attributes.unknown.is_empty()
 }
 
 const fn v4(first: u8, second: u8, len: u8) -> IpNet {

@@ -4,13 +4,15 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use bgp_core::rib::{ForwardRoute, NextHopMode, PEER_PREFERENCE, PeerKind, Rib, RouteCounts};
+use bgp_core::rib::{
+    ForwardRoute, NextHopMode, PEER_PREFERENCE, PeerKind, PeerUp, Rib, RouteCounts,
+};
 use bgp_core::types::{Asn, Family, PathId, PeerId, RouterId};
 use bgp_core::wire::attribute::{AsPath, Community};
-use bgp_core::wire::{Attributes, NextHop};
+use bgp_core::wire::{Attributes, MAX_MESSAGE_LEN, NextHop};
 use ipnet::IpNet;
 
-use super::material::{Judgement, MARK, OWN_AS, PEERS, PREFERRED, PREFIXES, own_next_hops};
+use super::material::{Judgement, MARK, OWN_AS, PEERS, PREFERRED, PREFIXES, is_big, own_next_hops};
 use super::model::{Facts, Learned, PeerFacts, Stale};
 use super::neighbour::Told;
 
@@ -252,6 +254,7 @@ impl Facts {
             || says(Community::NO_ADVERTISE)
             || (says(Community::NO_EXPORT) && !internal)
             || (says(Community::LLGR_STALE) && !up.long_lived_aware)
+            || self.is_too_big(up, route)
             || (from, config.kind) == (Some(PeerKind::Internal), PeerKind::Internal);
         if withheld {
             return None;
@@ -278,6 +281,11 @@ impl Facts {
             attributes,
             next_hop,
         })
+    }
+
+    /// RFC 4271 §9.2: what does not fit a message is not told.
+    fn is_too_big(&self, up: &PeerUp, route: &Candidate) -> bool {
+        is_big(&route.attributes) && up.context.max_send_len == MAX_MESSAGE_LEN
     }
 
     fn rewrite_internal(
