@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test unit sim interop lint doc bench bench-peers fuzz
 
-TARGET ?= decode_message
+TARGET ?= all
 ARGS ?=
 SECONDS ?= 60
 
@@ -42,5 +42,5 @@ bench-peers: ## Compare with the other BGP daemons that are installed (ARGS=--sm
 	cargo build --release --locked -p bgp-daemon -p bgp-bench
 	target/release/bgp-bench $(ARGS)
 
-fuzz: ## Fuzz one target (TARGET=decode_message SECONDS=60)
+fuzz: ## Fuzz every target for SECONDS=60, or one (TARGET=decode_message)
 	@scripts/fuzz $(TARGET) $(SECONDS)

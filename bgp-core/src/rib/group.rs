@@ -18,6 +18,7 @@ use super::lag::Lag;
 use super::table::{Path, Table};
 use super::{Output, Shared};
 use crate::types::{PathId, PeerId, Prefix};
+use crate::wire::MAX_MESSAGE_LEN;
 use crate::wire::update::{encode_reachable, encode_unreachable};
 
 /// With more octets than this on the way to it, a member is left behind until it has taken them.
@@ -25,6 +26,9 @@ pub(super) const HIGH_WATER: usize = 1 << 20;
 
 /// Rewritten attributes that are remembered.
 const REMEMBERED: usize = 1 << 14;
+
+/// More than the octets of an UPDATE that are not carried attributes: headers, a next hop and one prefix.
+const LARGEST_REST: usize = 128;
 
 /// A route as the members are told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +139,7 @@ impl Group {
         let admitted = self.key.admit(shared, path, prefix.into())?;
         let by_source = self.key.kind.is_internal() || path.is_local();
         let cached = (admitted, if by_source { path.peer } else { PeerId(0) });
-        let attrs = self.rewritten(shared, cached, path)?;
+        let attrs = self.rewritten::<P>(shared, cached, path)?;
         Some(Entry {
             path_id,
             attrs,
@@ -143,7 +147,7 @@ impl Group {
         })
     }
 
-    fn rewritten(
+    fn rewritten<P: Prefix>(
         &mut self,
         shared: &mut Shared,
         cached: (AttrId, PeerId),
@@ -156,6 +160,7 @@ impl Group {
             Some(attrs) => *attrs,
             None => {
                 let attrs = self.key.rewrite(shared, cached.0, path);
+                let attrs = attrs.filter(|attrs| self.fits::<P>(shared, *attrs));
                 if self.rewritten.len() == REMEMBERED {
                     self.rewritten.clear();
                 }
@@ -165,6 +170,22 @@ impl Group {
         };
         self.last_rewritten = Some((cached, attrs));
         attrs
+    }
+
+    /// RFC 4271 §9.2: what is too big for a message of this session is not told.
+    fn fits<P: Prefix>(&self, shared: &Shared, attrs: AttrId) -> bool {
+        let view = shared.store[attrs].view();
+        // Two-octet AS numbers come with all four octets beside them, which is not twice as much.
+        if view.octets().len() < usize::from(MAX_MESSAGE_LEN) / 2 - LARGEST_REST {
+            return true;
+        }
+        let longest = P::from_octets(&[], P::FAMILY.max_prefix_len()).map(|net| (PathId(0), net));
+        let routes = longest.as_slice();
+        let next_hop = shared.store.next_hop(attrs);
+        next_hop.is_some_and(|next_hop| {
+            let mut octets = BytesMut::new();
+            encode_reachable(&self.key.context, view, next_hop, routes, &mut octets).is_ok()
+        })
     }
 
     /// Brings the Adj-RIB-Out of changed slots up to date and tells the members.
@@ -266,7 +287,7 @@ impl Group {
 
     /// Encodes sorted changes, source by source.
     fn encode<P: Prefix>(
-        &mut self,
+        &self,
         shared: &Shared,
         table: &Table<P>,
         changes: &[(PeerId, Change)],
@@ -291,7 +312,7 @@ impl Group {
 
     /// Encodes changes, withdrawals first, prefixes with the same attributes together.
     pub(super) fn encode_changes<P: Prefix>(
-        &mut self,
+        &self,
         shared: &Shared,
         table: &Table<P>,
         changes: &mut [Change],
@@ -313,27 +334,16 @@ impl Group {
             let Some(next_hop) = shared.store.next_hop(attrs) else {
                 continue;
             };
-            if encode_reachable(
+            encode_reachable(
                 &self.key.context,
                 set.view(),
                 next_hop,
                 &routes,
                 &mut octets,
             )
-            .is_err()
-            {
-                // RFC 4271 §9.2: too big for a message of this session; the version that was sent must go.
-                encode_unreachable(&self.key.context, &routes, &mut octets);
-                for change in run {
-                    self.drop_entry(*change);
-                }
-            }
+            .expect("what does not fit is not in the Adj-RIB-Out");
         }
         octets
-    }
-
-    fn drop_entry(&mut self, change: Change) {
-        self.out[change.at as usize].retain(|entry| entry.path_id != change.path_id);
     }
 
     /// Gives a member all of the sections but what came from itself.
@@ -449,5 +459,13 @@ fn push(shared: &mut Shared, peer: PeerId, messages: Bytes) {
     if let Some(state) = shared.peers.find_mut(peer) {
         state.in_flight += messages.len();
         shared.outputs.push_back(Output::Send { peer, messages });
+    }
+}
+
+impl Shared {
+    /// Takes back what is not handed out yet: it belongs to a session that has ended.
+    pub(super) fn drop_outputs_to(&mut self, id: PeerId) {
+        let is_to_it = |output: &Output| matches!(output, Output::Send { peer, .. } if *peer == id);
+        self.outputs.retain(|output| !is_to_it(output));
     }
 }

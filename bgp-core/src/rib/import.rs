@@ -7,7 +7,7 @@ use std::time::Instant;
 use ipnet::IpNet;
 
 use super::attributes::{AttrId, AttrKey};
-use super::peer::{Peer, PeerConfig};
+use super::peer::PeerConfig;
 use super::table::{Path, Unusable};
 use super::{LOCAL, PEER_PREFERENCE, Shared};
 use crate::policy::{Decision, Policy, RouteView, Source};
@@ -152,15 +152,14 @@ fn find_fault(
     let own_id = shared.config.router_id;
     let cluster_id = shared.config.cluster_id.unwrap_or(own_id);
     let next_hop = shared.store.next_hop(received);
-    let own_address = || shared.peers.find(peer).and_then(Peer::own_address);
+    let peer = shared.peers.find(peer);
+    let is_own = |next_hop: NextHop| peer.is_some_and(|peer| peer.knows_us_as(next_hop.address()));
     if view.as_path().occurrences(config.local_as) > config.allowed_local_as as usize {
         Some(Unusable::AsLoop)
     } else if set.originator_id() == Some(own_id) || view.cluster_list().any(|id| id == cluster_id)
     {
         Some(Unusable::ReflectionLoop)
-    } else if !shared.config.use_unresolved
-        && next_hop.is_some_and(|next_hop| own_address() == Some(next_hop.address()))
-    {
+    } else if !shared.config.use_unresolved && next_hop.is_some_and(is_own) {
         Some(Unusable::OwnNextHop)
     } else if leaks(config, view) {
         Some(Unusable::RouteLeak)

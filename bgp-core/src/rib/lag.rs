@@ -229,7 +229,7 @@ impl Group {
     }
 
     fn tell_slice<P: Prefix>(
-        &mut self,
+        &self,
         shared: &mut Shared,
         table: &Table<P>,
         peer: PeerId,

@@ -438,6 +438,7 @@ impl Rib {
     }
 
     fn remove(&mut self, peer: PeerId) {
+        self.shared.drop_outputs_to(peer);
         self.ipv4.forget_peer(&mut self.shared, peer);
         self.ipv6.forget_peer(&mut self.shared, peer);
         if let Some(deferral) = &mut self.shared.deferral {

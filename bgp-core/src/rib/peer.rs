@@ -117,6 +117,8 @@ pub(crate) struct Peer {
     pub(crate) up: Option<PeerUp>,
     /// Of the last session; its stale routes are compared by it.
     pub(crate) peer_id: RouterId,
+    /// Ours in the last session, by which its stale routes are judged.
+    pub(crate) own_next_hop: PerFamily<Option<NextHop>>,
     pub(crate) families: PerFamily<PeerFamily>,
     /// Octets handed out and not yet reported as written.
     pub(crate) in_flight: usize,
@@ -183,6 +185,7 @@ impl Peers {
                     config,
                     up: None,
                     peer_id: RouterId::from_bits(0),
+                    own_next_hop: PerFamily::default(),
                     families: PerFamily::default(),
                     in_flight: 0,
                     stopping: false,
@@ -230,9 +233,9 @@ impl Peer {
         self.up.as_ref().filter(|up| up.context.families[family])
     }
 
-    /// Our own address on its connection.
-    pub(crate) fn own_address(&self) -> Option<IpAddr> {
-        let up = self.up.as_ref()?;
-        up.own_next_hop[Family::of(self.config.address)].map(NextHop::address)
+    /// Whether an address is our own on its connection.
+    pub(crate) fn knows_us_as(&self, address: IpAddr) -> bool {
+        let own = self.own_next_hop[Family::of(address)];
+        own.is_some_and(|own| own.address() == address)
     }
 }

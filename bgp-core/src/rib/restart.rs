@@ -79,6 +79,7 @@ impl Rib {
         };
         let known_as = std::mem::replace(&mut peer.peer_id, up.peer_id);
         let renamed = known_as != up.peer_id;
+        peer.own_next_hop = up.own_next_hop;
         peer.in_flight = 0;
         peer.stopping = false;
         if let Some(deferral) = &mut self.shared.deferral {

@@ -94,6 +94,7 @@ impl Rib {
         };
         peer.up = None;
         peer.in_flight = 0;
+        self.shared.drop_outputs_to(id);
         self.ipv4.peer_down(&mut self.shared, now, id, keep.ipv4);
         self.ipv6.peer_down(&mut self.shared, now, id, keep.ipv6);
     }

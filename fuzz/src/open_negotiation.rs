@@ -1,0 +1,159 @@
+//! Two sessions of any configurations and the network between them: their OPENs lead to one and the same agreement, or one
+//! of them has a reason of RFC 4271 §6.2, RFC 5492 §5 or RFC 9234 §4.2 to refuse the other.
+//!
+//! The input is the two configurations, then the order in which the network delivers and where it cuts. What is to come out
+//! is worked out from the configurations alone (`agreement`); the way there is the network's (`network`).
+
+mod agreement;
+mod network;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use bgp_core::session::SessionConfig;
+use bgp_core::session::config::{GracefulRestart, RoleConfig};
+use bgp_core::types::{Asn, Family, Role, RouterId};
+use bgp_core::wire::AddPathDirection;
+
+use super::choices::Choices;
+use agreement::{check_agreement, check_routes, refusals};
+use network::Network;
+
+/// Two sessions that are started towards each other.
+pub fn open_negotiation(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let [mut a, mut b] = [1, 2].map(|number| config(number, &mut choices));
+    introduce(&mut a, &mut b, &mut choices);
+    let refused = !refusals(&a, &b).is_empty() || !refusals(&b, &a).is_empty();
+    let mut network = Network::new([a.clone(), b.clone()]);
+    if refused {
+        network.run(&mut choices, TRIES);
+        assert_eq!(network.ups, 0, "a session that is to be refused came up");
+        for (own, peer, side) in [(&a, &b, 0), (&b, &a, 1)] {
+            network.check_notifications(side, &refusals(own, peer));
+        }
+        return;
+    }
+    network.run(&mut choices, PATIENCE);
+    let [of_a, of_b] = network.agreements();
+    check_agreement(&a, &b, &of_a);
+    check_agreement(&b, &a, &of_b);
+    network.check_notifications(0, &[]);
+    network.check_notifications(1, &[]);
+    check_routes(&of_a, &of_b);
+    check_routes(&of_b, &of_a);
+    network.stay(&mut choices, PATIENCE);
+}
+
+/// A configuration but for what it says about the other side.
+fn config(number: u8, choices: &mut Choices<'_>) -> SessionConfig {
+    let families: [&[Family]; 4] = [
+        &[Family::Ipv4Unicast],
+        &[Family::Ipv6Unicast],
+        &[Family::Ipv4Unicast, Family::Ipv6Unicast],
+        &[Family::Ipv6Unicast, Family::Ipv4Unicast],
+    ];
+    let peer_address = Ipv4Addr::new(192, 0, 2, 3 - number);
+    let router_id = RouterId(choices.pick(&[
+        Ipv4Addr::new(192, 0, 2, number),
+        Ipv4Addr::new(192, 0, 2, 9),
+        Ipv4Addr::new(255, 255, 255, 255),
+        Ipv4Addr::UNSPECIFIED,
+    ]));
+    let bits = choices.number();
+    let bit = |at: u32| bits >> at & 1 == 1;
+    SessionConfig {
+        passive: false,
+        hold_time: hold_time(choices),
+        keepalive_time: bit(0).then(|| Duration::from_secs(choices.octet().into())),
+        connect_delay: Duration::from_secs(choices.below(4) as u64),
+        families: choices.pick(&families).to_vec(),
+        add_path: choices.pick(&[
+            None,
+            Some(AddPathDirection::Both),
+            Some(AddPathDirection::Send),
+            Some(AddPathDirection::Receive),
+        ]),
+        extended_messages: bit(1),
+        extended_next_hop: bit(2),
+        graceful_restart: bit(3).then(|| GracefulRestart {
+            restart_time: choices.number(),
+            restarting: bit(4),
+            notification: bit(5),
+        }),
+        long_lived_stale_time: bit(6)
+            .then(|| Duration::from_secs(u64::from(choices.number()) << choices.below(24))),
+        role: bit(7).then(|| role(choices)),
+        fqdn: bit(8).then(|| text(choices)),
+        software_version: bit(9).then(|| text(choices)),
+        ..SessionConfig::new(Asn(64512), router_id, peer_address.into(), Asn(64513))
+    }
+}
+
+/// What each must know of the other, mostly right; and at least one of them dials.
+fn introduce(a: &mut SessionConfig, b: &mut SessionConfig, choices: &mut Choices<'_>) {
+    let (of_a, of_b) = (own_as(choices), own_as(choices));
+    (a.local_as, b.local_as) = (of_a, of_b);
+    let mistakes = choices.octet();
+    a.peer_as = if mistakes & 7 == 7 {
+        own_as(choices)
+    } else {
+        of_b
+    };
+    b.peer_as = if mistakes >> 3 & 7 == 7 {
+        own_as(choices)
+    } else {
+        of_a
+    };
+    match mistakes >> 6 {
+        1 => a.passive = true,
+        2 => b.passive = true,
+        _ => {}
+    }
+}
+
+fn own_as(choices: &mut Choices<'_>) -> Asn {
+    choices.pick(&[
+        Asn(64512),
+        Asn(64513),
+        Asn(4_200_000_000),
+        Asn(65536),
+        Asn(65535),
+        Asn::TRANS,
+        Asn(0),
+    ])
+}
+
+/// Zero, or 3 s to 65535 s: what a configuration may have.
+fn hold_time(choices: &mut Choices<'_>) -> Duration {
+    let secs = match choices.number() {
+        secs @ (1 | 2) => secs + 2,
+        secs => secs,
+    };
+    Duration::from_secs(secs.into())
+}
+
+fn role(choices: &mut Choices<'_>) -> RoleConfig {
+    let roles = [
+        Role::Provider,
+        Role::RsServer,
+        Role::RsClient,
+        Role::Customer,
+        Role::Peer,
+    ];
+    RoleConfig {
+        role: choices.pick(&roles),
+        strict: choices.flag(),
+    }
+}
+
+/// Up to 510 octets: more than a capability can hold.
+fn text(choices: &mut Choices<'_>) -> String {
+    let letter = choices.pick(&["n", "é"]);
+    letter.repeat(choices.octet().into())
+}
+
+/// Timers that may expire before two sessions that fit have found each other, or while they stay up.
+const PATIENCE: usize = 64;
+/// Timers that expire while sessions that do not fit try.
+const TRIES: usize = 8;
