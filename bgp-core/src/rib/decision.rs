@@ -6,10 +6,10 @@
 use std::cmp::{Ordering, Reverse};
 use std::net::IpAddr;
 
-use super::RibConfig;
 use super::attributes::AttrStore;
 use super::peer::Peers;
 use super::table::Path;
+use super::{RibConfig, Shared};
 use crate::types::{Asn, PathId, RouterId};
 use crate::wire::attribute::Origin;
 
@@ -46,6 +46,16 @@ pub(crate) struct Ranking<'a> {
     pub(crate) store: &'a AttrStore,
     pub(crate) peers: &'a Peers,
     pub(crate) config: &'a RibConfig,
+}
+
+impl Shared {
+    pub(crate) fn ranking(&self) -> Ranking<'_> {
+        Ranking {
+            store: &self.store,
+            peers: &self.peers,
+            config: &self.config,
+        }
+    }
 }
 
 impl Ranking<'_> {
@@ -118,7 +128,8 @@ impl Ranking<'_> {
         leaders
     }
 
-    fn is_eligible(&self, path: &Path) -> bool {
+    /// Whether it may be chosen at all.
+    pub(crate) fn is_eligible(&self, path: &Path) -> bool {
         let usable = self.config.use_unresolved || self.store.igp_metric(path).is_some();
         path.unusable.is_none() && usable
     }

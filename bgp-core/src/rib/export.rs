@@ -136,16 +136,17 @@ impl GroupKey {
         path: &Path,
     ) -> Option<AttrId> {
         let set = &shared.store[attrs];
+        let own_med = path.is_local() || set.med != shared.store[path.attrs].med;
         let next_hop = self.next_hop(shared.store.next_hop(attrs), path.is_local())?;
-        let octets = match self.plain_external(set.view(), path) {
+        let octets = match self.plain_external(set.view(), own_med) {
             Some(octets) => {
                 debug_assert_eq!(
                     octets,
-                    self.rewrite_attributes(shared, set.view().to_attributes(), path)
+                    self.rewrite_attributes(shared, set.view().to_attributes(), path, own_med)
                 );
                 octets
             }
-            None => self.rewrite_attributes(shared, set.view().to_attributes(), path),
+            None => self.rewrite_attributes(shared, set.view().to_attributes(), path, own_med),
         };
         let key = AttrKey {
             next_hop: Some(next_hop),
@@ -158,7 +159,7 @@ impl GroupKey {
 
     /// What becomes of ordinary attributes on their way to another AS, octet by octet: the same as
     /// [`GroupKey::rewrite_attributes`] makes of them, without taking them apart. `None`: they are not ordinary.
-    fn plain_external(&self, view: AttributeView<'_>, path: &Path) -> Option<Vec<u8>> {
+    fn plain_external(&self, view: AttributeView<'_>, own_med: bool) -> Option<Vec<u8>> {
         if self.kind.is_internal() || self.role.is_some() {
             return None;
         }
@@ -183,7 +184,7 @@ impl GroupKey {
                     octets.extend_from_slice(&self.local_as.0.to_be_bytes());
                     octets.extend_from_slice(asns);
                 }
-                code::MED if path.is_local() => return None,
+                code::MED if own_med => return None,
                 code::MED | code::LOCAL_PREF | code::ORIGINATOR_ID | code::CLUSTER_LIST => {}
                 code::EXT_COMMUNITIES => return None,
                 _ => attribute.encode(&mut octets),
@@ -197,11 +198,12 @@ impl GroupKey {
         shared: &Shared,
         mut attributes: Attributes,
         path: &Path,
+        own_med: bool,
     ) -> Vec<u8> {
         if self.kind.is_internal() {
             self.rewrite_internal(shared, &mut attributes, path);
         } else {
-            self.rewrite_external(&mut attributes, path);
+            self.rewrite_external(&mut attributes, own_med);
         }
         let stamps = matches!(
             self.role,
@@ -235,7 +237,7 @@ impl GroupKey {
         attributes.cluster_list.insert(0, cluster_id);
     }
 
-    fn rewrite_external(&self, attributes: &mut Attributes, path: &Path) {
+    fn rewrite_external(&self, attributes: &mut Attributes, own_med: bool) {
         // RFC 5065 §5: what is inside a confederation does not leave it.
         if attributes.as_path.view().contains_confederation() {
             attributes.as_path = attributes.as_path.without_confederation();
@@ -247,7 +249,7 @@ impl GroupKey {
         attributes
             .ext_communities
             .retain(|community: &ExtendedCommunity| !community.is_non_transitive());
-        if !path.is_local() {
+        if !own_med {
             // RFC 4271 §5.1.4: what one neighbouring AS said does not concern another.
             attributes.med = None;
         }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use super::attributes::{AttrKey, AttrStore};
 use super::bitset::BitSet;
-use super::decision::Ranking;
 use super::group::Group;
 use super::import::{Arrival, is_routable};
 use super::next_hop::NextHopId;
@@ -330,11 +329,7 @@ impl<P: Prefix> FamilyRib<P> {
     fn choose(&mut self, shared: &mut Shared, at: u32) {
         let slot = &mut self.table[at];
         slot.dirty = false;
-        let ranking = Ranking {
-            store: &shared.store,
-            peers: &shared.peers,
-            config: &shared.config,
-        };
+        let ranking = shared.ranking();
         let best = ranking.best(slot.paths.as_slice());
         slot.chosen = best.is_some();
         if let Some(best) = best {
@@ -353,11 +348,7 @@ impl<P: Prefix> FamilyRib<P> {
         let slot = &self.table[at];
         let best = slot.best().filter(|best| !best.is_local())?;
         let set = &shared.store[best.attrs];
-        let ranking = Ranking {
-            store: &shared.store,
-            peers: &shared.peers,
-            config: &shared.config,
-        };
+        let ranking = shared.ranking();
         let mut next_hops: Vec<NextHop> = shared.store.next_hop(best.attrs).into_iter().collect();
         if let paths @ [_, _, ..] = slot.paths.as_slice() {
             for place in ranking.equal_to_best(paths) {

@@ -119,14 +119,15 @@ impl Group {
                 .collect();
         }
         // RFC 7911 §5: the best path is among them.
-        let usable = slot
-            .paths
-            .as_slice()
-            .iter()
-            .filter(|path| path.unusable.is_none());
-        usable
-            .filter_map(|path| self.entry(shared, path, slot.prefix, path.local_id))
-            .collect()
+        let mut entries = Entries::None;
+        for path in slot.paths.as_slice() {
+            if shared.ranking().is_eligible(path)
+                && let Some(entry) = self.entry(shared, path, slot.prefix, path.local_id)
+            {
+                entries.push(entry);
+            }
+        }
+        entries
     }
 
     fn entry<P: Prefix>(

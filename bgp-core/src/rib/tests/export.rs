@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::world::{OWN_ADDRESS, OWN_AS, World, address_of, local, rib_config, route, via};
-use crate::policy::Policy;
-use crate::rib::{LocalRoute, NextHopMode, PeerKind};
+use crate::policy::{Action, Policy, Rule, Verdict};
+use crate::rib::{Input, LocalRoute, NextHopMode, PeerKind, Resolution, RibConfig};
 use crate::types::Role;
 use crate::types::{Asn, RouterId};
 use crate::wire::attribute::{AsPath, Attributes, Community, ExtendedCommunity};
@@ -321,6 +321,64 @@ fn additional_paths_are_all_told_the_best_one_among_them() {
     assert_eq!(left[0].attributes, route(&[OWN_AS.0, 1, 2]));
 }
 
+/// R4271-9.1.2-02
+#[test]
+fn an_additional_path_without_a_way_to_its_next_hop_is_not_told() {
+    let config = RibConfig {
+        resolve_next_hops: true,
+        ..rib_config()
+    };
+    let mut world = World::new(config, &[External; 3]);
+    world.receivers[2].add_path = true;
+    (0..3).for_each(|peer| world.peer_up(peer));
+    world.announce(0, PREFIX, &route(&[1]));
+    world.announce(1, PREFIX, &route(&[1, 2]));
+    world.drain();
+    let mut resolve = |resolution: Resolution| {
+        let address = address_of(1).into();
+        let input = Input::NextHop {
+            address,
+            resolution,
+        };
+        world.rib.handle(world.now, input);
+        world.drain();
+        world.told(2, PREFIX).len()
+    };
+    let reachable = Resolution::Reachable {
+        metric: 0,
+        interface: None,
+    };
+    assert_eq!(resolve(Resolution::Unreachable), 0);
+    assert_eq!(resolve(reachable), 1);
+}
+
+/// R4271-5.1.4-01
+#[test]
+fn a_med_that_our_policy_sets_is_told_to_another_as() {
+    let mut world = World::up(rib_config(), &[External, External]);
+    let rule = Rule {
+        origin: "test".to_owned(),
+        conditions: Vec::new(),
+        actions: vec![Action::SetMed(50)],
+        verdict: Some(Verdict::Accept),
+    };
+    let policy = Policy {
+        rules: vec![rule],
+        default: Verdict::Reject,
+    };
+    world.configure(1, |config| config.export = Arc::new(policy));
+    let with_med = Attributes {
+        med: Some(7),
+        ..route(&[1])
+    };
+    world.announce(0, PREFIX, &with_med);
+    world.drain();
+    assert_eq!(world.told(1, PREFIX)[0].attributes.med, Some(50));
+    world.configure(1, |config| config.export = Arc::new(Policy::ACCEPT));
+    world.drain();
+    assert_eq!(world.told(1, PREFIX)[0].attributes.med, None);
+}
+
 /// R2918-4-01, R7313-4-01
 #[test]
 fn a_refresh_is_answered_with_everything_between_marks() {
@@ -361,7 +419,7 @@ fn a_new_export_policy_sends_only_what_differs() {
     assert_eq!(world.told(1, PREFIX).len(), 1);
     let equal = Policy {
         rules: Vec::new(),
-        default: crate::policy::Verdict::Accept,
+        default: Verdict::Accept,
     };
     world.configure(1, |config| config.export = Arc::new(equal));
     world.drain();
