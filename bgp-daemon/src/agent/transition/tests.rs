@@ -11,11 +11,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::Target;
 use crate::plan::{Environment, Peer, Plan, plan};
-use resources::{Documents, NODE, Story};
-use world::{Prefixes, World};
+use resources::{Documents, NODE, Story, object};
+use world::{Prefixes, Routes, World};
 
 /// The plan for a cluster. The router ID is given: whoever changes that speaks to everybody anew.
 fn plan_of(documents: &Documents) -> Plan {
@@ -107,19 +108,13 @@ fn kept(before: &World, after: &World, ending: &BTreeSet<Arc<str>>) -> Prefixes 
     kept
 }
 
-/// What each neighbour may hold on the way: nothing that is not there before or after.
-fn allowed(before: &World, after: &World) -> Prefixes {
-    let all = |name: &Arc<str>| {
-        let told = [before, after].map(|world| world.told(name));
-        told.into_iter()
-            .flatten()
-            .map(|(prefix, _)| prefix)
-            .collect()
-    };
-    before
-        .names()
-        .map(|name| (Arc::clone(name), all(name)))
-        .collect()
+/// What each neighbour may hold on the way: nothing that it does not hold before or after.
+fn allowed(before: &World, after: &World) -> Routes {
+    let mut allowed = before.held();
+    for (name, routes) in after.held() {
+        allowed.entry(name).or_default().extend(routes);
+    }
+    allowed
 }
 
 /// What is true of one and not of the other.
@@ -157,6 +152,63 @@ fn check(story: Story) {
         assert_eq!(differences(&world, &after), Vec::<String>::new());
         old = new;
     }
+}
+
+fn documents<const N: usize>(documents: [(&'static str, serde_json::Value); N]) -> Documents {
+    documents
+        .map(|(slot, document)| (slot, Some(document)))
+        .into()
+}
+
+/// Promise 16.9: the priority belongs to the route, the community to the policy.
+#[test]
+fn routes_and_policies_change_at_once() {
+    let block =
+        json!({"cidr": "10.1.5.0/26", "state": "confirmed", "node": "a", "deleted": "false"});
+    let before = documents([
+        (
+            "node a",
+            object("Node", "a", json!({"bgp": {"ipv4Address": "10.0.0.9/24"}})),
+        ),
+        (
+            "peer p",
+            object(
+                "BGPPeer",
+                "p",
+                json!({"peerIP": "192.0.2.1", "asNumber": 64512}),
+            ),
+        ),
+        ("block 1", object("BlockAffinity", "block", block)),
+    ]);
+    let communities = json!([{"cidr": "10.1.0.0/16", "communities": ["65000:7"]}]);
+    let spec = json!({"ipv4NormalRoutePriority": 2000, "prefixAdvertisements": communities});
+    let edit = documents([("default", object("BGPConfiguration", "default", spec))]);
+    let back = Documents::from([("default", None)]);
+    check((before, vec![edit, back]));
+}
+
+/// Promise 16.10.
+#[test]
+fn a_route_reflector_takes_another_cluster_id_without_a_flap() {
+    let reflector = |cluster: &str| {
+        let bgp = json!({"ipv4Address": "10.0.0.9/24", "routeReflectorClusterID": cluster});
+        ("node a", object("Node", "a", json!({"bgp": bgp})))
+    };
+    let client = |name, address: &str| {
+        object(
+            "BGPPeer",
+            name,
+            json!({"peerIP": address, "asNumber": 64512}),
+        )
+    };
+    let mut before = documents([
+        ("peer p", client("p", "192.0.2.1")),
+        ("peer q", client("q", "192.0.2.2")),
+    ]);
+    let pool = object("IPPool", "x", json!({"cidr": "10.1.0.0/16"}));
+    before.extend(documents([reflector("1.1.1.1"), ("pool x", pool)]));
+    let edits = ["2.2.2.2", "1.1.1.1"].map(|cluster| documents([reflector(cluster)]));
+    check((before, edits.into()));
 }
 
 proptest! {

@@ -51,7 +51,7 @@ pub(super) fn story() -> impl Strategy<Value = Story> {
 
 fn edit() -> impl Strategy<Value = Documents> {
     let one = select(&SLOTS[..]).prop_flat_map(|slot| (Just(slot), document(slot)));
-    prop::collection::vec(one, 1..4).prop_map(|changes| changes.into_iter().collect())
+    prop::collection::vec(one, 1..6).prop_map(|changes| changes.into_iter().collect())
 }
 
 pub(super) fn set(documents: &Documents) -> ResourceSet {
@@ -75,7 +75,7 @@ fn document(slot: &'static str) -> BoxedStrategy<Option<Value>> {
     prop::option::weighted(0.8, document).boxed()
 }
 
-fn object(kind: &str, name: &str, spec: Value) -> Value {
+pub(super) fn object(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "projectcalico.org/v3", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 
@@ -86,6 +86,17 @@ fn maybe(values: &[&'static str]) -> impl Strategy<Value = Value> + Clone + use<
     select(values)
 }
 
+/// One of these now and then, mostly nothing.
+fn seldom(values: &[&'static str]) -> impl Strategy<Value = Value> + Clone + use<> {
+    let values: Vec<Value> = values.iter().map(|value| json!(value)).collect();
+    prop_oneof![4 => Just(Value::Null), 1 => select(values)]
+}
+
+/// The first of these, now and then another one.
+fn mostly(values: &[&'static str]) -> impl Strategy<Value = &'static str> + use<> {
+    prop_oneof![4 => Just(values[0]), 1 => select(values.to_vec())]
+}
+
 /// The node that is played is always there.
 fn node(name: &'static str) -> BoxedStrategy<Option<Value>> {
     let (ipv4, ipv6, always): (&[&str], &str, _) = match name {
@@ -93,11 +104,11 @@ fn node(name: &'static str) -> BoxedStrategy<Option<Value>> {
         "b" => (&["10.0.0.10/24", "10.0.1.10/24"], "fd00::10/64", false),
         _ => (&["10.0.0.100/24"], "fd00::100/64", false),
     };
-    let ipv4 = select(ipv4.to_vec());
+    let ipv4 = mostly(ipv4);
     let ipv6 = select(vec![json!(ipv6), Value::Null]);
-    let asn = maybe(&["65001"]);
+    let asn = seldom(&["65001"]);
     let cluster = maybe(&["1.1.1.1", "2.2.2.2"]);
-    let labels = (select(vec!["x", "y"]), maybe(&["true"]));
+    let labels = (mostly(&["x", "y"]), seldom(&["true"]));
     let spec = (ipv4, ipv6, asn, cluster, labels).prop_map(move |(v4, v6, asn, cluster, (rack, excluded))| {
         let bgp = json!({"ipv4Address": v4, "ipv6Address": v6, "asNumber": asn, "routeReflectorClusterID": cluster});
         let mut node = object("Node", name, json!({"bgp": bgp}));
@@ -122,29 +133,29 @@ fn bgp_peer(name: &'static str) -> BoxedStrategy<Value> {
         "2001:db8::1",
     ]);
     let whom = (addresses, maybe(&["all()", "rack == 'x'", "name == 'b'"]));
-    let on = (maybe(&["a", "b"]), maybe(&["rack == 'x'"]));
+    let on = (seldom(&["a", "b"]), seldom(&["rack == 'x'"]));
     let who = (
         maybe(&["64512", "65001", "65002"]),
-        maybe(&["65500"]),
+        seldom(&["65500"]),
         select(vec![0, 0, 1, 3]),
     );
     let how = (
         maybe(&["Auto", "Self", "Keep"]),
-        maybe(&["Manual"]),
-        maybe(&["None"]),
-        select(vec![Value::Null, json!(1), json!(9)]),
+        seldom(&["Manual"]),
+        seldom(&["None"]),
+        seldom(&["1", "9"]),
         subsequence(vec!["f", "g", "missing"], 0..3),
     );
     let times = (
-        maybe(&["60s", "3m0s"]),
-        maybe(&["5s", "20s"]),
-        maybe(&["30s"]),
+        seldom(&["60s", "3m0s"]),
+        seldom(&["5s", "20s"]),
+        seldom(&["30s"]),
     );
     let beyond = (
-        maybe(&["off", "send"]),
-        maybe(&["true"]),
-        maybe(&["ipv4-unicast,ipv6-unicast"]),
-        any::<bool>(),
+        seldom(&["off", "send"]),
+        seldom(&["true"]),
+        seldom(&["ipv4-unicast,ipv6-unicast"]),
+        prop::bool::weighted(0.2),
     );
     let all = (whom, on, who, how, times, beyond);
     let peer = all.prop_map(move |((ip, peers), (node, nodes), (asn, local_as, loops), how, times, beyond)| {
@@ -157,7 +168,7 @@ fn bgp_peer(name: &'static str) -> BoxedStrategy<Value> {
                 "node": node, "nodeSelector": if node.is_null() { nodes } else { Value::Null },
                 "asNumber": if ip.is_null() { Value::Null } else { asn }, "localASNumber": local_as,
                 "numAllowedLocalASNumbers": loops, "nextHopMode": next_hop, "reversePeering": reverse,
-                "sourceAddress": source, "ttlSecurity": hops, "filters": filters,
+                "sourceAddress": source, "ttlSecurity": hops.as_str().and_then(|hops| hops.parse::<u8>().ok()), "filters": filters,
                 "maxRestartTime": times.0, "keepaliveTime": times.1,
             }),
         );
@@ -182,12 +193,12 @@ fn annotate(object: &mut Value, name: &str, value: Value) {
 
 fn settings(name: &'static str) -> BoxedStrategy<Value> {
     let of_cluster = (
-        maybe(&["64512", "65001"]),
+        seldom(&["64512", "65001"]),
         select(vec![Value::Null, json!(true), json!(false)]),
         maybe(&["Enabled", "EnabledIPIPOnly", "Disabled"]),
         select(vec![Value::Null, json!(2000)]),
         maybe(&["Disabled"]),
-        any::<bool>(),
+        prop::bool::weighted(0.2),
     );
     let services = (
         maybe(&["10.96.0.0/16", "fd96::/112"]),
@@ -195,11 +206,11 @@ fn settings(name: &'static str) -> BoxedStrategy<Value> {
         maybe(&["198.51.100.0/24", "198.51.100.9/32"]),
     );
     let of_both = (
-        select(vec![Value::Null, json!(179), json!(1790)]),
-        maybe(&["NodeIP"]),
+        prop_oneof![4 => Just(Value::Null), 1 => select(vec![json!(179), json!(1790)])],
+        seldom(&["NodeIP"]),
         maybe(&["10.1.0.0/16", "10.96.0.0/12", "fd01::/48"]),
         maybe(&["65000:7", "65000:1:2"]),
-        maybe(&["10s"]),
+        seldom(&["10s"]),
     );
     let spec = (of_cluster, services, of_both).prop_map(move |(of_cluster, services, of_both)| {
         let (asn, mesh, program, priority, aggregation, password) = of_cluster;

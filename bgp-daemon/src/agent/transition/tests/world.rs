@@ -19,6 +19,8 @@ use crate::net::PeerSettings;
 
 /// Prefixes by the name of a session.
 pub(super) type Prefixes = BTreeMap<Arc<str>, BTreeSet<IpNet>>;
+/// Routes with their attributes, by the name of a session.
+pub(super) type Routes = BTreeMap<Arc<str>, BTreeSet<String>>;
 
 const LATENCY: Duration = Duration::from_millis(1);
 /// Longer than any pause of a session.
@@ -50,7 +52,7 @@ pub(super) struct World {
     on_the_way: VecDeque<(Instant, PeerId, ConnId, End, Arrival)>,
     losses: BTreeSet<Arc<str>>,
     kept: Prefixes,
-    allowed: Option<Prefixes>,
+    allowed: Option<Routes>,
     violations: Vec<String>,
 }
 
@@ -219,18 +221,17 @@ impl World {
     /// Asks a neighbour what it holds.
     fn look(&mut self, peer: PeerId) {
         let name = &self.names[&peer];
-        let held: BTreeSet<IpNet> = held(&self.neighbours[&peer])
-            .map(|route| route.prefix)
-            .collect();
-        if let Some(missed) = self
-            .kept
-            .get(name)
-            .and_then(|kept| kept.difference(&held).next())
-        {
+        let (mut prefixes, mut routes) = (BTreeSet::new(), BTreeSet::new());
+        for route in held(&self.neighbours[&peer]) {
+            prefixes.insert(route.prefix);
+            routes.insert(text(&route));
+        }
+        let kept = self.kept.get(name);
+        if let Some(missed) = kept.and_then(|kept| kept.difference(&prefixes).next()) {
             self.violations.push(format!("{name} misses {missed}"));
         }
         let allowed = self.allowed.as_ref().and_then(|allowed| allowed.get(name));
-        if let Some(leaked) = allowed.and_then(|allowed| held.difference(allowed).next()) {
+        if let Some(leaked) = allowed.and_then(|allowed| routes.difference(allowed).next()) {
             self.violations.push(format!("{name} holds {leaked}"));
         }
     }
@@ -321,7 +322,7 @@ impl World {
     }
 
     /// From now on each neighbour must hold these and, if that is said, nothing but those.
-    pub(super) fn watch(&mut self, kept: Prefixes, allowed: Option<Prefixes>) {
+    pub(super) fn watch(&mut self, kept: Prefixes, allowed: Option<Routes>) {
         (self.kept, self.allowed) = (kept, allowed);
     }
 
@@ -349,6 +350,19 @@ impl World {
             .into_iter()
             .flat_map(|family| rib.exported(*id, family, 0, usize::MAX).0);
         told.map(|route| (route.prefix, self.source(&route)))
+            .collect()
+    }
+
+    /// What each neighbour holds.
+    pub(super) fn held(&self) -> Routes {
+        let of = |id: &PeerId| {
+            held(&self.neighbours[id])
+                .map(|route| text(&route))
+                .collect()
+        };
+        let sessions = self.ids.iter();
+        sessions
+            .map(|(name, id)| (Arc::clone(name), of(id)))
             .collect()
     }
 
