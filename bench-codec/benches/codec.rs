@@ -149,7 +149,8 @@ fn own_reader(stream: &Bytes, attributes: fn(&Update, &mut Vec<u8>)) -> Pass {
         timed(|| {
             let mut prefixes = 0;
             while let Some(frame) = frame::take(&mut input, 4096).expect("good headers") {
-                let Ok(Message::Update(update)) = Message::decode(frame, &context) else {
+                let message = Message::decode(frame, &context);
+                let Ok(Message::Update(update)) = &message else {
                     panic!("an UPDATE");
                 };
                 for reachable in update.reachable() {
@@ -159,7 +160,7 @@ fn own_reader(stream: &Bytes, attributes: fn(&Update, &mut Vec<u8>)) -> Pass {
                     }
                 }
                 canonical.clear();
-                attributes(&update, &mut canonical);
+                attributes(update, &mut canonical);
                 black_box(&canonical);
             }
             prefixes
