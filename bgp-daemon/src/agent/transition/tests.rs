@@ -160,7 +160,8 @@ fn documents<const N: usize>(documents: [(&'static str, serde_json::Value); N]) 
         .into()
 }
 
-/// Promise 16.9: the priority belongs to the route, the community to the policy.
+/// The priority belongs to the route, the community to the policy.
+/// Promise 16.9.
 #[test]
 fn routes_and_policies_change_at_once() {
     let block =
