@@ -63,7 +63,7 @@ pub(in crate::wire) fn read_usual(message: &[u8], context: &Context) -> Option<N
     })
 }
 
-/// The attributes of a message, usual ones for as long as nobody says [`None`].
+/// The attributes of a message, for as long as they are usual.
 struct Attributes<'a> {
     reader: Reader<'a>,
     peer: Scopes,
@@ -97,7 +97,7 @@ impl<'a> Attributes<'a> {
 mod tests {
     use bytes::{BufMut, BytesMut};
     use proptest::prelude::*;
-    use proptest::sample::{Index, subsequence};
+    use proptest::sample::{Index, select, subsequence};
 
     use super::*;
     use crate::types::PerFamily;
@@ -161,7 +161,10 @@ mod tests {
         #[test]
         fn the_rules_say_the_same(
             context in prop_oneof![3 => Just(internal()), 1 => context()],
-            more in subsequence(ATTRIBUTES[3..].to_vec(), 0..10),
+            more in prop_oneof![
+                3 => subsequence(ATTRIBUTES[3..].to_vec(), 0..10),
+                1 => prop::collection::vec(select(&ATTRIBUTES), 0..4),
+            ],
             mistakes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..3),
         ) {
             let mut message = message(&[], &[&ATTRIBUTES[..3], &more].concat(), &NLRI);
