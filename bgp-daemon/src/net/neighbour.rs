@@ -101,7 +101,7 @@ enum Wake {
     Command(Option<Command>),
     Dialled(Result<TcpStream, DialError>),
     Outbox(Vec<Bytes>),
-    TableHasRoom,
+    TableHasRoom(mpsc::OwnedPermit<table::Message>),
     Connection(usize, io::Result<Ready>),
     Deadline,
 }
@@ -148,7 +148,9 @@ impl Running {
         tokio::select! {
             command = self.neighbour.commands.recv() => Wake::Command(command),
             dialled = finished(&mut self.dialling) => Wake::Dialled(dialled),
-            _ = table.reserve(), if !self.to_table.is_empty() => Wake::TableHasRoom,
+            Ok(permit) = table.clone().reserve_owned(), if !self.to_table.is_empty() => {
+                Wake::TableHasRoom(permit)
+            }
             (place, ready) = any_ready(&self.connections, reading) => Wake::Connection(place, ready),
             () = super::sleep_until(deadline) => Wake::Deadline,
             count = self.outbox.recv_many(&mut pieces, OUTBOX_SLICE), if self.session.state() == State::Established => {
@@ -175,7 +177,10 @@ impl Running {
                     .handle_connect_failed(Instant::now(), &error.to_string());
             }
             Wake::Outbox(pieces) => self.send(pieces),
-            Wake::TableHasRoom => self.offer_to_table(),
+            // Used at once: given back, it would go to the next in line, who may do the same.
+            Wake::TableHasRoom(permit) => {
+                permit.send(self.to_table.drain(..).collect());
+            }
             Wake::Connection(place, ready) => self.connection_ready(place, ready),
             Wake::Deadline => self.deadline(),
         }
