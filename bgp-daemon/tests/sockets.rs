@@ -4,15 +4,22 @@
 
 mod netns;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bgp_core::policy::Policy;
 use bgp_core::rib::RibConfig;
-use bgp_core::types::{Asn, RouterId};
+use bgp_core::types::{Asn, Family, PathId, RouterId};
+use bgp_core::wire::attribute::AsPath;
+use bgp_core::wire::update::encode_reachable;
+use bgp_core::wire::{AttributeView, Attributes, Capability, Context, Message, NextHop, Open};
 use bgp_daemon::net::connect::{Dial, DialError};
 use bgp_daemon::net::listener::{Incoming, Listeners, PeerSecurity};
 use bgp_daemon::net::sockopt::{Md5Key, Ttl};
 use bgp_daemon::net::{PeerSettings, Speaker};
+use bytes::BytesMut;
+use ipnet::Ipv4Net;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -248,6 +255,73 @@ fn who_is_not_configured_is_turned_away_without_a_word() {
             assert_eq!((&header[..16], header[18]), (&[0xff; 16][..], 1));
         },
     );
+}
+
+/// Far more neighbours than the table's channel has places come up at once, and each announces a route: all of it arrives.
+#[test]
+fn a_thousand_neighbours_come_up_at_once() {
+    const NEIGHBOURS: u32 = 1000;
+    netns::run("a_thousand_neighbours_come_up_at_once", async {
+        let router_id = RouterId("192.0.2.1".parse().unwrap());
+        let mut speaker = Speaker::start(RibConfig::new(router_id), None);
+        let local = speaker
+            .listen(vec![address("127.0.0.1:179")])
+            .await
+            .unwrap()[0];
+        let accept = Arc::new(Policy::ACCEPT);
+        let mut connections = Vec::new();
+        for peer in 0..NEIGHBOURS {
+            let remote = SocketAddr::new(Ipv4Addr::from(0x7f01_0000 + peer).into(), 179);
+            let settings = PeerSettings::new(Asn(65001), router_id, remote, Asn(65002))
+                .with_policies(Arc::clone(&accept), Arc::clone(&accept));
+            let name = remote.to_string();
+            speaker.configure_peer(&name, settings).await.unwrap();
+            connections.push(
+                dial(&remote.ip().to_string(), local)
+                    .connect()
+                    .await
+                    .unwrap(),
+            );
+        }
+        for (peer, connection) in (0..).zip(&mut connections) {
+            connection.write_all(&first_words(peer)).await.unwrap();
+        }
+        let routes = speaker.routes();
+        let count = || routes.look(|rib| rib.prefix_count(Family::Ipv4Unicast));
+        while count().await.unwrap() < NEIGHBOURS as usize {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// OPEN, KEEPALIVE and one route, as a neighbour would send them without waiting for an answer.
+fn first_words(peer: u32) -> BytesMut {
+    let context = Context {
+        four_octet_as: true,
+        ..Context::default()
+    };
+    let id = Ipv4Addr::from(0x0a00_0000 + peer);
+    let open = Open {
+        asn: Asn(65002),
+        hold_time: 0,
+        router_id: RouterId(Ipv4Addr::from(0x0b00_0000 + peer)),
+        capabilities: vec![Capability::FourOctetAs(Asn(65002))],
+    };
+    let mut words = BytesMut::new();
+    Message::Open(open).encode(&context, &mut words);
+    Message::Keepalive.encode(&context, &mut words);
+    let mut attributes = Vec::new();
+    let path = AsPath::sequence([Asn(65002)]);
+    let attributes_of_route = Attributes {
+        as_path: path,
+        ..Attributes::default()
+    };
+    attributes_of_route.encode_canonical(&mut attributes);
+    let route = [(PathId(0), Ipv4Net::new(id, 32).unwrap())];
+    let view = AttributeView::new(&attributes);
+    let next_hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 2));
+    encode_reachable(&context, view, next_hop, &route, &mut words).unwrap();
+    words
 }
 
 #[test]

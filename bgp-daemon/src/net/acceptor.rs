@@ -52,6 +52,8 @@ impl Acceptor {
     pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         loop {
             tokio::select! {
+                // Whoever is configured before it comes is known when it does.
+                biased;
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order),
                     None => return,

@@ -27,8 +27,13 @@ pub(crate) fn run(name: &str, body: impl Future<Output = ()>) {
         }
     }
     let binary = std::env::current_exe().expect("path of this test binary");
-    let inner = Command::new("unshare")
-        .arg("--net")
+    // With as many open files as are allowed.
+    let inner = Command::new("sh")
+        .args([
+            "-c",
+            r#"ulimit -n "$(ulimit -Hn)"; exec unshare --net "$@""#,
+            "sh",
+        ])
         .arg(binary)
         .args(["--exact", name, "--nocapture"])
         .env(INSIDE, "1")
