@@ -13,28 +13,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
-use crate::datastore::folder::Signs;
+use crate::datastore::folder::{self, Signs, Timing};
 use crate::plan::{Workload, WorkloadFiles, read_workload_files};
 use crate::resources::Problem;
 
-/// How long to wait for what.
-#[derive(Clone, Copy, Debug)]
-struct Timing {
-    /// After a sign of change, for no further one; also before a file that could not be read is read once more.
-    quiet: Duration,
-    /// After the first sign, at most.
-    settle: Duration,
-    /// Between readings while inotify watches.
-    watched: Duration,
-    /// Between readings while it cannot, as long as neither the folder nor its parent is there.
-    unwatched: Duration,
-}
-
+/// As for other folders; but as long as neither this one nor its parent is there, there is less to hope for.
 const TIMING: Timing = Timing {
-    quiet: Duration::from_millis(50),
-    settle: Duration::from_millis(500),
-    watched: Duration::from_secs(30),
     unwatched: Duration::from_secs(5),
+    ..folder::TIMING
 };
 
 /// The workloads at one moment.

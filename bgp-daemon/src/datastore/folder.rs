@@ -32,18 +32,18 @@ pub struct FolderError {
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
-struct Timing {
-    /// After a sign of change, for no further one: a save is often several.
-    quiet: Duration,
+pub(crate) struct Timing {
+    /// After a sign of change, for no further one: a save is often several; also before a file that could not be read is read again.
+    pub(crate) quiet: Duration,
     /// After the first sign, at most: whoever writes all the time does not keep others from being heard.
-    settle: Duration,
+    pub(crate) settle: Duration,
     /// Between readings while inotify watches.
-    watched: Duration,
+    pub(crate) watched: Duration,
     /// Between readings while it cannot.
-    unwatched: Duration,
+    pub(crate) unwatched: Duration,
 }
 
-const TIMING: Timing = Timing {
+pub(crate) const TIMING: Timing = Timing {
     quiet: Duration::from_millis(50),
     settle: Duration::from_millis(500),
     watched: Duration::from_secs(30),
