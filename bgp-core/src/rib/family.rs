@@ -11,7 +11,7 @@ use super::import::{Arrival, is_routable};
 use super::next_hop::NextHopId;
 use super::peer::PeerStats;
 use super::table::{Path, Table, Unusable};
-use super::{ForwardRoute, LOCAL, LocalRoute, Output, Shared};
+use super::{ForwardRoute, LOCAL, LocalRoute, Output, PEER_PREFERENCE, Shared};
 use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::{NextHop, Nlri};
 
@@ -346,24 +346,18 @@ impl<P: Prefix> FamilyRib<P> {
 
     fn forward_route(&self, shared: &Shared, at: u32) -> Option<ForwardRoute> {
         let slot = &self.table[at];
-        let best = slot.best().filter(|best| !best.is_local())?;
-        let set = &shared.store[best.attrs];
-        let ranking = shared.ranking();
-        let mut next_hops: Vec<NextHop> = shared.store.next_hop(best.attrs).into_iter().collect();
-        if let paths @ [_, _, ..] = slot.paths.as_slice() {
-            for place in ranking.equal_to_best(paths) {
-                let next_hop = shared.store.next_hop(paths[place].attrs);
-                let wanted = next_hop
-                    .filter(|next_hop| !next_hops.contains(next_hop) && !paths[place].is_local());
-                next_hops.extend(wanted);
-            }
+        let best = slot.best()?;
+        if !best.is_local() {
+            return Some(shared.forward_route(slot.paths.as_slice(), best));
         }
-        next_hops.truncate(MAX_NEXT_HOPS);
-        Some(ForwardRoute {
-            next_hops,
-            local_pref: set.local_pref,
-            preference: set.preference,
-        })
+        if shared.store[best.attrs].preference > PEER_PREFERENCE {
+            return None;
+        }
+        // Whoever installed the local route forwards by it; the peers' stands by.
+        let learned = slot.paths.as_slice().iter().filter(|path| !path.is_local());
+        let learned: Vec<Path> = learned.copied().collect();
+        let best = shared.ranking().best(&learned)?;
+        Some(shared.forward_route(&learned, &learned[best]))
     }
 
     /// A slot may be given to another prefix once no member of any group has still to hear of it.
@@ -391,6 +385,28 @@ impl<P: Prefix> FamilyRib<P> {
         }
         for group in self.groups.iter_mut().flatten() {
             group.mark_attributes(marked);
+        }
+    }
+}
+
+impl Shared {
+    /// The best of these paths, and those that are as good for forwarding.
+    fn forward_route(&self, paths: &[Path], best: &Path) -> ForwardRoute {
+        let set = &self.store[best.attrs];
+        let mut next_hops: Vec<NextHop> = self.store.next_hop(best.attrs).into_iter().collect();
+        if let [_, _, ..] = paths {
+            for place in self.ranking().equal_to_best(paths) {
+                let next_hop = self.store.next_hop(paths[place].attrs);
+                let wanted = next_hop
+                    .filter(|next_hop| !next_hops.contains(next_hop) && !paths[place].is_local());
+                next_hops.extend(wanted);
+            }
+        }
+        next_hops.truncate(MAX_NEXT_HOPS);
+        ForwardRoute {
+            next_hops,
+            local_pref: set.local_pref,
+            preference: set.preference,
         }
     }
 }

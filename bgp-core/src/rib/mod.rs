@@ -104,7 +104,8 @@ pub struct LocalRoute {
     pub next_hop: Option<NextHop>,
     /// The interface it leaves by, if known.
     pub interface: Option<Arc<str>>,
-    /// Compared before anything of BGP; routes from peers have 100.
+    /// Compared before anything of BGP; routes from peers have 100. With no more than that, the best of the peers' routes is
+    /// given for forwarding all the same, beside the local one.
     pub preference: u32,
 }
 
@@ -227,7 +228,7 @@ pub enum Output {
     Forward {
         /// Which.
         prefix: IpNet,
-        /// `None`: there is none from a peer.
+        /// `None`: there is none from a peer, or a local one is preferred by its preference.
         route: Option<ForwardRoute>,
     },
     /// The way to this next hop is wanted from now on.

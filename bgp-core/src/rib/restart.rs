@@ -119,7 +119,7 @@ impl Rib {
             RefreshKind::BEGIN => {
                 if let Some(peer) = self.shared.peers.find_mut(peer) {
                     peer.families[family].epoch = peer.families[family].epoch.wrapping_add(1);
-                    peer.families[family].stale = Some(Stale::repeating(now));
+                    peer.families[family].stale = Some(Stale::refreshing(now));
                 }
             }
             RefreshKind::END => self.sweep_family(peer, family),

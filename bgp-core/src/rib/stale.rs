@@ -51,16 +51,26 @@ enum Stage {
         long_lived: Duration,
     },
     LongLived,
+    /// The peer answers a refresh (RFC 7313 §4): it has not been away.
+    Refresh,
 }
 
 impl Stale {
-    /// The peer announces everything again, and so long as it does not say that it is done, nothing goes.
-    pub(super) fn repeating(now: Instant) -> Self {
+    /// The peer is back and announces everything; so long as it does not say that it is done, nothing goes.
+    fn after_restart(now: Instant) -> Self {
         Self {
             until: now + STALE_TIME,
             stage: Stage::Restart {
                 long_lived: Duration::ZERO,
             },
+        }
+    }
+
+    /// The peer announces everything again.
+    pub(super) fn refreshing(now: Instant) -> Self {
+        Self {
+            until: now + STALE_TIME,
+            stage: Stage::Refresh,
         }
     }
 
@@ -76,7 +86,9 @@ impl Stale {
     /// The peer is back; `None`: it has nothing left of what it announced.
     fn back(self, now: Instant, preserved: Preserved) -> Option<Self> {
         match self.stage {
-            Stage::Restart { .. } => preserved.restart.then(|| Self::repeating(now)),
+            Stage::Restart { .. } | Stage::Refresh => {
+                preserved.restart.then(|| Self::after_restart(now))
+            }
             Stage::LongLived => preserved.long_lived.then_some(self),
         }
     }
@@ -116,8 +128,12 @@ impl<P: Prefix> FamilyRib<P> {
             }
             return;
         };
-        if !keep.again {
-            // RFC 4724 §4.2: what it has not repeated since the last time.
+        let stale = shared
+            .peers
+            .find(id)
+            .and_then(|peer| peer.families[P::FAMILY].stale);
+        if !keep.again && stale.is_some_and(|stale| stale.stage != Stage::Refresh) {
+            // RFC 4724 §4.2: what it has not repeated since it was away before.
             self.sweep_stale(shared, id);
         }
         if let Some(peer) = shared.peers.find_mut(id) {
@@ -168,7 +184,9 @@ impl<P: Prefix> FamilyRib<P> {
                 Stage::Restart { long_lived } if !long_lived.is_zero() => {
                     self.become_last_resort(shared, id, now + long_lived);
                 }
-                Stage::Restart { .. } | Stage::LongLived => self.sweep_stale(shared, id),
+                Stage::Restart { .. } | Stage::LongLived | Stage::Refresh => {
+                    self.sweep_stale(shared, id)
+                }
             }
         }
     }

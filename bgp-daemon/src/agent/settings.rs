@@ -110,7 +110,7 @@ fn session(plan: &Plan, peer: &Peer) -> Result<SessionConfig, SettingsError> {
         graceful_restart: peer.graceful_restart.then_some(GracefulRestart {
             restart_time,
             restarting: false,
-            notification: false,
+            notification: options.graceful_restart_notification,
         }),
         long_lived_stale_time: Some(options.long_lived_stale_time.unwrap_or(Duration::ZERO)),
         role: options.role,

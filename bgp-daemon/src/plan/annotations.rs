@@ -21,6 +21,7 @@ pub struct Annotations {
     add_path: Option<Option<AddPathDirection>>,
     extended_messages: Option<bool>,
     extended_next_hop: Option<bool>,
+    graceful_restart_notification: Option<bool>,
     role: Option<RoleConfig>,
     max_prefixes: Option<u32>,
     long_lived_stale_time: Option<Option<Duration>>,
@@ -45,6 +46,9 @@ pub struct PeerOptions {
     pub extended_messages: bool,
     /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
     pub extended_next_hop: bool,
+    /// Offer that routes outlive NOTIFICATIONs and silence too (the N bit of RFC 8538). Not in JSON if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub graceful_restart_notification: bool,
     /// Our role (RFC 9234).
     pub role: Option<RoleConfig>,
     /// How many prefixes of each family the peer may announce; over it, Cease 6/1 (RFC 4486 §4).
@@ -109,6 +113,9 @@ impl Annotations {
             add_path: self.add_path.or(others.add_path),
             extended_messages: self.extended_messages.or(others.extended_messages),
             extended_next_hop: self.extended_next_hop.or(others.extended_next_hop),
+            graceful_restart_notification: self
+                .graceful_restart_notification
+                .or(others.graceful_restart_notification),
             role: self.role.or(others.role),
             max_prefixes: self.max_prefixes.or(others.max_prefixes),
             long_lived_stale_time: self.long_lived_stale_time.or(others.long_lived_stale_time),
@@ -130,6 +137,7 @@ impl Annotations {
             add_path: self.add_path.unwrap_or(Some(AddPathDirection::Both)),
             extended_messages: self.extended_messages.unwrap_or(false),
             extended_next_hop: self.extended_next_hop.unwrap_or(false),
+            graceful_restart_notification: self.graceful_restart_notification.unwrap_or(false),
             role: self.role,
             max_prefixes: self.max_prefixes,
             long_lived_stale_time: self.long_lived_stale_time.flatten(),
@@ -170,6 +178,10 @@ impl Annotations {
             }
             "extended-next-hop" => {
                 self.extended_next_hop =
+                    Some(truth(value).ok_or_else(|| expected("true or false"))?)
+            }
+            "graceful-restart-notification" => {
+                self.graceful_restart_notification =
                     Some(truth(value).ok_or_else(|| expected("true or false"))?)
             }
             "role" => {
@@ -341,6 +353,7 @@ mod tests {
             ("add-path", "off"),
             ("extended-messages", "true"),
             ("extended-next-hop", "true"),
+            ("graceful-restart-notification", "true"),
             ("role", "rs-client-strict"),
             ("max-prefixes", "1000"),
             ("long-lived-stale-time", "1h"),
@@ -352,6 +365,7 @@ mod tests {
         assert_eq!(options.hold_time.as_secs(), 9);
         assert_eq!(options.families, Family::ALL);
         assert_eq!(options.add_path, None);
+        assert!(options.graceful_restart_notification);
         assert_eq!(
             options.role,
             Some(RoleConfig {

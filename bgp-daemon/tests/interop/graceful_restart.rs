@@ -2,6 +2,7 @@
 //! announced afterwards is never missing from a kernel in between, what is not goes at the End-of-RIB.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -74,6 +75,39 @@ fn a_router_restarts(kind: Kind) {
     let record = watch.finish();
     assert_kept(&record, &TOR_PREFIXES);
     assert_swept(&record, &GONE);
+}
+
+/// RFC 8538: the router falls silent until our hold timer expires, and is told so; its routes stay all the same.
+#[test]
+fn a_router_falls_silent() {
+    let Some(mut stage) = Stage::open(&[Kind::Frr]) else {
+        return;
+    };
+    let annotations = [
+        ("graceful-restart-notification", "true"),
+        ("hold-time", "3s"),
+    ];
+    stage.peering(TOR_AS, &annotations, &[]);
+    let config = restarting(Kind::Frr, stage.tor_config(TOR_AS));
+    let mut tor = Kind::Frr.on(&stage.tor_host, config);
+    stage.raise(&mut *tor);
+    wait_kernel(&stage.node_host, &prefixes(&TOR_PREFIXES), &stage.tor_host);
+
+    let watch = RouteWatch::start(&stage.node_host);
+    let node: [IpAddr; 2] = [stage.node_host.ipv4.into(), stage.node_host.ipv6.into()];
+    let mute = |verb: &str| {
+        for address in node.map(IpNet::from) {
+            let route = format!("ip route {verb} blackhole {address}");
+            stage.tor_host.ns.run(&route);
+        }
+    };
+    mute("add");
+    wait_down("the node", &stage.node, &stage.tor_host);
+    wait_kernel(&stage.node_host, &prefixes(&TOR_PREFIXES), &stage.tor_host);
+    mute("del");
+    stage.wait_up(&*tor);
+    wait_learned("the router", &*tor, &prefixes(&BLOCKS));
+    assert_kept(&watch.finish(), &TOR_PREFIXES);
 }
 
 /// The router helps.

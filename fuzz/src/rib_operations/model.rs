@@ -39,6 +39,8 @@ pub(super) struct Stale {
     until: Instant,
     /// After that, as the last resort; `None`: that is what they are.
     pub(super) long_lived: Option<Duration>,
+    /// It has not been away, it says everything again.
+    refresh: bool,
 }
 
 pub(super) struct Learned {
@@ -81,7 +83,7 @@ impl Facts {
             } = preserved[family];
             match self.peers[peer].stale[family].map(|stale| stale.long_lived) {
                 Some(Some(_)) if restart => {
-                    self.peers[peer].stale[family] = Some(repeating(now));
+                    self.peers[peer].stale[family] = Some(repeating(now, false));
                 }
                 Some(None) if long_lived => {}
                 _ => self.sweep(peer, family),
@@ -97,12 +99,14 @@ impl Facts {
                 self.peers[peer].stale[family] = None;
                 continue;
             };
-            if !keep.again {
+            let stale = self.peers[peer].stale[family];
+            if !keep.again && stale.is_some_and(|stale| !stale.refresh) {
                 self.sweep(peer, family);
             }
             let stale = Stale {
                 until: now + keep.restart_time,
                 long_lived: Some(keep.long_lived),
+                refresh: false,
             };
             self.grow_stale(peer, family, stale);
         }
@@ -134,7 +138,7 @@ impl Facts {
 
     pub(super) fn refresh(&mut self, now: Instant, peer: usize, family: Family, kind: RefreshKind) {
         match kind {
-            RefreshKind::BEGIN => self.grow_stale(peer, family, repeating(now)),
+            RefreshKind::BEGIN => self.grow_stale(peer, family, repeating(now, true)),
             RefreshKind::END => self.sweep(peer, family),
             _ => {}
         }
@@ -177,6 +181,7 @@ impl Facts {
         self.peers[peer].stale[family] = Some(Stale {
             until,
             long_lived: None,
+            refresh: false,
         });
         let no_llgr =
             |learned: &Learned| learned.attributes.communities.contains(&Community::NO_LLGR);
@@ -211,8 +216,9 @@ pub(super) fn is_of((of, prefix, _): &(usize, IpNet, PathId), peer: usize, famil
     *of == peer && Family::of(prefix.addr()) == family
 }
 
-fn repeating(now: Instant) -> Stale {
+fn repeating(now: Instant, refresh: bool) -> Stale {
     Stale {
+        refresh,
         until: now + STALE_TIME,
         long_lived: Some(Duration::ZERO),
     }

@@ -57,8 +57,15 @@ impl Facts {
     }
 
     pub(super) fn check_forwarded(&self, prefix: IpNet, is: Option<&ForwardRoute>) {
-        let candidates = self.candidates(prefix);
-        let best = self.best(&candidates).filter(|best| best.source.is_some());
+        let mut candidates = self.candidates(prefix);
+        let is_ours = |best: &Candidate| best.source.is_none();
+        if self
+            .best(&candidates)
+            .is_some_and(|best| is_ours(best) && best.preference <= PEER_PREFERENCE)
+        {
+            candidates.retain(|route| !is_ours(route));
+        }
+        let best = self.best(&candidates).filter(|best| !is_ours(best));
         let (Some(best), Some(is)) = (best, is) else {
             assert!(
                 best.is_none() && is.is_none(),

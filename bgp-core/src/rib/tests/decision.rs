@@ -2,7 +2,9 @@
 
 use super::world::{World, address_of, id, local, net, rib_config, route};
 use crate::rib::Input;
-use crate::rib::{Output, PeerKind, Resolution, RibConfig, RouteSource};
+use crate::rib::{
+    ForwardRoute, LocalRoute, Output, PEER_PREFERENCE, PeerKind, Resolution, RibConfig, RouteSource,
+};
 use crate::types::{PathId, RouterId};
 use crate::wire::Attributes;
 use crate::wire::attribute::Origin;
@@ -190,14 +192,39 @@ fn the_nearer_next_hop_wins_and_equally_near_ones_share() {
     assert_eq!(best(&mut world), from(1));
     resolve(&mut world, 1, Some(20));
     assert_eq!(best(&mut world), from(0));
-    let forward = world
-        .other_outputs
-        .iter()
-        .rev()
-        .find_map(|output| match output {
-            Output::Forward { route, .. } => route.clone(),
-            _ => None,
-        });
-    let next_hops = forward.expect("the route is forwarded").next_hops;
+    let next_hops = forwarded(&world).expect("the route is forwarded").next_hops;
     assert_eq!(next_hops, [0, 1].map(super::world::via));
+}
+
+fn forwarded(world: &World) -> Option<ForwardRoute> {
+    let mut outputs = world.other_outputs.iter().rev();
+    outputs.find_map(|output| match output {
+        Output::Forward { route, .. } => Some(route.clone()),
+        _ => None,
+    })?
+}
+
+/// Promise 9.7.
+#[test]
+fn beside_a_local_route_of_the_same_preference_that_of_the_peers_stands_by() {
+    let config = RibConfig {
+        forwarding: true,
+        ..rib_config()
+    };
+    let mut world = World::up(config, &[External, External]);
+    let own = LocalRoute {
+        preference: PEER_PREFERENCE,
+        ..local(0)
+    };
+    world.originate(PREFIX, own);
+    for (peer, path) in [(0, &[1, 2][..]), (1, &[1])] {
+        world.announce(peer, PREFIX, &route(path));
+    }
+    assert_eq!(best(&mut world), RouteSource::Local(0));
+    let next_hops = forwarded(&world).map(|route| route.next_hops);
+    assert_eq!(next_hops, Some(vec![super::world::via(1)]));
+
+    world.originate(PREFIX, local(0));
+    world.drain();
+    assert_eq!(forwarded(&world), None);
 }

@@ -77,6 +77,23 @@ fn what_was_stale_already_goes_when_the_peer_is_lost_again() {
     assert_eq!(told(&world), [1, 0]);
 }
 
+/// R4724-4.2-03 is about restarts only.
+#[test]
+fn a_peer_that_is_lost_while_it_answers_a_refresh_keeps_its_routes() {
+    let mut world = World::up(rib_config(), &[External, External]);
+    world.announce(0, PREFIX, &route(&[1]));
+    world.announce(0, OTHER, &route(&[1]));
+    world.refresh(0, RefreshKind::BEGIN);
+    world.announce(0, PREFIX, &route(&[1]));
+    world.peer_down(0, RESTART);
+    world.drain();
+    assert_eq!(told(&world), [1, 1]);
+    world.peer_up_keeping(0, KEEP);
+    world.end_of_rib(0);
+    world.drain();
+    assert_eq!(told(&world), [0, 0]);
+}
+
 /// R8538-4.1-01
 #[test]
 fn it_stays_where_both_sides_said_that_it_does() {

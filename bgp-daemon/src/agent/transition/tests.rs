@@ -75,6 +75,7 @@ fn terms(plan: &Plan, peer: &Peer) -> impl PartialEq + use<> {
         options.add_path,
         options.extended_messages,
         options.extended_next_hop,
+        options.graceful_restart_notification,
         options.role,
         addresses,
     );
