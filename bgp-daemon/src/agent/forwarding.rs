@@ -356,11 +356,12 @@ impl State {
             allowed = true;
             metric = metric.or(wanted);
             match tunnel {
-                Some(Tunnel::Ipip) => hops.push(
+                // The outer packet needs a way too.
+                Some(Tunnel::Ipip) => hops.extend(self.way_to(next_hop).map(|_| {
                     Hop::gateway(next_hop)
                         .dev(Device::name(TUNNEL_DEVICE))
-                        .onlink(),
-                ),
+                        .onlink()
+                })),
                 None => hops.extend(self.hops_towards(next_hop)),
             }
         }

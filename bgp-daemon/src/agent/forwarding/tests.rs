@@ -33,25 +33,33 @@ fn several_next_hops_of_a_tunnel_pool_all_stay_in_the_tunnel() {
     let mut state = state(PoolRouting::Tunnel);
     let addresses: [IpAddr; 2] =
         ["10.0.0.2", "10.0.0.3"].map(|text| text.parse().expect("an address"));
-    let route = ForwardRoute {
-        next_hops: addresses.map(Into::into).to_vec(),
-        local_pref: 2_147_482_623,
-        preference: 100,
+    let learn = |state: &mut State, prefix| {
+        let route = ForwardRoute {
+            next_hops: addresses.map(Into::into).to_vec(),
+            local_pref: 2_147_482_623,
+            preference: 100,
+        };
+        state.wanted.insert(net(prefix), route);
     };
-    state.wanted.insert(net("10.1.7.0/26"), route);
-    let decided = state.decide(net("10.1.7.0/26")).expect("a route");
+    let kind = |state: &State| state.decide(net("10.1.7.0/26")).expect("a route").kind;
+    learn(&mut state, "10.1.7.0/26");
+    assert_eq!(kind(&state), RouteKind::Unreachable);
+
+    state.resolver.apply(&KernelEvent::Direct {
+        prefix: net("0.0.0.0/0"),
+        interfaces: vec![(2, "eth0".into())],
+    });
     let tunnel = |address| {
         Hop::gateway(address)
             .dev(Device::name(TUNNEL_DEVICE))
             .onlink()
     };
-    let expected = KernelRoute {
-        metric: Some(1024),
-        kind: RouteKind::Unicast {
-            next_hops: addresses.map(tunnel).to_vec(),
-        },
-    };
-    assert_eq!(decided, expected);
+    let next_hops = addresses.map(tunnel).to_vec();
+    assert_eq!(kind(&state), RouteKind::Unicast { next_hops });
+
+    // A peer's default route does not count.
+    learn(&mut state, "0.0.0.0/0");
+    assert_eq!(kind(&state), RouteKind::Unreachable);
 }
 
 /// Promises 10.7, 11.7.
