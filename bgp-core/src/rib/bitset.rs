@@ -40,6 +40,25 @@ impl BitSet {
         self.len == 0
     }
 
+    /// Takes out up to `limit` members, beginning at `from`, which moves on, and going on from zero at the end.
+    pub(crate) fn take_slice(&mut self, from: &mut u32, limit: usize) -> Vec<u32> {
+        let mut slice = Vec::with_capacity(limit.min(self.len));
+        while slice.len() < limit {
+            let Some(bit) = self.next_from(*from).or_else(|| self.next_from(0)) else {
+                break;
+            };
+            self.remove(bit);
+            *from = bit.saturating_add(1);
+            slice.push(bit);
+        }
+        slice
+    }
+
+    /// All members, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
+        std::iter::successors(self.next_from(0), |bit| self.next_from(bit + 1))
+    }
+
     /// The smallest member that is not below `from`.
     pub(crate) fn next_from(&self, from: u32) -> Option<u32> {
         let (start, mask) = place(from);
@@ -82,6 +101,13 @@ mod tests {
                 prop_assert_eq!(bits.is_empty(), model.is_empty());
                 prop_assert_eq!(bits.next_from(bit), model.range(bit..).next().copied());
             }
+            prop_assert!(bits.iter().eq(model.iter().copied()));
+            let mut from = 150;
+            let taken = bits.take_slice(&mut from, 20);
+            let in_turn = model.range(150..).chain(model.range(..150)).copied();
+            prop_assert!(taken.iter().copied().eq(in_turn.take(20)));
+            prop_assert!(taken.iter().all(|bit| !bits.contains(*bit)));
+            prop_assert_eq!(bits.iter().count(), model.len() - taken.len());
         }
     }
 }

@@ -112,7 +112,7 @@ impl<P: Prefix> FamilyRib<P> {
         false
     }
 
-    fn mark_changed(&mut self, at: u32) {
+    pub(super) fn mark_changed(&mut self, at: u32) {
         let slot = &mut self.table[at];
         if !slot.dirty {
             slot.dirty = true;
@@ -285,9 +285,7 @@ impl<P: Prefix> FamilyRib<P> {
         let settled = self.changed.is_empty();
         let mut told = Vec::new();
         for group in self.groups.iter_mut().flatten() {
-            if count > 0 {
-                group.flush(shared, &self.table, &slice);
-            }
+            told.extend(group.flush(shared, &self.table, &slice));
             told.extend(group.catch_up(shared, &self.table, settled));
         }
         let worked = count > 0 || !told.is_empty();

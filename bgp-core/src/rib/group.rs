@@ -3,6 +3,9 @@
 //! A member *holds* an entry of the group's Adj-RIB-Out if the entry is there and is not withheld from this member: a route is
 //! not told to the peer it came from, nor to the peer that is its next hop (RFC 4271 §5.1.3). A member that is in step needs
 //! no state of its own; one that lags behind has a [`Lag`].
+//!
+//! Changes wait while even the fastest member has much on the way to it: a prefix that changes again meanwhile is told once,
+//! and members that are about equally fast stay in step. What waits is a set of slots, never a list of changes.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,8 +24,15 @@ use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::MAX_MESSAGE_LEN;
 use crate::wire::update::{encode_reachable, encode_unreachable};
 
-/// With more octets than this on the way to it, a member is left behind until it has taken them.
+/// With more octets than this on the way to every member that is in step, changes wait. One that lags behind is told no more
+/// until it has taken them.
 pub(super) const HIGH_WATER: usize = 1 << 20;
+
+/// With more octets than this on the way to it, a member is left behind by the others. They share most of what is on the way.
+const LEFT_BEHIND: usize = 4 * HIGH_WATER;
+
+/// Slots that are told at once.
+pub(super) const SLICE: usize = 4096;
 
 /// Rewritten attributes that are remembered.
 const REMEMBERED: usize = 1 << 14;
@@ -67,6 +77,10 @@ pub(crate) struct Group {
     pub(super) members: Vec<Member>,
     /// Adj-RIB-Out, by slot.
     pub(super) out: Vec<Entries>,
+    /// Slots that may have changed since the members were told.
+    pub(super) waiting: BitSet,
+    /// Where to go on with those.
+    next: u32,
     /// Rewritten attributes, up to [`REMEMBERED`]; the peer only matters where a route is reflected.
     rewritten: HashMap<(AttrId, PeerId), Option<AttrId>, FixedState>,
     /// The last one: routes come in runs.
@@ -92,6 +106,8 @@ impl Group {
             key,
             members: Vec::new(),
             out: Vec::new(),
+            waiting: BitSet::default(),
+            next: 0,
             rewritten: HashMap::default(),
             last_rewritten: None,
         }
@@ -189,13 +205,38 @@ impl Group {
         })
     }
 
-    /// Brings the Adj-RIB-Out of changed slots up to date and tells the members.
+    /// Takes note of changed slots, and tells the members of them and of a slice of those that have waited, unless all have
+    /// enough to take already. Returns the slots that have waited, some of which may not be needed any more.
     pub(super) fn flush<P: Prefix>(
         &mut self,
         shared: &mut Shared,
         table: &Table<P>,
-        slice: &[u32],
-    ) {
+        changed: &[u32],
+    ) -> Vec<u32> {
+        if self.is_full(shared) {
+            for at in changed {
+                self.waiting.insert(*at);
+            }
+            return Vec::new();
+        }
+        let waited = self.waiting.take_slice(&mut self.next, SLICE);
+        for slice in [changed, &waited] {
+            if !slice.is_empty() {
+                self.tell_slots(shared, table, slice);
+            }
+        }
+        waited
+    }
+
+    /// Whether every member that is in step has much on the way to it.
+    fn is_full(&self, shared: &Shared) -> bool {
+        let mut in_step = self.members.iter().filter(|member| member.lag.is_none());
+        let is_full = |member: &Member| in_flight(shared, member.peer) > HIGH_WATER;
+        in_step.next().is_some_and(is_full) && in_step.all(is_full)
+    }
+
+    /// Brings the Adj-RIB-Out of some slots up to date and tells the members.
+    fn tell_slots<P: Prefix>(&mut self, shared: &mut Shared, table: &Table<P>, slice: &[u32]) {
         self.out
             .resize(self.out.len().max(table.end() as usize), Entries::None);
         let mut replaced = Vec::new();
@@ -370,15 +411,20 @@ impl Group {
         let Some(state) = shared.peers.find_mut(peer) else {
             return;
         };
-        if state.in_flight > HIGH_WATER {
+        if state.in_flight > LEFT_BEHIND {
             self.members[place].lag = Some(Lag::default());
         }
     }
 
     /// Whether a member still has to be told something about the slot.
     pub(super) fn refers_to(&self, at: u32) -> bool {
-        let pending = |member: &Member| member.lag.as_ref().is_some_and(|lag| lag.is_pending(at));
-        !self.entries(at).is_empty() || self.members.iter().any(pending)
+        let pending = |member: &Member| {
+            let lag = member.lag.as_ref();
+            lag.is_some_and(|lag| lag.pending.contains(at))
+        };
+        !self.entries(at).is_empty()
+            || self.waiting.contains(at)
+            || self.members.iter().any(pending)
     }
 
     /// Attributes are rewritten anew: what that depends on has changed.
@@ -448,6 +494,10 @@ fn next_hop_owners(shared: &Shared, entry: Entry) -> &[PeerId] {
     next_hop.map_or(&[], |next_hop| {
         shared.peers.with_address(next_hop.address())
     })
+}
+
+pub(super) fn in_flight(shared: &Shared, peer: PeerId) -> usize {
+    shared.peers.find(peer).map_or(0, |peer| peer.in_flight)
 }
 
 pub(super) fn send(shared: &mut Shared, peer: PeerId, octets: BytesMut) {

@@ -11,21 +11,16 @@ use super::attributes::AttrId;
 use super::bitset::BitSet;
 use super::family::FamilyRib;
 use super::few::Few;
-use super::group::{Change, Entry, Group, HIGH_WATER, is_withheld, send};
+use super::group::{Change, Entry, Group, HIGH_WATER, SLICE, in_flight, is_withheld, send};
 use super::table::Table;
 use crate::types::{Family, PeerId, Prefix};
 use crate::wire::update::encode_end_of_rib;
 use crate::wire::{Context, Message, RefreshKind, RouteRefresh};
 
-/// Slots that are told at once to a member that lags behind.
-const SLICE: usize = 4096;
-/// A member is in step again when no more octets than this are on the way to it.
-const LOW_WATER: usize = HIGH_WATER / 4;
-
 /// What a member has still to be told.
 #[derive(Debug, Default)]
 pub(super) struct Lag {
-    pending: BitSet,
+    pub(super) pending: BitSet,
     /// What it holds of pending slots; nothing of those that are not listed.
     held: BTreeMap<u32, Few<Held>>,
     /// Where to go on.
@@ -148,27 +143,6 @@ impl Lag {
         }
     }
 
-    pub(super) fn is_pending(&self, at: u32) -> bool {
-        self.pending.contains(at)
-    }
-
-    fn take_slice(&mut self) -> Vec<u32> {
-        let mut slice = Vec::new();
-        while slice.len() < SLICE {
-            let Some(at) = self
-                .pending
-                .next_from(self.next)
-                .or_else(|| self.pending.next_from(0))
-            else {
-                break;
-            };
-            self.pending.remove(at);
-            self.next = at.saturating_add(1);
-            slice.push(at);
-        }
-        slice
-    }
-
     /// The octets that go before the next slice.
     fn before(&mut self, context: &Context, family: Family) -> BytesMut {
         let mut octets = BytesMut::new();
@@ -200,8 +174,8 @@ fn refresh_mark(context: &Context, family: Family, kind: RefreshKind, octets: &m
 }
 
 impl Group {
-    /// Tells every member that lags behind, and has room, a slice of what it misses. `settled`: no changed slot waits for its
-    /// turn. Returns the slots that were told, some of which may not be needed any more.
+    /// Tells every member that lags behind, and has room, a slice of what it misses. `settled`: no changed slot waits to be
+    /// decided. Returns the slots that were told, some of which may not be needed any more.
     pub(super) fn catch_up<P: Prefix>(
         &mut self,
         shared: &mut Shared,
@@ -209,11 +183,12 @@ impl Group {
         settled: bool,
     ) -> Vec<u32> {
         let mut told = Vec::new();
+        let settled = settled && self.waiting.is_empty();
         for place in 0..self.members.len() {
             let peer = self.members[place].peer;
             if let Some(mut lag) = self.members[place].lag.take() {
                 if in_flight(shared, peer) <= HIGH_WATER {
-                    let slice = lag.take_slice();
+                    let slice = lag.pending.take_slice(&mut lag.next, SLICE);
                     self.tell_slice(shared, table, peer, &mut lag, &slice);
                     told.extend(slice);
                 }
@@ -221,7 +196,7 @@ impl Group {
                 if done {
                     send(shared, peer, lag.after(&self.key.context, P::FAMILY));
                 }
-                let in_step = done && in_flight(shared, peer) <= LOW_WATER;
+                let in_step = done && in_flight(shared, peer) <= HIGH_WATER;
                 self.members[place].lag = (!in_step).then_some(lag);
             }
         }
@@ -262,10 +237,6 @@ impl Group {
         octets.unsplit(self.encode_changes(shared, table, &mut changes));
         send(shared, peer, octets);
     }
-}
-
-fn in_flight(shared: &Shared, peer: PeerId) -> usize {
-    shared.peers.find(peer).map_or(0, |peer| peer.in_flight)
 }
 
 impl<P: Prefix> FamilyRib<P> {

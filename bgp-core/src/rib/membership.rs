@@ -82,9 +82,21 @@ impl<P: Prefix> FamilyRib<P> {
         let Some(group) = &mut self.groups[place as usize] else {
             return;
         };
-        group.members.retain(|member| member.peer != id);
+        let is_it = |member: &Member| member.peer == id;
+        let Some(member) = group.members.iter().position(is_it) else {
+            return;
+        };
+        let lag = group.members.swap_remove(member).lag;
+        let mut left: Vec<u32> = lag.iter().flat_map(|lag| lag.pending.iter()).collect();
         if group.members.is_empty() {
+            left.extend(group.waiting.iter());
             self.groups[place as usize] = None;
+        }
+        // Some were only kept for it.
+        for at in left {
+            if self.table[at].paths.as_slice().is_empty() {
+                self.mark_changed(at);
+            }
         }
     }
 }
