@@ -61,16 +61,18 @@ impl Shared {
 impl Ranking<'_> {
     /// The place of the best path; `None` if no path may be used.
     pub(crate) fn best(&self, paths: &[Path]) -> Option<usize> {
-        if let [only] = paths {
-            return self.is_eligible(only).then_some(0);
-        }
-        match self.survivors(paths)[..] {
+        match paths {
             [] => None,
-            [only] => Some(only),
-            ref survivors => {
-                let key = |place: &&usize| (self.cost(&paths[**place]), self.tail(&paths[**place]));
-                survivors.iter().min_by_key(key).copied()
-            }
+            [only] => self.is_eligible(only).then_some(0),
+            several => match self.survivors(several)[..] {
+                [] => None,
+                [only] => Some(only),
+                ref survivors => {
+                    let key =
+                        |place: &&usize| (self.cost(&paths[**place]), self.tail(&paths[**place]));
+                    survivors.iter().min_by_key(key).copied()
+                }
+            },
         }
     }
 

@@ -36,18 +36,22 @@ impl<T> Few<T> {
 
     /// Adds one at the end.
     pub(super) fn push(&mut self, added: T) {
-        *self = match std::mem::take(self) {
-            Self::None => Self::One(added),
-            Self::One(first) => Self::Several(Box::new(vec![first, added])),
-            Self::Several(mut list) => {
+        match self {
+            // Most are new, in memory that was never read: nothing of it is moved.
+            Self::None => *self = Self::One(added),
+            Self::One(_) => {
+                if let Self::One(first) = std::mem::take(self) {
+                    *self = Self::Several(Box::new(vec![first, added]));
+                }
+            }
+            Self::Several(list) => {
                 if list.len() == list.capacity() {
-                    // By half: there are many such lists, and they seldom grow.
-                    list.reserve_exact(list.len() / 2);
+                    // There are many such lists, and they seldom grow far.
+                    list.reserve_exact(list.len().min(4).max(list.len() / 2));
                 }
                 list.push(added);
-                Self::Several(list)
             }
-        };
+        }
     }
 
     /// Takes out those that `keep` does not want.

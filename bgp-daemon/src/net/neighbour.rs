@@ -30,6 +30,8 @@ use super::table::{self, News};
 const MAX_WAITING_INPUTS: usize = 1024;
 /// Outbox entries taken at a time.
 const OUTBOX_SLICE: usize = 64;
+/// So many octets of routes are written before the table is told. Few beside what it lets be on the way.
+const REPORTED_AT_ONCE: usize = 64 * 1024;
 
 /// What the owner wants of a neighbour.
 #[derive(Debug)]
@@ -92,6 +94,8 @@ struct Running {
     since: Instant,
     /// What is transmitted now came from the table.
     sending_routes: bool,
+    /// Octets of routes that were written in this session and not reported to the table.
+    unreported: usize,
     /// Set when the task is to end; dropped when it has.
     removed: Option<oneshot::Sender<()>>,
 }
@@ -122,6 +126,7 @@ impl Neighbour {
             to_table: VecDeque::new(),
             since: Instant::now(),
             sending_routes: false,
+            unreported: 0,
             removed: None,
         };
         running.run().await;
@@ -309,9 +314,10 @@ impl Running {
                 if written.octets > 0 {
                     self.session.handle_written(Instant::now(), id, pending);
                 }
-                if written.route_octets > 0 {
+                self.unreported += written.route_octets;
+                if self.unreported >= REPORTED_AT_ONCE {
                     let peer = self.neighbour.peer;
-                    let octets = written.route_octets;
+                    let octets = std::mem::take(&mut self.unreported);
                     self.to_table
                         .push_back(News::Input(rib::Input::Written { peer, octets }));
                 }
@@ -396,6 +402,7 @@ impl Running {
     fn renew_outbox(&mut self) {
         let (sender, outbox) = mpsc::unbounded_channel();
         self.outbox = outbox;
+        self.unreported = 0;
         self.to_table
             .push_back(News::Outbox(self.neighbour.peer, sender));
     }

@@ -11,6 +11,7 @@ use bgp_core::session::Stop;
 use bgp_core::speaker::MAX_PREFIXES_IDLE;
 use bgp_core::types::PeerId;
 use bytes::Bytes;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 
 use super::neighbour::Command;
@@ -20,6 +21,10 @@ use super::{ForwardingEvent, ForwardingSink};
 pub(super) const CHANNEL_LEN: usize = 256;
 /// Outputs handed out before new inputs are looked at.
 const OUTPUT_SLICE: usize = 512;
+
+/// While it works on so much, the table leaves its thread of the runtime to others: whom a task wakes stays on the thread that
+/// it is on, so that the table and a neighbour that has much to say would take turns on one.
+const LONG_BATCH: usize = 256;
 
 /// A question about the routes.
 pub(super) type Question = Box<dyn FnOnce(&Rib) + Send>;
@@ -75,6 +80,7 @@ impl Table {
 
     /// Runs until every sender is gone.
     pub(super) async fn run(mut self) {
+        let several_threads = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
         let mut messages = Vec::new();
         let mut busy = false;
         loop {
@@ -89,12 +95,22 @@ impl Table {
                 () = std::future::ready(()), if busy => tokio::task::yield_now().await,
                 () = super::sleep_until(deadline) => self.rib.handle_timeout(Instant::now()),
             }
-            let now = Instant::now();
-            for news in messages.drain(..).flatten() {
-                self.take(now, news);
-            }
-            busy = self.hand_out();
+            let long = messages.iter().map(Vec::len).sum::<usize>() >= LONG_BATCH;
+            let mut work = || self.work(&mut messages);
+            busy = match long && several_threads {
+                true => tokio::task::block_in_place(work),
+                false => work(),
+            };
         }
+    }
+
+    /// Takes in what has come and hands out what follows from it; tells whether there may be more of that.
+    fn work(&mut self, messages: &mut Vec<Message>) -> bool {
+        let now = Instant::now();
+        for news in messages.drain(..).flatten() {
+            self.take(now, news);
+        }
+        self.hand_out()
     }
 
     fn take(&mut self, now: Instant, news: News) {
