@@ -596,10 +596,6 @@ fn a_stale_version_is_a_conflict() {
             "failed to replace 'BGPPeer' resource: update conflict: BGPPeer(a)\n",
         ),
         (
-            "apply",
-            "failed to apply 'BGPPeer' resource: [update conflict: BGPPeer(a)]\n",
-        ),
-        (
             "delete",
             "Failed to delete 'BGPPeer' resource: update conflict: BGPPeer(a)\n\n",
         ),
@@ -621,6 +617,14 @@ fn a_stale_version_is_a_conflict() {
         replaced.out,
         "Successfully replaced 1 'BGPPeer' resource(s)\n"
     );
+    // Apply does not ask which version was read.
+    let applied = user.run_with("apply -f -", &old);
+    assert_eq!(
+        applied.out,
+        "Successfully applied 1 'BGPPeer' resource(s)\n"
+    );
+    let now = user.run("get bgppeer a -o yaml").out;
+    assert_eq!(cut_version(&now).0, cut_version(&old).0);
 }
 
 #[test]
