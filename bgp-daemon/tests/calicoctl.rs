@@ -686,6 +686,36 @@ fn patches_change_what_they_say() {
     }
 }
 
+/// Promise 17.10.
+#[test]
+fn a_node_of_kubernetes_becomes_a_route_reflector() {
+    let user = User::new();
+    user.file(
+        "ds/nodes.yaml",
+        "apiVersion: v1\nkind: Node\nmetadata:\n  name: n1\n  annotations:\n    projectcalico.org/IPv4Address: 10.0.0.1/24\nspec:\n  podCIDR: 10.8.1.0/24\n",
+    );
+    user.says(
+        "patch node n1 -p {\"spec\":{\"bgp\":{\"routeReflectorClusterID\":\"244.0.0.1\"}}}",
+        "Successfully patched 1 'Node' resource\n",
+    );
+    let expected = "apiVersion: v1\nkind: Node\nmetadata:\n  annotations:\n    projectcalico.org/IPv4Address: 10.0.0.1/24\n    projectcalico.org/RouteReflectorClusterID: 244.0.0.1\n  name: n1\nspec:\n  podCIDR: 10.8.1.0/24\n";
+    let stored = || fs::read_to_string(user.path("ds/nodes.yaml")).expect("it is there");
+    assert_eq!(stored(), expected);
+    // What is printed can be applied.
+    let printed = user.run("get node n1 -o yaml").out;
+    for verb in ["apply", "replace"] {
+        let done = user.run_with(&format!("{verb} -f -"), &printed);
+        assert_eq!((done.code, done.error.as_str()), (Some(0), ""));
+        assert_eq!(stored(), expected);
+    }
+    let refused = user.run("delete node n1");
+    assert!(
+        refused
+            .error
+            .contains("operation delete is not supported on Node(n1)")
+    );
+}
+
 /// Promise 17.1.
 #[test]
 fn the_same_commands_under_the_programs_own_name() {
