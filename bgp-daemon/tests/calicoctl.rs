@@ -716,6 +716,41 @@ fn a_node_of_kubernetes_becomes_a_route_reflector() {
     );
 }
 
+/// Promise 17.11.
+#[test]
+fn a_file_names_the_datastore_unless_the_environment_does() {
+    let user = User::new();
+    user.file(
+        "etcd.cfg",
+        "apiVersion: projectcalico.org/v3\nkind: CalicoAPIConfig\nmetadata:\nspec:\n  datastoreType: etcdv3\n  etcdEndpoints: http://127.0.0.1:2379\n  etcdPassword: hidden\n",
+    );
+    let said = |variables: &[(&str, &str)], config: &str| {
+        let mut command = user.command("calicoctl");
+        command.env_remove("BGP_DAEMON_DATASTORE");
+        command.envs(variables.iter().copied());
+        let command = command.args(["get", "bgppeers", "--config", config]);
+        Said::of(command.output().expect("it runs")).error
+    };
+    let refused = "this command works on a folder or file, not on the datastore";
+    assert_eq!(
+        said(&[], "etcd.cfg"),
+        format!("{refused} etcd of etcd.cfg\n")
+    );
+    assert_eq!(
+        said(&[("DATASTORE_TYPE", "kubernetes")], "etcd.cfg"),
+        format!("{refused} kubernetes\n")
+    );
+    assert_eq!(
+        said(&[("BGP_DAEMON_DATASTORE", "ds")], "etcd.cfg"),
+        "",
+        "a folder that is named needs no file"
+    );
+    assert_eq!(
+        said(&[], "missing.cfg"),
+        "open missing.cfg: no such file or directory\n"
+    );
+}
+
 /// Promise 17.1.
 #[test]
 fn the_same_commands_under_the_programs_own_name() {
