@@ -52,9 +52,9 @@ pub(super) fn open(
 ) -> anyhow::Result<Box<dyn Store>> {
     let (spec, file) = match super::datastore_or_environment(spec) {
         Err(DatastoreSpecError::Missing) => {
-            let path = place.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
-            let config = ClientConfig::read(place.config.as_deref(), Path::new(DEFAULT_PATH))?;
-            (config.datastore(), Some(path))
+            let (named, default) = (place.config.as_deref(), Path::new(DEFAULT_PATH));
+            let config = ClientConfig::read(named, default)?;
+            (config.datastore(), Some(named.unwrap_or(default)))
         }
         spec => (spec, None),
     };

@@ -88,10 +88,8 @@ fn of_kind(kind: &str, name: &str, spec: &str) -> Parsed {
     parse("x.yaml", &text)
 }
 
-/// Promises 1.7, 1.16.
-#[test]
-fn a_wrong_field_of_the_clusters_settings_is_left_out_alone() {
-    let spec = "  asNumber: 64600
+/// Settings of a cluster, half of them wrong.
+const HALF_WRONG: &str = "  asNumber: 64600
   nodeToNodeMeshEnabled: false
   listenPort: 70000
   bindMode: Everywhere
@@ -112,7 +110,11 @@ fn a_wrong_field_of_the_clusters_settings_is_left_out_alone() {
   localWorkloadPeeringIPV4: fd00::1
   ipv4NormalRoutePriority: 2147483647
 ";
-    let parsed = of_kind("BGPConfiguration", "default", spec);
+
+/// Promises 1.7, 1.16.
+#[test]
+fn a_wrong_field_of_the_clusters_settings_is_left_out_alone() {
+    let parsed = of_kind("BGPConfiguration", "default", HALF_WRONG);
     let expected = [
         (8, "spec.listenPort", Severity::Error),
         (9, "spec.bindMode", Severity::Error),
