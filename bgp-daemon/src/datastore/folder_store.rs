@@ -7,6 +7,8 @@
 //! One command at a time changes a folder: it holds a lock on it from before it reads until it ends. Readers take none.
 //! People with editors do not know of the lock, so a file that is not as it was read is not written.
 //!
+//! A Node of Kubernetes is shown as Calico's. It is changed through its annotations, and neither created nor deleted.
+//!
 //! The version of an object is a hash of what it says. Of several objects with one name the first counts, as it does for the
 //! speaker, and none is changed.
 
