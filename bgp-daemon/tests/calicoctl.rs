@@ -596,10 +596,6 @@ fn a_stale_version_is_a_conflict() {
             "failed to replace 'BGPPeer' resource: update conflict: BGPPeer(a)\n",
         ),
         (
-            "apply",
-            "failed to apply 'BGPPeer' resource: [update conflict: BGPPeer(a)]\n",
-        ),
-        (
             "delete",
             "Failed to delete 'BGPPeer' resource: update conflict: BGPPeer(a)\n\n",
         ),
@@ -621,6 +617,14 @@ fn a_stale_version_is_a_conflict() {
         replaced.out,
         "Successfully replaced 1 'BGPPeer' resource(s)\n"
     );
+    // Apply does not ask which version was read.
+    let applied = user.run_with("apply -f -", &old);
+    assert_eq!(
+        applied.out,
+        "Successfully applied 1 'BGPPeer' resource(s)\n"
+    );
+    let now = user.run("get bgppeer a -o yaml").out;
+    assert_eq!(cut_version(&now).0, cut_version(&old).0);
 }
 
 #[test]
@@ -680,6 +684,71 @@ fn patches_change_what_they_say() {
     ] {
         user.fails(&format!("patch bgpp {patch}"), "", error);
     }
+}
+
+/// Promise 17.10.
+#[test]
+fn a_node_of_kubernetes_becomes_a_route_reflector() {
+    let user = User::new();
+    user.file(
+        "ds/nodes.yaml",
+        "apiVersion: v1\nkind: Node\nmetadata:\n  name: n1\n  annotations:\n    projectcalico.org/IPv4Address: 10.0.0.1/24\nspec:\n  podCIDR: 10.8.1.0/24\n",
+    );
+    user.says(
+        "patch node n1 -p {\"spec\":{\"bgp\":{\"routeReflectorClusterID\":\"244.0.0.1\"}}}",
+        "Successfully patched 1 'Node' resource\n",
+    );
+    let expected = "apiVersion: v1\nkind: Node\nmetadata:\n  annotations:\n    projectcalico.org/IPv4Address: 10.0.0.1/24\n    projectcalico.org/RouteReflectorClusterID: 244.0.0.1\n  name: n1\nspec:\n  podCIDR: 10.8.1.0/24\n";
+    let stored = || fs::read_to_string(user.path("ds/nodes.yaml")).expect("it is there");
+    assert_eq!(stored(), expected);
+    // What is printed can be applied.
+    let printed = user.run("get node n1 -o yaml").out;
+    for verb in ["apply", "replace"] {
+        let done = user.run_with(&format!("{verb} -f -"), &printed);
+        assert_eq!((done.code, done.error.as_str()), (Some(0), ""));
+        assert_eq!(stored(), expected);
+    }
+    let refused = user.run("delete node n1");
+    assert!(
+        refused
+            .error
+            .contains("operation delete is not supported on Node(n1)")
+    );
+}
+
+/// Promise 17.11.
+#[test]
+fn a_file_names_the_datastore_unless_the_environment_does() {
+    let user = User::new();
+    user.file(
+        "etcd.cfg",
+        "apiVersion: projectcalico.org/v3\nkind: CalicoAPIConfig\nmetadata:\nspec:\n  datastoreType: etcdv3\n  etcdEndpoints: http://127.0.0.1:2379\n  etcdPassword: hidden\n",
+    );
+    let said = |variables: &[(&str, &str)], config: &str| {
+        let mut command = user.command("calicoctl");
+        command.env_remove("BGP_DAEMON_DATASTORE");
+        command.envs(variables.iter().copied());
+        let command = command.args(["get", "bgppeers", "--config", config]);
+        Said::of(command.output().expect("it runs")).error
+    };
+    let refused = "this command works on a folder or file, not on the datastore";
+    assert_eq!(
+        said(&[], "etcd.cfg"),
+        format!("{refused} etcd of etcd.cfg\n")
+    );
+    assert_eq!(
+        said(&[("DATASTORE_TYPE", "kubernetes")], "etcd.cfg"),
+        format!("{refused} kubernetes\n")
+    );
+    assert_eq!(
+        said(&[("BGP_DAEMON_DATASTORE", "ds")], "etcd.cfg"),
+        "",
+        "a folder that is named needs no file"
+    );
+    assert_eq!(
+        said(&[], "missing.cfg"),
+        "open missing.cfg: no such file or directory\n"
+    );
 }
 
 /// Promise 17.1.

@@ -1,11 +1,13 @@
-//! Plans of whole clusters, compared exactly with `testdata/plans`.
+//! Plans of whole clusters, compared exactly with `testdata/plans`; and what the environment of the process does to a plan.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bgp_daemon::plan::{Environment, plan, render};
 use bgp_daemon::resources::ResourceSet;
+use serde_json::{Value, json};
 
 /// Seen from the folder that cargo runs tests in, so that file names in problems are the same everywhere.
 const CLUSTERS: &str = "../testdata/plans";
@@ -82,4 +84,85 @@ fn difference(file: &Path, expected: &str, actual: &str) -> String {
         "{}: first difference (line, (expected, actual)): {first:?}",
         file.display()
     )
+}
+
+/// A node with a block, pod CIDRs, and a service whose only endpoint is on what Kubernetes calls `worker-7`.
+const NODE: &str = r#"
+apiVersion: projectcalico.org/v3
+kind: Node
+metadata: {name: node1}
+spec: {bgp: {ipv4Address: 10.0.0.9/24}}
+status: {podCIDRs: [10.8.1.0/24]}
+---
+apiVersion: projectcalico.org/v3
+kind: BlockAffinity
+metadata: {name: node1-block}
+spec: {node: node1, cidr: 10.9.0.0/26, state: confirmed}
+---
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {serviceClusterIPs: [{cidr: 10.96.0.0/12}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: default}
+spec: {type: NodePort, clusterIP: 10.97.0.7, ipFamilies: [IPv4], externalTrafficPolicy: Local}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, namespace: default, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.8.1.5], nodeName: worker-7}]
+"#;
+
+/// Promises 2.1, 8.3, 10.3, 10.6, 13.7.
+#[test]
+fn the_environment_of_the_process_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("all.yaml"), NODE).expect("a file");
+    let said = |variables: &[(&str, &str)]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_bgp-daemon"))
+            .args(["plan", "-o", "json", "-f"])
+            .arg(folder.path())
+            .env_clear()
+            .env("NODENAME", "node1")
+            .env("CALICO_ENDPOINT_STATUS_PATH_PREFIX", folder.path())
+            .envs(variables.iter().copied())
+            .output()
+            .expect("it runs");
+        let plan: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(plan["problems"], json!([]));
+        let originated = plan["originate"].as_array().expect("a list").iter();
+        let originated = originated.map(|route| route["prefix"].as_str().expect("text").to_owned());
+        let router_id = plan["routerID"].as_str().expect("text").to_owned();
+        (router_id, originated.collect::<Vec<_>>())
+    };
+    let expected = |router_id: &str, originated: &[&str]| {
+        let originated = originated.iter().map(|text| (*text).to_owned());
+        (router_id.to_owned(), originated.collect::<Vec<_>>())
+    };
+    let (block, range) = ("10.9.0.0/26", "10.96.0.0/12");
+    assert_eq!(said(&[]), expected("10.0.0.9", &[block, range]));
+    assert_eq!(
+        said(&[("CALICO_ROUTER_ID", "192.0.2.7")]),
+        expected("192.0.2.7", &[block, range])
+    );
+    // The first octets of the SHA-256 of `node1`.
+    assert_eq!(
+        said(&[("CALICO_ROUTER_ID", "hash")]),
+        expected("202.18.243.27", &[block, range])
+    );
+    assert_eq!(
+        said(&[("USE_POD_CIDR", "true")]),
+        expected("10.0.0.9", &["10.8.1.0/24", range])
+    );
+    assert_eq!(
+        said(&[("CALICO_ADVERTISE_CLUSTER_IPS", "10.97.0.0/16")]),
+        expected("10.0.0.9", &[block, "10.97.0.0/16"])
+    );
+    assert_eq!(
+        said(&[("CALICO_K8S_NODE_REF", "worker-7")]),
+        expected("10.0.0.9", &[block, range, "10.97.0.7/32"])
+    );
 }

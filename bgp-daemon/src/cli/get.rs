@@ -49,7 +49,7 @@ pub fn execute(
         .parse()
         .map_err(|error: String| anyhow!(error))?;
     let objects = objects(args)?;
-    let store = open(datastore, Access::Read)?;
+    let store = open(datastore, &args.place, Access::Read)?;
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     for given in &objects {
         let checked = action::check_namespace(given, &args.place, args.all_namespaces);

@@ -49,7 +49,7 @@ pub fn execute(
     let patch = serde_json::from_str(&args.patch)
         .map_err(|error| failed(format!("the patch is not JSON: {error}")))?;
     let given = Given::named(kind, &args.name);
-    let mut store = open(datastore, Access::Write)?;
+    let mut store = open(datastore, &args.place, Access::Write)?;
     let patched = action::check_namespace(&given, &args.place, false)
         .and_then(|()| action::patch(store.as_mut(), &given, &patch, args.form));
     match patched {

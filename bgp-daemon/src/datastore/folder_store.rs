@@ -7,6 +7,8 @@
 //! One command at a time changes a folder: it holds a lock on it from before it reads until it ends. Readers take none.
 //! People with editors do not know of the lock, so a file that is not as it was read is not written.
 //!
+//! A Node of Kubernetes is shown as Calico's. It is changed through its annotations, and neither created nor deleted.
+//!
 //! The version of an object is a hash of what it says. Of several objects with one name the first counts, as it does for the
 //! speaker, and none is changed.
 
@@ -173,6 +175,29 @@ impl FolderStore {
         self.write(file, changed)
     }
 
+    /// Changes the annotations in which the Node of Kubernetes keeps Calico's settings.
+    fn update_kubernetes_node(
+        &mut self,
+        key: &ObjectKey,
+        wanted: &Value,
+        version: &str,
+    ) -> Result<Value, StoreError> {
+        let place = self.current("update", key, Some(version))?;
+        let (path, source) = &self.files[place.file];
+        let stored = source.object(place.slot);
+        let unreadable = || StoreError::Failed(format!("{} cannot be read", self.describe(place)));
+        let object = kubernetes_node::changed(stored, wanted).ok_or_else(unreadable)?;
+        if *stored != object {
+            let changed = source
+                .replaced(place.slot, &object)
+                .map_err(|error| unchanged(path, &error))?;
+            self.write(place.file, changed)?;
+        }
+        kubernetes_node::calico_view(&versioned(&object))
+            .map(|(_, view)| view)
+            .ok_or_else(|| self.not_found(key))
+    }
+
     fn write(&mut self, file: usize, changed: Source) -> Result<(), StoreError> {
         let (path, source) = &self.files[file];
         self.expect_on_disk(path, Some(source.text()))?;
@@ -273,6 +298,10 @@ impl Store for FolderStore {
         object: &Value,
         version: &str,
     ) -> Result<Value, StoreError> {
+        let counterpart = kubernetes_counterpart(key).filter(|_| self.places(key).is_empty());
+        if let Some(other) = counterpart.filter(|other| !self.places(other).is_empty()) {
+            return self.update_kubernetes_node(&other, object, version);
+        }
         let place = self.current("update", key, Some(version))?;
         let object = unversioned(object);
         let (path, source) = &self.files[place.file];

@@ -239,7 +239,11 @@ fn routing(pool: &IpPoolSpec, (ipip, no_encapsulation): (bool, bool)) -> PoolRou
     if pool.vxlan_mode != EncapsulationMode::Never {
         return PoolRouting::Felix;
     }
-    match pool.ipip_mode {
+    let ipip_mode = match pool.cidr {
+        Some(IpNet::V6(_)) => EncapsulationMode::Never,
+        _ => pool.ipip_mode,
+    };
+    match ipip_mode {
         EncapsulationMode::Always if ipip => PoolRouting::Tunnel,
         EncapsulationMode::CrossSubnet if ipip => PoolRouting::TunnelAcrossSubnets,
         EncapsulationMode::Never if no_encapsulation => PoolRouting::Direct,

@@ -129,7 +129,7 @@ fn peer(
             problems,
         ),
         allowed_local_as: match peering.target {
-            Target::Address { .. } => spec.num_allowed_local_as_numbers.unwrap_or(0),
+            Target::Address { .. } => spec.allowed_local_as(),
             Target::Node | Target::Workload => 0,
         },
         import_filters,

@@ -107,6 +107,44 @@ fn string_order_decides_who_is_passive() {
     );
 }
 
+/// Promise 1.16.
+#[test]
+fn a_typing_error_in_the_clusters_settings_changes_nothing_else() {
+    let wrong = "nodeToNodeMeshEnabled: false, asNumber: 64600, listenPort: 1790, bindMode: All, \
+                 prefixAdvertisements: [{cidr: 10/8, communities: ['1:2']}]";
+    let parsed = parse("test.yaml", &format!("{}{}", node("a"), config(wrong)));
+    assert_eq!(parsed.problems.len(), 2);
+    let resources = ResourceSet::from_documents(parsed.documents).set;
+    let plan = plan(&resources, "a", &Environment::default());
+    assert_eq!(names(&plan), [] as [&str; 0]);
+    assert_eq!((plan.local_as, plan.listen_port), (Asn(64600), 1790));
+}
+
+/// Only IPv4 has the tunnel, so that there an IPv6 pool says nothing.
+///
+/// Promise 1.16.
+#[test]
+fn encapsulation_that_cannot_be_is_left_out_alone() {
+    let pools = "---\n".to_owned()
+        + &calico("IPPool", "six", "cidr: 'fd00:1::/48', ipipMode: Always")
+        + "---\n"
+        + &calico(
+            "IPPool",
+            "both",
+            "cidr: 10.7.0.0/16, ipipMode: Always, vxlanMode: Always",
+        );
+    let parsed = parse("test.yaml", &(node("a") + &pools));
+    let fields: Vec<_> = parsed.problems.iter().map(|p| p.field.as_deref()).collect();
+    assert_eq!(fields, [Some("spec.ipipMode"); 2]);
+    let resources = ResourceSet::from_documents(parsed.documents).set;
+    let plan = plan(&resources, "a", &Environment::default());
+    let kernel = serde_json::to_value(&plan.kernel.ipv6).unwrap();
+    assert_eq!(kernel["rejectPools"], serde_json::json!([]));
+    let kernel = serde_json::to_value(&plan.kernel.ipv4).unwrap();
+    assert_eq!(kernel["rejectPools"], serde_json::json!(["10.7.0.0/16"]));
+    assert_eq!(plan.export.ipv6.accept_prefixes.len(), 1);
+}
+
 /// Promise 3.1.
 #[test]
 fn a_route_reflector_is_not_in_the_mesh_on_either_side() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::bgp_filter::is_interface_pattern;
 use super::bgp_peer::PasswordSource;
-use super::decode::{Check, Fault};
+use super::decode::{Check, Fault, Tolerance};
 use super::metadata::Object;
 use super::scalar::{self, CommunityValue, RoutePriority};
 
@@ -175,19 +175,23 @@ pub enum ProgramClusterRoutes {
     EnabledIPIPOnly,
     /// None.
     Disabled,
-    /// Only those of pools without encapsulation; also what any value means that is not known.
+    /// Only those of pools without encapsulation.
     #[default]
-    #[serde(other)]
     EnabledNoEncapOnly,
 }
 
 impl Check for BgpConfigurationSpec {
+    const TOLERANCE: Tolerance = Tolerance::PerField {
+        vital: &[],
+        unused: &["localWorkloadPeeringIPV4", "localWorkloadPeeringIPV6"],
+    };
+
     fn check(&self, faults: &mut Vec<Fault>) {
         for (at, interface) in self.ignored_interfaces.iter().enumerate() {
             if !is_ignorable(interface) {
-                faults.push(Fault::warning(
+                faults.push(Fault::field_error(
                     &format!("spec.ignoredInterfaces[{at}]"),
-                    "has no effect: expected 1 to 15 letters, digits or _ . * - and not only *",
+                    "expected 1 to 15 letters, digits or _ . * - and not only *",
                 ));
             }
         }

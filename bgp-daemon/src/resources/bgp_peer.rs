@@ -52,7 +52,7 @@ pub struct BgpPeerSpec {
     pub keepalive_time: Option<Duration>,
     /// How often our own AS may stand in a received path.
     #[serde(rename = "numAllowedLocalASNumbers")]
-    pub num_allowed_local_as_numbers: Option<u16>,
+    pub num_allowed_local_as_numbers: Option<i32>,
     /// Hops to the peer for TTL security (RFC 5082); 0 is off.
     pub ttl_security: Option<u8>,
     /// The gateway by which the peer is reached.
@@ -202,6 +202,12 @@ impl Check for BgpPeerSpec {
 }
 
 impl BgpPeerSpec {
+    /// `num_allowed_local_as_numbers`, as 0 if it is negative, and at most 65535: no path is longer.
+    pub fn allowed_local_as(&self) -> u16 {
+        let times = self.num_allowed_local_as_numbers.unwrap_or(0);
+        u16::try_from(times.max(0)).unwrap_or(u16::MAX)
+    }
+
     fn check_fields_without_effect(&self, faults: &mut Vec<Fault>) {
         let mut warning = |field, reason: &str| faults.push(Fault::warning(field, reason));
         if self.peer_selector.is_some() && self.as_number.is_some_and(|asn| asn.0 != 0) {
@@ -212,6 +218,11 @@ impl BgpPeerSpec {
         }
         if self.reachable_by.is_some() && self.peer_ip.is_none() {
             warning("spec.reachableBy", "has no effect without peerIP");
+        }
+        let allowed = self.num_allowed_local_as_numbers;
+        if allowed.is_some_and(|times| u16::try_from(times).is_err()) {
+            let reason = format!("is taken as {}", self.allowed_local_as());
+            warning("spec.numAllowedLocalASNumbers", &reason);
         }
         if self.keep_original_next_hop && self.next_hop_mode.is_some() {
             warning("spec.keepOriginalNextHop", "has no effect with nextHopMode");

@@ -32,6 +32,8 @@ pub(super) struct Fault {
     pub(super) at_key: bool,
     pub(super) reason: String,
     pub(super) severity: Severity,
+    /// Nothing but the field, or the entry of a list, is left out.
+    pub(super) field_only: bool,
 }
 
 impl Fault {
@@ -42,6 +44,15 @@ impl Fault {
             at_key: false,
             reason: reason.to_owned(),
             severity: Severity::Error,
+            field_only: false,
+        }
+    }
+
+    /// The field is left out, and the rest of the object used.
+    pub(super) fn field_error(field: &str, reason: &str) -> Self {
+        Self {
+            field_only: true,
+            ..Self::error(field, reason)
         }
     }
 
@@ -63,6 +74,7 @@ impl Fault {
     pub(super) fn problem(&self, object: impl fmt::Display) -> Problem {
         Problem {
             severity: self.severity,
+            field_only: self.field_only,
             ..Problem::error(object, self.reason.as_str()).at_field(self.field())
         }
     }
@@ -87,11 +99,29 @@ impl Fault {
 
 /// What a type demands beyond the types of its fields.
 pub(super) trait Check {
+    /// What is lost to a value that cannot be read.
+    const TOLERANCE: Tolerance = Tolerance::None;
+
     /// Adds what is wrong.
     fn check(&self, faults: &mut Vec<Fault>);
 }
 
+/// How much of an object is lost to a value that cannot be read.
+pub(super) enum Tolerance {
+    /// All of it: half of what it says would be something else than was meant.
+    None,
+    /// The field, or the entry of a list: the others stand for themselves.
+    PerField {
+        /// Fields of `spec` without which the object must not be used.
+        vital: &'static [&'static str],
+        /// Fields of `spec` that mean nothing to BGP.
+        unused: &'static [&'static str],
+    },
+}
+
 impl<S: Check> Check for Object<S> {
+    const TOLERANCE: Tolerance = S::TOLERANCE;
+
     fn check(&self, faults: &mut Vec<Fault>) {
         self.spec.check(faults);
     }
@@ -99,7 +129,7 @@ impl<S: Check> Check for Object<S> {
 
 /// What became of a value.
 pub(super) struct Decoded {
-    /// The resource, unless one of the faults is an error.
+    /// The resource, unless one of the faults is an error of the whole object.
     pub(super) resource: Option<Resource>,
     pub(super) faults: Vec<Fault>,
 }
@@ -149,7 +179,10 @@ fn typed<T: DeserializeOwned + Check>(
     wrap: fn(T) -> Resource,
 ) -> Decoded {
     let mut faults = Vec::new();
-    let object: Option<T> = fields(value, &mut faults);
+    let object: Option<T> = match T::TOLERANCE {
+        Tolerance::None => fields(value, &mut faults),
+        Tolerance::PerField { vital, unused } => sound_fields(value, vital, unused, &mut faults),
+    };
     if !kind.is_calico() || kind == Kind::IpamBlock {
         // Their other fields are none of our business.
         faults.retain(|fault| fault.severity == Severity::Error);
@@ -177,7 +210,9 @@ fn finish(mut resource: Option<Resource>, faults: Vec<Fault>) -> Decoded {
             "default".clone_into(&mut metadata.namespace);
         }
     }
-    let broken = faults.iter().any(|fault| fault.severity == Severity::Error);
+    let broken = faults
+        .iter()
+        .any(|fault| fault.severity == Severity::Error && !fault.field_only);
     Decoded {
         resource: resource.filter(|_| !broken),
         faults,
@@ -201,6 +236,7 @@ pub(super) fn fields<T: DeserializeOwned>(value: &Value, faults: &mut Vec<Fault>
                         at_key: true,
                         reason: UNKNOWN_FIELD.into(),
                         severity: Severity::Warning,
+                        field_only: false,
                     }),
             );
             Some(object)
@@ -211,10 +247,108 @@ pub(super) fn fields<T: DeserializeOwned>(value: &Value, faults: &mut Vec<Fault>
                 at_key: false,
                 reason: error.to_string(),
                 severity: Severity::Error,
+                field_only: false,
             });
             None
         }
     }
+}
+
+/// Entries of lists that are left out one by one; after so many wrong values it is whole fields, so that an object with
+/// thousands of them costs no more than one with a few.
+const MAX_WRONG_VALUES: usize = 100;
+
+/// Decodes what can be read of an object: a wrong value is taken out, and the rest tried again.
+fn sound_fields<T: DeserializeOwned>(
+    value: &Value,
+    vital: &[&str],
+    unused: &[&str],
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
+    let mut rest = value.clone();
+    let mut taken_out: Vec<Vec<Step>> = Vec::new();
+    loop {
+        let mut found = Vec::new();
+        let object = fields(&rest, &mut found);
+        let paths: Vec<_> = found.iter().map(|fault| fault.path.clone()).collect();
+        for fault in &mut found {
+            fault.path = original(&fault.path, &taken_out);
+        }
+        if object.is_some() {
+            faults.append(&mut found);
+            return object;
+        }
+        let (mut fault, path) = found.pop().zip(paths.last())?;
+        let whole_field = taken_out.len() >= MAX_WRONG_VALUES;
+        let cut =
+            removable(path, vital, whole_field).filter(|cut| remove(&mut rest, &path[..*cut]));
+        fault.field_only = cut.is_some();
+        if matches!(fault.path.get(1), Some(Step::Key(field)) if unused.contains(&field.as_str())) {
+            fault.severity = Severity::Warning;
+        }
+        taken_out.extend(cut.map(|cut| fault.path[..cut].to_vec()));
+        faults.push(fault);
+        cut?;
+    }
+}
+
+/// How many steps lead to what is taken out because of a wrong value: to the entry of a list around it, or to the field of
+/// `spec`, or to the label or annotation.
+fn removable(path: &[Step], vital: &[&str], whole_field: bool) -> Option<usize> {
+    let [Step::Key(part), rest @ ..] = path else {
+        return None;
+    };
+    match (part.as_str(), rest) {
+        ("spec", [Step::Key(field), ..]) if !vital.contains(&field.as_str()) => {
+            let entry = path.iter().rposition(|step| matches!(step, Step::Index(_)));
+            Some(entry.filter(|_| !whole_field).map_or(2, |at| at + 1))
+        }
+        ("metadata", [Step::Key(_), Step::Key(_)]) => Some(3),
+        _ => None,
+    }
+}
+
+/// Takes a value out; `false` if it is not there.
+fn remove(value: &mut Value, path: &[Step]) -> bool {
+    let Some((last, parents)) = path.split_last() else {
+        return false;
+    };
+    let parent = parents.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(index),
+    });
+    match (last, parent) {
+        (Step::Key(key), Some(Value::Object(fields))) => fields.remove(key).is_some(),
+        (Step::Index(index), Some(Value::Array(items))) if *index < items.len() => {
+            items.remove(*index);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The path that led to a value before others were taken out of the lists on the way.
+fn original(path: &[Step], taken_out: &[Vec<Step>]) -> Vec<Step> {
+    let mut original: Vec<Step> = Vec::new();
+    for step in path {
+        let step = match step {
+            Step::Key(key) => Step::Key(key.clone()),
+            Step::Index(index) => {
+                let mut before: Vec<usize> = taken_out
+                    .iter()
+                    .filter_map(|path| match path.split_last() {
+                        Some((Step::Index(at), list)) if *list == original[..] => Some(*at),
+                        _ => None,
+                    })
+                    .collect();
+                before.sort_unstable();
+                let shift = |index, at| index + usize::from(at <= index);
+                Step::Index(before.into_iter().fold(*index, shift))
+            }
+        };
+        original.push(step);
+    }
+    original
 }
 
 /// Fields beside the specification belong to the API server, except at the top.

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::decode::{Check, Fault};
+use super::decode::{Check, Fault, Tolerance};
 use super::metadata::Object;
 use super::scalar;
 use super::selector::Selector;
@@ -20,7 +20,7 @@ pub struct IpPoolSpec {
     pub cidr: Option<IpNet>,
     /// Whether traffic between nodes goes through VXLAN.
     pub vxlan_mode: EncapsulationMode,
-    /// Whether traffic between nodes goes through IP-in-IP.
+    /// Whether traffic between nodes goes through IP-in-IP. Means nothing with VXLAN, and in an IPv6 pool.
     pub ipip_mode: EncapsulationMode,
     /// Whether what leaves the cluster is masqueraded.
     pub nat_outgoing: bool,
@@ -73,6 +73,20 @@ pub enum AssignmentMode {
 }
 
 impl Check for IpPoolSpec {
+    /// Without `disableBGPExport`, what must stay here could be announced.
+    const TOLERANCE: Tolerance = Tolerance::PerField {
+        vital: &["cidr", "disableBGPExport"],
+        unused: &[
+            "natOutgoing",
+            "disabled",
+            "blockSize",
+            "nodeSelector",
+            "namespaceSelector",
+            "allowedUses",
+            "assignmentMode",
+        ],
+    };
+
     fn check(&self, faults: &mut Vec<Fault>) {
         let Some(cidr) = self.cidr else {
             faults.push(Fault::error("spec.cidr", "is required"));
@@ -84,13 +98,13 @@ impl Check for IpPoolSpec {
         }
         let never = EncapsulationMode::Never;
         if self.vxlan_mode != never && self.ipip_mode != never {
-            faults.push(Fault::error(
+            faults.push(Fault::field_error(
                 "spec.ipipMode",
                 "ipipMode and vxlanMode cannot both be on",
             ));
         }
         if self.ipip_mode != never && matches!(cidr, IpNet::V6(_)) {
-            faults.push(Fault::error(
+            faults.push(Fault::field_error(
                 "spec.ipipMode",
                 "IP-in-IP is for IPv4 pools only",
             ));

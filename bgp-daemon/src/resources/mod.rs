@@ -3,7 +3,7 @@
 //! [`parse`] turns YAML or JSON text into [`Document`]s, [`Resource::from_json`] does the same for one object that a
 //! datastore holds as JSON, and [`ResourceSet::load`] reads files and folders. What is wrong is returned as
 //! [`Problem`]s that name object, field, file, line and column; the object concerned is left out and all others are
-//! used. Unknown fields are warnings.
+//! used. Of a [`BgpConfiguration`] or [`IpPool`] only the field is, or the entry of a list. Unknown fields are warnings.
 //!
 //! Never looks at more than one object at a time (references between objects are the planner's affair), never talks
 //! to a datastore, and never prints a secret.

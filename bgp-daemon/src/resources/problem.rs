@@ -47,6 +47,9 @@ pub struct Problem {
     /// The field, such as `spec.peerIP`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// Nothing but the field, or the entry of a list, is left out; the rest of the object is used.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub field_only: bool,
     /// The line of text to draw; absent where it could hold a secret.
     #[serde(skip)]
     pub(super) line: Option<String>,
@@ -61,6 +64,7 @@ impl Problem {
             severity: Severity::Error,
             location: None,
             field: None,
+            field_only: false,
             line: None,
         }
     }
@@ -103,8 +107,12 @@ impl Problem {
     }
 
     fn what(&self) -> String {
+        let ending = match self.field_only {
+            true => "; only this is left out",
+            false => "",
+        };
         match &self.field {
-            Some(field) => format!("{field}: {}", self.reason),
+            Some(field) => format!("{field}: {}{ending}", self.reason),
             None => self.reason.clone(),
         }
     }

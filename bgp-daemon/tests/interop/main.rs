@@ -6,6 +6,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod beyond_the_link;
 mod data_plane;
 mod ecmp;
 mod graceful_restart;
@@ -21,3 +22,4 @@ mod settings_security;
 mod settings_timers;
 mod stage;
 mod top_of_rack;
+mod workload_peers;

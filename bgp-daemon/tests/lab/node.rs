@@ -34,7 +34,7 @@ impl Node {
         }
     }
 
-    /// Starts the daemon; returns when both of its control sockets answer.
+    /// Starts the daemon, with the host's directory in the place of `/var/run/calico`, where Felix names workloads; returns when both of its control sockets answer.
     pub(crate) fn start(&mut self) {
         let datastore = self.datastore.display().to_string();
         let run_dir = self.run_dir().display().to_string();
@@ -47,7 +47,12 @@ impl Node {
             "--run-dir",
             &run_dir,
         ];
-        let mut process = Process::start(&self.host, "bgp-daemon", PROGRAM, &arguments);
+        let mut command = self.host.ns.daemon(PROGRAM);
+        command
+            .args(arguments)
+            .env("CALICO_ENDPOINT_STATUS_PATH_PREFIX", &self.host.directory)
+            .current_dir(&self.host.directory);
+        let mut process = Process::spawn(&self.host, "bgp-daemon", &mut command);
         for socket in ["bird.ctl", "bird6.ctl"] {
             wait_until(&format!("bgp-daemon to answer on {socket}"), SHORT, || {
                 process.assert_running();

@@ -1,7 +1,10 @@
 //! A pod as Calico wires it to its node: a veth pair whose host end is named `cali…`, a host route to the pod's
 //! address on the node, and in the pod a default route through 169.254.1.1, for which the host end answers ARP.
 
+use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::rc::Rc;
 
 use super::host::Host;
 use super::netns::Netns;
@@ -41,6 +44,19 @@ impl Pod {
             "ip -6 route add default via {HOST_END_LINK_LOCAL} dev eth0"
         ));
         Self { ns, ipv4, ipv6 }
+    }
+
+    /// The pod as a host that programs run on, with a directory of its own below `parent`.
+    pub(crate) fn into_host(self, name: &str, parent: &Path) -> Rc<Host> {
+        let directory = parent.join(name);
+        fs::create_dir(&directory).expect("each pod of a node has a name of its own");
+        Rc::new(Host {
+            name: name.to_owned(),
+            ns: self.ns,
+            directory,
+            ipv4: self.ipv4,
+            ipv6: self.ipv6,
+        })
     }
 }
 

@@ -70,7 +70,8 @@ pub(in crate::cli) fn apply(store: &mut dyn Store, given: &Given) -> Result<(), 
         metadata.remove("resourceVersion");
     }
     match create(store, &new) {
-        Err(ActionError::Store(StoreError::AlreadyExists { .. })) => replace(store, given),
+        // Whatever version it names, what is stored now is what it takes the place of.
+        Err(ActionError::Store(StoreError::AlreadyExists { .. })) => replace(store, &new),
         done => done,
     }
 }

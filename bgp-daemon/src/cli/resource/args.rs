@@ -1,5 +1,7 @@
 //! Arguments that several commands have.
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use clap::Args;
 
@@ -82,9 +84,9 @@ pub struct FileArgs {
 /// Where objects live.
 #[derive(Clone, Debug, Args)]
 pub struct PlaceArgs {
-    /// Accepted as calicoctl does; the datastore is named by --datastore or the environment
+    /// File that names the datastore, unless --datastore or the environment do [default: /etc/calico/calicoctl.cfg]
     #[arg(short, long, value_name = "CONFIG")]
-    config: Option<String>,
+    pub config: Option<PathBuf>,
     /// Namespace; none of the kinds here has one
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,

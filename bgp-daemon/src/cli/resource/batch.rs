@@ -37,7 +37,7 @@ pub(in crate::cli) fn on_objects(
     if objects.is_empty() {
         return report::conclude(verb, &Outcome::default(), out);
     }
-    let mut store = open(datastore, Access::Write)?;
+    let mut store = open(datastore, place, Access::Write)?;
     let outcome = each(objects, |given| {
         action::check_namespace(given, place, false)?;
         act(store.as_mut(), given)

@@ -4,6 +4,7 @@
 //! | module         | what it is                                                   |
 //! |----------------|--------------------------------------------------------------|
 //! | [`args`]       | arguments that several commands have                         |
+//! | `client_config` | the file that names the datastore                           |
 //! | `kinds`        | the kinds by the names that a command line gives them        |
 //! | `manifest`     | files and standard input to objects, strictly                |
 //! | `validation`   | what an object must be before it is written                  |
@@ -22,6 +23,7 @@ pub mod args;
 
 pub(super) mod action;
 pub(super) mod batch;
+mod client_config;
 mod columns;
 mod go_value;
 pub(super) mod kinds;
@@ -32,20 +34,38 @@ pub(super) mod report;
 mod template;
 pub(super) mod validation;
 
+use std::path::Path;
+
 use anyhow::bail;
 
-use crate::datastore::DatastoreSpec;
+use self::args::PlaceArgs;
+use self::client_config::{ClientConfig, DEFAULT_PATH};
 use crate::datastore::folder_store::{Access, FolderStore};
 use crate::datastore::store::Store;
+use crate::datastore::{DatastoreSpec, DatastoreSpecError};
 
-/// The datastore that was named, or the one of the environment.
-pub(super) fn open(spec: Option<DatastoreSpec>, access: Access) -> anyhow::Result<Box<dyn Store>> {
-    let spec = super::datastore_or_environment(spec)?;
-    match spec {
-        DatastoreSpec::Folder(path) => Ok(Box::new(FolderStore::open(&path, access)?)),
-        DatastoreSpec::Etcd | DatastoreSpec::Kubernetes => {
-            bail!("this command works on a folder or file, not on the datastore {spec}")
+/// The datastore that was named, or the one of the environment, or the one of calicoctl's file.
+pub(super) fn open(
+    spec: Option<DatastoreSpec>,
+    place: &PlaceArgs,
+    access: Access,
+) -> anyhow::Result<Box<dyn Store>> {
+    let (spec, file) = match super::datastore_or_environment(spec) {
+        Err(DatastoreSpecError::Missing) => {
+            let (named, default) = (place.config.as_deref(), Path::new(DEFAULT_PATH));
+            let config = ClientConfig::read(named, default)?;
+            (config.datastore(), Some(named.unwrap_or(default)))
         }
+        spec => (spec, None),
+    };
+    let of_file = file.map_or(String::new(), |path| format!(" of {}", path.display()));
+    match spec {
+        Ok(DatastoreSpec::Folder(path)) => Ok(Box::new(FolderStore::open(&path, access)?)),
+        Ok(other) => {
+            bail!("this command works on a folder or file, not on the datastore {other}{of_file}")
+        }
+        Err(DatastoreSpecError::Missing) => Err(DatastoreSpecError::Missing.into()),
+        Err(error) => bail!("{error}{of_file}"),
     }
 }
 

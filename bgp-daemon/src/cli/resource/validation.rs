@@ -82,10 +82,16 @@ pub(in crate::cli) fn check(given: &Given, request: Request) -> Result<(), Inval
         Kind::BgpPeer => check_peer(spec, &mut fields),
         Kind::BgpConfiguration => check_configuration(&given.name, spec, &mut fields),
         Kind::IpPool => pool::check(spec, &mut fields),
+        Kind::BgpFilter => check_filter(spec, &mut fields),
+        Kind::Node => check_node(spec, &mut fields),
+        Kind::CalicoNodeStatus => check_node_status(spec, &mut fields),
         _ => {}
     }
     let (_, problems) = Resource::from_json_of(given.kind, &given.value);
-    let errors = problems.iter().filter(|p| p.severity == Severity::Error);
+    let errors = problems
+        .iter()
+        .filter(|p| p.severity == Severity::Error || p.field_only)
+        .filter(|p| !OWN_RULES.contains(&p.reason.as_str()));
     for field in errors.map(field_of) {
         if !fields.iter().any(|known| replaces(known, &field)) {
             fields.push(field);
@@ -319,6 +325,46 @@ fn check_communities(spec: &Value, fields: &mut Vec<Field>) {
     }
 }
 
+/// What a rule of a filter may do with a route before it is accepted.
+const MAX_OPERATIONS: usize = 10;
+
+fn check_filter(spec: &Value, fields: &mut Vec<Field>) {
+    for list in ["importV4", "importV6", "exportV4", "exportV6"] {
+        let rules = spec[list].as_array().map_or(&[][..], Vec::as_slice);
+        for (at, rule) in rules.iter().enumerate() {
+            let operations = rule["operations"].as_array().map_or(0, Vec::len);
+            if operations > MAX_OPERATIONS {
+                let reason = format!("expected at most {MAX_OPERATIONS} operations");
+                fields.push(Field::new(format!("spec.{list}[{at}].operations"), reason));
+            }
+        }
+    }
+}
+
+fn check_node(spec: &Value, fields: &mut Vec<Field>) {
+    let bgp = spec["bgp"].as_object();
+    if bgp.is_some_and(|bgp| !bgp.values().any(is_set)) {
+        fields.push(Field::new("spec.bgp", "must not be empty"));
+    }
+}
+
+fn check_node_status(spec: &Value, fields: &mut Vec<Field>) {
+    let classes = spec["classes"].as_array().map_or(&[][..], Vec::as_slice);
+    if classes.is_empty() {
+        fields.push(Field::new("spec.classes", "is required"));
+    }
+    if (1..classes.len()).any(|at| classes[..at].contains(&classes[at])) {
+        let field = Field::new("spec.classes", "must not name a class twice");
+        fields.push(field.with_value(&spec["classes"]));
+    }
+    if spec["updatePeriodSeconds"].is_null() {
+        fields.push(Field::new("spec.updatePeriodSeconds", "is required"));
+    }
+}
+
+/// Rules of the speaker that the API does not have.
+const OWN_RULES: [&str; 1] = ["asNumber is required when peerIP is set"];
+
 /// Rules of the API that the speaker has too. There they stand at a field, in the API at the object that has it.
 const RULES: [&str; 8] = [
     "node and nodeSelector cannot both be set",
@@ -370,12 +416,15 @@ mod tests {
         }
     }
 
+    /// Promise 17.6.
     #[test]
     fn peers_by_the_rules_of_the_api() {
         #[rustfmt::skip]
         let cases = [
             (json!({"peerIP": "192.0.2.1", "asNumber": 64512}), ""),
             (json!({"peerSelector": "has(rr)"}), ""),
+            (json!({"peerIP": "192.0.2.1"}), ""),
+            (json!({"peerIP": "192.0.2.1", "asNumber": 0}), ""),
             (json!({"node": "a", "nodeSelector": "all()", "peerSelector": "all()"}), "spec (node and nodeSelector cannot both be set)"),
             (json!({"peerIP": "192.0.2.1", "asNumber": 1, "peerSelector": "all()"}), "the following fields:\n-  spec (asNumber must be empty when peerSelector is set)\n-  spec (peerIP and peerSelector cannot both be set)\n"),
             (json!({"peerSelector": "all()", "asNumber": "1.10"}), "spec (asNumber must be empty when peerSelector is set)"),
@@ -396,6 +445,7 @@ mod tests {
         }
     }
 
+    /// Promise 17.6.
     #[test]
     fn configurations_by_the_rules_of_the_api() {
         #[rustfmt::skip]
@@ -408,6 +458,10 @@ mod tests {
             ("default", json!({"nodeToNodeMeshEnabled": false, "nodeMeshPassword": {"secretKeyRef": {"name": "a", "key": "b"}}}), "spec (nodeMeshPassword cannot be set when nodeToNodeMeshEnabled is false)"),
             ("default", json!({"communities": [{"name": "a", "value": "1:2"}]}), "spec (communities are defined but not used in prefixAdvertisements)"),
             ("default", json!({"communities": [{"name": "a", "value": "1:70000"}], "prefixAdvertisements": [{"cidr": "10.0.0.0/8", "communities": ["a"]}]}), "Spec.Communities[].Value = '1:70000' (invalid community value or format used.)"),
+            ("default", json!({"programClusterRoutes": "EnabledIPIPOnly", "ignoredInterfaces": ["eth*"]}), ""),
+            ("default", json!({"programClusterRoutes": "Foo"}), "spec.programClusterRoutes (unknown variant `Foo`, expected one of `Enabled`, `EnabledIPIPOnly`, `Disabled`, `EnabledNoEncapOnly`)"),
+            ("default", json!({"ignoredInterfaces": ["eth0", "*"]}), "spec.ignoredInterfaces[1] (expected 1 to 15 letters, digits or _ . * - and not only *)"),
+            ("default", json!({"localWorkloadPeeringIPV4": "fd00::1"}), "spec.localWorkloadPeeringIPV4 (invalid value: string \"fd00::1\", expected an IPv4 address)"),
             ("default", json!({"prefixAdvertisements": [{"cidr": "10/8", "communities": ["1:2"]}]}), "Spec.PrefixAdvertisements[].CIDR = '10/8' (invalid CIDR value.)"),
             ("default", json!({"prefixAdvertisements": [{"cidr": "10.0.0.0/8", "communities": ["a"]}]}), "Spec.PrefixAdvertisements[].Communities[] = 'a' (community used is invalid or not defined.)"),
         ];
@@ -422,17 +476,42 @@ mod tests {
         }
     }
 
+    /// Promise 17.6.
     #[test]
     fn filters_by_the_rules_of_the_api() {
         #[rustfmt::skip]
         let cases = [
             (json!({"action": "Accept", "cidr": "10.0.0.0/8"}), "spec.importV4[0] (cidr and matchOperator must both be set or both be empty)"),
             (json!({"action": "Accept", "prefixLength": {"min": 8}}), "spec.importV4[0] (cidr is required when prefixLength is set)"),
+            (json!({"action": "Accept", "operations": vec![json!({"addCommunity": {"value": "1:2"}}); 11]}), "spec.importV4[0].operations (expected at most 10 operations)"),
             (json!({"action": "Reject", "operations": [{"addCommunity": {"value": "1:2"}}]}), "spec.importV4[0] (operations may only be used with action Accept)"),
         ];
         for (rule, expected) in cases {
             let said = said(Kind::BgpFilter, "f", json!({"importV4": [rule]}));
             assert_eq!(said, format!("error with field {expected}"));
+        }
+    }
+
+    /// Promise 17.6.
+    #[test]
+    fn nodes_and_requests_for_status_by_the_rules_of_the_api() {
+        #[rustfmt::skip]
+        let cases = [
+            (Kind::Node, json!({}), ""),
+            (Kind::Node, json!({"bgp": {"asNumber": 64512}}), ""),
+            (Kind::Node, json!({"bgp": {}}), "field spec.bgp (must not be empty)"),
+            (Kind::Node, json!({"bgp": {"ipv4Address": ""}}), "field spec.bgp (must not be empty)"),
+            (Kind::CalicoNodeStatus, json!({"node": "a", "classes": ["BGP", "Agent"], "updatePeriodSeconds": 0}), ""),
+            (Kind::CalicoNodeStatus, json!({"node": "a", "updatePeriodSeconds": 1}), "field spec.classes (is required)"),
+            (Kind::CalicoNodeStatus, json!({"node": "a", "classes": ["BGP", "Agent", "BGP"], "updatePeriodSeconds": 1}), "field spec.classes = '[BGP Agent BGP]' (must not name a class twice)"),
+            (Kind::CalicoNodeStatus, json!({"node": "a", "classes": ["BGP"]}), "field spec.updatePeriodSeconds (is required)"),
+        ];
+        for (kind, spec, expected) in cases {
+            let expected = match expected {
+                "" => String::new(),
+                text => format!("error with {text}"),
+            };
+            assert_eq!(said(kind, "a", spec), expected);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The Node of Kubernetes as Calico's Node, for commands that read nodes.
+//! The Node of Kubernetes as Calico's Node, for commands that read and change nodes.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -15,6 +15,14 @@ pub(super) fn calico_view(object: &Value) -> Option<(String, Value)> {
     if !node.metadata.labels.is_empty() {
         metadata["labels"] = json!(node.metadata.labels);
     }
+    if let Some(fields) = metadata.as_object_mut() {
+        fields.remove("annotations");
+        let mut annotations = node.metadata.annotations.clone();
+        annotations.retain(|name, _| !is_calicos(name));
+        if !annotations.is_empty() {
+            fields.insert("annotations".to_owned(), json!(annotations));
+        }
+    }
     let view = json!({
         "apiVersion": Kind::Node.api_version(),
         "kind": Kind::Node.name(),
@@ -23,6 +31,104 @@ pub(super) fn calico_view(object: &Value) -> Option<(String, Value)> {
         "status": status(&node),
     });
     Some((node.metadata.name, view))
+}
+
+/// Calico's annotations are called so, and what follows here.
+const PREFIX: &str = "projectcalico.org/";
+
+/// The annotations that are fields of Calico's Node.
+const FIELDS: [(&str, &str); 12] = [
+    ("ASNumber", "/spec/bgp/asNumber"),
+    ("IPv4Address", "/spec/bgp/ipv4Address"),
+    ("IPv6Address", "/spec/bgp/ipv6Address"),
+    ("IPv4IPIPTunnelAddr", "/spec/bgp/ipv4IPIPTunnelAddr"),
+    (
+        "RouteReflectorClusterID",
+        "/spec/bgp/routeReflectorClusterID",
+    ),
+    ("IPv4VXLANTunnelAddr", "/spec/ipv4VXLANTunnelAddr"),
+    ("VXLANTunnelMACAddr", "/spec/vxlanTunnelMACAddr"),
+    ("IPv6VXLANTunnelAddr", "/spec/ipv6VXLANTunnelAddr"),
+    ("VXLANTunnelMACAddrV6", "/spec/vxlanTunnelMACAddrV6"),
+    (
+        "IPv4WireguardInterfaceAddr",
+        "/spec/wireguard/interfaceIPv4Address",
+    ),
+    (
+        "IPv6WireguardInterfaceAddr",
+        "/spec/wireguard/interfaceIPv6Address",
+    ),
+    ("Interfaces", "/spec/interfaces"),
+];
+
+/// Maps of labels and annotations that only Calico knows.
+const MAPS: [&str; 2] = ["labels", "annotations"];
+
+/// Those of the status. It is the node's own to say.
+const STATUS: [&str; 2] = ["WireguardPublicKey", "WireguardPublicKeyV6"];
+
+fn is_calicos(annotation: &str) -> bool {
+    let Some(name) = annotation.strip_prefix(PREFIX) else {
+        return false;
+    };
+    FIELDS.iter().any(|(known, _)| *known == name) || MAPS.contains(&name) || STATUS.contains(&name)
+}
+
+/// The Node of Kubernetes after Calico's view of it was changed into `wanted`. What differs goes into annotations: fields
+/// into those of their own, labels and annotations that Kubernetes does not have into one each. What Kubernetes has itself
+/// stays as it is.
+pub(super) fn changed(object: &Value, wanted: &Value) -> Option<Value> {
+    let (_, view) = calico_view(object)?;
+    let mut metadata = object["metadata"].as_object()?.clone();
+    let mut annotations = map_of(&object["metadata"]["annotations"]);
+    for (name, path) in FIELDS {
+        let new = wanted.pointer(path);
+        if view.pointer(path) != new {
+            set(&mut annotations, name, new.map(written));
+        }
+    }
+    for field in MAPS {
+        let of_kubernetes = &object["metadata"][field];
+        let own = |all: &Value| {
+            let mut own = map_of(&all["metadata"][field]);
+            own.retain(|name, _| of_kubernetes[name].is_null() && !is_calicos(name));
+            own
+        };
+        let new = own(wanted);
+        if own(&view) != new {
+            set(&mut annotations, field, Some(written(&Value::Object(new))));
+        }
+    }
+    match annotations.is_empty() {
+        true => drop(metadata.remove("annotations")),
+        false => drop(metadata.insert("annotations".to_owned(), annotations.into())),
+    }
+    let mut object = object.clone();
+    object["metadata"] = metadata.into();
+    Some(object)
+}
+
+fn map_of(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+/// As the text of an annotation; empty if it says nothing.
+fn written(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => String::new(),
+        Value::Object(fields) if fields.is_empty() => String::new(),
+        other => other.to_string(),
+    }
+}
+
+fn set(annotations: &mut Map<String, Value>, name: &str, text: Option<String>) {
+    let name = format!("{PREFIX}{name}");
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) => drop(annotations.insert(name, text.into())),
+        None => drop(annotations.remove(&name)),
+    }
 }
 
 fn spec(node: &Node) -> Value {

@@ -266,7 +266,7 @@ fn of_two_with_one_name_none_is_changed() {
 }
 
 #[test]
-fn nodes_of_kubernetes_are_read_as_calicos_and_not_changed() {
+fn nodes_of_kubernetes_are_read_as_calicos_and_not_created_or_deleted() {
     let node = "apiVersion: v1\nkind: Node\nmetadata:\n  name: n1\n  annotations:\n    projectcalico.org/IPv4Address: 10.0.0.1/24\n    projectcalico.org/ASNumber: '1.10'\n    projectcalico.org/labels: '{\"rack\":\"a\"}'\n  resourceVersion: '9'\nspec: {podCIDRs: [10.8.1.0/24]}\n";
     let folder = folder(&[("nodes.yaml", node)]);
     let mut store = open(&folder);
@@ -283,16 +283,66 @@ fn nodes_of_kubernetes_are_read_as_calicos_and_not_changed() {
         store.create(&key, &view),
         Err(StoreError::AlreadyExists { .. })
     ));
-    for refused in [
-        store.update(&key, &view, resource_version(&view)).map(drop),
-        store.delete(&key, None),
-    ] {
-        let said = refused.expect_err("it is Kubernetes's").to_string();
-        assert!(
-            said.contains("is not supported on Node(n1): it is the Node of Kubernetes"),
-            "{said}"
-        );
-    }
+    let refused = store.delete(&key, None);
+    let said = refused.expect_err("it is Kubernetes's").to_string();
+    assert!(
+        said.contains("is not supported on Node(n1): it is the Node of Kubernetes"),
+        "{said}"
+    );
+}
+
+/// Promise 17.10.
+#[test]
+fn a_change_of_a_node_of_kubernetes_goes_into_its_annotations() {
+    let node = "# workers\napiVersion: v1\nkind: Node\nmetadata:\n  annotations:\n    kubectl: x\n    projectcalico.org/ASNumber: '1.10'\n    projectcalico.org/IPv4Address: 10.0.0.1\n    projectcalico.org/IPv4VXLANTunnelAddr: many\n    projectcalico.org/WireguardPublicKey: k\n    projectcalico.org/labels: '{\"rack\":\"a\"}'\n  labels:\n    zone: z\n  name: n1\n  resourceVersion: '9'\nspec:\n  podCIDRs:\n  - 10.8.1.0/24\n  taints: []\nstatus:\n  capacity:\n    cpu: 4\n";
+    let rest = format!("---\n# a peer\n{}", written("a", 1));
+    let folder = folder(&[("nodes.yaml", &format!("{node}{rest}"))]);
+    let key = ObjectKey::cluster(Kind::Node, "n1");
+    let mut store = open(&folder);
+    let mut view = store.read(&key).expect("it is there");
+    let version = resource_version(&view).to_owned();
+    assert_eq!(view["metadata"]["annotations"], json!({"kubectl": "x"}));
+
+    assert_eq!(store.update(&key, &view, &version), Ok(view.clone()));
+    assert_eq!(text(&folder, "nodes.yaml"), format!("{node}{rest}"));
+
+    view["spec"]["bgp"] =
+        json!({"ipv4Address": "10.0.0.1/32", "routeReflectorClusterID": "224.0.0.1"});
+    view["metadata"]["labels"] = json!({"zone": "mine", "reflector": "yes"});
+    view["metadata"]["annotations"] = json!({"bgp-daemon.io/hold-time": "9"});
+    let stored = store.update(&key, &view, &version).expect("it is written");
+    assert_eq!(store.read(&key), Ok(stored.clone()));
+    assert_eq!(
+        stored["metadata"]["labels"],
+        json!({"zone": "z", "reflector": "yes"}),
+        "labels of Kubernetes win"
+    );
+    assert_eq!(stored["spec"]["bgp"], view["spec"]["bgp"]);
+    let expected = node
+        .replace("    projectcalico.org/ASNumber: '1.10'\n", "")
+        .replace(
+            "    projectcalico.org/WireguardPublicKey: k\n",
+            "    projectcalico.org/RouteReflectorClusterID: 224.0.0.1\n    projectcalico.org/WireguardPublicKey: k\n    projectcalico.org/annotations: '{\"bgp-daemon.io/hold-time\":\"9\"}'\n",
+        )
+        .replace("{\"rack\":\"a\"}", "{\"reflector\":\"yes\"}");
+    let now = text(&folder, "nodes.yaml");
+    let (value, wanted) = (parsed(&now), parsed(&expected));
+    assert_eq!(value, wanted);
+    assert!(
+        now.starts_with("# workers\n") && now.ends_with(&rest),
+        "{now}"
+    );
+    assert!(matches!(
+        store.update(&key, &view, &version),
+        Err(StoreError::Conflict(_))
+    ));
+}
+
+/// The Node of Kubernetes in a text.
+fn parsed(text: &str) -> Value {
+    let source = Source::new("x", text);
+    let (_, slot) = source.of(Kind::KubernetesNode).next().expect("a node");
+    source.object(slot).clone()
 }
 
 #[test]

@@ -80,6 +80,164 @@ fn a_wrong_field_is_named_with_its_line_and_what_was_expected() {
     }
 }
 
+/// One BGPConfiguration or IPPool.
+fn of_kind(kind: &str, name: &str, spec: &str) -> Parsed {
+    let text = format!(
+        "apiVersion: projectcalico.org/v3\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n{spec}"
+    );
+    parse("x.yaml", &text)
+}
+
+/// Settings of a cluster, half of them wrong.
+const HALF_WRONG: &str = "  asNumber: 64600
+  nodeToNodeMeshEnabled: false
+  listenPort: 70000
+  bindMode: Everywhere
+  communities:
+  - {name: a, value: '1:70000'}
+  - {name: b, value: '1:2'}
+  - {name: c, value: ''}
+  - {name: d, value: '1:4', colour: red}
+  prefixAdvertisements:
+  - {cidr: 10/8, communities: [b]}
+  - {cidr: 10.0.0.0/8, communities: [b, [d], d]}
+  serviceClusterIPs:
+  - cidr: 10.96.0.0/12
+  - 10.97.0.0/16
+  - cidr: nowhere
+  ignoredInterfaces: [eth1, '*']
+  programClusterRoutes: Sometimes
+  localWorkloadPeeringIPV4: fd00::1
+  ipv4NormalRoutePriority: 2147483647
+";
+
+/// Promises 1.7, 1.16.
+#[test]
+fn a_wrong_field_of_the_clusters_settings_is_left_out_alone() {
+    let parsed = of_kind("BGPConfiguration", "default", HALF_WRONG);
+    let expected = [
+        (8, "spec.listenPort", Severity::Error),
+        (9, "spec.bindMode", Severity::Error),
+        (11, "spec.communities[0].value", Severity::Error),
+        (13, "spec.communities[2]", Severity::Error),
+        (14, "spec.communities[3].colour", Severity::Warning),
+        (16, "spec.prefixAdvertisements[0].cidr", Severity::Error),
+        (
+            17,
+            "spec.prefixAdvertisements[1].communities[1]",
+            Severity::Error,
+        ),
+        (20, "spec.serviceClusterIPs[1]", Severity::Error),
+        (21, "spec.serviceClusterIPs[2].cidr", Severity::Error),
+        (22, "spec.ignoredInterfaces[1]", Severity::Error),
+        (23, "spec.programClusterRoutes", Severity::Error),
+        (24, "spec.localWorkloadPeeringIPV4", Severity::Warning),
+        (25, "spec.ipv4NormalRoutePriority", Severity::Error),
+    ];
+    let found: Vec<_> = parsed
+        .problems
+        .iter()
+        .map(|p| {
+            (
+                p.location.as_ref().unwrap().line,
+                p.field.as_deref().unwrap(),
+                p.severity,
+            )
+        })
+        .collect();
+    assert_eq!(found, expected, "{:#?}", lines(&parsed));
+    assert_eq!(
+        lines(&parsed)[0],
+        "x.yaml:8:15: BGPConfiguration/default: spec.listenPort: invalid value: integer `70000`, \
+         expected a port, 1 to 65535; only this is left out"
+    );
+    let Resource::BgpConfiguration(configuration) = &parsed.documents[0].resource else {
+        panic!("{:?}", parsed.documents)
+    };
+    let spec = &configuration.spec;
+    assert_eq!(spec.as_number, Some(bgp_core::types::Asn(64600)));
+    assert_eq!(spec.node_to_node_mesh_enabled, Some(false));
+    let names: Vec<_> = spec.communities.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["b", "d"]);
+    assert_eq!(spec.prefix_advertisements.len(), 1);
+    assert_eq!(spec.prefix_advertisements[0].communities, ["b", "d"]);
+    assert_eq!(spec.service_cluster_ips.len(), 1);
+    assert_eq!(
+        (spec.listen_port, spec.program_cluster_routes),
+        (None, None)
+    );
+}
+
+/// Promise 1.16.
+#[test]
+fn a_pool_outlives_a_wrong_field_but_not_one_that_says_what_is_announced() {
+    let good = "  cidr: 10.1.0.0/16\n";
+    for (wrong, severity) in [
+        ("allowedUses: [Workload, Games]", Severity::Warning),
+        ("assignmentMode: Sometimes", Severity::Warning),
+        ("blockSize: 1000", Severity::Warning),
+        ("nodeSelector: rack =", Severity::Warning),
+        ("vxlanMode: Now", Severity::Error),
+    ] {
+        let parsed = of_kind("IPPool", "p", &format!("{good}  {wrong}\n"));
+        assert_eq!(parsed.documents.len(), 1, "{wrong}: {:?}", lines(&parsed));
+        let [problem] = &parsed.problems[..] else {
+            panic!("{wrong}: {:?}", lines(&parsed))
+        };
+        assert_eq!(
+            (problem.severity, problem.field_only),
+            (severity, true),
+            "{wrong}"
+        );
+    }
+    for wrong in [
+        "  cidr: 10.1/16\n",
+        "  cidr: 10.1.0.0/16\n  disableBGPExport: 'yes'\n",
+    ] {
+        let parsed = of_kind("IPPool", "p", wrong);
+        assert_eq!(
+            (parsed.documents.len(), parsed.problems.len()),
+            (0, 1),
+            "{wrong}"
+        );
+        assert!(!parsed.problems[0].field_only, "{wrong}");
+    }
+}
+
+/// Promise 1.16.
+#[test]
+fn a_label_that_is_no_text_is_left_out_alone() {
+    let text = "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata:\n  name: p\n  labels: {a: 1, b: x}\nspec: {cidr: 10.1.0.0/16}\n";
+    let parsed = parse("x.yaml", text);
+    assert_eq!(parsed.problems.len(), 1);
+    assert_eq!(
+        parsed.problems[0].field.as_deref(),
+        Some("metadata.labels.a")
+    );
+    let labels = &parsed.documents[0].resource.metadata().labels;
+    assert_eq!(labels.keys().collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn thousands_of_wrong_entries_take_the_field() {
+    let entries = "  - {name: a, value: x}\n".repeat(5000);
+    let spec = format!("  asNumber: 1\n  communities:\n{entries}");
+    let parsed = of_kind("BGPConfiguration", "default", &spec);
+    assert_eq!((parsed.documents.len(), parsed.problems.len()), (1, 101));
+}
+
+/// Promise 5.10.
+#[test]
+fn an_allowance_of_any_size_is_taken() {
+    for (given, taken, problems) in [("3", 3, 0), ("70000", 65535, 1), ("-1", 0, 1)] {
+        let spec =
+            format!("  peerIP: 192.0.2.1\n  asNumber: 1\n  numAllowedLocalASNumbers: {given}\n");
+        let parsed = parse("tor.yaml", &peer(&spec));
+        assert_eq!(peers(&parsed)[0].spec.allowed_local_as(), taken);
+        assert_eq!(parsed.problems.len(), problems, "{:?}", lines(&parsed));
+    }
+}
+
 /// Promise 1.8.
 #[test]
 fn an_unknown_field_is_a_warning_and_the_object_is_used() {

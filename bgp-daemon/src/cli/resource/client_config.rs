@@ -1,0 +1,153 @@
+//! The file in which calicoctl finds its datastore: `CalicoAPIConfig`, in YAML or JSON.
+//!
+//! Its fields stand for the environment variables that say the same, and count where the environment names no datastore.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+use serde_json::Value;
+
+use super::system_error;
+use crate::datastore::{DatastoreSpec, DatastoreSpecError};
+use crate::resources::Outline;
+
+/// Read if no other file is named; need not exist.
+pub(super) const DEFAULT_PATH: &str = "/etc/calico/calicoctl.cfg";
+
+/// Kinds of the file: today's, and that of Calico's first API.
+const KINDS: [&str; 2] = ["CalicoAPIConfig", "calicoApiConfig"];
+
+/// Fields of `spec`, and the environment variables that say the same.
+const SETTINGS: [(&str, &str); 16] = [
+    ("datastoreType", "DATASTORE_TYPE"),
+    ("etcdEndpoints", "ETCD_ENDPOINTS"),
+    ("etcdDiscoverySrv", "ETCD_DISCOVERY_SRV"),
+    ("etcdUsername", "ETCD_USERNAME"),
+    ("etcdPassword", "ETCD_PASSWORD"),
+    ("etcdKeyFile", "ETCD_KEY_FILE"),
+    ("etcdCertFile", "ETCD_CERT_FILE"),
+    ("etcdCACertFile", "ETCD_CA_CERT_FILE"),
+    ("kubeconfig", "KUBECONFIG"),
+    ("k8sAPIEndpoint", "K8S_API_ENDPOINT"),
+    ("k8sKeyFile", "K8S_KEY_FILE"),
+    ("k8sCertFile", "K8S_CERT_FILE"),
+    ("k8sCAFile", "K8S_CA_FILE"),
+    ("k8sInsecureSkipTLSVerify", "K8S_INSECURE_SKIP_TLS_VERIFY"),
+    ("k8sCurrentContext", "K8S_CURRENT_CONTEXT"),
+    ("calicoAPIGroup", "CALICO_API_GROUP"),
+];
+
+/// What the file says, by the names of environment variables. Holds passwords: there is no `Debug`.
+#[derive(Default)]
+pub(super) struct ClientConfig(BTreeMap<&'static str, String>);
+
+impl ClientConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, though it was named or exists, or is not what it should be.
+    pub(super) fn read(named: Option<&Path>, default: &Path) -> anyhow::Result<Self> {
+        let path = named.unwrap_or(default);
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => bail!("open {}: {}", path.display(), system_error(&error)),
+        };
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    fn parse(name: &str, text: &str) -> anyhow::Result<Self> {
+        let outline = Outline::read(name, text);
+        if let Some(problem) = outline.parts.iter().find_map(|part| part.error.as_ref()) {
+            bail!("{problem}");
+        }
+        let mut entries = outline.parts.iter().flat_map(|part| &part.entries);
+        let config = entries
+            .find(|entry| KINDS.contains(&entry.kind.as_str()))
+            .ok_or_else(|| anyhow!("{name}: expected kind `{}`", KINDS[0]))?;
+        let spec = &config.value["spec"];
+        let settings = SETTINGS
+            .iter()
+            .map(|(field, variable)| (*variable, written(&spec[*field])));
+        Ok(Self(
+            settings.filter(|(_, value)| !value.is_empty()).collect(),
+        ))
+    }
+
+    /// The datastore that it names.
+    pub(super) fn datastore(&self) -> Result<DatastoreSpec, DatastoreSpecError> {
+        DatastoreSpec::from_environment(|name| self.0.get(name).cloned())
+    }
+}
+
+fn written(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<DatastoreSpec, String> {
+        let config = ClientConfig::parse("calicoctl.cfg", text).map_err(|e| e.to_string())?;
+        config.datastore().map_err(|e| e.to_string())
+    }
+
+    /// Promise 17.11.
+    #[test]
+    fn the_file_names_a_datastore() {
+        let head = "apiVersion: projectcalico.org/v3\nkind: CalicoAPIConfig\nmetadata:\nspec:\n";
+        let with = |spec: &str| of(&format!("{head}  {spec}\n"));
+        assert_eq!(
+            with("datastoreType: kubernetes"),
+            Ok(DatastoreSpec::Kubernetes)
+        );
+        assert_eq!(with("datastoreType: etcdv3"), Ok(DatastoreSpec::Etcd));
+        assert_eq!(
+            with("etcdEndpoints: http://127.0.0.1:2379"),
+            Ok(DatastoreSpec::Etcd)
+        );
+        assert!(with("datastoreType: etcdv2").is_err_and(|error| error.contains("`etcdv2`")));
+        assert_eq!(
+            of("{\"kind\": \"CalicoAPIConfig\", \"spec\": {\"datastoreType\": \"etcdv3\"}}"),
+            Ok(DatastoreSpec::Etcd)
+        );
+    }
+
+    /// Promise 17.11.
+    #[test]
+    fn a_file_that_is_something_else_is_named() {
+        for text in [
+            "",
+            "kind: BGPPeer\napiVersion: projectcalico.org/v3\n",
+            "kind: [",
+        ] {
+            assert!(
+                of(text).is_err_and(|error| error.starts_with("calicoctl.cfg:")),
+                "{text}"
+            );
+        }
+    }
+
+    /// Promise 17.11.
+    #[test]
+    fn only_a_file_that_was_named_must_exist() {
+        let nowhere = Path::new("/nonexistent/calicoctl.cfg");
+        let read = ClientConfig::read(None, nowhere).expect("it need not exist");
+        assert_eq!(read.datastore(), Err(DatastoreSpecError::Missing));
+        let named = ClientConfig::read(Some(nowhere), nowhere).map(drop);
+        assert_eq!(
+            named.expect_err("it must").to_string(),
+            "open /nonexistent/calicoctl.cfg: no such file or directory"
+        );
+    }
+}
