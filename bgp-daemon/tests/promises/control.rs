@@ -298,97 +298,90 @@ fn a_node_that_ends_says_so() {
 /// Promises 12.6, 15.3.
 #[test]
 fn routes_lead_by_the_gateways_that_the_kernel_uses() {
-    scene::run(
-        "control::routes_lead_by_the_gateways_that_the_kernel_uses",
-        async {
-            surroundings();
-            for command in [
-                "route add unreachable 10.8.0.0/16",
-                "route add 10.8.1.0/24 nexthop via 198.51.100.2 nexthop via 198.51.100.3",
-                "link add cali1 type veth peer name pod1",
-                "link set cali1 up",
-                "link set pod1 up",
-                "route add 10.1.5.7/32 dev cali1",
-                // In the way of what BGP brings with LOCAL_PREF 100.
-                "route add blackhole 10.7.2.0/24 metric 2147483547",
-            ] {
-                ip(command);
-            }
-            let router = Router::start(NODE_AS).await;
-            let tor = router.session();
-            let resources = cluster("") + &router.peer("tor", NODE_AS, "");
-            let node = Node::start(&resources, KERNEL);
-            let sockets = Sockets::of(&node);
-            for (prefix, next_hop) in [
-                ("10.7.0.0/24", "203.0.113.9"),
-                ("10.7.1.0/24", "198.51.100.9"),
-                ("10.7.2.0/24", "198.51.100.9"),
-            ] {
-                router.announce(prefix, next_hop).await;
-            }
-            sockets.wait_for("show route 10.7.2.0/24", "] ! (").await;
-            let bgp = |prefix, gateway, mark, metric| {
-                format!(
-                    "{prefix} via {gateway} on d0 [{tor} T from 192.0.2.2] {mark} (100/{metric}) [i]"
-                )
-            };
-            for (prefix, gateway, mark, metric) in [
-                ("10.7.0.0/24", "198.51.100.254", "*", "?"),
-                ("10.7.1.0/24", "198.51.100.9", "*", "0"),
-                ("10.7.2.0/24", "198.51.100.9", "!", "0"),
-            ] {
-                let rows = sockets.rows(&format!("show route {prefix}")).await;
-                assert_eq!(rows[0], bgp(prefix, gateway, mark, metric));
-            }
-            for (prefix, expected) in [
-                (
-                    "10.8.0.0/16",
-                    &["10.8.0.0/16 unreachable [kernel1 T] * (10)"][..],
-                ),
-                (
-                    "10.8.1.0/24",
-                    &[
-                        "10.8.1.0/24 via 198.51.100.2 on d0 [kernel1 T] * (10)",
-                        "via 198.51.100.3 on d0 [kernel1 T] * (10)",
-                    ],
-                ),
-                ("10.1.5.7/32", &["10.1.5.7/32 dev cali1 [kernel1 T] * (10)"]),
-                (BLOCK, &["10.1.5.0/26 blackhole [static1 T] * (200)"]),
-            ] {
-                assert_eq!(
-                    sockets.rows(&format!("show route {prefix}")).await,
-                    expected
-                );
-            }
-            let in_kernel = [
-                format!("{BLOCK} blackhole [static1 T] * (200)"),
-                bgp("10.7.0.0/24", "198.51.100.254", "*", "?"),
-                bgp("10.7.1.0/24", "198.51.100.9", "*", "0"),
-            ];
-            let mut exported = sockets.rows("show route export kernel1").await;
-            exported.sort();
-            assert_eq!(exported, in_kernel);
+    let name = "control::routes_lead_by_the_gateways_that_the_kernel_uses";
+    scene::run(name, async {
+        surroundings();
+        // In the way of what BGP brings with LOCAL_PREF 100.
+        ip("route add blackhole 10.7.2.0/24 metric 2147483547");
+        let router = Router::start(NODE_AS).await;
+        let resources = cluster("") + &router.peer("tor", NODE_AS, "");
+        let node = Node::start(&resources, KERNEL);
+        let sockets = Sockets::of(&node);
+        let rows = [
+            ("10.7.0.0/24", "203.0.113.9", "198.51.100.254", "* (100/?)"),
+            ("10.7.1.0/24", "198.51.100.9", "198.51.100.9", "* (100/0)"),
+            ("10.7.2.0/24", "198.51.100.9", "198.51.100.9", "! (100/0)"),
+        ]
+        .map(|(prefix, next_hop, gateway, end)| {
+            let source = format!("[{} T from 192.0.2.2]", router.session());
+            let row = format!("{prefix} via {gateway} on d0 {source} {end} [i]");
+            (prefix, next_hop, row)
+        });
+        for (prefix, next_hop, _) in &rows {
+            router.announce(prefix, next_hop).await;
+        }
+        sockets.wait_for("show route 10.7.2.0/24", "] ! (").await;
+        for (prefix, _, row) in &rows {
+            let found = sockets.rows(&format!("show route {prefix}")).await;
+            assert_eq!(found[0], *row);
+        }
+        let block = format!("{BLOCK} blackhole [static1 T] * (200)");
+        let mut in_kernel = sockets.rows("show route export kernel1").await;
+        in_kernel.sort();
+        assert_eq!(in_kernel, [block, rows[0].2.clone(), rows[1].2.clone()]);
+        for (name, counts) in [
+            ("kernel1", "2 imported, 3 exported, 1 preferred"),
+            ("static1", "1 imported, 0 exported, 1 preferred"),
+            ("direct1", "2 imported, 0 exported, 2 preferred"),
+        ] {
+            let command = format!("show protocols all {name}");
+            let reply = sockets.ask_ipv4(&command).await;
+            assert!(reply.contains(counts), "{reply}");
+        }
+        node.end().await;
+    });
+}
 
-            let kernel = sockets.ask_ipv4("show protocols all kernel1").await;
-            assert!(kernel.contains(" imported, 3 exported, "), "{kernel}");
-            let counts = async |name: &str| {
-                let reply = sockets
-                    .ask_ipv4(&format!("show protocols all {name}"))
-                    .await;
-                let line = reply.lines().find(|line| line.contains("Routes:"));
-                line.expect("counts").trim().replace("Routes:         ", "")
-            };
-            assert_eq!(
-                counts("static1").await,
-                "1 imported, 0 exported, 1 preferred"
-            );
-            assert_eq!(
-                counts("direct1").await,
-                "2 imported, 0 exported, 2 preferred"
-            );
-            node.end().await;
-        },
-    );
+/// Promise 12.6.
+#[test]
+fn routes_of_the_kernel_lead_where_the_kernel_says() {
+    let name = "control::routes_of_the_kernel_lead_where_the_kernel_says";
+    scene::run(name, async {
+        surroundings();
+        for command in [
+            "route add unreachable 10.8.0.0/16",
+            "route add 10.8.1.0/24 nexthop via 198.51.100.2 nexthop via 198.51.100.3",
+            "link add cali1 type veth peer name pod1",
+            "link set cali1 up",
+            "link set pod1 up",
+            "route add 10.1.5.7/32 dev cali1",
+        ] {
+            ip(command);
+        }
+        let node = Node::start(&cluster(""), KERNEL);
+        let sockets = Sockets::of(&node);
+        let of = |end: &str, rows: &[&str]| -> Vec<String> {
+            rows.iter().map(|row| format!("{row} {end}")).collect()
+        };
+        let two = [
+            "10.8.1.0/24 via 198.51.100.2 on d0",
+            "via 198.51.100.3 on d0",
+        ];
+        let (kernel, own) = ("[kernel1 T] * (10)", "[static1 T] * (200)");
+        for (prefix, rows) in [
+            ("10.8.0.0/16", of(kernel, &["10.8.0.0/16 unreachable"])),
+            ("10.8.1.0/24", of(kernel, &two)),
+            ("10.1.5.7/32", of(kernel, &["10.1.5.7/32 dev cali1"])),
+            (BLOCK, of(own, &["10.1.5.0/26 blackhole"])),
+        ] {
+            let command = format!("show route {prefix}");
+            sockets
+                .wait(&command, |reply| reply.starts_with("1007"))
+                .await;
+            assert_eq!(sockets.rows(&command).await, rows);
+        }
+        node.end().await;
+    });
 }
 
 /// Promise 12.6.
@@ -410,7 +403,7 @@ fn what_is_exported_leads_where_the_route_leads() {
             all.sort();
             assert_eq!(all, [wide.clone(), block.clone()]);
             let longest = format!("show route for 10.1.5.7 export {tor}");
-            assert_eq!(sockets.rows(&longest).await, [block.clone()]);
+            assert_eq!(sockets.rows(&longest).await, std::slice::from_ref(&block));
             let shorter = format!("show route for 10.1.6.7 export {tor}");
             assert_eq!(sockets.rows(&shorter).await, [wide]);
             let details = sockets
