@@ -301,7 +301,7 @@ fn when_the_best_route_moves_its_new_source_is_told_to_forget_the_old_one() {
             .iter()
             .all(|receiver| receiver.needless == 0)
     );
-    assert_eq!(world.rib.prefix_count(crate::types::Family::Ipv4Unicast), 0);
+    assert_eq!(world.rib.prefix_count(Family::Ipv4Unicast), 0);
 }
 
 /// R7911-5-04

@@ -27,7 +27,6 @@ const CHUNK: usize = 1000;
 const CHUNKS: usize = 2;
 
 /// Everything that a route is named by.
-#[derive(Clone)]
 struct Names {
     peers: BTreeMap<PeerId, (Arc<str>, IpAddr)>,
 }
@@ -40,7 +39,6 @@ enum Export {
 }
 
 /// What is looked for.
-#[derive(Clone)]
 struct Search {
     family: Family,
     query: RouteQuery,
@@ -89,24 +87,24 @@ pub(super) fn answer(
         names,
     };
     let (routes, forwarding) = (running.speaker.routes(), running.forwarding.clone());
-    tokio::spawn(stream(routes, forwarding, search, chunks));
+    tokio::spawn(stream(routes, forwarding, Arc::new(search), chunks));
 }
 
 async fn stream(
     routes: Routes,
     forwarding: Option<mpsc::Sender<Order>>,
-    search: Search,
+    search: Arc<Search>,
     chunks: mpsc::Sender<Vec<RouteSnapshot>>,
 ) {
     let mut from = Some(0);
     while let Some(start) = from {
-        let slice = search.clone();
+        let slice = Arc::clone(&search);
         let Ok((found, next)) = routes.look(move |rib| slice.slice(rib, start)).await else {
             return;
         };
         from = next;
         let rows = if forwarding.is_some() {
-            let search = search.clone();
+            let search = Arc::clone(&search);
             let rows = move |state: &State| search.rows(found, Some(state));
             view::look(forwarding.as_ref(), rows).await
         } else {
