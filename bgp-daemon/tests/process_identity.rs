@@ -63,6 +63,18 @@ fn one_process_serves_both_sockets() {
     }
 }
 
+/// Promise 13.6.
+#[test]
+fn the_socket_may_have_any_name() {
+    let node = Node::new();
+    let _bird = node.bird_at("calico.sock");
+    for name in ["calico.sock", "bird6.ctl"] {
+        let reply = ask(&node.run_dir().join(name), "show status\n", "0013");
+        assert!(reply.contains("1011-Router ID is 127.0.0.1\n"), "{reply}");
+    }
+    assert!(!node.run_dir().join("bird.ctl").exists());
+}
+
 /// Promises 12.10, 12.11, 13.1.
 #[test]
 fn calicoctl_node_status_shows_the_sessions_of_both_families() {
@@ -287,7 +299,12 @@ impl Node {
 
     /// As runit's script starts it, but away from the machine's own sockets, ports and routes.
     fn bird(&self) -> Program {
-        let socket = self.run_dir().join("bird.ctl");
+        self.bird_at("bird.ctl")
+    }
+
+    /// The same with its socket at another place in the run directory.
+    fn bird_at(&self, name: &str) -> Program {
+        let socket = self.run_dir().join(name);
         let mut command = self.command("bird");
         command.args(["-R", "-d", "-s"]).arg(socket);
         let program = Program::spawn(&mut command);

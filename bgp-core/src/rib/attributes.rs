@@ -324,6 +324,14 @@ impl AttrStore {
         self.sets.len() - self.free.len()
     }
 
+    /// What it takes up.
+    pub(crate) fn octets(&self) -> usize {
+        let sets = self.sets.iter().flatten();
+        self.sets.capacity() * size_of::<Option<AttrSet>>()
+            + self.index.capacity() * size_of::<u32>()
+            + sets.map(|set| set.octets.len()).sum::<usize>()
+    }
+
     /// Whether so many sets came since the last sweep that another one pays.
     pub(crate) fn wants_sweep(&self) -> bool {
         self.len() >= SWEEP_MINIMUM.max(2 * self.live_after_sweep)

@@ -30,6 +30,14 @@ impl<T> Few<T> {
         }
     }
 
+    /// What it takes up elsewhere.
+    pub(super) fn octets(&self) -> usize {
+        match self {
+            Self::None | Self::One(_) => 0,
+            Self::Several(list) => size_of::<Vec<T>>() + list.capacity() * size_of::<T>(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         matches!(self, Self::None)
     }

@@ -113,6 +113,12 @@ impl Group {
         }
     }
 
+    /// What its Adj-RIB-Out takes up.
+    pub(super) fn octets(&self) -> usize {
+        let entries = self.out.iter().map(Entries::octets);
+        self.out.capacity() * size_of::<Entries>() + entries.sum::<usize>()
+    }
+
     pub(super) fn entries(&self, at: u32) -> &[Entry] {
         self.out.get(at as usize).map_or(&[], Entries::as_slice)
     }

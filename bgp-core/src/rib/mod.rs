@@ -48,7 +48,7 @@ use restart::Deferral;
 
 pub use next_hop::Resolution;
 pub use peer::{NextHopMode, PeerConfig, PeerKind, PeerStats, PeerUp};
-pub use query::{Route, RouteCounts, RouteSource};
+pub use query::{Exported, MemoryUse, Route, RouteCounts, RouteSource};
 pub use stale::{KeepStale, Preserved};
 pub use table::Unusable;
 

@@ -1,5 +1,6 @@
 //! Questions about the routes, for operators and tests. Nothing here changes anything.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,8 +8,10 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 
 use super::family::FamilyRib;
-use super::group::is_withheld;
-use super::peer::PeerStats;
+use super::group::{Group, is_withheld};
+use super::peer::{Peer, PeerStats};
+use super::restart::Deferral;
+use super::stale::Stale;
 use super::table::{Path, Unusable};
 use super::{Rib, Shared};
 use crate::types::{Family, PathId, PeerId, Prefix};
@@ -51,19 +54,51 @@ pub struct Route {
     pub unusable: Option<Unusable>,
 }
 
-/// Routes of one peer in one family.
+/// What a peer is told of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// As it stands in the table.
+    pub route: Route,
+    /// The attributes as sent.
+    pub attributes: Attributes,
+    /// The next hop as sent.
+    pub next_hop: Option<NextHop>,
+}
+
+/// Routes of one peer in one family, or of one kind of local routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct RouteCounts {
     /// In the table and usable.
     pub imported: usize,
-    /// Told to it, or about to be.
+    /// Told to it, or about to be; nobody tells local routes anything.
     pub exported: usize,
     /// Used: the best of their prefixes.
     pub preferred: usize,
 }
 
+/// Octets that the RIB takes up. What the allocator adds, and small things, are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// Prefixes, their paths, and what peers are told of them.
+    pub tables: usize,
+    /// Path attributes.
+    pub attributes: usize,
+    /// Messages on their way to peers.
+    pub messages: usize,
+}
+
 impl Rib {
+    /// What the RIB takes up; looks at everything.
+    pub fn memory(&self) -> MemoryUse {
+        let peers = self.shared.peers.iter();
+        MemoryUse {
+            tables: self.ipv4.octets() + self.ipv6.octets(),
+            attributes: self.shared.store.octets(),
+            messages: peers.map(|(_, peer)| peer.in_flight).sum(),
+        }
+    }
+
     /// Prefixes that have at least one path.
     pub fn prefix_count(&self, family: Family) -> usize {
         match family {
@@ -98,17 +133,25 @@ impl Rib {
         }
     }
 
-    /// Like [`Rib::routes`], of what a peer is told, with attributes as sent.
+    /// Like [`Rib::routes`], of what a peer is told.
     pub fn exported(
         &self,
         peer: PeerId,
         family: Family,
         from: u32,
         limit: usize,
-    ) -> (Vec<Route>, Option<u32>) {
+    ) -> (Vec<Exported>, Option<u32>) {
         match family {
             Family::Ipv4Unicast => self.ipv4.exported(&self.shared, peer, from, limit),
             Family::Ipv6Unicast => self.ipv6.exported(&self.shared, peer, from, limit),
+        }
+    }
+
+    /// What a peer is told of a prefix.
+    pub fn exported_paths(&self, peer: PeerId, prefix: IpNet) -> Vec<Exported> {
+        match prefix {
+            IpNet::V4(prefix) => self.ipv4.exported_paths(&self.shared, peer, prefix.trunc()),
+            IpNet::V6(prefix) => self.ipv6.exported_paths(&self.shared, peer, prefix.trunc()),
         }
     }
 
@@ -118,6 +161,27 @@ impl Rib {
             Family::Ipv4Unicast => self.ipv4.counts(&self.shared, peer),
             Family::Ipv6Unicast => self.ipv6.counts(&self.shared, peer),
         }
+    }
+
+    /// Local routes of one number, counted; looks at the whole table of the family.
+    pub fn local_counts(&self, id: u32, family: Family) -> RouteCounts {
+        match family {
+            Family::Ipv4Unicast => self.ipv4.local_counts(id),
+            Family::Ipv6Unicast => self.ipv6.local_counts(id),
+        }
+    }
+
+    /// The peers that decisions wait for after our own restart (RFC 4724 §4.1).
+    pub fn awaited(&self) -> BTreeSet<PeerId> {
+        let deferral = self.shared.deferral.as_ref();
+        deferral.map(Deferral::awaited).unwrap_or_default()
+    }
+
+    /// Whether routes of a peer are kept because it restarts (RFC 4724 §4.2, RFC 9494 §4.2).
+    pub fn is_restarting(&self, peer: PeerId) -> bool {
+        let stale = |peer: &Peer| Family::ALL.map(|family| peer.families[family].stale);
+        let stale = self.shared.peers.find(peer).map(stale);
+        stale.into_iter().flatten().flatten().any(Stale::is_restart)
     }
 
     /// What happened between a peer and the RIB.
@@ -136,6 +200,16 @@ impl Rib {
 }
 
 impl<P: Prefix> FamilyRib<P> {
+    fn octets(&self) -> usize {
+        self.table.octets()
+            + self
+                .groups
+                .iter()
+                .flatten()
+                .map(Group::octets)
+                .sum::<usize>()
+    }
+
     fn prefix_count(&self) -> usize {
         self.table
             .slots()
@@ -175,44 +249,66 @@ impl<P: Prefix> FamilyRib<P> {
         peer: PeerId,
         from: u32,
         limit: usize,
-    ) -> (Vec<Route>, Option<u32>) {
+    ) -> (Vec<Exported>, Option<u32>) {
         let mut routes = Vec::new();
-        let group = shared
-            .peers
-            .find(peer)
-            .and_then(|peer| peer.families[P::FAMILY].group);
-        let Some(group) = group.map(|place| self.group(place)) else {
+        let Some(group) = self.group_of(shared, peer) else {
             return (routes, None);
         };
         for at in from..self.table.end() {
             if routes.len() >= limit {
                 return (routes, Some(at));
             }
-            let slot = &self.table[at];
-            for entry in group
-                .entries(at)
-                .iter()
-                .filter(|entry| !is_withheld(shared, peer, **entry))
-            {
-                let of_entry = |path: &&Path| {
-                    path.peer == entry.source
-                        && (entry.path_id == 0 || path.local_id == entry.path_id)
-                };
-                if let Some(path) = slot.paths.as_slice().iter().find(of_entry) {
-                    let set = &shared.store[entry.attrs];
-                    let (attributes, next_hop) = (
-                        set.view().to_attributes(),
-                        shared.store.next_hop(entry.attrs),
-                    );
-                    routes.push(Route {
-                        attributes,
-                        next_hop,
-                        ..shared.route(slot.prefix, path, true)
-                    });
-                }
-            }
+            routes.extend(self.exported_at(shared, group, peer, at));
         }
         (routes, None)
+    }
+
+    fn exported_paths(&self, shared: &Shared, peer: PeerId, prefix: P) -> Vec<Exported> {
+        let group = self.group_of(shared, peer);
+        let place = group.zip(self.table.find(prefix));
+        place
+            .map(|(group, at)| self.exported_at(shared, group, peer, at).collect())
+            .unwrap_or_default()
+    }
+
+    fn group_of(&self, shared: &Shared, peer: PeerId) -> Option<&Group> {
+        let peer = shared.peers.find(peer)?;
+        Some(self.group(peer.families[P::FAMILY].group?))
+    }
+
+    fn exported_at<'a>(
+        &'a self,
+        shared: &'a Shared,
+        group: &'a Group,
+        peer: PeerId,
+        at: u32,
+    ) -> impl Iterator<Item = Exported> + 'a {
+        let slot = &self.table[at];
+        let entries = group.entries(at).iter();
+        let told = entries.filter(move |entry| !is_withheld(shared, peer, **entry));
+        told.filter_map(move |entry| {
+            let of_entry = |path: &Path| {
+                path.peer == entry.source && (entry.path_id == 0 || path.local_id == entry.path_id)
+            };
+            let paths = slot.paths.as_slice();
+            let place = paths.iter().position(of_entry)?;
+            let best = slot.chosen && place == 0;
+            Some(Exported {
+                route: shared.route(slot.prefix, &paths[place], best),
+                attributes: shared.store[entry.attrs].view().to_attributes(),
+                next_hop: shared.store.next_hop(entry.attrs),
+            })
+        })
+    }
+
+    fn local_counts(&self, id: u32) -> RouteCounts {
+        let is_it = |path: &&Path| path.is_local() && path.remote_id.0 == id;
+        let mut counts = RouteCounts::default();
+        for (_, slot) in self.table.slots() {
+            counts.imported += slot.paths.as_slice().iter().filter(is_it).count();
+            counts.preferred += usize::from(slot.best().filter(is_it).is_some());
+        }
+        counts
     }
 
     fn counts(&self, shared: &Shared, peer: PeerId) -> RouteCounts {
@@ -222,11 +318,7 @@ impl<P: Prefix> FamilyRib<P> {
             counts.imported += slot.paths.as_slice().iter().filter(of_peer).count();
             counts.preferred += usize::from(slot.best().is_some_and(|best| best.peer == peer));
         }
-        let group = shared
-            .peers
-            .find(peer)
-            .and_then(|peer| peer.families[P::FAMILY].group);
-        if let Some(group) = group.map(|place| self.group(place)) {
+        if let Some(group) = self.group_of(shared, peer) {
             let entries = group.out.iter().flat_map(|entries| entries.as_slice());
             counts.exported = entries
                 .filter(|entry| !is_withheld(shared, peer, **entry))

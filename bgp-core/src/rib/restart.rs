@@ -35,6 +35,11 @@ impl Deferral {
         self.waiting.is_empty()
     }
 
+    /// Whoever is waited for, in any family.
+    pub(crate) fn awaited(&self) -> BTreeSet<PeerId> {
+        self.waiting.iter().map(|(peer, _)| *peer).collect()
+    }
+
     pub(crate) fn next_deadline(&self) -> Instant {
         self.up_by.map_or(self.until, |up_by| up_by.min(self.until))
     }

@@ -83,6 +83,11 @@ impl Stale {
         }
     }
 
+    /// Whether the peer is or was away, and has not merely been asked for everything again.
+    pub(super) fn is_restart(self) -> bool {
+        self.stage != Stage::Refresh
+    }
+
     /// The peer is back; `None`: it has nothing left of what it announced.
     fn back(self, now: Instant, preserved: Preserved) -> Option<Self> {
         match self.stage {

@@ -147,6 +147,14 @@ impl<P: Prefix> Table<P> {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
+    /// What it takes up.
+    pub(crate) fn octets(&self) -> usize {
+        let paths = self.slots.iter().map(|slot| slot.paths.octets());
+        self.slots.capacity() * size_of::<Slot<P>>()
+            + self.index.capacity() * size_of::<u32>()
+            + paths.sum::<usize>()
+    }
+
     pub(crate) fn slots(&self) -> impl Iterator<Item = (u32, &Slot<P>)> {
         (0u32..).zip(&self.slots)
     }

@@ -180,10 +180,10 @@ fn adj_rib_out(
             .rib()
             .exported(peer_id(peer), *family, 0, usize::MAX)
             .0;
-        believed.extend(routes.iter().map(|route| {
+        believed.extend(routes.iter().map(|told| {
             (
-                route.prefix,
-                NaiveRoute::observed(&route.attributes, route.next_hop),
+                told.route.prefix,
+                NaiveRoute::observed(&told.attributes, told.next_hop),
             )
         }));
     }

@@ -2,24 +2,27 @@
 //!
 //! What takes time (sessions, routes) is answered by a task of its own; what changes the speaker is done at once.
 
+mod interfaces;
 mod protocols;
 mod routes;
 
-use bgp_core::session::Stop;
-use bgp_core::types::{Asn, Family, RouterId};
+use std::collections::BTreeSet;
+
+use bgp_core::rib::{MemoryUse, Rib};
+use bgp_core::session::{State, Stop};
+use bgp_core::types::{Asn, Family, PeerId, RouterId};
+use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use super::forwarding::Order;
 use super::{Agent, Running};
 use crate::control::command::{NamePattern, Query, ReloadDirection};
 use crate::control::model::{
-    ActionOutcome, ActionReport, AddressScope, AddressSnapshot, ConfigureOutcome,
-    InterfaceSnapshot, LinkKind, MemorySnapshot, NodeSnapshot, Phase, ProblemSnapshot,
-    RecoverySnapshot, StatusSnapshot,
+    ActionOutcome, ActionReport, ConfigureOutcome, MemorySnapshot, NodeSnapshot, Phase,
+    ProblemSnapshot, RecoverySnapshot, StatusSnapshot,
 };
 use crate::control::server::{Answer, Request};
 use crate::datastore::Snapshot;
-use crate::kernel::Interface;
+use crate::net::Routes;
 use protocols::Observer;
 
 impl Agent {
@@ -31,7 +34,13 @@ impl Agent {
             reply,
         } = request;
         match query {
-            Query::Status => send(reply, Answer::Status(self.status())),
+            Query::Status => {
+                let status = self.status(family);
+                tokio::spawn(async { send(reply, Answer::Status(status.await)) });
+            }
+            Query::Protocols { .. } | Query::Routes(_) if self.speaker.is_none() => {
+                send(reply, Answer::NoSpeaker);
+            }
             Query::Protocols { name, all } => {
                 let observer = self.observer(family);
                 tokio::spawn(async move {
@@ -47,12 +56,28 @@ impl Agent {
                     );
                 });
             }
-            Query::Routes(query) => match &self.speaker {
-                Some(running) => routes::answer(running, family, query, reply),
-                None => send(reply, Answer::Routes(tokio::sync::mpsc::channel(1).1)),
-            },
-            Query::Interfaces => self.interfaces(reply).await,
-            Query::Memory => send(reply, Answer::Memory(memory())),
+            Query::Routes(query) => {
+                if let Some(running) = &self.speaker {
+                    routes::answer(running, family, query, reply);
+                }
+            }
+            Query::Interfaces => {
+                let orders = self
+                    .speaker
+                    .as_ref()
+                    .and_then(|running| running.forwarding.clone());
+                tokio::spawn(async move {
+                    let found = interfaces::snapshots(orders.as_ref(), family).await;
+                    send(reply, Answer::Interfaces(found));
+                });
+            }
+            Query::Memory => {
+                let routes = self
+                    .speaker
+                    .as_ref()
+                    .map(|running| running.speaker.routes());
+                tokio::spawn(async { send(reply, Answer::Memory(memory(routes).await)) });
+            }
             Query::Configure => {
                 let snapshot = snapshots.borrow().clone();
                 let outcome = match self.follow(&snapshot).await {
@@ -75,7 +100,7 @@ impl Agent {
     fn snapshot(&self, family: Family, reply: oneshot::Sender<Answer>) {
         let (node, status, observer) = (
             self.config.node.clone(),
-            self.status(),
+            self.status(family),
             self.observer(family),
         );
         let local_as = self
@@ -92,7 +117,7 @@ impl Agent {
             let snapshot = NodeSnapshot {
                 node,
                 local_as,
-                status,
+                status: status.await,
                 problems,
                 protocols,
             };
@@ -100,48 +125,41 @@ impl Agent {
         });
     }
 
-    fn status(&self) -> StatusSnapshot {
-        let no_router_id = RouterId::from_bits(0);
-        let plan = self.speaker.as_ref().map(|running| &running.plan);
-        let recovery = self.leftovers.is_some().then(|| {
-            let elapsed = super::elapsed_secs(self.boot);
-            let total_secs = super::RECOVERY_UNTIL.as_secs();
-            let waiting = plan.map_or(0, |plan| plan.peers.len());
-            RecoverySnapshot {
-                waiting,
-                remaining_secs: total_secs.saturating_sub(elapsed),
-                total_secs,
+    /// The speaker as a whole, and whom of a family it waits for after a restart.
+    fn status(&self, family: Family) -> impl Future<Output = StatusSnapshot> + Send + use<> {
+        let phase = match self.speaker {
+            Some(_) => Phase::Running,
+            None => Phase::Reconfiguring,
+        };
+        let status = self.status_in(phase);
+        let restarted = self.speaker.as_ref().filter(|_| self.leftovers.is_some());
+        let asked = restarted.map(|running| (running.peer_ids(family), running.speaker.routes()));
+        async move {
+            let mut status = status;
+            if let Some((peers, routes)) = asked {
+                // A speaker that has ended waits for nobody.
+                let awaited = routes.look(Rib::awaited).await.unwrap_or_default();
+                status.recovery = recovery(awaited.intersection(&peers).count(), status.boot);
             }
-        });
+            status
+        }
+    }
+
+    /// The same without whom it waits for.
+    pub(super) fn status_in(&self, phase: Phase) -> StatusSnapshot {
+        let plan = self.speaker.as_ref().map(|running| &running.plan);
+        let router_id = plan.and_then(|plan| plan.router_id);
         StatusSnapshot {
-            router_id: plan.and_then(|plan| plan.router_id).unwrap_or(no_router_id),
+            router_id: router_id.unwrap_or(RouterId::from_bits(0)),
             boot: self.boot,
             reconfigured: self.reconfigured,
-            phase: Phase::Running,
-            recovery,
+            phase,
+            recovery: None,
         }
     }
 
     fn observer(&self, family: Family) -> Observer {
         Observer::new(self.speaker.as_ref(), family, self.boot)
-    }
-
-    async fn interfaces(&self, reply: oneshot::Sender<Answer>) {
-        let (ask, answer) = oneshot::channel();
-        if let Some(orders) = self
-            .speaker
-            .as_ref()
-            .and_then(|running| running.forwarding.as_ref())
-        {
-            orders.send(Order::Interfaces(ask)).await.ok();
-        }
-        tokio::spawn(async move {
-            let interfaces = answer.await.unwrap_or_default();
-            send(
-                reply,
-                Answer::Interfaces(interfaces.iter().map(interface).collect()),
-            );
-        });
     }
 
     async fn act(
@@ -152,7 +170,7 @@ impl Agent {
         reply: oneshot::Sender<Answer>,
     ) {
         let Some(running) = &mut self.speaker else {
-            return send(reply, Answer::NoProtocol);
+            return send(reply, Answer::NoSpeaker);
         };
         let names: Vec<_> = running
             .plan
@@ -186,6 +204,24 @@ enum Action {
 }
 
 impl Running {
+    /// The peers whose sessions are shown on the socket of a family.
+    fn peer_ids(&self, family: Family) -> BTreeSet<PeerId> {
+        let peers = self.plan.peers.iter();
+        let shown = peers.filter(|peer| peer.family == family);
+        shown
+            .filter_map(|peer| self.speaker.peer_id(&peer.name))
+            .collect()
+    }
+
+    /// Ours can be sent again to any peer whose session is up, those of the peer only be asked for if it answers
+    /// ROUTE-REFRESH (RFC 2918).
+    async fn can_reload(&self, name: &str, direction: ReloadDirection) -> bool {
+        let session = self.speaker.status(name).await.map(|status| status.session);
+        let up = session.filter(|session| session.state == State::Established);
+        let agreed = up.and_then(|session| session.negotiated);
+        agreed.is_some_and(|agreed| agreed.route_refresh || direction == ReloadDirection::Out)
+    }
+
     async fn act(&mut self, name: &str, action: Action) -> ActionOutcome {
         let disabled = self.disabled.contains(name);
         match (action, disabled) {
@@ -208,6 +244,9 @@ impl Running {
                 ActionOutcome::Restarted
             }
             (Action::Reload(direction), false) => {
+                if !self.can_reload(name, direction).await {
+                    return ActionOutcome::ReloadFailed;
+                }
                 if direction != ReloadDirection::Out {
                     self.speaker.request_refresh(name).await;
                 }
@@ -225,53 +264,40 @@ fn send(reply: oneshot::Sender<Answer>, answer: Answer) {
     reply.send(answer).ok();
 }
 
-fn interface(interface: &Interface) -> InterfaceSnapshot {
-    let loopback = interface
-        .addresses
-        .iter()
-        .any(|address| address.address.is_loopback());
-    InterfaceSnapshot {
-        name: interface.name.clone(),
-        index: interface.index,
-        up: interface.up && interface.carrier,
-        link: LinkKind::MultiAccess,
-        broadcast: !loopback,
-        multicast: !loopback,
-        admin_up: interface.up,
-        link_up: interface.carrier,
-        loopback,
-        ignored: loopback,
-        mtu: interface.mtu,
-        addresses: interface
-            .addresses
-            .iter()
-            .enumerate()
-            .filter_map(|(place, address)| {
-                let address =
-                    ipnet::IpNet::new(address.address, address.prefix.prefix_len()).ok()?;
-                let scope = if loopback {
-                    AddressScope::Host
-                } else {
-                    AddressScope::Universe
-                };
-                Some(AddressSnapshot {
-                    address,
-                    primary: place == 0,
-                    scope,
-                })
-            })
-            .collect(),
+/// Nobody to wait for is no recovery: what it held back goes its way.
+fn recovery(waiting: usize, boot: Timestamp) -> Option<RecoverySnapshot> {
+    let total_secs = super::RECOVERY_UNTIL.as_secs();
+    (waiting > 0).then(|| RecoverySnapshot {
+        waiting,
+        remaining_secs: total_secs.saturating_sub(super::elapsed_secs(boot)),
+        total_secs,
+    })
+}
+
+/// Answers while the sessions are being ended: there is nothing left to ask for but this.
+pub(super) fn answer_while_ending(request: Request, status: &StatusSnapshot) {
+    if request.query == Query::Status {
+        send(request.reply, Answer::Status(status.clone()));
     }
 }
 
-/// Octets of resident memory; what belongs to what is not counted apart.
-fn memory() -> MemorySnapshot {
+async fn memory(routes: Option<Routes>) -> MemorySnapshot {
+    let rib = match routes {
+        Some(routes) => routes.look(Rib::memory).await.unwrap_or_default(),
+        None => MemoryUse::default(),
+    };
+    MemorySnapshot {
+        routing_tables: rib.tables as u64,
+        route_attributes: rib.attributes as u64,
+        protocols: rib.messages as u64,
+        total: resident_octets(),
+    }
+}
+
+fn resident_octets() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let resident = pages
         .as_deref()
         .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    MemorySnapshot {
-        total: resident.unwrap_or(0) * 4096,
-        ..MemorySnapshot::default()
-    }
+    resident.unwrap_or(0) * 4096
 }

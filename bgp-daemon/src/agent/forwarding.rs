@@ -4,6 +4,8 @@
 //! the kernel; next hops, and routes learned from the kernel, for the RIB. Holds the last route of each prefix, so that a
 //! change of the rules or of the way to a next hop is applied to the routes at hand.
 
+pub(super) mod view;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,8 +58,8 @@ impl ForwardingPlan {
 pub(super) enum Order {
     /// A new plan.
     Plan(Box<ForwardingPlan>),
-    /// The interfaces, please.
-    Interfaces(oneshot::Sender<Vec<Interface>>),
+    /// Somebody wants to know something.
+    Look(view::Question),
     /// Leftovers of the last run may go.
     FinishRecovery,
     /// Leave the kernel as it is from now on.
@@ -117,7 +119,7 @@ pub(super) struct Forwarding {
 
 /// Everything that decisions are made of.
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     plan: ForwardingPlan,
     wanted: BTreeMap<IpNet, ForwardRoute>,
     resolver: Resolver,
@@ -125,6 +127,8 @@ struct State {
     watched: BTreeSet<IpAddr>,
     learning: Learning,
     interfaces: BTreeMap<u32, Interface>,
+    /// Prefixes whose route is wanted, and not in the kernel.
+    refused: BTreeSet<IpNet>,
     /// What the kernel knew at the start is known here. Before that nothing is decided: routes of the last run still lead
     /// the way, and must not be replaced by what is decided in the dark.
     synced: bool,
@@ -223,10 +227,12 @@ impl Forwarding {
                     state.interfaces.remove(&index);
                 }
                 KernelEvent::RouteRejected { prefix, error } => {
-                    warn!(%prefix, %error, "route not installed")
+                    warn!(%prefix, %error, "route not installed");
+                    state.refused.insert(prefix);
                 }
                 KernelEvent::RejectionCleared { prefix } => {
-                    info!(%prefix, "route is no longer refused")
+                    info!(%prefix, "route is no longer refused");
+                    state.refused.remove(&prefix);
                 }
                 KernelEvent::Synced => state.synced = true,
                 KernelEvent::Direct { .. } | KernelEvent::Routes { .. } => {}
@@ -272,11 +278,8 @@ impl Forwarding {
                 }
                 self.apply_all(state, |_| true).await
             }
-            Order::Interfaces(reply) => {
-                // Whoever asked may have gone.
-                reply
-                    .send(state.interfaces.values().cloned().collect())
-                    .ok();
+            Order::Look(question) => {
+                question(state);
                 Ok(())
             }
             Order::FinishRecovery => self.kernel.finish_recovery().await.map_err(|_| Ended),
@@ -310,9 +313,14 @@ impl State {
     /// What is to stand in the kernel for a prefix.
     fn decide(&self, prefix: IpNet) -> Option<KernelRoute> {
         let rules = &self.plan.rules[family_of(prefix)];
-        if let Some(route) = self.wanted.get(&prefix) {
-            return self.learned(rules, prefix, route);
+        match self.wanted.get(&prefix) {
+            Some(route) => self.learned(rules, prefix, route),
+            None => self.own(rules, prefix),
         }
+    }
+
+    /// What is to stand there if it is not learned from a peer.
+    fn own(&self, rules: &KernelRules, prefix: IpNet) -> Option<KernelRoute> {
         if let Some(host_route) = self
             .plan
             .reachable_by
@@ -339,20 +347,7 @@ impl State {
         route: &ForwardRoute,
     ) -> Option<KernelRoute> {
         let (mut hops, mut metric, mut allowed) = (Vec::new(), None, false);
-        for next_hop in route.next_hops.iter().map(|next_hop| next_hop.address()) {
-            let decision = rules.decide(crate::plan::KernelRoute {
-                prefix,
-                next_hop: Some(next_hop),
-                local_pref: Some(route.local_pref),
-                source: RouteSource::Peer,
-            });
-            let KernelDecision::Install {
-                metric: wanted,
-                tunnel,
-            } = decision
-            else {
-                continue;
-            };
+        for (next_hop, wanted, tunnel) in installed(rules, prefix, route) {
             allowed = true;
             metric = metric.or(wanted);
             match tunnel {
@@ -425,6 +420,27 @@ impl State {
         })
         .collect()
     }
+}
+
+/// The next hops by which the rules let a peer's route into the kernel, each with metric and tunnel.
+fn installed(
+    rules: &KernelRules,
+    prefix: IpNet,
+    route: &ForwardRoute,
+) -> impl Iterator<Item = (IpAddr, Option<u32>, Option<Tunnel>)> {
+    let next_hops = route.next_hops.iter().map(|next_hop| next_hop.address());
+    next_hops.filter_map(move |next_hop| {
+        let decision = rules.decide(crate::plan::KernelRoute {
+            prefix,
+            next_hop: Some(next_hop),
+            local_pref: Some(route.local_pref),
+            source: RouteSource::Peer,
+        });
+        match decision {
+            KernelDecision::Install { metric, tunnel } => Some((next_hop, metric, tunnel)),
+            KernelDecision::Skip => None,
+        }
+    })
 }
 
 fn install(rules: &KernelRules, prefix: IpNet, source: RouteSource) -> Option<Option<u32>> {

@@ -37,6 +37,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::control::model::Phase;
 use crate::control::server::Request;
 use crate::datastore::Snapshot;
 use crate::kernel::{Kernel, KernelConfig};
@@ -192,11 +193,20 @@ pub async fn run(
         }
     }
     info!("stopping");
-    if let Some(running) = agent.speaker {
-        running.leave_kernel_alone().await;
-        running.speaker.shutdown(Stop::Shutdown(None)).await;
+    let status = agent.status_in(Phase::ShuttingDown);
+    let goodbye = async {
+        if let Some(running) = agent.speaker {
+            running.leave_kernel_alone().await;
+            running.speaker.shutdown(Stop::Shutdown(None)).await;
+        }
+    };
+    tokio::pin!(goodbye);
+    loop {
+        tokio::select! {
+            () = &mut goodbye => return Ok(()),
+            Some(request) = requests.recv() => answers::answer_while_ending(request, &status),
+        }
     }
-    Ok(())
 }
 
 async fn finished(told: &mut Option<oneshot::Receiver<()>>) {
@@ -237,14 +247,17 @@ impl Agent {
             .speaker
             .as_ref()
             .is_some_and(|running| running.plan.router_id != plan.router_id);
+        let mut disabled = BTreeSet::new();
         if needs_new_speaker && let Some(old) = self.speaker.take() {
             info!("the router ID has changed: starting all sessions anew");
             old.leave_kernel_alone().await;
             old.speaker.shutdown(Stop::ConfigChange).await;
+            disabled = old.disabled;
+            disabled.retain(|name| plan.peers.iter().any(|peer| *peer.name == **name));
         }
         match &mut self.speaker {
             Some(running) => running.move_to(&self.config, plan).await?,
-            None => self.start(router_id, plan).await?,
+            None => self.start(router_id, plan, disabled).await?,
         }
         self.reconfigured = Timestamp::now();
         Ok(())
@@ -278,7 +291,13 @@ impl Agent {
         self.problems = problems;
     }
 
-    async fn start(&mut self, router_id: RouterId, plan: Plan) -> Result<(), AgentError> {
+    /// Starts a speaker, in which the peers that an operator switched off stay so.
+    async fn start(
+        &mut self,
+        router_id: RouterId,
+        plan: Plan,
+        disabled: BTreeSet<Arc<str>>,
+    ) -> Result<(), AgentError> {
         let rib = RibConfig {
             resolve_next_hops: self.config.kernel,
             use_unresolved: self.config.kernel,
@@ -303,7 +322,7 @@ impl Agent {
             wanted: Vec::new(),
             listening: Vec::new(),
             listen_error: None,
-            disabled: BTreeSet::new(),
+            disabled,
         };
         running.move_to(&self.config, plan).await?;
         if recover && leftovers {

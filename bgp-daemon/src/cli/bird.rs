@@ -7,14 +7,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bgp_core::types::Family;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::run::{self, RunArgs};
 use crate::control::VERSION;
-use crate::control::client;
 use crate::datastore::DatastoreSpec;
 use crate::log;
 
@@ -25,7 +24,7 @@ pub struct BirdArgs {
     /// Peers still hold our routes from before: graceful restart recovery
     #[arg(short = 'R')]
     recover: bool,
-    /// Control socket; the one of the other family lies beside it
+    /// Control socket; bird6.ctl, for the other family, lies beside it
     #[arg(short, value_name = "SOCKET")]
     socket: Option<PathBuf>,
     /// Stays in the foreground, as it always does
@@ -60,7 +59,8 @@ pub fn execute(mut args: BirdArgs, family: Family) -> anyhow::Result<ExitCode> {
         Family::Ipv4Unicast => {
             args.run.recover = args.recover;
             if let Some(socket) = &args.socket {
-                args.run.run_dir.run_dir = run_dir_of(socket)?;
+                args.run.run_dir.run_dir = directory_of(socket)?;
+                args.run.socket = Some(socket.clone());
             }
             let datastore = super::datastore_or_environment(args.datastore)?;
             run::execute(args.run, datastore, log)
@@ -91,15 +91,7 @@ pub fn stand_in(args: &ConfdArgs) -> anyhow::Result<ExitCode> {
     stand_by("confd")
 }
 
-/// The directory of a socket, which must have the name that it has in a run directory.
-fn run_dir_of(socket: &std::path::Path) -> anyhow::Result<PathBuf> {
-    let name = client::socket_name(Family::Ipv4Unicast);
-    if socket.file_name() != Some(name.as_ref()) {
-        bail!(
-            "the control socket {} must be called {name}",
-            socket.display()
-        );
-    }
+fn directory_of(socket: &std::path::Path) -> anyhow::Result<PathBuf> {
     let absolute = std::path::absolute(socket)?;
     let directory = absolute.parent().context("a socket is in a directory")?;
     Ok(directory.to_owned())

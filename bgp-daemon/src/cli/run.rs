@@ -1,6 +1,7 @@
 //! `run`: the speaker itself.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -18,6 +19,7 @@ use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, folder::FolderSink};
 use crate::agent::{self, AgentConfig};
+use crate::control::client;
 use crate::control::server::{Request, Server};
 use crate::datastore::{DatastoreSpec, folder};
 use crate::log::LogLevel;
@@ -32,6 +34,9 @@ pub struct RunArgs {
     /// Where the control sockets are.
     #[command(flatten)]
     pub run_dir: RunDirArgs,
+    /// The control socket for IPv4, if it is elsewhere; set by `bird -s`.
+    #[arg(skip)]
+    pub socket: Option<PathBuf>,
     /// Leaves the kernel's routes and interfaces alone
     #[arg(long, env = "BGP_DAEMON_NO_KERNEL", value_parser = FalseyValueParser::new())]
     pub no_kernel: bool,
@@ -74,13 +79,16 @@ async fn run(
     };
     let snapshots = folder::watch(&path).await?;
     let (requests, inbox) = mpsc::channel(REQUESTS);
-    let servers = TaskTracker::new();
-    for (family, file) in [
-        (Family::Ipv4Unicast, "bird.ctl"),
-        (Family::Ipv6Unicast, "bird6.ctl"),
-    ] {
-        let server = Server::bind(&args.run_dir.run_dir.join(file), family, requests.clone())?;
-        servers.spawn(server.run(stop.clone()));
+    // The sockets serve for as long as the sessions are being ended.
+    let (servers, ended) = (TaskTracker::new(), CancellationToken::new());
+    for family in Family::ALL {
+        let usual = || args.run_dir.run_dir.join(client::socket_name(family));
+        let path = match (&args.socket, family) {
+            (Some(socket), Family::Ipv4Unicast) => socket.clone(),
+            _ => usual(),
+        };
+        let server = Server::bind(&path, family, requests.clone())?;
+        servers.spawn(server.run(ended.clone()));
     }
     let sink = FolderSink::new(path);
     tokio::spawn(node_status::report(
@@ -102,6 +110,7 @@ async fn run(
     info!(node = config.node, "starting");
     let done = agent::run(config, snapshots, inbox, stop.clone()).await;
     stop.cancel();
+    ended.cancel();
     servers.close();
     servers.wait().await;
     Ok(done?)

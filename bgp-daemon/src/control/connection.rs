@@ -130,6 +130,10 @@ impl Connection {
                 self.stream(routes, clock, chunks).await?;
             }
             Answer::NoProtocol => reply.end(Code::NO_PROTOCOLS_MATCH, "No protocols match"),
+            Answer::NoSpeaker => reply.end(
+                Code::NO_ANSWER,
+                "No speaker: the datastore does not say yet what it must be",
+            ),
             Answer::Interfaces(interfaces) => render::interfaces::render(reply, &interfaces),
             Answer::Memory(memory) => render::memory::render(reply, &memory),
             Answer::Configured(outcome) => render::actions::configure(reply, &outcome),

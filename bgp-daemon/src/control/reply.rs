@@ -43,7 +43,7 @@ impl Code {
     pub const ROUTE_NOT_FOUND: Self = Self(8001);
     pub const CONFIGURATION_ERROR: Self = Self(8002);
     pub const NO_PROTOCOLS_MATCH: Self = Self(8003);
-    /// The speaker gave no answer: it is ending, or too busy.
+    /// The speaker gave no answer: it is ending, too busy, or not there yet.
     pub const NO_ANSWER: Self = Self(8004);
     pub const RELOAD_FAILED: Self = Self(8006);
     pub const ACCESS_DENIED: Self = Self(8007);

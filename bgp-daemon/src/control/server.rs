@@ -50,6 +50,9 @@ pub enum Answer {
     Routes(mpsc::Receiver<Vec<RouteSnapshot>>),
     /// To any query that names a protocol which does not exist.
     NoProtocol,
+    /// To any query about protocols or routes while there is no speaker, since there is no plan for it. Not an empty list:
+    /// readers would take the node for one without peers, which is ready.
+    NoSpeaker,
     /// To [`Query::Interfaces`].
     Interfaces(Vec<InterfaceSnapshot>),
     /// To [`Query::Memory`].

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::outbox::Key;
-use super::{Interface, InterfaceAddress};
+use super::{Interface, InterfaceAddress, LinkKind};
 
 /// One link message: the interface without its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub(crate) struct Link {
     pub(crate) name: Arc<str>,
     pub(crate) up: bool,
     pub(crate) carrier: bool,
+    pub(crate) kind: LinkKind,
     pub(crate) mtu: u32,
 }
 
@@ -37,6 +38,7 @@ impl Links {
                 name,
                 up,
                 carrier,
+                kind,
                 mtu,
             } = link;
             *interface = Some(Interface {
@@ -44,6 +46,7 @@ impl Links {
                 name,
                 up,
                 carrier,
+                kind,
                 mtu,
                 addresses,
             });
@@ -174,6 +177,7 @@ mod tests {
             name: name.into(),
             up,
             carrier: up,
+            kind: LinkKind::Broadcast,
             mtu: 1500,
         }
     }

@@ -115,10 +115,26 @@ pub struct Interface {
     pub up: bool,
     /// The link has a carrier.
     pub carrier: bool,
+    /// What it links.
+    pub kind: LinkKind,
     /// Octets in a packet.
     pub mtu: u32,
     /// Its addresses, sorted, without IPv6 addresses still in duplicate detection.
     pub addresses: Vec<InterfaceAddress>,
+}
+
+/// What an interface links, by its flags.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LinkKind {
+    /// This machine with itself.
+    Loopback,
+    /// Two ends.
+    PointToPoint,
+    /// Any number, who can all be addressed at once.
+    Broadcast,
+    /// Any number, who cannot.
+    #[default]
+    Other,
 }
 
 /// One address of an interface.

@@ -98,6 +98,15 @@ impl Resolver {
         }
     }
 
+    /// The route that others have for exactly this prefix, the one that the kernel uses.
+    pub fn foreign(&self, prefix: IpNet) -> Option<&ForeignRoute> {
+        let ways = match prefix {
+            IpNet::V4(prefix) => self.ipv4.get(&prefix),
+            IpNet::V6(prefix) => self.ipv6.get(&prefix),
+        };
+        ways?.routes.first()
+    }
+
     /// Whether an interface of this node has the address.
     pub fn is_own(&self, address: IpAddr) -> bool {
         self.interfaces

@@ -348,6 +348,13 @@ impl Speaker {
         }
     }
 
+    /// How a peer is; `None` if there is none of that name.
+    pub async fn status(&self, name: &str) -> Option<NeighbourStatus> {
+        let (reply, answer) = oneshot::channel();
+        self.command(name, Command::Status(reply)).await;
+        answer.await.ok()
+    }
+
     /// A handle for questions that can be asked while the speaker is changed.
     pub fn inquirer(&self) -> Inquirer {
         let peers = self

@@ -244,6 +244,7 @@ pub(crate) fn route(
         refused: false,
         preference: 10,
         bgp: None,
+        attributes: None,
     }
 }
 
@@ -260,14 +261,18 @@ pub(crate) fn bgp_route(origin_as: Option<u32>, origin: Origin) -> Option<BgpRou
         igp_metric: IgpMetric::Known(0),
         origin,
         origin_as: origin_as.map(Asn),
-        attributes: Some(Box::new(BgpAttributes {
-            as_path: origin_as.map(|asn| asn.to_string()).unwrap_or_default(),
-            next_hop: vec![address("172.17.0.5")],
-            local_pref: Some(100),
-            communities: vec![Community(64512 << 16 | 1), Community::NO_EXPORT],
-            ..BgpAttributes::default()
-        })),
     })
+}
+
+pub(crate) fn attributes(origin_as: Option<u32>, origin: Origin) -> Option<Box<BgpAttributes>> {
+    Some(Box::new(BgpAttributes {
+        origin,
+        as_path: origin_as.map(|asn| asn.to_string()).unwrap_or_default(),
+        next_hop: vec![address("172.17.0.5")],
+        local_pref: Some(100),
+        communities: vec![Community(64512 << 16 | 1), Community::NO_EXPORT],
+        ..BgpAttributes::default()
+    }))
 }
 
 /// The routes of transcript 8.
@@ -283,6 +288,7 @@ pub(crate) fn routes() -> Vec<RouteSnapshot> {
         RouteSnapshot {
             preference: 100,
             bgp: bgp_route(None, Origin::Igp),
+            attributes: attributes(None, Origin::Igp),
             ..route(
                 "192.168.110.128/26",
                 via(&[("172.17.0.5", "eth0")]),

@@ -256,6 +256,7 @@ async fn a_route_with_its_attributes() {
     from_afar.preference = 100;
     from_afar.from = Some("10.0.0.1".parse().expect("an address"));
     from_afar.bgp = bgp_route(Some(64513), Origin::Incomplete);
+    from_afar.attributes = fixtures::attributes(Some(64513), Origin::Incomplete);
     let mut refused = from_afar.clone();
     refused.refused = true;
     refused.bgp.as_mut().expect("BGP").igp_metric = IgpMetric::Unresolvable;

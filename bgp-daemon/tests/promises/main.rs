@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 
 mod catalogue;
+mod control;
 mod live;
 #[path = "../netns/mod.rs"]
 mod netns;

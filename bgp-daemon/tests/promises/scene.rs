@@ -31,7 +31,7 @@ use crate::netns;
 /// Only there so that a broken test ends.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at what is waited for.
-const LOOK: Duration = Duration::from_millis(10);
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
 
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -130,6 +130,8 @@ pub(crate) struct Start {
     pub(crate) listen: bool,
     /// As after a restart.
     pub(crate) recover: bool,
+    /// With the routes of the kernel.
+    pub(crate) kernel: bool,
 }
 
 impl Node {
@@ -145,7 +147,7 @@ impl Node {
                 ..Environment::default()
             },
             listen_port: (!how.listen).then_some(0),
-            kernel: false,
+            kernel: how.kernel,
             recover: how.recover,
             log: LogLevel::default(),
         };

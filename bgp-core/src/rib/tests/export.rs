@@ -3,11 +3,12 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::world::{OWN_ADDRESS, OWN_AS, World, address_of, local, rib_config, route, via};
+use super::world::{
+    OWN_ADDRESS, OWN_AS, World, address_of, id, local, net, rib_config, route, via,
+};
 use crate::policy::{Action, Policy, Rule, Verdict};
-use crate::rib::{Input, LocalRoute, NextHopMode, PeerKind, Resolution, RibConfig};
-use crate::types::Role;
-use crate::types::{Asn, RouterId};
+use crate::rib::{Input, LocalRoute, NextHopMode, PeerKind, Resolution, RibConfig, RouteCounts};
+use crate::types::{Asn, Family, Role, RouterId};
 use crate::wire::attribute::{AsPath, Attributes, Community, ExtendedCommunity};
 use crate::wire::{NextHop, RefreshKind};
 
@@ -300,7 +301,7 @@ fn when_the_best_route_moves_its_new_source_is_told_to_forget_the_old_one() {
             .iter()
             .all(|receiver| receiver.needless == 0)
     );
-    assert_eq!(world.rib.prefix_count(crate::types::Family::Ipv4Unicast), 0);
+    assert_eq!(world.rib.prefix_count(Family::Ipv4Unicast), 0);
 }
 
 /// R7911-5-04
@@ -471,4 +472,36 @@ fn roles_keep_leaks_in() {
     world.drain();
     let stamps = [1, 2, 3].map(|peer| world.told(peer, "10.2.0.0/16")[0].attributes.otc);
     assert_eq!(stamps, [None, Some(OWN_AS), Some(OWN_AS)]);
+}
+
+#[test]
+fn what_is_told_stands_beside_what_is_in_the_table() {
+    let mut world = World::up(rib_config(), &[External]);
+    world.originate(PREFIX, local(0));
+    world.drain();
+    let [told] = &world.rib.exported_paths(id(0), net(PREFIX))[..] else {
+        panic!("one path");
+    };
+    assert_eq!(told.route.next_hop, None, "of our own");
+    assert_eq!(told.next_hop, Some(NextHop::V4(OWN_ADDRESS)));
+    assert_eq!(told.attributes.as_path, AsPath::sequence([OWN_AS]));
+    assert_eq!(told.route.attributes.as_path, AsPath::default());
+    let family = Family::Ipv4Unicast;
+    let all = world.rib.exported(id(0), family, 0, usize::MAX).0;
+    assert_eq!(all.len(), 1);
+    let counts = world.rib.local_counts(0, family);
+    assert_eq!((counts.imported, counts.preferred), (1, 1));
+    assert_eq!(world.rib.local_counts(1, family), RouteCounts::default());
+}
+
+#[test]
+fn routes_take_up_memory() {
+    let mut world = World::up(rib_config(), &[External]);
+    let before = world.rib.memory();
+    world.originate(PREFIX, local(0));
+    world.drain();
+    let after = world.rib.memory();
+    assert!(after.tables > before.tables, "{after:?}");
+    assert!(after.attributes > before.attributes, "{after:?}");
+    assert_eq!(after.messages, 0, "all of them are written");
 }

@@ -54,6 +54,30 @@ fn stale_routes_are_used_until_end_of_rib_and_nobody_notices() {
     assert_eq!(world.receivers[1].needless, 0);
 }
 
+#[test]
+fn a_peer_restarts_until_it_is_done_and_a_refresh_is_no_restart() {
+    let mut world = restarting();
+    assert!(world.rib.is_restarting(id(0)));
+    assert!(!world.rib.is_restarting(id(1)), "it has been there");
+    world.peer_up_keeping(0, KEEP);
+    for family in Family::ALL {
+        let peer = id(0);
+        assert!(world.rib.is_restarting(peer));
+        let done = Input::EndOfRib { peer, family };
+        world.rib.handle(world.now, done);
+    }
+    assert!(!world.rib.is_restarting(id(0)));
+    world.rib.handle(
+        world.now,
+        Input::Refresh {
+            peer: id(0),
+            family: Family::Ipv4Unicast,
+            kind: RefreshKind::BEGIN,
+        },
+    );
+    assert!(!world.rib.is_restarting(id(0)));
+}
+
 /// R4724-4.2-04
 /// Promise 16.7.
 #[test]
@@ -232,7 +256,9 @@ fn one_family_does_not_hold_the_other_up() {
     };
     world.rib.handle(world.now, input);
     world.originate(PREFIX, local(0));
+    assert_eq!(world.rib.awaited(), [id(0)].into());
     world.peer_up(0);
+    assert_eq!(world.rib.awaited(), [].into());
     world.drain();
     assert_eq!(world.told(0, PREFIX).len(), 1);
     assert!(

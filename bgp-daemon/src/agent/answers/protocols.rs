@@ -9,8 +9,10 @@ use bgp_core::session::{self, Negotiated, State};
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{AddPathDirection, Capability};
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
-use super::super::{Running, timestamp};
+use super::super::forwarding::{self, Order, view};
+use super::super::{DIRECT, HOST_ROUTE, KERNEL, Running, STATIC, timestamp};
 use crate::control::command::NamePattern;
 use crate::control::model::{
     BgpSnapshot, BgpState, ChangeCounts, Countdown, ErrorClass, EstablishedSnapshot, LastError,
@@ -25,12 +27,18 @@ pub(super) struct Observer {
     family: Family,
     boot: Timestamp,
     running: Option<(Inquirer, Routes)>,
+    forwarding: Option<mpsc::Sender<Order>>,
     /// Configured peers, and whether an operator switched them off.
     peers: Vec<(Peer, bool)>,
 }
 
 /// What the RIB knows of a peer.
-type Counted = BTreeMap<PeerId, (RibCounts, PeerStats)>;
+#[derive(Clone, Copy, Default)]
+struct Known {
+    counts: RibCounts,
+    stats: PeerStats,
+    restarting: bool,
+}
 
 impl Observer {
     pub(super) fn new(running: Option<&Running>, family: Family, boot: Timestamp) -> Self {
@@ -47,6 +55,7 @@ impl Observer {
             boot,
             peers: peers.collect(),
             running: running.map(|running| (running.speaker.inquirer(), running.speaker.routes())),
+            forwarding: running.and_then(|running| running.forwarding.clone()),
         }
     }
 
@@ -58,39 +67,83 @@ impl Observer {
             ("device1", ProtocolKind::Device, 240),
             ("direct1", ProtocolKind::Direct, 240),
         ];
-        let internal = kinds
-            .into_iter()
-            .filter(|(internal, _, _)| name.matches(internal));
-        let mut found: Vec<_> = internal
-            .map(|(name, kind, preference)| self.internal(name, kind, preference))
-            .collect();
+        let mut found = Vec::new();
+        for (internal, kind, preference) in kinds {
+            if name.matches(internal) {
+                let routes = if all {
+                    self.internal_counts(kind).await
+                } else {
+                    RouteCounts::default()
+                };
+                found.push(self.internal(internal, kind, preference, routes));
+            }
+        }
         let Some((inquirer, routes)) = &self.running else {
             return found;
         };
+        let named = self.peers.iter();
+        let named: Vec<_> = named.filter(|(peer, _)| name.matches(&peer.name)).collect();
+        if named.is_empty() {
+            return found;
+        }
         let sessions = inquirer.sessions().await;
-        let family = self.family;
-        let mut counted = Counted::new();
+        let mut known = BTreeMap::new();
         if all {
-            let ids: Vec<PeerId> = sessions.values().map(|status| status.peer).collect();
-            counted = routes
-                .look(move |rib| count(rib, &ids, family))
+            let ids = named.iter().filter_map(|(peer, _)| {
+                let status = sessions.get(peer.name.as_str())?;
+                Some(status.peer)
+            });
+            let (ids, family): (Vec<PeerId>, _) = (ids.collect(), self.family);
+            known = routes
+                .look(move |rib| look_up(rib, &ids, family))
                 .await
                 .unwrap_or_default();
         }
-        for (peer, disabled) in self
-            .peers
-            .iter()
-            .filter(|(peer, _)| name.matches(&peer.name))
-        {
+        for (peer, disabled) in named {
             if let Some(status) = sessions.get(peer.name.as_str()) {
-                let counts = counted.get(&status.peer).copied().unwrap_or_default();
-                found.push(bgp_protocol(peer, *disabled, status, counts));
+                let known = known.get(&status.peer).copied().unwrap_or_default();
+                found.push(bgp_protocol(peer, *disabled, status, known));
             }
         }
         found
     }
 
-    fn internal(&self, name: &str, kind: ProtocolKind, preference: u32) -> ProtocolSnapshot {
+    /// What a part of the speaker has brought, and what it was given.
+    async fn internal_counts(&self, kind: ProtocolKind) -> RouteCounts {
+        let ids: &[u32] = match kind {
+            ProtocolKind::Static => &[STATIC.id, HOST_ROUTE.id],
+            ProtocolKind::Kernel => &[KERNEL.id],
+            ProtocolKind::Direct => &[DIRECT.id],
+            ProtocolKind::Device | ProtocolKind::Bgp => &[],
+        };
+        let (mut counts, family) = (RouteCounts::default(), self.family);
+        if let Some((_, routes)) = &self.running
+            && !ids.is_empty()
+        {
+            let count = move |rib: &Rib| {
+                let ids = ids.iter().map(|id| rib.local_counts(*id, family));
+                ids.fold((0, 0), |(imported, preferred), counts| {
+                    (imported + counts.imported, preferred + counts.preferred)
+                })
+            };
+            let (imported, preferred) = routes.look(count).await.unwrap_or_default();
+            (counts.imported, counts.preferred) = (imported as u64, preferred as u64);
+        }
+        if kind == ProtocolKind::Kernel {
+            let count = move |state: &forwarding::State| state.kernel_count(family);
+            let exported = view::look(self.forwarding.as_ref(), count).await;
+            counts.exported = exported.unwrap_or_default() as u64;
+        }
+        counts
+    }
+
+    fn internal(
+        &self,
+        name: &str,
+        kind: ProtocolKind,
+        preference: u32,
+        routes: RouteCounts,
+    ) -> ProtocolSnapshot {
         ProtocolSnapshot {
             name: name.into(),
             kind,
@@ -104,25 +157,29 @@ impl Observer {
             } else {
                 "REJECT".into()
             },
-            routes: RouteCounts::default(),
+            routes,
             changes: RouteChanges::default(),
             bgp: None,
         }
     }
 }
 
-fn count(rib: &Rib, ids: &[PeerId], family: Family) -> Counted {
-    ids.iter()
-        .map(|id| (*id, (rib.counts(*id, family), rib.stats(*id, family))))
-        .collect()
+fn look_up(rib: &Rib, ids: &[PeerId], family: Family) -> BTreeMap<PeerId, Known> {
+    let known = |id: &PeerId| Known {
+        counts: rib.counts(*id, family),
+        stats: rib.stats(*id, family),
+        restarting: rib.is_restarting(*id),
+    };
+    ids.iter().map(|id| (*id, known(id))).collect()
 }
 
 fn bgp_protocol(
     peer: &Peer,
     disabled: bool,
     status: &NeighbourStatus,
-    (counts, stats): (RibCounts, PeerStats),
+    known: Known,
 ) -> ProtocolSnapshot {
+    let counts = known.counts;
     let state = match (status.session.state, disabled) {
         (State::Established, _) => ProtocolState::Up,
         (_, true) => ProtocolState::Down,
@@ -142,8 +199,8 @@ fn bgp_protocol(
             exported: counts.exported as u64,
             preferred: counts.preferred as u64,
         },
-        changes: changes(stats),
-        bgp: Some(bgp(peer, disabled, status, counts)),
+        changes: changes(known.stats),
+        bgp: Some(bgp(peer, disabled, status, known)),
     }
 }
 
@@ -186,7 +243,7 @@ fn changes(stats: PeerStats) -> RouteChanges {
     }
 }
 
-fn bgp(peer: &Peer, disabled: bool, status: &NeighbourStatus, counts: RibCounts) -> BgpSnapshot {
+fn bgp(peer: &Peer, disabled: bool, status: &NeighbourStatus, known: Known) -> BgpSnapshot {
     let session = &status.session;
     let established = session
         .negotiated
@@ -213,9 +270,10 @@ fn bgp(peer: &Peer, disabled: bool, status: &NeighbourStatus, counts: RibCounts)
         neighbor_port: peer.port,
         neighbor_as: peer.peer_as,
         local_as: peer.local_as,
-        neighbor_restarting: false,
+        neighbor_restarting: known.restarting,
         waiting: waiting(peer, status),
-        established: established.map(|agreed| self::established(peer, status, agreed, counts)),
+        established: established
+            .map(|agreed| self::established(peer, status, agreed, known.counts)),
     }
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp_core::rib::{Rib, Route, RouteSource};
+use bgp_core::rib::{Exported, Rib, Route, RouteSource};
 use bgp_core::types::{Family, PeerId};
-use bgp_core::wire::NextHop;
+use bgp_core::wire::{Attributes, NextHop};
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::forwarding::view;
+use super::super::forwarding::{Order, REMOTE_METRIC, State};
 use super::super::{DIRECT, KERNEL, Running};
 use super::send;
 use crate::control::command::{RouteQuery, RouteSelection};
@@ -25,18 +27,22 @@ const CHUNK: usize = 1000;
 const CHUNKS: usize = 2;
 
 /// Everything that a route is named by.
-#[derive(Clone)]
 struct Names {
     peers: BTreeMap<PeerId, (Arc<str>, IpAddr)>,
 }
 
+/// Whom routes are exported to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Export {
+    Peer(PeerId),
+    Kernel,
+}
+
 /// What is looked for.
-#[derive(Clone)]
 struct Search {
     family: Family,
     query: RouteQuery,
-    /// The peer of `query.export`.
-    export: Option<PeerId>,
+    export: Option<Export>,
     names: Names,
 }
 
@@ -63,78 +69,150 @@ pub(super) fn answer(
     if unknown(&query.export) || unknown(&query.protocol) {
         return send(reply, Answer::NoProtocol);
     }
-    let export = query.export.as_deref().map(|name| names.peer(name));
     let (chunks, receiver) = mpsc::channel(CHUNKS);
     send(reply, Answer::Routes(receiver));
-    if export == Some(None) {
-        // Nothing is exported to the protocols that are not peers.
-        return;
-    }
+    let export = match query.export.as_deref() {
+        None => None,
+        Some("kernel1") => Some(Export::Kernel),
+        Some(name) => match names.peer(name) {
+            Some(peer) => Some(Export::Peer(peer)),
+            // Nothing is exported to the others.
+            None => return,
+        },
+    };
     let search = Search {
         family,
         query,
-        export: export.flatten(),
+        export,
         names,
     };
-    tokio::spawn(stream(running.speaker.routes(), search, chunks));
+    let (routes, forwarding) = (running.speaker.routes(), running.forwarding.clone());
+    tokio::spawn(stream(routes, forwarding, Arc::new(search), chunks));
 }
 
-async fn stream(routes: Routes, search: Search, chunks: mpsc::Sender<Vec<RouteSnapshot>>) {
+async fn stream(
+    routes: Routes,
+    forwarding: Option<mpsc::Sender<Order>>,
+    search: Arc<Search>,
+    chunks: mpsc::Sender<Vec<RouteSnapshot>>,
+) {
     let mut from = Some(0);
     while let Some(start) = from {
-        let search = search.clone();
-        let Ok((found, next)) = routes.look(move |rib| search.slice(rib, start)).await else {
+        let slice = Arc::clone(&search);
+        let Ok((found, next)) = routes.look(move |rib| slice.slice(rib, start)).await else {
             return;
         };
         from = next;
-        if !found.is_empty() && chunks.send(found).await.is_err() {
+        let rows = if forwarding.is_some() {
+            let search = Arc::clone(&search);
+            let rows = move |state: &State| search.rows(found, Some(state));
+            view::look(forwarding.as_ref(), rows).await
+        } else {
+            Some(search.rows(found, None))
+        };
+        let Some(rows) = rows else { return };
+        if !rows.is_empty() && chunks.send(rows).await.is_err() {
             return;
         }
     }
 }
 
 impl Search {
-    fn slice(&self, rib: &Rib, from: u32) -> (Vec<RouteSnapshot>, Option<u32>) {
-        let (routes, next) = match (self.query.selection, self.export) {
-            (RouteSelection::All, None) => rib.routes(self.family, from, CHUNK),
-            (_, Some(peer)) => rib.exported(peer, self.family, from, CHUNK),
-            (RouteSelection::Exact(prefix), None) => (rib.paths(prefix), None),
-            (RouteSelection::For(target), None) => (longest_match(rib, target), None),
+    fn slice(&self, rib: &Rib, from: u32) -> (Vec<Exported>, Option<u32>) {
+        let prefix = match self.query.selection {
+            RouteSelection::All => None,
+            RouteSelection::Exact(prefix) => Some(prefix),
+            RouteSelection::For(target) => match longest_match(rib, target) {
+                Some(prefix) => Some(prefix),
+                None => return (Vec::new(), None),
+            },
         };
-        let wanted = routes.iter().filter(|route| self.wants(route));
-        (wanted.map(|route| self.snapshot(route)).collect(), next)
+        let stored = |routes: Vec<Route>| routes.into_iter().map(as_stored).collect();
+        let (mut found, next) = match (prefix, self.export) {
+            (None, Some(Export::Peer(peer))) => rib.exported(peer, self.family, from, CHUNK),
+            (Some(prefix), Some(Export::Peer(peer))) => (rib.exported_paths(peer, prefix), None),
+            (None, None | Some(Export::Kernel)) => {
+                let (routes, next) = rib.routes(self.family, from, CHUNK);
+                (stored(routes), next)
+            }
+            (Some(prefix), None | Some(Export::Kernel)) => (stored(rib.paths(prefix)), None),
+        };
+        found.retain(|found| self.wants(&found.route));
+        (found, next)
     }
 
     fn wants(&self, route: &Route) -> bool {
-        let selected = match self.query.selection {
-            RouteSelection::All => true,
-            RouteSelection::Exact(prefix) => route.prefix == prefix,
-            RouteSelection::For(target) => route.prefix.contains(&target),
-        };
         let from = self
             .query
             .protocol
             .as_deref()
             .is_none_or(|name| *self.names.of(route.source) == *name);
-        selected && from && (route.best || !self.query.primary) && route.unusable.is_none()
+        from && (route.best || !self.query.primary) && route.unusable.is_none()
     }
 
-    fn snapshot(&self, route: &Route) -> RouteSnapshot {
+    /// Without a forwarding task, nothing is in the kernel and next hops are where the routes say.
+    fn rows(&self, found: Vec<Exported>, forwarding: Option<&State>) -> Vec<RouteSnapshot> {
+        let mut previous = None;
+        let mut rows = Vec::new();
+        for found in found {
+            let route = &found.route;
+            if self.export == Some(Export::Kernel) {
+                let stands = forwarding.is_some_and(|state| state.is_in_kernel(route));
+                // One route for each prefix, the best of those that may stand there.
+                if !stands || previous.replace(route.prefix) == Some(route.prefix) {
+                    continue;
+                }
+            }
+            rows.push(self.snapshot(found, forwarding));
+        }
+        rows
+    }
+
+    fn snapshot(&self, found: Exported, forwarding: Option<&State>) -> RouteSnapshot {
+        let route = &found.route;
         let sender = match route.source {
             RouteSource::Peer(peer, _) => self.names.peers.get(&peer).map(|(_, address)| *address),
             RouteSource::Local(_) => None,
         };
+        let next_hops = match forwarding {
+            Some(state) if self.export == Some(Export::Kernel) => state.next_hops_in_kernel(route),
+            Some(state) => state.next_hops(route),
+            None => unresolved(route),
+        };
+        let to_peer = matches!(self.export, Some(Export::Peer(_)));
+        let with_attributes = self.query.all && (to_peer || sender.is_some());
         RouteSnapshot {
             prefix: route.prefix,
-            next_hops: next_hops(route),
             protocol: self.names.of(route.source),
             since: super::super::timestamp(route.since),
-            from: sender.filter(|sender| route.next_hop.map(NextHop::address) != Some(*sender)),
+            from: sender.filter(|sender| !leads_to(&next_hops, *sender)),
+            next_hops,
             primary: route.best,
-            refused: false,
-            preference: route.preference,
-            bgp: sender.is_some().then(|| bgp(route, self.query.all)),
+            refused: route.best && forwarding.is_some_and(|state| state.is_refused(route)),
+            preference: match route.source {
+                // Those to workloads are compared as if they came from a peer; the protocol has one preference.
+                RouteSource::Local(id) if id == KERNEL.id => KERNEL.preference,
+                RouteSource::Local(_) | RouteSource::Peer(..) => route.preference,
+            },
+            bgp: sender.is_some().then(|| bgp(route, &found.attributes)),
+            attributes: with_attributes
+                .then(|| Box::new(all_attributes(found.attributes, found.next_hop, to_peer))),
         }
+    }
+}
+
+fn as_stored(mut route: Route) -> Exported {
+    Exported {
+        attributes: std::mem::take(&mut route.attributes),
+        next_hop: route.next_hop,
+        route,
+    }
+}
+
+fn leads_to(next_hops: &NextHops, sender: IpAddr) -> bool {
+    match next_hops {
+        NextHops::Via(gateways) => matches!(&gateways[..], [only] if only.address == sender),
+        NextHops::Device(_) | NextHops::Blackhole | NextHops::Unreachable => false,
     }
 }
 
@@ -163,22 +241,22 @@ impl Names {
     }
 }
 
-fn longest_match(rib: &Rib, target: IpNet) -> Vec<Route> {
+/// The longest prefix around a target that something is chosen for.
+fn longest_match(rib: &Rib, target: IpNet) -> Option<IpNet> {
     let mut net = Some(target);
     while let Some(candidate) = net {
-        let found = rib.paths(candidate);
-        if found.iter().any(|route| route.best) {
-            return found;
+        if rib.best(candidate).is_some() {
+            return net;
         }
         net = candidate.supernet();
     }
-    Vec::new()
+    None
 }
 
-fn next_hops(route: &Route) -> NextHops {
+/// Where a route says that it leads.
+fn unresolved(route: &Route) -> NextHops {
     let interface = route.interface.clone();
     match (route.next_hop, interface) {
-        (Some(_), _) if route.igp_metric.is_none() => NextHops::Unreachable,
         (Some(next_hop), interface) => {
             let interface = interface.unwrap_or_else(|| "?".into());
             NextHops::Via(vec![Gateway {
@@ -191,32 +269,35 @@ fn next_hops(route: &Route) -> NextHops {
     }
 }
 
-fn bgp(route: &Route, all: bool) -> BgpRouteSnapshot {
-    let attributes = &route.attributes;
+fn bgp(route: &Route, attributes: &Attributes) -> BgpRouteSnapshot {
     BgpRouteSnapshot {
         igp_metric: match route.igp_metric {
             None => IgpMetric::Unresolvable,
-            Some(metric) if metric == super::super::forwarding::REMOTE_METRIC => IgpMetric::Unknown,
+            Some(metric) if metric == REMOTE_METRIC => IgpMetric::Unknown,
             Some(metric) => IgpMetric::Known(metric),
         },
         origin: attributes.origin,
         origin_as: attributes.as_path.view().asns().last(),
-        attributes: all.then(|| Box::new(all_attributes(route))),
     }
 }
 
-fn all_attributes(route: &Route) -> BgpAttributes {
-    let attributes = route.attributes.clone();
-    let next_hop = match route.next_hop {
+fn all_attributes(
+    attributes: Attributes,
+    next_hop: Option<NextHop>,
+    as_sent: bool,
+) -> BgpAttributes {
+    let next_hop = match next_hop {
         None => Vec::new(),
         Some(NextHop::V6LinkLocal { global, link_local }) => vec![global.into(), link_local.into()],
         Some(next_hop) => vec![next_hop.address()],
     };
+    let default_local_pref = (!as_sent).then_some(100);
     BgpAttributes {
+        origin: attributes.origin,
         as_path: attributes.as_path.to_string(),
         next_hop,
         med: attributes.med,
-        local_pref: Some(attributes.local_pref.unwrap_or(100)),
+        local_pref: attributes.local_pref.or(default_local_pref),
         atomic_aggregate: attributes.atomic_aggregate,
         aggregator: attributes.aggregator,
         communities: attributes.communities,

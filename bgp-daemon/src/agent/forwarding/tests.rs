@@ -1,4 +1,8 @@
+use bgp_core::types::Family;
+
 use super::*;
+use crate::control::model::{Gateway, NextHops};
+use crate::kernel::{ForeignHop, ForeignKind};
 use crate::plan::{PoolRouting, PoolRule};
 
 fn net(text: &str) -> IpNet {
@@ -86,4 +90,58 @@ fn the_way_to_a_peer_is_written_as_the_plan_says() {
     state.plan.reachable_by.push(HostRoute { prefix, via });
     let expected = KernelRoute::via(vec![Hop::gateway(via)]);
     assert_eq!(state.decide(peer), Some(expected));
+}
+
+#[test]
+fn the_kernel_has_what_is_wanted_and_not_refused() {
+    let mut state = state(PoolRouting::Direct);
+    let count = |state: &State| state.kernel_count(Family::Ipv4Unicast);
+    assert_eq!(count(&state), 1, "one block is a blackhole");
+    assert_eq!(state.kernel_count(Family::Ipv6Unicast), 0);
+    let route = ForwardRoute {
+        next_hops: vec![IpAddr::from([10, 0, 0, 2]).into()],
+        local_pref: 100,
+        preference: 100,
+    };
+    for prefix in ["10.1.5.0/26", "10.2.0.0/16", "10.3.0.0/16"] {
+        state.wanted.insert(net(prefix), route.clone());
+    }
+    assert_eq!(
+        count(&state),
+        3,
+        "a peer's route takes the place of a block"
+    );
+    state.refused.insert(net("10.2.0.0/16"));
+    assert_eq!(count(&state), 2);
+}
+
+fn hop(gateway: Option<[u8; 4]>) -> ForeignHop {
+    ForeignHop {
+        gateway: gateway.map(IpAddr::from),
+        index: 2,
+        interface: "eth0".into(),
+    }
+}
+
+/// Promise 12.6.
+#[test]
+fn routes_of_others_lead_where_the_kernel_says() {
+    let on_link = NextHops::Device("eth0".into());
+    let two = [[10, 0, 0, 2], [10, 0, 0, 3]];
+    let via = NextHops::Via(Vec::from(two.map(|address| Gateway {
+        address: address.into(),
+        interface: "eth0".into(),
+    })));
+    for (kind, expected) in [
+        (ForeignKind::Blackhole, NextHops::Blackhole),
+        (ForeignKind::Unreachable, NextHops::Unreachable),
+        (ForeignKind::Prohibit, NextHops::Unreachable),
+        (ForeignKind::Unicast(vec![hop(None)]), on_link),
+        (
+            ForeignKind::Unicast(two.map(|gateway| hop(Some(gateway))).to_vec()),
+            via,
+        ),
+    ] {
+        assert_eq!(NextHops::from(&kind), expected);
+    }
 }

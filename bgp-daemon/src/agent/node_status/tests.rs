@@ -62,6 +62,7 @@ fn route(prefix: &str, protocol: &str, next_hops: NextHops) -> RouteSnapshot {
         refused: false,
         preference: 100,
         bgp: None,
+        attributes: None,
     }
 }
 

@@ -73,7 +73,7 @@ pub struct MemorySnapshot {
     pub routing_tables: u64,
     /// Path attributes.
     pub route_attributes: u64,
-    /// Sessions: their buffers and queues.
+    /// Messages on their way to peers.
     pub protocols: u64,
     /// All of the process.
     pub total: u64,
@@ -103,7 +103,7 @@ pub enum ActionOutcome {
     Restarted,
     /// Its routes are asked for and sent again.
     Reloading,
-    /// It cannot: the peer does not answer ROUTE-REFRESH.
+    /// It cannot: the session is down, or the peer does not answer ROUTE-REFRESH.
     ReloadFailed,
 }
 

@@ -21,7 +21,7 @@ pub struct RouteSnapshot {
     pub protocol: Arc<str>,
     /// When it came.
     pub since: Timestamp,
-    /// Who sent it, if that is not the next hop.
+    /// Who sent it, if that is not the gateway.
     pub from: Option<IpAddr>,
     /// It is the best for its prefix.
     pub primary: bool,
@@ -31,6 +31,9 @@ pub struct RouteSnapshot {
     pub preference: u32,
     /// What only routes of BGP have; `None` for those of the kernel, of interfaces and of our own.
     pub bgp: Option<BgpRouteSnapshot>,
+    /// Attributes of BGP, when asked for with [`RouteQuery::all`](crate::control::command::RouteQuery::all): those of a route
+    /// of BGP, and those that any route is announced with.
+    pub attributes: Option<Box<BgpAttributes>>,
 }
 
 /// Where packets of a route go. There is no word for "prohibited": CalicoNodeStatus fails on it, `Unreachable` says it too.
@@ -64,8 +67,6 @@ pub struct BgpRouteSnapshot {
     pub origin: Origin,
     /// The last AS of AS_PATH, where the route began; `None` when the path is empty.
     pub origin_as: Option<Asn>,
-    /// Only when asked for with [`RouteQuery::all`](crate::control::command::RouteQuery::all).
-    pub attributes: Option<Box<BgpAttributes>>,
 }
 
 /// Cost to a BGP next hop (RFC 4271 §9.1.2.2 e).
@@ -84,6 +85,8 @@ pub enum IgpMetric {
 /// All attributes of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BgpAttributes {
+    /// ORIGIN.
+    pub origin: Origin,
     /// AS_PATH: numbers with blanks between, sets in braces, confederation segments in parentheses.
     pub as_path: String,
     /// NEXT_HOP, with the link-local address second if there is one.

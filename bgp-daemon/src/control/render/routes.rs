@@ -130,11 +130,10 @@ fn details(route: &RouteSnapshot, reply: &mut Reply) {
         Code::ROUTE_DETAILS,
         format_args!("\tType: {source} unicast univ"),
     );
-    let Some(bgp) = &route.bgp else { return };
-    let Some(attributes) = &bgp.attributes else {
+    let Some(attributes) = &route.attributes else {
         return;
     };
-    let origin = match bgp.origin {
+    let origin = match attributes.origin {
         Origin::Igp => "IGP",
         Origin::Egp => "EGP",
         Origin::Incomplete => "Incomplete",

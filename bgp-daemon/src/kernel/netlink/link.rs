@@ -5,8 +5,8 @@ use ipnet::IpNet;
 use super::message::{
     Attributes, DUMP, GETADDR, GETLINK, REQUEST, Writer, read_address, read_u16, read_u32,
 };
-use crate::kernel::InterfaceAddress;
 use crate::kernel::links::Link;
+use crate::kernel::{InterfaceAddress, LinkKind};
 
 /// Asks for all interfaces.
 pub(crate) fn encode_link_dump(writer: &mut Writer, sequence: u32) {
@@ -44,8 +44,19 @@ pub(crate) fn parse_link(payload: &[u8]) -> Option<Link> {
         name: name.into(),
         up: flags & IFF_UP != 0,
         carrier: flags & IFF_LOWER_UP != 0,
+        kind: link_kind(flags),
         mtu,
     })
+}
+
+fn link_kind(flags: u32) -> LinkKind {
+    let known = [
+        (IFF_LOOPBACK, LinkKind::Loopback),
+        (IFF_POINTOPOINT, LinkKind::PointToPoint),
+        (IFF_BROADCAST, LinkKind::Broadcast),
+    ];
+    let kind = known.iter().find(|(flag, _)| flags & flag != 0);
+    kind.map_or(LinkKind::Other, |(_, kind)| *kind)
 }
 
 /// `struct ifaddrmsg`: interface index and address. `None` also for an IPv6 address still in duplicate address
@@ -81,6 +92,9 @@ const ADDRESS_HEADER: usize = 8;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFF_UP: u32 = 0x1;
+const IFF_BROADCAST: u32 = 0x2;
+const IFF_LOOPBACK: u32 = 0x8;
+const IFF_POINTOPOINT: u32 = 0x10;
 const IFF_LOWER_UP: u32 = 0x1_0000;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -122,10 +136,15 @@ mod tests {
                 name: "cali1234".into(),
                 up: true,
                 carrier: false,
+                kind: LinkKind::Other,
                 mtu: 0
             }
         );
         assert!(parse_link(&link(0, IFF_UP | IFF_LOWER_UP)).unwrap().carrier);
+        let kind = |flags| parse_link(&link(0, flags)).unwrap().kind;
+        assert_eq!(kind(IFF_BROADCAST | IFF_UP), LinkKind::Broadcast);
+        assert_eq!(kind(IFF_POINTOPOINT), LinkKind::PointToPoint);
+        assert_eq!(kind(IFF_LOOPBACK), LinkKind::Loopback);
         assert_eq!(parse_link(&link(7, IFF_UP)), None, "AF_BRIDGE");
         assert_eq!(parse_link(&link(0, 0)[..18]), None, "cut short");
     }

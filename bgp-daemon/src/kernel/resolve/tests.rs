@@ -45,6 +45,7 @@ fn interface(resolver: &mut Resolver, index: u32, name: &str, up: bool, addresse
         name: name.into(),
         up,
         carrier: up,
+        kind: crate::kernel::LinkKind::Broadcast,
         mtu: 1500,
         addresses,
     };

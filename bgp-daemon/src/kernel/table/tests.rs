@@ -38,6 +38,7 @@ impl World {
                 name: name.into(),
                 up: true,
                 carrier: true,
+                kind: crate::kernel::LinkKind::Broadcast,
                 mtu: 1500,
             });
         }
@@ -415,6 +416,7 @@ fn named_devices_are_looked_up_when_they_appear() {
         name: "wg0".into(),
         up: true,
         carrier: true,
+        kind: crate::kernel::LinkKind::Broadcast,
         mtu: 1500,
     });
     world.read();

@@ -349,7 +349,7 @@ impl World {
         let told = Family::ALL
             .into_iter()
             .flat_map(|family| rib.exported(*id, family, 0, usize::MAX).0);
-        told.map(|route| (route.prefix, self.source(&route)))
+        told.map(|told| (told.route.prefix, self.source(&told.route)))
             .collect()
     }
 
