@@ -19,6 +19,10 @@ fn rule(conditions: Vec<Condition>, actions: Vec<Action>, verdict: Option<Verdic
 }
 
 fn decide(rules: Vec<Rule>, attributes: &Attributes) -> Decision {
+    decide_towards(None, rules, attributes)
+}
+
+fn decide_towards(own_as: Option<Asn>, rules: Vec<Rule>, attributes: &Attributes) -> Decision {
     let octets = canonical(attributes);
     let route = RouteView {
         prefix: "10.1.0.0/16".parse().unwrap(),
@@ -26,6 +30,7 @@ fn decide(rules: Vec<Rule>, attributes: &Attributes) -> Decision {
         local_pref: attributes.local_pref,
         source: Source::Peer,
         interface: Some("vxlan.calico"),
+        own_as,
     };
     Policy {
         rules,
@@ -119,6 +124,33 @@ fn prepending_puts_the_list_in_front_in_its_order() {
         decide(vec![prepend, accept], &attributes),
         Decision::Accept { .. }
     ));
+}
+
+/// Promise 7.5.
+#[test]
+fn on_the_way_to_another_as_the_path_begins_with_ours() {
+    let attributes = Attributes {
+        as_path: AsPath::sequence([Asn(3)]),
+        ..Attributes::default()
+    };
+    let begins_with = |asns: &[u32]| {
+        let asns = asns.iter().copied().map(Asn).collect();
+        let condition = Condition::AsPathPrefix(asns);
+        rule(vec![condition], vec![], Some(Verdict::Accept))
+    };
+    let decide = |rules| decide_towards(Some(Asn(64512)), rules, &attributes);
+    assert_eq!(decide(vec![begins_with(&[64512, 3])]), PLAIN);
+    assert_eq!(decide(vec![begins_with(&[3])]), Decision::Reject);
+    let prepend = rule(vec![], vec![Action::PrependAsPath(vec![Asn(1)])], None);
+    let Decision::Accept {
+        attributes: Some(edited),
+        ..
+    } = decide(vec![prepend, begins_with(&[1, 64512, 3])])
+    else {
+        panic!("rejected or unchanged");
+    };
+    let expected = AsPath::sequence([Asn(1), Asn(64512), Asn(3)]);
+    assert_eq!(edited.as_path, expected);
 }
 
 /// Promise 7.7.
