@@ -101,6 +101,13 @@ impl Learning {
 /// Devices of workloads.
 const WORKLOAD_DEVICES: &str = "cali*";
 
+/// Whether this way is the route to a workload on this node.
+pub(super) fn is_workload(prefix: IpNet, gateway: Option<IpAddr>, interface: &str) -> bool {
+    prefix.prefix_len() == prefix.max_prefix_len()
+        && gateway.is_none()
+        && glob_matches(WORKLOAD_DEVICES, interface)
+}
+
 fn learned(prefix: IpNet, route: &ForeignRoute) -> LocalRoute {
     let local_pref = RoutePriority::MAX.saturating_sub(route.metric);
     let hop = match &route.kind {
@@ -108,10 +115,7 @@ fn learned(prefix: IpNet, route: &ForeignRoute) -> LocalRoute {
         ForeignKind::Blackhole | ForeignKind::Unreachable | ForeignKind::Prohibit => None,
     };
     let gateway: Option<IpAddr> = hop.and_then(|hop| hop.gateway);
-    let is_single = prefix.prefix_len() == prefix.max_prefix_len();
-    let is_workload = |hop: &ForeignHop| {
-        is_single && hop.gateway.is_none() && glob_matches(WORKLOAD_DEVICES, &hop.interface)
-    };
+    let is_workload = |hop: &ForeignHop| is_workload(prefix, hop.gateway, &hop.interface);
     let kind = if hop.is_some_and(is_workload) {
         WORKLOAD
     } else {
