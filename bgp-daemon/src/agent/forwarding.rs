@@ -260,7 +260,11 @@ impl Forwarding {
     async fn obey(&self, state: &mut State, order: Order) -> Result<(), Ended> {
         match order {
             Order::Plan(plan) => {
-                let inputs = state.learning.set_ignored(&plan.ignored_interfaces);
+                let usual = PerFamily {
+                    ipv4: plan.rules.ipv4.normal_priority,
+                    ipv6: plan.rules.ipv6.normal_priority,
+                };
+                let inputs = state.learning.follow(&plan.ignored_interfaces, usual);
                 self.routes.tell(inputs).await?;
                 let old = std::mem::replace(&mut state.plan, *plan);
                 let mut own: BTreeSet<IpNet> = old.originated.into_keys().collect();
