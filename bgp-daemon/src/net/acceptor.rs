@@ -43,7 +43,7 @@ pub(super) struct Door {
 #[derive(Debug, Default)]
 pub(super) struct Acceptor {
     listeners: Listeners,
-    /// By address; more than one neighbour where several have the address with different ports: the first takes all.
+    /// By address; more than one neighbour where several have the address with different ports: the first by name takes all.
     doors: HashMap<IpAddr, Vec<Door>>,
     /// Where it cannot listen, and why: said once.
     refused: HashMap<SocketAddr, String>,
@@ -73,7 +73,9 @@ impl Acceptor {
             }
             Order::Open(door) => {
                 let address = door.address;
-                self.doors.entry(address).or_default().push(door);
+                let doors = self.doors.entry(address).or_default();
+                doors.push(door);
+                doors.sort_by(|a, b| a.name.cmp(&b.name));
                 self.protect(address);
             }
             Order::Close(name) => {
@@ -131,7 +133,7 @@ impl Acceptor {
         (!absent).then_some(error)
     }
 
-    /// Brings the rules of the first neighbour with this address to the sockets.
+    /// Brings the rules of the first neighbour with this address to the sockets: they have one key for each address.
     fn protect(&mut self, address: IpAddr) {
         let security = self
             .doors
@@ -194,6 +196,26 @@ mod tests {
         assert_eq!(acceptor.listen(&[taken]).expect("it stays"), [taken]);
         assert_eq!(acceptor.listeners.addresses(), [taken]);
         assert_eq!(acceptor.refused, HashMap::new());
+    }
+
+    /// Promise 5.15.
+    #[test]
+    fn the_first_of_an_address_by_name_takes_its_connections() {
+        let peer = address("192.0.2.1:179").ip();
+        let mut acceptor = Acceptor::default();
+        for name in ["b", "a", "c"] {
+            let (commands, _) = mpsc::channel(1);
+            acceptor.obey(Order::Open(Door {
+                name: name.into(),
+                address: peer,
+                security: PeerSecurity::default(),
+                commands,
+            }));
+        }
+        let first = |acceptor: &Acceptor| Arc::clone(&acceptor.doors[&peer][0].name);
+        assert_eq!(*first(&acceptor), *"a");
+        acceptor.obey(Order::Close("a".into()));
+        assert_eq!(*first(&acceptor), *"b");
     }
 
     #[test]
