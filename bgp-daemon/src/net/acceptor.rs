@@ -102,20 +102,20 @@ impl Acceptor {
         self.listeners.keep(addresses);
         self.refused
             .retain(|address, _| addresses.contains(address));
-        let (mut bound, mut failed) = (Vec::new(), None);
+        let (mut bound, mut failed) = (Vec::new(), Vec::new());
         for address in addresses {
             match self.listeners.bind(*address) {
                 Ok(local) => {
                     self.refused.remove(address);
                     bound.push(local);
                 }
-                Err(error) => failed = failed.or(self.take_failure(error)),
+                Err(error) => failed.extend(self.take_failure(error)),
             }
         }
         if bound.iter().any(|address| !before.contains(address)) {
             info!(addresses = ?bound, "listening");
         }
-        failed.map_or(Ok(bound), Err)
+        failed.into_iter().next().map_or(Ok(bound), Err)
     }
 
     /// Logs an error when it is new. Returns it unless another try is in vain.
