@@ -1,10 +1,9 @@
 //! Applies a policy to a route.
 
-use std::borrow::Cow;
-
 use ipnet::IpNet;
 
 use super::{Action, Condition, Policy, Source, Verdict};
+use crate::types::Asn;
 use crate::wire::attribute::{AttributeView, Attributes};
 
 /// What a policy sees of a route.
@@ -20,6 +19,9 @@ pub struct RouteView<'a> {
     pub source: Source,
     /// The interface it leaves by, as far as known.
     pub interface: Option<&'a str>,
+    /// Our AS number, on the way to another AS: the policy sees and edits the AS path with it in front, though the attributes
+    /// are still without it.
+    pub own_as: Option<Asn>,
 }
 
 /// The outcome for one route.
@@ -27,13 +29,23 @@ pub struct RouteView<'a> {
 pub enum Decision {
     /// Use it.
     Accept {
-        /// Its attributes, if they changed.
+        /// Its attributes, if they changed; then with [`RouteView::own_as`] in front of the AS path.
         attributes: Option<Box<Attributes>>,
         /// Its preference, if it was set.
         preference: Option<u32>,
     },
     /// Do not use it.
     Reject,
+}
+
+impl RouteView<'_> {
+    fn to_edit(self) -> Attributes {
+        let mut attributes = self.attributes.to_attributes();
+        if let Some(own_as) = self.own_as {
+            attributes.as_path.leave_as(own_as);
+        }
+        attributes
+    }
 }
 
 impl Policy {
@@ -137,11 +149,11 @@ impl Evaluation<'_> {
                     .any(|community| community == *wanted),
             },
             Condition::AsPathPrefix(wanted) => {
-                let path = self.edited.as_ref().map_or_else(
-                    || Cow::Owned(original.as_path().to_owned()),
-                    |e| Cow::Borrowed(&e.as_path),
-                );
-                let mut asns = path.view().asns();
+                let (own_as, path) = match &self.edited {
+                    Some(edited) => (None, edited.as_path.view()),
+                    None => (self.route.own_as, original.as_path()),
+                };
+                let mut asns = own_as.into_iter().chain(path.asns());
                 wanted.iter().all(|asn| asns.next() == Some(*asn))
             }
             Condition::LocalPref(value) => self.local_pref() == Some(*value),
@@ -157,10 +169,8 @@ impl Evaluation<'_> {
             self.preference = Some(*preference);
             return;
         }
-        let route = self.route.attributes;
-        let edited = self
-            .edited
-            .get_or_insert_with(|| Box::new(route.to_attributes()));
+        let route = self.route;
+        let edited = self.edited.get_or_insert_with(|| Box::new(route.to_edit()));
         match action {
             Action::AddCommunity(community) => push_new(&mut edited.communities, *community),
             Action::AddLargeCommunity(community) => {

@@ -65,7 +65,7 @@ pub enum Condition {
     Community(Community),
     /// It carries the large community.
     LargeCommunity(LargeCommunity),
-    /// Its AS path begins with these.
+    /// Its AS path begins with these; on the way to another AS, ours is the first ([`RouteView::own_as`]).
     AsPathPrefix(Vec<Asn>),
     /// Its LOCAL_PREF is exactly this. False if it has none.
     LocalPref(u32),

@@ -35,6 +35,14 @@ pub(crate) struct GroupKey {
     pub(crate) context: Context,
 }
 
+/// The attributes of a route that may be told, before they are rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Admitted {
+    attrs: AttrId,
+    /// The policy has changed them: on the way to another AS, ours is in front of the path already.
+    edited: bool,
+}
+
 impl GroupKey {
     /// The key of a peer in a family; `None` if it is not spoken to.
     pub(crate) fn of(peer: &Peer, family: Family) -> Option<Self> {
@@ -70,14 +78,23 @@ impl GroupKey {
     }
 
     /// The attributes that a path is told with before they are rewritten; `None` if it is not told at all.
-    pub(crate) fn admit(&self, shared: &mut Shared, path: &Path, prefix: IpNet) -> Option<AttrId> {
+    pub(crate) fn admit(
+        &self,
+        shared: &mut Shared,
+        path: &Path,
+        prefix: IpNet,
+    ) -> Option<Admitted> {
         let set = &shared.store[path.attrs];
         let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
         if !self.may_be_told(set, from) {
             return None;
         }
+        let unchanged = Admitted {
+            attrs: path.attrs,
+            edited: false,
+        };
         if self.policy.is_accept_all() {
-            return Some(path.attrs);
+            return Some(unchanged);
         }
         let interface = shared.store.interface_of(path.attrs);
         let source = if path.is_local() {
@@ -85,7 +102,6 @@ impl GroupKey {
         } else {
             Source::Peer
         };
-        let attrs = path.attrs;
         let route = RouteView {
             prefix,
             attributes: set.view(),
@@ -93,17 +109,20 @@ impl GroupKey {
             local_pref: Some(set.local_pref),
             source,
             interface: interface.map(|name| &**name),
+            own_as: (!self.kind.is_internal()).then_some(self.local_as),
         };
         match self.policy.evaluate(route) {
             Decision::Reject => None,
             Decision::Accept {
                 attributes: None, ..
-            } => Some(attrs),
-            Decision::Accept { attributes, .. } => Some(shared.store.intern_edited(
-                attrs,
-                attributes.as_deref(),
-                None,
-            )),
+            } => Some(unchanged),
+            Decision::Accept {
+                attributes: Some(edited),
+                ..
+            } => Some(Admitted {
+                attrs: shared.store.intern_edited(path.attrs, Some(&edited), None),
+                edited: true,
+            }),
         }
     }
 
@@ -132,21 +151,26 @@ impl GroupKey {
     pub(crate) fn rewrite(
         &self,
         shared: &mut Shared,
-        attrs: AttrId,
+        Admitted { attrs, edited }: Admitted,
         path: &Path,
     ) -> Option<AttrId> {
         let set = &shared.store[attrs];
         let own_med = path.is_local() || set.med != shared.store[path.attrs].med;
         let next_hop = self.next_hop(shared.store.next_hop(attrs), path.is_local())?;
-        let octets = match self.plain_external(set.view(), own_med) {
+        let rewrite = |shared| {
+            let mut attributes = set.view().to_attributes();
+            if !self.kind.is_internal() && !edited {
+                attributes.as_path.leave_as(self.local_as);
+            }
+            self.rewrite_attributes(shared, attributes, path, own_med)
+        };
+        let plain = || self.plain_external(set.view(), own_med);
+        let octets = match (!edited).then(plain).flatten() {
             Some(octets) => {
-                debug_assert_eq!(
-                    octets,
-                    self.rewrite_attributes(shared, set.view().to_attributes(), path, own_med)
-                );
+                debug_assert_eq!(octets, rewrite(shared));
                 octets
             }
-            None => self.rewrite_attributes(shared, set.view().to_attributes(), path, own_med),
+            None => rewrite(shared),
         };
         let key = AttrKey {
             next_hop: Some(next_hop),
@@ -158,7 +182,8 @@ impl GroupKey {
     }
 
     /// What becomes of ordinary attributes on their way to another AS, octet by octet: the same as
-    /// [`GroupKey::rewrite_attributes`] makes of them, without taking them apart. `None`: they are not ordinary.
+    /// [`AsPath::leave_as`](crate::wire::attribute::AsPath::leave_as) and [`GroupKey::rewrite_attributes`] make of them, without
+    /// taking them apart. `None`: they are not ordinary. Not for those that the policy has changed.
     fn plain_external(&self, view: AttributeView<'_>, own_med: bool) -> Option<Vec<u8>> {
         if self.kind.is_internal() || self.role.is_some() {
             return None;
@@ -203,7 +228,7 @@ impl GroupKey {
         if self.kind.is_internal() {
             self.rewrite_internal(shared, &mut attributes, path);
         } else {
-            self.rewrite_external(&mut attributes, own_med);
+            rewrite_external(&mut attributes, own_med);
         }
         let stamps = matches!(
             self.role,
@@ -237,24 +262,6 @@ impl GroupKey {
         attributes.cluster_list.insert(0, cluster_id);
     }
 
-    fn rewrite_external(&self, attributes: &mut Attributes, own_med: bool) {
-        // RFC 5065 §5: what is inside a confederation does not leave it.
-        if attributes.as_path.view().contains_confederation() {
-            attributes.as_path = attributes.as_path.without_confederation();
-        }
-        attributes.as_path.prepend(self.local_as, 1);
-        attributes.local_pref = None;
-        attributes.originator_id = None;
-        attributes.cluster_list.clear();
-        attributes
-            .ext_communities
-            .retain(|community: &ExtendedCommunity| !community.is_non_transitive());
-        if !own_med {
-            // RFC 4271 §5.1.4: what one neighbouring AS said does not concern another.
-            attributes.med = None;
-        }
-    }
-
     fn next_hop(&self, of_route: Option<NextHop>, local: bool) -> Option<NextHop> {
         let own = self.own_next_hop;
         let other = of_route.filter(|next_hop| self.can_be_told(*next_hop));
@@ -272,6 +279,20 @@ impl GroupKey {
         self.family == Family::Ipv6Unicast
             || self.context.extended_next_hop
             || next_hop.address().is_ipv4()
+    }
+}
+
+/// All but the AS path.
+fn rewrite_external(attributes: &mut Attributes, own_med: bool) {
+    attributes.local_pref = None;
+    attributes.originator_id = None;
+    attributes.cluster_list.clear();
+    attributes
+        .ext_communities
+        .retain(|community: &ExtendedCommunity| !community.is_non_transitive());
+    if !own_med {
+        // RFC 4271 §5.1.4: what one neighbouring AS said does not concern another.
+        attributes.med = None;
     }
 }
 

@@ -346,16 +346,15 @@ impl<P: Prefix> FamilyRib<P> {
         let slot = &self.table[at];
         let best = slot.best()?;
         if !best.is_local() {
-            return Some(shared.forward_route(slot.paths.as_slice(), best));
+            return Some(shared.forward_route(slot.paths.as_slice(), best, false));
         }
         if shared.store[best.attrs].preference > PEER_PREFERENCE {
             return None;
         }
-        // Whoever installed the local route forwards by it; the peers' stands by.
         let learned = slot.paths.as_slice().iter().filter(|path| !path.is_local());
         let learned: Vec<Path> = learned.copied().collect();
         let best = shared.ranking().best(&learned)?;
-        Some(shared.forward_route(&learned, &learned[best]))
+        Some(shared.forward_route(&learned, &learned[best], true))
     }
 
     /// A slot may be given to another prefix once no member of any group has still to hear of it.
@@ -389,7 +388,7 @@ impl<P: Prefix> FamilyRib<P> {
 
 impl Shared {
     /// The best of these paths, and those that are as good for forwarding.
-    fn forward_route(&self, paths: &[Path], best: &Path) -> ForwardRoute {
+    fn forward_route(&self, paths: &[Path], best: &Path, standby: bool) -> ForwardRoute {
         let set = &self.store[best.attrs];
         let mut next_hops: Vec<NextHop> = self.store.next_hop(best.attrs).into_iter().collect();
         if let [_, _, ..] = paths {
@@ -405,6 +404,7 @@ impl Shared {
             next_hops,
             local_pref: set.local_pref,
             preference: set.preference,
+            standby,
         }
     }
 }

@@ -15,7 +15,7 @@ use foldhash::fast::FixedState;
 
 use super::attributes::AttrId;
 use super::bitset::BitSet;
-use super::export::GroupKey;
+use super::export::{Admitted, GroupKey};
 use super::few::Few;
 use super::lag::Lag;
 use super::table::{Path, Table};
@@ -82,9 +82,9 @@ pub(crate) struct Group {
     /// Where to go on with those.
     next: u32,
     /// Rewritten attributes, up to [`REMEMBERED`]; the peer only matters where a route is reflected.
-    rewritten: HashMap<(AttrId, PeerId), Option<AttrId>, FixedState>,
+    rewritten: HashMap<(Admitted, PeerId), Option<AttrId>, FixedState>,
     /// The last one: routes come in runs.
-    last_rewritten: Option<((AttrId, PeerId), Option<AttrId>)>,
+    last_rewritten: Option<((Admitted, PeerId), Option<AttrId>)>,
 }
 
 /// Encoded changes, those of one source side by side, so that a member can be given all but its own.
@@ -173,7 +173,7 @@ impl Group {
     fn rewritten<P: Prefix>(
         &mut self,
         shared: &mut Shared,
-        cached: (AttrId, PeerId),
+        cached: (Admitted, PeerId),
         path: &Path,
     ) -> Option<AttrId> {
         if let Some((_, attrs)) = self.last_rewritten.filter(|(last, _)| *last == cached) {

@@ -121,6 +121,7 @@ impl Shared {
             local_pref: Some(set.local_pref),
             source: Source::Peer,
             interface: interface.map(|name| &**name),
+            own_as: None,
         };
         match policy.evaluate(route) {
             Decision::Reject => (received, Some(Unusable::Policy)),

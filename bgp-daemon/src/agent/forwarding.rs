@@ -16,8 +16,8 @@ use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{debug, info, warn};
 
-use super::learning::Learning;
-use crate::kernel::resolve::{Resolution as Way, Resolver};
+use super::learning::{Learning, is_workload};
+use crate::kernel::resolve::{Resolution as Way, ResolvedHop, Resolver};
 use crate::kernel::{
     Device, Hop, Interface, Kernel, KernelEvent, KernelRoute, RouteChange, RouteKind,
 };
@@ -266,7 +266,11 @@ impl Forwarding {
     async fn obey(&self, state: &mut State, order: Order) -> Result<(), Ended> {
         match order {
             Order::Plan(plan) => {
-                let inputs = state.learning.set_ignored(&plan.ignored_interfaces);
+                let usual = PerFamily {
+                    ipv4: plan.rules.ipv4.normal_priority,
+                    ipv6: plan.rules.ipv6.normal_priority,
+                };
+                let inputs = state.learning.follow(&plan.ignored_interfaces, usual);
                 self.routes.tell(inputs).await?;
                 let old = std::mem::replace(&mut state.plan, *plan);
                 let mut own: BTreeSet<IpNet> = old.originated.into_keys().collect();
@@ -362,6 +366,8 @@ impl State {
         }
         let kind = match (allowed, hops.is_empty()) {
             (false, _) => return None,
+            // With a better metric it would take the place of the route that it stands beside.
+            (true, true) if route.standby => return None,
             (true, true) => RouteKind::Unreachable,
             (true, false) => RouteKind::Unicast { next_hops: hops },
         };
@@ -390,8 +396,14 @@ impl State {
     }
 
     /// The way that the kernel has: never by a route that BGP itself brought, so that routes cannot come to lean on each other.
+    /// To a workload on this node it is always its own route. Which of that and a route over BGP wins can depend on the answer
+    /// given here, which must not depend on who wins in turn.
     fn kernel_way_to(&self, next_hop: IpAddr) -> Option<Way> {
         let way = self.resolver.resolve(next_hop)?;
+        let to_workload = |hop: &ResolvedHop| is_workload(way.prefix, hop.gateway, &hop.interface);
+        if way.hops.iter().all(to_workload) {
+            return Some(way);
+        }
         let mut covering = Some(IpNet::from(next_hop)).filter(|_| !self.wanted.is_empty());
         while let Some(net) = covering.filter(|net| net.prefix_len() >= way.prefix.prefix_len()) {
             if self.wanted.contains_key(&net) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bgp_core::policy::glob_matches;
 use bgp_core::rib::{Input, LocalRoute};
+use bgp_core::types::{PerFamily, family_of};
 use bgp_core::wire::{Attributes, NextHop};
 use ipnet::IpNet;
 
@@ -14,10 +15,11 @@ use super::{DIRECT, KERNEL, WORKLOAD};
 use crate::kernel::{ForeignHop, ForeignKind, ForeignRoute, KernelEvent};
 use crate::resources::RoutePriority;
 
-/// What was learned, and which interfaces are not learned from.
+/// What was learned, which interfaces are not learned from, and the usual priority, which connected networks have.
 #[derive(Debug, Default)]
 pub(super) struct Learning {
     ignored: Vec<String>,
+    usual: PerFamily<RoutePriority>,
     direct: std::collections::BTreeMap<IpNet, Vec<Arc<str>>>,
     told: BTreeSet<IpNet>,
 }
@@ -59,12 +61,17 @@ impl Learning {
         }
     }
 
-    /// Other interfaces are ignored from now on.
-    pub(super) fn set_ignored(&mut self, patterns: &[String]) -> Vec<Input> {
-        if self.ignored == patterns {
+    /// Other interfaces are ignored from now on, and another priority is usual.
+    pub(super) fn follow(
+        &mut self,
+        ignored: &[String],
+        usual: PerFamily<RoutePriority>,
+    ) -> Vec<Input> {
+        if self.ignored == ignored && self.usual == usual {
             return Vec::new();
         }
-        self.ignored = patterns.to_vec();
+        self.ignored = ignored.to_vec();
+        self.usual = usual;
         let prefixes: Vec<IpNet> = self.direct.keys().copied().collect();
         prefixes
             .into_iter()
@@ -87,7 +94,8 @@ impl Learning {
         match interface {
             Some(interface) => {
                 self.told.insert(prefix);
-                let route = DIRECT.route(RoutePriority::NORMAL.local_pref(), None, Some(interface));
+                let local_pref = self.usual[family_of(prefix)].local_pref();
+                let route = DIRECT.route(local_pref, None, Some(interface));
                 Some(Input::Announce { prefix, route })
             }
             None => self.told.remove(&prefix).then_some(Input::Withdraw {
@@ -101,6 +109,13 @@ impl Learning {
 /// Devices of workloads.
 const WORKLOAD_DEVICES: &str = "cali*";
 
+/// Whether this way is the route to a workload on this node.
+pub(super) fn is_workload(prefix: IpNet, gateway: Option<IpAddr>, interface: &str) -> bool {
+    prefix.prefix_len() == prefix.max_prefix_len()
+        && gateway.is_none()
+        && glob_matches(WORKLOAD_DEVICES, interface)
+}
+
 fn learned(prefix: IpNet, route: &ForeignRoute) -> LocalRoute {
     let local_pref = RoutePriority::MAX.saturating_sub(route.metric);
     let hop = match &route.kind {
@@ -108,10 +123,7 @@ fn learned(prefix: IpNet, route: &ForeignRoute) -> LocalRoute {
         ForeignKind::Blackhole | ForeignKind::Unreachable | ForeignKind::Prohibit => None,
     };
     let gateway: Option<IpAddr> = hop.and_then(|hop| hop.gateway);
-    let is_single = prefix.prefix_len() == prefix.max_prefix_len();
-    let is_workload = |hop: &ForeignHop| {
-        is_single && hop.gateway.is_none() && glob_matches(WORKLOAD_DEVICES, &hop.interface)
-    };
+    let is_workload = |hop: &ForeignHop| is_workload(prefix, hop.gateway, &hop.interface);
     let kind = if hop.is_some_and(is_workload) {
         WORKLOAD
     } else {
@@ -216,7 +228,7 @@ mod tests {
     #[test]
     fn networks_on_ignored_interfaces_are_not_learned() {
         let mut learning = Learning::default();
-        learning.set_ignored(&["docker*".to_owned()]);
+        learning.follow(&["docker*".to_owned()], PerFamily::default());
         let direct = |interfaces: &[&str]| KernelEvent::Direct {
             prefix: "192.0.2.0/24".parse().expect("a prefix"),
             interfaces: interfaces
@@ -229,7 +241,32 @@ mod tests {
         let heard = heard.expect("a route");
         assert_eq!(heard.interface.as_deref(), Some("eth0"));
         assert_eq!(heard.preference, 240);
-        let ignored = learning.set_ignored(&["*".to_owned()]);
+        let ignored = learning.follow(&["*".to_owned()], PerFamily::default());
         assert!(matches!(ignored[..], [Input::Withdraw { .. }]));
+    }
+
+    /// Promises 8.6, 16.2.
+    #[test]
+    fn connected_networks_have_the_usual_priority_of_their_family() {
+        let mut learning = Learning::default();
+        let mut priorities = Vec::new();
+        let mut note = |input| {
+            let route = announced(input).expect("a route");
+            priorities.push(RoutePriority::MAX - route.attributes.local_pref.unwrap_or(0));
+        };
+        for prefix in ["192.0.2.0/24", "2001:db8::/64"] {
+            note(learning.apply(&KernelEvent::Direct {
+                prefix: prefix.parse().expect("a prefix"),
+                interfaces: vec![(1, "eth0".into())],
+            }));
+        }
+        let usual = PerFamily {
+            ipv4: RoutePriority(2000),
+            ipv6: RoutePriority(3000),
+        };
+        let told_again = learning.follow(&[], usual);
+        told_again.into_iter().map(Some).for_each(note);
+        assert_eq!(priorities, [1024, 1024, 2000, 3000]);
+        assert!(learning.follow(&[], usual).is_empty());
     }
 }

@@ -140,10 +140,9 @@ struct Running {
     plan: Plan,
     /// What the speaker has been told to be.
     target: Target,
-    /// Where to listen, and where that is done.
+    /// Where to listen, and the same again once all of it is done.
     wanted: Vec<SocketAddr>,
     listening: Vec<SocketAddr>,
-    listen_error: Option<String>,
     disabled: BTreeSet<Arc<str>>,
 }
 
@@ -321,7 +320,6 @@ impl Agent {
             target: Target::default(),
             wanted: Vec::new(),
             listening: Vec::new(),
-            listen_error: None,
             disabled,
         };
         running.move_to(&self.config, plan).await?;
@@ -453,24 +451,14 @@ impl Running {
         }
     }
 
-    /// Listens where it wants to. What cannot be listened on is logged when that begins, and tried again later.
+    /// Listens where it wants to. What cannot be listened on is tried again later.
     async fn listen(&mut self) -> Result<(), Ended> {
         if self.listening == self.wanted {
             return Ok(());
         }
         match self.speaker.listen(self.wanted.clone()).await {
-            Ok(_) => {
-                self.listening.clone_from(&self.wanted);
-                self.listen_error = None;
-            }
-            Err(SpeakerError::Listen(error)) => {
-                let error = error.to_string();
-                if self.listen_error.as_ref() != Some(&error) {
-                    warn!("{error}");
-                }
-                self.listening.clear();
-                self.listen_error = Some(error);
-            }
+            Ok(_) => self.listening.clone_from(&self.wanted),
+            Err(SpeakerError::Listen(_)) => self.listening.clear(),
             Err(SpeakerError::Ended(ended)) => return Err(ended),
         }
         Ok(())

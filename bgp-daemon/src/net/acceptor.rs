@@ -19,7 +19,7 @@ pub(super) const ORDERS: usize = 64;
 /// What the acceptor is told.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Listen on these addresses, and no others.
+    /// Listen on these addresses, and no others: sockets that are there stay, and each address is tried.
     Listen(
         Vec<SocketAddr>,
         oneshot::Sender<Result<Vec<SocketAddr>, ListenError>>,
@@ -43,8 +43,10 @@ pub(super) struct Door {
 #[derive(Debug, Default)]
 pub(super) struct Acceptor {
     listeners: Listeners,
-    /// By address; more than one neighbour where several have the address with different ports: the first takes all.
+    /// By address; more than one neighbour where several have the address with different ports: the first by name takes all.
     doors: HashMap<IpAddr, Vec<Door>>,
+    /// Where it cannot listen, and why: said once.
+    refused: HashMap<SocketAddr, String>,
 }
 
 impl Acceptor {
@@ -66,20 +68,14 @@ impl Acceptor {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Listen(addresses, reply) => {
-                self.listeners.close();
-                let bound: Result<Vec<SocketAddr>, ListenError> = addresses
-                    .into_iter()
-                    .map(|address| self.listeners.bind(address))
-                    .collect();
-                if let Ok(addresses) = &bound {
-                    info!(?addresses, "listening");
-                }
                 // Whoever gave the order may have gone.
-                reply.send(bound).ok();
+                reply.send(self.listen(&addresses)).ok();
             }
             Order::Open(door) => {
                 let address = door.address;
-                self.doors.entry(address).or_default().push(door);
+                let doors = self.doors.entry(address).or_default();
+                doors.push(door);
+                doors.sort_by(|a, b| a.name.cmp(&b.name));
                 self.protect(address);
             }
             Order::Close(name) => {
@@ -100,7 +96,44 @@ impl Acceptor {
         }
     }
 
-    /// Brings the rules of the first neighbour with this address to the sockets.
+    /// Returns the first error of an address that is worth another try.
+    fn listen(&mut self, addresses: &[SocketAddr]) -> Result<Vec<SocketAddr>, ListenError> {
+        let before = self.listeners.addresses();
+        self.listeners.keep(addresses);
+        self.refused
+            .retain(|address, _| addresses.contains(address));
+        let (mut bound, mut failed) = (Vec::new(), Vec::new());
+        for address in addresses {
+            match self.listeners.bind(*address) {
+                Ok(local) => {
+                    self.refused.remove(address);
+                    bound.push(local);
+                }
+                Err(error) => failed.extend(self.take_failure(error)),
+            }
+        }
+        if bound.iter().any(|address| !before.contains(address)) {
+            info!(addresses = ?bound, "listening");
+        }
+        failed.into_iter().next().map_or(Ok(bound), Err)
+    }
+
+    /// Logs an error when it is new. Returns it unless another try is in vain.
+    fn take_failure(&mut self, error: ListenError) -> Option<ListenError> {
+        let text = error.to_string();
+        let absent = error.is_family_absent();
+        if self.refused.get(&error.address) != Some(&text) {
+            if absent {
+                info!("{text}");
+            } else {
+                warn!("{text}");
+            }
+            self.refused.insert(error.address, text);
+        }
+        (!absent).then_some(error)
+    }
+
+    /// Brings the rules of the first neighbour with this address to the sockets: they have one key for each address.
     fn protect(&mut self, address: IpAddr) {
         let security = self
             .doors
@@ -132,5 +165,73 @@ impl Acceptor {
         {
             debug!(peer = %door.name, "too busy for another connection");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    /// Promise 2.4.
+    #[tokio::test]
+    async fn an_address_that_is_taken_keeps_no_other_from_being_listened_on() {
+        let other = std::net::TcpListener::bind("127.0.0.2:0").expect("a port");
+        let taken = other.local_addr().expect("an address");
+        let wanted = [taken, address("127.0.0.1:0")];
+        let mut acceptor = Acceptor::default();
+        assert!(acceptor.listen(&wanted).expect_err("taken").is_in_use());
+        let good = acceptor.listeners.addresses();
+        assert_eq!(good.len(), 1);
+        // The socket stays: another would have another port.
+        assert!(acceptor.listen(&wanted).expect_err("taken").is_in_use());
+        assert_eq!(acceptor.listeners.addresses(), good);
+        drop(other);
+        assert_eq!(acceptor.listen(&wanted).expect("free"), [taken, good[0]]);
+        assert_eq!(acceptor.listen(&[taken]).expect("it stays"), [taken]);
+        assert_eq!(acceptor.listeners.addresses(), [taken]);
+        assert_eq!(acceptor.refused, HashMap::new());
+    }
+
+    /// Promise 5.15.
+    #[test]
+    fn the_first_of_an_address_by_name_takes_its_connections() {
+        let peer = address("192.0.2.1:179").ip();
+        let mut acceptor = Acceptor::default();
+        for name in ["b", "a", "c"] {
+            let (commands, _) = mpsc::channel(1);
+            acceptor.obey(Order::Open(Door {
+                name: name.into(),
+                address: peer,
+                security: PeerSecurity::default(),
+                commands,
+            }));
+        }
+        let first = |acceptor: &Acceptor| Arc::clone(&acceptor.doors[&peer][0].name);
+        assert_eq!(*first(&acceptor), *"a");
+        acceptor.obey(Order::Close("a".into()));
+        assert_eq!(*first(&acceptor), *"b");
+    }
+
+    #[test]
+    fn a_family_that_is_absent_is_no_reason_to_try_again() {
+        let error = |address, errno| ListenError {
+            address,
+            error: io::Error::from_raw_os_error(errno),
+        };
+        let (v6, v4) = (address("[::]:179"), address("0.0.0.0:179"));
+        let mut acceptor = Acceptor::default();
+        let absent = error(v6, libc::EAFNOSUPPORT);
+        assert_eq!(
+            absent.to_string(),
+            "cannot listen on address :: port 179: this system has no IPv6"
+        );
+        assert!(acceptor.take_failure(absent).is_none());
+        assert!(acceptor.take_failure(error(v4, libc::EADDRINUSE)).is_some());
     }
 }

@@ -18,10 +18,17 @@ use super::sockopt::{self, Md5Key, Ttl};
 /// All listening sockets of the speaker, with what each peer's connections need.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    sockets: Vec<TcpListener>,
+    sockets: Vec<Bound>,
     peers: HashMap<IpAddr, PeerSecurity>,
     /// Where the next search for a waiting connection starts, so that no socket starves the others.
     turn: usize,
+}
+
+/// A listening socket, and the address that it was asked for with.
+#[derive(Debug)]
+struct Bound {
+    wanted: SocketAddr,
+    socket: TcpListener,
 }
 
 /// What connections from one peer need.
@@ -48,8 +55,8 @@ pub struct Incoming {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on address {} port {}: {}", .address.ip(), .address.port(), self.reason())]
 pub struct ListenError {
-    address: SocketAddr,
-    error: io::Error,
+    pub(super) address: SocketAddr,
+    pub(super) error: io::Error,
 }
 
 /// A peer's key or TTL rule could not be set on a listening socket.
@@ -61,29 +68,38 @@ pub struct ProtectError {
 }
 
 impl Listeners {
-    /// Listens on one more address; 0.0.0.0 and :: stand for all of the family. Port 0 lets the system choose. An
-    /// address need not be on this node yet.
+    /// Listens on one more address, if not there already; 0.0.0.0 and :: stand for all of the family. Port 0 lets the system
+    /// choose. An address need not be on this node yet.
     ///
     /// # Errors
     /// A sentence with address, port and reason.
     pub fn bind(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-        let socket = listen(address).and_then(|socket| self.protect_all(socket));
-        let bound = socket.and_then(|socket| Ok((socket.local_addr()?, socket)));
-        let (local, socket) = bound.map_err(|error| ListenError { address, error })?;
-        self.sockets.push(socket);
+        let kept = self.sockets.iter().find(|bound| bound.wanted == address);
+        let local = match kept {
+            Some(bound) => bound.socket.local_addr(),
+            None => self.bind_new(address),
+        };
+        local.map_err(|error| ListenError { address, error })
+    }
+
+    fn bind_new(&mut self, wanted: SocketAddr) -> io::Result<SocketAddr> {
+        let socket = self.protect_all(listen(wanted)?)?;
+        let local = socket.local_addr()?;
+        self.sockets.push(Bound { wanted, socket });
         Ok(local)
     }
 
-    /// Stops listening on every address; the peers stay known.
-    pub fn close(&mut self) {
-        self.sockets.clear();
+    /// Stops listening on all other addresses; the peers stay known.
+    pub fn keep(&mut self, addresses: &[SocketAddr]) {
+        self.sockets
+            .retain(|bound| addresses.contains(&bound.wanted));
     }
 
     /// Addresses listened on.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets
             .iter()
-            .filter_map(|socket| socket.local_addr().ok())
+            .filter_map(|bound| bound.socket.local_addr().ok())
             .collect()
     }
 
@@ -117,7 +133,7 @@ impl Listeners {
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
                     // Out of descriptors or memory: the connection stays in the queue, so give the system time.
-                    let address = self.sockets[index].local_addr().ok();
+                    let address = self.sockets[index].socket.local_addr().ok();
                     warn!(?address, %error, "cannot accept connections");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
@@ -131,7 +147,7 @@ impl Listeners {
     ) -> Poll<(usize, io::Result<(TcpStream, SocketAddr)>)> {
         for step in 0..self.sockets.len() {
             let index = (self.turn + step) % self.sockets.len();
-            if let Poll::Ready(accepted) = self.sockets[index].poll_accept(cx) {
+            if let Poll::Ready(accepted) = self.sockets[index].socket.poll_accept(cx) {
                 self.turn = index + 1;
                 return Poll::Ready((index, accepted));
             }
@@ -162,7 +178,7 @@ impl Listeners {
             .peers
             .get(&peer)
             .and_then(|security| security.md5.as_ref());
-        for socket in &self.sockets {
+        for Bound { socket, .. } in &self.sockets {
             let of_family = socket.local_addr()?.is_ipv4() == peer.is_ipv4();
             if of_family {
                 sockopt::set_md5_key(socket, peer, key)?;
@@ -206,6 +222,10 @@ impl ListenError {
             io::ErrorKind::PermissionDenied => {
                 "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE".into()
             }
+            _ if self.is_family_absent() && self.address.is_ipv6() => {
+                "this system has no IPv6".into()
+            }
+            _ if self.is_family_absent() => "this system has no IPv4".into(),
             _ => self
                 .error
                 .raw_os_error()
@@ -216,6 +236,11 @@ impl ListenError {
     /// Another program has the port.
     pub fn is_in_use(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrInUse
+    }
+
+    /// The system does not know the family of the address at all, such as a kernel without IPv6.
+    pub fn is_family_absent(&self) -> bool {
+        self.error.raw_os_error() == Some(libc::EAFNOSUPPORT)
     }
 }
 
@@ -308,10 +333,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn closing_frees_the_port() {
+    async fn a_port_is_free_once_its_address_is_not_kept() {
         let mut listeners = Listeners::default();
-        let address = listeners.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        listeners.close();
+        let wanted = "127.0.0.1:0".parse().unwrap();
+        let address = listeners.bind(wanted).unwrap();
+        listeners.keep(&[wanted]);
+        assert_eq!(listeners.bind(wanted).unwrap(), address);
+        listeners.keep(&[]);
         assert_eq!(listeners.bind(address).unwrap(), address);
     }
 }

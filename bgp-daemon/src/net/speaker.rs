@@ -134,11 +134,12 @@ impl Speaker {
         }
     }
 
-    /// Listens on these addresses, and no others; returns them with the ports that the system chose for 0.
+    /// Listens on these addresses, and no others; returns them with the ports that the system chose for 0, and without those of
+    /// a family that the system does not have. Sockets that listen there already stay as they are.
     ///
     /// # Errors
     ///
-    /// The first one that cannot be listened on; those before it are.
+    /// The first one that cannot be listened on; all others are. Each is logged when it begins to fail, and may be tried again.
     pub async fn listen(
         &self,
         addresses: Vec<SocketAddr>,

@@ -8,7 +8,7 @@ use bgp_core::types::{Asn, Family, RouterId};
 use ipnet::IpNet;
 
 use super::annotations::Annotations;
-use super::cluster::{BGP_PORT, Cluster};
+use super::cluster::{BGP_PORT, Cluster, GLOBAL};
 use super::mesh;
 use super::model::{HostRoute, NextHop, Peer, PeerType};
 use super::password;
@@ -44,6 +44,7 @@ pub(super) fn sessions(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Se
         }
     }
     peers.sort_by(|a, b| (&a.name, a.family).cmp(&(&b.name, b.family)));
+    note_passwords_beside_others(&peers, problems);
     Sessions {
         peers,
         reachable_by: reachable_by.into_iter().collect(),
@@ -138,6 +139,32 @@ fn peer(
         options,
         resource: object,
     })
+}
+
+/// The port from which a peer connects says nothing of it, so the kernel knows one key for each address: that of the first
+/// session by name.
+fn note_passwords_beside_others(peers: &[Peer], problems: &mut Vec<Problem>) {
+    let mut first: BTreeMap<IpAddr, &Peer> = BTreeMap::new();
+    for peer in peers {
+        let other = first.entry(peer.address).or_insert(peer);
+        if other.password == peer.password {
+            continue;
+        }
+        let (object, field) = match peer.kind {
+            PeerType::Mesh => (
+                &format!("BGPConfiguration/{GLOBAL}"),
+                "spec.nodeMeshPassword",
+            ),
+            PeerType::Global | PeerType::Node | PeerType::Local => {
+                (&peer.resource, "spec.password")
+            }
+        };
+        let reason = format!(
+            "does not hold for connections from {}, which are accepted as {} says: the kernel knows one password for each address",
+            peer.address, other.resource
+        );
+        problems.push(Problem::warning(object, reason).at_field(field));
+    }
 }
 
 /// Our AS on the session: `localASNumber`, except towards nodes, which know us by the node's.

@@ -558,6 +558,42 @@ fn a_missing_password_is_a_problem_and_a_wrong_namespace_is_missing() {
     assert_ne!(with, without, "a password that appears is a change");
 }
 
+/// Promises 1.10, 5.15.
+#[test]
+fn a_second_password_for_an_address_is_a_problem() {
+    let with = |port: u16, key: &str| {
+        format!(
+            "peerIP: '192.0.2.1:{port}', asNumber: 65001, password: {{secretKeyRef: {{name: bgp, key: {key}}}}}"
+        )
+    };
+    let problems = |second: &str| {
+        let more = config(NO_MESH)
+            + &peer("one", &with(1790, "a"))
+            + &peer("two", second)
+            + "---\n{apiVersion: v1, kind: Secret, metadata: {name: bgp, namespace: calico-system}, stringData: {a: first, b: second}}\n";
+        let environment = Environment {
+            namespace: "calico-system".into(),
+            ..Environment::default()
+        };
+        let plan = plan(&cluster(&more), "a", &environment);
+        assert_eq!(plan.peers.len(), 2);
+        plan.problems
+    };
+    assert_eq!(problems(&with(1791, "a")), []);
+    let elsewhere = with(1791, "b").replace("192.0.2.1", "192.0.2.2");
+    assert_eq!(problems(&elsewhere), []);
+    let without = "peerIP: '192.0.2.1:1791', asNumber: 65001";
+    for second in [with(1791, "b").as_str(), without] {
+        let problems = problems(second);
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}");
+        };
+        assert_eq!(problem.object, "BGPPeer/two");
+        assert_eq!(problem.field.as_deref(), Some("spec.password"));
+        assert!(problem.reason.contains("BGPPeer/one"), "{problem}");
+    }
+}
+
 /// Promise 5.19.
 #[test]
 fn only_filters_with_rules_for_family_and_direction_are_named() {

@@ -210,6 +210,12 @@ impl RoutePriority {
     }
 }
 
+impl Default for RoutePriority {
+    fn default() -> Self {
+        Self::NORMAL
+    }
+}
+
 impl Scalar for RoutePriority {
     const EXPECTED: &'static str = "a route priority, 1 to 2147483646";
     fn from_text(_: &str) -> Option<Self> {

@@ -10,12 +10,14 @@ use bgp_daemon::control::server::Server;
 use bgp_daemon::net::NeighbourStatus;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::net::{TcpListener, UnixStream};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::netns::ip;
-use crate::scene::{self, LOOK, NODE, NODE_AS, Node, PATIENCE, Router, Start, cluster, object};
+use crate::scene::{
+    self, LOOK, NODE, NODE_AS, Node, PATIENCE, ROUTER, Router, Start, cluster, object,
+};
 
 const EXTERNAL: Asn = Asn(65001);
 const BLOCK: &str = "10.1.5.0/26";
@@ -281,16 +283,21 @@ fn the_status_says_whom_a_restarted_node_waits_for() {
 #[test]
 fn a_node_that_ends_says_so() {
     scene::run("control::a_node_that_ends_says_so", async {
-        let router = Router::start(EXTERNAL).await;
-        let resources = cluster("") + &router.peer("tor", EXTERNAL, "");
+        // A peer that does not close its end: the goodbye takes a while.
+        let silent = TcpListener::bind((ROUTER, 0)).await.expect("a port");
+        let port = silent.local_addr().expect("its address").port();
+        let spec = format!("peerIP: '{ROUTER}:{port}', asNumber: {EXTERNAL}");
+        let resources = cluster("") + &object("BGPPeer", "tor", &spec);
         let node = Node::start(&resources, Start::default());
         let sockets = Sockets::of(&node);
-        router.wait("established", is_up).await;
+        let (mut held, _) = silent.accept().await.expect("the node dials");
+        held.read_u8().await.expect("it opens the session");
         node.stop.cancel();
         tokio::task::yield_now().await;
         let status = sockets.ask_ipv4("show status").await;
         assert!(status.contains("1011-Router ID is 192.0.2.1\n"), "{status}");
         assert!(status.ends_with("0013 Shutdown in progress\n"), "{status}");
+        drop(held);
         node.end().await;
     });
 }

@@ -59,10 +59,10 @@ impl Facts {
     pub(super) fn check_forwarded(&self, prefix: IpNet, is: Option<&ForwardRoute>) {
         let mut candidates = self.candidates(prefix);
         let is_ours = |best: &Candidate| best.source.is_none();
-        if self
+        let standby = self
             .best(&candidates)
-            .is_some_and(|best| is_ours(best) && best.preference <= PEER_PREFERENCE)
-        {
+            .is_some_and(|best| is_ours(best) && best.preference <= PEER_PREFERENCE);
+        if standby {
             candidates.retain(|route| !is_ours(route));
         }
         let best = self.best(&candidates).filter(|best| !is_ours(best));
@@ -94,6 +94,7 @@ impl Facts {
             best.attributes.local_pref.unwrap_or(LOCAL_PREF)
         );
         assert_eq!(is.preference, best.preference);
+        assert_eq!(is.standby, standby, "{prefix}");
     }
 
     /// What operators are told of a peer's routes.

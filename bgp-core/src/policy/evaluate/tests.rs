@@ -20,13 +20,22 @@ fn rule(conditions: Vec<Condition>, actions: Vec<Action>, verdict: Option<Verdic
 
 fn decide(rules: Vec<Rule>, attributes: &Attributes) -> Decision {
     let octets = canonical(attributes);
-    let route = RouteView {
+    decide_on(route(&octets), rules)
+}
+
+fn route(octets: &[u8]) -> RouteView<'_> {
+    let attributes = AttributeView::new(octets);
+    RouteView {
         prefix: "10.1.0.0/16".parse().unwrap(),
-        attributes: AttributeView::new(&octets),
-        local_pref: attributes.local_pref,
+        attributes,
+        local_pref: attributes.to_attributes().local_pref,
         source: Source::Peer,
         interface: Some("vxlan.calico"),
-    };
+        own_as: None,
+    }
+}
+
+fn decide_on(route: RouteView<'_>, rules: Vec<Rule>) -> Decision {
     Policy {
         rules,
         default: Verdict::Reject,
@@ -121,6 +130,38 @@ fn prepending_puts_the_list_in_front_in_its_order() {
     ));
 }
 
+/// Promise 7.5.
+#[test]
+fn on_the_way_to_another_as_the_path_begins_with_ours() {
+    let attributes = Attributes {
+        as_path: AsPath::sequence([Asn(3)]),
+        ..Attributes::default()
+    };
+    let begins_with = |asns: &[u32]| {
+        let asns = asns.iter().copied().map(Asn).collect();
+        let condition = Condition::AsPathPrefix(asns);
+        rule(vec![condition], vec![], Some(Verdict::Accept))
+    };
+    let octets = canonical(&attributes);
+    let route = RouteView {
+        own_as: Some(Asn(64512)),
+        ..route(&octets)
+    };
+    let decide = |rules| decide_on(route, rules);
+    assert_eq!(decide(vec![begins_with(&[64512, 3])]), PLAIN);
+    assert_eq!(decide(vec![begins_with(&[3])]), Decision::Reject);
+    let prepend = rule(vec![], vec![Action::PrependAsPath(vec![Asn(1)])], None);
+    let Decision::Accept {
+        attributes: Some(edited),
+        ..
+    } = decide(vec![prepend, begins_with(&[1, 64512, 3])])
+    else {
+        panic!("rejected or unchanged");
+    };
+    let expected = AsPath::sequence([Asn(1), Asn(64512), Asn(3)]);
+    assert_eq!(edited.as_path, expected);
+}
+
 /// Promise 7.7.
 #[test]
 fn interface_patterns() {
@@ -134,5 +175,24 @@ fn interface_patterns() {
         ("eth0", "eth01", false),
     ] {
         assert_eq!(glob_matches(pattern, name), matches, "{pattern} {name}");
+    }
+}
+
+/// Promise 7.7.
+#[test]
+fn a_route_without_an_interface_has_the_empty_name() {
+    let octets = canonical(&Attributes::default());
+    let route = RouteView {
+        interface: None,
+        ..route(&octets)
+    };
+    for (pattern, decision) in [
+        ("*", PLAIN),
+        ("eth*", Decision::Reject),
+        ("*.calico", Decision::Reject),
+    ] {
+        let condition = Condition::Interface(pattern.to_owned());
+        let accept = rule(vec![condition], vec![], Some(Verdict::Accept));
+        assert_eq!(decide_on(route, vec![accept]), decision, "{pattern}");
     }
 }

@@ -221,10 +221,18 @@ fn beside_a_local_route_of_the_same_preference_that_of_the_peers_stands_by() {
         world.announce(peer, PREFIX, &route(path));
     }
     assert_eq!(best(&mut world), RouteSource::Local(0));
-    let next_hops = forwarded(&world).map(|route| route.next_hops);
-    assert_eq!(next_hops, Some(vec![super::world::via(1)]));
+    let standby = forwarded(&world).expect("the route is forwarded");
+    assert_eq!(standby.next_hops, [super::world::via(1)]);
+    assert!(standby.standby);
 
     world.originate(PREFIX, local(0));
     world.drain();
     assert_eq!(forwarded(&world), None);
+    let gone = Input::Withdraw {
+        prefix: PREFIX.parse().unwrap(),
+        id: 0,
+    };
+    world.rib.handle(world.now, gone);
+    world.drain();
+    assert!(!forwarded(&world).expect("the route is forwarded").standby);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::world::{
     OWN_ADDRESS, OWN_AS, World, address_of, id, local, net, rib_config, route, via,
 };
-use crate::policy::{Action, Policy, Rule, Verdict};
+use crate::policy::{Action, Condition, Policy, PrefixMatch, Rule, Verdict};
 use crate::rib::{Input, LocalRoute, NextHopMode, PeerKind, Resolution, RibConfig, RouteCounts};
 use crate::types::{Asn, Family, Role, RouterId};
 use crate::wire::attribute::{AsPath, Attributes, Community, ExtendedCommunity};
@@ -378,6 +378,71 @@ fn a_med_that_our_policy_sets_is_told_to_another_as() {
     world.configure(1, |config| config.export = Arc::new(Policy::ACCEPT));
     world.drain();
     assert_eq!(world.told(1, PREFIX)[0].attributes.med, None);
+}
+
+/// R4271-5.1.2-01
+/// Promise 7.5.
+#[test]
+fn what_a_policy_prepends_stands_before_our_as() {
+    let mut world = World::up(rib_config(), &[External, External, Internal]);
+    let prepend = |asns: &[u32]| Rule {
+        origin: "test".to_owned(),
+        conditions: Vec::new(),
+        actions: vec![Action::PrependAsPath(
+            asns.iter().copied().map(Asn).collect(),
+        )],
+        verdict: None,
+    };
+    let policy = Arc::new(Policy {
+        rules: vec![prepend(&[9]), prepend(&[7, 8])],
+        default: Verdict::Accept,
+    });
+    for peer in [1, 2] {
+        world.configure(peer, |config| config.export = Arc::clone(&policy));
+    }
+    world.announce(0, PREFIX, &route(&[1]));
+    world.originate("10.2.0.0/16", local(0));
+    world.drain();
+    let path = |peer, prefix| world.told(peer, prefix).remove(0).attributes.as_path;
+    let sequence = |asns: &[u32]| AsPath::sequence(asns.iter().copied().map(Asn));
+    assert_eq!(path(1, PREFIX), sequence(&[7, 8, 9, OWN_AS.0, 1]));
+    assert_eq!(path(1, "10.2.0.0/16"), sequence(&[7, 8, 9, OWN_AS.0]));
+    assert_eq!(path(2, PREFIX), sequence(&[7, 8, 9, 1]));
+}
+
+/// R4271-5.1.2-01
+#[test]
+fn our_as_is_put_in_front_once_whatever_a_policy_changed() {
+    let mut world = World::up(rib_config(), &[Client, External]);
+    let rule = Rule {
+        origin: "test".to_owned(),
+        conditions: vec![Condition::Prefix(
+            [PrefixMatch::exact(PREFIX.parse().unwrap())]
+                .into_iter()
+                .collect(),
+        )],
+        actions: vec![Action::AddCommunity(Community(5))],
+        verdict: None,
+    };
+    let policy = Policy {
+        rules: vec![rule],
+        default: Verdict::Accept,
+    };
+    world.configure(1, |config| config.export = Arc::new(policy));
+    let received = Attributes {
+        as_path: "(65001) 1".parse().unwrap(),
+        communities: vec![Community(5)],
+        ..Attributes::default()
+    };
+    // The same attributes, edited and not.
+    world.announce(0, PREFIX, &received);
+    world.announce(0, "10.2.0.0/16", &received);
+    world.drain();
+    for prefix in [PREFIX, "10.2.0.0/16"] {
+        let told = world.told(1, prefix).remove(0).attributes;
+        assert_eq!(told.as_path, AsPath::sequence([OWN_AS, Asn(1)]), "{prefix}");
+        assert_eq!(told.communities, [Community(5)]);
+    }
 }
 
 /// R2918-4-01, R7313-4-01

@@ -127,6 +127,15 @@ impl AsPath {
         *self = path.finish();
     }
 
+    /// Makes it what another AS is told: `own_as` in front (RFC 4271 §5.1.2), and what is inside a confederation left out
+    /// (RFC 5065 §5).
+    pub fn leave_as(&mut self, own_as: Asn) {
+        if self.view().contains_confederation() {
+            *self = self.without_confederation();
+        }
+        self.prepend(own_as, 1);
+    }
+
     /// The path without confederation segments, which never leave a confederation (RFC 5065 §5).
     #[must_use]
     pub fn without_confederation(&self) -> Self {

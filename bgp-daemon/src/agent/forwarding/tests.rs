@@ -2,7 +2,7 @@ use bgp_core::types::Family;
 
 use super::*;
 use crate::control::model::{Gateway, NextHops};
-use crate::kernel::{ForeignHop, ForeignKind};
+use crate::kernel::{ForeignHop, ForeignKind, ForeignRoute};
 use crate::plan::{PoolRouting, PoolRule};
 
 fn net(text: &str) -> IpNet {
@@ -42,6 +42,7 @@ fn several_next_hops_of_a_tunnel_pool_all_stay_in_the_tunnel() {
             next_hops: addresses.map(Into::into).to_vec(),
             local_pref: 2_147_482_623,
             preference: 100,
+            standby: false,
         };
         state.wanted.insert(net(prefix), route);
     };
@@ -102,6 +103,7 @@ fn the_kernel_has_what_is_wanted_and_not_refused() {
         next_hops: vec![IpAddr::from([10, 0, 0, 2]).into()],
         local_pref: 100,
         preference: 100,
+        standby: false,
     };
     for prefix in ["10.1.5.0/26", "10.2.0.0/16", "10.3.0.0/16"] {
         state.wanted.insert(net(prefix), route.clone());
@@ -143,5 +145,99 @@ fn routes_of_others_lead_where_the_kernel_says() {
         ),
     ] {
         assert_eq!(NextHops::from(&kind), expected);
+    }
+}
+
+/// A node with a workload at 10.1.7.5, and other nodes on eth0.
+fn with_workload() -> State {
+    let mut state = state(PoolRouting::Direct);
+    for (index, name) in [(2, "eth0"), (3, "cali5")] {
+        let interface = Interface {
+            index,
+            name: name.into(),
+            up: true,
+            carrier: true,
+            kind: crate::kernel::LinkKind::Other,
+            mtu: 1500,
+            addresses: Vec::new(),
+        };
+        state.resolver.apply(&KernelEvent::Interface {
+            index,
+            interface: Some(interface),
+        });
+    }
+    for (index, name, prefix) in [(2, "eth0", "10.0.0.0/24"), (3, "cali5", "10.1.7.5/32")] {
+        let hop = ForeignHop {
+            gateway: None,
+            index,
+            interface: name.into(),
+        };
+        let route = ForeignRoute {
+            metric: 1024,
+            protocol: 80,
+            kind: ForeignKind::Unicast(vec![hop]),
+        };
+        state.resolver.apply(&KernelEvent::Routes {
+            prefix: net(prefix),
+            routes: vec![route],
+        });
+    }
+    state
+}
+
+fn learned(next_hop: &str, local_pref: u32, standby: bool) -> ForwardRoute {
+    let next_hop: IpAddr = next_hop.parse().expect("an address");
+    ForwardRoute {
+        next_hops: vec![next_hop.into()],
+        local_pref,
+        preference: 100,
+        standby,
+    }
+}
+
+/// Promise 11.14.
+#[test]
+fn a_workload_stays_a_next_hop_whoever_else_announces_its_address() {
+    let mut state = with_workload();
+    let workload: IpAddr = "10.1.7.5".parse().expect("an address");
+    let own = state.way_to(workload);
+    assert!(own.is_some());
+    for standby in [true, false] {
+        let route = learned("10.0.0.2", 100, standby);
+        state.wanted.insert(net("10.1.7.5/32"), route);
+        assert_eq!(state.way_to(workload), own);
+    }
+    // Any other next hop is not reached by what BGP brought.
+    let node: IpAddr = "10.0.0.2".parse().expect("an address");
+    assert!(state.way_to(node).is_some());
+    let route = learned("10.0.0.3", 100, false);
+    state.wanted.insert(net("10.0.0.2/32"), route);
+    assert_eq!(state.way_to(node), None);
+}
+
+/// Promise 9.7.
+#[test]
+fn a_route_that_stands_by_is_not_installed_while_its_next_hop_is_out_of_reach() {
+    let mut state = with_workload();
+    let prefix = net("10.1.7.5/32");
+    let better_than_usual = 2_147_483_647 - 512;
+    for (next_hop, standby, kind) in [
+        ("203.0.113.1", true, None),
+        ("203.0.113.1", false, Some(RouteKind::Unreachable)),
+        (
+            "10.0.0.2",
+            true,
+            Some(RouteKind::Unicast {
+                next_hops: vec![
+                    Hop::gateway("10.0.0.2".parse().expect("an address")).dev(Device::Index(2)),
+                ],
+            }),
+        ),
+    ] {
+        let route = learned(next_hop, better_than_usual, standby);
+        state.wanted.insert(prefix, route);
+        let metric = Some(512);
+        let expected = kind.map(|kind| KernelRoute { metric, kind });
+        assert_eq!(state.decide(prefix), expected, "{next_hop} {standby}");
     }
 }
