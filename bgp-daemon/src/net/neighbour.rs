@@ -30,6 +30,8 @@ use super::table::{self, News};
 const MAX_WAITING_INPUTS: usize = 1024;
 /// Outbox entries taken at a time.
 const OUTBOX_SLICE: usize = 64;
+/// Inputs for the table after which it gets the chance to begin: whom a task wakes waits for its turn on the same thread.
+const LONG_BATCH: usize = 64;
 /// So many octets of routes are written before the table is told. Few beside what it lets be on the way.
 const REPORTED_AT_ONCE: usize = 64 * 1024;
 
@@ -72,7 +74,7 @@ pub(super) struct Neighbour {
     pub(super) config: NeighbourConfig,
     pub(super) dial: Dial,
     pub(super) commands: mpsc::Receiver<Command>,
-    pub(super) table: mpsc::Sender<table::Message>,
+    pub(super) table: table::Sender,
     pub(super) events: broadcast::Sender<Event>,
     /// Connections that are being closed are left to it.
     pub(super) tracker: TaskTracker,
@@ -94,6 +96,8 @@ struct Running {
     since: Instant,
     /// What is transmitted now came from the table.
     sending_routes: bool,
+    /// The table has just been given a long batch.
+    gave_much: bool,
     /// Octets of routes that were written in this session and not reported to the table.
     unreported: usize,
     /// Set when the task is to end; dropped when it has.
@@ -105,7 +109,7 @@ enum Wake {
     Command(Option<Command>),
     Dialled(Result<TcpStream, DialError>),
     Outbox(Vec<Bytes>),
-    TableHasRoom(mpsc::OwnedPermit<table::Message>),
+    TableHasRoom(table::Reserved),
     Connection(usize, io::Result<Ready>),
     Deadline,
 }
@@ -126,6 +130,7 @@ impl Neighbour {
             to_table: VecDeque::new(),
             since: Instant::now(),
             sending_routes: false,
+            gave_much: false,
             unreported: 0,
             removed: None,
         };
@@ -140,6 +145,9 @@ impl Running {
             let wake = self.wait().await;
             self.handle(wake);
             self.drain();
+            if std::mem::take(&mut self.gave_much) {
+                tokio::task::yield_now().await;
+            }
         }
         self.flush_to_table().await;
     }
@@ -149,13 +157,11 @@ impl Running {
         let reading = self.to_table.len() < MAX_WAITING_INPUTS;
         self.session.set_reading(Instant::now(), reading);
         let mut pieces = Vec::new();
-        let table = &self.neighbour.table;
+        let (table, waiting) = (&self.neighbour.table, self.to_table.len());
         tokio::select! {
             command = self.neighbour.commands.recv() => Wake::Command(command),
             dialled = finished(&mut self.dialling) => Wake::Dialled(dialled),
-            Ok(permit) = table.clone().reserve_owned(), if !self.to_table.is_empty() => {
-                Wake::TableHasRoom(permit)
-            }
+            Ok(room) = table.clone().reserve(waiting), if waiting > 0 => Wake::TableHasRoom(room),
             (place, ready) = any_ready(&self.connections, reading) => Wake::Connection(place, ready),
             () = super::sleep_until(deadline) => Wake::Deadline,
             count = self.outbox.recv_many(&mut pieces, OUTBOX_SLICE), if self.session.state() == State::Established => {
@@ -183,9 +189,7 @@ impl Running {
             }
             Wake::Outbox(pieces) => self.send(pieces),
             // Used at once: given back, it would go to the next in line, who may do the same.
-            Wake::TableHasRoom(permit) => {
-                permit.send(self.to_table.drain(..).collect());
-            }
+            Wake::TableHasRoom(room) => self.give_to_table(room),
             Wake::Connection(place, ready) => self.connection_ready(place, ready),
             Wake::Deadline => self.deadline(),
         }
@@ -441,14 +445,19 @@ impl Running {
         if self.to_table.is_empty() {
             return;
         }
-        if let Ok(permit) = self.neighbour.table.try_reserve() {
-            permit.send(self.to_table.drain(..).collect());
+        if let Some(room) = self.neighbour.table.try_reserve(self.to_table.len()) {
+            self.give_to_table(room);
         }
+    }
+
+    fn give_to_table(&mut self, room: table::Reserved) {
+        self.gave_much |= self.to_table.len() >= LONG_BATCH;
+        room.send(self.to_table.drain(..).collect());
     }
 
     /// The last words of a removed neighbour.
     async fn flush_to_table(&mut self) {
-        let mut news: table::Message = self.to_table.drain(..).collect();
+        let mut news: Vec<News> = self.to_table.drain(..).collect();
         news.push(News::Commands(self.neighbour.peer, None));
         news.push(News::Input(rib::Input::Remove(self.neighbour.peer)));
         // The table only goes away when everything ends.

@@ -22,7 +22,7 @@ use super::acceptor::{self, Acceptor, Door, Order};
 use super::connect::Dial;
 use super::listener::{ListenError, PeerSecurity};
 use super::neighbour::{Command, Neighbour, NeighbourStatus};
-use super::table::{self, Message, News, Table};
+use super::table::{self, News, Table};
 use super::{Event, ForwardingSink};
 
 /// Commands waiting for a neighbour; beyond it, connections of that peer are dropped and other callers wait.
@@ -84,7 +84,7 @@ struct Peer {
 /// A running speaker.
 pub struct Speaker {
     peers: BTreeMap<Arc<str>, Peer>,
-    table: mpsc::Sender<Message>,
+    table: table::Sender,
     events: broadcast::Sender<Event>,
     acceptor: mpsc::Sender<Order>,
     tracker: TaskTracker,
@@ -117,10 +117,10 @@ impl Speaker {
     ///
     /// Outside a tokio runtime.
     pub fn start(config: RibConfig, forwarding: Option<ForwardingSink>) -> Self {
-        let (table, inbox) = mpsc::channel(table::CHANNEL_LEN);
         let tracker = TaskTracker::new();
         let rib = Rib::new(config, Instant::now());
-        tracker.spawn(Table::new(rib, inbox, forwarding).run());
+        let (running, table) = Table::new(rib, forwarding);
+        tracker.spawn(running.run());
         let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);
         tracker.spawn(Acceptor::default().run(orders));
         Self {
@@ -224,7 +224,7 @@ impl Speaker {
             News::Commands(id, Some(commands.clone())),
             News::Input(Input::Configure { peer: id, config }),
         ];
-        self.table.send(news).await.map_err(|_| Ended)?;
+        self.table.send(news).await?;
         let neighbour = Neighbour {
             peer: id,
             name: Arc::clone(&name),
@@ -456,7 +456,7 @@ impl Inquirer {
 /// The routes of a running speaker.
 #[derive(Clone, Debug)]
 pub struct Routes {
-    table: mpsc::Sender<Message>,
+    table: table::Sender,
 }
 
 impl Routes {
@@ -487,7 +487,6 @@ impl Routes {
         self.table
             .send(inputs.into_iter().map(News::Input).collect())
             .await
-            .map_err(|_| Ended)
     }
 
     /// Lets a function look at the routes. It holds the RIB up for as long as it runs: look at a bounded number.
@@ -504,10 +503,7 @@ impl Routes {
             // Whoever asked may have gone.
             reply.send(look(rib)).ok();
         });
-        self.table
-            .send(vec![News::Ask(question)])
-            .await
-            .map_err(|_| Ended)?;
+        self.table.send(vec![News::Ask(question)]).await?;
         answer.await.map_err(|_| Ended)
     }
 }

@@ -1,9 +1,10 @@
 //! The task that owns the RIB.
 //!
-//! Input: batches of [`rib::Input`] from the neighbours and from the owner, and questions, over one bounded channel: who sends
-//! more than it can take waits. Output: UPDATEs into the outbox of each neighbour, routes and next hops to the owner. It never
+//! Input: batches of [`rib::Input`] from the neighbours and from the owner, and questions, over one channel: who sends more than
+//! it can take waits for room. Output: UPDATEs into the outbox of each neighbour, routes and next hops to the owner. It never
 //! waits for a neighbour: what is on the way to one is bounded by the RIB itself, by octets that were not reported as written.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bgp_core::rib::{self, Rib};
@@ -13,24 +14,23 @@ use bgp_core::types::PeerId;
 use bytes::Bytes;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::neighbour::Command;
-use super::{ForwardingEvent, ForwardingSink};
+use super::{Ended, ForwardingEvent, ForwardingSink};
 
-/// Messages waiting for the table; beyond it, senders wait.
-pub(super) const CHANNEL_LEN: usize = 256;
+/// About so much news waits for the table; beyond it, whoever has more waits.
+const ROOM: usize = 1 << 14;
+/// News taken in before what follows from it is looked at.
+const INPUT_SLICE: usize = 1 << 13;
 /// Outputs handed out before new inputs are looked at.
 const OUTPUT_SLICE: usize = 512;
-
-/// While it works on so much, the table leaves its thread of the runtime to others: whom a task wakes stays on the thread that
-/// it is on, so that the table and a neighbour that has much to say would take turns on one.
-const LONG_BATCH: usize = 256;
+/// While it works on so much news, the table leaves its thread of the runtime to others: whom a task wakes stays on the thread
+/// that it is on, so that the table and a neighbour that has much to say would take turns on one.
+const LONG_WORK: usize = 256;
 
 /// A question about the routes.
 pub(super) type Question = Box<dyn FnOnce(&Rib) + Send>;
-
-/// What the table is told, in batches.
-pub(super) type Message = Vec<News>;
 
 /// One thing that the table is told.
 #[expect(
@@ -56,58 +56,147 @@ struct Attachment {
     commands: Option<mpsc::Sender<Command>>,
 }
 
+/// The way to the table.
+#[derive(Clone, Debug)]
+pub(super) struct Sender {
+    inbox: mpsc::UnboundedSender<Message>,
+    room: Arc<Semaphore>,
+}
+
+/// News that belongs together, and the room that it takes up until it is taken in.
+struct Message {
+    news: Vec<News>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Room for some news.
+#[must_use = "others wait for it"]
+pub(super) struct Reserved {
+    inbox: mpsc::UnboundedSender<Message>,
+    room: OwnedSemaphorePermit,
+}
+
+impl Sender {
+    /// Room for so much news, if there is any now.
+    pub(super) fn try_reserve(&self, count: usize) -> Option<Reserved> {
+        let room = Arc::clone(&self.room);
+        let room = room.try_acquire_many_owned(permits(count)).ok()?;
+        let inbox = self.inbox.clone();
+        Some(Reserved { inbox, room })
+    }
+
+    /// Waits for room for so much news.
+    ///
+    /// # Errors
+    ///
+    /// The table has ended.
+    pub(super) async fn reserve(self, count: usize) -> Result<Reserved, Ended> {
+        let Self { inbox, room } = self;
+        let room = room.acquire_many_owned(permits(count)).await;
+        let room = room.map_err(|_| Ended)?;
+        Ok(Reserved { inbox, room })
+    }
+
+    /// Waits for room, and tells.
+    ///
+    /// # Errors
+    ///
+    /// The table has ended.
+    pub(super) async fn send(&self, news: Vec<News>) -> Result<(), Ended> {
+        let reserved = self.clone().reserve(news.len()).await?;
+        reserved.send(news);
+        Ok(())
+    }
+}
+
+impl Reserved {
+    pub(super) fn send(self, news: Vec<News>) {
+        let Self { inbox, room } = self;
+        // If the table has ended, so has everything.
+        inbox.send(Message { news, _room: room }).ok();
+    }
+}
+
+/// More than there is room for goes when all of it is free.
+fn permits(count: usize) -> u32 {
+    u32::try_from(count.min(ROOM)).unwrap_or(u32::MAX)
+}
+
 /// The RIB and the ways out of it.
 pub(super) struct Table {
     rib: Rib,
-    inbox: mpsc::Receiver<Message>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    room: Arc<Semaphore>,
     attached: Vec<Attachment>,
     forwarding: Option<ForwardingSink>,
 }
 
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
 impl Table {
-    pub(super) fn new(
-        rib: Rib,
-        inbox: mpsc::Receiver<Message>,
-        forwarding: Option<ForwardingSink>,
-    ) -> Self {
-        Self {
+    /// A table, and the way to it.
+    pub(super) fn new(rib: Rib, forwarding: Option<ForwardingSink>) -> (Self, Sender) {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(ROOM));
+        let sender = Sender {
+            inbox: sender,
+            room: Arc::clone(&room),
+        };
+        let table = Self {
             rib,
             inbox,
+            room,
             attached: Vec::new(),
             forwarding,
-        }
+        };
+        (table, sender)
     }
 
     /// Runs until every sender is gone.
     pub(super) async fn run(mut self) {
         let several_threads = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
-        let mut messages = Vec::new();
         let mut busy = false;
         loop {
             let deadline = self.rib.poll_timeout();
+            let mut slice = Vec::new();
             tokio::select! {
                 biased;
-                count = self.inbox.recv_many(&mut messages, CHANNEL_LEN) => {
-                    if count == 0 {
-                        return;
-                    }
-                }
+                message = self.inbox.recv() => match message {
+                    Some(message) => slice.push(message),
+                    None => return,
+                },
                 () = std::future::ready(()), if busy => tokio::task::yield_now().await,
                 () = super::sleep_until(deadline) => self.rib.handle_timeout(Instant::now()),
             }
-            let long = messages.iter().map(Vec::len).sum::<usize>() >= LONG_BATCH;
-            let mut work = || self.work(&mut messages);
-            busy = match long && several_threads {
+            let count = self.fill(&mut slice);
+            let work = || self.work(slice);
+            busy = match count >= LONG_WORK && several_threads {
                 true => tokio::task::block_in_place(work),
                 false => work(),
             };
         }
     }
 
+    /// Adds what else has come to a slice; tells how much it then is.
+    fn fill(&mut self, slice: &mut Vec<Message>) -> usize {
+        let mut count = slice.iter().map(|message| message.news.len()).sum();
+        while count < INPUT_SLICE
+            && let Ok(message) = self.inbox.try_recv()
+        {
+            count += message.news.len();
+            slice.push(message);
+        }
+        count
+    }
+
     /// Takes in what has come and hands out what follows from it; tells whether there may be more of that.
-    fn work(&mut self, messages: &mut Vec<Message>) -> bool {
+    fn work(&mut self, slice: Vec<Message>) -> bool {
         let now = Instant::now();
-        for news in messages.drain(..).flatten() {
+        for news in slice.into_iter().flat_map(|message| message.news) {
             self.take(now, news);
         }
         self.hand_out()
