@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -16,12 +15,6 @@ use tracing::info;
 use crate::datastore::folder::{self, Signs, Timing};
 use crate::plan::{Workload, WorkloadFiles, read_workload_files};
 use crate::resources::Problem;
-
-/// As for other folders; but as long as neither this one nor its parent is there, there is less to hope for.
-const TIMING: Timing = Timing {
-    unwatched: Duration::from_secs(5),
-    ..folder::TIMING
-};
 
 /// The workloads at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,7 +28,7 @@ pub(super) struct LocalWorkloads {
 /// Reads `folder`, which need not be there, and follows its changes until all receivers are dropped. Must be called within
 /// a tokio runtime.
 pub(super) async fn watch(folder: PathBuf) -> watch::Receiver<LocalWorkloads> {
-    watch_with(folder, TIMING).await
+    watch_with(folder, folder::TIMING).await
 }
 
 async fn watch_with(folder: PathBuf, timing: Timing) -> watch::Receiver<LocalWorkloads> {
@@ -141,14 +134,16 @@ async fn read(folder: &Path) -> (Option<Signs>, io::Result<WorkloadFiles>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs;
+    use std::time::Duration;
+
+    use super::*;
 
     /// So long that only inotify can be the reason for a reading.
     const BY_EVENTS: Timing = Timing {
         watched: Duration::from_secs(3600),
         unwatched: Duration::from_secs(3600),
-        ..TIMING
+        ..folder::TIMING
     };
     /// Only there so that a broken test ends.
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -208,14 +203,10 @@ mod tests {
 
     /// Promise 6.3.
     #[tokio::test]
-    async fn what_cannot_be_watched_is_read_periodically() {
+    async fn the_folder_may_come_with_all_that_is_above_it() {
         let prefix = tempfile::tempdir().expect("a folder");
         let folder = prefix.path().join("not/there/endpoint-status");
-        let by_clock = Timing {
-            unwatched: Duration::from_millis(20),
-            ..BY_EVENTS
-        };
-        let mut receiver = watch_with(folder.clone(), by_clock).await;
+        let mut receiver = watch_with(folder.clone(), BY_EVENTS).await;
         see(&mut receiver, &[]).await;
         let away = prefix.path().join("not/here");
         fs::create_dir_all(&away).expect("a folder");
@@ -223,5 +214,10 @@ mod tests {
         fs::create_dir(prefix.path().join("not/there")).expect("a folder");
         fs::rename(away, &folder).expect("a rename");
         see(&mut receiver, &["10.1.0.5"]).await;
+        fs::remove_dir_all(prefix.path().join("not")).expect("a folder");
+        see(&mut receiver, &[]).await;
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("two"), status("vm", "10.1.0.6")).expect("a file");
+        see(&mut receiver, &["10.1.0.6"]).await;
     }
 }

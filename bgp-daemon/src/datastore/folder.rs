@@ -213,7 +213,7 @@ pub(crate) struct Signs {
 }
 
 impl Signs {
-    /// Starts to watch a file or a folder; its parent must be there.
+    /// Starts to watch a file or a folder, or the nearest folder above it that is there.
     pub(crate) fn watch(path: &Path) -> notify::Result<Self> {
         let (sender, seen) = mpsc::channel(1);
         let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -224,8 +224,13 @@ impl Signs {
                 let _ = sender.try_send(());
             }
         })?;
-        for parent in [path.parent(), real.parent()].into_iter().flatten() {
-            watcher.watch(parent, RecursiveMode::NonRecursive)?;
+        for target in [path, &real] {
+            let mut watched = None;
+            // One that is made meanwhile is nearer.
+            while let Some(folder) = nearest_folder(target).filter(|near| watched != Some(*near)) {
+                watcher.watch(folder, RecursiveMode::NonRecursive)?;
+                watched = Some(folder);
+            }
         }
         if path.is_dir() {
             watcher.watch(path, RecursiveMode::Recursive)?;
@@ -254,6 +259,11 @@ impl Signs {
     }
 }
 
+/// The nearest folder above a path that is there.
+fn nearest_folder(path: &Path) -> Option<&Path> {
+    path.ancestors().skip(1).find(|folder| folder.is_dir())
+}
+
 /// Whether an event may mean that other documents are there now. Our own reading causes events too, which do not.
 fn concerns(event: &Event, targets: &[PathBuf]) -> bool {
     let changes = match event.kind {
@@ -266,7 +276,8 @@ fn concerns(event: &Event, targets: &[PathBuf]) -> bool {
     };
     let near = |path: &PathBuf| {
         let hidden_link = path.file_name().is_some_and(is_mount_internal);
-        hidden_link || targets.iter().any(|target| path.starts_with(target))
+        let mut targets = targets.iter();
+        hidden_link || targets.any(|target| path.starts_with(target) || target.starts_with(path))
     };
     event.need_rescan() || (changes && event.paths.iter().any(near))
 }
