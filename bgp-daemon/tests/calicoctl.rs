@@ -718,7 +718,7 @@ fn a_node_of_kubernetes_becomes_a_route_reflector() {
 
 /// Promise 17.11.
 #[test]
-fn a_file_names_the_datastore_unless_the_environment_does() {
+fn a_file_names_the_datastore_before_the_environment() {
     let user = User::new();
     user.file(
         "etcd.cfg",
@@ -738,6 +738,14 @@ fn a_file_names_the_datastore_unless_the_environment_does() {
     );
     assert_eq!(
         said(&[("DATASTORE_TYPE", "kubernetes")], "etcd.cfg"),
+        format!("{refused} etcd of etcd.cfg\n")
+    );
+    user.file(
+        "nothing.cfg",
+        "apiVersion: projectcalico.org/v3\nkind: CalicoAPIConfig\nspec: {}\n",
+    );
+    assert_eq!(
+        said(&[("DATASTORE_TYPE", "kubernetes")], "nothing.cfg"),
         format!("{refused} kubernetes\n")
     );
     assert_eq!(

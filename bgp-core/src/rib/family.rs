@@ -91,6 +91,10 @@ impl<P: Prefix> FamilyRib<P> {
     }
 
     /// Puts a path in place of the one of the same peer and identifier; tells whether there was none.
+    ///
+    /// Inlined with what makes the path and what keeps it: written in parts to the stack and read back whole, it would wait
+    /// there for the cache misses of the index.
+    #[inline(always)]
     fn put(&mut self, at: u32, mut path: Path) -> bool {
         let paths = &mut self.table[at].paths;
         let same = |old: &&mut Path| old.peer == path.peer && old.remote_id == path.remote_id;

@@ -43,6 +43,7 @@ impl<T> Few<T> {
     }
 
     /// Adds one at the end.
+    #[inline(always)]
     pub(super) fn push(&mut self, added: T) {
         match self {
             // Most are new, in memory that was never read: nothing of it is moved.

@@ -60,6 +60,7 @@ impl Shared {
     }
 
     /// The path that a route becomes: what import policy makes of its attributes, or why it is not used.
+    #[inline(always)]
     pub(crate) fn import(
         &mut self,
         arrival: &Arrival,

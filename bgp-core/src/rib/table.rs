@@ -51,6 +51,7 @@ pub(crate) type Paths = Few<Path>;
 
 impl Few<Path> {
     /// Adds a path at the end and gives it the smallest free identifier.
+    #[inline(always)]
     pub(crate) fn add(&mut self, mut path: Path) {
         let used = |id: u16| self.as_slice().iter().any(|other| other.local_id == id);
         path.local_id = (1..=u16::MAX).find(|id| !used(*id)).unwrap_or(0);

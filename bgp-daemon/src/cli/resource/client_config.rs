@@ -1,6 +1,6 @@
 //! The file in which calicoctl finds its datastore: `CalicoAPIConfig`, in YAML or JSON.
 //!
-//! Its fields stand for the environment variables that say the same, and count where the environment names no datastore.
+//! Its fields stand for the environment variables that say the same, which count where no file names a datastore.
 
 use std::collections::BTreeMap;
 use std::io;

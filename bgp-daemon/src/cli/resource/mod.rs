@@ -44,19 +44,21 @@ use crate::datastore::folder_store::{Access, FolderStore};
 use crate::datastore::store::Store;
 use crate::datastore::{DatastoreSpec, DatastoreSpecError};
 
-/// The datastore that was named, or the one of the environment, or the one of calicoctl's file.
+/// The datastore that was named, or the one of calicoctl's file, or the one of the environment.
 pub(super) fn open(
     spec: Option<DatastoreSpec>,
     place: &PlaceArgs,
     access: Access,
 ) -> anyhow::Result<Box<dyn Store>> {
-    let (spec, file) = match super::datastore_or_environment(spec) {
-        Err(DatastoreSpecError::Missing) => {
+    let (spec, file) = match spec {
+        Some(spec) => (Ok(spec), None),
+        None => {
             let (named, default) = (place.config.as_deref(), Path::new(DEFAULT_PATH));
-            let config = ClientConfig::read(named, default)?;
-            (config.datastore(), Some(named.unwrap_or(default)))
+            match ClientConfig::read(named, default)?.datastore() {
+                Err(DatastoreSpecError::Missing) => (super::datastore_or_environment(None), None),
+                spec => (spec, Some(named.unwrap_or(default))),
+            }
         }
-        spec => (spec, None),
     };
     let of_file = file.map_or(String::new(), |path| format!(" of {}", path.display()));
     match spec {
