@@ -41,6 +41,8 @@ pub(crate) struct Admitted {
     attrs: AttrId,
     /// The policy has changed them: on the way to another AS, ours is in front of the path already.
     edited: bool,
+    /// The MED is ours, not one that another AS said.
+    own_med: bool,
 }
 
 impl GroupKey {
@@ -92,6 +94,7 @@ impl GroupKey {
         let unchanged = Admitted {
             attrs: path.attrs,
             edited: false,
+            own_med: path.is_local(),
         };
         if self.policy.is_accept_all() {
             return Some(unchanged);
@@ -119,10 +122,15 @@ impl GroupKey {
             Decision::Accept {
                 attributes: Some(edited),
                 ..
-            } => Some(Admitted {
-                attrs: shared.store.intern_edited(path.attrs, Some(&edited), None),
-                edited: true,
-            }),
+            } => {
+                let attrs = shared.store.intern_edited(path.attrs, Some(&edited), None);
+                let was = shared.store[path.attrs].med;
+                Some(Admitted {
+                    attrs,
+                    edited: true,
+                    own_med: path.is_local() || shared.store[attrs].med != was,
+                })
+            }
         }
     }
 
@@ -151,11 +159,15 @@ impl GroupKey {
     pub(crate) fn rewrite(
         &self,
         shared: &mut Shared,
-        Admitted { attrs, edited }: Admitted,
+        admitted: Admitted,
         path: &Path,
     ) -> Option<AttrId> {
+        let Admitted {
+            attrs,
+            edited,
+            own_med,
+        } = admitted;
         let set = &shared.store[attrs];
-        let own_med = path.is_local() || set.med != shared.store[path.attrs].med;
         let next_hop = self.next_hop(shared.store.next_hop(attrs), path.is_local())?;
         let rewrite = |shared| {
             let mut attributes = set.view().to_attributes();

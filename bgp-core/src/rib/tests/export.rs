@@ -380,6 +380,39 @@ fn a_med_that_our_policy_sets_is_told_to_another_as() {
     assert_eq!(world.told(1, PREFIX)[0].attributes.med, None);
 }
 
+/// R4271-5.1.4-01: also where another route comes to have the same attributes, with the MED that another AS said.
+#[test]
+fn a_med_that_our_policy_sets_is_not_taken_for_one_that_came() {
+    const OTHER: &str = "10.2.0.0/16";
+    let rule = |conditions, action| Rule {
+        origin: "test".to_owned(),
+        conditions,
+        actions: vec![action],
+        verdict: None,
+    };
+    let only = [PrefixMatch::exact(OTHER.parse().unwrap())];
+    let only = Condition::Prefix(only.into_iter().collect());
+    let policy = Policy {
+        rules: vec![
+            rule(vec![], Action::AddCommunity(Community(5))),
+            rule(vec![only], Action::SetMed(50)),
+        ],
+        default: Verdict::Accept,
+    };
+    let mut world = World::up(rib_config(), &[External, External]);
+    world.configure(1, |config| config.export = Arc::new(policy));
+    for (prefix, med) in [(PREFIX, 50), (OTHER, 7)] {
+        let attributes = Attributes {
+            med: Some(med),
+            ..route(&[1])
+        };
+        world.announce(0, prefix, &attributes);
+    }
+    world.drain();
+    let told = [PREFIX, OTHER].map(|prefix| world.told(1, prefix)[0].attributes.med);
+    assert_eq!(told, [None, Some(50)]);
+}
+
 /// R4271-5.1.2-01
 /// Promise 7.5.
 #[test]
