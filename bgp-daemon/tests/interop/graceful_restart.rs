@@ -205,7 +205,7 @@ fn restarting(kind: Kind, config: PeerConfig) -> PeerConfig {
 }
 
 /// A router that keeps our routes while we restart; BIRD and FRR do so unless told otherwise.
-fn helping(kind: Kind, config: PeerConfig) -> PeerConfig {
+pub(crate) fn helping(kind: Kind, config: PeerConfig) -> PeerConfig {
     if kind == Kind::GoBgp {
         gobgp_with(config, r#"{"enabled": true, "helper-only": true}"#)
     } else {

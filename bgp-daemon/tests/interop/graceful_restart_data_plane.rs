@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::graceful_restart::helping;
 use crate::lab::host::Host;
 use crate::lab::peer::{Kind, prefix};
 use crate::lab::ping::Ping;
@@ -20,6 +21,12 @@ fn no_packet_is_lost_with_frr_above() {
     no_packet_is_lost(Kind::Frr);
 }
 
+/// It writes no routes, so those to the pods are put there.
+#[test]
+fn no_packet_is_lost_with_gobgp_above() {
+    no_packet_is_lost(Kind::GoBgp);
+}
+
 /// Addresses in what the router announces.
 const BEYOND: [&str; 2] = ["172.20.1.1", "fd20:1::1"];
 /// Announced before the restart only, so that the end of recovery can be seen.
@@ -28,22 +35,26 @@ const GONE: &str = "172.20.2.0/24";
 const NOWHERE: [&str; 2] = ["10.0.0.250", "fd00::250"];
 
 fn no_packet_is_lost(kind: Kind) {
-    assert!(kind.programs_kernel(), "the router must forward");
     let Some(mut stage) = Stage::open(&[kind]) else {
         return;
     };
     stage.peering(TOR_AS, &[], &[]);
     wire(&stage.node_host, &stage.tor_host);
+    if !kind.programs_kernel() {
+        let node = [stage.node_host.ipv4.into(), stage.node_host.ipv6.into()];
+        for (block, via) in BLOCKS.into_iter().zip::<[IpAddr; 2]>(node) {
+            let route = format!("ip route add {block} via {via}");
+            stage.tor_host.ns.run(&route);
+        }
+    }
     let pod = Pod::on(
         &stage.node_host,
         "pod",
         [10, 244, 1, 5].into(),
         "fd10:244::5".parse().expect("it is an address"),
     );
-    let mut tor = kind.on(
-        &stage.tor_host,
-        stage.tor_config(TOR_AS).announcing(&[GONE]),
-    );
+    let config = helping(kind, stage.tor_config(TOR_AS).announcing(&[GONE]));
+    let mut tor = kind.on(&stage.tor_host, config);
     stage.raise(&mut *tor);
     wait_learned("the router", &*tor, &BLOCKS.map(prefix));
     let [ipv4, ipv6] = TOR_PREFIXES.map(prefix);
