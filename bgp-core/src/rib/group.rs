@@ -24,8 +24,8 @@ use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::MAX_MESSAGE_LEN;
 use crate::wire::update::{encode_reachable, encode_unreachable};
 
-/// With more octets than this on the way to every member that is in step, changes wait. One that lags behind is told no more
-/// until it has taken them.
+/// With more octets than this on the way to every member, changes wait. One that lags behind is told no more until it has
+/// taken them.
 pub(super) const HIGH_WATER: usize = 1 << 20;
 
 /// With more octets than this on the way to it, a member is left behind by the others. They share most of what is on the way.
@@ -234,11 +234,13 @@ impl Group {
         waited
     }
 
-    /// Whether every member that is in step has much on the way to it.
+    /// Whether every member has much on the way to it, or other things to be told first. One that is stuck must not keep
+    /// changes from another that lags behind, but takes all it gets.
     fn is_full(&self, shared: &Shared) -> bool {
-        let mut in_step = self.members.iter().filter(|member| member.lag.is_none());
-        let is_full = |member: &Member| in_flight(shared, member.peer) > HIGH_WATER;
-        in_step.next().is_some_and(is_full) && in_step.all(is_full)
+        self.members.iter().all(|Member { peer, lag }| {
+            let catches_up = lag.as_ref().is_some_and(|lag| !lag.pending.is_empty());
+            catches_up || in_flight(shared, *peer) > HIGH_WATER
+        })
     }
 
     /// Brings the Adj-RIB-Out of some slots up to date and tells the members.

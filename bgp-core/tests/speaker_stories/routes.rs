@@ -286,6 +286,28 @@ fn a_stuck_peer_costs_little_and_delays_nobody() {
     assert!(node.octets(2) > 6_000_000);
 }
 
+/// R9687-P-01: also not one that comes up while the stuck one has all it gets.
+#[test]
+fn a_peer_that_comes_up_beside_a_stuck_one_is_told_everything() {
+    let mut node = Node::new(&[External, Internal, Internal], false, |_| {});
+    node.connect(0, &[]);
+    node.connect(1, &[]);
+    node.stick(1);
+    let long = |octet| attribute(0xd0, 200, &[octet; 3000]);
+    for octet in (0..=255).cycle().take(500) {
+        node.send_frame(0, via(&[1], &[long(octet)]));
+    }
+    assert!(node.octets(1) > 1 << 20);
+    node.connect(2, &[]);
+    for octet in 0..10 {
+        node.send_frame(0, via(&[1], &[long(octet)]));
+        let told = &node.held(2, NET)[&PathId(0)];
+        assert_eq!(told.unknown[0].value[0], octet);
+    }
+    node.send_frame(0, withdrawal());
+    assert!(!holds(&node, 2));
+}
+
 /// RP-12: a peer that comes and goes, with other routes each time, leaves nothing behind.
 #[test]
 fn a_flapping_peer_leaves_nothing_behind() {
