@@ -234,13 +234,10 @@ impl Group {
         waited
     }
 
-    /// Whether every member has much on the way to it, or other things to be told first. One that is stuck must not keep
-    /// changes from another that lags behind, but takes all it gets.
+    /// Whether every member has much on the way to it. Those that lag behind count: one that is stuck keeps nothing from them.
     fn is_full(&self, shared: &Shared) -> bool {
-        self.members.iter().all(|Member { peer, lag }| {
-            let catches_up = lag.as_ref().is_some_and(|lag| !lag.pending.is_empty());
-            catches_up || in_flight(shared, *peer) > HIGH_WATER
-        })
+        let mut members = self.members.iter();
+        members.all(|member| in_flight(shared, member.peer) > HIGH_WATER)
     }
 
     /// Brings the Adj-RIB-Out of some slots up to date and tells the members.

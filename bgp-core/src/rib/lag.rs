@@ -188,7 +188,13 @@ impl Group {
             let peer = self.members[place].peer;
             if let Some(mut lag) = self.members[place].lag.take() {
                 if in_flight(shared, peer) <= HIGH_WATER {
+                    // What is about to change is told when it has.
+                    let changes = |at: &u32| table[*at].dirty || self.waiting.contains(*at);
                     let slice = lag.pending.take_slice(&mut lag.next, SLICE);
+                    let (later, slice): (Vec<u32>, _) = slice.into_iter().partition(changes);
+                    for at in later {
+                        lag.pending.insert(at);
+                    }
                     self.tell_slice(shared, table, peer, &mut lag, &slice);
                     told.extend(slice);
                 }
