@@ -257,10 +257,11 @@ fn who_is_not_configured_is_turned_away_without_a_word() {
     );
 }
 
-/// Far more neighbours than the table's channel has places come up at once, and each announces a route: all of it arrives.
+/// Many neighbours come up at once, and announce more than there is room for at the table: all of it arrives.
 #[test]
 fn a_thousand_neighbours_come_up_at_once() {
     const NEIGHBOURS: u32 = 1000;
+    const ROUTES: u32 = 20;
     netns::run("a_thousand_neighbours_come_up_at_once", async {
         let router_id = RouterId("192.0.2.1".parse().unwrap());
         let mut speaker = Speaker::start(RibConfig::new(router_id), None);
@@ -284,23 +285,25 @@ fn a_thousand_neighbours_come_up_at_once() {
             );
         }
         for (peer, connection) in (0..).zip(&mut connections) {
-            connection.write_all(&first_words(peer)).await.unwrap();
+            connection
+                .write_all(&first_words(peer, ROUTES))
+                .await
+                .unwrap();
         }
         let routes = speaker.routes();
         let count = || routes.look(|rib| rib.prefix_count(Family::Ipv4Unicast));
-        while count().await.unwrap() < NEIGHBOURS as usize {
+        while count().await.unwrap() < (NEIGHBOURS * ROUTES) as usize {
             tokio::task::yield_now().await;
         }
     });
 }
 
-/// OPEN, KEEPALIVE and one route, as a neighbour would send them without waiting for an answer.
-fn first_words(peer: u32) -> BytesMut {
+/// OPEN, KEEPALIVE and an UPDATE for each route, as a neighbour would send them without waiting for an answer.
+fn first_words(peer: u32, routes: u32) -> BytesMut {
     let context = Context {
         four_octet_as: true,
         ..Context::default()
     };
-    let id = Ipv4Addr::from(0x0a00_0000 + peer);
     let open = Open {
         asn: Asn(65002),
         hold_time: 0,
@@ -317,10 +320,13 @@ fn first_words(peer: u32) -> BytesMut {
         ..Attributes::default()
     };
     attributes_of_route.encode_canonical(&mut attributes);
-    let route = [(PathId(0), Ipv4Net::new(id, 32).unwrap())];
     let view = AttributeView::new(&attributes);
     let next_hop = NextHop::V4(Ipv4Addr::new(192, 0, 2, 2));
-    encode_reachable(&context, view, next_hop, &route, &mut words).unwrap();
+    for number in 0..routes {
+        let id = Ipv4Addr::from(0x0a00_0000 + peer * routes + number);
+        let route = [(PathId(0), Ipv4Net::new(id, 32).unwrap())];
+        encode_reachable(&context, view, next_hop, &route, &mut words).unwrap();
+    }
     words
 }
 

@@ -137,7 +137,7 @@ impl<P: Prefix> FamilyRib<P> {
             .peers
             .find(id)
             .and_then(|peer| peer.families[P::FAMILY].stale);
-        if !keep.again && stale.is_some_and(|stale| stale.stage != Stage::Refresh) {
+        if !keep.again && stale.is_some_and(Stale::is_restart) {
             // RFC 4724 §4.2: what it has not repeated since it was away before.
             self.sweep_stale(shared, id);
         }

@@ -105,7 +105,7 @@ impl Story {
             cluster.block(&node_host, prefix(block));
         }
         let config = PeerConfig::on_lan(&tor_host, session.tor_as(), &[(&node_host, NODE_AS)]);
-        // ExaBGP 4.2 may lose a neighbour for good over two connections that collide (an exception of its own, in its log).
+        // Two connections that collide may keep ExaBGP 4.2 from a neighbour for long: its log shows an exception of its own.
         let config = config.with_sessions(|session| session.passive = kind == Kind::ExaBgp);
         let tor = kind.on(&tor_host, config.announcing(&TOR_PREFIXES));
         let node = Node::new(&node_host, cluster.directory());
