@@ -5,14 +5,14 @@
 //! | this file    | pure: the snapshots that the control sockets print from to the status of an object |
 //! | [`schedule`] | pure: which object is due when                                                  |
 //! | [`mod@report`] | a task that asks, builds and hands the result to a [`StatusSink`]               |
-//! | [`folder`]   | the sink of a folder of documents                                               |
+//! | [`StoreSink`] | the sink that every datastore has                                              |
 //!
 //! Every word here is one that the API allows: a state such as `Passive` would make the API server refuse the whole object.
 //! The task is a client of the speaker like the control sockets are.
 
-pub mod folder;
 pub mod report;
 pub mod schedule;
+mod store_sink;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -30,6 +30,7 @@ use crate::control::session_name::{self, PeerType};
 use crate::resources::StatusClass;
 
 pub use report::{StatusSink, report};
+pub use store_sink::StoreSink;
 
 /// What one control socket knows at one moment.
 #[derive(Clone, Debug, Default)]

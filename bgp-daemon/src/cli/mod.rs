@@ -40,7 +40,7 @@ use bgp_core::types::Family;
 use clap::{Parser, Subcommand};
 
 use self::resource::args::WithCompatibility;
-use crate::datastore::{DatastoreSpec, DatastoreSpecError};
+use crate::datastore::{DatastoreSpec, DatastoreSpecError, Settings};
 use crate::log::{self, LogArgs};
 
 /// Arguments of `bgp-daemon`.
@@ -159,7 +159,7 @@ fn datastore_or_environment(
 ) -> Result<DatastoreSpec, DatastoreSpecError> {
     match given {
         Some(spec) => Ok(spec),
-        None => DatastoreSpec::from_environment(|name| std::env::var(name).ok()),
+        None => DatastoreSpec::from_settings(&Settings::from_env()),
     }
 }
 

@@ -10,9 +10,9 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
 use super::node_name::NodeArgs;
-use crate::datastore::DatastoreSpec;
+use crate::datastore::{self, DatastoreSpec, Settings};
 use crate::plan::{self, Environment, Plan, load_workloads, render};
-use crate::resources::ResourceSet;
+use crate::resources::{Loaded, ResourceSet};
 
 /// Arguments of `plan`.
 #[derive(Clone, Debug, Args)]
@@ -50,7 +50,13 @@ pub fn execute(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
-    let plan = plan_from(&sources(args.files, datastore)?, &node)?;
+    let environment = Environment::from_env();
+    let loaded = match (args.files, datastore) {
+        (files, Some(spec)) if files.is_empty() => from_datastore(&spec, &node, &environment)?,
+        (files, None) if files.is_empty() => bail!("nothing to plan from: give -f PATH"),
+        (files, _) => from_files(&files)?,
+    };
+    let plan = plan_from(loaded, &node, environment);
     let text = match args.output {
         Output::Table => render::table(&plan),
         Output::Json => render::json(&plan).context("the plan cannot be printed as JSON")?,
@@ -63,30 +69,37 @@ pub fn execute(
     Ok(ExitCode::SUCCESS)
 }
 
-fn sources(files: Vec<PathBuf>, datastore: Option<DatastoreSpec>) -> anyhow::Result<Vec<PathBuf>> {
-    match datastore {
-        _ if !files.is_empty() => Ok(files),
-        Some(DatastoreSpec::Folder(path)) => Ok(vec![path]),
-        Some(spec @ (DatastoreSpec::Etcd | DatastoreSpec::Kubernetes)) => {
-            bail!("plan reads files only, not {spec}: give -f PATH")
-        }
-        None => bail!("nothing to plan from: give -f PATH"),
-    }
-}
-
-fn plan_from(files: &[PathBuf], node: &str) -> anyhow::Result<Plan> {
+fn from_files(files: &[PathBuf]) -> anyhow::Result<Loaded> {
     for path in files {
         // In a folder a bad file is one problem among others; a path that was named must be there.
         std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
     }
-    let loaded = ResourceSet::load(files);
-    let mut environment = Environment::from_env();
+    Ok(ResourceSet::load(files))
+}
+
+fn from_datastore(
+    spec: &DatastoreSpec,
+    node: &str,
+    environment: &Environment,
+) -> anyhow::Result<Loaded> {
+    if let DatastoreSpec::Folder(path) = spec {
+        return from_files(std::slice::from_ref(path));
+    }
+    let interest = super::run::interest(node, environment);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let settings = Settings::from_env();
+    Ok(runtime.block_on(datastore::load(spec, interest, &settings))?)
+}
+
+fn plan_from(loaded: Loaded, node: &str, mut environment: Environment) -> Plan {
     let (workloads, problems) = load_workloads(Path::new(&environment.endpoint_status_dir()));
     environment.workloads = workloads;
     let mut plan = plan::plan(&loaded.set, node, &environment);
     plan.problems.extend(loaded.problems);
     plan.problems.extend(problems);
-    Ok(plan)
+    plan
 }
 
 fn draw_problems(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {

@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use bgp_core::types::Family;
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -17,11 +16,11 @@ use tracing::info;
 use super::dump::dump;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
-use crate::agent::node_status::{self, folder::FolderSink};
+use crate::agent::node_status::{self, StoreSink};
 use crate::agent::{self, AgentConfig};
 use crate::control::client;
 use crate::control::server::{Request, Server};
-use crate::datastore::{DatastoreSpec, folder};
+use crate::datastore::{self, DatastoreSpec, Interest, Settings};
 use crate::log::LogLevel;
 use crate::plan::Environment;
 
@@ -73,11 +72,15 @@ async fn run(
 ) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     // First of all: a signal that nobody waits for ends the process.
-    let signals = Signals::new()?;
-    let DatastoreSpec::Folder(path) = datastore else {
-        bail!("the datastore `{datastore}` is not supported yet: give a folder of YAML documents")
+    let mut signals = Signals::new()?;
+    let settings = Settings::from_env();
+    let environment = Environment::from_env();
+    let followed = datastore::watch(&datastore, interest(&node, &environment), &settings);
+    let snapshots = tokio::select! {
+        snapshots = followed => snapshots?,
+        // A server may be away for long.
+        () = end(&mut signals.terminate, &mut signals.interrupt) => return Ok(()),
     };
-    let snapshots = folder::watch(&path).await?;
     let (requests, inbox) = mpsc::channel(REQUESTS);
     // The sockets serve for as long as the sessions are being ended.
     let (servers, ended) = (TaskTracker::new(), CancellationToken::new());
@@ -90,7 +93,7 @@ async fn run(
         let server = Server::bind(&path, family, requests.clone())?;
         servers.spawn(server.run(ended.clone()));
     }
-    let sink = FolderSink::new(path);
+    let sink = StoreSink::new(datastore, settings);
     tokio::spawn(node_status::report(
         node.clone(),
         snapshots.clone(),
@@ -100,7 +103,7 @@ async fn run(
     ));
     tokio::spawn(obey_signals(signals, requests, stop.clone()));
     let config = AgentConfig {
-        environment: Environment::from_env(),
+        environment,
         listen_port: args.listen_port,
         kernel: !args.no_kernel,
         recover: args.recover,
@@ -114,6 +117,16 @@ async fn run(
     servers.close();
     servers.wait().await;
     Ok(done?)
+}
+
+/// What the speaker of a node wants of a datastore.
+pub(super) fn interest(node: &str, environment: &Environment) -> Interest {
+    Interest {
+        node: node.to_owned(),
+        namespace: environment.namespace.clone(),
+        use_pod_cidr: environment.use_pod_cidr,
+        services: environment.advertise_cluster_ips.is_some(),
+    }
 }
 
 /// The signals that a service gets.
@@ -135,6 +148,14 @@ impl Signals {
     }
 }
 
+/// Waits for a signal that ends the speaker.
+async fn end(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
 /// SIGTERM and SIGINT end the speaker. SIGHUP means "read your configuration again" to BIRD; the datastore is followed anyway.
 /// SIGUSR1 writes what the speaker does into the log.
 async fn obey_signals(
@@ -144,8 +165,7 @@ async fn obey_signals(
 ) {
     loop {
         tokio::select! {
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
+            () = end(&mut signals.terminate, &mut signals.interrupt) => break,
             _ = signals.hang_up.recv() => info!("SIGHUP: the datastore is followed as it changes, nothing to do"),
             _ = signals.dump.recv() => dump(&requests).await,
         }

@@ -13,7 +13,6 @@
 //! speaker, and none is changed.
 
 mod disk;
-mod kubernetes_node;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +26,7 @@ use sha2::{Digest, Sha256};
 
 use self::disk::{Disk, RealDisk};
 use self::source::{Slot, Source};
+use super::kubernetes_node;
 use super::store::{Store, StoreError, resource_version};
 use crate::resources::{Kind, ObjectKey, files_below};
 

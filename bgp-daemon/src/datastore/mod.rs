@@ -1,15 +1,28 @@
 //! Where resources come from. Each source gives snapshots of all of them through a channel in which the latest wins.
 //!
-//! | source     | how                                          |
-//! |------------|----------------------------------------------|
-//! | [`folder`] | files of YAML or JSON documents, watched     |
+//! | source         | how                                          |
+//! |----------------|----------------------------------------------|
+//! | [`folder`]     | files of YAML or JSON documents, watched     |
+//! | `kubernetes`   | the Kubernetes API, listed and watched       |
+//!
+//! Servers are followed part by part (`remote`), and what they tell is put together by `gather`.
 //!
 //! Commands that read and change single objects do so through a [`store`]; that of a folder is [`folder_store`].
 //!
 //! A source never judges resources, and never takes them away because it cannot be reached: the last state stays in force.
 
+#[cfg(feature = "kubernetes")]
+mod blocking;
 pub mod folder;
 pub mod folder_store;
+#[cfg(feature = "kubernetes")]
+mod gather;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+mod kubernetes_node;
+#[cfg(feature = "kubernetes")]
+mod remote;
+mod settings;
 pub mod store;
 pub mod yaml;
 
@@ -19,8 +32,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::sync::watch;
 
-use crate::resources::Loaded;
+use self::folder_store::{Access, FolderStore};
+pub use self::settings::Settings;
+use self::store::{Store, StoreError};
+use crate::resources::{Loaded, ResourceSet};
 
 /// All resources at one moment, and what is wrong with some.
 pub type Snapshot = Arc<Loaded>;
@@ -34,6 +51,131 @@ pub enum DatastoreSpec {
     Etcd,
     /// The Kubernetes API.
     Kubernetes,
+}
+
+/// What a speaker wants to know, beside what every speaker does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// The node whose blocks are wanted.
+    pub node: String,
+    /// Where Secrets with passwords are.
+    pub namespace: String,
+    /// The node's pod CIDRs take the place of block affinities.
+    pub use_pod_cidr: bool,
+    /// Services are wanted even if no BGPConfiguration says so.
+    pub services: bool,
+}
+
+/// Why a source cannot be followed.
+#[derive(Debug, Error)]
+pub enum DatastoreError {
+    /// The folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] folder::FolderError),
+    /// The server is not known, or what is known of it cannot be used.
+    #[error("datastore {0}: {1}")]
+    Settings(DatastoreSpec, String),
+    /// The server does not give something.
+    #[error("datastore: {0}")]
+    Unreadable(String),
+    /// Left out when the program was built.
+    #[error("this program was built without the datastore {0}")]
+    NotBuilt(DatastoreSpec),
+}
+
+/// Reads a source and follows its changes. Returns once the first state is known; of a server that cannot be reached, that is
+/// waited for. Must be called within a tokio runtime.
+///
+/// # Errors
+///
+/// The folder cannot be read, or nothing says where the server is.
+pub async fn watch(
+    spec: &DatastoreSpec,
+    interest: Interest,
+    settings: &Settings,
+) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
+    match spec {
+        DatastoreSpec::Folder(path) => Ok(folder::watch(path).await?),
+        #[cfg(feature = "kubernetes")]
+        server => {
+            let origins = origins(server, &interest, settings).await?;
+            Ok(remote::watch(origins, interest).await)
+        }
+        #[cfg(not(feature = "kubernetes"))]
+        other => Err(DatastoreError::NotBuilt(other.clone())),
+    }
+}
+
+/// Reads a source once.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub async fn load(
+    spec: &DatastoreSpec,
+    interest: Interest,
+    settings: &Settings,
+) -> Result<Loaded, DatastoreError> {
+    match spec {
+        DatastoreSpec::Folder(path) => Ok(ResourceSet::load(std::slice::from_ref(path))),
+        #[cfg(feature = "kubernetes")]
+        server => {
+            let origins = origins(server, &interest, settings).await?;
+            remote::load(origins, interest).await
+        }
+        #[cfg(not(feature = "kubernetes"))]
+        other => Err(DatastoreError::NotBuilt(other.clone())),
+    }
+}
+
+/// Opens a source for commands.
+///
+/// # Errors
+///
+/// It cannot be read, or nothing says where the server is.
+pub fn open(
+    spec: &DatastoreSpec,
+    access: Access,
+    settings: &Settings,
+) -> Result<Box<dyn Store + Send>, StoreError> {
+    match spec {
+        DatastoreSpec::Folder(path) => Ok(Box::new(FolderStore::open(path, access)?)),
+        #[cfg(feature = "kubernetes")]
+        DatastoreSpec::Kubernetes => Ok(Box::new(kubernetes::store::KubernetesStore::open(
+            settings,
+        )?)),
+        other => Err(StoreError::Failed(
+            DatastoreError::NotBuilt(other.clone()).to_string(),
+        )),
+    }
+}
+
+/// Who is asked for what.
+#[cfg(feature = "kubernetes")]
+async fn origins(
+    spec: &DatastoreSpec,
+    interest: &Interest,
+    settings: &Settings,
+) -> Result<remote::Origins, DatastoreError> {
+    use self::kubernetes::client::{Kubernetes, Settings as KubernetesSettings};
+    use self::kubernetes::follow::NodeView;
+
+    if *spec != DatastoreSpec::Kubernetes {
+        return Err(DatastoreError::NotBuilt(spec.clone()));
+    }
+    let settings = KubernetesSettings::from_lookup(|name| settings.get(name));
+    let server = Kubernetes::new(&settings)
+        .await
+        .map_err(|error| DatastoreError::Settings(spec.clone(), error))?;
+    let view = Arc::new(NodeView {
+        server,
+        node: interest.node.clone(),
+    });
+    Ok(remote::Origins {
+        calico: view.clone(),
+        nodes: crate::resources::Kind::KubernetesNode,
+        kubernetes: Ok(view),
+    })
 }
 
 /// Text or environment that names no source.
@@ -58,10 +200,8 @@ impl DatastoreSpec {
     /// # Errors
     ///
     /// They name none, or one that does not exist.
-    pub fn from_environment(
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, DatastoreSpecError> {
-        let filled = |name: &str| environment(name).filter(|value| !value.is_empty());
+    pub fn from_settings(settings: &Settings) -> Result<Self, DatastoreSpecError> {
+        let filled = |name: &str| settings.get(name);
         match filled("DATASTORE_TYPE").as_deref() {
             Some("kubernetes") => return Ok(Self::Kubernetes),
             Some("etcdv3") => return Ok(Self::Etcd),
@@ -117,10 +257,9 @@ mod tests {
     #[test]
     fn the_environment_of_calico_names_a_source() {
         let of = |variables: &[(&str, &str)]| {
-            DatastoreSpec::from_environment(|key| {
-                let found = variables.iter().find(|(name, _)| *name == key);
-                found.map(|(_, value)| (*value).to_owned())
-            })
+            let variables = variables.iter();
+            let owned = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            DatastoreSpec::from_settings(&Settings::from_map(owned.collect()))
         };
         assert_eq!(
             of(&[("DATASTORE_TYPE", "kubernetes")]),

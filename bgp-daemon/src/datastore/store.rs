@@ -1,5 +1,5 @@
-//! What the commands need of a datastore: to read and to change single objects. Each source that can be changed has one
-//! implementation; the only one is [`folder_store`](super::folder_store).
+//! What the commands need of a datastore: to read and to change single objects. Each source has one
+//! implementation; that of a folder is [`folder_store`](super::folder_store).
 //!
 //! Objects are JSON of Calico's v3 API. A store keeps them and never judges them: what may be written is for the caller to
 //! know, and objects that are wrong can be read, replaced and deleted like any other.
@@ -51,6 +51,19 @@ pub trait Store {
     ///
     /// There is none, it has another version, or the datastore cannot be written; then it is as it was.
     fn delete(&mut self, key: &ObjectKey, version: Option<&str>) -> Result<(), StoreError>;
+
+    /// Puts another `status` into an object, and touches nothing else of it.
+    ///
+    /// # Errors
+    ///
+    /// There is none, it has just been changed, or the datastore cannot be written; then it is as it was.
+    fn write_status(&mut self, key: &ObjectKey, status: Value) -> Result<(), StoreError> {
+        let mut object = self.read(key)?;
+        let version = resource_version(&object).to_owned();
+        object["status"] = status;
+        self.update(key, &object, &version)?;
+        Ok(())
+    }
 }
 
 /// Why a store did not do it. The texts are those of calicoctl.

@@ -10,7 +10,7 @@ use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::system_error;
-use crate::datastore::{DatastoreSpec, DatastoreSpecError};
+use crate::datastore::Settings;
 use crate::resources::Outline;
 
 /// Read if no other file is named; need not exist.
@@ -39,50 +39,36 @@ const SETTINGS: [(&str, &str); 16] = [
     ("calicoAPIGroup", "CALICO_API_GROUP"),
 ];
 
-/// What the file says, by the names of environment variables. Holds passwords: there is no `Debug`.
-#[derive(Default)]
-pub(super) struct ClientConfig(BTreeMap<&'static str, String>);
-
-impl ClientConfig {
-    /// Reads a file.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read, though it was named or exists, or is not what it should be.
-    pub(super) fn read(named: Option<&Path>, default: &Path) -> anyhow::Result<Self> {
-        let path = named.unwrap_or(default);
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => bail!("open {}: {}", path.display(), system_error(&error)),
-        };
-        Self::parse(&path.display().to_string(), &text)
-    }
-
-    fn parse(name: &str, text: &str) -> anyhow::Result<Self> {
-        let outline = Outline::read(name, text);
-        if let Some(problem) = outline.parts.iter().find_map(|part| part.error.as_ref()) {
-            bail!("{problem}");
+/// What the file says. Nothing, if none was named and the default one does not exist.
+///
+/// # Errors
+///
+/// It cannot be read, though it was named or exists, or is not what it should be.
+pub(super) fn read(named: Option<&Path>, default: &Path) -> anyhow::Result<Settings> {
+    let path = named.unwrap_or(default);
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&path.display().to_string(), &text),
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            Ok(Settings::from_map(BTreeMap::new()))
         }
-        let mut entries = outline.parts.iter().flat_map(|part| &part.entries);
-        let config = entries
-            .find(|entry| KINDS.contains(&entry.kind.as_str()))
-            .ok_or_else(|| anyhow!("{name}: expected kind `{}`", KINDS[0]))?;
-        let spec = &config.value["spec"];
-        let settings = SETTINGS
-            .iter()
-            .map(|(field, variable)| (*variable, written(&spec[*field])));
-        Ok(Self(
-            settings.filter(|(_, value)| !value.is_empty()).collect(),
-        ))
+        Err(error) => bail!("open {}: {}", path.display(), system_error(&error)),
     }
+}
 
-    /// The datastore that it names.
-    pub(super) fn datastore(&self) -> Result<DatastoreSpec, DatastoreSpecError> {
-        DatastoreSpec::from_environment(|name| self.0.get(name).cloned())
+fn parse(name: &str, text: &str) -> anyhow::Result<Settings> {
+    let outline = Outline::read(name, text);
+    if let Some(problem) = outline.parts.iter().find_map(|part| part.error.as_ref()) {
+        bail!("{problem}");
     }
+    let mut entries = outline.parts.iter().flat_map(|part| &part.entries);
+    let config = entries
+        .find(|entry| KINDS.contains(&entry.kind.as_str()))
+        .ok_or_else(|| anyhow!("{name}: expected kind `{}`", KINDS[0]))?;
+    let spec = &config.value["spec"];
+    let settings = SETTINGS
+        .iter()
+        .map(|(field, variable)| ((*variable).to_owned(), written(&spec[*field])));
+    Ok(Settings::from_map(settings.collect()))
 }
 
 fn written(value: &Value) -> String {
@@ -96,10 +82,11 @@ fn written(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datastore::{DatastoreSpec, DatastoreSpecError};
 
     fn of(text: &str) -> Result<DatastoreSpec, String> {
-        let config = ClientConfig::parse("calicoctl.cfg", text).map_err(|e| e.to_string())?;
-        config.datastore().map_err(|e| e.to_string())
+        let settings = parse("calicoctl.cfg", text).map_err(|e| e.to_string())?;
+        DatastoreSpec::from_settings(&settings).map_err(|e| e.to_string())
     }
 
     /// Promise 17.11.
@@ -142,9 +129,12 @@ mod tests {
     #[test]
     fn only_a_file_that_was_named_must_exist() {
         let nowhere = Path::new("/nonexistent/calicoctl.cfg");
-        let read = ClientConfig::read(None, nowhere).expect("it need not exist");
-        assert_eq!(read.datastore(), Err(DatastoreSpecError::Missing));
-        let named = ClientConfig::read(Some(nowhere), nowhere).map(drop);
+        let settings = read(None, nowhere).expect("it need not exist");
+        assert_eq!(
+            DatastoreSpec::from_settings(&settings),
+            Err(DatastoreSpecError::Missing)
+        );
+        let named = read(Some(nowhere), nowhere).map(drop);
         assert_eq!(
             named.expect_err("it must").to_string(),
             "open /nonexistent/calicoctl.cfg: no such file or directory"

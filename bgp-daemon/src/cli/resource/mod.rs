@@ -36,38 +36,36 @@ pub(super) mod validation;
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::Context as _;
 
 use self::args::PlaceArgs;
-use self::client_config::{ClientConfig, DEFAULT_PATH};
-use crate::datastore::folder_store::{Access, FolderStore};
+use self::client_config::DEFAULT_PATH;
+use crate::datastore::folder_store::Access;
 use crate::datastore::store::Store;
-use crate::datastore::{DatastoreSpec, DatastoreSpecError};
+use crate::datastore::{self, DatastoreSpec, DatastoreSpecError, Settings};
 
 /// The datastore that was named, or the one of calicoctl's file, or the one of the environment.
 pub(super) fn open(
     spec: Option<DatastoreSpec>,
     place: &PlaceArgs,
     access: Access,
-) -> anyhow::Result<Box<dyn Store>> {
-    let (spec, file) = match spec {
-        Some(spec) => (Ok(spec), None),
-        None => {
-            let (named, default) = (place.config.as_deref(), Path::new(DEFAULT_PATH));
-            match ClientConfig::read(named, default)?.datastore() {
-                Err(DatastoreSpecError::Missing) => (super::datastore_or_environment(None), None),
-                spec => (spec, Some(named.unwrap_or(default))),
-            }
+) -> anyhow::Result<Box<dyn Store + Send>> {
+    let environment = Settings::from_env();
+    if let Some(spec) = spec {
+        return Ok(datastore::open(&spec, access, &environment)?);
+    }
+    let (named, default) = (place.config.as_deref(), Path::new(DEFAULT_PATH));
+    let settings = client_config::read(named, default)?;
+    match DatastoreSpec::from_settings(&settings) {
+        Err(DatastoreSpecError::Missing) => {
+            let spec = DatastoreSpec::from_settings(&environment)?;
+            Ok(datastore::open(&spec, access, &environment)?)
         }
-    };
-    let of_file = file.map_or(String::new(), |path| format!(" of {}", path.display()));
-    match spec {
-        Ok(DatastoreSpec::Folder(path)) => Ok(Box::new(FolderStore::open(&path, access)?)),
-        Ok(other) => {
-            bail!("this command works on a folder or file, not on the datastore {other}{of_file}")
+        spec => {
+            let of_file = || format!("{}", named.unwrap_or(default).display());
+            let opened = datastore::open(&spec.with_context(of_file)?, access, &settings);
+            Ok(opened.with_context(of_file)?)
         }
-        Err(DatastoreSpecError::Missing) => Err(DatastoreSpecError::Missing.into()),
-        Err(error) => bail!("{error}{of_file}"),
     }
 }
 

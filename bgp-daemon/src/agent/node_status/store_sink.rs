@@ -1,54 +1,65 @@
-//! Writes statuses into a folder of documents, by way of its store: one file takes the place of another, and all that it
-//! holds besides the object keeps its octets.
-
-use std::path::{Path, PathBuf};
+//! Writes statuses into the datastore, by way of its store.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{NodeStatus, StatusSink};
-use crate::datastore::folder_store::{Access, FolderStore};
-use crate::datastore::store::{Store, StoreError, resource_version};
+use crate::datastore::folder_store::Access;
+use crate::datastore::store::{Store, StoreError};
+use crate::datastore::{self, DatastoreSpec, Settings};
 use crate::resources::{Kind, ObjectKey};
 
-/// A folder or file of documents.
-#[derive(Clone, Debug)]
-pub struct FolderSink(PathBuf);
+/// The datastore.
+pub struct StoreSink {
+    spec: DatastoreSpec,
+    settings: Settings,
+    /// The connection to a server. A folder is read anew each time.
+    open: Option<OpenStore>,
+}
 
-impl FolderSink {
-    /// For the folder or file that the datastore is.
-    pub fn new(path: PathBuf) -> Self {
-        Self(path)
+type OpenStore = Box<dyn Store + Send>;
+
+impl StoreSink {
+    /// For a datastore, and where it is.
+    pub fn new(spec: DatastoreSpec, settings: Settings) -> Self {
+        Self {
+            spec,
+            settings,
+            open: None,
+        }
     }
 }
 
-impl StatusSink for FolderSink {
+impl StatusSink for StoreSink {
     async fn write(&mut self, name: &str, status: &NodeStatus) -> anyhow::Result<()> {
         let mut status = serde_json::to_value(status)?;
         // Whole seconds, as Kubernetes writes times.
         let now = Timestamp::from_second(Timestamp::now().as_second())?;
         status["lastUpdated"] = now.to_string().into();
         let key = ObjectKey::cluster(Kind::CalicoNodeStatus, name);
-        let path = self.0.clone();
-        let written = tokio::task::spawn_blocking(move || replace(&path, &key, status)).await?;
-        match written {
-            Ok(()) | Err(StoreError::NotFound(_)) => Ok(()),
-            Err(error) => Err(error.into()),
+        let (spec, settings) = (self.spec.clone(), self.settings.clone());
+        let open = self.open.take();
+        let write = move || -> Result<OpenStore, StoreError> {
+            let mut store = match open {
+                Some(store) => store,
+                None => datastore::open(&spec, Access::Write, &settings)?,
+            };
+            match store.write_status(&key, status) {
+                Ok(()) | Err(StoreError::NotFound(_)) => Ok(store),
+                Err(error) => Err(error),
+            }
+        };
+        let store = tokio::task::spawn_blocking(write).await??;
+        if !matches!(self.spec, DatastoreSpec::Folder(_)) {
+            self.open = Some(store);
         }
+        Ok(())
     }
-}
-
-fn replace(path: &Path, key: &ObjectKey, status: Value) -> Result<(), StoreError> {
-    let mut store = FolderStore::open(path, Access::Write)?;
-    let mut object = store.read(key)?;
-    let version = resource_version(&object).to_owned();
-    object["status"] = status;
-    store.update(key, &object, &version)?;
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::agent::node_status::BgpStatus;
     use crate::resources::ResourceSet;
@@ -58,6 +69,10 @@ mod tests {
     const OURS: &str = "apiVersion: projectcalico.org/v3\nkind: CalicoNodeStatus\nmetadata:\n  name: mine\n\
                         spec:\n  node: a\n  classes: [BGP]\n  updatePeriodSeconds: 10\n";
 
+    fn sink_of(path: &Path) -> StoreSink {
+        StoreSink::new(DatastoreSpec::Folder(path.to_owned()), Settings::default())
+    }
+
     /// Promise 15.6.
     #[tokio::test]
     async fn only_the_status_of_the_object_changes() {
@@ -66,7 +81,7 @@ mod tests {
         std::fs::write(&file, format!("{OTHERS}{OURS}")).expect("a file");
         let paths = [folder.path().to_owned()];
         let before = ResourceSet::load(&paths);
-        let mut sink = FolderSink::new(folder.path().to_owned());
+        let mut sink = sink_of(folder.path());
         let status = NodeStatus {
             bgp: Some(BgpStatus::default()),
             ..NodeStatus::default()
@@ -87,7 +102,7 @@ mod tests {
     /// Promise 15.5.
     #[tokio::test]
     async fn a_folder_that_is_gone_is_an_error() {
-        let mut sink = FolderSink::new("/nonexistent".into());
+        let mut sink = sink_of(Path::new("/nonexistent"));
         let failed = sink.write("mine", &NodeStatus::default()).await;
         assert!(failed.is_err());
     }

@@ -1,0 +1,341 @@
+//! Objects that come from a server one by one, gathered to snapshots. Pure: [`remote`](super::remote) does the talking.
+//!
+//! What is listed and watched by itself is a [`Part`]. A snapshot is complete once each part has been listed, or has said
+//! why it cannot be. From then on the last state of a part stays in force whatever becomes of its server.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::resources::{Kind, Loaded, ObjectKey, Problem, Resource, ResourceSet, key_of};
+
+/// What is listed and watched by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// All objects of a kind.
+    Kind(Kind),
+    /// One object: a Secret, which we may not list.
+    Object(ObjectKey),
+}
+
+impl Part {
+    /// The kind of its objects.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Kind(kind) => *kind,
+            Self::Object(key) => key.kind,
+        }
+    }
+
+    fn covers(&self, key: &ObjectKey) -> bool {
+        match self {
+            Self::Kind(kind) => *kind == key.kind,
+            Self::Object(only) => only == key,
+        }
+    }
+
+    /// Whether nothing can be said without it. Services and Secrets are left to the operator to allow.
+    pub(super) fn is_required(&self) -> bool {
+        !matches!(
+            self.kind(),
+            Kind::Service | Kind::EndpointSlice | Kind::Secret
+        )
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind(kind) => f.write_str(kind.plural()),
+            Self::Object(key) => key.fmt(f),
+        }
+    }
+}
+
+/// What a follower of a part tells.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum News {
+    /// These are all objects of the part.
+    Listed(Vec<Value>),
+    /// An object is new or has changed.
+    Put(Value),
+    /// An object is no more.
+    Gone(ObjectKey),
+    /// An object is there but cannot be read, for this reason.
+    #[expect(dead_code, reason = "for servers that do not check what they hold, such as etcd")]
+    Broken(ObjectKey, String),
+    /// The part cannot be read now, for this reason.
+    Failed(String),
+    /// It can again, and nothing was missed.
+    Well,
+}
+
+/// All parts, as far as they are known.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    parts: BTreeMap<Part, PartState>,
+    set: ResourceSet,
+    problems: BTreeMap<ObjectKey, Vec<Problem>>,
+    changed: bool,
+}
+
+#[derive(Debug, Default)]
+struct PartState {
+    listed: bool,
+    fault: Option<String>,
+}
+
+impl Gathered {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self {
+            parts: BTreeMap::new(),
+            set: ResourceSet::default(),
+            problems: BTreeMap::new(),
+            changed: true,
+        }
+    }
+
+    /// The objects that are right.
+    pub(super) fn set(&self) -> &ResourceSet {
+        &self.set
+    }
+
+    /// Another part is followed from now on.
+    pub(super) fn expect(&mut self, part: Part) {
+        self.parts.entry(part).or_default();
+    }
+
+    /// A part is followed no longer.
+    pub(super) fn forget(&mut self, part: &Part) {
+        if self.parts.remove(part).is_some() {
+            self.changed = true;
+            self.retain(part, |_| false);
+        }
+    }
+
+    /// Takes what a follower tells; of a part that is followed no longer, nothing.
+    pub(super) fn take(&mut self, part: &Part, news: News) {
+        let Some(state) = self.parts.get_mut(part) else {
+            return;
+        };
+        let fault = match &news {
+            News::Failed(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        self.changed |= state.fault != fault;
+        state.fault = fault;
+        match news {
+            News::Listed(objects) => {
+                self.changed |= !std::mem::replace(&mut state.listed, true);
+                self.list(part, &objects);
+            }
+            News::Put(object) => self.put(part.kind(), &object),
+            News::Gone(key) => self.remove(&key),
+            News::Broken(key, reason) => self.leave_out(key, reason),
+            News::Failed(_) | News::Well => {}
+        }
+    }
+
+    /// What keeps a required part from being known, if anything has failed.
+    pub(super) fn obstacle(&self) -> Option<String> {
+        self.parts.iter().find_map(|(part, state)| {
+            let fault = state
+                .fault
+                .as_ref()
+                .filter(|_| part.is_required() && !state.listed)?;
+            Some(format!("{part} cannot be read: {fault}"))
+        })
+    }
+
+    /// The snapshot, if it is complete and not the one that was taken before.
+    pub(super) fn next_snapshot(&mut self) -> Option<Loaded> {
+        let is_known = |(part, state): (&Part, &PartState)| {
+            state.listed || !part.is_required() && state.fault.is_some()
+        };
+        let is_complete = self.parts.iter().all(is_known);
+        if !is_complete || !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let faults = self.parts.iter().filter_map(|(part, state)| {
+            let reason = state.fault.as_ref()?;
+            let kept = match state.listed {
+                true => "; the last state of its objects is kept",
+                false => "",
+            };
+            Some(Problem::error(
+                part,
+                format!("cannot be read: {reason}{kept}"),
+            ))
+        });
+        Some(Loaded {
+            set: self.set.clone(),
+            problems: faults
+                .chain(self.problems.values().flatten().cloned())
+                .collect(),
+        })
+    }
+
+    fn list(&mut self, part: &Part, objects: &[Value]) {
+        let kind = part.kind();
+        let keys: Vec<ObjectKey> = objects
+            .iter()
+            .filter_map(|object| key_of(object, kind))
+            .collect();
+        let listed: std::collections::BTreeSet<&ObjectKey> = keys.iter().collect();
+        self.retain(part, |key| listed.contains(key));
+        for object in objects {
+            self.put(kind, object);
+        }
+    }
+
+    fn put(&mut self, kind: Kind, object: &Value) {
+        // Whatever serves objects names them.
+        let Some(key) = key_of(object, kind) else {
+            return;
+        };
+        let (resource, problems) = Resource::from_json_of(kind, object);
+        self.note(&key, problems);
+        self.changed |= self.set.get(&key) != resource.as_ref();
+        match resource {
+            Some(resource) => drop(self.set.insert(resource)),
+            None => drop(self.set.remove(&key)),
+        }
+    }
+
+    fn leave_out(&mut self, key: ObjectKey, reason: String) {
+        self.changed |= self.set.remove(&key).is_some();
+        let problem = Problem::error(&key, reason);
+        self.note(&key, vec![problem]);
+    }
+
+    fn note(&mut self, key: &ObjectKey, problems: Vec<Problem>) {
+        self.changed |= self.problems.get(key).map_or(&[][..], Vec::as_slice) != problems;
+        match problems.is_empty() {
+            true => drop(self.problems.remove(key)),
+            false => drop(self.problems.insert(key.clone(), problems)),
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
+        self.changed |= self.set.remove(key).is_some();
+        self.changed |= self.problems.remove(key).is_some();
+    }
+
+    /// Removes those objects of a part that are not to be kept.
+    fn retain(&mut self, part: &Part, kept: impl Fn(&ObjectKey) -> bool) {
+        let known = self.set.iter().map(|(key, _)| key);
+        let keys = known.chain(self.problems.keys());
+        let gone: Vec<ObjectKey> = keys
+            .filter(|key| part.covers(key) && !kept(key))
+            .cloned()
+            .collect();
+        gone.iter().for_each(|key| self.remove(key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PEERS: Part = Part::Kind(Kind::BgpPeer);
+
+    fn peer(name: &str, address: &str) -> Value {
+        json!({"metadata": {"name": name}, "spec": {"peerIP": address, "asNumber": 65001}})
+    }
+
+    fn gathered(parts: &[Part]) -> Gathered {
+        let mut gathered = Gathered::new();
+        for part in parts {
+            gathered.expect(part.clone());
+        }
+        gathered
+    }
+
+    fn names(loaded: &Loaded) -> Vec<&str> {
+        let peers = loaded.set.bgp_peers();
+        peers.map(|peer| peer.metadata.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_snapshot_waits_until_all_parts_are_known() {
+        let secret = Part::Object(ObjectKey {
+            kind: Kind::Secret,
+            namespace: "kube-system".into(),
+            name: "bgp".into(),
+        });
+        let mut gathered = gathered(&[PEERS, secret.clone()]);
+        gathered.take(&PEERS, News::Failed("connection refused".into()));
+        gathered.take(&secret, News::Failed("forbidden".into()));
+        assert_eq!(
+            gathered.obstacle().as_deref(),
+            Some("bgppeers cannot be read: connection refused")
+        );
+        assert_eq!(gathered.next_snapshot(), None);
+        gathered.take(&PEERS, News::Listed(vec![peer("tor", "192.0.2.1")]));
+        assert_eq!(gathered.obstacle(), None);
+        let loaded = gathered.next_snapshot().expect("a Secret is not required");
+        assert_eq!(names(&loaded), ["tor"]);
+        let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            ["Secret/kube-system/bgp: cannot be read: forbidden"]
+        );
+        assert_eq!(gathered.next_snapshot(), None, "nothing has changed since");
+    }
+
+    #[test]
+    fn what_a_new_list_leaves_out_is_gone() {
+        let mut gathered = gathered(&[PEERS]);
+        let bad = peer("bad", "nonsense");
+        gathered.take(
+            &PEERS,
+            News::Listed(vec![peer("a", "192.0.2.1"), peer("b", "192.0.2.2"), bad]),
+        );
+        let loaded = gathered.next_snapshot().expect("complete");
+        assert_eq!((names(&loaded), loaded.problems.len()), (vec!["a", "b"], 1));
+        gathered.take(&PEERS, News::Listed(vec![peer("b", "192.0.2.2")]));
+        let loaded = gathered.next_snapshot().expect("changed");
+        assert_eq!((names(&loaded), loaded.problems.len()), (vec!["b"], 0));
+    }
+
+    #[test]
+    fn the_last_state_stays_while_a_server_is_away() {
+        let mut gathered = gathered(&[PEERS]);
+        gathered.take(&PEERS, News::Listed(vec![peer("a", "192.0.2.1")]));
+        gathered.take(&PEERS, News::Failed("connection refused".into()));
+        let loaded = gathered.next_snapshot().expect("changed");
+        assert_eq!(names(&loaded), ["a"]);
+        assert!(loaded.problems[0].reason.contains("is kept"));
+        gathered.take(&PEERS, News::Well);
+        let loaded = gathered.next_snapshot().expect("changed");
+        assert_eq!((names(&loaded), loaded.problems.len()), (vec!["a"], 0));
+    }
+
+    #[test]
+    fn an_object_that_means_the_same_changes_nothing() {
+        let mut gathered = gathered(&[PEERS]);
+        gathered.take(&PEERS, News::Listed(vec![peer("a", "192.0.2.1")]));
+        gathered.next_snapshot();
+        let mut touched = peer("a", "192.0.2.1");
+        touched["metadata"]["resourceVersion"] = "7".into();
+        gathered.take(&PEERS, News::Put(touched));
+        assert_eq!(gathered.next_snapshot(), None);
+        gathered.take(&PEERS, News::Put(peer("a", "192.0.2.7")));
+        assert!(gathered.next_snapshot().is_some());
+        gathered.take(&PEERS, News::Gone(ObjectKey::cluster(Kind::BgpPeer, "a")));
+        assert_eq!(gathered.next_snapshot().map(|l| l.set.len()), Some(0));
+    }
+
+    #[test]
+    fn a_part_that_is_forgotten_takes_its_objects_with_it() {
+        let mut gathered = gathered(&[PEERS]);
+        gathered.take(&PEERS, News::Listed(vec![peer("a", "192.0.2.1")]));
+        gathered.next_snapshot();
+        gathered.forget(&PEERS);
+        gathered.take(&PEERS, News::Put(peer("late", "192.0.2.9")));
+        assert_eq!(gathered.next_snapshot().map(|l| l.set.len()), Some(0));
+    }
+}

@@ -1,0 +1,261 @@
+//! Where the API server is, who we are to it, and the requests that it is asked.
+//!
+//! Settings are those of calicoctl and calico/node: `KUBECONFIG`, `K8S_*`, `CALICO_API_GROUP`; without any of them, the service
+//! account of the pod, or else the file `~/.kube/config`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::Stream;
+use http::{Request, Uri};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::core::WatchEvent;
+use kube::{Client, Error};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use crate::datastore::gather::Part;
+use crate::resources::Kind;
+
+/// For the server's answer to begin.
+const ANSWER: Duration = Duration::from_secs(30);
+/// For a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// What the environment, or calicoctl's file, says of the server.
+#[derive(Debug, Default)]
+pub(in crate::datastore) struct Settings {
+    kubeconfig: Option<String>,
+    context: Option<String>,
+    endpoint: Option<String>,
+    key: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    authority: Option<PathBuf>,
+    insecure: bool,
+    group: Option<Group>,
+    in_cluster: bool,
+    home: Option<PathBuf>,
+}
+
+impl Settings {
+    /// From variables.
+    pub(in crate::datastore) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let text = |name| lookup(name).filter(|value: &String| !value.is_empty());
+        let path = |name| text(name).map(PathBuf::from);
+        Self {
+            kubeconfig: text("KUBECONFIG"),
+            context: text("K8S_CURRENT_CONTEXT"),
+            endpoint: text("K8S_API_ENDPOINT"),
+            key: path("K8S_KEY_FILE"),
+            certificate: path("K8S_CERT_FILE"),
+            authority: path("K8S_CA_FILE"),
+            insecure: text("K8S_INSECURE_SKIP_TLS_VERIFY").is_some_and(|value| value == "true"),
+            group: text("CALICO_API_GROUP").map(|group| match group.as_str() {
+                "projectcalico.org/v3" => Group::V3,
+                _ => Group::Crd,
+            }),
+            in_cluster: text("KUBERNETES_SERVICE_HOST").is_some(),
+            home: path("HOME").map(|home| home.join(".kube/config")),
+        }
+    }
+
+    /// Whether anything says where a server is.
+    #[expect(dead_code, reason = "for etcd, beside which a Kubernetes API may be")]
+    pub(in crate::datastore) fn name_a_server(&self) -> bool {
+        self.kubeconfig.is_some() || self.endpoint.is_some() || self.in_cluster
+    }
+
+    async fn config(&self) -> Result<Config, String> {
+        let mut config = self.base().await?;
+        if let Some(endpoint) = &self.endpoint {
+            config.cluster_url = endpoint
+                .parse::<Uri>()
+                .map_err(|error| format!("K8S_API_ENDPOINT is `{endpoint}`: {error}"))?;
+        }
+        if let Some(path) = &self.authority {
+            config.root_cert_file = Some(path.clone());
+        }
+        let file = |path: &Path| path.display().to_string();
+        if let (Some(certificate), Some(key)) = (&self.certificate, &self.key) {
+            config.auth_info.client_certificate = Some(file(certificate));
+            config.auth_info.client_key = Some(file(key));
+        }
+        config.accept_invalid_certs |= self.insecure;
+        config.connect_timeout = Some(CONNECT);
+        Ok(config)
+    }
+
+    async fn base(&self) -> Result<Config, String> {
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        let home = self.home.as_deref().filter(|path| path.exists());
+        let files = match (&self.kubeconfig, &self.endpoint, self.in_cluster, home) {
+            (Some(files), ..) => files.clone(),
+            (None, Some(_), ..) => return Ok(Config::new(Uri::default())),
+            (None, None, true, _) => {
+                return Config::incluster_env().map_err(|error| chain(&error));
+            }
+            (None, None, false, Some(path)) => path.display().to_string(),
+            (None, None, false, None) => {
+                return Err(
+                    "nothing says where the Kubernetes API is: set KUBECONFIG or K8S_API_ENDPOINT"
+                        .into(),
+                );
+            }
+        };
+        let kubeconfig = files
+            .split(':')
+            .filter(|path| !path.is_empty())
+            .map(Kubeconfig::read_from)
+            .reduce(|merged, next| merged?.merge(next?))
+            .unwrap_or_else(|| Ok(Kubeconfig::default()))
+            .map_err(|error| format!("{files}: {}", chain(&error)))?;
+        Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .map_err(|error| format!("{files}: {}", chain(&error)))
+    }
+}
+
+/// The API group that Calico's resources are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// `crd.projectcalico.org`, where metadata of the user is packed into an annotation.
+    Crd,
+    /// `projectcalico.org`, its successor.
+    V3,
+}
+
+impl Group {
+    pub(super) fn api_version(self) -> &'static str {
+        match self {
+            Self::Crd => "crd.projectcalico.org/v1",
+            Self::V3 => "projectcalico.org/v3",
+        }
+    }
+}
+
+/// An API server.
+pub(in crate::datastore) struct Kubernetes {
+    client: Client,
+    server: String,
+    group: OnceCell<Group>,
+}
+
+impl Kubernetes {
+    /// For a server. Does not talk to it yet.
+    ///
+    /// # Errors
+    ///
+    /// The settings name none, or what they name cannot be used.
+    pub(in crate::datastore) async fn new(settings: &Settings) -> Result<Self, String> {
+        let config = settings.config().await?;
+        let server = config.cluster_url.to_string();
+        let client =
+            Client::try_from(config).map_err(|error| format!("{server}: {}", chain(&error)))?;
+        Ok(Self::with_client(client, server, settings.group))
+    }
+
+    pub(super) fn with_client(client: Client, server: String, group: Option<Group>) -> Self {
+        Self {
+            client,
+            server,
+            group: OnceCell::new_with(group),
+        }
+    }
+
+    /// The group of Calico's resources: the older one, unless only the newer one is served.
+    pub(super) async fn group(&self) -> Result<Group, Error> {
+        let discover = || async {
+            let groups = timed(self.client.list_api_groups()).await?.groups;
+            let has = |name: &str| groups.iter().any(|group| group.name == name);
+            let is_new = has("projectcalico.org") && !has("crd.projectcalico.org");
+            Ok(if is_new { Group::V3 } else { Group::Crd })
+        };
+        self.group.get_or_try_init(discover).await.copied()
+    }
+
+    /// The path of a kind, in a namespace if one is given.
+    pub(super) async fn path(&self, kind: Kind, namespace: &str) -> Result<String, Error> {
+        let api_version = match kind.is_calico() {
+            true => self.group().await?.api_version(),
+            false => kind.api_version(),
+        };
+        let root = if api_version == "v1" { "api" } else { "apis" };
+        let within = match namespace {
+            "" => String::new(),
+            namespace => format!("/namespaces/{namespace}"),
+        };
+        Ok(format!("/{root}/{api_version}{within}/{}", kind.plural()))
+    }
+
+    /// The path of a part, and the selector of its fields.
+    pub(super) async fn path_of(&self, part: &Part) -> Result<(String, Option<String>), Error> {
+        Ok(match part {
+            Part::Kind(kind) => (self.path(*kind, "").await?, None),
+            Part::Object(key) => (
+                self.path(key.kind, &key.namespace).await?,
+                Some(format!("metadata.name={}", key.name)),
+            ),
+        })
+    }
+
+    /// Asks for one answer.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, Error> {
+        let request = request.map_err(Error::BuildRequest)?;
+        timed(self.client.request(request)).await
+    }
+
+    /// Asks for changes as they happen.
+    pub(super) async fn ask_for_events(
+        &self,
+        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, Error>> + use<>, Error> {
+        let request = request.map_err(Error::BuildRequest)?;
+        timed(self.client.request_events(request)).await
+    }
+
+    /// An error in one sentence. What the server says is its own; anything else names the server.
+    pub(super) fn describe(&self, error: &Error) -> String {
+        match error {
+            Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+            Error::Api(status) => format!("{} answers {}", self.server, status.code),
+            other => format!("{}: {}", self.server, chain(other)),
+        }
+    }
+}
+
+async fn timed<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match timeout(ANSWER, asked).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(Error::Service(elapsed.into())),
+    }
+}
+
+/// The HTTP status of an error, if the server sent one.
+pub(super) fn code(error: &Error) -> Option<u16> {
+    match error {
+        Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+/// An error and its causes, each once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,263 @@
+//! Lists a part and watches it, for as long as the speaker runs.
+//!
+//! What is listed is asked for in pages, and each object is cut down to what a speaker reads before the next comes. A watch
+//! goes on from the last version seen; when the server no longer knows it, or has refused to go on several times, everything is
+//! listed again. A kind that the server does not serve has no objects; it is looked for again now and then.
+//!
+//! Not kube's own watcher: that does not tell when an interrupted watch goes on, and has no notion of a kind that is not served.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use kube::Error;
+use kube::core::params::{ListParams, WatchParams};
+use kube::core::{Request, WatchEvent};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, info};
+
+use super::client::{Kubernetes, code};
+use crate::datastore::gather::{News, Part};
+use crate::datastore::remote::{Following, Origin, Reporter};
+use crate::resources::{Kind, key_of};
+
+/// Objects in a page of a list.
+const PAGE: u32 = 500;
+/// How long the server lets a watch last, in seconds; it is then watched anew.
+const WATCH: u32 = 290;
+/// A watch that is silent for so long is dead: servers send bookmarks every minute.
+const SILENCE: Duration = Duration::from_secs(150);
+/// Watches that fail one after another before everything is listed again.
+const FAILURES: u32 = 5;
+/// After a failure: the first pause, and the longest.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(30);
+/// Before a kind that is not served is looked for again.
+const MISSING: Duration = Duration::from_secs(60);
+
+/// The API server as it is followed for one node.
+pub(in crate::datastore) struct NodeView {
+    pub(in crate::datastore) server: Kubernetes,
+    pub(in crate::datastore) node: String,
+}
+
+impl Origin for NodeView {
+    fn follow(self: Arc<Self>, part: Part, reporter: Reporter) -> Following {
+        let pause = Pause::new(&self.node, &part);
+        let follower = Follower {
+            view: self,
+            part,
+            reporter,
+            pause,
+        };
+        Box::pin(follower.run())
+    }
+}
+
+struct Follower {
+    view: Arc<NodeView>,
+    part: Part,
+    reporter: Reporter,
+    pause: Pause,
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+struct Page {
+    metadata: PageMetadata,
+    items: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageMetadata {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+/// How a watch came to its end.
+enum End {
+    /// The server has closed it, as it does every few minutes.
+    Closed,
+    /// The version is too old to go on from.
+    Expired,
+    Failed(Error),
+}
+
+impl Follower {
+    async fn run(mut self) {
+        loop {
+            match self.list().await {
+                Ok((objects, version)) => {
+                    self.pause.reset();
+                    self.reporter.tell(News::Listed(objects)).await;
+                    self.watch(version).await;
+                }
+                Err(error) if code(&error) == Some(404) => {
+                    info!(part = %self.part, "not served by the Kubernetes API, so there are none");
+                    self.reporter.tell(News::Listed(Vec::new())).await;
+                    sleep(self.pause.spread(MISSING)).await;
+                }
+                Err(error) => self.fail(&error).await,
+            }
+        }
+    }
+
+    async fn fail(&mut self, error: &Error) {
+        let reason = self.view.server.describe(error);
+        debug!(part = %self.part, reason, "failed");
+        self.reporter.tell(News::Failed(reason)).await;
+        sleep(self.pause.next()).await;
+    }
+
+    /// All objects, and the version to go on from.
+    async fn list(&self) -> Result<(Vec<Value>, String), Error> {
+        let (path, selector) = self.view.server.path_of(&self.part).await?;
+        let mut parameters = ListParams::default().limit(PAGE);
+        parameters.field_selector = selector;
+        let mut objects = Vec::new();
+        loop {
+            let request = Request::new(&path).list(&parameters);
+            let page: Page = self.view.server.ask(request).await?;
+            let items = page.items.into_iter();
+            let concerning = items.filter(|item| self.concerns(item));
+            objects.extend(concerning.map(|item| self.lean(item)));
+            match page.metadata.next.filter(|next| !next.is_empty()) {
+                Some(next) => parameters = parameters.continue_token(&next),
+                None => return Ok((objects, page.metadata.resource_version)),
+            }
+        }
+    }
+
+    /// Watches until everything is to be listed again.
+    async fn watch(&mut self, mut version: String) {
+        let mut failures = 0;
+        while failures < FAILURES {
+            let before = version.clone();
+            let began = Instant::now();
+            match self.watch_once(&mut version).await {
+                // One that ends at once is no reason for haste.
+                End::Closed if began.elapsed() < RETRY => sleep(self.pause.next()).await,
+                End::Closed => {}
+                End::Expired => return,
+                End::Failed(error) => {
+                    failures += 1;
+                    self.fail(&error).await;
+                }
+            }
+            if version != before {
+                failures = 0;
+                self.pause.reset();
+            }
+        }
+    }
+
+    async fn watch_once(&self, version: &mut String) -> End {
+        let path = self.view.server.path_of(&self.part).await;
+        let (path, selector) = match path {
+            Ok(path) => path,
+            Err(error) => return End::Failed(error),
+        };
+        let mut parameters = WatchParams::default().timeout(WATCH);
+        parameters.field_selector = selector;
+        let request = Request::new(path).watch(&parameters, version);
+        let events = match self.view.server.ask_for_events(request).await {
+            Ok(events) => events,
+            Err(error) => return end_of(error),
+        };
+        tokio::pin!(events);
+        self.reporter.tell(News::Well).await;
+        loop {
+            let event = match timeout(SILENCE, events.next()).await {
+                Ok(Some(Ok(event))) => event,
+                Ok(Some(Err(error))) => return end_of(error),
+                Ok(None) | Err(_) => return End::Closed,
+            };
+            let (object, is_there) = match event {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => (object, true),
+                WatchEvent::Deleted(object) => (object, false),
+                WatchEvent::Bookmark(bookmark) => {
+                    *version = bookmark.metadata.resource_version;
+                    continue;
+                }
+                WatchEvent::Error(status) => return end_of(Error::Api(status)),
+            };
+            if let Some(seen) = object["metadata"]["resourceVersion"].as_str() {
+                seen.clone_into(version);
+            }
+            if is_there && self.concerns(&object) {
+                self.reporter.tell(News::Put(self.lean(object))).await;
+            } else if let Some(key) = key_of(&object, self.part.kind()) {
+                self.reporter.tell(News::Gone(key)).await;
+            }
+        }
+    }
+
+    /// Blocks of other nodes are left out: there are many, and nobody asks for them.
+    fn concerns(&self, object: &Value) -> bool {
+        self.part.kind() != Kind::BlockAffinity || object["spec"]["node"] == *self.view.node
+    }
+
+    /// An object without what no speaker reads, which is most of a Node.
+    fn lean(&self, mut object: Value) -> Value {
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
+        }
+        if matches!(
+            self.part.kind(),
+            Kind::KubernetesNode | Kind::CalicoNodeStatus
+        ) && let Some(object) = object.as_object_mut()
+        {
+            object.remove("status");
+        }
+        object
+    }
+}
+
+fn end_of(error: Error) -> End {
+    match code(&error) {
+        Some(410) => End::Expired,
+        _ => End::Failed(error),
+    }
+}
+
+/// Pauses between tries, twice as long each time. Nodes that lost the same server do not come back at the same moment.
+struct Pause {
+    next: Duration,
+    /// From 0 to 1, this follower's own.
+    spread: f64,
+}
+
+impl Pause {
+    fn new(node: &str, part: &Part) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (node, part.to_string()).hash(&mut hasher);
+        let share = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
+        Self {
+            next: RETRY,
+            spread: f64::from(share) / f64::from(u32::MAX),
+        }
+    }
+
+    fn reset(&mut self) {
+        self.next = RETRY;
+    }
+
+    fn next(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(RETRY_MOST);
+        self.spread(pause)
+    }
+
+    /// From three quarters of a pause to five quarters.
+    fn spread(&self, pause: Duration) -> Duration {
+        pause.mul_f64(0.75 + self.spread / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+use std::collections::VecDeque;
+
+use http::{Request as HttpRequest, Response};
+use kube::Client;
+use kube::client::Body;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tower_test::mock::{self, Handle};
+
+use super::*;
+use crate::datastore::kubernetes::client::Group;
+use crate::resources::ObjectKey;
+
+type Server = Handle<HttpRequest<Body>, Response<Body>>;
+
+/// A follower of a part, and the server that it asks.
+struct Scene {
+    server: Server,
+    news: mpsc::Receiver<(Part, News)>,
+    asked: VecDeque<String>,
+}
+
+impl Scene {
+    fn of(kind: Kind) -> Self {
+        let (service, server) = mock::pair::<HttpRequest<Body>, Response<Body>>();
+        let client = Client::new(service, "default");
+        let server_of = Kubernetes::with_client(client, "https://api".into(), Some(Group::Crd));
+        let view = Arc::new(NodeView {
+            server: server_of,
+            node: "a".into(),
+        });
+        let (sender, news) = mpsc::channel(16);
+        let part = Part::Kind(kind);
+        tokio::spawn(view.follow(part.clone(), Reporter::new(part, sender)));
+        Self {
+            server,
+            news,
+            asked: VecDeque::new(),
+        }
+    }
+
+    /// Answers the next request.
+    async fn answer(&mut self, status: u16, body: String) {
+        let (request, respond) = self.server.next_request().await.expect("a request");
+        self.asked.push_back(request.uri().to_string());
+        let response = Response::builder().status(status);
+        respond.send_response(response.body(Body::from(body.into_bytes())).expect("one"));
+    }
+
+    async fn answer_list(&mut self, version: &str, next: &str, items: &[Value]) {
+        let list = json!({
+            "metadata": {"resourceVersion": version, "continue": next}, "items": items,
+        });
+        self.answer(200, list.to_string()).await;
+    }
+
+    /// Answers a watch with these events, and ends it.
+    async fn answer_watch(&mut self, events: &[(&str, Value)]) {
+        let lines = events.iter();
+        let lines =
+            lines.map(|(what, object)| json!({"type": what, "object": object}).to_string() + "\n");
+        self.answer(200, lines.collect()).await;
+    }
+
+    async fn answer_error(&mut self, code: u16, message: &str) {
+        self.answer(code, failure(code, message).to_string()).await;
+    }
+
+    async fn next(&mut self) -> News {
+        self.news.recv().await.expect("the follower goes on").1
+    }
+
+    fn last_asked(&mut self) -> String {
+        self.asked.drain(..).next_back().expect("a request")
+    }
+}
+
+fn failure(code: u16, message: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+           "message": message, "reason": "Test", "code": code})
+}
+
+fn peer(name: &str, version: &str) -> Value {
+    json!({"metadata": {"name": name, "resourceVersion": version}, "spec": {}})
+}
+
+fn gone(name: &str) -> News {
+    News::Gone(ObjectKey::cluster(Kind::BgpPeer, name))
+}
+
+/// Promise 18.2.
+#[tokio::test(start_paused = true)]
+async fn pages_make_one_list_and_a_watch_goes_on_from_it() {
+    let mut scene = Scene::of(Kind::BgpPeer);
+    scene.answer_list("7", "more", &[peer("a", "1")]).await;
+    assert_eq!(
+        scene.last_asked(),
+        "/apis/crd.projectcalico.org/v1/bgppeers?&limit=500"
+    );
+    scene.answer_list("7", "", &[peer("b", "2")]).await;
+    assert!(scene.last_asked().ends_with("&continue=more"));
+    assert_eq!(
+        scene.next().await,
+        News::Listed(vec![peer("a", "1"), peer("b", "2")])
+    );
+    let bookmark =
+        json!({"kind": "BGPPeer", "apiVersion": "v1", "metadata": {"resourceVersion": "11"}});
+    scene
+        .answer_watch(&[
+            ("ADDED", peer("c", "8")),
+            ("MODIFIED", peer("a", "9")),
+            ("DELETED", peer("b", "10")),
+            ("BOOKMARK", bookmark),
+        ])
+        .await;
+    assert!(scene.last_asked().contains("resourceVersion=7"));
+    assert_eq!(scene.next().await, News::Well);
+    assert_eq!(scene.next().await, News::Put(peer("c", "8")));
+    assert_eq!(scene.next().await, News::Put(peer("a", "9")));
+    assert_eq!(scene.next().await, gone("b"));
+    scene.answer_watch(&[]).await;
+    assert!(scene.last_asked().contains("resourceVersion=11"));
+}
+
+/// Promise 18.2.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_too_old_leads_to_a_new_list() {
+    let mut scene = Scene::of(Kind::BgpPeer);
+    scene.answer_list("7", "", &[peer("a", "1")]).await;
+    scene.next().await;
+    scene
+        .answer_watch(&[("ERROR", failure(410, "too old resource version"))])
+        .await;
+    assert_eq!(scene.next().await, News::Well);
+    scene.answer_list("20", "", &[]).await;
+    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+    scene.answer_error(410, "too old resource version").await;
+    scene.answer_list("30", "", &[]).await;
+    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+}
+
+/// Promise 18.2.
+#[tokio::test(start_paused = true)]
+async fn five_failures_lead_to_a_new_list() {
+    let mut scene = Scene::of(Kind::BgpPeer);
+    scene.answer_list("7", "", &[]).await;
+    scene.next().await;
+    for _ in 0..FAILURES {
+        scene.answer_error(500, "etcd is away").await;
+        assert_eq!(scene.next().await, News::Failed("etcd is away".into()));
+        assert!(scene.last_asked().contains("watch=true"));
+    }
+    scene.answer_list("8", "", &[]).await;
+    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+}
+
+/// Promise 18.3.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_goes_on_after_a_failure_says_so() {
+    let mut scene = Scene::of(Kind::BgpPeer);
+    scene.answer_error(503, "starting").await;
+    assert_eq!(scene.next().await, News::Failed("starting".into()));
+    scene.answer_list("7", "", &[]).await;
+    scene.next().await;
+    scene.answer_error(500, "etcd is away").await;
+    assert!(matches!(scene.next().await, News::Failed(_)));
+    scene.answer_watch(&[]).await;
+    assert!(scene.last_asked().contains("resourceVersion=7"));
+    assert_eq!(scene.next().await, News::Well);
+}
+
+/// Promise 18.2.
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_not_served_has_no_objects_and_is_looked_for_again() {
+    let mut scene = Scene::of(Kind::BgpFilter);
+    scene.answer(404, "404 page not found\n".into()).await;
+    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+    let object = json!({"metadata": {"name": "f"}, "spec": {}});
+    scene
+        .answer_list("7", "", std::slice::from_ref(&object))
+        .await;
+    assert_eq!(scene.next().await, News::Listed(vec![object]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_blocks_of_this_node_are_kept() {
+    let block = |name: &str, node: &str| json!({"metadata": {"name": name, "resourceVersion": "8"}, "spec": {"node": node}});
+    let mut scene = Scene::of(Kind::BlockAffinity);
+    let mine = block("1", "a");
+    scene
+        .answer_list("7", "", &[mine.clone(), block("2", "b")])
+        .await;
+    assert_eq!(scene.next().await, News::Listed(vec![mine]));
+    scene.answer_watch(&[("MODIFIED", block("1", "b"))]).await;
+    assert_eq!(scene.next().await, News::Well);
+    let key = ObjectKey::cluster(Kind::BlockAffinity, "1");
+    assert_eq!(scene.next().await, News::Gone(key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn most_of_a_node_is_not_kept() {
+    let mut scene = Scene::of(Kind::KubernetesNode);
+    let node = json!({
+        "metadata": {"name": "a", "labels": {"rack": "1"}, "managedFields": [{}]},
+        "spec": {"podCIDRs": ["10.0.0.0/24"]}, "status": {"images": [{}]},
+    });
+    scene.answer_list("7", "", &[node]).await;
+    let lean = json!({
+        "metadata": {"name": "a", "labels": {"rack": "1"}}, "spec": {"podCIDRs": ["10.0.0.0/24"]},
+    });
+    assert_eq!(scene.next().await, News::Listed(vec![lean]));
+}
+
+#[test]
+fn pauses_grow_to_a_limit_and_differ_between_nodes() {
+    let part = Part::Kind(Kind::BgpPeer);
+    let mut pause = Pause::new("a", &part);
+    let first = pause.next();
+    assert!((RETRY.mul_f64(0.75)..=RETRY.mul_f64(1.25)).contains(&first));
+    for _ in 0..10 {
+        pause.next();
+    }
+    assert!(pause.next() <= RETRY_MOST.mul_f64(1.25));
+    pause.reset();
+    assert_eq!(pause.next(), first);
+    assert_ne!(Pause::new("b", &part).next(), first);
+}

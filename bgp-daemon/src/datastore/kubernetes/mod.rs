@@ -1,0 +1,16 @@
+//! The Kubernetes API: Calico's custom resources, nodes, services and Secrets.
+//!
+//! | module         | what it is                                                     |
+//! |----------------|----------------------------------------------------------------|
+//! | [`client`]     | where the server is, who we are to it, and what it is asked    |
+//! | [`follow`]     | lists and watches, for the speaker                             |
+//! | [`object`]     | objects as the server holds them, and as Calico's API shows them |
+//! | [`store`]      | reads and changes single objects, for commands                 |
+//!
+//! Asks for no more than Calico's own manifest allows the node: Secrets are asked for by their names, and services only while
+//! they are advertised.
+
+pub(super) mod client;
+pub(super) mod follow;
+mod object;
+pub(super) mod store;

@@ -1,0 +1,266 @@
+//! Reads and changes single objects of the Kubernetes API, for commands.
+//!
+//! A Node is that of Kubernetes, shown as Calico's; it is changed through its annotations, and neither created nor deleted.
+
+use kube::Error;
+use kube::core::Request;
+use kube::core::params::{DeleteParams, GetParams, ListParams, PostParams, Preconditions};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::client::{Kubernetes, Settings, code};
+use super::object::{held, shown};
+use crate::datastore::blocking::Blocking;
+use crate::datastore::store::{Store, StoreError, resource_version};
+use crate::datastore::{self, kubernetes_node};
+use crate::resources::{Kind, ObjectKey};
+
+/// Objects in a page of a list.
+const PAGE: u32 = 500;
+
+/// The API server as commands see it.
+pub(in crate::datastore) struct KubernetesStore {
+    server: Kubernetes,
+    runtime: Blocking,
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+struct Page {
+    metadata: PageMetadata,
+    items: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct PageMetadata {
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+impl KubernetesStore {
+    /// For the server that the settings name. Does not talk to it yet.
+    ///
+    /// # Errors
+    ///
+    /// The settings name none, or what they name cannot be used.
+    pub(in crate::datastore) fn open(settings: &datastore::Settings) -> Result<Self, StoreError> {
+        let settings = Settings::from_lookup(|name| settings.get(name));
+        let failed = |error: String| StoreError::Failed(format!("datastore kubernetes: {error}"));
+        let runtime = Blocking::new().map_err(|error| failed(error.to_string()))?;
+        let server = runtime
+            .wait_for(Kubernetes::new(&settings))
+            .map_err(failed)?;
+        Ok(Self { server, runtime })
+    }
+
+    async fn all(&self, kind: Kind) -> Result<Vec<Value>, Error> {
+        let path = self.server.path(held_as(kind), "").await?;
+        let mut parameters = ListParams::default().limit(PAGE);
+        let mut objects = Vec::new();
+        loop {
+            let request = Request::new(&path).list(&parameters);
+            let page: Page = match self.server.ask(request).await {
+                // A kind that is not served has no objects.
+                Err(error) if code(&error) == Some(404) => return Ok(objects),
+                page => page?,
+            };
+            objects.extend(page.items);
+            match page.metadata.next.filter(|next| !next.is_empty()) {
+                Some(next) => parameters = parameters.continue_token(&next),
+                None => return Ok(objects),
+            }
+        }
+    }
+
+    /// An object as the server holds it.
+    async fn raw(&self, key: &ObjectKey) -> Result<Value, Error> {
+        let path = self.server.path(held_as(key.kind), "").await?;
+        let request = Request::new(path).get(&key.name, &GetParams::default());
+        self.server.ask(request).await
+    }
+
+    async fn add(&self, kind: Kind, object: &Value) -> Result<Value, Error> {
+        let path = self.server.path(kind, "").await?;
+        let object = held(self.server.group().await?, object, None);
+        let request = Request::new(path).create(&PostParams::default(), octets(&object));
+        self.server.ask(request).await
+    }
+
+    async fn put(&self, key: &ObjectKey, object: &Value, version: &str) -> Result<Value, Error> {
+        let path = self.server.path(key.kind, "").await?;
+        let object = held(self.server.group().await?, object, Some(version));
+        let request =
+            Request::new(path).replace(&key.name, &PostParams::default(), octets(&object));
+        self.server.ask(request).await
+    }
+
+    /// Puts an object by way of its status, which is all that we may change of some.
+    async fn put_status(&self, key: &ObjectKey, object: &Value) -> Result<Value, Error> {
+        let path = self.server.path(held_as(key.kind), "").await?;
+        let request = Request::new(path).replace_subresource(
+            "status",
+            &key.name,
+            &PostParams::default(),
+            octets(object),
+        );
+        self.server.ask(request).await
+    }
+
+    async fn put_node(
+        &self,
+        key: &ObjectKey,
+        object: &Value,
+        version: &str,
+    ) -> Result<Result<Value, StoreError>, Error> {
+        let raw = self.raw(key).await?;
+        if resource_version(&raw) != version {
+            return Ok(Err(StoreError::Conflict(key.clone())));
+        }
+        match kubernetes_node::changed(&raw, object) {
+            Some(changed) => Ok(Ok(self.put_status(key, &changed).await?)),
+            None => Ok(Err(StoreError::NotFound(key.clone()))),
+        }
+    }
+
+    async fn remove(&self, key: &ObjectKey, version: Option<&str>) -> Result<(), Error> {
+        let path = self.server.path(key.kind, "").await?;
+        let mut parameters = DeleteParams::default();
+        parameters.preconditions = version.map(|version| Preconditions {
+            resource_version: Some(version.to_owned()),
+            uid: None,
+        });
+        let request = Request::new(path).delete(&key.name, &parameters);
+        self.server.ask::<Value>(request).await.map(drop)
+    }
+
+    /// Writes a status where the kind has one of its own, else as part of the object, as older clusters have it.
+    async fn write_only_status(&self, key: &ObjectKey, status: Value) -> Result<(), Error> {
+        let mut object = self.raw(key).await?;
+        object["status"] = status;
+        match self.put_status(key, &object).await {
+            Err(error) if matches!(code(&error), Some(403 | 404)) => {}
+            done => return done.map(drop),
+        }
+        let path = self.server.path(key.kind, "").await?;
+        let request =
+            Request::new(path).replace(&key.name, &PostParams::default(), octets(&object));
+        self.server.ask::<Value>(request).await.map(drop)
+    }
+
+    fn error(&self, key: &ObjectKey, error: &Error) -> StoreError {
+        let reason = match error {
+            Error::Api(status) => status.reason.as_str(),
+            _ => "",
+        };
+        match (code(error), reason) {
+            (Some(404), _) => StoreError::NotFound(key.clone()),
+            (Some(409), "AlreadyExists") => StoreError::AlreadyExists {
+                key: key.clone(),
+                place: "the Kubernetes API".to_owned(),
+            },
+            (Some(409), _) => StoreError::Conflict(key.clone()),
+            _ => StoreError::Failed(self.server.describe(error)),
+        }
+    }
+
+    fn node_is_kubernetes(operation: &'static str, key: &ObjectKey) -> Result<(), StoreError> {
+        match key.kind {
+            Kind::Node => Err(StoreError::Unsupported {
+                operation,
+                key: key.clone(),
+                reason: "it is the Node of Kubernetes".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Store for KubernetesStore {
+    fn list(&self, kind: Kind) -> Result<Vec<Value>, StoreError> {
+        let objects = self
+            .runtime
+            .wait_for(self.all(kind))
+            .map_err(|error| StoreError::Failed(self.server.describe(&error)))?;
+        let mut views: Vec<Value> = objects
+            .iter()
+            .filter_map(|object| view(kind, object))
+            .collect();
+        views.sort_by(|a, b| name(a).cmp(name(b)));
+        Ok(views)
+    }
+
+    fn read(&self, key: &ObjectKey) -> Result<Value, StoreError> {
+        let object = self.runtime.wait_for(self.raw(key));
+        let object = object.map_err(|error| self.error(key, &error))?;
+        view(key.kind, &object).ok_or_else(|| StoreError::NotFound(key.clone()))
+    }
+
+    fn create(&mut self, key: &ObjectKey, object: &Value) -> Result<Value, StoreError> {
+        if key.kind == Kind::Node {
+            self.read(key).map_or_else(
+                |_| Self::node_is_kubernetes("create", key),
+                |_| {
+                    Err(StoreError::AlreadyExists {
+                        key: key.clone(),
+                        place: "the Kubernetes API".to_owned(),
+                    })
+                },
+            )?;
+        }
+        let stored = self.runtime.wait_for(self.add(key.kind, object));
+        let stored = stored.map_err(|error| self.error(key, &error))?;
+        Ok(shown(key.kind, &stored))
+    }
+
+    fn update(
+        &mut self,
+        key: &ObjectKey,
+        object: &Value,
+        version: &str,
+    ) -> Result<Value, StoreError> {
+        let stored = match key.kind {
+            Kind::Node => self.runtime.wait_for(self.put_node(key, object, version)),
+            _ => self
+                .runtime
+                .wait_for(self.put(key, object, version))
+                .map(Ok),
+        };
+        let stored = stored.map_err(|error| self.error(key, &error))??;
+        view(key.kind, &stored).ok_or_else(|| StoreError::NotFound(key.clone()))
+    }
+
+    fn delete(&mut self, key: &ObjectKey, version: Option<&str>) -> Result<(), StoreError> {
+        Self::node_is_kubernetes("delete", key)?;
+        let removed = self.runtime.wait_for(self.remove(key, version));
+        removed.map_err(|error| self.error(key, &error))
+    }
+
+    fn write_status(&mut self, key: &ObjectKey, status: Value) -> Result<(), StoreError> {
+        let written = self.runtime.wait_for(self.write_only_status(key, status));
+        written.map_err(|error| self.error(key, &error))
+    }
+}
+
+/// The kind under which the server holds objects of a kind.
+fn held_as(kind: Kind) -> Kind {
+    match kind {
+        Kind::Node => Kind::KubernetesNode,
+        kind => kind,
+    }
+}
+
+/// An object in Calico's API.
+fn view(kind: Kind, object: &Value) -> Option<Value> {
+    match kind {
+        Kind::Node => kubernetes_node::calico_view(object).map(|(_, view)| view),
+        kind => Some(shown(kind, object)),
+    }
+}
+
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+fn octets(object: &Value) -> Vec<u8> {
+    object.to_string().into_bytes()
+}

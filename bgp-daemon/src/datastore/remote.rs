@@ -1,0 +1,245 @@
+//! Snapshots of resources that servers hold: etcd, and the Kubernetes API.
+//!
+//! One task follows each [`Part`]; they tell what they see through one bounded channel, and a slow reader makes them wait.
+//! Which Secrets are followed, and whether services are, depends on what the resources say, and changes with them. Until the
+//! followers of new parts have said something no snapshot is sent, so that no session starts without its password.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tracing::{info, warn};
+
+use super::gather::{Gathered, News, Part};
+use super::{DatastoreError, Interest, Snapshot};
+use crate::resources::{Kind, Loaded, ObjectKey, PasswordSource, ResourceSet};
+
+/// News that wait to be gathered; beyond it, followers wait.
+const NEWS: usize = 1024;
+/// Changes come in groups. After one, others are waited for so long.
+const SETTLE: Duration = Duration::from_millis(5);
+
+/// A server that holds resources.
+pub(super) trait Origin: Send + Sync {
+    /// Lists a part and follows its changes, until the future is dropped. Failures are told, and tried again.
+    fn follow(self: Arc<Self>, part: Part, reporter: Reporter) -> Following;
+}
+
+/// A follower at work.
+pub(super) type Following = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Takes what a follower tells.
+#[derive(Clone, Debug)]
+pub(super) struct Reporter {
+    part: Part,
+    news: mpsc::Sender<(Part, News)>,
+}
+
+impl Reporter {
+    /// For a part.
+    pub(super) fn new(part: Part, news: mpsc::Sender<(Part, News)>) -> Self {
+        Self { part, news }
+    }
+
+    /// Tells it. Waits while much is to be gathered.
+    pub(super) async fn tell(&self, news: News) {
+        // Without a reader the follower is about to be dropped.
+        self.news.send((self.part.clone(), news)).await.ok();
+    }
+}
+
+/// Who is asked for what.
+pub(super) struct Origins {
+    /// Calico's resources, and its nodes.
+    pub(super) calico: Arc<dyn Origin>,
+    /// The kind of its nodes.
+    pub(super) nodes: Kind,
+    /// Services, EndpointSlices and Secrets; or why there is nobody to ask.
+    pub(super) kubernetes: Result<Arc<dyn Origin>, String>,
+}
+
+/// Follows all that `interest` names. Returns once everything is known, however long it takes.
+pub(super) async fn watch(origins: Origins, interest: Interest) -> watch::Receiver<Snapshot> {
+    let mut remote = Remote::new(origins, interest);
+    let mut told = None;
+    let first = loop {
+        if let Some(loaded) = remote.next().await {
+            break loaded;
+        }
+        let obstacle = remote.gathered.obstacle();
+        if let Some(obstacle) = obstacle.as_ref().filter(|_| obstacle != told) {
+            warn!("waiting for the datastore: {obstacle}");
+        }
+        told = obstacle;
+    };
+    let (sender, receiver) = watch::channel(Arc::new(first));
+    tokio::spawn(remote.publish(sender));
+    receiver
+}
+
+/// Reads everything once.
+///
+/// # Errors
+///
+/// Something cannot be read.
+pub(super) async fn load(origins: Origins, interest: Interest) -> Result<Loaded, DatastoreError> {
+    let mut remote = Remote::new(origins, interest);
+    loop {
+        if let Some(loaded) = remote.next().await {
+            return Ok(loaded);
+        }
+        if let Some(obstacle) = remote.gathered.obstacle() {
+            return Err(DatastoreError::Unreadable(obstacle));
+        }
+    }
+}
+
+/// The followers, and what they have told.
+struct Remote {
+    origins: Origins,
+    interest: Interest,
+    gathered: Gathered,
+    followers: BTreeMap<Part, AbortHandle>,
+    reporter: mpsc::Sender<(Part, News)>,
+    news: mpsc::Receiver<(Part, News)>,
+}
+
+impl Remote {
+    fn new(origins: Origins, interest: Interest) -> Self {
+        let (reporter, news) = mpsc::channel(NEWS);
+        let mut remote = Self {
+            origins,
+            interest,
+            gathered: Gathered::new(),
+            followers: BTreeMap::new(),
+            reporter,
+            news,
+        };
+        remote.follow_what_is_wanted();
+        remote
+    }
+
+    /// Waits for news. Returns the snapshot that they lead to, if they do.
+    async fn next(&mut self) -> Option<Loaded> {
+        let news = self.news.recv().await;
+        self.take(news);
+        // More of what belongs together is on its way.
+        let settled = tokio::time::sleep(SETTLE);
+        tokio::pin!(settled);
+        loop {
+            tokio::select! {
+                () = &mut settled => break,
+                news = self.news.recv() => self.take(news),
+            }
+        }
+        self.follow_what_is_wanted();
+        self.gathered.next_snapshot()
+    }
+
+    fn take(&mut self, news: Option<(Part, News)>) {
+        // The channel does not end: we hold a sender.
+        if let Some((part, news)) = news {
+            self.gathered.take(&part, news);
+        }
+    }
+
+    async fn publish(mut self, sender: watch::Sender<Snapshot>) {
+        loop {
+            let next = tokio::select! {
+                () = sender.closed() => return,
+                next = self.next() => next,
+            };
+            if let Some(loaded) = next {
+                let (objects, problems) = (loaded.set.len(), loaded.problems.len());
+                info!(objects, problems, "datastore changed");
+                sender.send_replace(Arc::new(loaded));
+            }
+        }
+    }
+
+    fn follow_what_is_wanted(&mut self) {
+        let wanted = wanted(&self.interest, self.origins.nodes, self.gathered.set());
+        self.followers.retain(|part, follower| {
+            let keep = wanted.contains(part);
+            if !keep {
+                follower.abort();
+                self.gathered.forget(part);
+            }
+            keep
+        });
+        for part in wanted {
+            if !self.followers.contains_key(&part) {
+                self.follow(part);
+            }
+        }
+    }
+
+    fn follow(&mut self, part: Part) {
+        self.gathered.expect(part.clone());
+        let reporter = Reporter::new(part.clone(), self.reporter.clone());
+        let following: Following = match (&self.origins.kubernetes, part.is_required()) {
+            (_, true) => Arc::clone(&self.origins.calico).follow(part.clone(), reporter),
+            (Ok(kubernetes), false) => Arc::clone(kubernetes).follow(part.clone(), reporter),
+            (Err(reason), false) => {
+                let reason = reason.clone();
+                Box::pin(async move { reporter.tell(News::Failed(reason)).await })
+            }
+        };
+        self.followers
+            .insert(part, tokio::spawn(following).abort_handle());
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.followers.values().for_each(AbortHandle::abort);
+    }
+}
+
+/// The parts that a speaker needs, given the resources.
+fn wanted(interest: &Interest, nodes: Kind, set: &ResourceSet) -> BTreeSet<Part> {
+    let mut kinds = vec![
+        Kind::BgpConfiguration,
+        Kind::BgpPeer,
+        Kind::BgpFilter,
+        Kind::IpPool,
+        Kind::CalicoNodeStatus,
+        nodes,
+    ];
+    if !interest.use_pod_cidr {
+        kinds.push(Kind::BlockAffinity);
+    }
+    let advertises = set.bgp_configurations().any(|configuration| {
+        let spec = &configuration.spec;
+        let blocks = [
+            &spec.service_cluster_ips,
+            &spec.service_external_ips,
+            &spec.service_load_balancer_ips,
+        ];
+        blocks.iter().any(|blocks| !blocks.is_empty())
+    });
+    if advertises || interest.services {
+        kinds.extend([Kind::Service, Kind::EndpointSlice]);
+    }
+    let of_peers = set.bgp_peers().map(|peer| &peer.spec.password);
+    let of_mesh = set
+        .bgp_configurations()
+        .map(|configuration| &configuration.spec.node_mesh_password);
+    let passwords = of_peers.chain(of_mesh).flatten();
+    let secret = |source: &PasswordSource| {
+        Part::Object(ObjectKey {
+            kind: Kind::Secret,
+            namespace: interest.namespace.clone(),
+            name: source.secret_key_ref.name.clone(),
+        })
+    };
+    let kinds = kinds.into_iter().map(Part::Kind);
+    kinds.chain(passwords.map(secret)).collect()
+}
+
+#[cfg(test)]
+mod tests;
