@@ -56,9 +56,7 @@ impl LogLevel {
     pub fn follow(&self, severity: LogSeverity) {
         if let Some(handle) = &self.0 {
             // A log that has ended has no level.
-            handle
-                .reload(Targets::new().with_default(level(severity)))
-                .ok();
+            handle.reload(of_level(level(severity))).ok();
         }
     }
 }
@@ -73,6 +71,15 @@ fn level(severity: LogSeverity) -> LevelFilter {
     }
 }
 
+/// What a level alone means: that much of this program, and of the libraries under it no more than warnings. The Kubernetes client
+/// reports every failure a second time; we have said it better.
+fn of_level(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("bgp", level)
+        .with_target("kube_client", LevelFilter::OFF)
+}
+
 /// Starts logging. Once per process.
 ///
 /// # Errors
@@ -81,9 +88,12 @@ fn level(severity: LogSeverity) -> LevelFilter {
 pub fn init(args: &LogArgs) -> anyhow::Result<LogLevel> {
     let chosen = filter(args.log_level.clone(), |name| std::env::var(name).ok());
     let text = chosen.as_deref().unwrap_or("info");
-    let filter: Targets = text
-        .parse()
-        .with_context(|| format!("bad log filter `{text}`"))?;
+    let filter = match text.parse() {
+        Ok(level) => of_level(level),
+        Err(_) => text
+            .parse::<Targets>()
+            .with_context(|| format!("bad log filter `{text}`"))?,
+    };
     let (filter, handle) = reload::Layer::new(filter);
     let log = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer()
@@ -160,5 +170,17 @@ mod tests {
             level.follow(LogSeverity::Fatal);
             assert!(!debug() && tracing::enabled!(tracing::Level::ERROR));
         });
+    }
+
+    #[test]
+    fn a_level_is_that_of_this_program() {
+        use tracing::Level;
+        let targets = of_level(LevelFilter::DEBUG);
+        assert!(targets.would_enable("bgp_daemon::agent", &Level::DEBUG));
+        assert!(targets.would_enable("bgp_core", &Level::DEBUG));
+        assert!(!targets.would_enable("hyper::client", &Level::DEBUG));
+        assert!(targets.would_enable("hyper::client", &Level::WARN));
+        assert!(!targets.would_enable("kube_client::client", &Level::ERROR));
+        assert!(!of_level(LevelFilter::ERROR).would_enable("hyper", &Level::WARN));
     }
 }

@@ -3,7 +3,7 @@
 //! What is listed and watched by itself is a [`Part`]. A snapshot is complete once each part has been listed, or has said
 //! why it cannot be. From then on the last state of a part stays in force whatever becomes of its server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
@@ -63,7 +63,10 @@ pub(super) enum News {
     /// An object is no more.
     Gone(ObjectKey),
     /// An object is there but cannot be read, for this reason.
-    #[expect(dead_code, reason = "for servers that do not check what they hold, such as etcd")]
+    #[expect(
+        dead_code,
+        reason = "for servers that do not check what they hold, such as etcd"
+    )]
     Broken(ObjectKey, String),
     /// The part cannot be read now, for this reason.
     Failed(String),
@@ -158,22 +161,31 @@ impl Gathered {
         if !is_complete || !std::mem::take(&mut self.changed) {
             return None;
         }
-        let faults = self.parts.iter().filter_map(|(part, state)| {
-            let reason = state.fault.as_ref()?;
-            let kept = match state.listed {
-                true => "; the last state of its objects is kept",
-                false => "",
-            };
-            Some(Problem::error(
-                part,
-                format!("cannot be read: {reason}{kept}"),
-            ))
-        });
         Some(Loaded {
             set: self.set.clone(),
-            problems: faults
+            problems: self
+                .faults()
                 .chain(self.problems.values().flatten().cloned())
                 .collect(),
+        })
+    }
+
+    /// What cannot be read. A server that is away fails all parts for one reason, which is said once.
+    fn faults(&self) -> impl Iterator<Item = Problem> {
+        let mut parts: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
+        for (part, state) in &self.parts {
+            if let Some(reason) = &state.fault {
+                let alike = parts.entry((reason, state.listed)).or_default();
+                alike.push(part.to_string());
+            }
+        }
+        parts.into_iter().map(|((reason, listed), parts)| {
+            let kept = match listed {
+                true => "; the last state is kept",
+                false => "",
+            };
+            let reason = format!("cannot be read: {reason}{kept}");
+            Problem::error(parts.join(", "), reason)
         })
     }
 
@@ -183,7 +195,7 @@ impl Gathered {
             .iter()
             .filter_map(|object| key_of(object, kind))
             .collect();
-        let listed: std::collections::BTreeSet<&ObjectKey> = keys.iter().collect();
+        let listed: BTreeSet<&ObjectKey> = keys.iter().collect();
         self.retain(part, |key| listed.contains(key));
         for object in objects {
             self.put(kind, object);
@@ -284,6 +296,23 @@ mod tests {
             ["Secret/kube-system/bgp: cannot be read: forbidden"]
         );
         assert_eq!(gathered.next_snapshot(), None, "nothing has changed since");
+    }
+
+    /// Promise 18.3.
+    #[test]
+    fn a_server_that_is_away_is_one_problem() {
+        let filters = Part::Kind(Kind::BgpFilter);
+        let mut gathered = gathered(&[PEERS, filters.clone()]);
+        for part in [&PEERS, &filters] {
+            gathered.take(part, News::Listed(Vec::new()));
+            gathered.take(part, News::Failed("connection refused".into()));
+        }
+        let loaded = gathered.next_snapshot().expect("complete");
+        let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            ["bgppeers, bgpfilters: cannot be read: connection refused; the last state is kept"]
+        );
     }
 
     #[test]

@@ -226,6 +226,7 @@ impl Kubernetes {
         match error {
             Error::Api(status) if !status.message.is_empty() => status.message.clone(),
             Error::Api(status) => format!("{} answers {}", self.server, status.code),
+            Error::Service(cause) => format!("{}: {}", self.server, chain(cause.as_ref())),
             other => format!("{}: {}", self.server, chain(other)),
         }
     }

@@ -133,18 +133,23 @@ impl KubernetesStore {
         self.server.ask::<Value>(request).await.map(drop)
     }
 
-    /// Writes a status where the kind has one of its own, else as part of the object, as older clusters have it.
+    /// Writes a status by the way that is there for it; in older clusters, and where only that is allowed, with the whole object.
     async fn write_only_status(&self, key: &ObjectKey, status: Value) -> Result<(), Error> {
         let mut object = self.raw(key).await?;
         object["status"] = status;
-        match self.put_status(key, &object).await {
-            Err(error) if matches!(code(&error), Some(403 | 404)) => {}
+        let refused = match self.put_status(key, &object).await {
+            Err(error) if matches!(code(&error), Some(403 | 404)) => error,
             done => return done.map(drop),
-        }
+        };
         let path = self.server.path(key.kind, "").await?;
         let request =
             Request::new(path).replace(&key.name, &PostParams::default(), octets(&object));
-        self.server.ask::<Value>(request).await.map(drop)
+        let stored: Value = self.server.ask(request).await?;
+        // A server that keeps the status apart takes the object and leaves the status as it was.
+        match stored["status"] == object["status"] {
+            true => Ok(()),
+            false => Err(refused),
+        }
     }
 
     fn error(&self, key: &ObjectKey, error: &Error) -> StoreError {
