@@ -12,7 +12,7 @@ use super::next_hop::NextHopId;
 use super::peer::PeerStats;
 use super::table::{Path, Table, Unusable};
 use super::{ForwardRoute, LOCAL, LocalRoute, Output, PEER_PREFERENCE, Shared};
-use crate::types::{PathId, PeerId, Prefix};
+use crate::types::{Family, PathId, PeerId, Prefix};
 use crate::wire::{NextHop, Nlri};
 
 /// Next hops of one forwarding route (contract of the kernel: more are not installed).
@@ -68,26 +68,7 @@ impl<P: Prefix> FamilyRib<P> {
             state.stats.import_filtered += counts.import_filtered;
             state.stats.import_invalid += counts.import_invalid;
         }
-        self.check_limit(shared, arrival);
-    }
-
-    /// RFC 4486 §4: more prefixes than allowed end the session.
-    fn check_limit(&self, shared: &mut Shared, arrival: &Arrival) {
-        let Some(limit) = arrival.config.max_prefixes[P::FAMILY] else {
-            return;
-        };
-        let Some(peer) = shared.peers.find_mut(arrival.peer) else {
-            return;
-        };
-        if peer.families[P::FAMILY].paths > limit && !peer.stopping {
-            peer.stopping = true;
-            let family = P::FAMILY;
-            shared.outputs.push_back(Output::TooManyPrefixes {
-                peer: arrival.peer,
-                family,
-                limit,
-            });
-        }
+        shared.check_limit(arrival.peer, P::FAMILY);
     }
 
     /// Puts a path in place of the one of the same peer and identifier; tells whether there was none.
@@ -391,6 +372,24 @@ impl<P: Prefix> FamilyRib<P> {
 }
 
 impl Shared {
+    /// RFC 4486 §4: more prefixes than allowed end the session.
+    pub(super) fn check_limit(&mut self, id: PeerId, family: Family) {
+        let Some(peer) = self.peers.find_mut(id).filter(|peer| peer.up.is_some()) else {
+            return;
+        };
+        if let Some(limit) = peer.config.max_prefixes[family]
+            && peer.families[family].paths > limit
+            && !peer.stopping
+        {
+            peer.stopping = true;
+            self.outputs.push_back(Output::TooManyPrefixes {
+                peer: id,
+                family,
+                limit,
+            });
+        }
+    }
+
     /// The best of these paths, and those that are as good for forwarding.
     fn forward_route(&self, paths: &[Path], best: &Path, standby: bool) -> ForwardRoute {
         let set = &self.store[best.attrs];

@@ -439,6 +439,9 @@ impl Rib {
         }
         self.ipv4.regroup(&mut self.shared, peer);
         self.ipv6.regroup(&mut self.shared, peer);
+        for family in Family::ALL {
+            self.shared.check_limit(peer, family);
+        }
     }
 
     fn remove(&mut self, peer: PeerId) {

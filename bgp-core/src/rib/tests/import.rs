@@ -169,6 +169,20 @@ fn more_prefixes_than_allowed_stop_the_session_once() {
     );
 }
 
+/// R4486-4-01
+#[test]
+fn a_lower_limit_counts_at_once() {
+    let mut world = World::up(rib_config(), &[External]);
+    for prefix in ["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"] {
+        world.announce(0, prefix, &route(&[1]));
+    }
+    for limit in [3, 2] {
+        world.configure(0, |config| config.max_prefixes.ipv4 = Some(limit));
+        world.drain();
+        assert_eq!(world.other_outputs.len(), usize::from(limit < 3));
+    }
+}
+
 /// R9234-5-01
 #[test]
 fn leaked_routes_are_not_used() {
