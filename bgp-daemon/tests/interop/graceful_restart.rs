@@ -7,16 +7,18 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::lab::host::Host;
-use crate::lab::peer::{Kind, PeerConfig, prefix};
+use crate::lab::peer::{Kind, Peer, PeerConfig, prefix};
 use crate::lab::route_watch::{RouteRecord, RouteWatch};
 use crate::lab::wait::{LONG, wait_for};
-use crate::scenario::{KERNEL_PROTOCOL, TOR_AS, wait_down, wait_kernel, wait_learned};
+use crate::scenario::{KERNEL_PROTOCOL, NODE_AS, TOR_AS, wait_down, wait_kernel, wait_learned};
 use crate::stage::{BLOCKS, Stage, TOR_PREFIXES};
 
 /// Announced before the restart only.
 const GONE: [&str; 2] = ["172.20.2.0/24", "fd20:2::/64"];
 /// Announced after it only.
 const NEW: [&str; 2] = ["172.20.3.0/24", "fd20:3::/64"];
+/// Of a second router.
+const SPINE_AS: u32 = 65_102;
 /// Blocks of the node before its restart only.
 const GONE_BLOCKS: [&str; 2] = ["10.244.1.64/26", "fd10:244::100/122"];
 
@@ -108,6 +110,58 @@ fn a_router_falls_silent() {
     stage.wait_up(&*tor);
     wait_learned("the router", &*tor, &prefixes(&BLOCKS));
     assert_kept(&watch.finish(), &TOR_PREFIXES);
+}
+
+/// RFC 9494: the router stays away for longer than it said. Its routes are the last resort from then on, for us and for those
+/// whom we tell, until it is back.
+#[test]
+fn a_router_stays_away() {
+    let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
+        return;
+    };
+    let spine_host = stage.lab.host("spine", 2);
+    // In the pool, so that others are told of it.
+    let told = "10.244.9.0/26";
+    let annotations = [("long-lived-stale-time", "1h")];
+    stage.peering(TOR_AS, &annotations, &[]);
+    stage.peering_with(&spine_host, SPINE_AS, &annotations, &[]);
+    let long_lived = [
+        "graceful restart on;",
+        "graceful restart time 1;",
+        "long lived graceful restart on;",
+        "long lived stale time 3600;",
+    ];
+    let config = stage.tor_config(TOR_AS).with(&long_lived);
+    let mut tor = Kind::Bird.on(&stage.tor_host, config.clone().announcing(&[told]));
+    let node = (&*stage.node_host, NODE_AS);
+    let spine = PeerConfig::on_lan(&spine_host, SPINE_AS, &[node]).with(&long_lived);
+    let mut spine = Kind::Bird.on(&spine_host, spine);
+    spine.start();
+    stage.raise(&mut *tor);
+    let before = prefixes(&[TOR_PREFIXES[0], TOR_PREFIXES[1], told]);
+    wait_kernel(&stage.node_host, &before, &stage.tor_host);
+    wait_told(&*spine, told, false);
+
+    let watch = RouteWatch::start(&stage.node_host);
+    tor.kill();
+    wait_told(&*spine, told, true);
+    wait_kernel(&stage.node_host, &before, &stage.tor_host);
+    let mut tor = Kind::Bird.on(&stage.tor_host, config);
+    tor.resume();
+    stage.wait_up(&*tor);
+    wait_kernel(&stage.node_host, &prefixes(&TOR_PREFIXES), &stage.tor_host);
+    let record = watch.finish();
+    assert_kept(&record, &TOR_PREFIXES);
+    assert_swept(&record, &[told]);
+}
+
+/// Waits until a router has a route that is, or is not, marked with LLGR_STALE (RFC 9494 §3.2).
+fn wait_told(router: &dyn Peer, text: &str, stale: bool) {
+    wait_for("a route, stale or not", LONG, || {
+        let routes = router.routes().unwrap_or_default();
+        let route = routes.iter().find(|route| route.prefix == prefix(text));
+        route.is_some_and(|route| route.communities.contains("65535:6") == stale)
+    });
 }
 
 /// The router helps.
