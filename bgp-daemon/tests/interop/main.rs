@@ -11,6 +11,7 @@ mod data_plane;
 mod ecmp;
 mod graceful_restart;
 mod graceful_restart_data_plane;
+mod kubernetes;
 mod lab_self_check;
 mod live_changes;
 mod mixed_mesh;

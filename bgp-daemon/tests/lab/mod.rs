@@ -13,6 +13,7 @@
 //! | [`wait`]           | waiting for a condition, with a clear text when it fails        |
 //! | [`peer`]           | drivers of BIRD, GoBGP, FRR, OpenBGPD, ExaBGP and our own daemon|
 //! | [`node`]           | our daemon as a cluster node; [`cluster`] writes its resources  |
+//! | [`apiserver`]      | a real Kubernetes API server                                    |
 //! | [`capture`]        | dumpcap on a host's port, judged by tshark                      |
 //! | [`route_watch`]    | what became of a kernel's routes, in between too                |
 //! | [`ping`]           | a stream of packets, of which none may be lost                  |
@@ -22,6 +23,7 @@
     reason = "tests tell people why they were skipped or what a failed process logged"
 )]
 
+pub(crate) mod apiserver;
 pub(crate) mod bird_socket;
 pub(crate) mod capture;
 pub(crate) mod cluster;

@@ -6,6 +6,8 @@
 use std::path::Path;
 use std::{env, fs};
 
+use super::apiserver;
+
 /// Something that a test cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Requirement {
@@ -13,6 +15,8 @@ pub(crate) enum Requirement {
     Program(&'static str),
     /// The right to become another user: a root user that is not alone in a user namespace.
     OtherUsers,
+    /// A Kubernetes API server.
+    KubeApiserver,
 }
 
 impl Requirement {
@@ -23,6 +27,7 @@ impl Requirement {
             Self::Program(name) => Some(format!("the program {name} is not installed")),
             Self::OtherUsers if other_users_exist() => None,
             Self::OtherUsers => Some("other users do not exist here, run as root".into()),
+            Self::KubeApiserver => apiserver::program().err(),
         }
     }
 }
