@@ -15,6 +15,7 @@ demo: ## Show two nodes and a router in a lab of namespaces (TOR=bird|gobgp|frr 
 
 test: ## Install what the tests need from Debian, then run all of them
 	@scripts/install-test-deps
+	@-scripts/kube-apiserver >/dev/null
 	@scripts/run-tests
 
 unit: ## Run unit, property and documentation tests
