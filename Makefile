@@ -1,7 +1,7 @@
 # One target for each thing that a person does here.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit sim interop lint doc bench bench-peers fuzz
+.PHONY: help demo test unit sim interop apiserver lint doc bench bench-peers fuzz
 
 TARGET ?= all
 ARGS ?=
@@ -26,6 +26,10 @@ sim: ## Run a thousand simulated networks (SIM_SEEDS=first..end for others)
 
 interop: ## Run the tests with real BGP speakers (root, or a kernel with user namespaces)
 	@scripts/run-tests interop
+
+apiserver: ## Run the tests with a real Kubernetes API server, which is built the first time
+	@scripts/kube-apiserver >/dev/null
+	@scripts/run-tests apiserver
 
 lint: ## Check format, lints and dependencies
 	cargo fmt --all --check

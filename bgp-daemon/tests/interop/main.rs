@@ -12,6 +12,7 @@ mod ecmp;
 mod graceful_restart;
 mod graceful_restart_data_plane;
 mod kubernetes;
+mod kubernetes_datastore;
 mod lab_self_check;
 mod live_changes;
 mod mixed_mesh;

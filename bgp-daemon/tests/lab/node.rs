@@ -21,6 +21,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_bgp-daemon");
 pub(crate) struct Node {
     pub(crate) host: Rc<Host>,
     datastore: PathBuf,
+    environment: Vec<(String, String)>,
     process: Option<Process>,
 }
 
@@ -30,8 +31,15 @@ impl Node {
         Self {
             host: Rc::clone(host),
             datastore: datastore.to_owned(),
+            environment: Vec::new(),
             process: None,
         }
+    }
+
+    /// Sets a variable for the daemon and its commands.
+    pub(crate) fn set(&mut self, name: &str, value: impl ToString) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.to_owned(), value.to_string()));
     }
 
     /// Starts the daemon, with the host's directory in the place of `/var/run/calico`, where Felix names workloads; returns when both of its control sockets answer.
@@ -51,6 +59,7 @@ impl Node {
         command
             .args(arguments)
             .env("CALICO_ENDPOINT_STATUS_PATH_PREFIX", &self.host.directory)
+            .envs(self.environment.iter().cloned())
             .current_dir(&self.host.directory);
         let mut process = Process::spawn(&self.host, "bgp-daemon", &mut command);
         for socket in ["bird.ctl", "bird6.ctl"] {
@@ -94,7 +103,8 @@ impl Node {
         let mut command: Command = self.host.ns.command(PROGRAM);
         command
             .args(arguments)
-            .env("BGP_DAEMON_RUN_DIR", self.run_dir());
+            .env("BGP_DAEMON_RUN_DIR", self.run_dir())
+            .envs(self.environment.iter().cloned());
         command
             .output()
             .unwrap_or_else(|error| panic!("bgp-daemon {arguments:?}: {error}"))
