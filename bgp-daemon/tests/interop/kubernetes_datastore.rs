@@ -140,7 +140,7 @@ impl Scene {
     }
 }
 
-/// Promises 18.1 and 18.4.
+/// Promises 18.1, 18.4.
 #[test]
 fn a_node_follows_its_cluster() {
     let Some(mut scene) = Scene::open() else {
@@ -175,7 +175,8 @@ fn a_node_follows_its_cluster() {
     assert!(problems.is_empty(), "{problems:?}");
 }
 
-/// Promise 18.3. The server comes back without the memory of what has changed meanwhile.
+/// The server comes back without the memory of what has changed meanwhile.
+/// Promise 18.3.
 #[test]
 fn a_server_that_goes_takes_nothing_with_it() {
     let Some(mut scene) = Scene::open() else {
@@ -214,7 +215,8 @@ fn a_server_that_goes_takes_nothing_with_it() {
     assert_eq!(ups, 2, "no session was lost");
 }
 
-/// Promises 18.1 and 18.4. At the start the server is not there, then the agent may not read the Secret.
+/// Neither the Secret nor the status of the CalicoNodeStatus is the agent's, until somebody allows it.
+/// Promises 18.1, 18.4.
 #[test]
 fn what_is_not_allowed_is_named_and_the_rest_works() {
     let Some(mut scene) = Scene::open() else {

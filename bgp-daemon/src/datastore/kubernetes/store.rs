@@ -124,11 +124,14 @@ impl KubernetesStore {
 
     async fn remove(&self, key: &ObjectKey, version: Option<&str>) -> Result<(), Error> {
         let path = self.server.path(key.kind, "").await?;
-        let mut parameters = DeleteParams::default();
-        parameters.preconditions = version.map(|version| Preconditions {
+        let of_version = |version: &str| Preconditions {
             resource_version: Some(version.to_owned()),
             uid: None,
-        });
+        };
+        let parameters = DeleteParams {
+            preconditions: version.map(of_version),
+            ..DeleteParams::default()
+        };
         let request = Request::new(path).delete(&key.name, &parameters);
         self.server.ask::<Value>(request).await.map(drop)
     }
