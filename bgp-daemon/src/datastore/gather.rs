@@ -63,10 +63,6 @@ pub(super) enum News {
     /// An object is no more.
     Gone(ObjectKey),
     /// An object is there but cannot be read, for this reason.
-    #[expect(
-        dead_code,
-        reason = "for servers that do not check what they hold, such as etcd"
-    )]
     Broken(ObjectKey, String),
     /// The part cannot be read now, for this reason.
     Failed(String),

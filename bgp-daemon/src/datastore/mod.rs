@@ -3,6 +3,7 @@
 //! | source         | how                                          |
 //! |----------------|----------------------------------------------|
 //! | [`folder`]     | files of YAML or JSON documents, watched     |
+//! | `etcd`         | etcd v3, listed and watched                  |
 //! | `kubernetes`   | the Kubernetes API, listed and watched       |
 //!
 //! Servers are followed part by part (`remote`), and what they tell is put together by `gather`.
@@ -11,16 +12,20 @@
 //!
 //! A source never judges resources, and never takes them away because it cannot be reached: the last state stays in force.
 
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "etcd", feature = "kubernetes"))]
 mod blocking;
+#[cfg(feature = "etcd")]
+mod etcd;
 pub mod folder;
 pub mod folder_store;
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "etcd", feature = "kubernetes"))]
 mod gather;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod kubernetes_node;
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "etcd", feature = "kubernetes"))]
+mod pause;
+#[cfg(any(feature = "etcd", feature = "kubernetes"))]
 mod remote;
 mod settings;
 pub mod store;
@@ -35,6 +40,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use self::folder_store::{Access, FolderStore};
+#[cfg(feature = "kubernetes")]
+use self::kubernetes::client::Settings as KubernetesSettings;
 pub use self::settings::Settings;
 use self::store::{Store, StoreError};
 use crate::resources::{Loaded, ResourceSet};
@@ -96,12 +103,12 @@ pub async fn watch(
 ) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
     match spec {
         DatastoreSpec::Folder(path) => Ok(folder::watch(path).await?),
-        #[cfg(feature = "kubernetes")]
+        #[cfg(any(feature = "etcd", feature = "kubernetes"))]
         server => {
             let origins = origins(server, &interest, settings).await?;
             Ok(remote::watch(origins, interest).await)
         }
-        #[cfg(not(feature = "kubernetes"))]
+        #[cfg(not(any(feature = "etcd", feature = "kubernetes")))]
         other => Err(DatastoreError::NotBuilt(other.clone())),
     }
 }
@@ -118,12 +125,12 @@ pub async fn load(
 ) -> Result<Loaded, DatastoreError> {
     match spec {
         DatastoreSpec::Folder(path) => Ok(ResourceSet::load(std::slice::from_ref(path))),
-        #[cfg(feature = "kubernetes")]
+        #[cfg(any(feature = "etcd", feature = "kubernetes"))]
         server => {
             let origins = origins(server, &interest, settings).await?;
             remote::load(origins, interest).await
         }
-        #[cfg(not(feature = "kubernetes"))]
+        #[cfg(not(any(feature = "etcd", feature = "kubernetes")))]
         other => Err(DatastoreError::NotBuilt(other.clone())),
     }
 }
@@ -140,10 +147,13 @@ pub fn open(
 ) -> Result<Box<dyn Store + Send>, StoreError> {
     match spec {
         DatastoreSpec::Folder(path) => Ok(Box::new(FolderStore::open(path, access)?)),
+        #[cfg(feature = "etcd")]
+        DatastoreSpec::Etcd => Ok(Box::new(etcd::store::EtcdStore::open(settings)?)),
         #[cfg(feature = "kubernetes")]
         DatastoreSpec::Kubernetes => Ok(Box::new(kubernetes::store::KubernetesStore::open(
             settings,
         )?)),
+        #[allow(unreachable_patterns, reason = "not if both servers are built in")]
         other => Err(StoreError::Failed(
             DatastoreError::NotBuilt(other.clone()).to_string(),
         )),
@@ -151,31 +161,71 @@ pub fn open(
 }
 
 /// Who is asked for what.
-#[cfg(feature = "kubernetes")]
+#[cfg(any(feature = "etcd", feature = "kubernetes"))]
 async fn origins(
     spec: &DatastoreSpec,
     interest: &Interest,
     settings: &Settings,
 ) -> Result<remote::Origins, DatastoreError> {
-    use self::kubernetes::client::{Kubernetes, Settings as KubernetesSettings};
-    use self::kubernetes::follow::NodeView;
-
-    if *spec != DatastoreSpec::Kubernetes {
-        return Err(DatastoreError::NotBuilt(spec.clone()));
+    match spec {
+        #[cfg(feature = "etcd")]
+        DatastoreSpec::Etcd => {
+            let members = etcd::EtcdSettings::new(|name| settings.get(name));
+            let members = members
+                .map_err(|error| DatastoreError::Settings(spec.clone(), error.to_string()))?;
+            Ok(remote::Origins {
+                calico: Arc::new(etcd::follow::NodeView::new(members, &interest.node)),
+                nodes: crate::resources::Kind::Node,
+                kubernetes: kubernetes_beside_etcd(interest, settings).await,
+            })
+        }
+        #[cfg(feature = "kubernetes")]
+        DatastoreSpec::Kubernetes => {
+            let settings = KubernetesSettings::from_lookup(|name| settings.get(name));
+            let view = kubernetes_view(interest, &settings)
+                .await
+                .map_err(|error| DatastoreError::Settings(spec.clone(), error))?;
+            Ok(remote::Origins {
+                calico: view.clone(),
+                nodes: crate::resources::Kind::KubernetesNode,
+                kubernetes: Ok(view),
+            })
+        }
+        other => Err(DatastoreError::NotBuilt(other.clone())),
     }
+}
+
+/// Services and Secrets are never in etcd.
+#[cfg(all(feature = "etcd", feature = "kubernetes"))]
+async fn kubernetes_beside_etcd(
+    interest: &Interest,
+    settings: &Settings,
+) -> Result<Arc<dyn remote::Origin>, String> {
     let settings = KubernetesSettings::from_lookup(|name| settings.get(name));
-    let server = Kubernetes::new(&settings)
-        .await
-        .map_err(|error| DatastoreError::Settings(spec.clone(), error))?;
-    let view = Arc::new(NodeView {
-        server,
+    match settings.name_a_server() {
+        true => Ok(kubernetes_view(interest, &settings).await?),
+        false => Err("etcd holds none, and no Kubernetes API is named beside it".to_owned()),
+    }
+}
+
+#[cfg(all(feature = "etcd", not(feature = "kubernetes")))]
+async fn kubernetes_beside_etcd(
+    _: &Interest,
+    _: &Settings,
+) -> Result<Arc<dyn remote::Origin>, String> {
+    let kubernetes = DatastoreError::NotBuilt(DatastoreSpec::Kubernetes);
+    Err(format!("etcd holds none, and {kubernetes}"))
+}
+
+#[cfg(feature = "kubernetes")]
+async fn kubernetes_view(
+    interest: &Interest,
+    settings: &KubernetesSettings,
+) -> Result<Arc<kubernetes::follow::NodeView>, String> {
+    Ok(Arc::new(kubernetes::follow::NodeView {
+        server: kubernetes::client::Kubernetes::new(settings).await?,
         node: interest.node.clone(),
-    });
-    Ok(remote::Origins {
-        calico: view.clone(),
-        nodes: crate::resources::Kind::KubernetesNode,
-        kubernetes: Ok(view),
-    })
+    }))
 }
 
 /// Text or environment that names no source.

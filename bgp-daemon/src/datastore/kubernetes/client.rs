@@ -62,7 +62,7 @@ impl Settings {
     }
 
     /// Whether anything says where a server is.
-    #[expect(dead_code, reason = "for etcd, beside which a Kubernetes API may be")]
+    #[cfg(feature = "etcd")]
     pub(in crate::datastore) fn name_a_server(&self) -> bool {
         self.kubeconfig.is_some() || self.endpoint.is_some() || self.in_cluster
     }

@@ -6,7 +6,6 @@
 //!
 //! Not kube's own watcher: that does not tell when an interrupted watch goes on, and has no notion of a kind that is not served.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use tracing::{debug, info};
 
 use super::client::{Kubernetes, code};
 use crate::datastore::gather::{News, Part};
+use crate::datastore::pause::{Pause, RETRY};
 use crate::datastore::remote::{Following, Origin, Reporter};
 use crate::resources::{Kind, key_of};
 
@@ -32,9 +32,6 @@ const WATCH: u32 = 290;
 const SILENCE: Duration = Duration::from_secs(150);
 /// Watches that fail one after another before everything is listed again.
 const FAILURES: u32 = 5;
-/// After a failure: the first pause, and the longest.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MOST: Duration = Duration::from_secs(30);
 /// Before a kind that is not served is looked for again.
 const MISSING: Duration = Duration::from_secs(60);
 
@@ -222,40 +219,6 @@ fn end_of(error: Error) -> End {
     match code(&error) {
         Some(410) => End::Expired,
         _ => End::Failed(error),
-    }
-}
-
-/// Pauses between tries, twice as long each time. Nodes that lost the same server do not come back at the same moment.
-struct Pause {
-    next: Duration,
-    /// From 0 to 1, this follower's own.
-    spread: f64,
-}
-
-impl Pause {
-    fn new(node: &str, part: &Part) -> Self {
-        let mut hasher = DefaultHasher::new();
-        (node, part.to_string()).hash(&mut hasher);
-        let share = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
-        Self {
-            next: RETRY,
-            spread: f64::from(share) / f64::from(u32::MAX),
-        }
-    }
-
-    fn reset(&mut self) {
-        self.next = RETRY;
-    }
-
-    fn next(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = (pause * 2).min(RETRY_MOST);
-        self.spread(pause)
-    }
-
-    /// From three quarters of a pause to five quarters.
-    fn spread(&self, pause: Duration) -> Duration {
-        pause.mul_f64(0.75 + self.spread / 2.0)
     }
 }
 

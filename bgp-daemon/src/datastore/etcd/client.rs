@@ -1,0 +1,367 @@
+//! A connection to one of etcd's members, and what is asked over it.
+//!
+//! All that one process asks goes over one connection. When it fails the next member is tried, with the files for TLS as they
+//! are then, and we say anew who we are.
+
+use std::error::Error;
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tonic::transport::{self, Channel};
+use tonic::{Code, Status, Streaming};
+
+use super::EtcdError;
+use super::api::{
+    self, AuthenticateRequest, Call, KeyValue, RangeRequest, ResponseHeader, Token,
+    WatchCreateRequest, WatchResponse,
+};
+use super::keys::Place;
+use super::settings::{Endpoint, EtcdSettings, User};
+
+/// For a member to take the connection, and for TLS.
+const CONNECT: Duration = Duration::from_secs(10);
+/// For the first answer of a member that has, and for the beginning of a watch.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+/// For an answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How often a silent connection is tested, and how long the test may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
+/// Keys in a page of a list.
+const PAGE: i64 = 500;
+/// Read to see whether a member answers; whether it exists does not matter.
+const PROBE: &str = "/calico/v1/Ready";
+
+/// etcd, as one process sees it.
+pub(super) struct Client {
+    settings: EtcdSettings,
+    state: Mutex<State>,
+    /// Attempts to connect that have come to an end.
+    attempts: AtomicU64,
+}
+
+struct State {
+    current: Option<Connection>,
+    /// The member to try first.
+    member: usize,
+    /// Why the last attempt failed.
+    failed: Option<EtcdError>,
+}
+
+/// A connection to a member that has answered.
+#[derive(Clone)]
+pub(super) struct Connection {
+    channel: Channel,
+    endpoint: Arc<Endpoint>,
+    token: Option<Token>,
+    has_certificate: bool,
+    /// The attempt that made it.
+    attempt: u64,
+}
+
+/// All objects of a place at one moment.
+pub(super) struct Listed {
+    pub(super) header: ResponseHeader,
+    pub(super) entries: Vec<KeyValue>,
+}
+
+impl Client {
+    /// Connects to nobody yet. Clients with different seeds begin with different members.
+    pub(super) fn new(settings: EtcdSettings, seed: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        seed.hash(&mut hasher);
+        let members = settings.endpoints.len();
+        let member = usize::try_from(hasher.finish() >> 32).unwrap_or_default() % members.max(1);
+        Self {
+            settings,
+            state: Mutex::new(State {
+                current: None,
+                member,
+                failed: None,
+            }),
+            attempts: AtomicU64::new(0),
+        }
+    }
+
+    /// The connection, or a new one. Of those who ask at once one tries, and what comes of it holds for all.
+    pub(super) async fn connection(&self) -> Result<Connection, EtcdError> {
+        let before = self.attempts.load(Ordering::Relaxed);
+        let mut state = self.state.lock().await;
+        if let Some(connection) = &state.current {
+            return Ok(connection.clone());
+        }
+        let attempt = self.attempts.load(Ordering::Relaxed);
+        if let Some(error) = state.failed.as_ref().filter(|_| attempt != before) {
+            return Err(error.clone());
+        }
+        let connected = self.connect(&mut state.member, attempt + 1).await;
+        state.failed = connected.as_ref().err().cloned();
+        state.current = connected.as_ref().ok().cloned();
+        self.attempts.store(attempt + 1, Ordering::Relaxed);
+        connected
+    }
+
+    /// After a failure: the next to ask gets a new connection if this may have been the fault of this one.
+    pub(super) async fn blame(&self, connection: &Connection, error: &EtcdError) {
+        if !error.is_of_connection() {
+            return;
+        }
+        let mut state = self.state.lock().await;
+        let current = state.current.as_ref();
+        if current.is_some_and(|current| current.attempt == connection.attempt) {
+            state.current = None;
+            state.member += 1;
+        }
+    }
+
+    /// Asks, on a connection. If etcd no longer knows who we are, we tell it and ask again.
+    pub(super) async fn ask<T, F>(&self, question: impl Fn(Connection) -> F) -> Result<T, EtcdError>
+    where
+        F: Future<Output = Result<T, EtcdError>>,
+    {
+        let connection = self.connection().await?;
+        let answer = question(connection.clone()).await;
+        let Err(error) = answer else {
+            return answer;
+        };
+        self.blame(&connection, &error).await;
+        match error {
+            EtcdError::TokenExpired(_) => question(self.connection().await?).await,
+            error => Err(error),
+        }
+    }
+
+    /// Tries all members, from `member` on.
+    async fn connect(&self, member: &mut usize, attempt: u64) -> Result<Connection, EtcdError> {
+        let mut reasons = Vec::new();
+        for _ in &self.settings.endpoints {
+            let endpoint = &self.settings.endpoints[*member % self.settings.endpoints.len()];
+            match self.connect_to(endpoint, attempt).await {
+                Err(EtcdError::Unreachable(reason)) => reasons.push(reason),
+                done => return done,
+            }
+            *member += 1;
+        }
+        Err(EtcdError::Unreachable(reasons.join("; ")))
+    }
+
+    async fn connect_to(&self, endpoint: &Endpoint, attempt: u64) -> Result<Connection, EtcdError> {
+        let channel = self.open(endpoint).await?;
+        let mut connection = Connection {
+            channel,
+            endpoint: Arc::new(endpoint.clone()),
+            token: None,
+            has_certificate: self.settings.files.has_certificate(),
+            attempt,
+        };
+        if let Some(user) = &self.settings.user {
+            connection.token = connection.authenticate(user).await?;
+        }
+        let probe = RangeRequest {
+            key: PROBE.into(),
+            keys_only: true,
+            ..RangeRequest::default()
+        };
+        // Who may not read it is told so where it matters.
+        match connection.call_within(FIRST_ANSWER, probe).await {
+            Ok(_) | Err(EtcdError::Refused { .. }) => Ok(connection),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<Channel, EtcdError> {
+        let failed = |error: transport::Error| {
+            EtcdError::Unreachable(format!("{}: {}", endpoint.text, innermost(&error)))
+        };
+        let mut builder = Channel::builder(endpoint.uri.clone())
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE_ANSWER)
+            .keep_alive_while_idle(true);
+        if endpoint.is_tls() {
+            let tls = self.settings.files.read()?.timeout(CONNECT);
+            builder = builder.tls_config(tls).map_err(failed)?;
+        }
+        builder.connect().await.map_err(failed)
+    }
+}
+
+impl Connection {
+    /// Asks one thing.
+    pub(super) async fn call<C: Call>(&self, message: C) -> Result<C::Answer, EtcdError> {
+        self.call_within(ANSWER, message).await
+    }
+
+    /// All keys of a place, as they were at one moment.
+    pub(super) async fn list(&self, place: &Place) -> Result<Listed, EtcdError> {
+        let mut request = RangeRequest {
+            key: place.prefix.clone().into_bytes(),
+            range_end: place.end(),
+            limit: PAGE,
+            ..RangeRequest::default()
+        };
+        let mut listed = Listed {
+            header: ResponseHeader::default(),
+            entries: Vec::new(),
+        };
+        loop {
+            let page = self.call(request.clone()).await?;
+            if request.revision == 0 {
+                listed.header = page.header.unwrap_or_default();
+                request.revision = listed.header.revision;
+            }
+            let last = page.kvs.last().map(|entry| entry.key.clone());
+            listed.entries.extend(page.kvs);
+            match last.filter(|_| page.more) {
+                // The first key behind it.
+                Some(last) => request.key = [&last[..], &[0]].concat(),
+                None => return Ok(listed),
+            }
+        }
+    }
+
+    /// Watches all keys of a place, from a change on.
+    pub(super) async fn watch(&self, place: &Place, from: i64) -> Result<Watch, EtcdError> {
+        let request = WatchCreateRequest {
+            key: place.prefix.clone().into_bytes(),
+            range_end: place.end(),
+            start_revision: from,
+            progress_notify: true,
+        };
+        let begun = api::watch(&self.channel, self.token.as_ref(), request);
+        let messages = self.within(FIRST_ANSWER, begun).await?;
+        Ok(Watch {
+            connection: self.clone(),
+            messages,
+        })
+    }
+
+    /// For messages.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint.text
+    }
+
+    async fn authenticate(&self, user: &User) -> Result<Option<Token>, EtcdError> {
+        let request = AuthenticateRequest {
+            name: user.name.clone(),
+            password: String::from_utf8_lossy(user.password.expose()).into_owned(),
+        };
+        let answer = match self.call_within(FIRST_ANSWER, request).await {
+            // Whoever turns it on later has us say it then.
+            Err(EtcdError::Refused { reason, .. }) if reason.contains("not enabled") => {
+                return Ok(None);
+            }
+            answer => answer?,
+        };
+        let token = answer.token.parse::<Token>();
+        let mut token = token.map_err(|_| self.refused("its token cannot be read"))?;
+        token.set_sensitive(true);
+        Ok(Some(token))
+    }
+
+    async fn call_within<C: Call>(
+        &self,
+        limit: Duration,
+        message: C,
+    ) -> Result<C::Answer, EtcdError> {
+        let answer = api::call(&self.channel, self.token.as_ref(), message);
+        self.within(limit, answer).await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, EtcdError> {
+        match timeout(limit, answer).await {
+            Ok(answer) => answer.map_err(|status| self.error(&status)),
+            Err(_) => {
+                let reason = format!("no answer within {} s", limit.as_secs());
+                Err(self.unreachable(&reason))
+            }
+        }
+    }
+
+    /// What a status means.
+    fn error(&self, status: &Status) -> EtcdError {
+        let told = status.message();
+        let told = told.strip_prefix("etcdserver: ").unwrap_or(told);
+        if told.contains("required revision has been compacted") {
+            return EtcdError::Compacted(self.endpoint.text.clone());
+        }
+        // The second if users or roles have changed.
+        if told.contains("invalid auth token") || told.contains("revision of auth store is old") {
+            return EtcdError::TokenExpired(self.endpoint.text.clone());
+        }
+        match status.code() {
+            Code::InvalidArgument
+            | Code::FailedPrecondition
+            | Code::NotFound
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::OutOfRange
+            | Code::ResourceExhausted => self.refused(told),
+            // Of the transport or of a member without the others.
+            _ if status.source().is_some() => self.unreachable(&innermost(status)),
+            _ => self.unreachable(told),
+        }
+    }
+
+    fn refused(&self, reason: &str) -> EtcdError {
+        EtcdError::Refused {
+            endpoint: self.endpoint.text.clone(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn unreachable(&self, reason: &str) -> EtcdError {
+        let hint = match self.endpoint.is_tls() && !self.has_certificate {
+            // A server that misses one may just close the connection, or be silent.
+            true => {
+                "; does it ask for a client certificate? ETCD_CERT_FILE and ETCD_KEY_FILE are not set"
+            }
+            false => "",
+        };
+        EtcdError::Unreachable(format!("{}: {reason}{hint}", self.endpoint.text))
+    }
+}
+
+/// Changes of a place.
+pub(super) struct Watch {
+    connection: Connection,
+    messages: Streaming<WatchResponse>,
+}
+
+impl Watch {
+    /// The next message. The first tells that the watch has begun.
+    pub(super) async fn next(&mut self) -> Result<WatchResponse, EtcdError> {
+        let message = self.messages.message().await;
+        let message = message.map_err(|status| self.connection.error(&status))?;
+        let message = message.ok_or_else(|| self.connection.unreachable("the watch was closed"))?;
+        if message.compact_revision != 0 {
+            return Err(EtcdError::Compacted(self.connection.endpoint.text.clone()));
+        }
+        if message.canceled {
+            // A status in the form of a text.
+            let status = match message.cancel_reason.contains("permission denied") {
+                true => Status::permission_denied(message.cancel_reason),
+                false => Status::unavailable(message.cancel_reason),
+            };
+            return Err(self.connection.error(&status));
+        }
+        Ok(message)
+    }
+}
+
+/// What lies behind an error: the first in the chain says only that there is one.
+fn innermost(mut error: &dyn Error) -> String {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

@@ -1,0 +1,47 @@
+//! How long a follower waits before it tries again.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use super::gather::Part;
+
+/// After a failure: the first pause, and the longest.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(30);
+
+/// Pauses between tries, twice as long each time. Nodes that lost the same server do not come back at the same moment.
+pub(super) struct Pause {
+    next: Duration,
+    /// From 0 to 1, this follower's own.
+    spread: f64,
+}
+
+impl Pause {
+    /// For the follower of a part on a node.
+    pub(super) fn new(node: &str, part: &Part) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (node, part.to_string()).hash(&mut hasher);
+        let share = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
+        Self {
+            next: RETRY,
+            spread: f64::from(share) / f64::from(u32::MAX),
+        }
+    }
+
+    /// It works again.
+    pub(super) fn reset(&mut self) {
+        self.next = RETRY;
+    }
+
+    /// The pause after a failure.
+    pub(super) fn next(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(RETRY_MOST);
+        self.spread(pause)
+    }
+
+    /// From three quarters of a pause to five quarters.
+    pub(super) fn spread(&self, pause: Duration) -> Duration {
+        pause.mul_f64(0.75 + self.spread / 2.0)
+    }
+}
