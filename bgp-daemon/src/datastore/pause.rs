@@ -45,3 +45,24 @@ impl Pause {
         pause.mul_f64(0.75 + self.spread / 2.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Kind;
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_differ_between_nodes() {
+        let part = Part::Kind(Kind::BgpPeer);
+        let mut pause = Pause::new("a", &part);
+        let first = pause.next();
+        assert!((RETRY.mul_f64(0.75)..=RETRY.mul_f64(1.25)).contains(&first));
+        for _ in 0..10 {
+            pause.next();
+        }
+        assert!(pause.next() <= RETRY_MOST.mul_f64(1.25));
+        pause.reset();
+        assert_eq!(pause.next(), first);
+        assert_ne!(Pause::new("b", &part).next(), first);
+    }
+}

@@ -58,6 +58,8 @@ struct State {
 pub(super) struct Connection {
     channel: Channel,
     endpoint: Arc<Endpoint>,
+    /// Who we say we are, for messages.
+    user: Option<String>,
     token: Option<Token>,
     has_certificate: bool,
     /// The attempt that made it.
@@ -155,6 +157,7 @@ impl Client {
         let mut connection = Connection {
             channel,
             endpoint: Arc::new(endpoint.clone()),
+            user: self.settings.user.as_ref().map(|user| user.name.clone()),
             token: None,
             has_certificate: self.settings.files.has_certificate(),
             attempt,
@@ -313,9 +316,13 @@ impl Connection {
     }
 
     fn refused(&self, reason: &str) -> EtcdError {
+        let user = match &self.user {
+            Some(user) => format!(" for the user {user}"),
+            None => String::new(),
+        };
         EtcdError::Refused {
             endpoint: self.endpoint.text.clone(),
-            reason: reason.to_owned(),
+            reason: format!("{reason}{user}"),
         }
     }
 
