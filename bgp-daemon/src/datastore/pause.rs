@@ -3,8 +3,6 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use super::gather::Part;
-
 /// After a failure: the first pause, and the longest.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(30);
@@ -17,10 +15,10 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    /// For the follower of a part on a node.
-    pub(super) fn new(node: &str, part: &Part) -> Self {
+    /// For a follower. Others have other pauses.
+    pub(super) fn new(whose: &impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
-        (node, part.to_string()).hash(&mut hasher);
+        whose.hash(&mut hasher);
         let share = u32::try_from(hasher.finish() >> 32).unwrap_or_default();
         Self {
             next: RETRY,
@@ -49,12 +47,10 @@ impl Pause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resources::Kind;
 
     #[test]
     fn pauses_grow_to_a_limit_and_differ_between_nodes() {
-        let part = Part::Kind(Kind::BgpPeer);
-        let mut pause = Pause::new("a", &part);
+        let mut pause = Pause::new(&"a");
         let first = pause.next();
         assert!((RETRY.mul_f64(0.75)..=RETRY.mul_f64(1.25)).contains(&first));
         for _ in 0..10 {
@@ -63,6 +59,6 @@ mod tests {
         assert!(pause.next() <= RETRY_MOST.mul_f64(1.25));
         pause.reset();
         assert_eq!(pause.next(), first);
-        assert_ne!(Pause::new("b", &part).next(), first);
+        assert_ne!(Pause::new(&"b").next(), first);
     }
 }

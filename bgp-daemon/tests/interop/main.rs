@@ -9,6 +9,7 @@ mod lab;
 mod beyond_the_link;
 mod data_plane;
 mod ecmp;
+mod etcd;
 mod graceful_restart;
 mod graceful_restart_data_plane;
 mod kubernetes;

@@ -14,6 +14,7 @@
 //! | [`peer`]           | drivers of BIRD, GoBGP, FRR, OpenBGPD, ExaBGP and our own daemon|
 //! | [`node`]           | our daemon as a cluster node; [`cluster`] writes its resources  |
 //! | [`apiserver`]      | a real Kubernetes API server                                    |
+//! | [`etcd`]           | etcd with Calico's keys                                         |
 //! | [`capture`]        | dumpcap on a host's port, judged by tshark                      |
 //! | [`route_watch`]    | what became of a kernel's routes, in between too                |
 //! | [`ping`]           | a stream of packets, of which none may be lost                  |
@@ -27,6 +28,7 @@ pub(crate) mod apiserver;
 pub(crate) mod bird_socket;
 pub(crate) mod capture;
 pub(crate) mod cluster;
+pub(crate) mod etcd;
 pub(crate) mod host;
 pub(crate) mod netns;
 pub(crate) mod node;

@@ -268,7 +268,7 @@ mod tests {
         object.expect("it is one").expect("it is right")
     }
 
-    /// Promise 18.1.
+    /// Promise 19.1.
     #[test]
     fn a_resource_has_the_name_of_its_key() {
         let key = "/calico/resources/v3/projectcalico.org/bgppeers/tor";
@@ -284,7 +284,7 @@ mod tests {
         );
     }
 
-    /// Promise 18.1.
+    /// Promise 19.1.
     #[test]
     fn other_keys_are_no_objects() {
         for (kind, key) in [
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(Place::of(Kind::KubernetesNode), None);
     }
 
-    /// Promise 18.2.
+    /// Promise 19.2.
     #[test]
     fn claims_become_block_affinities() {
         let of = |key: &str, value: &str| {
@@ -344,7 +344,7 @@ mod tests {
         );
     }
 
-    /// Promise 18.2.
+    /// Promise 19.2.
     #[test]
     fn only_the_claims_of_one_node_are_asked_for() {
         let own = Place::of_node(Kind::BlockAffinity, "node1").expect("etcd holds them");
@@ -355,7 +355,7 @@ mod tests {
         assert!(own.object_key(key("node10").as_bytes()).is_none());
     }
 
-    /// Promise 18.3.
+    /// Promise 19.3.
     #[test]
     fn a_value_that_is_no_object_is_the_problem_of_its_key() {
         for value in [&b"\xff\xfe"[..], b"", b"[]", b"{\"spec\": "] {
@@ -387,7 +387,7 @@ mod tests {
         );
     }
 
-    /// Promise 18.4.
+    /// Promise 19.4.
     #[test]
     fn the_version_is_never_stored() {
         let key = ObjectKey::cluster(Kind::BgpPeer, "tor");

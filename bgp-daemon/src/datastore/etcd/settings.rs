@@ -171,7 +171,7 @@ mod tests {
         settings.endpoints.into_iter().map(|e| e.text).collect()
     }
 
-    /// Promise 18.5.
+    /// Promise 19.5.
     #[test]
     fn endpoints_are_a_list() {
         let list = "https://10.0.0.1:2379/, http://[fd00::1]:2379";
@@ -190,7 +190,7 @@ mod tests {
         );
     }
 
-    /// Promise 18.5.
+    /// Promise 19.5.
     #[test]
     fn settings_that_cannot_be_are_refused() {
         let of_endpoint = |text: &str| of(&[("ETCD_ENDPOINTS", text)]);
@@ -215,7 +215,7 @@ mod tests {
         assert!(of(&half).is_err_and(|error| error.contains("belong together")));
     }
 
-    /// Promise 18.8.
+    /// Promise 19.8.
     #[test]
     fn a_password_is_not_shown() {
         let settings = of(&[

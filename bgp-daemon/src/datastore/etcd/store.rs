@@ -306,7 +306,7 @@ mod tests {
         }
     }
 
-    /// Promise 18.4.
+    /// Promise 19.4.
     #[test]
     fn what_is_not_calicos_api_is_not_changed() {
         for kind in [Kind::BlockAffinity, Kind::IpamBlock, Kind::Secret] {

@@ -43,7 +43,7 @@ pub(in crate::datastore) struct NodeView {
 
 impl Origin for NodeView {
     fn follow(self: Arc<Self>, part: Part, reporter: Reporter) -> Following {
-        let pause = Pause::new(&self.node, &part);
+        let pause = Pause::new(&(&self.node, part.to_string()));
         let follower = Follower {
             view: self,
             part,
