@@ -96,6 +96,10 @@ pub enum DatastoreError {
 /// # Errors
 ///
 /// The folder cannot be read, or nothing says where the server is.
+#[cfg_attr(
+    not(any(feature = "etcd", feature = "kubernetes")),
+    expect(unused_variables, reason = "a folder needs no more than its path")
+)]
 pub async fn watch(
     spec: &DatastoreSpec,
     interest: Interest,
@@ -118,6 +122,10 @@ pub async fn watch(
 /// # Errors
 ///
 /// It cannot be read.
+#[cfg_attr(
+    not(any(feature = "etcd", feature = "kubernetes")),
+    expect(unused_variables, reason = "a folder needs no more than its path")
+)]
 pub async fn load(
     spec: &DatastoreSpec,
     interest: Interest,
@@ -140,6 +148,10 @@ pub async fn load(
 /// # Errors
 ///
 /// It cannot be read, or nothing says where the server is.
+#[cfg_attr(
+    not(any(feature = "etcd", feature = "kubernetes")),
+    expect(unused_variables, reason = "a folder needs no more than its path")
+)]
 pub fn open(
     spec: &DatastoreSpec,
     access: Access,

@@ -113,6 +113,21 @@ impl Scene {
         wait_learned("the router", &*self.tor, &blocks);
     }
 
+    /// Adds a CalicoNodeStatus of the node, and waits until it is filled.
+    fn wait_status(&self, name: &str) {
+        let kind = "caliconodestatuses";
+        let spec = json!({"node": "node1", "classes": ["BGP"], "updatePeriodSeconds": 1});
+        self.etcd.put(kind, name, &json!({"spec": spec}));
+        wait_until("a status", LONG, || {
+            let object = self.etcd.get(kind, name);
+            assert_eq!(object["spec"], spec);
+            match object["status"]["lastUpdated"].is_string() {
+                true => Ok(()),
+                false => Err(object.to_string()),
+            }
+        });
+    }
+
     fn wait_problem(&self, wanted: &str) {
         wait_until("the problem", LONG, || {
             let problems = self.node.print(&["node", "status", "-o", "json"]);
@@ -135,6 +150,23 @@ impl Scene {
     /// The same with `--datastore etcd`.
     fn on_etcd(&self, arguments: &[&str]) -> (bool, String) {
         self.command(&[&["--datastore", "etcd"], arguments].concat())
+    }
+
+    fn works(&self, arguments: &[&str]) -> String {
+        let (done, text) = self.on_etcd(arguments);
+        assert!(done, "{arguments:?}: {text}");
+        text
+    }
+
+    fn fails(&self, arguments: &[&str], words: &str) {
+        let (done, text) = self.on_etcd(arguments);
+        assert!(!done && text.contains(words), "{arguments:?}: {text}");
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.node_host.directory.join(name);
+        fs::write(&path, text).expect("the host's directory is writable");
+        path.display().to_string()
     }
 }
 
@@ -261,18 +293,15 @@ fn etcd_asks_for_certificates_and_passwords() {
     assert!(scene.on_etcd(&read).0);
 
     scene.peering(&json!({}));
-    let status = json!({"spec": {"node": "node1", "classes": ["BGP"], "updatePeriodSeconds": 1}});
-    scene.etcd.put("caliconodestatuses", "own", &status);
     scene.start();
     scene.wait_up();
-    let reported = || {
-        let object = scene.etcd.get("caliconodestatuses", "own");
-        assert_eq!(object["spec"], status["spec"]);
-        object["status"]["lastUpdated"].clone()
-    };
-    wait_for("a status", LONG, || reported().is_string());
+    scene.wait_status("first");
+    // The tokens that were given out are void.
+    scene.etcd.ctl(&["auth", "disable"]);
+    scene.etcd.ctl(&["auth", "enable"]);
+    scene.wait_status("second");
 
-    // Another authority, and what it has signed; etcd forgets all tokens.
+    // Another authority, and what it has signed.
     scene.etcd.kill();
     scene.etcd.make_certificates();
     scene.etcd.resume();
@@ -283,81 +312,66 @@ fn etcd_asks_for_certificates_and_passwords() {
     assert!(!log.contains(own) && !log.contains(root), "{log}");
 }
 
-/// Promises 17.11, 19.4.
+/// Promise 19.4.
 #[test]
 fn commands_change_resources_in_etcd() {
     let Some(scene) = Scene::open(Etcd::start) else {
         return;
     };
-    scene.fill();
-    let file = |name: &str, text: &str| {
-        let path = scene.node_host.directory.join(name);
-        fs::write(&path, text).expect("the host's directory is writable");
-        path.display().to_string()
-    };
-    let of_peer = |asn: u32| {
-        format!(
-            "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata:\n  name: tor\n  labels: {{rack: a}}\n\
-             spec:\n  peerIP: 192.0.2.1\n  asNumber: {asn}\n"
-        )
-    };
-    let manifest = file("peer.yaml", &of_peer(65001));
-    let works = |arguments: &[&str]| {
-        let (done, text) = scene.on_etcd(arguments);
-        assert!(done, "{arguments:?}: {text}");
-        text
-    };
-    let fails = |arguments: &[&str], words: &str| {
-        let (done, text) = scene.on_etcd(arguments);
-        assert!(!done && text.contains(words), "{arguments:?}: {text}");
-    };
-    works(&["create", "-f", &manifest]);
-    fails(&["create", "-f", &manifest], "resource already exists");
+    let manifest = scene.file("peer.yaml", &peer(65001));
+    scene.works(&["create", "-f", &manifest]);
+    scene.fails(&["create", "-f", &manifest], "resource already exists");
     let created = scene.etcd.get("bgppeers", "tor");
     let metadata = &created["metadata"];
     assert!(metadata["uid"].is_string() && metadata["creationTimestamp"].is_string());
     assert!(metadata["resourceVersion"].is_null(), "{created}");
 
-    let read = file(
-        "read.yaml",
-        &works(&["get", "bgppeer", "tor", "-o", "yaml"]),
-    );
-    let changed = file("changed.yaml", &of_peer(65002));
-    works(&["replace", "-f", &changed]);
-    fails(&["replace", "-f", &read], "update conflict: BGPPeer(tor)");
-    fails(&["delete", "-f", &read], "update conflict: BGPPeer(tor)");
-    works(&[
-        "patch",
-        "bgppeer",
-        "tor",
-        "-p",
-        r#"{"spec": {"asNumber": 65003}}"#,
-    ]);
+    let read = scene.works(&["get", "bgppeer", "tor", "-o", "yaml"]);
+    let read = scene.file("read.yaml", &read);
+    let changed = scene.file("changed.yaml", &peer(65002));
+    scene.works(&["replace", "-f", &changed]);
+    for command in ["replace", "delete"] {
+        scene.fails(&[command, "-f", &read], "update conflict: BGPPeer(tor)");
+    }
+    let patch = r#"{"spec": {"asNumber": 65003}}"#;
+    scene.works(&["patch", "bgppeer", "tor", "-p", patch]);
     let stored = scene.etcd.get("bgppeers", "tor");
     assert_eq!(stored["spec"]["asNumber"], 65003);
     assert_eq!(stored["metadata"], created["metadata"]);
-    works(&["apply", "-f", &read]);
+    scene.works(&["apply", "-f", &read]);
     assert_eq!(scene.etcd.get("bgppeers", "tor"), created);
 
-    let config = file(
-        "calicoctl.cfg",
-        &format!(
-            "apiVersion: projectcalico.org/v3\nkind: CalicoAPIConfig\nmetadata:\nspec:\n  datastoreType: etcdv3\n\
-             \x20 etcdEndpoints: {}\n",
-            scene.etcd.url()
-        ),
+    scene.works(&["delete", "bgppeer", "tor"]);
+    scene.fails(&["delete", "bgppeer", "tor"], "resource does not exist");
+    scene.fails(&["replace", "-f", &manifest], "resource does not exist");
+}
+
+fn peer(asn: u32) -> String {
+    format!(
+        "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata:\n  name: tor\n  labels: {{rack: a}}\n\
+         spec:\n  peerIP: 192.0.2.1\n  asNumber: {asn}\n"
+    )
+}
+
+/// Promises 17.11, 18.1.
+#[test]
+fn commands_show_resources_in_etcd() {
+    let Some(scene) = Scene::open(Etcd::start) else {
+        return;
+    };
+    scene.fill();
+    scene.works(&["create", "-f", &scene.file("peer.yaml", &peer(65001))]);
+    let url = scene.etcd.url();
+    let config = format!(
+        "apiVersion: projectcalico.org/v3\nkind: CalicoAPIConfig\nmetadata:\nspec:\n  datastoreType: etcdv3\n\
+         \x20 etcdEndpoints: {url}\n"
     );
+    let config = scene.file("calicoctl.cfg", &config);
     let (done, table) = scene.command(&["get", "bgppeers", "-c", &config]);
     assert!(done && table.contains("192.0.2.1"), "{table}");
-    let nodes = works(&["get", "nodes", "-o", "wide"]);
+    let nodes = scene.works(&["get", "nodes", "-o", "wide"]);
     assert!(nodes.contains("10.0.0.11/24"), "{nodes}");
-    let plan = works(&["plan", "--node", "node1"]);
-    assert!(
-        plan.contains("192.0.2.1") && plan.contains(BLOCKS[0]),
-        "{plan}"
-    );
-
-    works(&["delete", "bgppeer", "tor"]);
-    fails(&["delete", "bgppeer", "tor"], "resource does not exist");
-    fails(&["replace", "-f", &manifest], "resource does not exist");
+    let plan = scene.works(&["plan", "--node", "node1"]);
+    let is_whole = plan.contains("192.0.2.1") && plan.contains(BLOCKS[0]);
+    assert!(is_whole && !plan.contains("10.244.2.0"), "{plan}");
 }

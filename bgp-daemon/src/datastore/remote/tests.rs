@@ -180,6 +180,7 @@ async fn whoever_reads_once_is_told_why_it_cannot() {
     assert!(loaded.expect("all is there").set.is_empty());
 }
 
+/// Promise 19.9.
 #[tokio::test(start_paused = true)]
 async fn without_kubernetes_passwords_are_a_problem_and_the_rest_works() {
     let server = server(&[("bgppeers", vec![peer("tor", Some("bgp"))])]);
