@@ -273,6 +273,10 @@ fn etcd_asks_for_certificates_and_passwords() {
         assert_eq!(text.trim().lines().count(), 1, "{text}");
         assert!(!text.contains("sesame"), "{text}");
     };
+    let plain = scene.etcd.url().replace("https", "http");
+    scene.node.set("ETCD_ENDPOINTS", plain);
+    scene.fails(&read, "does it speak TLS?");
+    scene.node.set("ETCD_ENDPOINTS", scene.etcd.url());
     refused(&scene, &["certificate"]);
     let set_file = |scene: &mut Scene, name: &str, file: &str| {
         let file = scene.etcd.file(file).display().to_string();
@@ -310,6 +314,19 @@ fn etcd_asks_for_certificates_and_passwords() {
     scene.wait_blocks(&[BLOCKS[0], BLOCKS[1], second]);
     let log = scene.node.log();
     assert!(!log.contains(own) && !log.contains(root), "{log}");
+}
+
+/// Promise 19.8.
+#[test]
+fn a_user_is_asked_for() {
+    let Some(scene) = Scene::open(Etcd::start) else {
+        return;
+    };
+    scene.etcd.enable_users("master-key", "open-sesame");
+    scene.fails(
+        &["get", "nodes"],
+        "ETCD_USERNAME and ETCD_PASSWORD are not set",
+    );
 }
 
 /// Promise 19.4.

@@ -29,7 +29,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// For an answer.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How often a silent connection is tested, and how long the test may take.
+/// How often a connection with watches is tested, and how long the test may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 /// Keys in a page of a list.
@@ -61,7 +61,8 @@ pub(super) struct Connection {
     /// Who we say we are, for messages.
     user: Option<String>,
     token: Option<Token>,
-    has_certificate: bool,
+    /// What may be wrong if it does not even answer.
+    hint: &'static str,
     /// The attempt that made it.
     attempt: u64,
 }
@@ -159,22 +160,19 @@ impl Client {
             endpoint: Arc::new(endpoint.clone()),
             user: self.settings.user.as_ref().map(|user| user.name.clone()),
             token: None,
-            has_certificate: self.settings.files.has_certificate(),
+            hint: match (endpoint.is_tls(), self.settings.files.has_certificate()) {
+                (false, _) => "; does it speak TLS? Its endpoint then begins with https://",
+                // A server that misses one may just close the connection, or be silent.
+                (true, false) => {
+                    "; does it ask for a client certificate? ETCD_CERT_FILE and ETCD_KEY_FILE are not set"
+                }
+                (true, true) => "",
+            },
             attempt,
         };
-        if let Some(user) = &self.settings.user {
-            connection.token = connection.authenticate(user).await?;
-        }
-        let probe = RangeRequest {
-            key: PROBE.into(),
-            keys_only: true,
-            ..RangeRequest::default()
-        };
-        // Who may not read it is told so where it matters.
-        match connection.call_within(FIRST_ANSWER, probe).await {
-            Ok(_) | Err(EtcdError::Refused { .. }) => Ok(connection),
-            Err(error) => Err(error),
-        }
+        connection.greet(self.settings.user.as_ref()).await?;
+        connection.hint = "";
+        Ok(connection)
     }
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Channel, EtcdError> {
@@ -184,8 +182,7 @@ impl Client {
         let mut builder = Channel::builder(endpoint.uri.clone())
             .connect_timeout(CONNECT)
             .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE_ANSWER)
-            .keep_alive_while_idle(true);
+            .keep_alive_timeout(KEEP_ALIVE_ANSWER);
         if endpoint.is_tls() {
             let tls = self.settings.files.read()?.timeout(CONNECT);
             builder = builder.tls_config(tls).map_err(failed)?;
@@ -249,6 +246,23 @@ impl Connection {
         &self.endpoint.text
     }
 
+    /// Says who we are, and looks whether the member answers.
+    async fn greet(&mut self, user: Option<&User>) -> Result<(), EtcdError> {
+        if let Some(user) = user {
+            self.token = self.authenticate(user).await?;
+        }
+        let probe = RangeRequest {
+            key: PROBE.into(),
+            keys_only: true,
+            ..RangeRequest::default()
+        };
+        match self.call_within(FIRST_ANSWER, probe).await {
+            // Who may not read it is told so where it matters.
+            Ok(_) | Err(EtcdError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn authenticate(&self, user: &User) -> Result<Option<Token>, EtcdError> {
         let request = AuthenticateRequest {
             name: user.name.clone(),
@@ -284,7 +298,7 @@ impl Connection {
         match timeout(limit, answer).await {
             Ok(answer) => answer.map_err(|status| self.error(&status)),
             Err(_) => {
-                let reason = format!("no answer within {} s", limit.as_secs());
+                let reason = format!("no answer within {} s{}", limit.as_secs(), self.hint);
                 Err(self.unreachable(&reason))
             }
         }
@@ -310,7 +324,9 @@ impl Connection {
             | Code::OutOfRange
             | Code::ResourceExhausted => self.refused(told),
             // Of the transport or of a member without the others.
-            _ if status.source().is_some() => self.unreachable(&innermost(status)),
+            _ if status.source().is_some() => {
+                self.unreachable(&format!("{}{}", innermost(status), self.hint))
+            }
             _ => self.unreachable(told),
         }
     }
@@ -318,6 +334,9 @@ impl Connection {
     fn refused(&self, reason: &str) -> EtcdError {
         let user = match &self.user {
             Some(user) => format!(" for the user {user}"),
+            None if reason == "user name is empty" => {
+                ": ETCD_USERNAME and ETCD_PASSWORD are not set".to_owned()
+            }
             None => String::new(),
         };
         EtcdError::Refused {
@@ -327,14 +346,7 @@ impl Connection {
     }
 
     fn unreachable(&self, reason: &str) -> EtcdError {
-        let hint = match self.endpoint.is_tls() && !self.has_certificate {
-            // A server that misses one may just close the connection, or be silent.
-            true => {
-                "; does it ask for a client certificate? ETCD_CERT_FILE and ETCD_KEY_FILE are not set"
-            }
-            false => "",
-        };
-        EtcdError::Unreachable(format!("{}: {reason}{hint}", self.endpoint.text))
+        EtcdError::Unreachable(format!("{}: {reason}", self.endpoint.text))
     }
 }
 
