@@ -34,6 +34,7 @@ apiserver: ## Run the tests with a real Kubernetes API server, which is built th
 lint: ## Check format, lints and dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p bgp-daemon --no-default-features --locked -- -D warnings
 	@if [ -f fuzz/Cargo.toml ]; then cargo fmt --manifest-path fuzz/Cargo.toml --check; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny check; fi
 

@@ -3,30 +3,20 @@
 //! | source         | how                                          |
 //! |----------------|----------------------------------------------|
 //! | [`folder`]     | files of YAML or JSON documents, watched     |
-//! | `etcd`         | etcd v3, listed and watched                  |
-//! | `kubernetes`   | the Kubernetes API, listed and watched       |
-//!
-//! Servers are followed part by part (`remote`), and what they tell is put together by `gather`.
+//! | `servers`      | etcd v3 and the Kubernetes API, listed and watched |
 //!
 //! Commands that read and change single objects do so through a [`store`]; that of a folder is [`folder_store`].
 //!
 //! A source never judges resources, and never takes them away because it cannot be reached: the last state stays in force.
 
-#[cfg(any(feature = "etcd", feature = "kubernetes"))]
-mod blocking;
-#[cfg(feature = "etcd")]
-mod etcd;
 pub mod folder;
 pub mod folder_store;
-#[cfg(any(feature = "etcd", feature = "kubernetes"))]
-mod gather;
-#[cfg(feature = "kubernetes")]
-mod kubernetes;
 mod kubernetes_node;
-#[cfg(any(feature = "etcd", feature = "kubernetes"))]
-mod pause;
-#[cfg(any(feature = "etcd", feature = "kubernetes"))]
-mod remote;
+#[cfg(feature = "servers")]
+mod servers;
+#[cfg(not(feature = "servers"))]
+#[path = "no_servers.rs"]
+mod servers;
 mod settings;
 pub mod store;
 pub mod yaml;
@@ -40,8 +30,6 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use self::folder_store::{Access, FolderStore};
-#[cfg(feature = "kubernetes")]
-use self::kubernetes::client::Settings as KubernetesSettings;
 pub use self::settings::Settings;
 use self::store::{Store, StoreError};
 use crate::resources::{Loaded, ResourceSet};
@@ -54,6 +42,13 @@ pub type Snapshot = Arc<Loaded>;
 pub enum DatastoreSpec {
     /// A folder or a file of YAML or JSON documents.
     Folder(PathBuf),
+    /// A server; the settings say where it is.
+    Server(Server),
+}
+
+/// A kind of server that holds resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
     /// etcd v3.
     Etcd,
     /// The Kubernetes API.
@@ -81,13 +76,13 @@ pub enum DatastoreError {
     Folder(#[from] folder::FolderError),
     /// The server is not known, or what is known of it cannot be used.
     #[error("datastore {0}: {1}")]
-    Settings(DatastoreSpec, String),
+    Settings(Server, String),
     /// The server does not give something.
     #[error("datastore: {0}")]
     Unreadable(String),
     /// Left out when the program was built.
     #[error("this program was built without the datastore {0}")]
-    NotBuilt(DatastoreSpec),
+    NotBuilt(Server),
 }
 
 /// Reads a source and follows its changes. Returns once the first state is known; of a server that cannot be reached, that is
@@ -96,10 +91,6 @@ pub enum DatastoreError {
 /// # Errors
 ///
 /// The folder cannot be read, or nothing says where the server is.
-#[cfg_attr(
-    not(any(feature = "etcd", feature = "kubernetes")),
-    expect(unused_variables, reason = "a folder needs no more than its path")
-)]
 pub async fn watch(
     spec: &DatastoreSpec,
     interest: Interest,
@@ -107,13 +98,7 @@ pub async fn watch(
 ) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
     match spec {
         DatastoreSpec::Folder(path) => Ok(folder::watch(path).await?),
-        #[cfg(any(feature = "etcd", feature = "kubernetes"))]
-        server => {
-            let origins = origins(server, &interest, settings).await?;
-            Ok(remote::watch(origins, interest).await)
-        }
-        #[cfg(not(any(feature = "etcd", feature = "kubernetes")))]
-        other => Err(DatastoreError::NotBuilt(other.clone())),
+        DatastoreSpec::Server(server) => servers::watch(*server, interest, settings).await,
     }
 }
 
@@ -122,10 +107,6 @@ pub async fn watch(
 /// # Errors
 ///
 /// It cannot be read.
-#[cfg_attr(
-    not(any(feature = "etcd", feature = "kubernetes")),
-    expect(unused_variables, reason = "a folder needs no more than its path")
-)]
 pub async fn load(
     spec: &DatastoreSpec,
     interest: Interest,
@@ -133,13 +114,7 @@ pub async fn load(
 ) -> Result<Loaded, DatastoreError> {
     match spec {
         DatastoreSpec::Folder(path) => Ok(ResourceSet::load(std::slice::from_ref(path))),
-        #[cfg(any(feature = "etcd", feature = "kubernetes"))]
-        server => {
-            let origins = origins(server, &interest, settings).await?;
-            remote::load(origins, interest).await
-        }
-        #[cfg(not(any(feature = "etcd", feature = "kubernetes")))]
-        other => Err(DatastoreError::NotBuilt(other.clone())),
+        DatastoreSpec::Server(server) => servers::load(*server, interest, settings).await,
     }
 }
 
@@ -148,10 +123,6 @@ pub async fn load(
 /// # Errors
 ///
 /// It cannot be read, or nothing says where the server is.
-#[cfg_attr(
-    not(any(feature = "etcd", feature = "kubernetes")),
-    expect(unused_variables, reason = "a folder needs no more than its path")
-)]
 pub fn open(
     spec: &DatastoreSpec,
     access: Access,
@@ -159,85 +130,8 @@ pub fn open(
 ) -> Result<Box<dyn Store + Send>, StoreError> {
     match spec {
         DatastoreSpec::Folder(path) => Ok(Box::new(FolderStore::open(path, access)?)),
-        #[cfg(feature = "etcd")]
-        DatastoreSpec::Etcd => Ok(Box::new(etcd::store::EtcdStore::open(settings)?)),
-        #[cfg(feature = "kubernetes")]
-        DatastoreSpec::Kubernetes => Ok(Box::new(kubernetes::store::KubernetesStore::open(
-            settings,
-        )?)),
-        #[allow(unreachable_patterns, reason = "not if both servers are built in")]
-        other => Err(StoreError::Failed(
-            DatastoreError::NotBuilt(other.clone()).to_string(),
-        )),
+        DatastoreSpec::Server(server) => servers::open(*server, settings),
     }
-}
-
-/// Who is asked for what.
-#[cfg(any(feature = "etcd", feature = "kubernetes"))]
-async fn origins(
-    spec: &DatastoreSpec,
-    interest: &Interest,
-    settings: &Settings,
-) -> Result<remote::Origins, DatastoreError> {
-    match spec {
-        #[cfg(feature = "etcd")]
-        DatastoreSpec::Etcd => {
-            let members = etcd::EtcdSettings::new(|name| settings.get(name));
-            let members = members
-                .map_err(|error| DatastoreError::Settings(spec.clone(), error.to_string()))?;
-            Ok(remote::Origins {
-                calico: Arc::new(etcd::follow::NodeView::new(members, &interest.node)),
-                nodes: crate::resources::Kind::Node,
-                kubernetes: kubernetes_beside_etcd(interest, settings).await,
-            })
-        }
-        #[cfg(feature = "kubernetes")]
-        DatastoreSpec::Kubernetes => {
-            let settings = KubernetesSettings::from_lookup(|name| settings.get(name));
-            let view = kubernetes_view(interest, &settings)
-                .await
-                .map_err(|error| DatastoreError::Settings(spec.clone(), error))?;
-            Ok(remote::Origins {
-                calico: view.clone(),
-                nodes: crate::resources::Kind::KubernetesNode,
-                kubernetes: Ok(view),
-            })
-        }
-        other => Err(DatastoreError::NotBuilt(other.clone())),
-    }
-}
-
-/// Services and Secrets are never in etcd.
-#[cfg(all(feature = "etcd", feature = "kubernetes"))]
-async fn kubernetes_beside_etcd(
-    interest: &Interest,
-    settings: &Settings,
-) -> Result<Arc<dyn remote::Origin>, String> {
-    let settings = KubernetesSettings::from_lookup(|name| settings.get(name));
-    match settings.name_a_server() {
-        true => Ok(kubernetes_view(interest, &settings).await?),
-        false => Err("etcd holds none, and no Kubernetes API is named beside it".to_owned()),
-    }
-}
-
-#[cfg(all(feature = "etcd", not(feature = "kubernetes")))]
-async fn kubernetes_beside_etcd(
-    _: &Interest,
-    _: &Settings,
-) -> Result<Arc<dyn remote::Origin>, String> {
-    let kubernetes = DatastoreError::NotBuilt(DatastoreSpec::Kubernetes);
-    Err(format!("etcd holds none, and {kubernetes}"))
-}
-
-#[cfg(feature = "kubernetes")]
-async fn kubernetes_view(
-    interest: &Interest,
-    settings: &KubernetesSettings,
-) -> Result<Arc<kubernetes::follow::NodeView>, String> {
-    Ok(Arc::new(kubernetes::follow::NodeView {
-        server: kubernetes::client::Kubernetes::new(settings).await?,
-        node: interest.node.clone(),
-    }))
 }
 
 /// Text or environment that names no source.
@@ -265,15 +159,15 @@ impl DatastoreSpec {
     pub fn from_settings(settings: &Settings) -> Result<Self, DatastoreSpecError> {
         let filled = |name: &str| settings.get(name);
         match filled("DATASTORE_TYPE").as_deref() {
-            Some("kubernetes") => return Ok(Self::Kubernetes),
-            Some("etcdv3") => return Ok(Self::Etcd),
+            Some("kubernetes") => return Ok(Self::Server(Server::Kubernetes)),
+            Some("etcdv3") => return Ok(Self::Server(Server::Etcd)),
             Some(other) => return Err(DatastoreSpecError::UnknownType(other.to_owned())),
             None => {}
         }
         let endpoints = ["ETCD_ENDPOINTS", "ETCD_DISCOVERY_SRV"]
             .map(|name| filled(name).or_else(|| filled(&format!("CALICO_{name}"))));
         if endpoints.iter().any(Option::is_some) {
-            Ok(Self::Etcd)
+            Ok(Self::Server(Server::Etcd))
         } else {
             Err(DatastoreSpecError::Missing)
         }
@@ -287,8 +181,8 @@ impl FromStr for DatastoreSpec {
     fn from_str(text: &str) -> Result<Self, DatastoreSpecError> {
         match text {
             "" => Err(DatastoreSpecError::Empty),
-            "etcd" | "etcdv3" => Ok(Self::Etcd),
-            "kubernetes" => Ok(Self::Kubernetes),
+            "etcd" | "etcdv3" => Ok(Self::Server(Server::Etcd)),
+            "kubernetes" => Ok(Self::Server(Server::Kubernetes)),
             path => Ok(Self::Folder(PathBuf::from(path))),
         }
     }
@@ -298,9 +192,17 @@ impl fmt::Display for DatastoreSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(path) => path.display().fmt(f),
-            Self::Etcd => f.write_str("etcd"),
-            Self::Kubernetes => f.write_str("kubernetes"),
+            Self::Server(server) => server.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Etcd => "etcd",
+            Self::Kubernetes => "kubernetes",
+        })
     }
 }
 
@@ -310,8 +212,11 @@ mod tests {
 
     #[test]
     fn specs_by_name_or_path() {
-        assert_eq!("etcd".parse(), Ok(DatastoreSpec::Etcd));
-        assert_eq!("kubernetes".parse(), Ok(DatastoreSpec::Kubernetes));
+        assert_eq!("etcd".parse(), Ok(DatastoreSpec::Server(Server::Etcd)));
+        assert_eq!(
+            "kubernetes".parse(),
+            Ok(DatastoreSpec::Server(Server::Kubernetes))
+        );
         assert_eq!("./etcd".parse(), Ok(DatastoreSpec::Folder("./etcd".into())));
         assert_eq!("".parse::<DatastoreSpec>(), Err(DatastoreSpecError::Empty));
     }
@@ -325,14 +230,14 @@ mod tests {
         };
         assert_eq!(
             of(&[("DATASTORE_TYPE", "kubernetes")]),
-            Ok(DatastoreSpec::Kubernetes)
+            Ok(DatastoreSpec::Server(Server::Kubernetes))
         );
         assert_eq!(
             of(&[
                 ("DATASTORE_TYPE", ""),
                 ("CALICO_ETCD_ENDPOINTS", "http://127.0.0.1:2379")
             ]),
-            Ok(DatastoreSpec::Etcd)
+            Ok(DatastoreSpec::Server(Server::Etcd))
         );
         assert_eq!(
             of(&[("DATASTORE_TYPE", "consul")]),

@@ -82,7 +82,7 @@ fn written(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datastore::{DatastoreSpec, DatastoreSpecError};
+    use crate::datastore::{DatastoreSpec, DatastoreSpecError, Server};
 
     fn of(text: &str) -> Result<DatastoreSpec, String> {
         let settings = parse("calicoctl.cfg", text).map_err(|e| e.to_string())?;
@@ -96,17 +96,20 @@ mod tests {
         let with = |spec: &str| of(&format!("{head}  {spec}\n"));
         assert_eq!(
             with("datastoreType: kubernetes"),
-            Ok(DatastoreSpec::Kubernetes)
+            Ok(DatastoreSpec::Server(Server::Kubernetes))
         );
-        assert_eq!(with("datastoreType: etcdv3"), Ok(DatastoreSpec::Etcd));
+        assert_eq!(
+            with("datastoreType: etcdv3"),
+            Ok(DatastoreSpec::Server(Server::Etcd))
+        );
         assert_eq!(
             with("etcdEndpoints: http://127.0.0.1:2379"),
-            Ok(DatastoreSpec::Etcd)
+            Ok(DatastoreSpec::Server(Server::Etcd))
         );
         assert!(with("datastoreType: etcdv2").is_err_and(|error| error.contains("`etcdv2`")));
         assert_eq!(
             of("{\"kind\": \"CalicoAPIConfig\", \"spec\": {\"datastoreType\": \"etcdv3\"}}"),
-            Ok(DatastoreSpec::Etcd)
+            Ok(DatastoreSpec::Server(Server::Etcd))
         );
     }
 

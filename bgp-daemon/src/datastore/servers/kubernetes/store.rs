@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::client::{Kubernetes, Settings, code};
 use super::object::{held, shown};
-use crate::datastore::blocking::Blocking;
+use crate::datastore::servers::blocking::Blocking;
 use crate::datastore::store::{Store, StoreError, resource_version};
 use crate::datastore::{self, kubernetes_node};
 use crate::resources::{Kind, ObjectKey};

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::datastore::gather::Part;
+use crate::datastore::servers::gather::Part;
 use crate::resources::Kind;
 
 /// For the server's answer to begin.
@@ -62,7 +62,6 @@ impl Settings {
     }
 
     /// Whether anything says where a server is.
-    #[cfg(feature = "etcd")]
     pub(in crate::datastore) fn name_a_server(&self) -> bool {
         self.kubeconfig.is_some() || self.endpoint.is_some() || self.in_cluster
     }

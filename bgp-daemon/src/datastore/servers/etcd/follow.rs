@@ -14,9 +14,9 @@ use super::api::{Event, EventType, ResponseHeader, WatchResponse};
 use super::client::{Client, Connection};
 use super::keys::Place;
 use super::{EtcdError, EtcdSettings};
-use crate::datastore::gather::{News, Part};
-use crate::datastore::pause::{Pause, RETRY};
-use crate::datastore::remote::{Following, Origin, Reporter};
+use crate::datastore::servers::gather::{News, Part};
+use crate::datastore::servers::pause::{Pause, RETRY};
+use crate::datastore::servers::remote::{Following, Origin, Reporter};
 use crate::resources::Kind;
 
 /// etcd as it is followed for one node.

@@ -17,7 +17,7 @@ use super::client::Client;
 use super::keys::{Place, complete, resource_key, stored};
 use super::{EtcdError, EtcdSettings};
 use crate::datastore::Settings;
-use crate::datastore::blocking::Blocking;
+use crate::datastore::servers::blocking::Blocking;
 use crate::datastore::store::{Store, StoreError, resource_version};
 use crate::resources::{Kind, ObjectKey};
 

@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info};
 
 use super::client::{Kubernetes, code};
-use crate::datastore::gather::{News, Part};
-use crate::datastore::pause::{Pause, RETRY};
-use crate::datastore::remote::{Following, Origin, Reporter};
+use crate::datastore::servers::gather::{News, Part};
+use crate::datastore::servers::pause::{Pause, RETRY};
+use crate::datastore::servers::remote::{Following, Origin, Reporter};
 use crate::resources::{Kind, key_of};
 
 /// Objects in a page of a list.

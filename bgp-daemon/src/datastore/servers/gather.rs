@@ -63,10 +63,6 @@ pub(super) enum News {
     /// An object is no more.
     Gone(ObjectKey),
     /// An object is there but cannot be read, for this reason.
-    #[cfg_attr(
-        not(feature = "etcd"),
-        allow(dead_code, reason = "the Kubernetes API checks what it holds")
-    )]
     Broken(ObjectKey, String),
     /// The part cannot be read now, for this reason.
     Failed(String),

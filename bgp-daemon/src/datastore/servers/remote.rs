@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 use super::gather::{Gathered, News, Part};
-use super::{DatastoreError, Interest, Snapshot};
+use crate::datastore::{DatastoreError, Interest, Snapshot};
 use crate::resources::{Kind, Loaded, ObjectKey, PasswordSource, ResourceSet};
 
 /// News that wait to be gathered; beyond it, followers wait.

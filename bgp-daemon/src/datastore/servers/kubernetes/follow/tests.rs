@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tower_test::mock::{self, Handle};
 
 use super::*;
-use crate::datastore::kubernetes::client::Group;
+use crate::datastore::servers::kubernetes::client::Group;
 use crate::resources::ObjectKey;
 
 type Server = Handle<HttpRequest<Body>, Response<Body>>;

@@ -1,0 +1,33 @@
+//! In the place of `servers` where those were left out when the program was built.
+
+use tokio::sync::watch;
+
+use super::store::{Store, StoreError};
+use super::{DatastoreError, Interest, Server, Settings, Snapshot};
+use crate::resources::Loaded;
+
+/// See [`super::watch`].
+#[expect(clippy::unused_async, reason = "as where there are servers")]
+pub(super) async fn watch(
+    server: Server,
+    _: Interest,
+    _: &Settings,
+) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
+    Err(DatastoreError::NotBuilt(server))
+}
+
+/// See [`super::load`].
+#[expect(clippy::unused_async, reason = "as where there are servers")]
+pub(super) async fn load(
+    server: Server,
+    _: Interest,
+    _: &Settings,
+) -> Result<Loaded, DatastoreError> {
+    Err(DatastoreError::NotBuilt(server))
+}
+
+/// See [`super::open`].
+pub(super) fn open(server: Server, _: &Settings) -> Result<Box<dyn Store + Send>, StoreError> {
+    let error = DatastoreError::NotBuilt(server);
+    Err(StoreError::Failed(error.to_string()))
+}

@@ -1,0 +1,107 @@
+//! Resources that servers hold: etcd v3, and the Kubernetes API.
+//!
+//! | module         | what it is                                                              |
+//! |----------------|-------------------------------------------------------------------------|
+//! | `gather`       | pure: what servers tell, put together to snapshots                      |
+//! | `remote`       | one follower for each kind of object, and what they tell, published     |
+//! | `kubernetes`   | the Kubernetes API: follower, and store for commands                    |
+//! | `etcd`         | etcd: the same                                                          |
+//! | `pause`        | how long to wait after a failure                                        |
+//! | `blocking`     | async answers for commands that wait                                    |
+//!
+//! Services, EndpointSlices and Secrets are never in etcd: they are asked of the Kubernetes API if one is named beside it.
+
+mod blocking;
+mod etcd;
+mod gather;
+mod kubernetes;
+mod pause;
+mod remote;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use self::etcd::EtcdSettings;
+use self::etcd::store::EtcdStore;
+use self::kubernetes::client::{Kubernetes, Settings as KubernetesSettings};
+use self::kubernetes::follow::NodeView;
+use self::kubernetes::store::KubernetesStore;
+use self::remote::{Origin, Origins};
+use super::store::{Store, StoreError};
+use super::{DatastoreError, Interest, Server, Settings, Snapshot};
+use crate::resources::{Kind, Loaded};
+
+/// See [`super::watch`].
+pub(super) async fn watch(
+    server: Server,
+    interest: Interest,
+    settings: &Settings,
+) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
+    let origins = origins(server, &interest, settings).await?;
+    Ok(remote::watch(origins, interest).await)
+}
+
+/// See [`super::load`].
+pub(super) async fn load(
+    server: Server,
+    interest: Interest,
+    settings: &Settings,
+) -> Result<Loaded, DatastoreError> {
+    let origins = origins(server, &interest, settings).await?;
+    remote::load(origins, interest).await
+}
+
+/// See [`super::open`].
+pub(super) fn open(
+    server: Server,
+    settings: &Settings,
+) -> Result<Box<dyn Store + Send>, StoreError> {
+    Ok(match server {
+        Server::Etcd => Box::new(EtcdStore::open(settings)?),
+        Server::Kubernetes => Box::new(KubernetesStore::open(settings)?),
+    })
+}
+
+/// Who is asked for what.
+async fn origins(
+    server: Server,
+    interest: &Interest,
+    settings: &Settings,
+) -> Result<Origins, DatastoreError> {
+    let wrong = |reason: String| DatastoreError::Settings(server, reason);
+    let of_kubernetes = KubernetesSettings::from_lookup(|name| settings.get(name));
+    match server {
+        Server::Etcd => {
+            let members = EtcdSettings::new(|name| settings.get(name));
+            let members = members.map_err(|error| wrong(error.to_string()))?;
+            let beside = match of_kubernetes.name_a_server() {
+                true => kubernetes(interest, &of_kubernetes).await,
+                false => Err("etcd holds none, and no Kubernetes API is named beside it".into()),
+            };
+            Ok(Origins {
+                calico: Arc::new(etcd::follow::NodeView::new(members, &interest.node)),
+                nodes: Kind::Node,
+                kubernetes: beside,
+            })
+        }
+        Server::Kubernetes => {
+            let view = kubernetes(interest, &of_kubernetes).await.map_err(wrong)?;
+            Ok(Origins {
+                calico: Arc::clone(&view),
+                nodes: Kind::KubernetesNode,
+                kubernetes: Ok(view),
+            })
+        }
+    }
+}
+
+async fn kubernetes(
+    interest: &Interest,
+    settings: &KubernetesSettings,
+) -> Result<Arc<dyn Origin>, String> {
+    Ok(Arc::new(NodeView {
+        server: Kubernetes::new(settings).await?,
+        node: interest.node.clone(),
+    }))
+}
