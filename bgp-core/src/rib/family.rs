@@ -136,7 +136,7 @@ impl<P: Prefix> FamilyRib<P> {
     }
 
     /// Removes paths of one slot and tells how many; the best one may be among them.
-    fn remove_at(&mut self, at: u32, mut is_it: impl FnMut(&Path) -> bool) -> usize {
+    fn remove_at(&mut self, at: u32, mut is_it: impl FnMut(&Path) -> bool) -> u32 {
         let slot = &mut self.table[at];
         let first = slot.paths.as_slice().first().map(|path| path.local_id);
         let before = slot.paths.as_slice().len();
@@ -144,7 +144,7 @@ impl<P: Prefix> FamilyRib<P> {
         if slot.paths.as_slice().first().map(|path| path.local_id) != first {
             slot.chosen = false;
         }
-        before - slot.paths.as_slice().len()
+        u32::try_from(before - slot.paths.as_slice().len()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn announce_local(
@@ -191,20 +191,23 @@ impl<P: Prefix> FamilyRib<P> {
         id: PeerId,
         gone: impl Fn(&AttrStore, &Path) -> bool,
     ) {
-        let mut removed = 0;
+        let Some(peer) = shared.peers.find(id) else {
+            return;
+        };
+        let held = peer.families[P::FAMILY].paths;
         let of_peer = |path: &Path| path.peer == id && gone(&shared.store, path);
-        for at in 0..self.table.end() {
-            if !self.table[at].paths.as_slice().iter().any(of_peer) {
-                continue;
-            }
-            removed += self.remove_at(at, of_peer);
+        let (mut left, mut from) = (held, 0);
+        // Peers of a reflector that go down together have few paths each: looking for them is all the work.
+        while left > 0
+            && let Some(at) = self.table.find_from(from, of_peer)
+        {
+            left = left.saturating_sub(self.remove_at(at, of_peer));
             self.mark_changed(at);
+            from = at + 1;
         }
+        debug_assert_eq!(self.table.find_from(0, of_peer), None, "all are counted");
         if let Some(peer) = shared.peers.find_mut(id) {
-            let state = &mut peer.families[P::FAMILY];
-            state.paths = state
-                .paths
-                .saturating_sub(u32::try_from(removed).unwrap_or(u32::MAX));
+            peer.families[P::FAMILY].paths = left;
         }
     }
 
