@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::Stream;
-use http::{Request, Uri};
+use http::Uri;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
-use kube::core::WatchEvent;
+use kube::core::params::ListParams;
+use kube::core::{Request, WatchEvent};
 use kube::{Client, Error};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -23,6 +25,24 @@ use crate::resources::Kind;
 const ANSWER: Duration = Duration::from_secs(30);
 /// For a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// Objects in a page of a list.
+const PAGE: u32 = 500;
+
+/// A page of a list.
+#[derive(Deserialize)]
+struct Page {
+    metadata: PageMetadata,
+    items: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageMetadata {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
 
 /// What the environment, or calicoctl's file, says of the server.
 #[derive(Debug, Default)]
@@ -202,10 +222,29 @@ impl Kubernetes {
         })
     }
 
+    /// Gives `each` all objects of a path, page by page, and returns the version to go on from.
+    pub(super) async fn list(
+        &self,
+        path: &str,
+        selector: Option<String>,
+        mut each: impl FnMut(Value),
+    ) -> Result<String, Error> {
+        let mut parameters = ListParams::default().limit(PAGE);
+        parameters.field_selector = selector;
+        loop {
+            let page: Page = self.ask(Request::new(path).list(&parameters)).await?;
+            page.items.into_iter().for_each(&mut each);
+            match page.metadata.next.filter(|next| !next.is_empty()) {
+                Some(next) => parameters = parameters.continue_token(&next),
+                None => return Ok(page.metadata.resource_version),
+            }
+        }
+    }
+
     /// Asks for one answer.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
-        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, Error> {
         let request = request.map_err(Error::BuildRequest)?;
         timed(self.client.request(request)).await
@@ -214,7 +253,7 @@ impl Kubernetes {
     /// Asks for changes as they happen.
     pub(super) async fn ask_for_events(
         &self,
-        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, Error>> + use<>, Error> {
         let request = request.map_err(Error::BuildRequest)?;
         timed(self.client.request_events(request)).await

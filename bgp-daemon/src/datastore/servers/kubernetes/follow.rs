@@ -2,7 +2,7 @@
 //!
 //! What is listed is asked for in pages, and each object is cut down to what a speaker reads before the next comes. A watch
 //! goes on from the last version seen; when the server no longer knows it, or has refused to go on several times, everything is
-//! listed again. A kind that the server does not serve has no objects; it is looked for again now and then.
+//! listed again. A kind that the server has never served has no objects; it is looked for again now and then.
 //!
 //! Not kube's own watcher: that does not tell when an interrupted watch goes on, and has no notion of a kind that is not served.
 
@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use kube::Error;
-use kube::core::params::{ListParams, WatchParams};
+use kube::core::params::WatchParams;
 use kube::core::{Request, WatchEvent};
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info};
@@ -24,8 +23,6 @@ use crate::datastore::servers::pause::{Pause, RETRY};
 use crate::datastore::servers::remote::{Following, Origin, Reporter};
 use crate::resources::{Kind, key_of};
 
-/// Objects in a page of a list.
-const PAGE: u32 = 500;
 /// How long the server lets a watch last, in seconds; it is then watched anew.
 const WATCH: u32 = 290;
 /// A watch that is silent for so long is dead: servers send bookmarks every minute.
@@ -61,21 +58,6 @@ struct Follower {
     pause: Pause,
 }
 
-/// A page of a list.
-#[derive(Deserialize)]
-struct Page {
-    metadata: PageMetadata,
-    items: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageMetadata {
-    resource_version: String,
-    #[serde(rename = "continue")]
-    next: Option<String>,
-}
-
 /// How a watch came to its end.
 enum End {
     /// The server has closed it, as it does every few minutes.
@@ -87,14 +69,17 @@ enum End {
 
 impl Follower {
     async fn run(mut self) {
+        let mut was_served = false;
         loop {
             match self.list().await {
                 Ok((objects, version)) => {
+                    was_served = true;
                     self.pause.reset();
                     self.reporter.tell(News::Listed(objects)).await;
                     self.watch(version).await;
                 }
-                Err(error) if code(&error) == Some(404) => {
+                // A server that has just started may not yet know what it serves: nothing goes because of that.
+                Err(error) if code(&error) == Some(404) && !was_served => {
                     info!(part = %self.part, "not served by the Kubernetes API, so there are none");
                     self.reporter.tell(News::Listed(Vec::new())).await;
                     sleep(self.pause.spread(MISSING)).await;
@@ -113,21 +98,16 @@ impl Follower {
 
     /// All objects, and the version to go on from.
     async fn list(&self) -> Result<(Vec<Value>, String), Error> {
-        let (path, selector) = self.view.server.path_of(&self.part).await?;
-        let mut parameters = ListParams::default().limit(PAGE);
-        parameters.field_selector = selector;
+        let server = &self.view.server;
+        let (path, selector) = server.path_of(&self.part).await?;
         let mut objects = Vec::new();
-        loop {
-            let request = Request::new(&path).list(&parameters);
-            let page: Page = self.view.server.ask(request).await?;
-            let items = page.items.into_iter();
-            let concerning = items.filter(|item| self.concerns(item));
-            objects.extend(concerning.map(|item| self.lean(item)));
-            match page.metadata.next.filter(|next| !next.is_empty()) {
-                Some(next) => parameters = parameters.continue_token(&next),
-                None => return Ok((objects, page.metadata.resource_version)),
+        let keep = |object: Value| {
+            if self.concerns(&object) {
+                objects.push(self.lean(object));
             }
-        }
+        };
+        let version = server.list(&path, selector, keep).await?;
+        Ok((objects, version))
     }
 
     /// Watches until everything is to be listed again.

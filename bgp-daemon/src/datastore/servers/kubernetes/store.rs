@@ -4,8 +4,7 @@
 
 use kube::Error;
 use kube::core::Request;
-use kube::core::params::{DeleteParams, GetParams, ListParams, PostParams, Preconditions};
-use serde::Deserialize;
+use kube::core::params::{DeleteParams, GetParams, PostParams, Preconditions};
 use serde_json::Value;
 
 use super::client::{Kubernetes, Settings, code};
@@ -15,26 +14,10 @@ use crate::datastore::store::{Store, StoreError, resource_version};
 use crate::datastore::{self, kubernetes_node};
 use crate::resources::{Kind, ObjectKey};
 
-/// Objects in a page of a list.
-const PAGE: u32 = 500;
-
 /// The API server as commands see it.
 pub(in crate::datastore) struct KubernetesStore {
     server: Kubernetes,
     runtime: Blocking,
-}
-
-/// A page of a list.
-#[derive(Deserialize)]
-struct Page {
-    metadata: PageMetadata,
-    items: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct PageMetadata {
-    #[serde(rename = "continue")]
-    next: Option<String>,
 }
 
 impl KubernetesStore {
@@ -55,21 +38,14 @@ impl KubernetesStore {
 
     async fn all(&self, kind: Kind) -> Result<Vec<Value>, Error> {
         let path = self.server.path(held_as(kind), "").await?;
-        let mut parameters = ListParams::default().limit(PAGE);
         let mut objects = Vec::new();
-        loop {
-            let request = Request::new(&path).list(&parameters);
-            let page: Page = match self.server.ask(request).await {
-                // A kind that is not served has no objects.
-                Err(error) if code(&error) == Some(404) => return Ok(objects),
-                page => page?,
-            };
-            objects.extend(page.items);
-            match page.metadata.next.filter(|next| !next.is_empty()) {
-                Some(next) => parameters = parameters.continue_token(&next),
-                None => return Ok(objects),
-            }
+        let listed = self.server.list(&path, None, |object| objects.push(object));
+        match listed.await {
+            // A kind that is not served has no objects.
+            Err(error) if code(&error) == Some(404) => {}
+            listed => drop(listed?),
         }
+        Ok(objects)
     }
 
     /// An object as the server holds it.

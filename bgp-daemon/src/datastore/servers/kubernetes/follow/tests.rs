@@ -182,6 +182,19 @@ async fn a_kind_that_is_not_served_has_no_objects_and_is_looked_for_again() {
     assert_eq!(scene.next().await, News::Listed(vec![object]));
 }
 
+/// Promise 18.3.
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_no_longer_served_keeps_its_objects() {
+    let mut scene = Scene::of(Kind::BgpPeer);
+    scene.answer_list("7", "", &[peer("a", "1")]).await;
+    scene.next().await;
+    scene.answer_error(410, "too old resource version").await;
+    scene.answer_error(404, "not found").await;
+    assert_eq!(scene.next().await, News::Failed("not found".into()));
+    scene.answer_list("8", "", &[]).await;
+    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn only_blocks_of_this_node_are_kept() {
     let block = |name: &str, node: &str| json!({"metadata": {"name": name, "resourceVersion": "8"}, "spec": {"node": node}});
