@@ -132,16 +132,22 @@ fn field(octets: &[u8]) -> io::Result<(&[u8], &[u8])> {
 
 fn for_each_address(mut nlri: &[u8], mut then: impl FnMut(u32)) -> io::Result<()> {
     while let Some((len, rest)) = nlri.split_first() {
-        let (octets, rest) = rest
-            .split_at_checked(usize::from(len.div_ceil(8)))
-            .ok_or_else(malformed)?;
-        let mut address = [0; 4];
-        address
-            .get_mut(..octets.len())
-            .ok_or_else(malformed)?
-            .copy_from_slice(octets);
-        then(u32::from_be_bytes(address));
-        nlri = rest;
+        let octets = usize::from(len.div_ceil(8));
+        if octets > 4 {
+            return Err(malformed());
+        }
+        // Four octets at once, wherever there are so many: the sink must never be what is waited for.
+        let address = match rest.first_chunk() {
+            Some(four) => u32::from_be_bytes(*four),
+            None => {
+                let mut four = [0; 4];
+                four[..rest.len()].copy_from_slice(rest);
+                u32::from_be_bytes(four)
+            }
+        };
+        nlri = rest.get(octets..).ok_or_else(malformed)?;
+        let host_bits = u32::MAX.checked_shr(u32::from(len.div_ceil(8)) * 8);
+        then(address & !host_bits.unwrap_or(0));
     }
     Ok(())
 }
