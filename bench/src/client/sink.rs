@@ -132,7 +132,7 @@ fn field(octets: &[u8]) -> io::Result<(&[u8], &[u8])> {
 
 fn for_each_address(mut nlri: &[u8], mut then: impl FnMut(u32)) -> io::Result<()> {
     while let Some((len, rest)) = nlri.split_first() {
-        let octets = usize::from(len.div_ceil(8));
+        let octets = len.div_ceil(8);
         if octets > 4 {
             return Err(malformed());
         }
@@ -145,9 +145,9 @@ fn for_each_address(mut nlri: &[u8], mut then: impl FnMut(u32)) -> io::Result<()
                 u32::from_be_bytes(four)
             }
         };
-        nlri = rest.get(octets..).ok_or_else(malformed)?;
-        let host_bits = u32::MAX.checked_shr(u32::from(len.div_ceil(8)) * 8);
-        then(address & !host_bits.unwrap_or(0));
+        nlri = rest.get(usize::from(octets)..).ok_or_else(malformed)?;
+        let behind = u32::MAX.checked_shr(u32::from(octets) * 8).unwrap_or(0);
+        then(address & !behind);
     }
     Ok(())
 }

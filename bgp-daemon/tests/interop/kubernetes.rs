@@ -5,30 +5,10 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
-use crate::lab::apiserver::{ApiServer, REQUIREMENTS, User};
+use crate::lab::apiserver::{ApiServer, CRDS, CRDS_V3, RBAC, REQUIREMENTS, User, secret_role};
 use crate::lab::wait::{SHORT, wait_for};
 
-const CRDS: &str = include_str!("../../../testdata/kubernetes/crds.yaml");
-const CRDS_V3: &str = include_str!("../../../testdata/kubernetes/crds-v3.yaml");
-const RBAC: &str = include_str!("../../../testdata/kubernetes/rbac.yaml");
-
 const PEERS: &str = "/apis/crd.projectcalico.org/v1/bgppeers";
-
-/// Lets the agent read the Secret `tor` in `kube-system`.
-const SECRET_ROLE: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: tor, namespace: kube-system}
-rules:
-  - {apiGroups: [''], resources: [secrets], resourceNames: [tor], verbs: [get, list, watch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: tor, namespace: kube-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: tor}
-subjects:
-  - {apiGroup: rbac.authorization.k8s.io, kind: Group, name: bgp-agents}
-";
 
 /// The laboratory checks itself, here and in the other tests of the server alone.
 #[test]
@@ -89,7 +69,7 @@ fn server_allows_the_agent_what_its_roles_say() {
 
     assert_eq!(code("/api/v1/nodes/node1"), 403, "before there are roles");
     server.apply(RBAC);
-    server.apply(SECRET_ROLE);
+    server.apply(&secret_role("tor"));
     let secrets = "/api/v1/namespaces/kube-system/secrets";
     wait_for("the agent's roles to work", SHORT, || {
         code("/api/v1/nodes/node1") == 200 && code(&format!("{secrets}/tor")) == 200

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
-use crate::lab::apiserver::{ApiServer, REQUIREMENTS, User};
+use crate::lab::apiserver::{ApiServer, CRDS, CRDS_V3, RBAC, REQUIREMENTS, User, secret_role};
 use crate::lab::host::Host;
 use crate::lab::node::Node;
 use crate::lab::peer::{Kind, Peer, PeerConfig, prefix};
@@ -16,27 +16,7 @@ use crate::lab::wait::{LONG, wait_for, wait_until};
 use crate::scenario::{NODE_AS, TOR_AS, addresses, wait_established, wait_kernel, wait_learned};
 use crate::stage::{BLOCKS, TOR_PREFIXES};
 
-const CRDS: &str = include_str!("../../../testdata/kubernetes/crds.yaml");
-const CRDS_V3: &str = include_str!("../../../testdata/kubernetes/crds-v3.yaml");
-const RBAC: &str = include_str!("../../../testdata/kubernetes/rbac.yaml");
-
 const PASSWORD: &str = "correct horse battery staple";
-
-/// Lets the agent read the Secret `bgp`.
-const SECRET_ROLE: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: bgp, namespace: kube-system}
-rules:
-  - {apiGroups: [''], resources: [secrets], resourceNames: [bgp], verbs: [get, list, watch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: bgp, namespace: kube-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: bgp}
-subjects:
-  - {apiGroup: rbac.authorization.k8s.io, kind: Group, name: bgp-agents}
-";
 
 /// Lets the agent write the status of a CalicoNodeStatus, which Calico's manifest forgets.
 const STATUS_ROLE: &str = "
@@ -72,7 +52,7 @@ impl Scene {
         let server = ApiServer::start(&lab.host("control", 2));
         server.apply(CRDS);
         server.apply(RBAC);
-        server.apply(SECRET_ROLE);
+        server.apply(&secret_role("bgp"));
         let (tor_host, node_host) = (lab.host("tor", 1), lab.host("node1", 11));
         let mut config = PeerConfig::on_lan(&tor_host, TOR_AS, &[(&node_host, NODE_AS)])
             .announcing(&TOR_PREFIXES);
@@ -246,7 +226,7 @@ fn what_is_not_allowed_is_named_and_the_rest_works() {
             .log()
             .contains("CalicoNodeStatus cannot be written")
     });
-    scene.server.apply(SECRET_ROLE);
+    scene.server.apply(&secret_role("bgp"));
     scene.server.apply(STATUS_ROLE);
     wait_established("the node", &scene.node, &scene.tor_host);
     let status = path("caliconodestatuses", "mine");

@@ -26,6 +26,32 @@ pub(crate) const REQUIREMENTS: [Requirement; 5] = [
     Requirement::KubeApiserver,
 ];
 
+/// Calico's custom resources, in the older API group and in the newer one.
+pub(crate) const CRDS: &str = include_str!("../../../testdata/kubernetes/crds.yaml");
+pub(crate) const CRDS_V3: &str = include_str!("../../../testdata/kubernetes/crds-v3.yaml");
+/// What Calico's manifest allows [`User::Agent`].
+pub(crate) const RBAC: &str = include_str!("../../../testdata/kubernetes/rbac.yaml");
+
+/// Lets [`User::Agent`] read one Secret in `kube-system`, which is for each cluster to allow.
+pub(crate) fn secret_role(name: &str) -> String {
+    format!(
+        "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: {name}, namespace: kube-system}}
+rules:
+  - {{apiGroups: [''], resources: [secrets], resourceNames: [{name}], verbs: [get, list, watch]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: {name}, namespace: kube-system}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}
+subjects:
+  - {{apiGroup: rbac.authorization.k8s.io, kind: Group, name: bgp-agents}}
+"
+    )
+}
+
 /// The server starts in five seconds, if it has the machine for itself.
 const START: Duration = Duration::from_secs(120);
 
