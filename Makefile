@@ -1,7 +1,7 @@
 # One target for each thing that a person does here.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit sim interop apiserver lint doc bench bench-peers fuzz
+.PHONY: help demo release test unit sim interop apiserver lint doc bench bench-peers fuzz
 
 TARGET ?= all
 ARGS ?=
@@ -12,6 +12,10 @@ help: ## Say what there is
 
 demo: ## Show two nodes and a router in a lab of namespaces (TOR=bird|gobgp|frr for a real router)
 	@scripts/demo
+
+release: ## Build the program as it is shipped, and say where it is
+	@scripts/install-test-deps valgrind
+	@scripts/release
 
 test: ## Install what the tests need from Debian, then run all of them
 	@scripts/install-test-deps
@@ -45,8 +49,8 @@ bench: ## Run the benchmarks
 	cargo bench --workspace --locked
 
 bench-peers: ## Compare with the other BGP daemons that are installed (ARGS=--smoke or --full)
-	cargo build --release --locked -p bgp-daemon -p bgp-bench
-	target/release/bgp-bench $(ARGS)
+	cargo build --release --locked -p bgp-bench
+	program=$$(scripts/release) && target/release/bgp-bench --daemon "$$program" $(ARGS)
 
 fuzz: ## Fuzz every target for SECONDS=60, or one (TARGET=decode_message)
 	@scripts/fuzz $(TARGET) $(SECONDS)
