@@ -21,4 +21,5 @@ pub mod kernel;
 pub mod log;
 pub mod net;
 pub mod plan;
+mod pool;
 pub mod resources;

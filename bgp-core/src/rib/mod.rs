@@ -247,7 +247,7 @@ pub enum Output {
 }
 
 /// A route from a peer, as it is to be installed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ForwardRoute {
     /// Next hops of equal cost, the best path's first, without repetition.
     pub next_hops: Vec<NextHop>,

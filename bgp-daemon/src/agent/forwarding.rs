@@ -6,7 +6,7 @@
 
 pub(super) mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,11 +23,14 @@ use crate::kernel::{
 };
 use crate::net::{Ended, ForwardingEvent, ForwardingSink, Routes};
 use crate::plan::{HostRoute, KernelDecision, KernelRules, Plan, RouteOrigin, RouteSource, Tunnel};
+use crate::pool::Pool;
 
 /// Device of IP-in-IP tunnels.
 const TUNNEL_DEVICE: &str = "tunl0";
 /// The cost of a next hop that is reached through a router: unknown, and more than that of one on a link.
 pub(super) const REMOTE_METRIC: u32 = 1 << 31;
+
+type ByPrefix<T> = HashMap<IpNet, T, foldhash::fast::RandomState>;
 
 /// What the plan says of forwarding.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,13 +72,19 @@ pub(super) enum Order {
 /// The newest wishes of the RIB, each prefix at most once, so that a slow kernel never holds the RIB up.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    content: Mutex<Wishes>,
+    content: Mutex<Content>,
     filled: Notify,
 }
 
 #[derive(Debug, Default)]
+struct Content {
+    wishes: Wishes,
+    known: Pool<ForwardRoute>,
+}
+
+#[derive(Debug, Default)]
 struct Wishes {
-    routes: BTreeMap<IpNet, Option<ForwardRoute>>,
+    routes: ByPrefix<Option<Arc<ForwardRoute>>>,
     resolve: Vec<IpAddr>,
     deferral_ended: bool,
 }
@@ -89,12 +98,14 @@ impl Mailbox {
 
     fn put(&self, event: ForwardingEvent) {
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let Content { wishes, known } = &mut *content;
         match event {
             ForwardingEvent::Route { prefix, route } => {
-                content.routes.insert(prefix, route);
+                let route = route.map(|route| known.share(route));
+                wishes.routes.insert(prefix, route);
             }
-            ForwardingEvent::Resolve(address) => content.resolve.push(address),
-            ForwardingEvent::DeferralEnded => content.deferral_ended = true,
+            ForwardingEvent::Resolve(address) => wishes.resolve.push(address),
+            ForwardingEvent::DeferralEnded => wishes.deferral_ended = true,
         }
         drop(content);
         self.filled.notify_one();
@@ -102,7 +113,8 @@ impl Mailbox {
 
     async fn take(&self) -> Wishes {
         self.filled.notified().await;
-        std::mem::take(&mut *self.content.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut content.wishes)
     }
 }
 
@@ -121,7 +133,7 @@ pub(super) struct Forwarding {
 #[derive(Default)]
 pub(super) struct State {
     plan: ForwardingPlan,
-    wanted: BTreeMap<IpNet, ForwardRoute>,
+    wanted: ByPrefix<Arc<ForwardRoute>>,
     resolver: Resolver,
     /// Next hops that the RIB wants to know about.
     watched: BTreeSet<IpAddr>,

@@ -12,38 +12,58 @@ use super::route::{
 };
 use super::table::{Action, Operation};
 
-/// One prefix.
+/// One prefix. Its routes are those of the table's pool: there can be a million prefixes, and few different routes.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
-    pub(super) wanted: Option<KernelRoute>,
+    pub(super) wanted: Option<Arc<KernelRoute>>,
     /// `wanted` is in the kernel.
     pub(super) in_place: bool,
-    /// Other routes of our protocol number in the kernel.
-    pub(super) strays: Vec<KernelRoute>,
-    /// Routes of others, by metric.
-    pub(super) others: Vec<Other>,
     /// The speaker wanted a route here and no longer does, so strays need not wait for the end of recovery.
     pub(super) withdrawn: bool,
     /// In `Table::queue`.
     pub(super) queued: bool,
     /// The kernel refused `wanted`; not to be tried again before the next reading.
     pub(super) tried: bool,
-    /// Why `wanted` is not in place, as told to the speaker.
-    pub(super) rejection: Option<InstallError>,
+    rest: Option<Box<Rest>>,
+}
+
+/// What most prefixes do not have.
+#[derive(Debug, Default)]
+struct Rest {
+    strays: Vec<Arc<KernelRoute>>,
+    others: Vec<Other>,
+    rejection: Option<InstallError>,
 }
 
 /// A route of another owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Other {
     pub(super) protocol: u8,
-    pub(super) route: KernelRoute,
+    pub(super) route: Arc<KernelRoute>,
 }
 
 impl Entry {
+    /// Other routes of our protocol number in the kernel.
+    pub(super) fn strays(&self) -> &[Arc<KernelRoute>] {
+        self.rest.as_deref().map_or(&[], |rest| &rest.strays)
+    }
+
+    /// Routes of others, by metric.
+    pub(super) fn others(&self) -> &[Other] {
+        self.rest.as_deref().map_or(&[], |rest| &rest.others)
+    }
+
+    /// Why `wanted` is not in place, as told to the speaker.
+    pub(super) fn rejection(&self) -> Option<&InstallError> {
+        self.rest.as_deref()?.rejection.as_ref()
+    }
+
     /// Takes a new wish. The route installed for the old one becomes a stray; a stray that fits the new one is claimed.
-    pub(super) fn want(&mut self, prefix: &IpNet, wanted: Option<KernelRoute>, links: &Links) {
+    pub(super) fn want(&mut self, prefix: &IpNet, wanted: Option<Arc<KernelRoute>>, links: &Links) {
         let old = std::mem::replace(&mut self.wanted, wanted);
-        self.strays.extend(old.filter(|_| self.in_place));
+        if let Some(old) = old.filter(|_| self.in_place) {
+            self.edit(|rest| rest.strays.push(old));
+        }
         self.tried = false;
         self.in_place = self.claim(prefix, links);
     }
@@ -53,11 +73,45 @@ impl Entry {
         let Some(wanted) = &self.wanted else {
             return false;
         };
-        let place = self
-            .strays
-            .iter()
-            .position(|stray| fulfils(prefix, wanted, stray, links));
-        place.map(|place| self.strays.swap_remove(place)).is_some()
+        let mut strays = self.strays().iter();
+        let Some(place) = strays.position(|stray| fulfils(prefix, wanted, stray, links)) else {
+            return false;
+        };
+        self.edit(|rest| rest.strays.swap_remove(place));
+        true
+    }
+
+    /// Takes these routes for the others of our protocol number in the kernel.
+    pub(super) fn set_strays(&mut self, strays: Vec<Arc<KernelRoute>>) {
+        if !(strays.is_empty() && self.strays().is_empty()) {
+            self.edit(|rest| rest.strays = strays);
+        }
+    }
+
+    /// Forgets those strays that match.
+    pub(super) fn forget_strays(&mut self, matches: impl Fn(&KernelRoute) -> bool) {
+        if self.strays().iter().any(|stray| matches(stray)) {
+            self.edit(|rest| rest.strays.retain(|stray| !matches(stray)));
+        }
+    }
+
+    /// Notes why `wanted` is not in place, if there is a reason; answers the reason until now.
+    pub(super) fn set_rejection(
+        &mut self,
+        rejection: Option<InstallError>,
+    ) -> Option<InstallError> {
+        if rejection.is_none() && self.rejection().is_none() {
+            return None;
+        }
+        self.edit(|rest| std::mem::replace(&mut rest.rejection, rejection))
+    }
+
+    fn edit<R>(&mut self, edit: impl FnOnce(&mut Rest) -> R) -> R {
+        let mut rest = self.rest.take().unwrap_or_default();
+        let result = edit(&mut rest);
+        let empty = rest.strays.is_empty() && rest.others.is_empty() && rest.rejection.is_none();
+        self.rest = Some(rest).filter(|_| !empty);
+        result
     }
 
     /// The operation that puts the wanted route in place, or why there can be none; `None` if there is nothing to do.
@@ -72,7 +126,7 @@ impl Entry {
             .filter(|_| !self.in_place && !self.tried)?;
         let metric = wanted.effective_metric(prefix);
         if let Some(other) = self
-            .others
+            .others()
             .iter()
             .find(|o| o.route.effective_metric(prefix) == metric)
         {
@@ -81,7 +135,7 @@ impl Entry {
             }));
         }
         let replaces = self
-            .strays
+            .strays()
             .iter()
             .any(|stray| stray.effective_metric(prefix) == metric);
         let action = if replaces {
@@ -99,33 +153,32 @@ impl Entry {
 
     /// Nothing to install, remove or forget.
     pub(super) fn is_settled(&self) -> bool {
-        let present = self.wanted.is_some() || !self.others.is_empty();
-        present && self.in_place == self.wanted.is_some() && self.strays.is_empty()
+        let present = self.wanted.is_some() || !self.others().is_empty();
+        present && self.in_place == self.wanted.is_some() && self.strays().is_empty()
     }
 
     /// A route of ours with this metric is in the kernel.
     pub(super) fn has_own_with(&self, prefix: &IpNet, metric: Option<u32>) -> bool {
         let placed = self.wanted.iter().filter(|_| self.in_place);
         placed
-            .chain(&self.strays)
+            .chain(self.strays())
             .any(|own| Some(own.effective_metric(prefix)) == metric)
     }
 
     /// Adds a route of others in its place.
     pub(super) fn insert_other(&mut self, other: Other) {
-        let place = self.others.partition_point(|o| {
+        let place = self.others().partition_point(|o| {
             (o.route.metric, o.protocol) <= (other.route.metric, other.protocol)
         });
-        self.others.insert(place, other);
+        self.edit(|rest| rest.others.insert(place, other));
     }
 
     /// Takes out the routes of others that match.
     pub(super) fn remove_others(&mut self, matches: impl Fn(&Other) -> bool) -> Vec<Other> {
-        let (gone, kept) = std::mem::take(&mut self.others)
-            .into_iter()
-            .partition(matches);
-        self.others = kept;
-        gone
+        if !self.others().iter().any(&matches) {
+            return Vec::new();
+        }
+        self.edit(|rest| rest.others.extract_if(.., |other| matches(other)).collect())
     }
 }
 
@@ -191,9 +244,13 @@ fn fulfils(prefix: &IpNet, wanted: &KernelRoute, present: &KernelRoute, links: &
 }
 
 /// The same route with every named device as index.
-fn with_indexes(route: &KernelRoute, links: &Links) -> Result<KernelRoute, InstallError> {
-    let mut route = route.clone();
-    if let RouteKind::Unicast { next_hops } = &mut route.kind {
+fn with_indexes(route: &Arc<KernelRoute>, links: &Links) -> Result<Arc<KernelRoute>, InstallError> {
+    let named = |hop: &Hop| matches!(hop.device, Some(Device::Name(_)));
+    let mut route = Arc::clone(route);
+    if !route.hops().iter().any(named) {
+        return Ok(route);
+    }
+    if let RouteKind::Unicast { next_hops } = &mut Arc::make_mut(&mut route).kind {
         for hop in next_hops {
             if let Some(Device::Name(name)) = &hop.device {
                 let index = links.index_of(name);

@@ -20,7 +20,7 @@ pub struct RouteChange {
 }
 
 /// A route as it stands in a kernel table, apart from its destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KernelRoute {
     /// Linux metric (RTA_PRIORITY), smaller is better. `None` sends none: IPv4 then has 0, IPv6 the kernel's 1024.
     pub metric: Option<u32>,

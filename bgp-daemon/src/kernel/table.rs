@@ -7,7 +7,8 @@
 //! one of them asks for a reading, which also limits the pace at which two programs can fight over a route. Routes of
 //! others follow their events; where an event leaves doubt, a reading is asked for too.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -16,13 +17,14 @@ use super::entry::{Entry, Other};
 use super::links::{Links, is_routable};
 use super::outbox::Key;
 use super::route::{Device, ForeignRoute, InstallError, KernelRoute, RouteChange};
+use crate::pool::Pool;
 
 /// A route that the kernel reported: devices by index, metric always there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PresentRoute {
     pub(crate) prefix: IpNet,
     pub(crate) protocol: u8,
-    pub(crate) route: KernelRoute,
+    pub(crate) route: Arc<KernelRoute>,
 }
 
 /// One request to the kernel.
@@ -30,7 +32,7 @@ pub(crate) struct PresentRoute {
 pub(crate) struct Operation {
     pub(crate) action: Action,
     pub(crate) prefix: IpNet,
-    pub(crate) route: KernelRoute,
+    pub(crate) route: Arc<KernelRoute>,
 }
 
 /// What to do with the route of an [`Operation`].
@@ -64,11 +66,18 @@ pub(crate) enum Certainty {
 pub(crate) struct Table {
     /// Our protocol number.
     protocol: u8,
-    entries: HashMap<IpNet, Entry>,
-    /// Prefixes to look at. Each at most once, so never longer than `entries`.
-    queue: VecDeque<IpNet>,
+    entries: HashMap<IpNet, Entry, foldhash::fast::RandomState>,
+    routes: Pool<KernelRoute>,
+    agenda: Agenda,
     /// Routes of ours that nobody asked for stay for now.
     recovering: bool,
+}
+
+/// What is to be done, and to be told.
+#[derive(Debug, Default)]
+struct Agenda {
+    /// Prefixes to look at. Each at most once, so never longer than the table.
+    queue: VecDeque<IpNet>,
     rejected: usize,
     changes: Vec<Key>,
 }
@@ -78,53 +87,60 @@ impl Table {
     pub(crate) fn new(protocol: u8) -> Self {
         Self {
             protocol,
-            entries: HashMap::new(),
-            queue: VecDeque::new(),
+            entries: HashMap::default(),
+            routes: Pool::default(),
+            agenda: Agenda::default(),
             recovering: true,
-            rejected: 0,
-            changes: Vec::new(),
         }
     }
 
     /// The speaker wants another route, or none, for a prefix.
     pub(crate) fn want(&mut self, change: RouteChange, links: &Links) {
         let prefix = change.prefix.trunc();
-        let wanted = change.route.map(KernelRoute::canonical);
+        let canonical = change.route.map(KernelRoute::canonical);
+        let wanted = canonical.map(|route| self.routes.share(route));
         let entry = self.entries.entry(prefix).or_default();
         entry.withdrawn = wanted.is_none() && (entry.withdrawn || entry.wanted.is_some());
         if entry.wanted != wanted || wanted.is_none() {
             entry.want(&prefix, wanted, links);
         }
         if entry.wanted.is_none() || entry.in_place {
-            self.judge(prefix, None);
+            self.agenda.judge(prefix, entry, None);
         }
-        self.enqueue(prefix);
+        self.agenda.enqueue(prefix, entry);
     }
 
     /// Unclaimed routes of ours may be removed from now on.
     pub(crate) fn finish_recovery(&mut self) {
         self.recovering = false;
-        let stray = self.entries.iter().filter(|(_, e)| !e.strays.is_empty());
-        let prefixes: Vec<IpNet> = stray.map(|(prefix, _)| *prefix).collect();
-        prefixes.into_iter().for_each(|prefix| self.enqueue(prefix));
+        for (prefix, entry) in &mut self.entries {
+            if !entry.strays().is_empty() {
+                self.agenda.enqueue(*prefix, entry);
+            }
+        }
     }
 
     /// A full reading of the kernel table. Everything refused earlier is tried again.
-    pub(crate) fn observe_all(&mut self, present: Vec<PresentRoute>, links: &Links) {
-        let mut by_prefix: HashMap<IpNet, Vec<PresentRoute>> = HashMap::new();
-        for route in present {
-            by_prefix.entry(route.prefix).or_default().push(route);
+    pub(crate) fn observe_all(&mut self, mut present: Vec<PresentRoute>, links: &Links) {
+        present.sort_by_key(|route| route.prefix);
+        let is_gone = |prefix: &&IpNet| {
+            present
+                .binary_search_by_key(*prefix, |route| route.prefix)
+                .is_err()
+        };
+        let gone: Vec<IpNet> = self.entries.keys().filter(is_gone).copied().collect();
+        for prefix in gone {
+            self.observe(prefix, &[], links);
         }
-        let prefixes: HashSet<IpNet> = self
-            .entries
-            .keys()
-            .chain(by_prefix.keys())
-            .copied()
-            .collect();
-        for prefix in prefixes {
-            let present = by_prefix.remove(&prefix).unwrap_or_default();
-            self.observe(prefix, present, links);
+        for of_prefix in present.chunk_by(|a, b| a.prefix == b.prefix) {
+            self.observe(of_prefix[0].prefix, of_prefix, links);
         }
+    }
+
+    /// Makes a route that the kernel reported one with those that equal it.
+    pub(crate) fn share(&mut self, present: PresentRoute) -> PresentRoute {
+        let route = self.routes.share(Arc::unwrap_or_clone(present.route));
+        PresentRoute { route, ..present }
     }
 
     /// Somebody else added a route; with `replace`, in the place of one with the same metric.
@@ -139,12 +155,12 @@ impl Table {
         }
         let entry = self.entries.entry(prefix).or_default();
         let other = Other { protocol, route };
-        if entry.others.contains(&other) {
+        if entry.others().contains(&other) {
             return Certainty::Known;
         }
         let metric = other.route.metric;
         let beside = entry
-            .others
+            .others()
             .iter()
             .filter(|o| o.route.metric == metric)
             .count();
@@ -158,8 +174,8 @@ impl Table {
             Vec::new()
         };
         entry.insert_other(other.clone());
-        self.tell_routes(prefix, gone.iter().chain([&other]));
-        self.enqueue(prefix);
+        self.agenda.tell_routes(prefix, gone.iter().chain([&other]));
+        self.agenda.enqueue(prefix, entry);
         if certain {
             Certainty::Known
         } else {
@@ -181,8 +197,8 @@ impl Table {
         if protocol == self.protocol || entry.remove_others(|o| *o == other).is_empty() {
             return Certainty::ReadAgain;
         }
-        self.tell_routes(prefix, [&other]);
-        self.enqueue(prefix);
+        self.agenda.tell_routes(prefix, [&other]);
+        self.agenda.enqueue(prefix, entry);
         Certainty::Known
     }
 
@@ -190,7 +206,7 @@ impl Table {
     pub(crate) fn operations(&mut self, limit: usize, links: &Links) -> Vec<Operation> {
         let mut operations = Vec::new();
         while operations.len() < limit {
-            let Some(prefix) = self.queue.pop_front() else {
+            let Some(prefix) = self.agenda.queue.pop_front() else {
                 break;
             };
             let Some(entry) = self.entries.get_mut(&prefix) else {
@@ -202,7 +218,7 @@ impl Table {
                     operations.push(operation);
                     continue;
                 }
-                Some(Err(rejection)) => self.judge(prefix, Some(rejection)),
+                Some(Err(rejection)) => self.agenda.judge(prefix, entry, Some(rejection)),
                 None => {}
             }
             operations.extend(self.sweep(prefix));
@@ -226,7 +242,7 @@ impl Table {
         };
         let certainty = match (action, result) {
             (Action::Delete, result) => {
-                entry.strays.retain(|stray| *stray != route);
+                entry.forget_strays(|stray| *stray == *route);
                 if result.is_ok() {
                     Certainty::Known
                 } else {
@@ -236,16 +252,14 @@ impl Table {
             (Action::Add | Action::Replace, Ok(())) => {
                 entry.in_place = true;
                 let metric = route.effective_metric(&prefix);
-                entry
-                    .strays
-                    .retain(|stray| stray.effective_metric(&prefix) != metric);
-                self.judge(prefix, None);
+                entry.forget_strays(|stray| stray.effective_metric(&prefix) == metric);
+                self.agenda.judge(prefix, entry, None);
                 Certainty::Known
             }
             (Action::Add | Action::Replace, Err(refusal)) => {
                 entry.tried = true;
                 let occupied = refusal.errno == libc::EEXIST;
-                self.judge(prefix, Some(refusal.into()));
+                self.agenda.judge(prefix, entry, Some(refusal.into()));
                 if occupied {
                     Certainty::ReadAgain
                 } else {
@@ -253,23 +267,25 @@ impl Table {
                 }
             }
         };
-        self.enqueue(prefix);
+        if !entry.is_settled() {
+            self.agenda.enqueue(prefix, entry);
+        }
         certainty
     }
 
     /// Something is left to do.
     pub(crate) fn has_work(&self) -> bool {
-        !self.queue.is_empty()
+        !self.agenda.queue.is_empty()
     }
 
     /// Some wanted route is rejected.
     pub(crate) fn has_rejected(&self) -> bool {
-        self.rejected > 0
+        self.agenda.rejected > 0
     }
 
     /// Why the route for a prefix is not in place.
     pub(crate) fn rejection(&self, prefix: &IpNet) -> Option<&InstallError> {
-        self.entries.get(prefix)?.rejection.as_ref()
+        self.entries.get(prefix)?.rejection()
     }
 
     /// The routes of others for a prefix that a speaker may learn, by metric.
@@ -277,7 +293,7 @@ impl Table {
         let others = self
             .entries
             .get(prefix)
-            .map(|e| e.others.as_slice())
+            .map(Entry::others)
             .unwrap_or_default();
         others
             .iter()
@@ -290,7 +306,7 @@ impl Table {
     pub(crate) fn foreign_through(&self, index: u32) -> Vec<IpNet> {
         let device = Some(Device::Index(index));
         let through = |e: &Entry| {
-            let mut learnable = e.others.iter().filter(|o| o.is_learnable());
+            let mut learnable = e.others().iter().filter(|o| o.is_learnable());
             learnable.any(|o| o.route.hops().iter().any(|hop| hop.device == device))
         };
         let routable = self
@@ -302,77 +318,79 @@ impl Table {
 
     /// Objects that changed since the last call.
     pub(crate) fn take_changes(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.changes)
+        std::mem::take(&mut self.agenda.changes)
     }
 
     /// Counts; visits every entry.
     pub(crate) fn status(&self) -> KernelStatus {
         let mut status = KernelStatus {
-            rejected: self.rejected,
+            rejected: self.agenda.rejected,
             ..KernelStatus::default()
         };
         for entry in self.entries.values() {
             status.wanted += usize::from(entry.wanted.is_some());
             status.installed += usize::from(entry.in_place);
-            status.unclaimed += entry.strays.len();
+            status.unclaimed += entry.strays().len();
         }
         status
     }
 
     /// What a full reading found for one prefix.
-    fn observe(&mut self, prefix: IpNet, present: Vec<PresentRoute>, links: &Links) {
+    fn observe(&mut self, prefix: IpNet, present: &[PresentRoute], links: &Links) {
         let entry = self.entries.entry(prefix).or_default();
-        let (own, others): (Vec<_>, Vec<_>) = present
-            .into_iter()
-            .partition(|p| p.protocol == self.protocol);
-        entry.strays = own.into_iter().map(|p| p.route).collect();
-        entry.in_place = entry.claim(&prefix, links);
-        entry.tried = false;
-        let before = std::mem::take(&mut entry.others);
+        let (mut own, mut others) = (Vec::new(), Vec::new());
         for PresentRoute {
             protocol, route, ..
-        } in others
+        } in present
         {
-            entry.insert_other(Other { protocol, route });
+            let (protocol, route) = (*protocol, Arc::clone(route));
+            match protocol == self.protocol {
+                true => own.push(route),
+                false => others.push(Other { protocol, route }),
+            }
         }
-        let after = entry.others.clone();
-        let (in_place, settled) = (entry.in_place, entry.is_settled());
+        entry.set_strays(own);
+        entry.in_place = entry.claim(&prefix, links);
+        entry.tried = false;
+        let before = entry.remove_others(|_| true);
+        others
+            .into_iter()
+            .for_each(|other| entry.insert_other(other));
+        let after = entry.others().to_vec();
         if before != after {
-            self.tell_routes(prefix, before.iter().chain(&after));
+            self.agenda.tell_routes(prefix, before.iter().chain(&after));
         }
-        if in_place {
-            self.judge(prefix, None);
+        if entry.in_place {
+            self.agenda.judge(prefix, entry, None);
         }
-        if !settled {
-            self.enqueue(prefix);
+        if !entry.is_settled() {
+            self.agenda.enqueue(prefix, entry);
         }
     }
 
     /// The next removal for a prefix where nothing is to be installed; forgets a prefix that is of no interest.
     fn sweep(&mut self, prefix: IpNet) -> Option<Operation> {
         let entry = self.entries.get(&prefix)?;
-        if entry.wanted.is_none() && entry.strays.is_empty() && entry.others.is_empty() {
+        if entry.wanted.is_none() && entry.strays().is_empty() && entry.others().is_empty() {
             self.entries.remove(&prefix);
             return None;
         }
         let kept = self.recovering && entry.wanted.is_none() && !entry.withdrawn;
-        let route = entry.strays.first().filter(|_| !kept)?.clone();
+        let route = Arc::clone(entry.strays().first().filter(|_| !kept)?);
         Some(Operation {
             action: Action::Delete,
             prefix,
             route,
         })
     }
+}
 
+impl Agenda {
     /// Notes whether the wanted route is rejected, and tells if that is new.
-    fn judge(&mut self, prefix: IpNet, rejection: Option<InstallError>) {
-        let Some(entry) = self.entries.get_mut(&prefix) else {
-            return;
-        };
-        if entry.rejection != rejection {
-            self.rejected -= usize::from(entry.rejection.is_some());
+    fn judge(&mut self, prefix: IpNet, entry: &mut Entry, rejection: Option<InstallError>) {
+        if entry.rejection() != rejection.as_ref() {
             self.rejected += usize::from(rejection.is_some());
-            entry.rejection = rejection;
+            self.rejected -= usize::from(entry.set_rejection(rejection).is_some());
             self.changes.push(Key::Verdict(prefix));
         }
     }
@@ -383,10 +401,8 @@ impl Table {
         }
     }
 
-    fn enqueue(&mut self, prefix: IpNet) {
-        if let Some(entry) = self.entries.get_mut(&prefix)
-            && !std::mem::replace(&mut entry.queued, true)
-        {
+    fn enqueue(&mut self, prefix: IpNet, entry: &mut Entry) {
+        if !std::mem::replace(&mut entry.queued, true) {
             self.queue.push_back(prefix);
         }
     }

@@ -231,14 +231,15 @@ impl Task {
                 addresses.extend(parse_address(message.payload))
             })
             .await?;
-        let table = self.mark.table;
+        let (table, known) = (self.mark.table, &mut self.state.table);
         for family in [AF_INET, AF_INET6] {
             let encode =
                 |writer: &mut _, sequence| route::encode_dump(writer, family, table, sequence);
             // Without IPv6 in the kernel the question about it is answered with routes of every family.
             let read = |message: &Message<'_>| {
                 let of_family = message.payload.first() == Some(&family);
-                routes.extend(route::parse(message.payload, table).filter(|_| of_family));
+                let parsed = route::parse(message.payload, table).filter(|_| of_family);
+                routes.extend(parsed.map(|route| known.share(route)));
             };
             consistent &= requests.dump(encode, read).await?;
         }
@@ -299,6 +300,7 @@ impl State {
         let Some(route) = route::parse(message.payload, self.table_number) else {
             return;
         };
+        let route = self.table.share(route);
         let certainty = match message.kind {
             NEWROUTE => self.table.added(route, message.flags & REPLACE != 0),
             _ => self.table.removed(route),

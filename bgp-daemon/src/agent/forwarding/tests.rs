@@ -44,7 +44,7 @@ fn several_next_hops_of_a_tunnel_pool_all_stay_in_the_tunnel() {
             preference: 100,
             standby: false,
         };
-        state.wanted.insert(net(prefix), route);
+        state.wanted.insert(net(prefix), route.into());
     };
     let kind = |state: &State| state.decide(net("10.1.7.0/26")).expect("a route").kind;
     learn(&mut state, "10.1.7.0/26");
@@ -106,7 +106,7 @@ fn the_kernel_has_what_is_wanted_and_not_refused() {
         standby: false,
     };
     for prefix in ["10.1.5.0/26", "10.2.0.0/16", "10.3.0.0/16"] {
-        state.wanted.insert(net(prefix), route.clone());
+        state.wanted.insert(net(prefix), route.clone().into());
     }
     assert_eq!(
         count(&state),
@@ -204,14 +204,14 @@ fn a_workload_stays_a_next_hop_whoever_else_announces_its_address() {
     assert!(own.is_some());
     for standby in [true, false] {
         let route = learned("10.0.0.2", 100, standby);
-        state.wanted.insert(net("10.1.7.5/32"), route);
+        state.wanted.insert(net("10.1.7.5/32"), route.into());
         assert_eq!(state.way_to(workload), own);
     }
     // Any other next hop is not reached by what BGP brought.
     let node: IpAddr = "10.0.0.2".parse().expect("an address");
     assert!(state.way_to(node).is_some());
     let route = learned("10.0.0.3", 100, false);
-    state.wanted.insert(net("10.0.0.2/32"), route);
+    state.wanted.insert(net("10.0.0.2/32"), route.into());
     assert_eq!(state.way_to(node), None);
 }
 
@@ -235,7 +235,7 @@ fn a_route_that_stands_by_is_not_installed_while_its_next_hop_is_out_of_reach() 
         ),
     ] {
         let route = learned(next_hop, better_than_usual, standby);
-        state.wanted.insert(prefix, route);
+        state.wanted.insert(prefix, route.into());
         let metric = Some(512);
         let expected = kind.map(|kind| KernelRoute { metric, kind });
         assert_eq!(state.decide(prefix), expected, "{next_hop} {standby}");

@@ -101,7 +101,7 @@ pub(crate) fn parse(payload: &[u8], table: u32) -> Option<PresentRoute> {
     Some(PresentRoute {
         prefix,
         protocol,
-        route,
+        route: route.into(),
     })
 }
 

@@ -166,10 +166,10 @@ fn present(prefix: IpNet, protocol: u8, route: &KernelRoute) -> PresentRoute {
     PresentRoute {
         prefix,
         protocol,
-        route: KernelRoute {
+        route: Arc::new(KernelRoute {
             metric,
             ..route.clone()
-        },
+        }),
     }
 }
 
@@ -440,7 +440,8 @@ fn a_route_without_device_is_recognised_with_the_one_the_kernel_chose() {
     let mut world = World::with(&[]);
     let hops = ["192.0.2.1", "192.0.2.2"].map(|g| Hop::gateway(g.parse().unwrap()));
     world.want(P, Some(KernelRoute::via(hops.to_vec())));
-    let RouteKind::Unicast { next_hops } = &mut world.kernel[0].route.kind else {
+    let RouteKind::Unicast { next_hops } = &mut Arc::make_mut(&mut world.kernel[0].route).kind
+    else {
         panic!("unicast")
     };
     next_hops
@@ -449,7 +450,8 @@ fn a_route_without_device_is_recognised_with_the_one_the_kernel_chose() {
     world.log.clear();
     world.read();
     assert!(world.log.is_empty());
-    let RouteKind::Unicast { next_hops } = &mut world.kernel[0].route.kind else {
+    let RouteKind::Unicast { next_hops } = &mut Arc::make_mut(&mut world.kernel[0].route).kind
+    else {
         panic!("unicast")
     };
     next_hops[0].weight = 7;

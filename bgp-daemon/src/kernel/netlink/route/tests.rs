@@ -12,7 +12,7 @@ fn operation(action: Action, prefix: &str, route: KernelRoute) -> Operation {
     Operation {
         action,
         prefix: prefix.parse().unwrap(),
-        route: route.canonical(),
+        route: route.canonical().into(),
     }
 }
 
