@@ -1,6 +1,7 @@
 //! One object of any kind, and a set of objects that can be compared with another one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::kind::{Kind, ObjectKey};
 use super::metadata::Metadata;
@@ -29,31 +30,32 @@ pub enum Resource {
     Profile(Profile),
 }
 
-/// Objects by kind and name. Two sets are equal if they mean the same.
+/// Objects by kind and name. Two sets are equal if they mean the same; a copy of a set shares its objects.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResourceSet {
-    objects: BTreeMap<ObjectKey, Resource>,
+    objects: BTreeMap<ObjectKey, Arc<Resource>>,
 }
 
 impl ResourceSet {
     /// Puts an object in; returns the one of the same kind and name that it took the place of.
-    pub fn insert(&mut self, resource: Resource) -> Option<Resource> {
-        self.objects.insert(resource.key(), resource)
+    pub fn insert(&mut self, resource: Resource) -> Option<Arc<Resource>> {
+        self.objects.insert(resource.key(), Arc::new(resource))
     }
 
     /// Takes an object out.
-    pub fn remove(&mut self, key: &ObjectKey) -> Option<Resource> {
+    pub fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Resource>> {
         self.objects.remove(key)
     }
 
     /// An object.
     pub fn get(&self, key: &ObjectKey) -> Option<&Resource> {
-        self.objects.get(key)
+        self.objects.get(key).map(Arc::as_ref)
     }
 
     /// All objects, by kind, namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Resource)> {
-        self.objects.iter()
+        let objects = self.objects.iter();
+        objects.map(|(key, resource)| (key, resource.as_ref()))
     }
 
     /// How many there are.
@@ -72,7 +74,7 @@ impl ResourceSet {
         self.objects
             .range(first..)
             .take_while(move |(key, _)| key.kind == kind)
-            .map(|(_, resource)| resource)
+            .map(|(_, resource)| resource.as_ref())
     }
 }
 
@@ -81,7 +83,7 @@ impl FromIterator<Resource> for ResourceSet {
         Self {
             objects: resources
                 .into_iter()
-                .map(|resource| (resource.key(), resource))
+                .map(|resource| (resource.key(), Arc::new(resource)))
                 .collect(),
         }
     }
@@ -135,7 +137,7 @@ macro_rules! kinds {
                         namespace: String::new() $(+ $namespace)?,
                         name: name.to_owned(),
                     };
-                    match self.objects.get(&key)? {
+                    match self.objects.get(&key)?.as_ref() {
                         Resource::$kind(object) => Some(object),
                         _ => None,
                     }
