@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// Hands out the same copy for equal values. Remembers at most twice as many as are held elsewhere, or [`LEAST`].
+/// Hands out the same copy for equal values. Forgets those that nobody else holds each time it has grown to twice what was held, and
+/// to at least [`LEAST`].
 #[derive(Debug)]
 pub(crate) struct Pool<T> {
     values: HashSet<Arc<T>>,

@@ -20,7 +20,7 @@ pub(super) struct Entry {
     pub(super) in_place: bool,
     /// The speaker wanted a route here and no longer does, so strays need not wait for the end of recovery.
     pub(super) withdrawn: bool,
-    /// In `Table::queue`.
+    /// In the queue of the table.
     pub(super) queued: bool,
     /// The kernel refused `wanted`; not to be tried again before the next reading.
     pub(super) tried: bool,

@@ -78,6 +78,7 @@ pub(crate) struct Table {
 struct Agenda {
     /// Prefixes to look at. Each at most once, so never longer than the table.
     queue: VecDeque<IpNet>,
+    /// Prefixes whose route is rejected.
     rejected: usize,
     changes: Vec<Key>,
 }
