@@ -30,6 +30,7 @@ const TUNNEL_DEVICE: &str = "tunl0";
 /// The cost of a next hop that is reached through a router: unknown, and more than that of one on a link.
 pub(super) const REMOTE_METRIC: u32 = 1 << 31;
 
+/// Peers choose the prefixes, hence the random seed.
 type ByPrefix<T> = HashMap<IpNet, T, foldhash::fast::RandomState>;
 
 /// What the plan says of forwarding.
