@@ -10,10 +10,13 @@
 //! | [`control`]   | BIRD-compatible control sockets                                           |
 //! | [`agent`]     | the node's agent: plan, speaker, kernel and control sockets together      |
 //! | [`cli`]       | one file per command                                                      |
+//! | [`tasks`]     | tasks whose owner sees them end                                           |
+//! | [`alarms`]    | what is wrong at the moment, apart from resources                         |
 //!
 //! Arrows point one way: `resources` <- `datastore`, `plan` <- `net`, `kernel`, `control` <- `agent` <- `cli`.
 
 pub mod agent;
+pub mod alarms;
 pub mod cli;
 pub mod control;
 pub mod datastore;
@@ -23,3 +26,4 @@ pub mod net;
 pub mod plan;
 mod pool;
 pub mod resources;
+pub mod tasks;

@@ -14,6 +14,7 @@ use bgp_daemon::kernel::{
     Device, ForeignKind, Hop, InstallError, Kernel, KernelConfig, KernelEvent, KernelRoute,
     RouteChange,
 };
+use bgp_daemon::tasks::Tasks;
 use ipnet::IpNet;
 use netns::ip;
 use tokio::sync::mpsc::Receiver;
@@ -30,7 +31,7 @@ struct Speaker {
 impl Speaker {
     /// Started, and told everything present.
     async fn start() -> Self {
-        let (kernel, events) = Kernel::start(KernelConfig::default()).unwrap();
+        let (kernel, events) = Kernel::start(KernelConfig::default(), &Tasks::default()).unwrap();
         let mut speaker = Self {
             kernel,
             events,

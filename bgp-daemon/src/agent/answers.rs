@@ -18,7 +18,7 @@ use super::{Agent, Running};
 use crate::control::command::{NamePattern, Query, ReloadDirection};
 use crate::control::model::{
     ActionOutcome, ActionReport, ConfigureOutcome, MemorySnapshot, NodeSnapshot, Phase,
-    ProblemSnapshot, RecoverySnapshot, StatusSnapshot,
+    RecoverySnapshot, StatusSnapshot,
 };
 use crate::control::server::{Answer, Request};
 use crate::datastore::Snapshot;
@@ -36,14 +36,16 @@ impl Agent {
         match query {
             Query::Status => {
                 let status = self.status(family);
-                tokio::spawn(async { send(reply, Answer::Status(status.await)) });
+                self.tasks.errand("answer", async {
+                    send(reply, Answer::Status(status.await))
+                });
             }
             Query::Protocols { .. } | Query::Routes(_) if self.speaker.is_none() => {
                 send(reply, Answer::NoSpeaker);
             }
             Query::Protocols { name, all } => {
                 let observer = self.observer(family);
-                tokio::spawn(async move {
+                self.tasks.errand("answer", async move {
                     let found = observer.protocols(&name, all).await;
                     let none = found.is_empty() && !name.is_any();
                     send(
@@ -58,7 +60,7 @@ impl Agent {
             }
             Query::Routes(query) => {
                 if let Some(running) = &self.speaker {
-                    routes::answer(running, family, query, reply);
+                    routes::answer(&self.tasks, running, family, query, reply);
                 }
             }
             Query::Interfaces => {
@@ -66,7 +68,7 @@ impl Agent {
                     .speaker
                     .as_ref()
                     .and_then(|running| running.forwarding.clone());
-                tokio::spawn(async move {
+                self.tasks.errand("answer", async move {
                     let found = interfaces::snapshots(orders.as_ref(), family).await;
                     send(reply, Answer::Interfaces(found));
                 });
@@ -76,7 +78,9 @@ impl Agent {
                     .speaker
                     .as_ref()
                     .map(|running| running.speaker.routes());
-                tokio::spawn(async { send(reply, Answer::Memory(memory(routes).await)) });
+                self.tasks.errand("answer", async {
+                    send(reply, Answer::Memory(memory(routes).await))
+                });
             }
             Query::Configure => {
                 let snapshot = snapshots.borrow().clone();
@@ -107,12 +111,8 @@ impl Agent {
             .speaker
             .as_ref()
             .map_or(Asn(0), |running| running.plan.local_as);
-        let problems = self.problems.iter().map(|problem| ProblemSnapshot {
-            object: problem.object.clone(),
-            reason: problem.to_string(),
-        });
-        let problems = problems.collect();
-        tokio::spawn(async move {
+        let problems = self.wrongs();
+        self.tasks.errand("answer", async move {
             let protocols = observer.protocols(&NamePattern::any(), true).await;
             let snapshot = NodeSnapshot {
                 node,

@@ -37,7 +37,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::control::model::Phase;
+use crate::alarms::Alarms;
+use crate::control::model::{Phase, ProblemSnapshot};
 use crate::control::server::Request;
 use crate::datastore::Snapshot;
 use crate::kernel::{Kernel, KernelConfig};
@@ -45,6 +46,7 @@ use crate::log::LogLevel;
 use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker, SpeakerError};
 use crate::plan::{Environment, Plan, plan};
 use crate::resources::{LogSeverity, Problem};
+use crate::tasks::{Failure, Tasks};
 use clock::{elapsed_secs, timestamp};
 use forwarding::{Forwarding, ForwardingPlan, Mailbox, Order};
 use learning::LocalKind;
@@ -87,6 +89,9 @@ const LEFTOVERS_SETTLE: Duration = Duration::from_secs(5);
 /// Leftovers in the kernel may lead to peers that come back late; they are not kept longer.
 const LEFTOVERS_UNTIL: Duration = Duration::from_secs(240);
 
+/// How long after an effect its cause is told at the latest.
+const CAUSE_WITHIN: Duration = Duration::from_millis(200);
+
 /// Interval between tries to listen where another program does, such as the daemon whose place we take.
 const LISTEN_RETRY: Duration = Duration::from_secs(5);
 
@@ -113,7 +118,10 @@ pub enum AgentError {
     /// The kernel's routes are out of reach.
     #[error("cannot open netlink sockets: {0}")]
     Kernel(#[from] io::Error),
-    /// A task of the speaker has ended by itself.
+    /// A task has ended, and nobody had asked it to.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The speaker ends.
     #[error(transparent)]
     Ended(#[from] Ended),
     /// Nobody brings resources any more.
@@ -124,6 +132,8 @@ pub enum AgentError {
 /// A running agent.
 struct Agent {
     config: AgentConfig,
+    tasks: Tasks,
+    alarms: Alarms,
     speaker: Option<Running>,
     problems: Vec<Problem>,
     log_severity: LogSeverity,
@@ -150,46 +160,19 @@ struct Running {
 ///
 /// # Errors
 ///
-/// What keeps it from running at all; a resource never does.
+/// What keeps it from running at all, or a task that ended by itself; a resource never does. Sessions are closed without a
+/// NOTIFICATION then, as after a crash: peers with graceful restart keep the routes (RFC 4724 §4.2).
 pub async fn run(
     config: AgentConfig,
-    mut snapshots: watch::Receiver<Snapshot>,
+    snapshots: watch::Receiver<Snapshot>,
     mut requests: mpsc::Receiver<Request>,
     stop: CancellationToken,
+    tasks: Tasks,
 ) -> Result<(), AgentError> {
-    let now = Timestamp::now();
-    let workloads = workloads::watch(config.environment.endpoint_status_dir()).await;
-    let mut agent = Agent {
-        config,
-        workloads,
-        speaker: None,
-        problems: Vec::new(),
-        log_severity: LogSeverity::Info,
-        boot: now,
-        reconfigured: now,
-        leftovers: None,
-    };
-    // Before any question is answered: a readiness probe that sees no sessions takes the node for ready.
-    let first = snapshots.borrow_and_update().clone();
-    agent.follow(&first).await?;
-    let mut retry = tokio::time::interval(LISTEN_RETRY);
-    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            changed = snapshots.changed() => {
-                changed.map_err(|_| AgentError::Datastore)?;
-                let snapshot = snapshots.borrow_and_update().clone();
-                agent.follow(&snapshot).await?;
-            }
-            Ok(()) = agent.workloads.changed() => {
-                let snapshot = snapshots.borrow().clone();
-                agent.follow(&snapshot).await?;
-            }
-            Some(request) = requests.recv() => agent.answer(request, &snapshots).await,
-            _ = retry.tick(), if agent.wants_to_listen() => agent.retry_listening().await?,
-            () = finished(&mut agent.leftovers) => agent.finish_recovery(),
-        }
+    let mut agent = Agent::new(config, tasks).await;
+    let served = agent.serve(snapshots, &mut requests, &stop).await;
+    if let Err(error) = served {
+        return Err(agent.cause_of(error).await);
     }
     info!("stopping");
     let status = agent.status_in(Phase::ShuttingDown);
@@ -220,6 +203,104 @@ async fn finished(told: &mut Option<oneshot::Receiver<()>>) {
 }
 
 impl Agent {
+    async fn new(config: AgentConfig, tasks: Tasks) -> Self {
+        let now = Timestamp::now();
+        let folder = config.environment.endpoint_status_dir();
+        Self {
+            config,
+            workloads: workloads::watch(folder, &tasks).await,
+            tasks,
+            alarms: Alarms::default(),
+            speaker: None,
+            problems: Vec::new(),
+            log_severity: LogSeverity::Info,
+            boot: now,
+            reconfigured: now,
+            leftovers: None,
+        }
+    }
+
+    /// Follows the resources and answers questions until told to stop.
+    async fn serve(
+        &mut self,
+        mut snapshots: watch::Receiver<Snapshot>,
+        requests: &mut mpsc::Receiver<Request>,
+        stop: &CancellationToken,
+    ) -> Result<(), AgentError> {
+        // Before any question is answered: a readiness probe that sees no sessions takes the node for ready.
+        let first = snapshots.borrow_and_update().clone();
+        self.follow(&first).await?;
+        let mut retry = tokio::time::interval(LISTEN_RETRY);
+        retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let failed = self.failed();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                failure = failed => return Err(failure.into()),
+                changed = snapshots.changed() => {
+                    changed.map_err(|_| AgentError::Datastore)?;
+                    let snapshot = snapshots.borrow_and_update().clone();
+                    self.follow(&snapshot).await?;
+                }
+                Ok(()) = self.workloads.changed() => {
+                    let snapshot = snapshots.borrow().clone();
+                    self.follow(&snapshot).await?;
+                }
+                Some(request) = requests.recv() => self.answer(request, &snapshots).await,
+                _ = retry.tick(), if self.wants_to_listen() => self.retry_listening().await?,
+                () = finished(&mut self.leftovers) => self.finish_recovery(),
+            }
+        }
+    }
+
+    /// What is wrong: with the resources, and with what runs.
+    fn wrongs(&self) -> Vec<ProblemSnapshot> {
+        let of_speaker = self
+            .speaker
+            .as_ref()
+            .map(|running| running.speaker.alarms().list());
+        let alarms = self
+            .alarms
+            .list()
+            .into_iter()
+            .chain(of_speaker.into_iter().flatten());
+        let alarms = alarms.map(|alarm| ProblemSnapshot {
+            reason: format!("{}: {}", alarm.object, alarm.reason),
+            object: alarm.object,
+        });
+        let of_resources = self.problems.iter().map(|problem| ProblemSnapshot {
+            object: problem.object.clone(),
+            reason: problem.to_string(),
+        });
+        of_resources.chain(alarms).collect()
+    }
+
+    /// Waits for a task to fail.
+    fn failed(&self) -> impl Future<Output = Failure> + use<> {
+        let (tasks, speaker) = (self.tasks.clone(), self.speaker.as_ref());
+        let closed = speaker.map(|running| running.speaker.closed());
+        async move {
+            match closed {
+                Some(closed) => tokio::select! {
+                    failure = closed => failure,
+                    failure = tasks.failed() => failure,
+                },
+                None => tasks.failed().await,
+            }
+        }
+    }
+
+    /// A task that others need ends before they notice.
+    async fn cause_of(&self, error: AgentError) -> AgentError {
+        match error {
+            AgentError::Ended(_) | AgentError::Datastore => {
+                let failed = tokio::time::timeout(CAUSE_WITHIN, self.failed()).await;
+                failed.map_or(error, AgentError::Failed)
+            }
+            AgentError::Kernel(_) | AgentError::Failed(_) => error,
+        }
+    }
+
     /// Makes the speaker what the resources say.
     async fn follow(&mut self, snapshot: &Snapshot) -> Result<(), AgentError> {
         let mut environment = self.config.environment.clone();
@@ -340,7 +421,8 @@ impl Agent {
         // Not before decisions wait: what is learned from the kernel would win while the peers are silent, and take the routes
         // of the last run away.
         if let Some(forwarding) = forwarding {
-            tokio::spawn(forwarding.run());
+            let tasks = running.speaker.tasks();
+            tasks.service("forwarding", forwarding.run());
         }
         self.speaker = Some(running);
         Ok(())
@@ -352,7 +434,7 @@ impl Agent {
         speaker: &Speaker,
         mailbox: Arc<Mailbox>,
     ) -> Result<(Forwarding, mpsc::Sender<Order>, bool), AgentError> {
-        let (kernel, events) = Kernel::start(KernelConfig::default())?;
+        let (kernel, events) = Kernel::start(KernelConfig::default(), speaker.tasks())?;
         let leftovers = kernel.status().await.map_err(|_| Ended)?.unclaimed > 0;
         let (orders, inbox) = mpsc::channel(16);
         let (ended, deferral) = oneshot::channel();
@@ -377,11 +459,9 @@ impl Agent {
             return;
         };
         if let Some(orders) = running.forwarding.clone() {
-            tokio::spawn(sweep_leftovers(
-                running.speaker.inquirer(),
-                orders,
-                self.boot,
-            ));
+            let (inquirer, boot) = (running.speaker.inquirer(), self.boot);
+            let tasks = running.speaker.tasks();
+            tasks.job("recovery", sweep_leftovers(inquirer, orders, boot));
         }
     }
 }
@@ -403,6 +483,7 @@ async fn sweep_leftovers(inquirer: Inquirer, orders: mpsc::Sender<Order>, boot: 
 impl Running {
     /// Sessions are about to end, and routes stay nevertheless.
     async fn leave_kernel_alone(&self) {
+        self.speaker.tasks().close();
         let (done, stopped) = oneshot::channel();
         if let Some(orders) = &self.forwarding {
             // A forwarding task that has ended leaves the kernel alone anyway.
@@ -464,3 +545,6 @@ impl Running {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use tracing::info;
 use crate::datastore::folder::{self, Signs, Timing};
 use crate::plan::{Workload, WorkloadFiles, read_workload_files};
 use crate::resources::Problem;
+use crate::tasks::Tasks;
 
 /// The workloads at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,11 +28,15 @@ pub(super) struct LocalWorkloads {
 
 /// Reads `folder`, which need not be there, and follows its changes until all receivers are dropped. Must be called within
 /// a tokio runtime.
-pub(super) async fn watch(folder: PathBuf) -> watch::Receiver<LocalWorkloads> {
-    watch_with(folder, folder::TIMING).await
+pub(super) async fn watch(folder: PathBuf, tasks: &Tasks) -> watch::Receiver<LocalWorkloads> {
+    watch_with(folder, folder::TIMING, tasks).await
 }
 
-async fn watch_with(folder: PathBuf, timing: Timing) -> watch::Receiver<LocalWorkloads> {
+async fn watch_with(
+    folder: PathBuf,
+    timing: Timing,
+    tasks: &Tasks,
+) -> watch::Receiver<LocalWorkloads> {
     let mut follower = Follower {
         folder,
         timing,
@@ -39,7 +44,7 @@ async fn watch_with(folder: PathBuf, timing: Timing) -> watch::Receiver<LocalWor
     };
     let (signs, first) = follower.read().await;
     let (sender, receiver) = watch::channel(first);
-    tokio::spawn(follower.run(signs, sender));
+    tasks.job("local workloads", follower.run(signs, sender));
     receiver
 }
 
@@ -171,7 +176,7 @@ mod tests {
     async fn workloads_come_and_go_with_their_files_and_their_folder() {
         let prefix = tempfile::tempdir().expect("a folder");
         let folder = prefix.path().join("endpoint-status");
-        let mut receiver = watch_with(folder.clone(), BY_EVENTS).await;
+        let mut receiver = watch_with(folder.clone(), BY_EVENTS, &Tasks::default()).await;
         see(&mut receiver, &[]).await;
         fs::create_dir(&folder).expect("a folder");
         fs::write(folder.join("one"), status("vm", "10.1.0.5")).expect("a file");
@@ -191,7 +196,7 @@ mod tests {
         let folder = prefix.path().join("endpoint-status");
         fs::create_dir(&folder).expect("a folder");
         fs::write(folder.join("one"), status("vm", "10.1.0.5")).expect("a file");
-        let mut receiver = watch_with(folder.clone(), BY_EVENTS).await;
+        let mut receiver = watch_with(folder.clone(), BY_EVENTS, &Tasks::default()).await;
         assert_eq!(see(&mut receiver, &["10.1.0.5"]).await, 0);
         fs::write(folder.join("one"), r#"{"bgpPeerName":"vm","ipv4Nets":["#).expect("a file");
         fs::write(folder.join("two"), status("vm", "10.1.0.6")).expect("a file");
@@ -206,7 +211,7 @@ mod tests {
     async fn the_folder_may_come_with_all_that_is_above_it() {
         let prefix = tempfile::tempdir().expect("a folder");
         let folder = prefix.path().join("not/there/endpoint-status");
-        let mut receiver = watch_with(folder.clone(), BY_EVENTS).await;
+        let mut receiver = watch_with(folder.clone(), BY_EVENTS, &Tasks::default()).await;
         see(&mut receiver, &[]).await;
         let away = prefix.path().join("not/here");
         fs::create_dir_all(&away).expect("a folder");

@@ -3,15 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::anyhow;
 use bgp_core::types::Family;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{error, info};
 
 use super::dump::dump;
 use super::node_name::NodeArgs;
@@ -23,6 +24,7 @@ use crate::control::server::{Request, Server};
 use crate::datastore::{self, DatastoreSpec, Interest, Settings};
 use crate::log::LogLevel;
 use crate::plan::Environment;
+use crate::tasks::Tasks;
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, Args)]
@@ -47,6 +49,11 @@ pub struct RunArgs {
     pub recover: bool,
 }
 
+/// How long a stop may take: less than the half minute that Kubernetes gives a container.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How long clients of the control sockets are waited for after that.
+const SOCKETS_CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
 /// Questions on the control sockets that wait for the speaker; beyond it, clients wait.
 const REQUESTS: usize = 64;
 
@@ -60,8 +67,10 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: LogLevel) -> anyhow
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(node, args, datastore, log))?;
-    Ok(ExitCode::SUCCESS)
+    let done = runtime.block_on(run(node, args, datastore, log, Tasks::default()));
+    // A thread that hangs in a file system which does not answer is not waited for.
+    runtime.shutdown_background();
+    done
 }
 
 async fn run(
@@ -69,21 +78,22 @@ async fn run(
     args: RunArgs,
     datastore: DatastoreSpec,
     log: LogLevel,
-) -> anyhow::Result<()> {
+    tasks: Tasks,
+) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     // First of all: a signal that nobody waits for ends the process.
     let mut signals = Signals::new()?;
     let settings = Settings::from_env();
     let environment = Environment::from_env();
-    let followed = datastore::watch(&datastore, interest(&node, &environment), &settings);
+    let followed = datastore::watch(&datastore, interest(&node, &environment), &settings, &tasks);
     let snapshots = tokio::select! {
         snapshots = followed => snapshots?,
         // A server may be away for long.
-        () = end(&mut signals.terminate, &mut signals.interrupt) => return Ok(()),
+        () = end(&mut signals.terminate, &mut signals.interrupt) => return Ok(ExitCode::SUCCESS),
     };
     let (requests, inbox) = mpsc::channel(REQUESTS);
     // The sockets serve for as long as the sessions are being ended.
-    let (servers, ended) = (TaskTracker::new(), CancellationToken::new());
+    let ended = CancellationToken::new();
     for family in Family::ALL {
         let usual = || args.run_dir.run_dir.join(client::socket_name(family));
         let path = match (&args.socket, family) {
@@ -91,17 +101,19 @@ async fn run(
             _ => usual(),
         };
         let server = Server::bind(&path, family, requests.clone())?;
-        servers.spawn(server.run(ended.clone()));
+        let name = format!("control socket {}", path.display());
+        tasks.service(name, server.run(ended.clone()));
     }
     let sink = StoreSink::new(datastore, settings);
-    tokio::spawn(node_status::report(
+    let report = node_status::report(
         node.clone(),
         snapshots.clone(),
         requests.clone(),
         sink,
         stop.clone(),
-    ));
-    tokio::spawn(obey_signals(signals, requests, stop.clone()));
+    );
+    tasks.job("node status objects", report);
+    tasks.job("signals", obey_signals(signals, requests, stop.clone()));
     let config = AgentConfig {
         environment,
         listen_port: args.listen_port,
@@ -111,12 +123,29 @@ async fn run(
         log,
     };
     info!(node = config.node, "starting");
-    let done = agent::run(config, snapshots, inbox, stop.clone()).await;
-    stop.cancel();
-    ended.cancel();
-    servers.close();
-    servers.wait().await;
-    Ok(done?)
+    let done = tokio::select! {
+        done = agent::run(config, snapshots, inbox, stop.clone(), tasks.clone()) => done.map_err(anyhow::Error::from),
+        () = overdue(&stop) => Err(anyhow!("not all has ended {} s after the order to stop", STOP_WITHIN.as_secs())),
+    };
+    let Err(error) = done else {
+        tasks.close();
+        stop.cancel();
+        ended.cancel();
+        // What hangs does not keep the process.
+        tokio::time::timeout(SOCKETS_CLOSE_WITHIN, tasks.ended())
+            .await
+            .ok();
+        return Ok(ExitCode::SUCCESS);
+    };
+    error!("{error:#}; the process ends");
+    tasks.cancel();
+    Ok(ExitCode::FAILURE)
+}
+
+/// Ends when a stop takes too long.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(STOP_WITHIN).await;
 }
 
 /// What the speaker of a node wants of a datastore.
@@ -171,4 +200,43 @@ async fn obey_signals(
         }
     }
     stop.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The datastore, local workloads, two sockets, objects with the status, signals.
+    const TASKS: usize = 6;
+
+    async fn run_in(folder: PathBuf, tasks: Tasks) -> ExitCode {
+        let run_dir = folder.join("run");
+        let args = RunArgs {
+            node: NodeArgs { node: None },
+            run_dir: RunDirArgs { run_dir },
+            socket: None,
+            no_kernel: true,
+            listen_port: Some(0),
+            recover: false,
+        };
+        let datastore = DatastoreSpec::Folder(folder);
+        let code = run("node".into(), args, datastore, LogLevel::default(), tasks).await;
+        code.expect("it starts")
+    }
+
+    #[tokio::test]
+    async fn the_end_of_any_task_ends_the_process() {
+        for place in 0..TASKS {
+            let folder = tempfile::tempdir().expect("a folder");
+            let tasks = Tasks::default();
+            let running = tokio::spawn(run_in(folder.path().to_owned(), tasks.clone()));
+            while tasks.names().len() < TASKS {
+                tokio::task::yield_now().await;
+            }
+            let names = tasks.names();
+            tasks.fail(&names[place]);
+            let code = running.await.expect("no panic");
+            assert_eq!(code, ExitCode::FAILURE, "{}", names[place]);
+        }
+    }
 }

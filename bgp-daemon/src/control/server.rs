@@ -11,7 +11,6 @@ use bgp_core::types::Family;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::command::Query;
 use super::connection::Connection;
@@ -22,6 +21,7 @@ use super::model::{
 use super::render::Clock;
 pub use super::socket::BindError;
 use super::socket::SocketFile;
+use crate::tasks::Tasks;
 
 /// How long to wait before the next try when a connection cannot be accepted, which happens when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -170,13 +170,13 @@ impl Server {
         let path = self.file.path().display().to_string();
         tracing::info!(path, "control socket is ready");
         let places = Arc::new(Semaphore::new(self.shared.limits.connections));
-        let tasks = TaskTracker::new();
+        let tasks = Tasks::default();
         let serve = async {
             loop {
                 let (stream, place) = self.accept(&places).await;
                 let connection = Connection::new(stream, Arc::clone(&self.shared));
                 let shutdown = shutdown.clone();
-                tasks.spawn(async move {
+                tasks.errand("control connection", async move {
                     shutdown.run_until_cancelled(connection.serve()).await;
                     drop(place);
                 });
@@ -184,7 +184,7 @@ impl Server {
         };
         shutdown.run_until_cancelled(serve).await;
         tasks.close();
-        tasks.wait().await;
+        tasks.ended().await;
     }
 
     /// The next connection, once there is a place for it.

@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Snapshot;
 use crate::resources::{Loaded, Problem, ResourceSet};
+use crate::tasks::Tasks;
 
 /// The path cannot be read at the start.
 #[derive(Debug, Error)]
@@ -56,11 +57,15 @@ pub(crate) const TIMING: Timing = Timing {
 /// # Errors
 ///
 /// `path` is neither a folder nor a file that can be read. A bad document in it is no error, but a problem of the snapshot.
-pub async fn watch(path: &Path) -> Result<watch::Receiver<Snapshot>, FolderError> {
-    watch_with(path, TIMING).await
+pub async fn watch(path: &Path, tasks: &Tasks) -> Result<watch::Receiver<Snapshot>, FolderError> {
+    watch_with(path, TIMING, tasks).await
 }
 
-async fn watch_with(path: &Path, timing: Timing) -> Result<watch::Receiver<Snapshot>, FolderError> {
+async fn watch_with(
+    path: &Path,
+    timing: Timing,
+    tasks: &Tasks,
+) -> Result<watch::Receiver<Snapshot>, FolderError> {
     let failed = |error| FolderError {
         path: path.display().to_string(),
         error,
@@ -76,7 +81,7 @@ async fn watch_with(path: &Path, timing: Timing) -> Result<watch::Receiver<Snaps
         last_good: loaded,
         watching: true,
     };
-    tokio::spawn(follower.run(first.signs));
+    tasks.job("datastore", follower.run(first.signs));
     Ok(receiver)
 }
 

@@ -33,6 +33,7 @@ use self::folder_store::{Access, FolderStore};
 pub use self::settings::Settings;
 use self::store::{Store, StoreError};
 use crate::resources::{Loaded, ResourceSet};
+use crate::tasks::Tasks;
 
 /// All resources at one moment, and what is wrong with some.
 pub type Snapshot = Arc<Loaded>;
@@ -95,10 +96,11 @@ pub async fn watch(
     spec: &DatastoreSpec,
     interest: Interest,
     settings: &Settings,
+    tasks: &Tasks,
 ) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
     match spec {
-        DatastoreSpec::Folder(path) => Ok(folder::watch(path).await?),
-        DatastoreSpec::Server(server) => servers::watch(*server, interest, settings).await,
+        DatastoreSpec::Folder(path) => Ok(folder::watch(path, tasks).await?),
+        DatastoreSpec::Server(server) => servers::watch(*server, interest, settings, tasks).await,
     }
 }
 

@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use super::store::{Store, StoreError};
 use super::{DatastoreError, Interest, Server, Settings, Snapshot};
 use crate::resources::Loaded;
+use crate::tasks::Tasks;
 
 /// See [`super::watch`].
 #[expect(clippy::unused_async, reason = "as where there are servers")]
@@ -12,6 +13,7 @@ pub(super) async fn watch(
     server: Server,
     _: Interest,
     _: &Settings,
+    _: &Tasks,
 ) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
     Err(DatastoreError::NotBuilt(server))
 }

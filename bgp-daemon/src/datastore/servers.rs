@@ -31,15 +31,17 @@ use self::remote::{Origin, Origins};
 use super::store::{Store, StoreError};
 use super::{DatastoreError, Interest, Server, Settings, Snapshot};
 use crate::resources::{Kind, Loaded};
+use crate::tasks::Tasks;
 
 /// See [`super::watch`].
 pub(super) async fn watch(
     server: Server,
     interest: Interest,
     settings: &Settings,
+    tasks: &Tasks,
 ) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
     let origins = origins(server, &interest, settings).await?;
-    Ok(remote::watch(origins, interest).await)
+    Ok(remote::watch(origins, interest, tasks).await)
 }
 
 /// See [`super::load`].

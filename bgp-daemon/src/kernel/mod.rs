@@ -33,6 +33,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::tasks::Tasks;
+
 pub use route::{
     Device, ForeignHop, ForeignKind, ForeignRoute, Hop, InstallError, KernelRoute, RouteChange,
     RouteKind,
@@ -195,11 +197,14 @@ impl Kernel {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start(config: KernelConfig) -> io::Result<(Self, mpsc::Receiver<KernelEvent>)> {
+    pub fn start(
+        config: KernelConfig,
+        tasks: &Tasks,
+    ) -> io::Result<(Self, mpsc::Receiver<KernelEvent>)> {
         let (commands, inbox) = mpsc::channel(config.queue);
         let (events, receiver) = mpsc::channel(config.queue);
         let task = task::Task::new(config, inbox, events)?;
-        tokio::spawn(task.run());
+        tasks.service("kernel", task.run());
         Ok((Self { commands }, receiver))
     }
 

@@ -18,13 +18,13 @@ use bgp_core::wire::{Message, RefreshKind, RouteRefresh};
 use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::Event;
 use super::connect::{self, Dial, DialError};
 use super::connection::{Connection, Ready};
 use super::table::{self, News};
+use crate::tasks::Tasks;
 
 /// Inputs for the table that may wait here before reading stops.
 const MAX_WAITING_INPUTS: usize = 1024;
@@ -76,8 +76,8 @@ pub(super) struct Neighbour {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) table: table::Sender,
     pub(super) events: broadcast::Sender<Event>,
-    /// Connections that are being closed are left to it.
-    pub(super) tracker: TaskTracker,
+    /// Connections that are being closed are left to them.
+    pub(super) tasks: Tasks,
 }
 
 type Dialling = tokio::task::JoinHandle<Result<TcpStream, DialError>>;
@@ -428,7 +428,8 @@ impl Running {
             .position(|connection| connection.id == conn)
         {
             let connection = self.connections.remove(place);
-            self.neighbour.tracker.spawn(connection.finish());
+            let task = format!("farewell {}", self.neighbour.name);
+            self.neighbour.tasks.errand(task, connection.finish());
         }
     }
 

@@ -15,7 +15,6 @@ use bgp_core::types::{Asn, Family, PeerId, RouterId};
 use bgp_core::wire::RefreshKind;
 use ipnet::IpNet;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::acceptor::{self, Acceptor, Door, Order};
@@ -24,6 +23,8 @@ use super::listener::{ListenError, PeerSecurity};
 use super::neighbour::{Command, Neighbour, NeighbourStatus};
 use super::table::{self, News, Table};
 use super::{Event, ForwardingSink};
+use crate::alarms::Alarms;
+use crate::tasks::{Failure, Tasks};
 
 /// Commands waiting for a neighbour; beyond it, connections of that peer are dropped and other callers wait.
 const COMMANDS: usize = 16;
@@ -87,11 +88,21 @@ pub struct Speaker {
     table: table::Sender,
     events: broadcast::Sender<Event>,
     acceptor: mpsc::Sender<Order>,
-    tracker: TaskTracker,
+    tasks: ClosedOnDrop,
+    alarms: Alarms,
     /// Makes the jitter of each session different.
     seed: u64,
     /// Peers that are added now are told that we have just restarted.
     restarting: bool,
+}
+
+/// A speaker that is dropped ends on purpose.
+struct ClosedOnDrop(Tasks);
+
+impl Drop for ClosedOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// Why the speaker did not do as told.
@@ -117,18 +128,19 @@ impl Speaker {
     ///
     /// Outside a tokio runtime.
     pub fn start(config: RibConfig, forwarding: Option<ForwardingSink>) -> Self {
-        let tracker = TaskTracker::new();
+        let (tasks, alarms) = (Tasks::default(), Alarms::default());
         let rib = Rib::new(config, Instant::now());
         let (running, table) = Table::new(rib, forwarding);
-        tracker.spawn(running.run());
+        tasks.service("table", running.run());
         let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);
-        tracker.spawn(Acceptor::default().run(orders));
+        tasks.service("acceptor", Acceptor::default().run(orders));
         Self {
             peers: BTreeMap::new(),
             table,
             events: broadcast::Sender::new(EVENTS),
             acceptor,
-            tracker,
+            tasks: ClosedOnDrop(tasks),
+            alarms,
             seed: random_seed(),
             restarting: false,
         }
@@ -150,6 +162,23 @@ impl Speaker {
             .await
             .map_err(|_| Ended)?;
         Ok(answer.await.map_err(|_| Ended)??)
+    }
+
+    /// Waits until the speaker has ended because one of its tasks did. Its sessions are closed then, without a NOTIFICATION: peers
+    /// with graceful restart keep the routes (RFC 4724 §4.2).
+    pub fn closed(&self) -> impl Future<Output = Failure> + Send + use<> {
+        let tasks = self.tasks.0.clone();
+        async move { tasks.failed().await }
+    }
+
+    /// The tasks of the speaker.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks.0
+    }
+
+    /// What is wrong at the moment.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
     }
 
     /// What happens to sessions from now on.
@@ -233,12 +262,13 @@ impl Speaker {
             commands: receiver,
             table: self.table.clone(),
             events: self.events.clone(),
-            tracker: self.tracker.clone(),
+            tasks: self.tasks.0.clone(),
         };
         let seed = self
             .seed
             .wrapping_add(u64::from(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        self.tracker.spawn(neighbour.run(seed));
+        let task = format!("neighbour {name}");
+        self.tasks.0.job(task, neighbour.run(seed));
         let security = PeerSecurity {
             md5: settings.dial.md5.clone(),
             ttl: settings.dial.ttl,
@@ -407,6 +437,7 @@ impl Speaker {
     /// Ends every session with this reason and all tasks, in bounded time.
     pub async fn shutdown(mut self, why: Stop) {
         let names: Vec<Arc<str>> = self.peers.keys().cloned().collect();
+        self.tasks.0.close();
         let goodbye = async {
             for name in names {
                 if let Some(peer) = self.peers.remove(&name) {
@@ -418,8 +449,7 @@ impl Speaker {
                 }
             }
             drop((self.table, self.acceptor));
-            self.tracker.close();
-            self.tracker.wait().await;
+            self.tasks.0.ended().await;
         };
         if tokio::time::timeout(SHUTDOWN, goodbye).await.is_err() {
             warn!("some sessions did not close in time");

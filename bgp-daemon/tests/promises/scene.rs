@@ -21,6 +21,7 @@ use bgp_daemon::net::sockopt::Ttl;
 use bgp_daemon::net::{NeighbourStatus, PeerSettings, Speaker};
 use bgp_daemon::plan::Environment;
 use bgp_daemon::resources::{ResourceSet, parse};
+use bgp_daemon::tasks::Tasks;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -151,7 +152,13 @@ impl Node {
             recover: how.recover,
             log: LogLevel::default(),
         };
-        let task = tokio::spawn(agent::run(config, receiver, inbox, stop.clone()));
+        let task = tokio::spawn(agent::run(
+            config,
+            receiver,
+            inbox,
+            stop.clone(),
+            Tasks::default(),
+        ));
         Self {
             snapshots,
             requests,

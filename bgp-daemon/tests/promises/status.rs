@@ -6,6 +6,7 @@ use bgp_core::types::Asn;
 use bgp_daemon::agent::node_status::{NodeStatus, StatusSink, report};
 use bgp_daemon::datastore::folder;
 use bgp_daemon::resources::ResourceSet;
+use bgp_daemon::tasks::Tasks;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -159,7 +160,9 @@ async fn a_status_in_the_datastore_is_no_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("cluster.yaml");
     std::fs::write(&file, document("a", "")).expect("a file");
-    let mut receiver = folder::watch(folder.path()).await.expect("a folder");
+    let mut receiver = folder::watch(folder.path(), &Tasks::default())
+        .await
+        .expect("a folder");
     let before = receiver.borrow_and_update().clone();
     assert_eq!(before.problems, []);
     let status = ", status: {lastUpdated: '2024-05-01T00:00:00Z', agent: {birdV4: {state: Ready}}}";

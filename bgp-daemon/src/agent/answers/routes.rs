@@ -20,6 +20,7 @@ use crate::control::model::{
 };
 use crate::control::server::Answer;
 use crate::net::Routes;
+use crate::tasks::Tasks;
 
 /// Routes looked at in one go: the RIB is held up for no longer.
 const CHUNK: usize = 1000;
@@ -48,6 +49,7 @@ struct Search {
 
 /// Answers with a stream of chunks from a task of its own.
 pub(super) fn answer(
+    tasks: &Tasks,
     running: &Running,
     family: Family,
     query: RouteQuery,
@@ -87,7 +89,10 @@ pub(super) fn answer(
         names,
     };
     let (routes, forwarding) = (running.speaker.routes(), running.forwarding.clone());
-    tokio::spawn(stream(routes, forwarding, Arc::new(search), chunks));
+    tasks.errand(
+        "answer",
+        stream(routes, forwarding, Arc::new(search), chunks),
+    );
 }
 
 async fn stream(

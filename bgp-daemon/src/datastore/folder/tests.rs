@@ -75,7 +75,9 @@ async fn see_problem(receiver: &mut watch::Receiver<Snapshot>, part: &str) -> Sn
 async fn files_come_change_and_go() {
     let folder = folder();
     let path = folder.path().join("peers");
-    let mut receiver = watch_with(&path, BY_EVENTS).await.expect("a folder");
+    let mut receiver = watch_with(&path, BY_EVENTS, &Tasks::default())
+        .await
+        .expect("a folder");
     assert_eq!(names(&receiver.borrow()), ["a"]);
     write(path.join("b.yaml"), &peer("b"));
     see(&mut receiver, &["a", "b"]).await;
@@ -96,7 +98,9 @@ async fn files_come_change_and_go() {
 async fn what_means_the_same_is_not_sent() {
     let folder = folder();
     let path = folder.path().join("peers");
-    let mut receiver = watch_with(&path, BY_EVENTS).await.expect("a folder");
+    let mut receiver = watch_with(&path, BY_EVENTS, &Tasks::default())
+        .await
+        .expect("a folder");
     receiver.mark_unchanged();
     write(path.join("a.yaml"), &format!("# a comment\n{}", peer("a")));
     write(path.join("notes.txt"), "no document");
@@ -117,7 +121,9 @@ async fn what_means_the_same_is_not_sent() {
 async fn a_bad_file_is_a_problem_of_its_own() {
     let folder = folder();
     let path = folder.path().join("peers");
-    let mut receiver = watch_with(&path, BY_EVENTS).await.expect("a folder");
+    let mut receiver = watch_with(&path, BY_EVENTS, &Tasks::default())
+        .await
+        .expect("a folder");
     write(
         path.join("b.yaml"),
         &peer("b").replace("192.0.2.1", "nowhere"),
@@ -130,7 +136,9 @@ async fn a_bad_file_is_a_problem_of_its_own() {
 async fn a_single_file_is_followed_through_saves() {
     let folder = folder();
     let path = folder.path().join("peers/a.yaml");
-    let mut receiver = watch_with(&path, BY_EVENTS).await.expect("a file");
+    let mut receiver = watch_with(&path, BY_EVENTS, &Tasks::default())
+        .await
+        .expect("a file");
     write(folder.path().join("peers/other.yaml"), &peer("other"));
     write(&path, &peer("b"));
     see(&mut receiver, &["b"]).await;
@@ -158,9 +166,13 @@ async fn a_mounted_config_map_is_followed_through_swaps() {
     };
     swap(1, &peer("a"));
     symlink("..data/a.yaml", mount.path().join("a.yaml")).expect("a link");
-    let mut whole = watch_with(mount.path(), BY_EVENTS).await.expect("a folder");
+    let mut whole = watch_with(mount.path(), BY_EVENTS, &Tasks::default())
+        .await
+        .expect("a folder");
     let file = mount.path().join("a.yaml");
-    let mut single = watch_with(&file, BY_EVENTS).await.expect("a file");
+    let mut single = watch_with(&file, BY_EVENTS, &Tasks::default())
+        .await
+        .expect("a file");
     for receiver in [&mut whole, &mut single] {
         assert_eq!(names(&receiver.borrow()), ["a"]);
     }
@@ -176,7 +188,9 @@ async fn a_mounted_config_map_is_followed_through_swaps() {
 async fn a_folder_that_is_gone_leaves_its_last_state() {
     let folder = folder();
     let path = folder.path().join("peers");
-    let mut receiver = watch_with(&path, BY_EVENTS).await.expect("a folder");
+    let mut receiver = watch_with(&path, BY_EVENTS, &Tasks::default())
+        .await
+        .expect("a folder");
     let away = folder.path().join("away");
     fs::rename(&path, &away).expect("a rename");
     let snapshot = see_problem(&mut receiver, "the last state of its resources is kept").await;
@@ -193,7 +207,9 @@ async fn a_folder_that_is_gone_leaves_its_last_state() {
 async fn what_cannot_be_watched_is_read_periodically() {
     let folder = folder();
     let path = folder.path().join("peers");
-    let mut receiver = watch_with(&path, BY_CLOCK).await.expect("a folder");
+    let mut receiver = watch_with(&path, BY_CLOCK, &Tasks::default())
+        .await
+        .expect("a folder");
     fs::remove_dir_all(folder.path()).expect("no folder, and nothing above it to watch");
     see_problem(&mut receiver, "the last state of its resources is kept").await;
     fs::create_dir_all(&path).expect("a folder");
@@ -208,7 +224,9 @@ async fn a_link_to_a_file_elsewhere_is_read_periodically() {
     write(elsewhere.path().join("b.yaml"), &peer("b"));
     let path = folder.path().join("peers");
     symlink(elsewhere.path().join("b.yaml"), path.join("b.yaml")).expect("a link");
-    let mut receiver = watch_with(&path, BY_CLOCK).await.expect("a folder");
+    let mut receiver = watch_with(&path, BY_CLOCK, &Tasks::default())
+        .await
+        .expect("a folder");
     assert_eq!(names(&receiver.borrow()), ["a", "b"]);
     write(elsewhere.path().join("b.yaml"), &peer("c"));
     see(&mut receiver, &["a", "c"]).await;
@@ -218,7 +236,9 @@ async fn a_link_to_a_file_elsewhere_is_read_periodically() {
 async fn a_path_that_is_not_there_at_the_start_is_an_error() {
     let folder = folder();
     let path = folder.path().join("pears");
-    let error = watch(&path).await.expect_err("a typing mistake");
+    let error = watch(&path, &Tasks::default())
+        .await
+        .expect_err("a typing mistake");
     assert_eq!(
         error.to_string(),
         format!(

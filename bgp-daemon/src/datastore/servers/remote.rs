@@ -11,12 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tracing::{info, warn};
 
 use super::gather::{Gathered, News, Part};
 use crate::datastore::{DatastoreError, Interest, Snapshot};
 use crate::resources::{Kind, Loaded, ObjectKey, PasswordSource, ResourceSet};
+use crate::tasks::Tasks;
 
 /// News that wait to be gathered; beyond it, followers wait.
 const NEWS: usize = 1024;
@@ -63,7 +64,11 @@ pub(super) struct Origins {
 }
 
 /// Follows all that `interest` names. Returns once everything is known, however long it takes.
-pub(super) async fn watch(origins: Origins, interest: Interest) -> watch::Receiver<Snapshot> {
+pub(super) async fn watch(
+    origins: Origins,
+    interest: Interest,
+    tasks: &Tasks,
+) -> watch::Receiver<Snapshot> {
     let mut remote = Remote::new(origins, interest);
     let mut told = None;
     let first = loop {
@@ -77,7 +82,7 @@ pub(super) async fn watch(origins: Origins, interest: Interest) -> watch::Receiv
         told = obstacle;
     };
     let (sender, receiver) = watch::channel(Arc::new(first));
-    tokio::spawn(remote.publish(sender));
+    tasks.job("datastore", remote.publish(sender));
     receiver
 }
 
@@ -104,6 +109,7 @@ struct Remote {
     interest: Interest,
     gathered: Gathered,
     followers: BTreeMap<Part, AbortHandle>,
+    tasks: JoinSet<()>,
     reporter: mpsc::Sender<(Part, News)>,
     news: mpsc::Receiver<(Part, News)>,
 }
@@ -116,6 +122,7 @@ impl Remote {
             interest,
             gathered: Gathered::new(),
             followers: BTreeMap::new(),
+            tasks: JoinSet::new(),
             reporter,
             news,
         };
@@ -124,9 +131,21 @@ impl Remote {
     }
 
     /// Waits for news. Returns the snapshot that they lead to, if they do.
+    ///
+    /// # Panics
+    ///
+    /// With a follower that panics: what it followed would not be known any more.
     async fn next(&mut self) -> Option<Loaded> {
-        let news = self.news.recv().await;
-        self.take(news);
+        tokio::select! {
+            news = self.news.recv() => self.take(news),
+            Some(ended) = self.tasks.join_next() => {
+                // One that is not wanted any more was cancelled.
+                if let Some(panic) = ended.err().filter(JoinError::is_panic) {
+                    std::panic::resume_unwind(panic.into_panic());
+                }
+                return None;
+            }
+        }
         // More of what belongs together is on its way.
         let settled = tokio::time::sleep(SETTLE);
         tokio::pin!(settled);
@@ -189,14 +208,7 @@ impl Remote {
                 Box::pin(async move { reporter.tell(News::Failed(reason)).await })
             }
         };
-        self.followers
-            .insert(part, tokio::spawn(following).abort_handle());
-    }
-}
-
-impl Drop for Remote {
-    fn drop(&mut self) {
-        self.followers.values().for_each(AbortHandle::abort);
+        self.followers.insert(part, self.tasks.spawn(following));
     }
 }
 

@@ -98,7 +98,7 @@ async fn a_peer_with_a_password_is_not_seen_without_it() {
         ("Secret/kube-system/bgp", vec![secret("bgp")]),
         ("Secret/kube-system/late", vec![secret("late")]),
     ]);
-    let mut snapshots = watch(origins(&server), interest()).await;
+    let mut snapshots = watch(origins(&server), interest(), &Tasks::default()).await;
     let first = snapshots.borrow_and_update().clone();
     assert!(first.set.bgp_peer("tor").is_some());
     assert!(first.set.secret("kube-system", "bgp").is_some());
@@ -124,7 +124,7 @@ async fn a_peer_with_a_password_is_not_seen_without_it() {
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_may_not_be_read_holds_nothing_back() {
     let server = server(&[("bgppeers", vec![peer("tor", Some("bgp"))])]);
-    let snapshots = watch(origins(&server), interest()).await;
+    let snapshots = watch(origins(&server), interest(), &Tasks::default()).await;
     let first = snapshots.borrow().clone();
     assert!(first.set.bgp_peer("tor").is_some());
     let problems: Vec<String> = first.problems.iter().map(ToString::to_string).collect();
@@ -140,7 +140,7 @@ async fn services_are_followed_while_they_are_advertised() {
     let configuration = |spec: Value| json!({"metadata": {"name": "default"}, "spec": spec});
     let service = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {}});
     let server = server(&[("services", vec![service]), ("endpointslices", Vec::new())]);
-    let mut snapshots = watch(origins(&server), interest()).await;
+    let mut snapshots = watch(origins(&server), interest(), &Tasks::default()).await;
     assert!(server.reporter("services").is_none());
     let configurations = server.reporter("bgpconfigurations").expect("followed");
     let advertised = json!({"serviceClusterIPs": [{"cidr": "10.96.0.0/16"}]});
@@ -161,7 +161,8 @@ async fn services_are_followed_while_they_are_advertised() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_away_is_waited_for() {
     let server = Fake::with(&[]);
-    let mut waiting = Box::pin(watch(origins(&server), interest()));
+    let tasks = Tasks::default();
+    let mut waiting = Box::pin(watch(origins(&server), interest(), &tasks));
     let hour = Duration::from_secs(3600);
     assert!(timeout(hour, &mut waiting).await.is_err());
     for part in USUAL {
@@ -196,7 +197,7 @@ async fn without_kubernetes_passwords_are_a_problem_and_the_rest_works() {
 #[tokio::test(start_paused = true)]
 async fn followers_end_with_the_last_reader() {
     let server = server(&[]);
-    let snapshots = watch(origins(&server), interest()).await;
+    let snapshots = watch(origins(&server), interest(), &Tasks::default()).await;
     drop(snapshots);
     while Arc::strong_count(&server) > 1 {
         tokio::task::yield_now().await;

@@ -1,0 +1,76 @@
+//! What follows from the end of a task.
+
+#[path = "../../tests/netns/mod.rs"]
+#[allow(clippy::print_stdout, dead_code, reason = "shared with other tests")]
+mod netns;
+
+use super::*;
+use crate::resources::{ResourceSet, parse};
+
+const RESOURCES: &str = "
+{apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: node}, spec: {bgp: {ipv4Address: 192.0.2.2/24}}}
+---
+{apiVersion: projectcalico.org/v3, kind: BGPPeer, metadata: {name: tor}, spec: {peerIP: 192.0.2.1, asNumber: 65001}}
+";
+
+/// The kernel, forwarding, the table, the acceptor, a neighbour; and local workloads.
+const TASKS: usize = 6;
+
+fn snapshot() -> Snapshot {
+    let parsed = parse("tests.yaml", RESOURCES);
+    Arc::new(ResourceSet::from_documents(parsed.documents))
+}
+
+async fn agent() -> Agent {
+    let config = AgentConfig {
+        node: "node".into(),
+        environment: Environment {
+            endpoint_status_prefix: "/nonexistent".into(),
+            ..Environment::default()
+        },
+        listen_port: Some(0),
+        kernel: true,
+        recover: false,
+        log: LogLevel::default(),
+    };
+    Agent::new(config, Tasks::default()).await
+}
+
+#[test]
+fn the_end_of_any_task_ends_the_agent() {
+    netns::run("agent::tests::the_end_of_any_task_ends_the_agent", async {
+        for place in 0..TASKS {
+            let (_keep, snapshots) = watch::channel(snapshot());
+            let (_keep, mut requests) = mpsc::channel(1);
+            let mut agent = agent().await;
+            agent.follow(&snapshot()).await.expect("a speaker");
+            let of_speaker = agent
+                .speaker
+                .as_ref()
+                .expect("a speaker")
+                .speaker
+                .tasks()
+                .clone();
+            let all = [of_speaker, agent.tasks.clone()];
+            let named = |tasks: &Tasks| {
+                tasks
+                    .names()
+                    .into_iter()
+                    .map(|name| (tasks.clone(), name))
+                    .collect()
+            };
+            let named: Vec<(Tasks, Arc<str>)> = all.iter().flat_map::<Vec<_>, _>(named).collect();
+            assert_eq!(named.len(), TASKS, "{named:?}");
+            let (tasks, name) = &named[place];
+            tasks.fail(name);
+            let served = agent
+                .serve(snapshots, &mut requests, &CancellationToken::new())
+                .await;
+            let error = agent.cause_of(served.expect_err("a task is missing")).await;
+            assert_eq!(
+                error.to_string(),
+                format!("the task `{name}` was cancelled")
+            );
+        }
+    });
+}
