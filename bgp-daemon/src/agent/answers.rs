@@ -36,26 +36,19 @@ impl Agent {
         match query {
             Query::Status => {
                 let status = self.status(family);
-                self.tasks.errand("answer", async {
-                    send(reply, Answer::Status(status.await))
-                });
+                self.later(reply, async { Answer::Status(status.await) });
             }
             Query::Protocols { .. } | Query::Routes(_) if self.speaker.is_none() => {
                 send(reply, Answer::NoSpeaker);
             }
             Query::Protocols { name, all } => {
                 let observer = self.observer(family);
-                self.tasks.errand("answer", async move {
+                self.later(reply, async move {
                     let found = observer.protocols(&name, all).await;
-                    let none = found.is_empty() && !name.is_any();
-                    send(
-                        reply,
-                        if none {
-                            Answer::NoProtocol
-                        } else {
-                            Answer::Protocols(found)
-                        },
-                    );
+                    match found.is_empty() && !name.is_any() {
+                        true => Answer::NoProtocol,
+                        false => Answer::Protocols(found),
+                    }
                 });
             }
             Query::Routes(query) => {
@@ -64,23 +57,16 @@ impl Agent {
                 }
             }
             Query::Interfaces => {
-                let orders = self
-                    .speaker
-                    .as_ref()
-                    .and_then(|running| running.forwarding.clone());
-                self.tasks.errand("answer", async move {
-                    let found = interfaces::snapshots(orders.as_ref(), family).await;
-                    send(reply, Answer::Interfaces(found));
+                let running = self.speaker.as_ref();
+                let orders = running.and_then(|running| running.forwarding.clone());
+                self.later(reply, async move {
+                    Answer::Interfaces(interfaces::snapshots(orders.as_ref(), family).await)
                 });
             }
             Query::Memory => {
-                let routes = self
-                    .speaker
-                    .as_ref()
-                    .map(|running| running.speaker.routes());
-                self.tasks.errand("answer", async {
-                    send(reply, Answer::Memory(memory(routes).await))
-                });
+                let running = self.speaker.as_ref();
+                let routes = running.map(|running| running.speaker.routes());
+                self.later(reply, async { Answer::Memory(memory(routes).await) });
             }
             Query::Configure => {
                 let snapshot = snapshots.borrow().clone();
@@ -112,17 +98,26 @@ impl Agent {
             .as_ref()
             .map_or(Asn(0), |running| running.plan.local_as);
         let problems = self.wrongs();
-        self.tasks.errand("answer", async move {
+        self.later(reply, async move {
             let protocols = observer.protocols(&NamePattern::any(), true).await;
-            let snapshot = NodeSnapshot {
+            Answer::Snapshot(Box::new(NodeSnapshot {
                 node,
                 local_as,
                 status: status.await,
                 problems,
                 protocols,
-            };
-            send(reply, Answer::Snapshot(Box::new(snapshot)));
+            }))
         });
+    }
+
+    /// Answers once the answer is known, and holds nothing up until then.
+    fn later(
+        &self,
+        reply: oneshot::Sender<Answer>,
+        answer: impl Future<Output = Answer> + Send + 'static,
+    ) {
+        self.tasks
+            .errand("answer", async { send(reply, answer.await) });
     }
 
     /// The speaker as a whole, and whom of a family it waits for after a restart.
