@@ -128,7 +128,7 @@ impl<P: Prefix> FamilyRib<P> {
         path.local_id = old.local_id;
         let repeated =
             (old.attrs, old.received, old.unusable) == (path.attrs, path.received, path.unusable);
-        if repeated {
+        if repeated && !shared.peers.is_dead(P::FAMILY, old) {
             // Announced again as it was: only no longer stale.
             path.since = old.since;
         }

@@ -413,10 +413,7 @@ impl Rib {
     pub fn work(&mut self) -> bool {
         let deferral = self.shared.deferral.as_ref();
         let deferred = |family| deferral.is_some_and(|deferral| !deferral.is_over_for(family));
-        let (ipv4, ipv6) = (
-            deferred(Family::Ipv4Unicast),
-            deferred(Family::Ipv6Unicast),
-        );
+        let (ipv4, ipv6) = (deferred(Family::Ipv4Unicast), deferred(Family::Ipv6Unicast));
         let worked = self.ipv4.work(&mut self.shared, ipv4);
         if self.ipv6.work(&mut self.shared, ipv6) || worked || !self.shared.outputs.is_empty() {
             return true;

@@ -12,7 +12,7 @@ use crate::types::PathId;
 use crate::wire::RefreshKind;
 use crate::wire::attribute::{Attributes, Community};
 
-const KINDS: [PeerKind; 6] = [
+pub(super) const KINDS: [PeerKind; 6] = [
     PeerKind::External,
     PeerKind::External,
     PeerKind::Internal,
@@ -20,7 +20,7 @@ const KINDS: [PeerKind; 6] = [
     PeerKind::Client,
     PeerKind::Client,
 ];
-const PREFIXES: [&str; 5] = [
+pub(super) const PREFIXES: [&str; 5] = [
     "10.1.0.0/16",
     "10.2.0.0/16",
     "10.2.128.0/17",
@@ -41,18 +41,6 @@ enum Step {
     NextHopMode(usize, bool),
     Refresh(usize),
     Slow(usize, bool),
-    /// Stays, and is stale for so many seconds.
-    Away(usize, u64, bool),
-    EndOfRib(usize),
-    /// Peer, and whether it begins or ends to announce everything again.
-    Repeat(usize, bool),
-    Remove(usize),
-    /// A peer has an address of another net, or its own.
-    Renumber(usize, bool),
-    AllowLoops(usize, u32),
-    ClusterId(u32),
-    NextHop(usize, Option<u32>),
-    Pass(u64),
     /// So many slices of work, and not more.
     Work(usize),
     Drain,
@@ -72,21 +60,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (peer.clone(), 0usize..4).prop_map(|(peer, policy)| Step::Policy(peer, policy)),
         1 => (peer.clone(), any::<bool>()).prop_map(|(peer, own)| Step::NextHopMode(peer, own)),
         1 => peer.clone().prop_map(Step::Refresh),
-        1 => (peer.clone(), any::<bool>()).prop_map(|(peer, slow)| Step::Slow(peer, slow)),
-        1 => (peer.clone(), 0u64..20, any::<bool>()).prop_map(|(peer, secs, long)| Step::Away(peer, secs, long)),
-        1 => peer.clone().prop_map(Step::EndOfRib),
-        1 => (peer.clone(), any::<bool>()).prop_map(|(peer, begin)| Step::Repeat(peer, begin)),
-        1 => peer.clone().prop_map(Step::Remove),
-        1 => (peer.clone(), 0u32..2).prop_map(|(peer, allowed)| Step::AllowLoops(peer, allowed)),
-        1 => (0u32..3).prop_map(Step::ClusterId),
-        1 => (peer, prop::option::of(0u32..3)).prop_map(|(peer, metric)| Step::NextHop(peer, metric)),
-        1 => (0u64..20).prop_map(Step::Pass),
-        6 => (1usize..4).prop_map(Step::Work),
-        1 => Just(Step::Drain),
+        1 => (peer, any::<bool>()).prop_map(|(peer, slow)| Step::Slow(peer, slow)),
+        3 => (1usize..4).prop_map(Step::Work),
+        2 => Just(Step::Drain),
     ]
 }
 
-fn attributes(variant: usize) -> Attributes {
+pub(super) fn attributes(variant: usize) -> Attributes {
     match variant {
         0 => route(&[1]),
         1 => route(&[1, 2]),
@@ -109,7 +89,7 @@ fn attributes(variant: usize) -> Attributes {
     }
 }
 
-fn policy(variant: usize) -> Policy {
+pub(super) fn policy(variant: usize) -> Policy {
     let rule = |conditions, actions, verdict| Rule {
         origin: String::new(),
         conditions,
@@ -194,6 +174,7 @@ impl Life {
                 self.repeats = true;
                 self.world.receivers[peer].slow = slow;
             }
+            Step::Work(slices) => self.world.work(slices),
             Step::Drain => self.world.drain(),
         }
     }
