@@ -10,7 +10,7 @@ use super::attributes::AttrStore;
 use super::peer::Peers;
 use super::table::Path;
 use super::{RibConfig, Shared};
-use crate::types::{Asn, PathId, RouterId};
+use crate::types::{Asn, Family, PathId, RouterId};
 use crate::wire::attribute::Origin;
 
 /// What is compared before MED, best first.
@@ -46,11 +46,13 @@ pub(crate) struct Ranking<'a> {
     pub(crate) store: &'a AttrStore,
     pub(crate) peers: &'a Peers,
     pub(crate) config: &'a RibConfig,
+    pub(crate) family: Family,
 }
 
 impl Shared {
-    pub(crate) fn ranking(&self) -> Ranking<'_> {
+    pub(crate) fn ranking(&self, family: Family) -> Ranking<'_> {
         Ranking {
+            family,
             store: &self.store,
             peers: &self.peers,
             config: &self.config,
@@ -133,7 +135,7 @@ impl Ranking<'_> {
     /// Whether it may be chosen at all.
     pub(crate) fn is_eligible(&self, path: &Path) -> bool {
         let usable = self.config.use_unresolved || self.store.igp_metric(path).is_some();
-        path.unusable.is_none() && usable
+        path.unusable.is_none() && usable && !self.peers.is_dead(self.family, path)
     }
 
     fn head(&self, path: &Path) -> Head {

@@ -134,6 +134,12 @@ impl GroupKey {
         }
     }
 
+    /// Whether anything but policy keeps a path from the members.
+    pub(crate) fn allows(&self, shared: &Shared, path: &Path) -> bool {
+        let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
+        self.may_be_told(&shared.store[path.attrs], from)
+    }
+
     fn may_be_told(&self, set: &AttrSet, from: Option<PeerKind>) -> bool {
         let to = self.kind;
         if set.no_advertise || (set.no_export && !to.is_internal()) {

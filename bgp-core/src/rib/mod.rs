@@ -14,6 +14,7 @@
 
 mod attributes;
 mod bitset;
+mod chunks;
 mod decision;
 mod export;
 mod family;
@@ -28,11 +29,12 @@ mod query;
 mod restart;
 mod stale;
 mod table;
+mod walk;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -58,8 +60,11 @@ pub(crate) const LOCAL: PeerId = PeerId(u32::MAX);
 /// The preference of routes from peers, if no policy sets another.
 pub const PEER_PREFERENCE: u32 = 100;
 
-/// Changed slots that are worked on before the next output is handed out.
-const FLUSH_SLICE: usize = 4096;
+/// Changed slots that are worked on before the next output is handed out. Of few things, tests make many slices.
+const FLUSH_SLICE: usize = if cfg!(test) { 3 } else { 4096 };
+
+/// What is further away than the clock can tell comes then.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Settings of the RIB as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,6 +275,8 @@ pub(crate) struct Shared {
     /// Time zero of [`table::Path::since`].
     pub(crate) start: Instant,
     pub(crate) deferral: Option<Deferral>,
+    /// Slots and paths that were looked at, the measure of work.
+    pub(crate) steps: u64,
 }
 
 /// All routes of a speaker.
@@ -292,6 +299,7 @@ impl Rib {
             outputs: VecDeque::new(),
             start: now,
             deferral: None,
+            steps: 0,
         };
         Self {
             shared,
@@ -332,16 +340,20 @@ impl Rib {
                 }
             },
             Input::Withdraw { prefix, id } => match prefix {
-                IpNet::V4(prefix) => self.ipv4.withdraw_local(prefix.trunc(), id),
-                IpNet::V6(prefix) => self.ipv6.withdraw_local(prefix.trunc(), id),
+                IpNet::V4(prefix) => self
+                    .ipv4
+                    .withdraw_local(&mut self.shared, prefix.trunc(), id),
+                IpNet::V6(prefix) => self
+                    .ipv6
+                    .withdraw_local(&mut self.shared, prefix.trunc(), id),
             },
             Input::NextHop {
                 address,
                 resolution,
             } => {
                 if let Some(id) = self.shared.store.next_hops.resolve(address, resolution) {
-                    self.ipv4.changed_next_hops.insert(id.0);
-                    self.ipv6.changed_next_hops.insert(id.0);
+                    self.ipv4.walk.next_hop(id);
+                    self.ipv6.walk.next_hop(id);
                 }
             }
             Input::Defer {
@@ -375,37 +387,47 @@ impl Rib {
         stale.chain([deferral]).flatten().min()
     }
 
-    /// The next thing to do. Works on a bounded number of changed prefixes at a time; `None`: nothing is left.
+    /// The next thing to do; `None`: nothing is left. Does all the work that it takes to find out.
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
-            if let Some(address) = self.shared.store.next_hops.pop_wanted() {
-                return Some(Output::Resolve(address));
-            }
-            if let Some(output) = self.shared.outputs.pop_front() {
+            if let Some(output) = self.next_output() {
                 return Some(output);
             }
-            let worked = self.work();
-            if worked || !self.shared.outputs.is_empty() {
-                continue;
+            if !self.work() {
+                return self.next_output();
             }
-            if self.shared.deferral.as_ref().is_some_and(Deferral::is_over) {
-                self.shared.deferral = None;
-                return Some(Output::DeferralEnded);
-            }
-            if !self.shared.store.wants_sweep() {
-                return None;
-            }
-            self.sweep();
         }
     }
 
-    /// Works on the families that need not wait.
-    fn work(&mut self) -> bool {
+    /// The next thing to do of what has been found out so far. With [`Rib::work`], for those who have other things to look
+    /// at in between.
+    pub fn next_output(&mut self) -> Option<Output> {
+        let wanted = self.shared.store.next_hops.pop_wanted();
+        wanted
+            .map(Output::Resolve)
+            .or_else(|| self.shared.outputs.pop_front())
+    }
+
+    /// Does one slice of work, when there are no outputs to take; `false`: nothing is left but outputs. A slice looks at some
+    /// thousand slots of the tables, whatever has happened to them.
+    pub fn work(&mut self) -> bool {
         let deferral = self.shared.deferral.as_ref();
-        let free = |family| deferral.is_none_or(|deferral| deferral.is_over_for(family));
-        let (ipv4, ipv6) = (free(Family::Ipv4Unicast), free(Family::Ipv6Unicast));
-        let worked = ipv4 && self.ipv4.work(&mut self.shared, FLUSH_SLICE);
-        worked | (ipv6 && self.ipv6.work(&mut self.shared, FLUSH_SLICE))
+        let deferred = |family| deferral.is_some_and(|deferral| !deferral.is_over_for(family));
+        let (ipv4, ipv6) = (deferred(Family::Ipv4Unicast), deferred(Family::Ipv6Unicast));
+        let worked = self.ipv4.work(&mut self.shared, ipv4);
+        if self.ipv6.work(&mut self.shared, ipv6) || worked || !self.shared.outputs.is_empty() {
+            return true;
+        }
+        let deferral = &mut self.shared.deferral;
+        if deferral.take_if(|deferral| deferral.is_over()).is_some() {
+            self.shared.outputs.push_back(Output::DeferralEnded);
+            return true;
+        }
+        let sweeps = self.shared.store.wants_sweep();
+        if sweeps {
+            self.sweep();
+        }
+        sweeps
     }
 
     fn sweep(&mut self) {
@@ -421,19 +443,24 @@ impl Rib {
             .peers
             .find(peer)
             .map(|peer| Arc::clone(&peer.config));
+        if old
+            .as_ref()
+            .is_some_and(|old| old.address != config.address)
+        {
+            // What it holds was told to another router.
+            self.ipv4.leave_group(&mut self.shared, peer);
+            self.ipv6.leave_group(&mut self.shared, peer);
+        }
         self.shared.peers.insert(peer, Arc::clone(&config));
         let Some(old) = old.filter(|old| *old != config) else {
             return;
         };
-        if old.import != config.import
-            || old.kind != config.kind
-            || old.allowed_local_as != config.allowed_local_as
-        {
-            self.ipv4.judge_again(&mut self.shared, peer);
-            self.ipv6.judge_again(&mut self.shared, peer);
+        if old.judges_otherwise(&config) {
+            self.ipv4.judge_again_all(&self.shared, peer);
+            self.ipv6.judge_again_all(&self.shared, peer);
         }
-        if old.kind != config.kind {
-            // Whom its routes may be told.
+        if (old.kind, old.address) != (config.kind, config.address) {
+            // Whom its routes may be told, and whose are better.
             self.ipv4.tell_again();
             self.ipv6.tell_again();
         }
@@ -467,7 +494,7 @@ impl Rib {
             .shared
             .peers
             .find(peer_id)
-            .filter(|peer| peer.up.is_some() && !peer.stopping)
+            .filter(|peer| peer.up.is_some() && peer.stopping.is_none())
         else {
             return;
         };
@@ -504,8 +531,36 @@ impl Rib {
                         .announce(&mut self.shared, &arrival, reachable.nlri)
                 }
             }
+            if self.shared.is_stopping(peer_id) {
+                return;
+            }
         }
     }
+}
+
+impl Shared {
+    fn is_stopping(&self, peer: PeerId) -> bool {
+        self.peers
+            .find(peer)
+            .is_some_and(|peer| peer.stopping.is_some())
+    }
+
+    /// Asks for the end of a peer's session, and looks at nothing more of it until then.
+    fn stop(&mut self, id: PeerId, stop: Output) {
+        if let Some(peer) = self.peers.find_mut(id)
+            && peer.up.is_some()
+            && peer.stopping.is_none()
+        {
+            peer.stopping = Some(stop.clone());
+            self.outputs.push_back(stop);
+        }
+    }
+}
+
+/// The end of a time, which may be longer than the clock can tell.
+fn later(now: Instant, time: Duration) -> Instant {
+    let far = || now + FAR;
+    now.checked_add(time).unwrap_or_else(far)
 }
 
 #[cfg(test)]

@@ -148,15 +148,6 @@ impl<P: Prefix> Table<P> {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
-    /// The first slot from one on that has such a path.
-    pub(crate) fn find_from(&self, from: u32, mut such: impl FnMut(&Path) -> bool) -> Option<u32> {
-        let rest = self.slots.get(from as usize..)?;
-        let place = rest
-            .iter()
-            .position(|slot| slot.paths.as_slice().iter().any(&mut such))?;
-        u32::try_from(place).ok().map(|place| from + place)
-    }
-
     /// What it takes up.
     pub(crate) fn octets(&self) -> usize {
         let paths = self.slots.iter().map(|slot| slot.paths.octets());

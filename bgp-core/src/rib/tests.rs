@@ -11,4 +11,5 @@ mod export;
 mod import;
 mod long_lived;
 mod restart;
+mod slices;
 mod world;

@@ -172,6 +172,10 @@ impl Table {
                 () = std::future::ready(()), if busy => tokio::task::yield_now().await,
                 () = super::sleep_until(deadline) => self.rib.handle_timeout(Instant::now()),
             }
+            // However much there is to do.
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                self.rib.handle_timeout(Instant::now());
+            }
             let count = self.fill(&mut slice);
             let work = || self.work(slice);
             busy = match count >= LONG_WORK && several_threads {
@@ -224,11 +228,12 @@ impl Table {
         &mut self.attached[place]
     }
 
-    /// Performs a bounded number of outputs; tells whether there may be more.
+    /// Does a slice of work and performs a bounded number of outputs; tells whether there may be more.
     fn hand_out(&mut self) -> bool {
+        let worked = self.rib.work();
         for _ in 0..OUTPUT_SLICE {
-            let Some(output) = self.rib.poll_output() else {
-                return false;
+            let Some(output) = self.rib.next_output() else {
+                return worked;
             };
             self.perform(output);
         }
