@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::attributes::{AttrKey, AttrStore};
 use super::bitset::BitSet;
 use super::group::Group;
+use super::hash::SeededHash;
 use super::import::{Arrival, is_routable};
 use super::next_hop::NextHopId;
 use super::peer::PeerStats;
@@ -29,18 +30,25 @@ pub(crate) struct FamilyRib<P> {
     pub(super) changed_next_hops: BitSet,
 }
 
-impl<P: Prefix> Default for FamilyRib<P> {
-    fn default() -> Self {
+/// What became of a path that was to be put into the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    Added,
+    Replaced,
+    /// The prefix has as many paths as it may.
+    Refused,
+}
+
+impl<P: Prefix> FamilyRib<P> {
+    pub(super) fn new(hash: SeededHash) -> Self {
         Self {
-            table: Table::default(),
+            table: Table::new(hash),
             groups: Vec::new(),
             changed: VecDeque::new(),
             changed_next_hops: BitSet::default(),
         }
     }
-}
 
-impl<P: Prefix> FamilyRib<P> {
     pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &Arrival, nlri: Nlri<'_>) {
         let Some(peer) = shared.peers.find(arrival.peer) else {
             return;
@@ -53,9 +61,11 @@ impl<P: Prefix> FamilyRib<P> {
             }
             let path = shared.import(arrival, prefix.into(), remote_id, epoch);
             let at = self.table.find_or_insert(prefix);
-            new += u32::from(self.put(at, path));
+            let put = self.put(at, path);
+            new += u32::from(put == Put::Added);
             counts.import_updates += 1;
             match path.unusable {
+                _ if put == Put::Refused => counts.import_invalid += 1,
                 None => {}
                 Some(Unusable::Policy) => counts.import_filtered += 1,
                 Some(_) => counts.import_invalid += 1,
@@ -71,30 +81,31 @@ impl<P: Prefix> FamilyRib<P> {
         shared.check_limit(arrival.peer, P::FAMILY);
     }
 
-    /// Puts a path in place of the one of the same peer and identifier; tells whether there was none.
+    /// Puts a path in place of the one of the same peer and identifier.
     ///
     /// Inlined with what makes the path and what keeps it: written in parts to the stack and read back whole, it would wait
     /// there for the cache misses of the index.
     #[inline(always)]
-    fn put(&mut self, at: u32, mut path: Path) -> bool {
-        let paths = &mut self.table[at].paths;
-        let same = |old: &&mut Path| old.peer == path.peer && old.remote_id == path.remote_id;
-        let Some(old) = paths.as_mut_slice().iter_mut().find(same) else {
-            paths.add(path);
+    fn put(&mut self, at: u32, mut path: Path) -> Put {
+        let Some(place) = self.table.place(at, path.peer, path.remote_id) else {
+            if !self.table.add(at, path) {
+                return Put::Refused;
+            }
             self.mark_changed(at);
-            return true;
+            return Put::Added;
         };
+        let old = &mut self.table[at].paths.as_mut_slice()[place];
         path.local_id = old.local_id;
         let repeated =
             (old.attrs, old.received, old.unusable) == (path.attrs, path.received, path.unusable);
         if repeated {
             // Announced again as it was: only no longer stale.
             old.epoch = path.epoch;
-            return false;
+            return Put::Replaced;
         }
         *old = path;
         self.mark_changed(at);
-        false
+        Put::Replaced
     }
 
     pub(super) fn mark_changed(&mut self, at: u32) {
@@ -115,8 +126,7 @@ impl<P: Prefix> FamilyRib<P> {
         };
         for (remote_id, prefix) in nlri.iter::<P>() {
             state.stats.import_withdraws += 1;
-            let is_it = |path: &Path| path.peer == peer && path.remote_id == remote_id;
-            if self.take(prefix, is_it) {
+            if self.take(prefix, peer, remote_id) {
                 state.paths -= 1;
             } else {
                 state.stats.import_withdraws_ignored += 1;
@@ -124,27 +134,15 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    fn take(&mut self, prefix: P, is_it: impl FnMut(&Path) -> bool) -> bool {
+    fn take(&mut self, prefix: P, peer: PeerId, remote_id: PathId) -> bool {
         let Some(at) = self.table.find(prefix) else {
             return false;
         };
-        let taken = self.remove_at(at, is_it) > 0;
+        let taken = self.table.take(at, peer, remote_id);
         if taken {
             self.mark_changed(at);
         }
         taken
-    }
-
-    /// Removes paths of one slot and tells how many; the best one may be among them.
-    fn remove_at(&mut self, at: u32, mut is_it: impl FnMut(&Path) -> bool) -> u32 {
-        let slot = &mut self.table[at];
-        let first = slot.paths.as_slice().first().map(|path| path.local_id);
-        let before = slot.paths.as_slice().len();
-        slot.paths.retain(|path| !is_it(path));
-        if slot.paths.as_slice().first().map(|path| path.local_id) != first {
-            slot.chosen = false;
-        }
-        u32::try_from(before - slot.paths.as_slice().len()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn announce_local(
@@ -179,9 +177,7 @@ impl<P: Prefix> FamilyRib<P> {
     }
 
     pub(super) fn withdraw_local(&mut self, prefix: P, id: u32) {
-        self.take(prefix, |path| {
-            path.is_local() && path.remote_id == PathId(id)
-        });
+        self.take(prefix, LOCAL, PathId(id));
     }
 
     /// Removes the paths of a peer that `gone` says.
@@ -201,7 +197,7 @@ impl<P: Prefix> FamilyRib<P> {
         while left > 0
             && let Some(at) = self.table.find_from(from, of_peer)
         {
-            left = left.saturating_sub(self.remove_at(at, of_peer));
+            left = left.saturating_sub(self.table.take_all(at, of_peer));
             self.mark_changed(at);
             from = at + 1;
         }
@@ -319,7 +315,7 @@ impl<P: Prefix> FamilyRib<P> {
         let best = ranking.best(slot.paths.as_slice());
         slot.chosen = best.is_some();
         if let Some(best) = best {
-            slot.paths.as_mut_slice().swap(0, best);
+            self.table.put_first(at, best);
         }
         if shared.config.forwarding {
             let route = self.forward_route(shared, at);
@@ -399,13 +395,15 @@ impl Shared {
         let mut next_hops: Vec<NextHop> = self.store.next_hop(best.attrs).into_iter().collect();
         if let [_, _, ..] = paths {
             for place in self.ranking().equal_to_best(paths) {
+                if next_hops.len() == MAX_NEXT_HOPS {
+                    break;
+                }
                 let next_hop = self.store.next_hop(paths[place].attrs);
                 let wanted = next_hop
                     .filter(|next_hop| !next_hops.contains(next_hop) && !paths[place].is_local());
                 next_hops.extend(wanted);
             }
         }
-        next_hops.truncate(MAX_NEXT_HOPS);
         ForwardRoute {
             next_hops,
             local_pref: set.local_pref,

@@ -11,7 +11,9 @@ use super::attributes::AttrId;
 use super::bitset::BitSet;
 use super::family::FamilyRib;
 use super::few::Few;
-use super::group::{Change, Entry, Group, HIGH_WATER, SLICE, in_flight, is_withheld, send};
+use super::group::{
+    Change, Entry, Group, HIGH_WATER, SLICE, in_flight, is_withheld, send, with_path_id,
+};
 use super::table::Table;
 use crate::types::{Family, PeerId, Prefix};
 use crate::wire::update::encode_end_of_rib;
@@ -224,7 +226,10 @@ impl Group {
             let held = held.as_slice();
             let told = |entry: &&Entry| !is_withheld(shared, peer, **entry);
             let entries: Vec<Entry> = self.entries(at).iter().filter(told).copied().collect();
-            let is_new = |entry: &&Entry| !held.contains(&Held::new(entry));
+            let is_new = |entry: &&Entry| {
+                let found = held.binary_search_by_key(&entry.path_id, |held| held.path_id);
+                !found.is_ok_and(|place| held[place] == Held::new(entry))
+            };
             let new = entries.iter().filter(is_new);
             changes.extend(new.map(|entry| Change {
                 attrs: Some(entry.attrs),
@@ -233,7 +238,7 @@ impl Group {
             }));
             let gone = held
                 .iter()
-                .filter(|held| !entries.iter().any(|entry| entry.path_id == held.path_id));
+                .filter(|held| with_path_id(&entries, held.path_id).is_none());
             changes.extend(gone.map(|held| Change {
                 attrs: None,
                 at,

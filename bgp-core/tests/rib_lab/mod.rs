@@ -51,7 +51,11 @@ pub(crate) fn updates(
 
 /// A RIB with so many peers, which are up and have told nothing.
 pub(crate) fn rib(now: Instant, peers: u32) -> Rib {
-    let mut rib = Rib::new(RibConfig::new(RouterId(Ipv4Addr::new(10, 255, 0, 1))), now);
+    let mut rib = Rib::new(
+        RibConfig::new(RouterId(Ipv4Addr::new(10, 255, 0, 1))),
+        now,
+        0,
+    );
     let policy = Arc::new(Policy::ACCEPT);
     for number in 0..peers {
         let peer = PeerId(number);

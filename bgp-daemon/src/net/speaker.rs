@@ -118,7 +118,7 @@ impl Speaker {
     /// Outside a tokio runtime.
     pub fn start(config: RibConfig, forwarding: Option<ForwardingSink>) -> Self {
         let tracker = TaskTracker::new();
-        let rib = Rib::new(config, Instant::now());
+        let rib = Rib::new(config, Instant::now(), random_seed());
         let (running, table) = Table::new(rib, forwarding);
         tracker.spawn(running.run());
         let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);
