@@ -109,7 +109,7 @@ impl Speaker {
     pub fn new(config: RibConfig, now: Instant, seed: u64) -> Self {
         let outputs = VecDeque::new();
         Self {
-            rib: Rib::new(config, now),
+            rib: Rib::new(config, now, seed),
             neighbours: BTreeMap::new(),
             outputs,
             now,

@@ -71,7 +71,7 @@ impl Life {
         };
         let now = time_zero();
         let mut life = Self {
-            rib: Rib::new(config.clone(), now),
+            rib: Rib::new(config.clone(), now, settings.into()),
             facts: Facts::new(config),
             neighbours: Vec::new(),
             forwarded: BTreeMap::new(),

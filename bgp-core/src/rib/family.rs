@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::attributes::AttrKey;
 use super::bitset::BitSet;
-use super::few::Few;
 use super::group::Group;
+use super::hash::SeededHash;
 use super::import::{Arrival, is_routable};
 use super::peer::PeerStats;
 use super::query::RouteCounts;
@@ -38,10 +38,19 @@ pub(crate) struct FamilyRib<P> {
     pub(super) spilled: usize,
 }
 
-impl<P: Prefix> Default for FamilyRib<P> {
-    fn default() -> Self {
+/// What became of a path that was to be put into the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    Added,
+    Replaced,
+    /// The prefix has as many paths as it may.
+    Refused,
+}
+
+impl<P: Prefix> FamilyRib<P> {
+    pub(super) fn new(hash: SeededHash) -> Self {
         Self {
-            table: Table::default(),
+            table: Table::new(hash),
             groups: Vec::new(),
             changed: VecDeque::new(),
             walk: Walk::default(),
@@ -51,9 +60,7 @@ impl<P: Prefix> Default for FamilyRib<P> {
             spilled: 0,
         }
     }
-}
 
-impl<P: Prefix> FamilyRib<P> {
     /// Takes in the routes of one UPDATE, as far as the peer may have so many.
     pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &Arrival, nlri: Nlri<'_>) {
         let Some(peer) = shared.peers.find(arrival.peer) else {
@@ -71,15 +78,17 @@ impl<P: Prefix> FamilyRib<P> {
                 continue;
             }
             over = limit.is_some_and(|limit| paths >= limit)
-                && !self.has(shared, prefix, arrival.peer, remote_id);
+                && self.find(shared, prefix, arrival.peer, remote_id).is_none();
             if over {
                 break;
             }
             let path = shared.import(arrival, prefix.into(), remote_id, epoch);
             let at = self.table.find_or_insert(prefix);
-            paths += u32::from(self.put(shared, at, path));
+            let put = self.put(shared, at, path);
+            paths += u32::from(put == Put::Added);
             counts.import_updates += 1;
             match path.unusable {
+                _ if put == Put::Refused => counts.import_invalid += 1,
                 None => {}
                 Some(Unusable::Policy) => counts.import_filtered += 1,
                 Some(_) => counts.import_invalid += 1,
@@ -96,35 +105,41 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// Whether a peer has a path of this identifier.
-    fn has(&self, shared: &Shared, prefix: P, peer: PeerId, remote_id: PathId) -> bool {
-        let is_it = |path: &Path| {
-            path.peer == peer
-                && path.remote_id == remote_id
-                && !shared.peers.is_dead(P::FAMILY, path)
-        };
-        self.table
-            .find(prefix)
-            .is_some_and(|at| self.table[at].paths.as_slice().iter().any(is_it))
+    /// The slot and the place of the path of a peer with an identifier, if it stands by that.
+    fn find(
+        &self,
+        shared: &Shared,
+        prefix: P,
+        peer: PeerId,
+        remote_id: PathId,
+    ) -> Option<(u32, usize)> {
+        let at = self.table.find(prefix)?;
+        let place = self.table.place(at, peer, remote_id)?;
+        let is_dead = shared
+            .peers
+            .is_dead(P::FAMILY, &self.table[at].paths.as_slice()[place]);
+        (!is_dead).then_some((at, place))
     }
 
-    /// Puts a path in place of the one of the same peer and identifier; tells whether there was none.
+    /// Puts a path in place of the one of the same peer and identifier.
     ///
     /// Inlined with what makes the path and what keeps it: written in parts to the stack and read back whole, it would wait
     /// there for the cache misses of the index.
     #[inline(always)]
-    pub(super) fn put(&mut self, shared: &mut Shared, at: u32, mut path: Path) -> bool {
-        let paths = &mut self.table[at].paths;
-        let same = |old: &&mut Path| old.peer == path.peer && old.remote_id == path.remote_id;
-        let Some(old) = paths.as_mut_slice().iter_mut().find(same) else {
-            self.prefixes += usize::from(paths.is_empty());
-            self.spilled -= paths.octets();
-            paths.add(path);
-            self.spilled += paths.octets();
+    pub(super) fn put(&mut self, shared: &mut Shared, at: u32, mut path: Path) -> Put {
+        let Some(place) = self.table.place(at, path.peer, path.remote_id) else {
+            let paths = &self.table[at].paths;
+            let (was_empty, before) = (paths.is_empty(), paths.octets());
+            if !self.table.add(at, path) {
+                return Put::Refused;
+            }
+            self.prefixes += usize::from(was_empty);
+            self.spilled += self.table[at].paths.octets() - before;
             self.count(shared, &path);
             self.mark_changed(at);
-            return true;
+            return Put::Added;
         };
+        let old = &mut self.table[at].paths.as_mut_slice()[place];
         path.local_id = old.local_id;
         let repeated =
             (old.attrs, old.received, old.unusable) == (path.attrs, path.received, path.unusable);
@@ -138,7 +153,10 @@ impl<P: Prefix> FamilyRib<P> {
         if !repeated || was_dead {
             self.mark_changed(at);
         }
-        was_dead
+        match was_dead {
+            true => Put::Added,
+            false => Put::Replaced,
+        }
     }
 
     /// Counts a path that has come.
@@ -189,13 +207,8 @@ impl<P: Prefix> FamilyRib<P> {
     pub(super) fn withdraw(&mut self, shared: &mut Shared, peer: PeerId, nlri: Nlri<'_>) {
         let (mut all, mut ignored) = (0, 0);
         for (remote_id, prefix) in nlri.iter::<P>() {
-            let is_it = |shared: &Shared, path: &Path| {
-                path.peer == peer
-                    && path.remote_id == remote_id
-                    && !shared.peers.is_dead(P::FAMILY, path)
-            };
             all += 1;
-            ignored += u64::from(!self.take(shared, prefix, is_it));
+            ignored += u64::from(!self.take(shared, prefix, peer, remote_id));
         }
         if let Some(peer) = shared.peers.find_mut(peer) {
             let stats = &mut peer.families[P::FAMILY].stats;
@@ -204,14 +217,12 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    fn take(
-        &mut self,
-        shared: &mut Shared,
-        prefix: P,
-        is_it: impl FnMut(&Shared, &Path) -> bool,
-    ) -> bool {
-        let at = self.table.find(prefix);
-        at.is_some_and(|at| self.remove_at(shared, at, is_it))
+    fn take(&mut self, shared: &mut Shared, prefix: P, peer: PeerId, remote_id: PathId) -> bool {
+        let Some((at, place)) = self.find(shared, prefix, peer, remote_id) else {
+            return false;
+        };
+        self.remove(shared, at, place);
+        true
     }
 
     /// Removes paths of one slot and tells whether there were any; the best one may be among them.
@@ -221,33 +232,28 @@ impl<P: Prefix> FamilyRib<P> {
         at: u32,
         mut is_it: impl FnMut(&Shared, &Path) -> bool,
     ) -> bool {
-        let slot = &mut self.table[at];
-        let best = slot.best().copied();
-        let mut gone = Few::None;
-        let before = slot.paths.octets();
-        slot.paths.retain(|path| {
-            let goes = is_it(shared, path);
-            if goes {
-                gone.push(*path);
+        let before = self.table[at].paths.as_slice().len();
+        // Backwards, since the last path takes the place of one that goes.
+        for place in (0..before).rev() {
+            if is_it(shared, &self.table[at].paths.as_slice()[place]) {
+                self.remove(shared, at, place);
             }
-            !goes
-        });
-        if gone.is_empty() {
-            return false;
         }
-        self.spilled = self.spilled - before + slot.paths.octets();
-        self.prefixes -= usize::from(slot.paths.is_empty());
-        let is_gone = |best: &Path| gone.as_slice().iter().any(|p| p.local_id == best.local_id);
-        let best = best.filter(is_gone);
-        if let Some(best) = best {
-            slot.chosen = false;
-            self.count_preferred(shared, best, -1);
+        self.table[at].paths.as_slice().len() < before
+    }
+
+    fn remove(&mut self, shared: &mut Shared, at: u32, place: usize) {
+        let slot = &self.table[at];
+        let (path, before) = (slot.paths.as_slice()[place], slot.paths.octets());
+        if slot.chosen && place == 0 {
+            self.count_preferred(shared, path, -1);
         }
-        for path in gone.as_slice() {
-            self.uncount(shared, path);
-        }
+        self.table.remove(at, place);
+        let paths = &self.table[at].paths;
+        self.spilled = self.spilled - before + paths.octets();
+        self.prefixes -= usize::from(paths.is_empty());
+        self.uncount(shared, &path);
         self.mark_changed(at);
-        true
     }
 
     pub(super) fn announce_local(
@@ -283,9 +289,7 @@ impl<P: Prefix> FamilyRib<P> {
     }
 
     pub(super) fn withdraw_local(&mut self, shared: &mut Shared, prefix: P, id: u32) {
-        self.take(shared, prefix, |_, path| {
-            path.is_local() && path.remote_id == PathId(id)
-        });
+        self.take(shared, prefix, LOCAL, PathId(id));
     }
 
     pub(super) fn forget_peer(&mut self, shared: &mut Shared, id: PeerId) {
@@ -386,9 +390,9 @@ impl<P: Prefix> FamilyRib<P> {
         let best = ranking.best(slot.paths.as_slice());
         slot.chosen = best.is_some();
         if let Some(best) = best {
-            slot.paths.as_mut_slice().swap(0, best);
+            self.table.put_first(at, best);
         }
-        let is = slot.best().copied();
+        let is = self.table[at].best().copied();
         let source = |path: &Path| (path.peer, path.remote_id);
         if was.as_ref().map(source) != is.as_ref().map(source) {
             for (path, more) in [(was, -1), (is, 1)] {
@@ -484,13 +488,15 @@ impl Shared {
         let mut next_hops: Vec<NextHop> = self.store.next_hop(best.attrs).into_iter().collect();
         if let [_, _, ..] = paths {
             for place in self.ranking(family).equal_to_best(paths) {
+                if next_hops.len() == MAX_NEXT_HOPS {
+                    break;
+                }
                 let next_hop = self.store.next_hop(paths[place].attrs);
                 let wanted = next_hop
                     .filter(|next_hop| !next_hops.contains(next_hop) && !paths[place].is_local());
                 next_hops.extend(wanted);
             }
         }
-        next_hops.truncate(MAX_NEXT_HOPS);
         ForwardRoute {
             next_hops,
             local_pref: set.local_pref,

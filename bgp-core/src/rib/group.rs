@@ -7,11 +7,11 @@
 //! Changes wait while even the fastest member has much on the way to it: a prefix that changes again meanwhile is told once,
 //! and members that are about equally fast stay in step. What waits is a set of slots, never a list of changes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use super::attributes::AttrId;
 use super::bitset::BitSet;
@@ -21,7 +21,7 @@ use super::few::Few;
 use super::lag::Lag;
 use super::peer::Told;
 use super::table::{Path, Slot, Table};
-use super::{LOCAL, Output, Shared};
+use super::{LOCAL, Output, Shared, steps};
 use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::MAX_MESSAGE_LEN;
 use crate::wire::update::{encode_reachable, encode_unreachable};
@@ -52,7 +52,7 @@ pub(super) struct Entry {
     pub(super) source: PeerId,
 }
 
-/// What the members are told of one prefix.
+/// What the members are told of one prefix, ascending by path identifier.
 pub(super) type Entries = Few<Entry>;
 
 /// A peer in a group.
@@ -100,10 +100,13 @@ pub(crate) struct Group {
     pub(super) turn: usize,
     pub(super) kept: Kept,
     /// Rewritten attributes, up to [`REMEMBERED`]; the peer only matters where a route is reflected.
-    rewritten: HashMap<(Admitted, PeerId), Option<AttrId>, FixedState>,
+    rewritten: HashTable<Rewritten>,
     /// The last one: routes come in runs.
-    last_rewritten: Option<((Admitted, PeerId), Option<AttrId>)>,
+    last_rewritten: Option<Rewritten>,
 }
+
+/// What becomes of a route of a peer.
+type Rewritten = ((Admitted, PeerId), Option<AttrId>);
 
 /// Encoded changes, those of one source side by side, so that a member can be given all but its own.
 struct Section {
@@ -132,7 +135,7 @@ impl Group {
             next: 0,
             turn: 0,
             kept: Kept::default(),
-            rewritten: HashMap::default(),
+            rewritten: HashTable::new(),
             last_rewritten: None,
         }
     }
@@ -172,6 +175,10 @@ impl Group {
                 entries.push(entry);
             }
         }
+        steps::count(slot.paths.as_slice().len());
+        entries
+            .as_mut_slice()
+            .sort_unstable_by_key(|entry| entry.path_id);
         entries
     }
 
@@ -205,15 +212,18 @@ impl Group {
         if let Some((_, attrs)) = self.last_rewritten.filter(|(last, _)| *last == cached) {
             return attrs;
         }
-        let attrs = match self.rewritten.get(&cached) {
-            Some(attrs) => *attrs,
+        let hash = shared.store.hash.of(cached);
+        let found = self.rewritten.find(hash, |(key, _)| *key == cached);
+        let attrs = match found {
+            Some((_, attrs)) => *attrs,
             None => {
                 let attrs = self.key.rewrite(shared, cached.0, path);
                 let attrs = attrs.filter(|attrs| self.fits::<P>(shared, *attrs));
                 if self.rewritten.len() == REMEMBERED {
                     self.rewritten.clear();
                 }
-                self.rewritten.insert(cached, attrs);
+                let rehash = |(key, _): &Rewritten| shared.store.hash.of(key);
+                self.rewritten.insert_unique(hash, (cached, attrs), rehash);
                 attrs
             }
         };
@@ -554,13 +564,14 @@ fn difference(
     changes: &mut Vec<(PeerId, Change)>,
     moved: &mut Vec<(PeerId, Change)>,
 ) {
+    steps::count(old.len() + new.len());
     for was in old {
         let gone = Change {
             attrs: None,
             at,
             path_id: was.path_id,
         };
-        match new.iter().find(|is| is.path_id == was.path_id) {
+        match with_path_id(new, was.path_id) {
             None => changes.push((was.source, gone)),
             Some(is) if is.source != was.source => moved.push((is.source, gone)),
             Some(_) => {}
@@ -572,15 +583,18 @@ fn difference(
             at,
             path_id: is.path_id,
         };
-        match old
-            .iter()
-            .find(|was| was.path_id == is.path_id && was.attrs == is.attrs)
-        {
+        match with_path_id(old, is.path_id).filter(|was| was.attrs == is.attrs) {
             None => changes.push((is.source, told)),
             Some(was) if was.source != is.source => moved.push((was.source, told)),
             Some(_) => {}
         }
     }
+}
+
+/// The entry with a path identifier, of those of one prefix.
+pub(super) fn with_path_id(entries: &[Entry], path_id: u16) -> Option<&Entry> {
+    let found = entries.binary_search_by_key(&path_id, |entry| entry.path_id);
+    found.ok().map(|place| &entries[place])
 }
 
 /// Whether a member must not be told an entry: it told us, or it is the next hop.

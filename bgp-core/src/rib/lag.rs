@@ -51,6 +51,12 @@ struct Held {
 }
 
 impl Held {
+    /// The one of the same path, in a list by path identifier.
+    fn of_same_path<'a>(&self, list: &'a [Self]) -> Option<&'a Self> {
+        let found = list.binary_search_by_key(&self.path_id, |held| held.path_id);
+        found.ok().map(|place| &list[place])
+    }
+
     fn change(&self, at: u32, attrs: Option<AttrId>) -> Change {
         Change {
             attrs,
@@ -347,10 +353,11 @@ impl Group {
             let is: Few<Held> = told(shared, peer, entries).collect();
             let (is, was) = (is.as_slice(), was.as_slice());
             count.held += is.len() as i64 - was.len() as i64;
-            let new = is.iter().filter(|held| repeat || !was.contains(held));
+            let new = is
+                .iter()
+                .filter(|held| repeat || held.of_same_path(was) != Some(*held));
             changes.extend(new.map(|held| held.change(at, Some(held.attrs))));
-            let stays = |held: &Held| is.iter().any(|other| other.path_id == held.path_id);
-            let gone = was.iter().filter(|held| !stays(held));
+            let gone = was.iter().filter(|held| held.of_same_path(is).is_none());
             changes.extend(gone.map(|held| held.change(at, None)));
         }
         let updates = changes.iter().filter(|change| change.attrs.is_some());

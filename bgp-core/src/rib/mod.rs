@@ -15,11 +15,13 @@
 mod attributes;
 mod bitset;
 mod chunks;
+mod crowd;
 mod decision;
 mod export;
 mod family;
 mod few;
 mod group;
+mod hash;
 mod import;
 mod lag;
 mod membership;
@@ -28,6 +30,7 @@ mod peer;
 mod query;
 mod restart;
 mod stale;
+mod steps;
 mod table;
 mod walk;
 
@@ -45,9 +48,11 @@ use crate::wire::{Attributes, NextHop, Nlri, RefreshKind, Update};
 use attributes::AttrStore;
 use bitset::BitSet;
 use family::FamilyRib;
+use hash::SeededHash;
 use peer::{Peer, Peers};
 use restart::Deferral;
 
+pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
 pub use next_hop::Resolution;
 pub use peer::{NextHopMode, PeerConfig, PeerKind, PeerStats, PeerUp};
 pub use query::{Exported, MemoryUse, Route, RouteCounts, RouteSource};
@@ -290,10 +295,12 @@ pub struct Rib {
 }
 
 impl Rib {
-    /// An empty RIB; `now` is the instant that ages of routes are counted from.
-    pub fn new(config: RibConfig, now: Instant) -> Self {
+    /// An empty RIB; `now` is the instant that ages of routes are counted from. `seed` is a secret: whoever knows it can choose
+    /// routes that are slow to find. It changes nothing else.
+    pub fn new(config: RibConfig, now: Instant, seed: u64) -> Self {
+        let hash = SeededHash::new(seed);
         let shared = Shared {
-            store: AttrStore::new(&config),
+            store: AttrStore::new(&config, hash.clone()),
             config,
             peers: Peers::default(),
             outputs: VecDeque::new(),
@@ -303,8 +310,8 @@ impl Rib {
         };
         Self {
             shared,
-            ipv4: FamilyRib::default(),
-            ipv6: FamilyRib::default(),
+            ipv4: FamilyRib::new(hash.clone()),
+            ipv6: FamilyRib::new(hash),
             scratch: Vec::new(),
         }
     }

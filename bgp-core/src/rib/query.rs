@@ -295,12 +295,21 @@ impl<P: Prefix> FamilyRib<P> {
         let slot = &self.table[at];
         let entries = group.entries(at).iter();
         let told = entries.filter(move |entry| !is_withheld(shared, peer, **entry));
+        let paths = slot.paths.as_slice();
+        let mut by_id: Vec<(u16, usize)> = Vec::new();
+        if group.key.context.add_path_send[P::FAMILY] {
+            by_id.extend(paths.iter().map(|path| path.local_id).zip(0..));
+            by_id.sort_unstable();
+        }
         told.filter_map(move |entry| {
-            let of_entry = |path: &Path| {
-                path.peer == entry.source && (entry.path_id == 0 || path.local_id == entry.path_id)
+            let place = match entry.path_id {
+                0 => paths.iter().position(|path| path.peer == entry.source),
+                id => {
+                    let found = by_id.binary_search_by_key(&id, |(id, _)| *id);
+                    found.ok().map(|found| by_id[found].1)
+                }
             };
-            let paths = slot.paths.as_slice();
-            let place = paths.iter().position(of_entry)?;
+            let place = place.filter(|place| paths[*place].peer == entry.source)?;
             let best = slot.chosen && place == 0;
             Some(Exported {
                 route: shared.route(slot.prefix, &paths[place], best),

@@ -6,6 +6,7 @@
 )]
 
 mod churn;
+mod cost;
 mod decision;
 mod export;
 mod import;

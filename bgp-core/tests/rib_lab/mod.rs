@@ -61,7 +61,8 @@ pub(crate) fn config(number: u32) -> PeerConfig {
 
 /// A RIB with so many peers, which are up and have told nothing.
 pub(crate) fn rib(now: Instant, peers: u32) -> Rib {
-    let mut rib = Rib::new(RibConfig::new(RouterId(Ipv4Addr::new(10, 255, 0, 1))), now);
+    let config_of_rib = RibConfig::new(RouterId(Ipv4Addr::new(10, 255, 0, 1)));
+    let mut rib = Rib::new(config_of_rib, now, 0);
     for number in 0..peers {
         let peer = PeerId(number);
         let config = Arc::new(config(number));

@@ -129,7 +129,7 @@ impl Speaker {
     /// Outside a tokio runtime.
     pub fn start(config: RibConfig, forwarding: Option<ForwardingSink>) -> Self {
         let (tasks, alarms) = (Tasks::default(), Alarms::default());
-        let rib = Rib::new(config, Instant::now());
+        let rib = Rib::new(config, Instant::now(), random_seed());
         let (running, table) = Table::new(rib, forwarding);
         tasks.service("table", running.run());
         let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);

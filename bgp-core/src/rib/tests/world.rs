@@ -113,7 +113,7 @@ impl World {
     pub(super) fn new(config: RibConfig, kinds: &[PeerKind]) -> Self {
         let now = Instant::now_for_tests();
         let mut world = Self {
-            rib: Rib::new(config, now),
+            rib: Rib::new(config, now, 0),
             now,
             receivers: Vec::new(),
             configs: Vec::new(),
@@ -300,7 +300,7 @@ impl World {
         self.receive(peer, octets);
     }
 
-    fn receive(&mut self, peer: usize, octets: BytesMut) {
+    pub(super) fn receive(&mut self, peer: usize, octets: BytesMut) {
         self.receive_in(&self.context(peer), peer, octets);
     }
 
@@ -419,7 +419,7 @@ impl World {
     }
 
     /// The other side's view of [`World::context`].
-    fn mirrored(&self, peer: usize) -> Context {
+    pub(super) fn mirrored(&self, peer: usize) -> Context {
         let context = self.context(peer);
         Context {
             add_path_send: context.add_path_receive,
