@@ -21,7 +21,7 @@ use crate::wire::NextHop;
 
 pub use link::Link;
 
-/// How long a session that sent too many prefixes stays down (RFC 4486 §4).
+/// How long a session that sent too many prefixes, or filled the memory, stays down (RFC 4486 §4).
 pub const MAX_PREFIXES_IDLE: Duration = Duration::from_secs(120);
 
 /// A neighbour: how it is spoken to and how its routes are treated.
@@ -321,6 +321,10 @@ impl Speaker {
                             idle: MAX_PREFIXES_IDLE,
                         },
                     );
+                }
+                rib::Output::OutOfResources(peer) => {
+                    let idle = MAX_PREFIXES_IDLE;
+                    self.stop(self.now, peer, Stop::OutOfResources { idle });
                 }
             }
         }

@@ -148,12 +148,9 @@ impl<P: Prefix> Table<P> {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
-    /// What it takes up.
+    /// What it takes up, without what paths take up beside the slots.
     pub(crate) fn octets(&self) -> usize {
-        let paths = self.slots.iter().map(|slot| slot.paths.octets());
-        self.slots.capacity() * size_of::<Slot<P>>()
-            + self.index.capacity() * size_of::<u32>()
-            + paths.sum::<usize>()
+        self.slots.capacity() * size_of::<Slot<P>>() + self.index.capacity() * size_of::<u32>()
     }
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = (u32, &Slot<P>)> {

@@ -9,6 +9,7 @@ mod churn;
 mod decision;
 mod export;
 mod import;
+mod limits;
 mod long_lived;
 mod restart;
 mod slices;
