@@ -101,7 +101,10 @@ impl<P: Prefix> FamilyRib<P> {
     fn used(&self) -> usize {
         let groups = self.groups.iter().flatten();
         let told = groups.map(|group| self.prefixes * size_of::<Few<Entry>>() + group.spilled);
-        self.prefixes * (size_of::<Slot<P>>() + INDEX) + self.spilled + told.sum::<usize>()
+        self.prefixes * (size_of::<Slot<P>>() + INDEX)
+            + self.spilled
+            + self.forwarded.octets()
+            + told.sum::<usize>()
     }
 
     fn each_path(&self, add: &mut impl FnMut(&Path)) {

@@ -19,6 +19,7 @@ mod decision;
 mod export;
 mod family;
 mod few;
+mod forwarded;
 mod group;
 mod import;
 mod lag;
@@ -148,6 +149,13 @@ pub enum Input {
     },
     /// A neighbour is no longer configured.
     Remove(PeerId),
+    /// Our own next hops in the session with a peer changed.
+    OwnNextHop {
+        /// Which peer.
+        peer: PeerId,
+        /// As [`PeerUp::own_next_hop`].
+        own_next_hop: PerFamily<Option<NextHop>>,
+    },
     /// Our cluster ID changed. What was reflected is judged and told anew.
     ClusterId(Option<RouterId>),
     /// The session came up.
@@ -264,7 +272,7 @@ pub enum Output {
 }
 
 /// A route from a peer, as it is to be installed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForwardRoute {
     /// Next hops of equal cost, the best path's first, without repetition.
     pub next_hops: Vec<NextHop>,
@@ -333,6 +341,7 @@ impl Rib {
         match input {
             Input::Configure { peer, config } => self.configure(peer, config),
             Input::Remove(peer) => self.remove(peer),
+            Input::OwnNextHop { peer, own_next_hop } => self.set_own_next_hop(peer, own_next_hop),
             Input::ClusterId(cluster_id) => self.set_cluster_id(cluster_id),
             Input::Up {
                 peer,
@@ -532,7 +541,6 @@ impl Rib {
         for reachable in update.reachable() {
             if self.scratch.is_empty() {
                 update.canonical_attributes(&mut self.scratch);
-                import::stamp_role(&config, &mut self.scratch);
             }
             // As if it had never come: what the table keeps would not show the loop when the route is judged again.
             if import::hides_loop(&config, update, &self.scratch) {

@@ -218,6 +218,7 @@ impl<P: Prefix> FamilyRib<P> {
     fn octets(&self) -> usize {
         self.table.octets()
             + self.spilled
+            + self.forwarded.octets()
             + self
                 .groups
                 .iter()

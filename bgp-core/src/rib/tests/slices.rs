@@ -11,7 +11,7 @@ use super::world::{World, address_of, id, local, net, rib_config};
 use crate::rib::{
     ForwardRoute, Input, KeepStale, Output, Preserved, Resolution, RibConfig, Route, RouteSource,
 };
-use crate::types::{Family, PerFamily, Role, RouterId};
+use crate::types::{Family, PerFamily, Role};
 use crate::wire::RefreshKind;
 
 #[derive(Clone, Debug)]
