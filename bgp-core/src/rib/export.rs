@@ -314,7 +314,7 @@ fn rewrite_external(attributes: &mut Attributes, own_med: bool) {
 }
 
 /// A link-local address means something on one link only, and nobody knows whether a member is on it (RFC 2545 §3).
-fn without_link_local(next_hop: NextHop) -> Option<NextHop> {
+pub(super) fn without_link_local(next_hop: NextHop) -> Option<NextHop> {
     let next_hop = NextHop::from(next_hop.address());
     let is_link_local = match next_hop.address() {
         IpAddr::V4(address) => address.is_link_local(),

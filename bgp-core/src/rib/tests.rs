@@ -12,5 +12,6 @@ mod import;
 mod limits;
 mod long_lived;
 mod restart;
+mod settings;
 mod slices;
 mod world;
