@@ -1,7 +1,6 @@
 //! What inputs cost, in slots and paths of the table that are looked at. Ratios, not times: an input that gets dearer with
 //! what was asked before, or a slice that grows with the table, fails here.
 
-#[allow(dead_code, reason = "others measure other things")]
 mod rib_lab;
 
 use std::sync::Arc;

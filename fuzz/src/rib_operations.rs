@@ -385,7 +385,11 @@ impl Life {
                     self.forwarded.remove(&prefix);
                 }
                 Some(Output::Resolve(address)) => self.facts.note_wanted(address),
-                Some(other @ (Output::TooManyPrefixes { .. } | Output::DeferralEnded)) => {
+                Some(
+                    other @ (Output::TooManyPrefixes { .. }
+                    | Output::OutOfResources(_)
+                    | Output::DeferralEnded),
+                ) => {
                     panic!("{other:?}");
                 }
             }

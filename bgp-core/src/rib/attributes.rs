@@ -143,6 +143,8 @@ pub(crate) struct AttrStore {
     free: Vec<u32>,
     pub(crate) hash: SeededHash,
     live_after_sweep: usize,
+    /// Octets of all sets.
+    held: usize,
     default_local_pref: u32,
 }
 
@@ -162,6 +164,7 @@ impl AttrStore {
             free: Vec::new(),
             hash,
             live_after_sweep: 0,
+            held: 0,
             default_local_pref: config.default_local_pref,
         }
     }
@@ -199,6 +202,7 @@ impl AttrStore {
         {
             return AttrId(*id);
         }
+        self.held += key.octets.len();
         let set = Some(AttrSet::new(key, exit, short, self.default_local_pref));
         let id = match self.free.pop() {
             Some(id) => {
@@ -325,10 +329,19 @@ impl AttrStore {
 
     /// What it takes up.
     pub(crate) fn octets(&self) -> usize {
-        let sets = self.sets.iter().flatten();
         self.sets.capacity() * size_of::<Option<AttrSet>>()
             + self.index.capacity() * size_of::<u32>()
-            + sets.map(|set| set.octets.len()).sum::<usize>()
+            + self.held
+    }
+
+    /// What the sets that are there take up.
+    pub(crate) fn used(&self) -> usize {
+        self.len() * size_of::<Option<AttrSet>>() + self.held
+    }
+
+    /// What one set takes up.
+    pub(crate) fn octets_of(&self, id: AttrId) -> usize {
+        size_of::<Option<AttrSet>>() + self[id].octets.len()
     }
 
     /// Whether so many sets came since the last sweep that another one pays.
@@ -343,6 +356,7 @@ impl AttrStore {
                 continue;
             }
             if let Some(set) = place.take() {
+                self.held -= set.octets.len();
                 let hash = set.full_hash(&self.hash);
                 if let Ok(entry) = self.index.find_entry(hash, |found| *found == id) {
                     entry.remove();

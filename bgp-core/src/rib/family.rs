@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::attributes::AttrKey;
 use super::bitset::BitSet;
+use super::forwarded::Forwarded;
 use super::group::Group;
 use super::hash::SeededHash;
 use super::import::{Arrival, is_routable};
@@ -26,6 +27,8 @@ pub(crate) struct FamilyRib<P> {
     pub(super) groups: Vec<Option<Group>>,
     /// Slots to work on, in the order in which they changed; each at most once.
     pub(super) changed: VecDeque<u32>,
+    /// What was said of each slot for forwarding.
+    pub(super) forwarded: Forwarded,
     /// What is to be done to all paths.
     pub(super) walk: Walk,
     /// Slots that may not be needed any more: what was kept for members that have left, in the order of the table.
@@ -53,6 +56,7 @@ impl<P: Prefix> FamilyRib<P> {
             table: Table::new(hash),
             groups: Vec::new(),
             changed: VecDeque::new(),
+            forwarded: Forwarded::default(),
             walk: Walk::default(),
             left: BitSet::default(),
             local: BTreeMap::new(),
@@ -403,10 +407,12 @@ impl<P: Prefix> FamilyRib<P> {
         }
         if shared.config.forwarding {
             let route = self.forward_route(shared, at);
-            shared.outputs.push_back(Output::Forward {
-                prefix: self.table[at].prefix.into(),
-                route,
-            });
+            if self.forwarded.replace(at, route.as_ref()) {
+                shared.outputs.push_back(Output::Forward {
+                    prefix: self.table[at].prefix.into(),
+                    route,
+                });
+            }
         }
     }
 

@@ -91,7 +91,7 @@ pub(crate) struct Group {
     /// Adj-RIB-Out, by slot.
     pub(super) out: Chunks<Entries>,
     /// What entries take up beside `out`.
-    spilled: usize,
+    pub(super) spilled: usize,
     /// Slots that may have changed since the members were told; of a new group, all.
     pub(super) waiting: BitSet,
     /// Where to go on with those.

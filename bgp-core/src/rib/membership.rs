@@ -5,7 +5,8 @@ use super::family::FamilyRib;
 use super::group::{Group, Member};
 use super::lag::Lag;
 use super::{Rib, Shared};
-use crate::types::{PeerId, Prefix, RouterId};
+use crate::types::{PeerId, PerFamily, Prefix, RouterId};
+use crate::wire::NextHop;
 
 impl<P: Prefix> FamilyRib<P> {
     /// Puts a peer into the group that fits it, which may be none, and has it told what differs from what it holds.
@@ -110,6 +111,28 @@ impl<P: Prefix> FamilyRib<P> {
 }
 
 impl Rib {
+    pub(super) fn set_own_next_hop(
+        &mut self,
+        id: PeerId,
+        own_next_hop: PerFamily<Option<NextHop>>,
+    ) {
+        let Some(peer) = self.shared.peers.find_mut(id) else {
+            return;
+        };
+        if peer.own_next_hop == own_next_hop {
+            return;
+        }
+        peer.own_next_hop = own_next_hop;
+        if let Some(up) = &mut peer.up {
+            up.own_next_hop = own_next_hop;
+        }
+        // Routes with our own address as next hop are not used.
+        self.ipv4.judge_again_all(&self.shared, id);
+        self.ipv6.judge_again_all(&self.shared, id);
+        self.ipv4.regroup(&mut self.shared, id);
+        self.ipv6.regroup(&mut self.shared, id);
+    }
+
     pub(super) fn set_cluster_id(&mut self, cluster_id: Option<RouterId>) {
         if self.shared.config.cluster_id == cluster_id {
             return;

@@ -20,11 +20,13 @@ mod decision;
 mod export;
 mod family;
 mod few;
+mod forwarded;
 mod group;
 mod hash;
 mod import;
 mod lag;
 mod membership;
+mod memory;
 mod next_hop;
 mod peer;
 mod query;
@@ -49,7 +51,8 @@ use attributes::AttrStore;
 use bitset::BitSet;
 use family::FamilyRib;
 use hash::SeededHash;
-use peer::{Peer, Peers};
+use memory::Guard;
+use peer::{Peer, Peers, Stopping};
 use restart::Deferral;
 
 pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
@@ -67,6 +70,9 @@ pub const PEER_PREFERENCE: u32 = 100;
 
 /// Changed slots that are worked on before the next output is handed out. Of few things, tests make many slices.
 const FLUSH_SLICE: usize = if cfg!(test) { 3 } else { 4096 };
+
+/// The end of a session is asked for again after so long.
+const STOP_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is further away than the clock can tell comes then.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -87,6 +93,9 @@ pub struct RibConfig {
     pub use_unresolved: bool,
     /// Tell which routes are to be installed.
     pub forwarding: bool,
+    /// With more octets than this in tables and attributes, whoever holds most of them is stopped, and whoever holds most
+    /// after that until it is less. `None`: no limit.
+    pub memory_limit: Option<usize>,
 }
 
 impl RibConfig {
@@ -99,6 +108,7 @@ impl RibConfig {
             resolve_next_hops: false,
             use_unresolved: false,
             forwarding: false,
+            memory_limit: None,
         }
     }
 }
@@ -144,6 +154,13 @@ pub enum Input {
     },
     /// A neighbour is no longer configured.
     Remove(PeerId),
+    /// Our own next hops in the session with a peer changed.
+    OwnNextHop {
+        /// Which peer.
+        peer: PeerId,
+        /// As [`PeerUp::own_next_hop`].
+        own_next_hop: PerFamily<Option<NextHop>>,
+    },
     /// Our cluster ID changed. What was reflected is judged and told anew.
     ClusterId(Option<RouterId>),
     /// The session came up.
@@ -243,7 +260,8 @@ pub enum Output {
     },
     /// The way to this next hop is wanted from now on.
     Resolve(IpAddr),
-    /// The peer has sent more prefixes than it may (RFC 4486 §4).
+    /// The peer has sent more prefixes than it may (RFC 4486 §4). Those that are too many are not in the tables, and nothing
+    /// more of it is looked at until its session has ended.
     TooManyPrefixes {
         /// Who.
         peer: PeerId,
@@ -252,12 +270,14 @@ pub enum Output {
         /// How many it may.
         limit: u32,
     },
+    /// This speaker holds more than it may, and most of it from this peer, whose session is to end (RFC 4486 §4).
+    OutOfResources(PeerId),
     /// Waiting after a restart is over: all that is to be installed has been told.
     DeferralEnded,
 }
 
 /// A route from a peer, as it is to be installed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForwardRoute {
     /// Next hops of equal cost, the best path's first, without repetition.
     pub next_hops: Vec<NextHop>,
@@ -282,6 +302,8 @@ pub(crate) struct Shared {
     pub(crate) deferral: Option<Deferral>,
     /// Slots and paths that were looked at, the measure of work.
     pub(crate) steps: u64,
+    /// When the last input came.
+    pub(crate) now: Instant,
 }
 
 /// All routes of a speaker.
@@ -292,6 +314,8 @@ pub struct Rib {
     ipv6: FamilyRib<Ipv6Net>,
     /// Canonical attributes of the UPDATE in hand.
     scratch: Vec<u8>,
+    /// What is known of the limit of memory.
+    guard: Guard,
 }
 
 impl Rib {
@@ -307,20 +331,24 @@ impl Rib {
             start: now,
             deferral: None,
             steps: 0,
+            now,
         };
         Self {
             shared,
             ipv4: FamilyRib::new(hash.clone()),
             ipv6: FamilyRib::new(hash),
             scratch: Vec::new(),
+            guard: Guard::default(),
         }
     }
 
     /// Takes in what happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        self.shared.now = now;
         match input {
             Input::Configure { peer, config } => self.configure(peer, config),
             Input::Remove(peer) => self.remove(peer),
+            Input::OwnNextHop { peer, own_next_hop } => self.set_own_next_hop(peer, own_next_hop),
             Input::ClusterId(cluster_id) => self.set_cluster_id(cluster_id),
             Input::Up {
                 peer,
@@ -328,7 +356,10 @@ impl Rib {
                 preserved,
             } => self.peer_up(now, peer, up, preserved),
             Input::Down { peer, keep_stale } => self.peer_down(now, peer, keep_stale),
-            Input::Update { peer, update } => self.update(now, peer, &update),
+            Input::Update { peer, update } => {
+                self.update(now, peer, &update);
+                self.note_update();
+            }
             Input::EndOfRib { peer, family } => self.end_of_rib(peer, family),
             Input::Refresh { peer, family, kind } => self.refresh(now, peer, family, kind),
             Input::Written { peer, octets } => {
@@ -375,6 +406,8 @@ impl Rib {
 
     /// Does what is due at `now`; harmless when nothing is.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.shared.now = now;
+        self.shared.stop_again();
         if let Some(deferral) = &mut self.shared.deferral {
             deferral.expire(now, &self.shared.peers);
         }
@@ -386,12 +419,13 @@ impl Rib {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deferral = self.shared.deferral.as_ref().map(Deferral::next_deadline);
         let until = |peer: &Peer, family| peer.families[family].stale.map(|stale| stale.until);
-        let stale = self
-            .shared
-            .peers
-            .iter()
-            .flat_map(|(_, peer)| Family::ALL.map(|family| until(peer, family)));
-        stale.chain([deferral]).flatten().min()
+        let peers = self.shared.peers.iter();
+        let of_peers = peers.flat_map(|(_, peer)| {
+            let stopping = peer.stopping.as_ref().map(|stopping| stopping.again);
+            let [ipv4, ipv6] = Family::ALL.map(|family| until(peer, family));
+            [ipv4, ipv6, stopping]
+        });
+        of_peers.chain([deferral]).flatten().min()
     }
 
     /// The next thing to do; `None`: nothing is left. Does all the work that it takes to find out.
@@ -418,6 +452,7 @@ impl Rib {
     /// Does one slice of work, when there are no outputs to take; `false`: nothing is left but outputs. A slice looks at some
     /// thousand slots of the tables, whatever has happened to them.
     pub fn work(&mut self) -> bool {
+        self.check_memory();
         let deferral = self.shared.deferral.as_ref();
         let deferred = |family| deferral.is_some_and(|deferral| !deferral.is_over_for(family));
         let (ipv4, ipv6) = (deferred(Family::Ipv4Unicast), deferred(Family::Ipv6Unicast));
@@ -513,7 +548,6 @@ impl Rib {
         for reachable in update.reachable() {
             if self.scratch.is_empty() {
                 update.canonical_attributes(&mut self.scratch);
-                import::stamp_role(&config, &mut self.scratch);
             }
             // As if it had never come: what the table keeps would not show the loop when the route is judged again.
             if import::hides_loop(&config, update, &self.scratch) {
@@ -558,8 +592,23 @@ impl Shared {
             && peer.up.is_some()
             && peer.stopping.is_none()
         {
-            peer.stopping = Some(stop.clone());
+            peer.stopping = Some(Stopping {
+                output: stop.clone(),
+                again: later(self.now, STOP_AGAIN),
+            });
             self.outputs.push_back(stop);
+        }
+    }
+
+    /// Asks again for what has not happened: whoever was asked may have lost it.
+    fn stop_again(&mut self) {
+        for peer in self.peers.iter_mut() {
+            if let Some(stopping) = &mut peer.stopping
+                && stopping.again <= self.now
+            {
+                stopping.again = later(self.now, STOP_AGAIN);
+                self.outputs.push_back(stopping.output.clone());
+            }
         }
     }
 }

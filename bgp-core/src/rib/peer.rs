@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::group::Kept;
 use super::stale::Stale;
@@ -138,9 +139,17 @@ pub(crate) struct Peer {
     /// Octets handed out and not yet reported as written.
     pub(crate) in_flight: usize,
     /// It has been asked to stop; nothing more of it is looked at until its session has ended.
-    pub(crate) stopping: Option<Output>,
+    pub(crate) stopping: Option<Stopping>,
     /// It is not configured any more, but some of its paths are still in the table.
     removed: bool,
+}
+
+/// The end of a session that was asked for.
+#[derive(Debug)]
+pub(crate) struct Stopping {
+    pub(crate) output: Output,
+    /// When to ask again.
+    pub(crate) again: Instant,
 }
 
 /// One neighbour in one family.
@@ -389,6 +398,21 @@ impl Peers {
     /// Who has this address: more than one where several ports of it are spoken to.
     pub(crate) fn with_address(&self, address: IpAddr) -> &[PeerId] {
         self.by_address.get(&address).map_or(&[], Vec::as_slice)
+    }
+
+    /// One past the greatest number of a peer.
+    pub(crate) fn end(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether the end of any session has been asked for and has not come.
+    pub(crate) fn any_stopping(&self) -> bool {
+        self.iter().any(|(_, peer)| peer.stopping.is_some())
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        let peers = self.list.iter_mut().flatten();
+        peers.filter(|peer| !peer.removed)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {

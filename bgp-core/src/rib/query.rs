@@ -89,7 +89,7 @@ pub struct MemoryUse {
 }
 
 impl Rib {
-    /// What the RIB takes up; looks at everything.
+    /// What the RIB takes up.
     pub fn memory(&self) -> MemoryUse {
         let peers = self.shared.peers.iter();
         MemoryUse {
@@ -217,6 +217,8 @@ impl Rib {
 impl<P: Prefix> FamilyRib<P> {
     fn octets(&self) -> usize {
         self.table.octets()
+            + self.spilled
+            + self.forwarded.octets()
             + self
                 .groups
                 .iter()

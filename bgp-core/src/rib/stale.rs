@@ -110,6 +110,7 @@ impl Rib {
             return;
         };
         peer.up = None;
+        peer.stopping = None;
         peer.in_flight = 0;
         self.shared.drop_outputs_to(id);
         self.ipv4.peer_down(&mut self.shared, now, id, keep.ipv4);

@@ -75,6 +75,8 @@ pub(crate) struct Table<P> {
     free: Vec<u32>,
     /// By slot: all that have more than [`CROWD`] paths, and no others.
     crowds: BTreeMap<u32, Crowd>,
+    /// Octets of those.
+    crowded: usize,
     hash: SeededHash,
 }
 
@@ -85,6 +87,7 @@ impl<P: Prefix> Table<P> {
             slots: Vec::new(),
             free: Vec::new(),
             crowds: BTreeMap::new(),
+            crowded: 0,
             hash,
         }
     }
@@ -168,10 +171,16 @@ impl<P: Prefix> Table<P> {
     fn add_to_crowd(&mut self, at: u32, mut path: Path) -> bool {
         let paths = &mut self.slots[at as usize].paths;
         let crowd = self.crowds.entry(at);
-        let crowd = crowd.or_insert_with(|| Crowd::of(&self.hash, paths.as_slice()));
+        let crowd = crowd.or_insert_with(|| {
+            let crowd = Crowd::of(&self.hash, paths.as_slice());
+            self.crowded += crowd.octets();
+            crowd
+        });
+        let before = crowd.octets();
         let Some(local_id) = crowd.admit(&self.hash, paths.as_slice(), &path) else {
             return false;
         };
+        self.crowded += crowd.octets() - before;
         path.local_id = local_id;
         paths.push(path);
         true
@@ -181,12 +190,15 @@ impl<P: Prefix> Table<P> {
     pub(crate) fn remove(&mut self, at: u32, place: usize) {
         let slot = &mut self.slots[at as usize];
         if let Some(crowd) = self.crowds.get_mut(&at) {
+            let before = crowd.octets();
             crowd.remove(&self.hash, slot.paths.as_slice(), place);
+            self.crowded = self.crowded - before + crowd.octets();
         }
         slot.chosen &= place != 0;
         slot.paths.swap_remove(place);
         if slot.paths.as_slice().len() == CROWD {
-            self.crowds.remove(&at);
+            let gone = self.crowds.remove(&at);
+            self.crowded -= gone.map_or(0, |crowd| crowd.octets());
         }
     }
 
@@ -204,13 +216,11 @@ impl<P: Prefix> Table<P> {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
-    /// What it takes up.
+    /// What it takes up, without what paths take up beside the slots.
     pub(crate) fn octets(&self) -> usize {
-        let paths = self.slots.iter().map(|slot| slot.paths.octets());
         self.slots.capacity() * size_of::<Slot<P>>()
             + self.index.capacity() * size_of::<u32>()
-            + paths.sum::<usize>()
-            + self.crowds.values().map(Crowd::octets).sum::<usize>()
+            + self.crowded
     }
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = (u32, &Slot<P>)> {

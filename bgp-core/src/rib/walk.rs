@@ -80,6 +80,11 @@ impl Walk {
         self.dead -= 1;
     }
 
+    /// Whether dead paths are still in the table.
+    pub(super) fn has_dead(&self) -> bool {
+        self.dead > 0
+    }
+
     fn is_needed(&self) -> bool {
         self.dead > 0
             || !self.judge.is_empty()

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::dump::dump;
+use super::memory;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
@@ -44,6 +45,10 @@ pub struct RunArgs {
     /// TCP port to listen on, instead of the one that the resources say
     #[arg(long, env = "BGP_DAEMON_LISTEN_PORT", value_name = "PORT")]
     pub listen_port: Option<u16>,
+    /// Mebibytes that routes may take up; beyond, the peer that holds most is stopped; 0: no limit
+    /// [default: half of the memory of the container or machine]
+    #[arg(long, env = "BGP_DAEMON_MEMORY_LIMIT", value_name = "MEBIBYTES")]
+    pub memory_limit: Option<usize>,
     /// Whether this is a restart after which peers still hold our routes (RFC 4724); set by `bird -R`.
     #[arg(skip = true)]
     pub recover: bool,
@@ -119,6 +124,7 @@ async fn run(
         listen_port: args.listen_port,
         kernel: !args.no_kernel,
         recover: args.recover,
+        memory_limit: memory::limit(args.memory_limit),
         node,
         log,
     };

@@ -335,6 +335,7 @@ impl Running {
         let text = error.map(connect::words);
         self.session
             .handle_closed(Instant::now(), connection.id, text.as_deref());
+        self.link.closed(connection.id);
     }
 
     fn deadline(&mut self) {

@@ -228,12 +228,12 @@ impl Table {
         &mut self.attached[place]
     }
 
-    /// Does a slice of work and performs a bounded number of outputs; tells whether there may be more.
+    /// Performs a bounded number of outputs, and does a slice of work when there are no more; tells whether there may be more
+    /// to do.
     fn hand_out(&mut self) -> bool {
-        let worked = self.rib.work();
         for _ in 0..OUTPUT_SLICE {
             let Some(output) = self.rib.next_output() else {
-                return worked;
+                return self.rib.work();
             };
             self.perform(output);
         }
@@ -253,20 +253,34 @@ impl Table {
                 family,
                 limit,
             } => {
-                let stop = Stop::MaxPrefixes {
-                    family,
-                    limit,
-                    idle: MAX_PREFIXES_IDLE,
-                };
-                if let Some(commands) = &self.attachment(peer).commands {
-                    commands.try_send(Command::Stop(stop)).ok();
-                }
+                self.stop(
+                    peer,
+                    Stop::MaxPrefixes {
+                        family,
+                        limit,
+                        idle: MAX_PREFIXES_IDLE,
+                    },
+                );
+            }
+            rib::Output::OutOfResources(peer) => {
+                self.stop(
+                    peer,
+                    Stop::OutOfResources {
+                        idle: MAX_PREFIXES_IDLE,
+                    },
+                );
             }
             rib::Output::Forward { prefix, route } => {
                 self.forward(ForwardingEvent::Route { prefix, route })
             }
             rib::Output::Resolve(address) => self.forward(ForwardingEvent::Resolve(address)),
             rib::Output::DeferralEnded => self.forward(ForwardingEvent::DeferralEnded),
+        }
+    }
+
+    fn stop(&mut self, peer: PeerId, stop: Stop) {
+        if let Some(commands) = &self.attachment(peer).commands {
+            commands.try_send(Command::Stop(stop)).ok();
         }
     }
 

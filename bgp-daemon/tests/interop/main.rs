@@ -19,6 +19,7 @@ mod live_changes;
 mod mixed_mesh;
 mod scenario;
 mod settings_capabilities;
+mod settings_counters;
 mod settings_roles;
 mod settings_routes;
 mod settings_security;
