@@ -362,7 +362,7 @@ impl Agent {
             .problems
             .iter()
             .chain(&plan.problems)
-            .cloned()
+            .map(|problem| snapshot.located(problem.clone()))
             .collect();
         for problem in problems
             .iter()

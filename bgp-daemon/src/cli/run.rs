@@ -224,6 +224,7 @@ mod tests {
             no_kernel: true,
             listen_port: Some(0),
             recover: false,
+            memory_limit: None,
         };
         let datastore = DatastoreSpec::Folder(folder);
         let code = run("node".into(), args, datastore, LogLevel::default(), tasks).await;
