@@ -89,6 +89,9 @@ const LEFTOVERS_SETTLE: Duration = Duration::from_secs(5);
 /// Leftovers in the kernel may lead to peers that come back late; they are not kept longer.
 const LEFTOVERS_UNTIL: Duration = Duration::from_secs(240);
 
+/// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
+const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long after an effect its cause is told at the latest.
 const CAUSE_WITHIN: Duration = Duration::from_millis(200);
 
@@ -434,8 +437,14 @@ impl Agent {
         speaker: &Speaker,
         mailbox: Arc<Mailbox>,
     ) -> Result<(Forwarding, mpsc::Sender<Order>, bool), AgentError> {
-        let (kernel, events) = Kernel::start(KernelConfig::default(), speaker.tasks())?;
-        let leftovers = kernel.status().await.map_err(|_| Ended)?.unclaimed > 0;
+        let (kernel, events) =
+            Kernel::start(KernelConfig::default(), speaker.tasks(), &self.alarms)?;
+        let status = tokio::time::timeout(KERNEL_SEEN_WITHIN, kernel.status()).await;
+        // Where the kernel does not answer, there may be some.
+        let leftovers = match status {
+            Ok(status) => status.map_err(|_| Ended)?.unclaimed > 0,
+            Err(_) => true,
+        };
         let (orders, inbox) = mpsc::channel(16);
         let (ended, deferral) = oneshot::channel();
         self.leftovers = Some(deferral);
