@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bgp_core::policy::Policy;
 use bgp_core::rib::{PEER_PREFERENCE, RibConfig};
 use bgp_core::session::{State, Stop};
 use bgp_core::types::RouterId;
@@ -45,6 +46,7 @@ use crate::kernel::{Kernel, KernelConfig};
 use crate::log::LogLevel;
 use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker, SpeakerError};
 use crate::plan::{Environment, Plan, plan};
+use crate::pool::Pool;
 use crate::resources::{LogSeverity, Problem};
 use crate::tasks::{Failure, Tasks};
 use clock::{elapsed_secs, timestamp};
@@ -153,6 +155,7 @@ struct Running {
     plan: Plan,
     /// What the speaker has been told to be.
     target: Target,
+    policies: Pool<Policy>,
     /// Where to listen, and the same again once all of it is done.
     wanted: Vec<SocketAddr>,
     listening: Vec<SocketAddr>,
@@ -402,6 +405,7 @@ impl Agent {
             forwarding: orders,
             plan: plan.clone(),
             target: Target::default(),
+            policies: Pool::default(),
             wanted: Vec::new(),
             listening: Vec::new(),
             disabled,
@@ -512,7 +516,7 @@ impl Running {
         }
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen().await?;
-        let (target, unspeakable) = Target::of(&plan);
+        let (target, unspeakable) = Target::of(&plan, &self.target, &mut self.policies);
         for (peer, error) in unspeakable {
             warn!(peer, %error, "cannot speak to this peer");
         }
@@ -520,6 +524,7 @@ impl Running {
             self.take(step).await?;
         }
         (self.plan, self.target) = (plan, target);
+        self.policies.forget_unused();
         Ok(())
     }
 
