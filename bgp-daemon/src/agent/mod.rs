@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bgp_core::policy::Policy;
 use bgp_core::rib::{PEER_PREFERENCE, RibConfig};
 use bgp_core::session::{State, Stop};
 use bgp_core::types::RouterId;
@@ -45,6 +46,7 @@ use crate::kernel::{Kernel, KernelConfig};
 use crate::log::LogLevel;
 use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker, SpeakerError};
 use crate::plan::{Environment, Plan, plan};
+use crate::pool::Pool;
 use crate::resources::{LogSeverity, Problem};
 use crate::tasks::{Failure, Tasks};
 use clock::{elapsed_secs, timestamp};
@@ -88,6 +90,9 @@ const RECOVERY_UNTIL: Duration = Duration::from_secs(120);
 const LEFTOVERS_SETTLE: Duration = Duration::from_secs(5);
 /// Leftovers in the kernel may lead to peers that come back late; they are not kept longer.
 const LEFTOVERS_UNTIL: Duration = Duration::from_secs(240);
+
+/// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
+const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long after an effect its cause is told at the latest.
 const CAUSE_WITHIN: Duration = Duration::from_millis(200);
@@ -152,6 +157,7 @@ struct Running {
     plan: Plan,
     /// What the speaker has been told to be.
     target: Target,
+    policies: Pool<Policy>,
     /// Where to listen, and the same again once all of it is done.
     wanted: Vec<SocketAddr>,
     listening: Vec<SocketAddr>,
@@ -402,6 +408,7 @@ impl Agent {
             forwarding: orders,
             plan: plan.clone(),
             target: Target::default(),
+            policies: Pool::default(),
             wanted: Vec::new(),
             listening: Vec::new(),
             disabled,
@@ -437,8 +444,14 @@ impl Agent {
         speaker: &Speaker,
         mailbox: Arc<Mailbox>,
     ) -> Result<(Forwarding, mpsc::Sender<Order>, bool), AgentError> {
-        let (kernel, events) = Kernel::start(KernelConfig::default(), speaker.tasks())?;
-        let leftovers = kernel.status().await.map_err(|_| Ended)?.unclaimed > 0;
+        let (kernel, events) =
+            Kernel::start(KernelConfig::default(), speaker.tasks(), &self.alarms)?;
+        let status = tokio::time::timeout(KERNEL_SEEN_WITHIN, kernel.status()).await;
+        // Where the kernel does not answer, there may be some.
+        let leftovers = match status {
+            Ok(status) => status.map_err(|_| Ended)?.unclaimed > 0,
+            Err(_) => true,
+        };
         let (orders, inbox) = mpsc::channel(16);
         let (ended, deferral) = oneshot::channel();
         self.leftovers = Some(deferral);
@@ -506,7 +519,7 @@ impl Running {
         }
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen().await?;
-        let (target, unspeakable) = Target::of(&plan);
+        let (target, unspeakable) = Target::of(&plan, &self.target, &mut self.policies);
         for (peer, error) in unspeakable {
             warn!(peer, %error, "cannot speak to this peer");
         }
@@ -514,6 +527,7 @@ impl Running {
             self.take(step).await?;
         }
         (self.plan, self.target) = (plan, target);
+        self.policies.forget_unused();
         Ok(())
     }
 
