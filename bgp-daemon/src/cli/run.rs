@@ -9,10 +9,11 @@ use anyhow::anyhow;
 use bgp_core::types::Family;
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::dump::dump;
 use super::memory;
@@ -69,6 +70,7 @@ const REQUESTS: usize = 64;
 /// Why it cannot start, or why it ended.
 pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: LogLevel) -> anyhow::Result<ExitCode> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
+    allow_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -146,6 +148,18 @@ async fn run(
     error!("{error:#}; the process ends");
     tasks.cancel();
     Ok(ExitCode::FAILURE)
+}
+
+/// As many open files as the system has for us: each connection of a peer is one, and the usual limit is for programs of old.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let highest = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, highest) {
+        warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Ends when a stop takes too long.

@@ -12,6 +12,7 @@ mod ecmp;
 mod etcd;
 mod graceful_restart;
 mod graceful_restart_data_plane;
+mod hostile;
 mod kubernetes;
 mod kubernetes_datastore;
 mod lab_self_check;
