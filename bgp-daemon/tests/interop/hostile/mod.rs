@@ -6,6 +6,7 @@
 mod connections;
 mod doors;
 mod messages;
+mod routes;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -40,10 +41,16 @@ struct Siege {
 impl Siege {
     /// With these lines in the `spec` of the hostile peer. Sessions with the honest one are up.
     fn lay(spec: &[&str]) -> Option<Self> {
+        Self::lay_with(&[], spec)
+    }
+
+    /// The same with annotations of the hostile peer.
+    fn lay_with(annotations: &[(&str, &str)], spec: &[&str]) -> Option<Self> {
         let mut stage = Stage::open(&[Kind::Bird])?;
         stage.peering(TOR_AS, &[], &[]);
         let mallory = stage.lab.host("mallory", 66);
-        stage.peering_with(&mallory, MALLORY_AS, &[("passive", "true")], spec);
+        let annotations = [&[("passive", "true")], annotations].concat();
+        stage.peering_with(&mallory, MALLORY_AS, &annotations, spec);
         let mut tor = Kind::Bird.on(&stage.tor_host, stage.tor_config(TOR_AS));
         stage.raise(&mut *tor);
         Some(Self {
