@@ -60,7 +60,10 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: LogLevel) -> anyhow
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(node, args, datastore, log))?;
+    let done = runtime.block_on(run(node, args, datastore, log));
+    // What hangs on a file system is not waited for.
+    runtime.shutdown_background();
+    done?;
     Ok(ExitCode::SUCCESS)
 }
 
