@@ -59,6 +59,7 @@ pub fn parse(source: &str, text: &str) -> Parsed {
         let mut reader = Reader {
             source,
             part,
+            lines: None,
             drawable: !part.text.contains("Secret"),
             parsed: &mut parsed,
         };
@@ -129,6 +130,8 @@ pub(super) fn is_noise(line: &str) -> bool {
 struct Reader<'a> {
     source: &'a str,
     part: Part<'a>,
+    /// Its lines, once there is something to say of one.
+    lines: Option<Vec<&'a str>>,
     /// Whether lines of it may be shown.
     drawable: bool,
     parsed: &'a mut Parsed,
@@ -265,8 +268,11 @@ impl Reader<'_> {
     }
 
     fn report(&mut self, mut problem: Problem, place: Place) {
-        let line = self.part.text.lines().nth(place.line - 1);
-        problem.line = line
+        let text = self.part.text;
+        let lines = self.lines.get_or_insert_with(|| text.lines().collect());
+        problem.line = lines
+            .get(place.line - 1)
+            .copied()
             .filter(|line| self.drawable && line.len() <= MAX_DRAWN_LINE)
             .map(str::to_owned);
         problem.location = Some(self.location(place));

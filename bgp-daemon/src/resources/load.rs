@@ -148,14 +148,19 @@ impl Listing {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => Err(unreadable(&path, &error)),
             };
-            let content = content.and_then(|content| {
-                let documents = content.parsed.documents.len();
-                room = room.checked_sub(documents).ok_or_else(|| {
+            let documents = content
+                .as_ref()
+                .map_or(0, |content| content.parsed.documents.len());
+            let content = match room.checked_sub(documents) {
+                Some(left) => {
+                    room = left;
+                    content
+                }
+                None => {
                     let reason = format!("left out: there are more than {MAX_DOCUMENTS} objects");
-                    Problem::error(path.display(), reason)
-                })?;
-                Ok(content)
-            });
+                    Err(Problem::error(path.display(), reason))
+                }
+            };
             listing.files.push((path, content));
         }
         Ok(listing)

@@ -32,7 +32,7 @@ const FAILURES: u32 = 5;
 /// A kind that is not served for so long after the start has no objects.
 const UNSERVED: Duration = Duration::from_secs(30);
 /// Before such a kind is looked for again: it may be installed later.
-const MISSING: Duration = Duration::from_secs(5);
+const MISSING: Duration = Duration::from_secs(30);
 
 /// The API server as it is followed for one node.
 pub(in crate::datastore) struct NodeView {
