@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::lab::peer::{Kind, Peer, prefix};
+use crate::lab::peer::{Kind, prefix};
 use crate::lab::wait::{LONG, wait_until};
 use crate::scenario::{TOR_AS, wait_learned};
 use crate::stage::{BLOCKS, Stage, TOR_PREFIXES};
