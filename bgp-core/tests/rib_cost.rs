@@ -77,8 +77,11 @@ fn a_request_before_the_last_one_is_answered_costs_nothing() {
     assert_eq!(during(&mut rib, 2000), twice);
 }
 
+/// What happens to a RIB.
+type Inputs<'a> = &'a dyn Fn(&mut Rib);
+
 /// What the dearest slice costs of all the work that follows from inputs.
-fn dearest_slice(rib: &mut Rib, now: Instant, inputs: &dyn Fn(&mut Rib)) -> u64 {
+fn dearest_slice(rib: &mut Rib, now: Instant, inputs: Inputs<'_>) -> u64 {
     let mut dearest = 0;
     let mut before = rib.steps();
     inputs(rib);
@@ -123,7 +126,7 @@ fn a_slice_does_not_grow_with_the_table() {
         long_lived: Duration::from_secs(9),
         ..KeepStale::default()
     };
-    let inputs: [(&str, &dyn Fn(&mut Rib)); 8] = [
+    let inputs: [(&str, Inputs<'_>); 8] = [
         ("import policy", &|rib| configure(rib, now, SENDER, reject)),
         ("new group", &|rib| configure(rib, now, RECEIVER, silent)),
         ("loops", &|rib| {

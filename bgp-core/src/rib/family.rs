@@ -461,27 +461,6 @@ impl<P: Prefix> FamilyRib<P> {
 }
 
 impl Shared {
-    /// RFC 4486 §4: more prefixes than allowed end the session.
-    pub(super) fn check_limit(&mut self, id: PeerId, family: Family) {
-        let Some(peer) = self.peers.find(id) else {
-            return;
-        };
-        if let Some(limit) = peer.config.max_prefixes[family]
-            && peer.families[family].paths > limit
-        {
-            self.stop_for_limit(id, family, limit);
-        }
-    }
-
-    fn stop_for_limit(&mut self, id: PeerId, family: Family, limit: u32) {
-        let stop = Output::TooManyPrefixes {
-            peer: id,
-            family,
-            limit,
-        };
-        self.stop(id, stop);
-    }
-
     /// The best of these paths, and those that are as good for forwarding.
     fn forward_route(
         &self,

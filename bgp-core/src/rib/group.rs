@@ -467,7 +467,7 @@ impl Group {
     /// Counts why a new member is not told of a slot what it might have been told.
     pub(super) fn count_kept<P: Prefix>(
         &self,
-        shared: &mut Shared,
+        shared: &Shared,
         slot: &Slot<P>,
         member: PeerId,
         entries: &[Entry],

@@ -33,6 +33,7 @@ mod query;
 mod restart;
 mod stale;
 mod steps;
+mod stop;
 mod table;
 mod walk;
 
@@ -52,7 +53,7 @@ use bitset::BitSet;
 use family::FamilyRib;
 use hash::SeededHash;
 use memory::Guard;
-use peer::{Peer, Peers, Stopping};
+use peer::{Peer, Peers};
 use restart::Deferral;
 
 pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
@@ -70,9 +71,6 @@ pub const PEER_PREFERENCE: u32 = 100;
 
 /// Changed slots that are worked on before the next output is handed out. Of few things, tests make many slices.
 const FLUSH_SLICE: usize = if cfg!(test) { 3 } else { 4096 };
-
-/// The end of a session is asked for again after so long.
-const STOP_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is further away than the clock can tell comes then.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -574,40 +572,6 @@ impl Rib {
             }
             if self.shared.is_stopping(peer_id) {
                 return;
-            }
-        }
-    }
-}
-
-impl Shared {
-    fn is_stopping(&self, peer: PeerId) -> bool {
-        self.peers
-            .find(peer)
-            .is_some_and(|peer| peer.stopping.is_some())
-    }
-
-    /// Asks for the end of a peer's session, and looks at nothing more of it until then.
-    fn stop(&mut self, id: PeerId, stop: Output) {
-        if let Some(peer) = self.peers.find_mut(id)
-            && peer.up.is_some()
-            && peer.stopping.is_none()
-        {
-            peer.stopping = Some(Stopping {
-                output: stop.clone(),
-                again: later(self.now, STOP_AGAIN),
-            });
-            self.outputs.push_back(stop);
-        }
-    }
-
-    /// Asks again for what has not happened: whoever was asked may have lost it.
-    fn stop_again(&mut self) {
-        for peer in self.peers.iter_mut() {
-            if let Some(stopping) = &mut peer.stopping
-                && stopping.again <= self.now
-            {
-                stopping.again = later(self.now, STOP_AGAIN);
-                self.outputs.push_back(stopping.output.clone());
             }
         }
     }

@@ -159,11 +159,12 @@ impl Rib {
     pub fn counts(&self, peer: PeerId, family: Family) -> RouteCounts {
         let state = self.shared.peers.find(peer);
         let state = state.map(|peer| &peer.families[family]);
-        state.map_or(RouteCounts::default(), |state| RouteCounts {
+        let counts = state.map(|state| RouteCounts {
             imported: state.imported as usize,
             exported: state.group.map_or(0, |_| state.exported as usize),
             preferred: state.preferred as usize,
-        })
+        });
+        counts.unwrap_or_default()
     }
 
     /// Local routes of one number, counted as they came and went.

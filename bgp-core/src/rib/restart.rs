@@ -120,10 +120,7 @@ impl Rib {
                 Family::Ipv4Unicast => self.ipv4.send_again(&self.shared, peer),
                 Family::Ipv6Unicast => self.ipv6.send_again(&self.shared, peer),
             },
-            RefreshKind::BEGIN => match family {
-                Family::Ipv4Unicast => self.ipv4.refreshing(&mut self.shared, now, peer),
-                Family::Ipv6Unicast => self.ipv6.refreshing(&mut self.shared, now, peer),
-            },
+            RefreshKind::BEGIN => self.shared.refreshing(now, peer, family),
             RefreshKind::END => self.sweep_family(peer, family),
             _ => {}
         }

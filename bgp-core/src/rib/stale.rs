@@ -10,7 +10,7 @@ use super::attributes::{AttrId, AttrStore};
 use super::family::FamilyRib;
 use super::table::Path;
 use super::{Rib, Shared, later};
-use crate::types::{PeerId, PerFamily, Prefix};
+use crate::types::{Family, PeerId, PerFamily, Prefix};
 use crate::wire::attribute::Community;
 
 /// Stale routes of a peer that came back are kept no longer than this if it never sends End-of-RIB (RFC 8538 §4.1).
@@ -162,16 +162,6 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// The peer announces everything again (RFC 7313 §4). One that has begun to say so more often than epochs can be told
-    /// apart goes on with the last one.
-    pub(super) fn refreshing(&mut self, shared: &mut Shared, now: Instant, id: PeerId) {
-        if let Some(peer) = shared.peers.find_mut(id) {
-            let state = &mut peer.families[P::FAMILY];
-            state.begin_epoch();
-            state.stale = Some(Stale::refreshing(now));
-        }
-    }
-
     /// Removes what the peer has not announced since its routes became stale.
     pub(super) fn sweep_stale(&mut self, shared: &mut Shared, id: PeerId) {
         let peer = shared.peers.find(id);
@@ -213,6 +203,16 @@ impl<P: Prefix> FamilyRib<P> {
 }
 
 impl Shared {
+    /// The peer announces everything again (RFC 7313 §4). One that has begun to say so more often than epochs can be told
+    /// apart goes on with the last one.
+    pub(super) fn refreshing(&mut self, now: Instant, id: PeerId, family: Family) {
+        if let Some(peer) = self.peers.find_mut(id) {
+            let state = &mut peer.families[family];
+            state.begin_epoch();
+            state.stale = Some(Stale::refreshing(now));
+        }
+    }
+
     /// Whether a path is kept as the last resort only.
     pub(super) fn is_last_resort<P: Prefix>(&self, path: &Path) -> bool {
         self.peers.find(path.peer).is_some_and(|peer| {

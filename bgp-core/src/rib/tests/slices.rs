@@ -219,7 +219,7 @@ fn forwarded(world: &World, wanted: ipnet::IpNet) -> Option<&ForwardRoute> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn slices_come_to_the_same_as_work_that_is_done_at_once(
