@@ -83,6 +83,8 @@ pub enum Output {
     },
     /// The way to this next hop is wanted from now on; only with [`RibConfig::resolve_next_hops`].
     Resolve(IpAddr),
+    /// The way to this next hop is no longer wanted, until it is asked for again.
+    Forget(IpAddr),
     /// Waiting after a restart is over.
     DeferralEnded,
 }
@@ -306,6 +308,8 @@ impl Speaker {
                     return Some(Output::Forward { prefix, route });
                 }
                 rib::Output::Resolve(address) => return Some(Output::Resolve(address)),
+                rib::Output::Forget(address) => return Some(Output::Forget(address)),
+                rib::Output::Pause => {}
                 rib::Output::DeferralEnded => return Some(Output::DeferralEnded),
                 rib::Output::TooManyPrefixes {
                     peer,

@@ -385,6 +385,8 @@ impl Life {
                     self.forwarded.remove(&prefix);
                 }
                 Some(Output::Resolve(address)) => self.facts.note_wanted(address),
+                Some(Output::Forget(address)) => self.facts.note_forgotten(address),
+                Some(Output::Pause) => {}
                 Some(other @ (Output::TooManyPrefixes { .. } | Output::DeferralEnded)) => {
                     panic!("{other:?}");
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::attributes::{AttrId, AttrKey, AttrSet};
+use super::attributes::{AttrId, AttrKey};
 use super::peer::{NextHopMode, Peer, PeerKind};
 use super::table::Path;
 use super::{PEER_PREFERENCE, Shared};
@@ -88,7 +88,7 @@ impl GroupKey {
     ) -> Option<Admitted> {
         let set = &shared.store[path.attrs];
         let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
-        if !self.may_be_told(set, from) {
+        if !self.may_be_told(shared, path.attrs, from) {
             return None;
         }
         let unchanged = Admitted {
@@ -107,7 +107,7 @@ impl GroupKey {
         };
         let route = RouteView {
             prefix,
-            attributes: set.view(),
+            attributes: shared.store.view(path.attrs),
             // As it would be sent inside the AS.
             local_pref: Some(set.local_pref),
             source,
@@ -134,8 +134,8 @@ impl GroupKey {
         }
     }
 
-    fn may_be_told(&self, set: &AttrSet, from: Option<PeerKind>) -> bool {
-        let to = self.kind;
+    fn may_be_told(&self, shared: &Shared, attrs: AttrId, from: Option<PeerKind>) -> bool {
+        let (set, to) = (&shared.store[attrs], self.kind);
         if set.no_advertise || (set.no_export && !to.is_internal()) {
             return false;
         }
@@ -147,7 +147,7 @@ impl GroupKey {
             self.role,
             Some(Role::Customer | Role::Peer | Role::RsClient)
         );
-        if goes_up && set.view().otc().is_some() {
+        if goes_up && shared.store.view(attrs).otc().is_some() {
             // RFC 9234 §5, egress 2: never to a provider, peer or route server.
             return false;
         }
@@ -167,16 +167,16 @@ impl GroupKey {
             edited,
             own_med,
         } = admitted;
-        let set = &shared.store[attrs];
+        let view = shared.store.view(attrs);
         let next_hop = self.next_hop(shared.store.next_hop(attrs), path.is_local())?;
         let rewrite = |shared| {
-            let mut attributes = set.view().to_attributes();
+            let mut attributes = view.to_attributes();
             if !self.kind.is_internal() && !edited {
                 attributes.as_path.leave_as(self.local_as);
             }
             self.rewrite_attributes(shared, attributes, path, own_med)
         };
-        let plain = || self.plain_external(set.view(), own_med);
+        let plain = || self.plain_external(view, own_med);
         let octets = match (!edited).then(plain).flatten() {
             Some(octets) => {
                 debug_assert_eq!(octets, rewrite(shared));

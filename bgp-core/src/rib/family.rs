@@ -54,7 +54,7 @@ impl<P: Prefix> FamilyRib<P> {
             return;
         };
         let epoch = peer.families[P::FAMILY].epoch;
-        let (mut new, mut counts) = (0, PeerStats::default());
+        let (mut new, mut replaced, mut counts) = (0, 0, PeerStats::default());
         for (remote_id, prefix) in nlri.iter::<P>() {
             if !is_routable(prefix.into()) {
                 continue;
@@ -63,6 +63,7 @@ impl<P: Prefix> FamilyRib<P> {
             let at = self.table.find_or_insert(prefix);
             let put = self.put(at, path);
             new += u32::from(put == Put::Added);
+            replaced += usize::from(put == Put::Replaced);
             counts.import_updates += 1;
             match path.unusable {
                 _ if put == Put::Refused => counts.import_invalid += 1,
@@ -71,6 +72,7 @@ impl<P: Prefix> FamilyRib<P> {
                 Some(_) => counts.import_invalid += 1,
             }
         }
+        shared.store.leave(replaced);
         if let Some(peer) = shared.peers.find_mut(arrival.peer) {
             let state = &mut peer.families[P::FAMILY];
             state.paths += new;
@@ -128,6 +130,7 @@ impl<P: Prefix> FamilyRib<P> {
             state.stats.import_withdraws += 1;
             if self.take(prefix, peer, remote_id) {
                 state.paths -= 1;
+                shared.store.leave(1);
             } else {
                 state.stats.import_withdraws_ignored += 1;
             }
@@ -202,6 +205,7 @@ impl<P: Prefix> FamilyRib<P> {
             from = at + 1;
         }
         debug_assert_eq!(self.table.find_from(0, of_peer), None, "all are counted");
+        shared.store.leave((held - left) as usize);
         if let Some(peer) = shared.peers.find_mut(id) {
             peer.families[P::FAMILY].paths = left;
         }
@@ -354,18 +358,6 @@ impl<P: Prefix> FamilyRib<P> {
             .all(|group| !group.refers_to(at))
         {
             self.table.release(at);
-        }
-    }
-
-    pub(super) fn mark_attributes(&mut self, marked: &mut BitSet) {
-        for (_, slot) in self.table.slots() {
-            for path in slot.paths.as_slice() {
-                marked.insert(path.attrs.0);
-                marked.insert(path.received.0);
-            }
-        }
-        for group in self.groups.iter_mut().flatten() {
-            group.mark_attributes(marked);
         }
     }
 }

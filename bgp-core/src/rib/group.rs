@@ -206,7 +206,7 @@ impl Group {
 
     /// RFC 4271 §9.2: what is too big for a message of this session is not told.
     fn fits<P: Prefix>(&self, shared: &Shared, attrs: AttrId) -> bool {
-        let view = shared.store[attrs].view();
+        let view = shared.store.view(attrs);
         // Two-octet AS numbers come with all four octets beside them, which is not twice as much.
         if view.octets().len() < usize::from(MAX_MESSAGE_LEN) / 2 - LARGEST_REST {
             return true;
@@ -264,6 +264,7 @@ impl Group {
         if replaced.is_empty() {
             return;
         }
+        shared.store.leave(replaced.len());
         self.leave_owners_behind(shared, &replaced);
         self.note_lagging(shared, &replaced);
         if self.members.iter().any(|member| member.lag.is_none()) {
@@ -386,13 +387,12 @@ impl Group {
                 encode_unreachable(&self.key.context, &routes, &mut octets);
                 continue;
             };
-            let set = &shared.store[attrs];
             let Some(next_hop) = shared.store.next_hop(attrs) else {
                 continue;
             };
             encode_reachable(
                 &self.key.context,
-                set.view(),
+                shared.store.view(attrs),
                 next_hop,
                 &routes,
                 &mut octets,
@@ -445,17 +445,6 @@ impl Group {
     pub(super) fn forget_rewritten(&mut self) {
         self.rewritten.clear();
         self.last_rewritten = None;
-    }
-
-    /// Marks what it refers to, and forgets what it only remembers.
-    pub(super) fn mark_attributes(&mut self, marked: &mut BitSet) {
-        self.forget_rewritten();
-        for entry in self.out.iter().flat_map(Entries::as_slice) {
-            marked.insert(entry.attrs.0);
-        }
-        for lag in self.members.iter().filter_map(|member| member.lag.as_ref()) {
-            lag.mark_attributes(marked);
-        }
     }
 }
 

@@ -118,7 +118,7 @@ impl Shared {
         let interface = self.store.interface_of(received);
         let route = RouteView {
             prefix,
-            attributes: set.view(),
+            attributes: self.store.view(received),
             local_pref: Some(set.local_pref),
             source: Source::Peer,
             interface: interface.map(|name| &**name),
@@ -149,8 +149,7 @@ fn find_fault(
     peer: PeerId,
     received: AttrId,
 ) -> Option<Unusable> {
-    let set = &shared.store[received];
-    let view = set.view();
+    let view = shared.store.view(received);
     let own_id = shared.config.router_id;
     let cluster_id = shared.config.cluster_id.unwrap_or(own_id);
     let next_hop = shared.store.next_hop(received);
@@ -158,7 +157,8 @@ fn find_fault(
     let is_own = |next_hop: NextHop| peer.is_some_and(|peer| peer.knows_us_as(next_hop.address()));
     if view.as_path().occurrences(config.local_as) > config.allowed_local_as as usize {
         Some(Unusable::AsLoop)
-    } else if set.originator_id() == Some(own_id) || view.cluster_list().any(|id| id == cluster_id)
+    } else if shared.store.originator_id(received) == Some(own_id)
+        || view.cluster_list().any(|id| id == cluster_id)
     {
         Some(Unusable::ReflectionLoop)
     } else if !shared.config.use_unresolved && next_hop.is_some_and(is_own) {

@@ -3,11 +3,12 @@
 //! bounded by the number of prefixes, never by how often they changed.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::BytesMut;
 
 use super::Shared;
-use super::attributes::AttrId;
+use super::attributes::{AttrId, AttrStore};
 use super::bitset::BitSet;
 use super::family::FamilyRib;
 use super::few::Few;
@@ -134,14 +135,10 @@ impl Lag {
         }
     }
 
-    pub(super) fn mark_attributes(&self, marked: &mut BitSet) {
-        for attrs in self
-            .held
-            .values()
-            .flat_map(Few::as_slice)
-            .filter_map(|held| held.attrs)
-        {
-            marked.insert(attrs.0);
+    pub(super) fn mark_attributes(&self, store: &mut AttrStore, slots: Range<u32>) {
+        let held = self.held.range(slots).flat_map(|(_, held)| held.as_slice());
+        for attrs in held.filter_map(|held| held.attrs) {
+            store.mark(attrs);
         }
     }
 

@@ -90,6 +90,7 @@ impl<P: Prefix> FamilyRib<P> {
         let mut left: Vec<u32> = lag.iter().flat_map(|lag| lag.pending.iter()).collect();
         if group.members.is_empty() {
             left.extend(group.waiting.iter());
+            shared.store.leave(group.out.len());
             self.groups[place as usize] = None;
         }
         // Some were only kept for it.

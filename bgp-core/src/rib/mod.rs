@@ -25,11 +25,13 @@ mod import;
 mod lag;
 mod membership;
 mod next_hop;
+mod octets;
 mod peer;
 mod query;
 mod restart;
 mod stale;
 mod steps;
+mod sweep;
 mod table;
 
 use std::collections::VecDeque;
@@ -44,11 +46,12 @@ use crate::types::{Family, PeerId, PerFamily, RouterId};
 use crate::wire::{Attributes, NextHop, Nlri, RefreshKind, Update};
 
 use attributes::AttrStore;
-use bitset::BitSet;
 use family::FamilyRib;
 use hash::SeededHash;
+use next_hop::Wish;
 use peer::{Peer, Peers};
 use restart::Deferral;
+use sweep::Sweep;
 
 pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
 pub use next_hop::Resolution;
@@ -238,6 +241,8 @@ pub enum Output {
     },
     /// The way to this next hop is wanted from now on.
     Resolve(IpAddr),
+    /// The way to this next hop is no longer wanted, until it is asked for again.
+    Forget(IpAddr),
     /// The peer has sent more prefixes than it may (RFC 4486 §4).
     TooManyPrefixes {
         /// Who.
@@ -249,6 +254,8 @@ pub enum Output {
     },
     /// Waiting after a restart is over: all that is to be installed has been told.
     DeferralEnded,
+    /// Nothing, but [`Rib::poll_output`] has more to do when it is called again. What has come meanwhile may go first.
+    Pause,
 }
 
 /// A route from a peer, as it is to be installed.
@@ -285,6 +292,14 @@ pub struct Rib {
     ipv6: FamilyRib<Ipv6Net>,
     /// Canonical attributes of the UPDATE in hand.
     scratch: Vec<u8>,
+    sweep: Sweep,
+}
+
+/// Gives back room that was needed once, and is not by far any more.
+fn shrink<T>(list: &mut Vec<T>) {
+    if list.len() < list.capacity() / 4 {
+        list.shrink_to(2 * list.len());
+    }
 }
 
 impl Rib {
@@ -305,6 +320,7 @@ impl Rib {
             ipv4: FamilyRib::new(hash.clone()),
             ipv6: FamilyRib::new(hash),
             scratch: Vec::new(),
+            sweep: Sweep::None,
         }
     }
 
@@ -385,24 +401,24 @@ impl Rib {
     /// The next thing to do. Works on a bounded number of changed prefixes at a time; `None`: nothing is left.
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
-            if let Some(address) = self.shared.store.next_hops.pop_wanted() {
-                return Some(Output::Resolve(address));
+            match self.shared.store.next_hops.pop_wish() {
+                Some(Wish::Resolve(address)) => return Some(Output::Resolve(address)),
+                Some(Wish::Forget(address)) => return Some(Output::Forget(address)),
+                None => {}
             }
             if let Some(output) = self.shared.outputs.pop_front() {
                 return Some(output);
             }
             let worked = self.work();
-            if worked || !self.shared.outputs.is_empty() {
+            self.sweep_slice();
+            if worked || !self.shared.outputs.is_empty() || self.shared.store.next_hops.wishes() {
                 continue;
             }
             if self.shared.deferral.as_ref().is_some_and(Deferral::is_over) {
                 self.shared.deferral = None;
                 return Some(Output::DeferralEnded);
             }
-            if !self.shared.store.wants_sweep() {
-                return None;
-            }
-            self.sweep();
+            return (self.sweep != Sweep::None).then_some(Output::Pause);
         }
     }
 
@@ -413,13 +429,6 @@ impl Rib {
         let (ipv4, ipv6) = (free(Family::Ipv4Unicast), free(Family::Ipv6Unicast));
         let worked = ipv4 && self.ipv4.work(&mut self.shared, FLUSH_SLICE);
         worked | (ipv6 && self.ipv6.work(&mut self.shared, FLUSH_SLICE))
-    }
-
-    fn sweep(&mut self) {
-        let mut marked = BitSet::default();
-        self.ipv4.mark_attributes(&mut marked);
-        self.ipv6.mark_attributes(&mut marked);
-        self.shared.store.sweep(&marked);
     }
 
     fn configure(&mut self, peer: PeerId, config: Arc<PeerConfig>) {

@@ -208,7 +208,7 @@ impl<P: Prefix> FamilyRib<P> {
             stage: Stage::LongLived,
         });
         self.remove_paths(shared, id, |store, path| {
-            path.epoch != epoch && store[path.attrs].has(Community::NO_LLGR)
+            path.epoch != epoch && store.has(path.attrs, Community::NO_LLGR)
         });
         self.edit_paths(shared, id, |shared, path, _| {
             (path.epoch != epoch).then(|| Path {
@@ -236,7 +236,7 @@ impl AttrStore {
         if self[attrs].llgr_stale {
             return attrs;
         }
-        let mut attributes = self[attrs].view().to_attributes();
+        let mut attributes = self.view(attrs).to_attributes();
         attributes.communities.push(Community::LLGR_STALE);
         self.intern_edited(attrs, Some(&attributes), None)
     }

@@ -209,6 +209,7 @@ impl Node {
                 | Output::Down(..)
                 | Output::Forward { .. }
                 | Output::Resolve(_)
+                | Output::Forget(_)
                 | Output::DeferralEnded => {}
             }
         }

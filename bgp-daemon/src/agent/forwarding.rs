@@ -86,7 +86,8 @@ struct Content {
 #[derive(Debug, Default)]
 struct Wishes {
     routes: ByPrefix<Option<Arc<ForwardRoute>>>,
-    resolve: Vec<IpAddr>,
+    /// Next hops: whether they are to be known from now on, or forgotten.
+    next_hops: BTreeMap<IpAddr, bool>,
     deferral_ended: bool,
 }
 
@@ -105,7 +106,12 @@ impl Mailbox {
                 let route = route.map(|route| known.share(route));
                 wishes.routes.insert(prefix, route);
             }
-            ForwardingEvent::Resolve(address) => wishes.resolve.push(address),
+            ForwardingEvent::Resolve(address) => {
+                wishes.next_hops.insert(address, true);
+            }
+            ForwardingEvent::Forget(address) => {
+                wishes.next_hops.insert(address, false);
+            }
             ForwardingEvent::DeferralEnded => wishes.deferral_ended = true,
         }
         drop(content);
@@ -136,8 +142,6 @@ pub(super) struct State {
     plan: ForwardingPlan,
     wanted: ByPrefix<Arc<ForwardRoute>>,
     resolver: Resolver,
-    /// Next hops that the RIB wants to know about.
-    watched: BTreeSet<IpAddr>,
     learning: Learning,
     interfaces: BTreeMap<u32, Interface>,
     /// Prefixes whose route is wanted, and not in the kernel.
@@ -178,10 +182,13 @@ impl Forwarding {
     }
 
     async fn fulfil(&mut self, state: &mut State, wishes: Wishes) -> Result<(), Ended> {
-        for address in wishes.resolve {
-            state.resolver.watch(address);
-            state.watched.insert(address);
-            self.tell_next_hop(state, address).await?;
+        for (address, wanted) in wishes.next_hops {
+            if wanted {
+                state.resolver.watch(address);
+                self.tell_next_hop(state, address).await?;
+            } else {
+                state.resolver.unwatch(&address);
+            }
         }
         let mut covered = BTreeSet::new();
         for (prefix, route) in wishes.routes {
@@ -429,9 +436,7 @@ impl State {
 
     /// The watched next hops inside a prefix.
     fn watched_in(&self, prefix: IpNet) -> impl Iterator<Item = IpAddr> {
-        self.watched
-            .range(prefix.network()..=prefix.broadcast())
-            .copied()
+        self.resolver.watched(prefix.network()..=prefix.broadcast())
     }
 
     fn hops_towards(&self, next_hop: IpAddr) -> Vec<Hop> {

@@ -227,10 +227,11 @@ impl Table {
     /// Performs a bounded number of outputs; tells whether there may be more.
     fn hand_out(&mut self) -> bool {
         for _ in 0..OUTPUT_SLICE {
-            let Some(output) = self.rib.poll_output() else {
-                return false;
-            };
-            self.perform(output);
+            match self.rib.poll_output() {
+                Some(rib::Output::Pause) => return true,
+                Some(output) => self.perform(output),
+                None => return false,
+            }
         }
         true
     }
@@ -261,6 +262,8 @@ impl Table {
                 self.forward(ForwardingEvent::Route { prefix, route })
             }
             rib::Output::Resolve(address) => self.forward(ForwardingEvent::Resolve(address)),
+            rib::Output::Forget(address) => self.forward(ForwardingEvent::Forget(address)),
+            rib::Output::Pause => {}
             rib::Output::DeferralEnded => self.forward(ForwardingEvent::DeferralEnded),
         }
     }
