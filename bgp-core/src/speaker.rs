@@ -119,8 +119,12 @@ impl Speaker {
         }
     }
 
-    /// Adds a neighbour and starts its session, or changes one: its session only starts anew if it must.
+    /// Adds a neighbour and starts its session, or changes one: its session only starts anew if it must. A neighbour beyond
+    /// [`PeerId::MAX`] is refused.
     pub fn configure(&mut self, now: Instant, peer: PeerId, config: NeighbourConfig) {
+        if peer > PeerId::MAX {
+            return;
+        }
         self.tell_rib(
             now,
             rib::Input::Configure {

@@ -4,13 +4,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use ipnet::IpNet;
 
 use super::attributes::{AttrId, AttrKey};
+use super::hash::SeededHash;
 use super::peer::{NextHopMode, Peer, PeerKind};
 use super::table::Path;
-use super::{PEER_PREFERENCE, Shared};
-use crate::policy::{Decision, Policy, RouteView, Source};
+use super::{PEER_PREFERENCE, Shared, steps};
+use crate::policy::{Asked, Decision, Outcomes, Policy, RouteView, Source};
 use crate::types::Role;
 use crate::types::{Asn, Family, RouterId};
 use crate::wire::attribute::{AttributeView, Attributes, ExtendedCommunity, code};
@@ -43,6 +45,55 @@ pub(crate) struct Admitted {
     edited: bool,
     /// The MED is ours, not one that another AS said.
     own_med: bool,
+}
+
+/// What the policy of a group made of attributes, for the prefixes that they came with.
+#[derive(Debug, Default)]
+pub(crate) struct Admissions {
+    by_attrs: HashTable<(AdmissionKey, Outcomes<Option<Admitted>>)>,
+    /// Nodes of all outcomes, up to [`REMEMBERED`].
+    nodes: usize,
+}
+
+/// Attributes, and whether they are of a local route.
+type AdmissionKey = (AttrId, bool);
+
+/// Results of a group that are remembered: of its policy, and of the rewriting of attributes.
+pub(crate) const REMEMBERED: usize = 1 << 14;
+
+impl Admissions {
+    fn find(
+        &self,
+        hash: u64,
+        key: AdmissionKey,
+        policy: &Policy,
+        prefix: IpNet,
+    ) -> Option<Option<Admitted>> {
+        let (_, outcomes) = self.by_attrs.find(hash, |(other, _)| *other == key)?;
+        outcomes.find(policy, prefix)
+    }
+
+    fn note(
+        &mut self,
+        hasher: &SeededHash,
+        hash: u64,
+        key: AdmissionKey,
+        asked: &Asked,
+        admitted: Option<Admitted>,
+    ) {
+        if self.nodes >= REMEMBERED {
+            *self = Self::default();
+        }
+        let same = |(other, _): &(AdmissionKey, _)| *other == key;
+        let entry = self
+            .by_attrs
+            .entry(hash, same, |(key, _)| hasher.of(*key))
+            .or_insert_with(|| (key, Outcomes::default()));
+        let (_, outcomes) = entry.into_mut();
+        self.nodes -= outcomes.len();
+        outcomes.note(asked, admitted);
+        self.nodes += outcomes.len();
+    }
 }
 
 impl GroupKey {
@@ -85,8 +136,8 @@ impl GroupKey {
         shared: &mut Shared,
         path: &Path,
         prefix: IpNet,
+        known: &mut Admissions,
     ) -> Option<Admitted> {
-        let set = &shared.store[path.attrs];
         let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
         if !self.may_be_told(shared, path.attrs, from) {
             return None;
@@ -99,6 +150,25 @@ impl GroupKey {
         if self.policy.is_accept_all() {
             return Some(unchanged);
         }
+        let key = (path.attrs, path.is_local());
+        let hash = shared.store.hash.of(key);
+        if let Some(admitted) = known.find(hash, key, &self.policy, prefix) {
+            return admitted;
+        }
+        let (admitted, asked) = self.ask_policy(shared, path, prefix, unchanged);
+        known.note(&shared.store.hash, hash, key, &asked, admitted);
+        admitted
+    }
+
+    fn ask_policy(
+        &self,
+        shared: &mut Shared,
+        path: &Path,
+        prefix: IpNet,
+        unchanged: Admitted,
+    ) -> (Option<Admitted>, Asked) {
+        steps::count_evaluation();
+        let set = &shared.store[path.attrs];
         let interface = shared.store.interface_of(path.attrs);
         let source = if path.is_local() {
             Source::Local
@@ -114,7 +184,8 @@ impl GroupKey {
             interface: interface.map(|name| &**name),
             own_as: (!self.kind.is_internal()).then_some(self.local_as),
         };
-        match self.policy.evaluate(route) {
+        let (decision, asked) = self.policy.evaluate_asking(route);
+        let admitted = match decision {
             Decision::Reject => None,
             Decision::Accept {
                 attributes: None, ..
@@ -131,7 +202,8 @@ impl GroupKey {
                     own_med: path.is_local() || shared.store[attrs].med != was,
                 })
             }
-        }
+        };
+        (admitted, asked)
     }
 
     fn may_be_told(&self, shared: &Shared, attrs: AttrId, from: Option<PeerKind>) -> bool {

@@ -49,7 +49,7 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &Arrival, nlri: Nlri<'_>) {
+    pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &mut Arrival, nlri: Nlri<'_>) {
         let Some(peer) = shared.peers.find(arrival.peer) else {
             return;
         };
@@ -288,6 +288,8 @@ impl<P: Prefix> FamilyRib<P> {
             return;
         }
         let changed = std::mem::take(&mut self.changed_next_hops);
+        // Export policies may have looked at interfaces.
+        self.forget_rewritten();
         let depends = |shared: &Shared, path: &Path| {
             let tracked = shared.store.tracked(path.attrs);
             tracked.is_some_and(|NextHopId(id)| changed.contains(id))

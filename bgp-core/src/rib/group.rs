@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 
 use super::attributes::AttrId;
 use super::bitset::BitSet;
-use super::export::{Admitted, GroupKey};
+use super::export::{Admissions, Admitted, GroupKey, REMEMBERED};
 use super::few::Few;
 use super::lag::Lag;
 use super::table::{Path, Table};
@@ -32,9 +32,6 @@ const LEFT_BEHIND: usize = 4 * HIGH_WATER;
 
 /// Slots that are told at once.
 pub(super) const SLICE: usize = 4096;
-
-/// Rewritten attributes that are remembered.
-const REMEMBERED: usize = 1 << 14;
 
 /// More than the octets of an UPDATE that are not carried attributes: headers, a next hop and one prefix.
 const LARGEST_REST: usize = 128;
@@ -84,6 +81,7 @@ pub(crate) struct Group {
     rewritten: HashTable<Rewritten>,
     /// The last one: routes come in runs.
     last_rewritten: Option<Rewritten>,
+    admissions: Admissions,
 }
 
 /// What becomes of a route of a peer.
@@ -112,6 +110,7 @@ impl Group {
             next: 0,
             rewritten: HashTable::new(),
             last_rewritten: None,
+            admissions: Admissions::default(),
         }
     }
 
@@ -165,7 +164,8 @@ impl Group {
         prefix: P,
         path_id: u16,
     ) -> Option<Entry> {
-        let admitted = self.key.admit(shared, path, prefix.into())?;
+        let known = &mut self.admissions;
+        let admitted = self.key.admit(shared, path, prefix.into(), known)?;
         let by_source = self.key.kind.is_internal() || path.is_local();
         let cached = (admitted, if by_source { path.peer } else { PeerId(0) });
         let attrs = self.rewritten::<P>(shared, cached, path)?;
@@ -445,6 +445,7 @@ impl Group {
     pub(super) fn forget_rewritten(&mut self) {
         self.rewritten.clear();
         self.last_rewritten = None;
+        self.admissions = Admissions::default();
     }
 }
 

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use super::attributes::{AttrId, AttrKey};
 use super::peer::PeerConfig;
 use super::table::{Path, Unusable};
-use super::{LOCAL, PEER_PREFERENCE, Shared};
-use crate::policy::{Decision, Policy, RouteView, Source};
+use super::{LOCAL, PEER_PREFERENCE, Shared, steps};
+use crate::policy::{Decision, Outcomes, Policy, RouteView, Source};
 use crate::types::Role;
 use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::attribute::AttributeView;
@@ -24,6 +24,8 @@ pub(crate) struct Arrival {
     pub(crate) received: AttrId,
     pub(crate) unusable: Option<Unusable>,
     pub(crate) since: u32,
+    /// What import policy has made of it so far, for other prefixes.
+    outcomes: Outcomes<(AttrId, Option<Unusable>)>,
 }
 
 impl Arrival {
@@ -49,6 +51,7 @@ impl Arrival {
             received,
             unusable,
             since: shared.seconds(now),
+            outcomes: Outcomes::default(),
         }
     }
 }
@@ -63,14 +66,15 @@ impl Shared {
     #[inline(always)]
     pub(crate) fn import(
         &mut self,
-        arrival: &Arrival,
+        arrival: &mut Arrival,
         prefix: IpNet,
         remote_id: PathId,
         epoch: u8,
     ) -> Path {
         let (attrs, unusable) = match arrival.unusable {
             Some(fault) => (arrival.received, Some(fault)),
-            None => self.apply_import_policy(&arrival.config.import, arrival.received, prefix),
+            None if arrival.config.import.is_accept_all() => (arrival.received, None),
+            None => self.apply_import_policy(arrival, prefix),
         };
         Path {
             attrs,
@@ -91,14 +95,15 @@ impl Shared {
         prefix: P,
         config: &Arc<PeerConfig>,
     ) -> Path {
-        let arrival = Arrival {
+        let mut arrival = Arrival {
             peer: path.peer,
             config: Arc::clone(config),
             received: path.received,
             unusable: find_fault(self, config, path.peer, path.received),
             since: path.since,
+            outcomes: Outcomes::default(),
         };
-        let mut judged = self.import(&arrival, prefix.into(), path.remote_id, path.epoch);
+        let mut judged = self.import(&mut arrival, prefix.into(), path.remote_id, path.epoch);
         if self.is_last_resort::<P>(&judged) {
             judged.attrs = self.store.as_last_resort(judged.attrs);
         }
@@ -107,13 +112,15 @@ impl Shared {
 
     fn apply_import_policy(
         &mut self,
-        policy: &Policy,
-        received: AttrId,
+        arrival: &mut Arrival,
         prefix: IpNet,
     ) -> (AttrId, Option<Unusable>) {
-        if policy.is_accept_all() {
-            return (received, None);
+        let policy: &Policy = &arrival.config.import;
+        let received = arrival.received;
+        if let Some(outcome) = arrival.outcomes.find(policy, prefix) {
+            return outcome;
         }
+        steps::count_evaluation();
         let set = &self.store[received];
         let interface = self.store.interface_of(received);
         let route = RouteView {
@@ -124,7 +131,8 @@ impl Shared {
             interface: interface.map(|name| &**name),
             own_as: None,
         };
-        match policy.evaluate(route) {
+        let (decision, asked) = policy.evaluate_asking(route);
+        let outcome = match decision {
             Decision::Reject => (received, Some(Unusable::Policy)),
             Decision::Accept {
                 attributes: None,
@@ -138,7 +146,9 @@ impl Shared {
                     .intern_edited(received, attributes.as_deref(), preference),
                 None,
             ),
-        }
+        };
+        arrival.outcomes.note(&asked, outcome);
+        outcome
     }
 }
 

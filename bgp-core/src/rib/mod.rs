@@ -133,7 +133,8 @@ impl Default for LocalRoute {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A neighbour was configured, or its settings changed. Its routes are judged anew, it is sent what differs.
+    /// A neighbour was configured, or its settings changed. Its routes are judged anew, it is sent what differs. Beyond
+    /// [`PeerId::MAX`] it is refused.
     Configure {
         /// Which.
         peer: PeerId,
@@ -432,6 +433,9 @@ impl Rib {
     }
 
     fn configure(&mut self, peer: PeerId, config: Arc<PeerConfig>) {
+        if peer > PeerId::MAX {
+            return;
+        }
         let old = self
             .shared
             .peers
@@ -502,7 +506,7 @@ impl Rib {
                 self.withdraw(peer_id, reachable.nlri);
                 continue;
             }
-            let arrival = import::Arrival::new(
+            let mut arrival = import::Arrival::new(
                 &mut self.shared,
                 &config,
                 peer_id,
@@ -513,11 +517,11 @@ impl Rib {
             match reachable.nlri.family() {
                 Family::Ipv4Unicast => {
                     self.ipv4
-                        .announce(&mut self.shared, &arrival, reachable.nlri)
+                        .announce(&mut self.shared, &mut arrival, reachable.nlri)
                 }
                 Family::Ipv6Unicast => {
                     self.ipv6
-                        .announce(&mut self.shared, &arrival, reachable.nlri)
+                        .announce(&mut self.shared, &mut arrival, reachable.nlri)
                 }
             }
         }

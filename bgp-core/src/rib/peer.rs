@@ -1,6 +1,6 @@
 //! What the RIB knows of a neighbour: how its routes are judged and what it may be told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -164,38 +164,51 @@ pub struct PeerStats {
 /// All neighbours, by number and by address.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
+    /// Those with numbers below [`DENSE`].
     list: Vec<Option<Peer>>,
+    others: BTreeMap<PeerId, Peer>,
+    // Configured, not chosen by peers: a hash that is known does no harm.
     by_address: HashMap<IpAddr, Vec<PeerId>, foldhash::fast::FixedState>,
 }
 
+/// Peers with smaller numbers are found by their place in a list.
+const DENSE: u32 = 1 << 16;
+
 impl Peers {
     pub(crate) fn insert(&mut self, id: PeerId, config: Arc<PeerConfig>) {
-        let place = id.0 as usize;
-        if place >= self.list.len() {
-            self.list.resize_with(place + 1, || None);
-        }
         let same_address = self.by_address.entry(config.address).or_default();
         if !same_address.contains(&id) {
             same_address.push(id);
         }
-        match &mut self.list[place] {
-            Some(peer) => peer.config = config,
-            empty => {
-                *empty = Some(Peer {
-                    config,
-                    up: None,
-                    peer_id: RouterId::from_bits(0),
-                    own_next_hop: PerFamily::default(),
-                    families: PerFamily::default(),
-                    in_flight: 0,
-                    stopping: false,
-                });
-            }
+        if let Some(peer) = self.find_mut(id) {
+            peer.config = config;
+            return;
         }
+        let peer = Peer {
+            config,
+            up: None,
+            peer_id: RouterId::from_bits(0),
+            own_next_hop: PerFamily::default(),
+            families: PerFamily::default(),
+            in_flight: 0,
+            stopping: false,
+        };
+        if id.0 >= DENSE {
+            self.others.insert(id, peer);
+            return;
+        }
+        let place = id.0 as usize;
+        if place >= self.list.len() {
+            self.list.resize_with(place + 1, || None);
+        }
+        self.list[place] = Some(peer);
     }
 
     pub(crate) fn remove(&mut self, id: PeerId) {
-        let removed = self.list.get_mut(id.0 as usize).and_then(Option::take);
+        let removed = match self.list.get_mut(id.0 as usize) {
+            Some(place) => place.take(),
+            None => self.others.remove(&id),
+        };
         let Some(Peer { config, .. }) = removed else {
             return;
         };
@@ -208,11 +221,17 @@ impl Peers {
     }
 
     pub(crate) fn find(&self, id: PeerId) -> Option<&Peer> {
-        self.list.get(id.0 as usize)?.as_ref()
+        match self.list.get(id.0 as usize) {
+            Some(place) => place.as_ref(),
+            None => self.others.get(&id),
+        }
     }
 
     pub(crate) fn find_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
-        self.list.get_mut(id.0 as usize)?.as_mut()
+        match self.list.get_mut(id.0 as usize) {
+            Some(place) => place.as_mut(),
+            None => self.others.get_mut(&id),
+        }
     }
 
     /// Who has this address: more than one where several ports of it are spoken to.
@@ -221,9 +240,9 @@ impl Peers {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
-        (0u32..)
-            .zip(&self.list)
-            .filter_map(|(id, peer)| Some((PeerId(id), peer.as_ref()?)))
+        let dense = (0u32..).zip(&self.list);
+        let dense = dense.filter_map(|(id, peer)| Some((PeerId(id), peer.as_ref()?)));
+        dense.chain(self.others.iter().map(|(id, peer)| (*id, peer)))
     }
 }
 

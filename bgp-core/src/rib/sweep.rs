@@ -91,7 +91,7 @@ impl<P: Prefix> FamilyRib<P> {
     }
 
     /// Marks the attributes that slots from one on refer to; tells where to go on.
-    fn mark_attributes(&mut self, shared: &mut Shared, from: u32, left: &mut usize) -> Option<u32> {
+    fn mark_attributes(&self, shared: &mut Shared, from: u32, left: &mut usize) -> Option<u32> {
         let each = 1 + self.groups.len();
         let count = u32::try_from(left.div_ceil(each)).unwrap_or(u32::MAX);
         let end = from.saturating_add(count).min(self.table.end());

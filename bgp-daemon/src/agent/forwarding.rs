@@ -183,11 +183,9 @@ impl Forwarding {
 
     async fn fulfil(&mut self, state: &mut State, wishes: Wishes) -> Result<(), Ended> {
         for (address, wanted) in wishes.next_hops {
+            state.watch(address, wanted);
             if wanted {
-                state.resolver.watch(address);
                 self.tell_next_hop(state, address).await?;
-            } else {
-                state.resolver.unwatch(&address);
             }
         }
         let mut covered = BTreeSet::new();
@@ -432,6 +430,14 @@ impl State {
             covering = net.supernet();
         }
         Some(way)
+    }
+
+    fn watch(&mut self, next_hop: IpAddr, wanted: bool) {
+        if wanted {
+            self.resolver.watch(next_hop);
+        } else {
+            self.resolver.unwatch(&next_hop);
+        }
     }
 
     /// The watched next hops inside a prefix.

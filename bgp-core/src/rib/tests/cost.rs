@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use ipnet::Ipv4Net;
 
 use super::world::*;
+use crate::policy::{Action, Condition, Policy, PrefixMatch, Rule, Verdict};
 use crate::rib::{MAX_PATHS_PER_PEER, Output, PeerKind, RibConfig, steps};
 use crate::types::{Asn, Family, PathId};
 use crate::wire::attribute::{Attributes, Community};
@@ -270,4 +272,72 @@ fn attributes_of_a_peer_go_with_it() {
             .len(),
         100
     );
+}
+
+/// One UPDATE of many prefixes through policies that edit attributes, and tell some prefixes from others.
+fn evaluations(prefixes: u32) -> usize {
+    let marks = |low: u32| {
+        let within =
+            |text: &str| Condition::Prefix([PrefixMatch::within(net(text))].into_iter().collect());
+        let rule = |conditions, actions| Rule {
+            origin: String::new(),
+            conditions,
+            actions,
+            verdict: None,
+        };
+        let half = Condition::Not(Box::new(within("20.128.0.0/9")));
+        Arc::new(Policy {
+            rules: vec![
+                rule(vec![half], vec![Action::AddCommunity(Community(low))]),
+                rule(Vec::new(), vec![Action::AddCommunity(Community(low + 1))]),
+            ],
+            default: Verdict::Accept,
+        })
+    };
+    let mut world = World::up(rib_config(), &[PeerKind::External; 2]);
+    world.configure(0, |config| config.import = marks(10));
+    world.configure(1, |config| config.export = marks(20));
+    let (mut canonical, mut octets) = (Vec::new(), BytesMut::new());
+    route(&[65000]).encode_canonical(&mut canonical);
+    // In turn from both halves.
+    let net = |number: u32| {
+        Ipv4Net::new_assert((0x1400_0000 | (number & 1) << 23 | number << 8).into(), 24)
+    };
+    let routes: Vec<_> = (0..prefixes)
+        .map(|number| (PathId(0), net(number).trunc()))
+        .collect();
+    let next_hop = NextHop::V4(address_of(0));
+    encode_reachable(
+        &world.mirrored(0),
+        AttributeView::new(&canonical),
+        next_hop,
+        &routes,
+        &mut octets,
+    )
+    .unwrap();
+    let before = world.rib.attribute_set_count();
+    let evaluations = steps::evaluations_of(|| {
+        world.receive(0, octets);
+        world.drain();
+    });
+    assert!(world.rib.attribute_set_count() <= before + 9);
+    let told = |prefix: &str| -> Vec<u32> {
+        let told = world.told(1, prefix);
+        told[0]
+            .attributes
+            .communities
+            .iter()
+            .map(|community| community.0)
+            .collect()
+    };
+    assert_eq!(told("20.0.2.0/24"), [10, 11, 20, 21]);
+    assert_eq!(told("20.128.1.0/24"), [11, 21]);
+    evaluations
+}
+
+#[test]
+fn a_policy_is_asked_once_for_each_result() {
+    let (once, twice) = (evaluations(400), evaluations(800));
+    assert!(once <= 4, "{once} evaluations for an UPDATE");
+    assert!(twice - once <= 4);
 }

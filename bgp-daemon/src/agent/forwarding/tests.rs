@@ -241,3 +241,37 @@ fn a_route_that_stands_by_is_not_installed_while_its_next_hop_is_out_of_reach() 
         assert_eq!(state.decide(prefix), expected, "{next_hop} {standby}");
     }
 }
+
+/// What is no longer asked for is not watched, so that a change of an address costs as much as there are next hops in use.
+#[tokio::test]
+async fn next_hops_are_watched_as_long_as_they_are_wanted() {
+    let [kept, left, back] = [1, 2, 3].map(|host| IpAddr::from([192, 0, 2, host]));
+    let mailbox = Arc::new(Mailbox::default());
+    let sink = mailbox.sink();
+    let mut state = state(PoolRouting::Direct);
+    for (events, watched) in [
+        (
+            vec![
+                ForwardingEvent::Resolve(kept),
+                ForwardingEvent::Resolve(left),
+                ForwardingEvent::Resolve(back),
+            ],
+            vec![kept, left, back],
+        ),
+        (
+            vec![
+                ForwardingEvent::Forget(left),
+                ForwardingEvent::Forget(back),
+                ForwardingEvent::Resolve(back),
+            ],
+            vec![kept, back],
+        ),
+    ] {
+        events.into_iter().for_each(&sink);
+        for (address, wanted) in mailbox.take().await.next_hops {
+            state.watch(address, wanted);
+        }
+        let now: Vec<IpAddr> = state.watched_in(net("192.0.2.0/24")).collect();
+        assert_eq!(now, watched);
+    }
+}
