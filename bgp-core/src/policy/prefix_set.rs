@@ -4,6 +4,7 @@ use std::fmt;
 
 use ipnet::IpNet;
 
+use crate::steps;
 use crate::types::{Family, family_of};
 
 /// Prefixes inside `net` whose length lies in a range.
@@ -73,6 +74,7 @@ impl PrefixSet {
         let mut rest = self.members.as_slice();
         while let Some(first) = rest.first() {
             let group = group(first);
+            steps::count(2 * (rest.len().ilog2() as usize + 1));
             let (of_group, others) =
                 rest.split_at(rest.partition_point(|m| self::group(m) == group));
             rest = others;
@@ -118,6 +120,7 @@ impl FromIterator<PrefixMatch> for PrefixSet {
 
 #[cfg(test)]
 mod tests {
+    use ipnet::Ipv4Net;
     use proptest::prelude::*;
 
     use super::*;
@@ -140,6 +143,24 @@ mod tests {
             min_len,
             max_len,
         })
+    }
+
+    /// The set of a large cluster may be asked about every route.
+    #[test]
+    fn a_large_set_costs_little_more_than_a_small_one() {
+        let cost = |members: u32| {
+            let net = |number: u32| IpNet::from(Ipv4Net::new_assert((number << 8).into(), 24));
+            let set: PrefixSet = (0..members)
+                .map(|number| PrefixMatch::exact(net(number)))
+                .collect();
+            assert!(set.contains(net(members / 2)) && !set.contains(net(members)));
+            steps::of(|| assert!(set.contains(net(members - 1))))
+        };
+        let (once, twice) = (cost(5_000), cost(10_000));
+        assert!(
+            twice < once + 5 && twice < 100,
+            "{once} steps, {twice} for twice as many"
+        );
     }
 
     proptest! {

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::bitset::BitSet;
+use super::exit::{Exit, ExitId, Exits};
 use super::hash::SeededHash;
 use super::next_hop::{NextHopId, NextHops, Resolution};
 use super::octets::{Octets, Place};
 use super::table::Path;
-use super::{RibConfig, shrink, steps};
+use super::{RibConfig, shrink};
+use crate::steps;
 use crate::types::{Asn, RouterId};
 use crate::wire::NextHop;
 use crate::wire::attribute::{AttributeView, Attributes, Community, Origin};
@@ -90,32 +92,13 @@ impl AttrSet {
     }
 }
 
-/// Names an [`Exit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct ExitId(u32);
-
-/// Where packets of a route leave. There are few, so a set only holds its number.
-#[derive(Clone, Debug, Default)]
-struct Exit {
-    next_hop: Option<NextHop>,
-    interface: Option<Arc<str>>,
-    /// Set once a tracked set leaves here.
-    tracked: Option<NextHopId>,
-    /// Sets that leave here.
-    users: u32,
-}
-
 /// Every set of attributes once.
 #[derive(Debug)]
 pub(crate) struct AttrStore {
     /// The next hops of the sets that are tracked.
     pub(crate) next_hops: NextHops,
     pub(crate) hash: SeededHash,
-    /// What was found last: routes come in runs.
-    last_exit: Option<ExitId>,
-    exits: Vec<Exit>,
-    exit_index: HashTable<u32>,
-    free_exits: Vec<u32>,
+    exits: Exits,
     index: HashTable<u32>,
     octets: Octets,
     sets: Vec<Option<AttrSet>>,
@@ -139,11 +122,8 @@ impl AttrStore {
     pub(crate) fn new(config: &RibConfig, hash: SeededHash) -> Self {
         Self {
             next_hops: NextHops::new(config.resolve_next_hops, hash.clone()),
+            exits: Exits::new(hash.clone()),
             hash,
-            last_exit: None,
-            exits: Vec::new(),
-            exit_index: HashTable::new(),
-            free_exits: Vec::new(),
             index: HashTable::new(),
             octets: Octets::default(),
             sets: Vec::new(),
@@ -162,18 +142,13 @@ impl AttrStore {
             .as_mut()
             .expect("it has just been put there");
         set.tracked = true;
-        let exit = &mut self.exits[set.exit.0 as usize];
-        if let Some(next_hop) = key.next_hop
-            && exit.tracked.is_none()
-        {
-            exit.tracked = Some(self.next_hops.track(next_hop.address()));
-        }
+        self.exits.track(set.exit, &mut self.next_hops);
         id
     }
 
     /// The id of the set, which is kept until a sweep does not find it marked.
     pub(crate) fn intern(&mut self, key: AttrKey<'_>) -> AttrId {
-        let exit = self.exit(key);
+        let exit = self.exits.find_or_insert(key);
         let hash = self.hash.of((exit, key.preference, key.octets));
         let (sets, octets) = (&self.sets, &self.octets);
         let same = |set: &AttrSet| {
@@ -199,7 +174,7 @@ impl AttrStore {
     fn add(&mut self, key: AttrKey<'_>, exit: ExitId, hash: u64) -> u32 {
         let place = self.octets.add(key.octets);
         let set = AttrSet::new(key, place, exit, hash, self.default_local_pref);
-        self.exits[exit.0 as usize].users += 1;
+        self.exits.enter(exit);
         self.left += cost(&set);
         let id = match self.free.next_from(self.free_from) {
             Some(id) => {
@@ -217,65 +192,6 @@ impl AttrStore {
         let hash_of = |id: &u32| sets[*id as usize].as_ref().map_or(0, |set| set.hash);
         self.index.insert_unique(hash, id, hash_of);
         id
-    }
-
-    fn exit(&mut self, key: AttrKey<'_>) -> ExitId {
-        let exits = &self.exits;
-        let is_it = |id: &u32| {
-            let exit = &exits[*id as usize];
-            exit.next_hop == key.next_hop && exit.interface.as_deref() == key.interface
-        };
-        if let Some(id) = self.last_exit.filter(|ExitId(id)| is_it(id)) {
-            return id;
-        }
-        let hash = self.hash.of((key.next_hop, key.interface));
-        let id = match self.exit_index.find(hash, is_it) {
-            Some(id) => *id,
-            None => self.add_exit(key, hash),
-        };
-        self.last_exit = Some(ExitId(id));
-        ExitId(id)
-    }
-
-    fn add_exit(&mut self, key: AttrKey<'_>, hash: u64) -> u32 {
-        let exit = Exit {
-            next_hop: key.next_hop,
-            interface: key.interface.map(Arc::from),
-            ..Exit::default()
-        };
-        let id = match self.free_exits.pop() {
-            Some(id) => {
-                self.exits[id as usize] = exit;
-                id
-            }
-            None => {
-                self.exits.push(exit);
-                u32::try_from(self.exits.len() - 1)
-                    .expect("fewer than 2^32 next hops fit in memory")
-            }
-        };
-        let (exits, hasher) = (&self.exits, &self.hash);
-        let hash_of = |id: &u32| exit_hash(hasher, &exits[*id as usize]);
-        self.exit_index.insert_unique(hash, id, hash_of);
-        id
-    }
-
-    /// A set that leaves there is gone.
-    fn leave_exit(&mut self, ExitId(id): ExitId) {
-        let exit = &mut self.exits[id as usize];
-        exit.users -= 1;
-        if exit.users > 0 {
-            return;
-        }
-        let hash = exit_hash(&self.hash, exit);
-        if let Some(next_hop) = std::mem::take(exit).tracked {
-            self.next_hops.release(next_hop);
-        }
-        if let Ok(entry) = self.exit_index.find_entry(hash, |found| *found == id) {
-            entry.remove();
-        }
-        self.free_exits.push(id);
-        self.last_exit = None;
     }
 
     pub(crate) fn view(&self, id: AttrId) -> AttributeView<'_> {
@@ -304,15 +220,13 @@ impl AttrStore {
 
     /// Where routes with these attributes are sent.
     pub(crate) fn next_hop(&self, id: AttrId) -> Option<NextHop> {
-        self.exits[self[id].exit.0 as usize].next_hop
+        self.exits[self[id].exit].next_hop
     }
 
     /// The next hop that decisions about these attributes depend on.
     pub(crate) fn tracked(&self, id: AttrId) -> Option<NextHopId> {
         let set = &self[id];
-        self.exits[set.exit.0 as usize]
-            .tracked
-            .filter(|_| set.tracked)
+        self.exits[set.exit].tracked.filter(|_| set.tracked)
     }
 
     /// The set with other attributes or another preference.
@@ -335,7 +249,7 @@ impl AttrStore {
             next_hop,
             interface,
             ..
-        } = self.exits[set.exit.0 as usize].clone();
+        } = self.exits[set.exit].clone();
         let preference = preference.unwrap_or(set.preference);
         let tracked = set.tracked;
         let key = AttrKey {
@@ -360,7 +274,7 @@ impl AttrStore {
         match way {
             Some(Resolution::Reachable { interface, .. }) => interface.as_ref(),
             Some(Resolution::Unreachable) => None,
-            None => self.exits[self[id].exit.0 as usize].interface.as_ref(),
+            None => self.exits[self[id].exit].interface.as_ref(),
         }
     }
 
@@ -388,8 +302,7 @@ impl AttrStore {
         self.sets.capacity() * size_of::<Option<AttrSet>>()
             + self.index.capacity() * size_of::<u32>()
             + self.octets.reserved()
-            + self.exits.capacity() * size_of::<Exit>()
-            + self.exit_index.capacity() * size_of::<u32>()
+            + self.exits.octets()
             + self.next_hops.octets()
     }
 
@@ -435,7 +348,7 @@ impl AttrStore {
                 entry.remove();
             }
             self.octets.remove(set.octets);
-            self.leave_exit(set.exit);
+            self.exits.leave(set.exit, &mut self.next_hops);
             self.free.insert(id);
             self.free_from = self.free_from.min(id);
         }
@@ -476,18 +389,7 @@ impl AttrStore {
             let hash_of = |id: &u32| sets[*id as usize].as_ref().map_or(0, |set| set.hash);
             self.index.shrink_to(2 * self.index.len(), hash_of);
         }
-        let used = self.exits.iter().rposition(|exit| exit.users > 0);
-        self.exits.truncate(used.map_or(0, |last| last + 1));
-        let end = self.exits.len();
-        self.free_exits.retain(|id| (*id as usize) < end);
-        shrink(&mut self.exits);
-        shrink(&mut self.free_exits);
-        if self.exit_index.len() < self.exit_index.capacity() / 4 {
-            let (exits, hasher) = (&self.exits, &self.hash);
-            let hash_of = |id: &u32| exit_hash(hasher, &exits[*id as usize]);
-            self.exit_index
-                .shrink_to(2 * self.exit_index.len(), hash_of);
-        }
+        self.exits.shrink();
         self.next_hops.shrink();
     }
 }
@@ -495,10 +397,6 @@ impl AttrStore {
 /// What a set takes up.
 fn cost(set: &AttrSet) -> usize {
     size_of::<AttrSet>() + set.octets.len()
-}
-
-fn exit_hash(hash: &SeededHash, exit: &Exit) -> u64 {
-    hash.of((exit.next_hop, exit.interface.as_deref()))
 }
 
 impl std::ops::Index<AttrId> for AttrStore {

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 
 use super::attributes::AttrStore;
 use super::peer::Peers;
-use super::steps;
 use super::table::Path;
 use super::{RibConfig, Shared};
+use crate::steps;
 use crate::types::{Asn, PathId, RouterId};
 use crate::wire::attribute::Origin;
 

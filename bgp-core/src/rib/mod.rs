@@ -16,6 +16,7 @@ mod attributes;
 mod bitset;
 mod crowd;
 mod decision;
+mod exit;
 mod export;
 mod family;
 mod few;
@@ -30,7 +31,6 @@ mod peer;
 mod query;
 mod restart;
 mod stale;
-mod steps;
 mod sweep;
 mod table;
 

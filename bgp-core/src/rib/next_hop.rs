@@ -9,7 +9,8 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::hash::SeededHash;
-use super::{shrink, steps};
+use super::shrink;
+use crate::steps;
 
 /// The way to a next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]

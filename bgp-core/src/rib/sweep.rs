@@ -10,7 +10,8 @@ use std::ops::Range;
 use super::attributes::AttrStore;
 use super::family::FamilyRib;
 use super::group::Group;
-use super::{Rib, Shared, steps};
+use super::{Rib, Shared};
+use crate::steps;
 use crate::types::{Family, Prefix};
 
 /// Steps that are taken before other work has its turn.

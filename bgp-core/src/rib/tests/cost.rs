@@ -9,7 +9,8 @@ use ipnet::Ipv4Net;
 
 use super::world::*;
 use crate::policy::{Action, Condition, Policy, PrefixMatch, Rule, Verdict};
-use crate::rib::{MAX_PATHS_PER_PEER, Output, PeerKind, RibConfig, steps};
+use crate::rib::{MAX_PATHS_PER_PEER, Output, PeerKind, RibConfig};
+use crate::steps;
 use crate::types::{Asn, Family, PathId};
 use crate::wire::attribute::{Attributes, Community};
 use crate::wire::update::{encode_reachable, encode_unreachable};

@@ -1,4 +1,4 @@
-//! Counts in tests what the RIB looks at, so that a test can say that twice the input costs no more than about twice as much,
+//! Counts in tests what policies and the RIB look at, so that a test can say that twice the input costs no more than about twice as much,
 //! whatever machine it runs on. Compiled to nothing elsewhere.
 
 #[cfg(test)]
