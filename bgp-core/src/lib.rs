@@ -76,5 +76,6 @@ pub mod session;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod speaker;
+mod steps;
 pub mod types;
 pub mod wire;

@@ -83,6 +83,8 @@ pub enum Output {
     },
     /// The way to this next hop is wanted from now on; only with [`RibConfig::resolve_next_hops`].
     Resolve(IpAddr),
+    /// The way to this next hop is no longer wanted, until it is asked for again.
+    Forget(IpAddr),
     /// Waiting after a restart is over.
     DeferralEnded,
 }
@@ -117,8 +119,12 @@ impl Speaker {
         }
     }
 
-    /// Adds a neighbour and starts its session, or changes one: its session only starts anew if it must.
+    /// Adds a neighbour and starts its session, or changes one: its session only starts anew if it must. A neighbour beyond
+    /// [`PeerId::MAX`] is refused.
     pub fn configure(&mut self, now: Instant, peer: PeerId, config: NeighbourConfig) {
+        if peer > PeerId::MAX {
+            return;
+        }
         self.tell_rib(
             now,
             rib::Input::Configure {
@@ -313,6 +319,7 @@ impl Speaker {
                     return Some(Output::Forward { prefix, route });
                 }
                 rib::Output::Resolve(address) => return Some(Output::Resolve(address)),
+                rib::Output::Forget(address) => return Some(Output::Forget(address)),
                 rib::Output::DeferralEnded => return Some(Output::DeferralEnded),
                 rib::Output::TooManyPrefixes {
                     peer,

@@ -296,9 +296,16 @@ pub fn family_of(net: IpNet) -> Family {
     }
 }
 
-/// A neighbour, by the number its owner gave it. Dense and small: tables are indexed by it.
+/// A neighbour, by the number its owner gave it. Dense and small, if it is to be found fast. [`PeerId::MAX`] is the greatest
+/// that a neighbour can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub u32);
+
+impl PeerId {
+    /// The greatest number of a neighbour. The one behind it stands for this speaker itself; a neighbour of that number is
+    /// refused: it is as if it had not been configured.
+    pub const MAX: Self = Self(u32::MAX - 1);
+}
 
 /// A path identifier of RFC 7911 §3; 0 where the session carries none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -385,6 +385,7 @@ impl Life {
                     self.forwarded.remove(&prefix);
                 }
                 Some(Output::Resolve(address)) => self.facts.note_wanted(address),
+                Some(Output::Forget(address)) => self.facts.note_forgotten(address),
                 Some(
                     other @ (Output::TooManyPrefixes { .. }
                     | Output::OutOfResources(_)

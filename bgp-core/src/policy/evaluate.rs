@@ -2,7 +2,8 @@
 
 use ipnet::IpNet;
 
-use super::{Action, Condition, Policy, Source, Verdict};
+use super::outcomes::{Asked, Question};
+use super::{Action, Condition, Policy, PrefixSet, Source, Verdict};
 use crate::types::Asn;
 use crate::wire::attribute::{AttributeView, Attributes};
 
@@ -69,29 +70,64 @@ impl Policy {
 
     /// Decides on a route and names the rule that did, by its place; `None` is the default.
     pub fn explain(&self, route: RouteView<'_>) -> (Decision, Option<usize>) {
+        let (decision, by, _) = self.trace(route);
+        (decision, by)
+    }
+
+    /// Decides on a route and tells which questions about its prefix the decision follows from.
+    pub(crate) fn evaluate_asking(&self, route: RouteView<'_>) -> (Decision, Asked) {
+        let (decision, _, asked) = self.trace(route);
+        (decision, asked)
+    }
+
+    fn trace(&self, route: RouteView<'_>) -> (Decision, Option<usize>, Asked) {
         let mut state = Evaluation {
             route,
             edited: None,
             preference: None,
         };
-        for (place, rule) in self.rules.iter().enumerate() {
-            if !rule
-                .conditions
-                .iter()
-                .all(|condition| state.holds(condition))
-            {
+        let mut asked = Asked::default();
+        for (place, rule) in (0u32..).zip(&self.rules) {
+            let mut conditions = (0u32..).zip(&rule.conditions);
+            let holds = conditions.all(|(number, condition)| {
+                let holds = state.holds(condition);
+                if let Some((_, holds_inside)) = condition.prefix_set() {
+                    let question = Question {
+                        rule: place,
+                        condition: number,
+                    };
+                    asked.0.push((question, holds == holds_inside));
+                }
+                holds
+            });
+            if !holds {
                 continue;
             }
             rule.actions.iter().for_each(|action| state.perform(action));
             if let Some(verdict) = rule.verdict {
-                return (state.finish(verdict), Some(place));
+                return (state.finish(verdict), Some(place as usize), asked);
             }
         }
-        (state.finish(self.default), None)
+        (state.finish(self.default), None, asked)
     }
 }
 
 impl Condition {
+    /// The set that it compares the prefix with, and whether it holds for what is in the set.
+    pub(super) fn prefix_set(&self) -> Option<(&PrefixSet, bool)> {
+        match self {
+            Self::Prefix(set) => Some((set, true)),
+            Self::Not(condition) => condition.prefix_set().map(|(set, holds)| (set, !holds)),
+            Self::Source(_)
+            | Self::Interface(_)
+            | Self::Community(_)
+            | Self::LargeCommunity(_)
+            | Self::AsPathPrefix(_)
+            | Self::LocalPref(_)
+            | Self::LocalPrefAbove(_) => None,
+        }
+    }
+
     fn looks_at_interface(&self) -> bool {
         match self {
             Self::Interface(_) => true,

@@ -4,10 +4,13 @@
 //! on the peer is decided when the policy is made.
 
 mod evaluate;
+mod outcomes;
 mod prefix_set;
 
 use crate::types::Asn;
 use crate::wire::attribute::{Community, LargeCommunity};
+
+pub(crate) use outcomes::{Asked, Outcomes};
 
 pub use evaluate::{Decision, RouteView, glob_matches};
 pub use prefix_set::{PrefixMatch, PrefixSet};

@@ -3,16 +3,18 @@
 //! Input: canonical octets from a received UPDATE, from a policy or from an export rule. Output: an [`AttrId`]; equal ids are
 //! equal attributes. Sets that nothing refers to any more are found by a sweep over the tables, not by counting references.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::RibConfig;
 use super::bitset::BitSet;
+use super::exit::{Exit, ExitId, Exits};
 use super::hash::SeededHash;
 use super::next_hop::{NextHopId, NextHops, Resolution};
+use super::octets::{Octets, Place};
 use super::table::Path;
+use super::{RibConfig, shrink};
+use crate::steps;
 use crate::types::{Asn, RouterId};
 use crate::wire::NextHop;
 use crate::wire::attribute::{AttributeView, Attributes, Community, Origin};
@@ -38,8 +40,8 @@ pub(crate) struct AttrKey<'a> {
 /// seldom asked for stays in the octets.
 #[derive(Debug)]
 pub(crate) struct AttrSet {
-    octets: Box<[u8]>,
-    hash: u32,
+    hash: u64,
+    octets: Place,
     exit: ExitId,
     pub(crate) preference: u32,
     /// The default if there is none.
@@ -59,15 +61,15 @@ pub(crate) struct AttrSet {
 }
 
 impl AttrSet {
-    fn new(key: AttrKey<'_>, exit: ExitId, hash: u32, default_local_pref: u32) -> Self {
+    fn new(key: AttrKey<'_>, octets: Place, exit: ExitId, hash: u64, local_pref: u32) -> Self {
         let view = AttributeView::new(key.octets);
         let path = view.as_path();
         let mut set = Self {
-            octets: key.octets.into(),
             hash,
+            octets,
             exit,
             preference: key.preference,
-            local_pref: view.local_pref().unwrap_or(default_local_pref),
+            local_pref: view.local_pref().unwrap_or(local_pref),
             med: view.med().unwrap_or(0),
             neighbour: path.neighbour().unwrap_or(Asn(0)),
             path_len: u16::try_from(path.route_len()).unwrap_or(u16::MAX),
@@ -88,45 +90,6 @@ impl AttrSet {
         }
         set
     }
-
-    pub(crate) fn view(&self) -> AttributeView<'_> {
-        AttributeView::new(&self.octets)
-    }
-
-    /// Who brought it into the AS, if it came by a reflector (RFC 4456 §8).
-    pub(crate) fn originator_id(&self) -> Option<RouterId> {
-        match self.reflected {
-            true => self.view().originator_id(),
-            false => None,
-        }
-    }
-
-    /// How many clusters it came through.
-    pub(crate) fn cluster_len(&self) -> usize {
-        match self.reflected {
-            true => self.view().cluster_list().len(),
-            false => 0,
-        }
-    }
-
-    pub(crate) fn has(&self, community: Community) -> bool {
-        self.view().communities().any(|other| other == community)
-    }
-
-    fn full_hash(&self, hash: &SeededHash) -> u64 {
-        hash.of((self.exit, self.preference, &*self.octets))
-    }
-}
-
-/// Names an [`Exit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct ExitId(u32);
-
-/// Where packets of a route leave. There are few, so a set only holds its number.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Exit {
-    next_hop: Option<NextHop>,
-    interface: Option<Arc<str>>,
 }
 
 /// Every set of attributes once.
@@ -134,37 +97,43 @@ struct Exit {
 pub(crate) struct AttrStore {
     /// The next hops of the sets that are tracked.
     pub(crate) next_hops: NextHops,
-    /// What was found last: routes come in runs.
-    last_exit: Option<ExitId>,
-    exits: Vec<Exit>,
-    exit_index: HashMap<Exit, ExitId>,
-    index: HashTable<u32>,
-    sets: Vec<Option<AttrSet>>,
-    free: Vec<u32>,
     pub(crate) hash: SeededHash,
-    live_after_sweep: usize,
-    /// Octets of all sets.
-    held: usize,
+    exits: Exits,
+    index: HashTable<u32>,
+    octets: Octets,
+    sets: Vec<Option<AttrSet>>,
+    free: BitSet,
+    /// No smaller number is free.
+    free_from: u32,
+    /// While a sweep goes on: what is known to be referred to.
+    marked: Option<BitSet>,
+    /// Octets of sets that may have been left since the last sweep began.
+    left: usize,
+    /// All routes of a peer are gone: what they leave is looked for when there is nothing else to do.
+    pub(crate) tidy: bool,
     default_local_pref: u32,
 }
 
-/// The store is not swept below this size.
-const SWEEP_MINIMUM: usize = 1024;
+/// A set that may have been left pays for a step of a sweep with so many octets.
+const OCTETS_PER_STEP: usize = 8;
+/// So many octets are not swept for.
+const SWEEP_MINIMUM: usize = 64 << 10;
 
 impl AttrStore {
     /// An empty store.
     pub(crate) fn new(config: &RibConfig, hash: SeededHash) -> Self {
         Self {
-            next_hops: NextHops::new(config.resolve_next_hops),
-            last_exit: None,
-            exits: Vec::new(),
-            exit_index: HashMap::default(),
-            index: HashTable::new(),
-            sets: Vec::new(),
-            free: Vec::new(),
+            next_hops: NextHops::new(config.resolve_next_hops, hash.clone()),
+            exits: Exits::new(hash.clone()),
             hash,
-            live_after_sweep: 0,
-            held: 0,
+            index: HashTable::new(),
+            octets: Octets::default(),
+            sets: Vec::new(),
+            free: BitSet::default(),
+            free_from: 0,
+            marked: None,
+            left: 0,
+            tidy: false,
             default_local_pref: config.default_local_pref,
         }
     }
@@ -175,89 +144,92 @@ impl AttrStore {
         let set = self.sets[id.0 as usize]
             .as_mut()
             .expect("it has just been put there");
-        if !set.tracked {
-            set.tracked = true;
-            if let Some(next_hop) = key.next_hop {
-                self.next_hops.track(next_hop.address());
-            }
-        }
+        set.tracked = true;
+        self.exits.track(set.exit, &mut self.next_hops);
         id
     }
 
     /// The id of the set, which is kept until a sweep does not find it marked.
     pub(crate) fn intern(&mut self, key: AttrKey<'_>) -> AttrId {
-        let exit = self.exit(key);
+        let exit = self.exits.find_or_insert(key);
         let hash = self.hash.of((exit, key.preference, key.octets));
-        let short = hash as u32;
-        let sets = &self.sets;
+        let (sets, octets) = (&self.sets, &self.octets);
         let same = |set: &AttrSet| {
-            set.hash == short
+            set.hash == hash
                 && set.exit == exit
                 && set.preference == key.preference
-                && *set.octets == *key.octets
+                && *octets.get(set.octets) == *key.octets
         };
-        if let Some(id) = self
-            .index
-            .find(hash, |id| sets[*id as usize].as_ref().is_some_and(same))
-        {
-            return AttrId(*id);
+        let is_it = |id: &u32| {
+            steps::count(1);
+            sets[*id as usize].as_ref().is_some_and(same)
+        };
+        let id = match self.index.find(hash, is_it) {
+            Some(id) => *id,
+            None => self.add(key, exit, hash),
+        };
+        if let Some(marked) = &mut self.marked {
+            marked.insert(id);
         }
-        self.held += key.octets.len();
-        let set = Some(AttrSet::new(key, exit, short, self.default_local_pref));
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.sets[id as usize] = set;
-                id
-            }
-            None => {
-                self.sets.push(set);
-                u32::try_from(self.sets.len() - 1).expect("fewer than 2^32 sets fit in memory")
-            }
-        };
-        let (sets, hasher) = (&self.sets, &self.hash);
-        let hash_of = |id: &u32| {
-            sets[*id as usize]
-                .as_ref()
-                .map_or(0, |set| set.full_hash(hasher))
-        };
-        self.index.insert_unique(hash, id, hash_of);
         AttrId(id)
     }
 
-    fn exit(&mut self, key: AttrKey<'_>) -> ExitId {
-        let is_it = |exit: &Exit| {
-            exit.next_hop == key.next_hop && exit.interface.as_deref() == key.interface
+    fn add(&mut self, key: AttrKey<'_>, exit: ExitId, hash: u64) -> u32 {
+        let place = self.octets.add(key.octets);
+        let set = AttrSet::new(key, place, exit, hash, self.default_local_pref);
+        self.exits.enter(exit);
+        self.left += cost(&set);
+        let id = match self.free.next_from(self.free_from) {
+            Some(id) => {
+                self.free.remove(id);
+                self.free_from = id + 1;
+                self.sets[id as usize] = Some(set);
+                id
+            }
+            None => {
+                self.sets.push(Some(set));
+                u32::try_from(self.sets.len() - 1).expect("fewer than 2^32 sets fit in memory")
+            }
         };
-        if let Some(id) = self
-            .last_exit
-            .filter(|ExitId(id)| is_it(&self.exits[*id as usize]))
-        {
-            return id;
-        }
-        let exit = Exit {
-            next_hop: key.next_hop,
-            interface: key.interface.map(Arc::from),
-        };
-        let new = ExitId(
-            u32::try_from(self.exits.len()).expect("fewer than 2^32 next hops fit in memory"),
-        );
-        let id = *self.exit_index.entry(exit.clone()).or_insert(new);
-        if id == new {
-            self.exits.push(exit);
-        }
-        self.last_exit = Some(id);
+        let sets = &self.sets;
+        let hash_of = |id: &u32| sets[*id as usize].as_ref().map_or(0, |set| set.hash);
+        self.index.insert_unique(hash, id, hash_of);
         id
+    }
+
+    pub(crate) fn view(&self, id: AttrId) -> AttributeView<'_> {
+        AttributeView::new(self.octets.get(self[id].octets))
+    }
+
+    /// Who brought it into the AS, if it came by a reflector (RFC 4456 §8).
+    pub(crate) fn originator_id(&self, id: AttrId) -> Option<RouterId> {
+        match self[id].reflected {
+            true => self.view(id).originator_id(),
+            false => None,
+        }
+    }
+
+    /// How many clusters it came through.
+    pub(crate) fn cluster_len(&self, id: AttrId) -> usize {
+        match self[id].reflected {
+            true => self.view(id).cluster_list().len(),
+            false => 0,
+        }
+    }
+
+    pub(crate) fn has(&self, id: AttrId, community: Community) -> bool {
+        self.view(id).communities().any(|other| other == community)
     }
 
     /// Where routes with these attributes are sent.
     pub(crate) fn next_hop(&self, id: AttrId) -> Option<NextHop> {
-        self.exits[self[id].exit.0 as usize].next_hop
+        self.exits[self[id].exit].next_hop
     }
 
     /// The next hop that decisions about these attributes depend on.
     pub(crate) fn tracked(&self, id: AttrId) -> Option<NextHopId> {
-        let next_hop = self.next_hop(id).filter(|_| self[id].tracked)?;
-        self.next_hops.find(next_hop.address())
+        let set = &self[id];
+        self.exits[set.exit].tracked.filter(|_| set.tracked)
     }
 
     /// The set with other attributes or another preference.
@@ -274,12 +246,13 @@ impl AttrStore {
                 attributes.encode_canonical(&mut octets);
                 octets
             }
-            None => set.octets.to_vec(),
+            None => self.octets.get(set.octets).to_vec(),
         };
         let Exit {
             next_hop,
             interface,
-        } = self.exits[set.exit.0 as usize].clone();
+            ..
+        } = self.exits[set.exit].clone();
         let preference = preference.unwrap_or(set.preference);
         let tracked = set.tracked;
         let key = AttrKey {
@@ -304,7 +277,7 @@ impl AttrStore {
         match way {
             Some(Resolution::Reachable { interface, .. }) => interface.as_ref(),
             Some(Resolution::Unreachable) => None,
-            None => self.exits[self[id].exit.0 as usize].interface.as_ref(),
+            None => self.exits[self[id].exit].interface.as_ref(),
         }
     }
 
@@ -324,48 +297,124 @@ impl AttrStore {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.sets.len() - self.free.len()
+        self.index.len()
     }
 
     /// What it takes up.
     pub(crate) fn octets(&self) -> usize {
         self.sets.capacity() * size_of::<Option<AttrSet>>()
             + self.index.capacity() * size_of::<u32>()
-            + self.held
+            + self.octets.reserved()
+            + self.exits.octets()
+            + self.next_hops.octets()
     }
 
     /// What the sets that are there take up.
     pub(crate) fn used(&self) -> usize {
-        self.len() * size_of::<Option<AttrSet>>() + self.held
+        self.len() * size_of::<Option<AttrSet>>() + self.octets.live()
     }
 
     /// What one set takes up.
     pub(crate) fn octets_of(&self, id: AttrId) -> usize {
-        size_of::<Option<AttrSet>>() + self[id].octets.len()
+        size_of::<Option<AttrSet>>() + self.view(id).octets().len()
     }
 
-    /// Whether so many sets came since the last sweep that another one pays.
-    pub(crate) fn wants_sweep(&self) -> bool {
-        self.len() >= SWEEP_MINIMUM.max(2 * self.live_after_sweep)
+    /// So many references to sets are gone, after which the sets may be as well.
+    pub(crate) fn leave(&mut self, references: usize) {
+        let all = self.octets.live() + self.len() * size_of::<AttrSet>();
+        self.left += references * (all / self.len().max(1));
     }
 
-    /// Forgets every set that is not marked.
-    pub(crate) fn sweep(&mut self, marked: &BitSet) {
-        for (id, place) in (0u32..).zip(&mut self.sets) {
-            if marked.contains(id) {
+    /// Whether so much may have been left since the last sweep that one of so many steps pays.
+    pub(crate) fn wants_sweep(&self, references: usize) -> bool {
+        self.left >= SWEEP_MINIMUM.max(OCTETS_PER_STEP * (references + self.sets.len()))
+    }
+
+    /// Whether what was left is worth a sweep that keeps nothing waiting, after all routes of a peer have gone.
+    pub(crate) fn take_tidy(&mut self) -> bool {
+        std::mem::take(&mut self.tidy) && self.left >= SWEEP_MINIMUM
+    }
+
+    /// From now on sets are marked, until [`AttrStore::end_sweep`].
+    pub(crate) fn begin_sweep(&mut self) {
+        self.left = 0;
+        self.marked = Some(BitSet::default());
+    }
+
+    /// The set is referred to.
+    pub(crate) fn mark(&mut self, id: AttrId) {
+        if let Some(marked) = &mut self.marked {
+            marked.insert(id.0);
+        }
+    }
+
+    /// Forgets those of the next sets that are not marked; tells where to go on.
+    pub(crate) fn forget_unmarked(&mut self, from: u32, left: &mut usize) -> Option<u32> {
+        let (end, next) = self.part(from, left);
+        for id in from..end {
+            if self
+                .marked
+                .as_ref()
+                .is_some_and(|marked| marked.contains(id))
+            {
                 continue;
             }
-            if let Some(set) = place.take() {
-                self.held -= set.octets.len();
-                let hash = set.full_hash(&self.hash);
-                if let Ok(entry) = self.index.find_entry(hash, |found| *found == id) {
-                    entry.remove();
-                }
-                self.free.push(id);
+            let Some(set) = self.sets[id as usize].take() else {
+                continue;
+            };
+            if let Ok(entry) = self.index.find_entry(set.hash, |found| *found == id) {
+                entry.remove();
             }
+            self.octets.remove(set.octets);
+            self.exits.leave(set.exit, &mut self.next_hops);
+            self.free.insert(id);
+            self.free_from = self.free_from.min(id);
         }
-        self.live_after_sweep = self.len();
+        next
     }
+
+    /// Whether [`AttrStore::settle`] is worth it.
+    pub(crate) fn begin_to_settle(&mut self) -> bool {
+        self.octets.begin_to_settle()
+    }
+
+    /// Moves the octets of the next sets together; tells where to go on.
+    pub(crate) fn settle(&mut self, from: u32, left: &mut usize) -> Option<u32> {
+        let (end, next) = self.part(from, left);
+        for set in self.sets[from as usize..end as usize].iter_mut().flatten() {
+            set.octets = self.octets.settle(set.octets);
+        }
+        next
+    }
+
+    /// The end of the next sets, and the same if more follow.
+    fn part(&self, from: u32, left: &mut usize) -> (u32, Option<u32>) {
+        let end = self.sets.len().min(from as usize + *left);
+        *left -= end - from as usize;
+        let next = u32::try_from(end).expect("fewer than 2^32 sets fit in memory");
+        (next, (end < self.sets.len()).then_some(next))
+    }
+
+    /// Gives back the room of what has been forgotten.
+    pub(crate) fn end_sweep(&mut self) {
+        self.marked = None;
+        let used = self.sets.iter().rposition(Option::is_some);
+        self.sets.truncate(used.map_or(0, |last| last + 1));
+        self.free.truncate(self.sets.len());
+        shrink(&mut self.sets);
+        if self.index.len() < self.index.capacity() / 4 {
+            let sets = &self.sets;
+            let hash_of = |id: &u32| sets[*id as usize].as_ref().map_or(0, |set| set.hash);
+            self.index.shrink_to(2 * self.index.len(), hash_of);
+        }
+        self.exits.shrink();
+        self.next_hops.shrink();
+    }
+}
+
+/// What a set takes up.
+fn cost(set: &AttrSet) -> usize {
+    size_of::<AttrSet>() + set.octets.len()
 }
 
 impl std::ops::Index<AttrId> for AttrStore {

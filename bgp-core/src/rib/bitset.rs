@@ -31,6 +31,17 @@ impl BitSet {
         true
     }
 
+    /// Takes out all that are not below `end`, and gives back the room for them.
+    pub(crate) fn truncate(&mut self, end: usize) {
+        self.words.truncate(end.div_ceil(64));
+        if let Some(last) = self.words.get_mut(end / 64) {
+            *last &= (1 << (end % 64)) - 1;
+        }
+        let ones = self.words.iter().map(|word| word.count_ones() as usize);
+        self.len = ones.sum();
+        super::shrink(&mut self.words);
+    }
+
     pub(crate) fn contains(&self, bit: u32) -> bool {
         let (word, mask) = place(bit);
         self.words.get(word).is_some_and(|word| word & mask != 0)
@@ -172,6 +183,10 @@ mod tests {
             prop_assert!(taken.iter().copied().eq(in_turn.take(20)));
             prop_assert!(taken.iter().all(|bit| !bits.contains(*bit)));
             prop_assert_eq!(bits.iter().count(), model.len() - taken.len());
+            bits.truncate(100);
+            model.retain(|bit| *bit < 100 && !taken.contains(bit));
+            prop_assert!(bits.iter().eq(model.iter().copied()));
+            prop_assert_eq!(bits.is_empty(), model.is_empty());
         }
     }
 }

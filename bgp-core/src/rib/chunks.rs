@@ -44,10 +44,6 @@ impl<T: Clone + Default> Chunks<T> {
         &mut Arc::make_mut(&mut self.chunks[chunk])[place]
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
-    }
-
     /// What it takes up, without what items hold elsewhere.
     pub(super) fn octets(&self) -> usize {
         self.chunks.capacity() * size_of::<Arc<[T; CHUNK]>>()
@@ -72,7 +68,14 @@ mod tests {
         let copy = list.clone();
         *list.get_mut(700) = 1;
         assert_eq!((list.get(700), copy.get(700)), (Some(&1), Some(&700)));
-        assert!(copy.iter().copied().take(3000).eq(0..3000));
+        assert!(
+            copy.chunks
+                .iter()
+                .flat_map(|chunk| chunk.iter())
+                .copied()
+                .take(3000)
+                .eq(0..3000)
+        );
         assert_eq!((list.get(2999), list.get(5000)), (Some(&2999), None));
         let shared = list.chunks.iter().zip(&copy.chunks);
         let written = shared.filter(|(a, b)| !Arc::ptr_eq(a, b)).count();

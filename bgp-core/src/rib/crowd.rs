@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use hashbrown::HashTable;
 
 use super::hash::SeededHash;
-use super::steps;
 use super::table::Path;
+use crate::steps;
 use crate::types::{PathId, PeerId};
 
 /// A prefix with more paths than this has an index of them.

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 
 use super::attributes::AttrStore;
 use super::peer::Peers;
-use super::steps;
 use super::table::Path;
 use super::{RibConfig, Shared};
+use crate::steps;
 use crate::types::{Asn, Family, PathId, RouterId};
 use crate::wire::attribute::Origin;
 
@@ -164,12 +164,11 @@ impl Ranking<'_> {
     }
 
     fn tail(&self, path: &Path) -> Tail {
-        let set = &self.store[path.attrs];
         let peer = self.peers.find(path.peer);
         let peer_id = || peer.map_or(self.config.router_id, |peer| peer.peer_id);
         Tail {
-            identifier: set.originator_id().unwrap_or_else(peer_id),
-            cluster_len: set.cluster_len(),
+            identifier: self.store.originator_id(path.attrs).unwrap_or_else(peer_id),
+            cluster_len: self.store.cluster_len(path.attrs),
             address: peer.map(|peer| peer.config.address),
             remote_id: path.remote_id,
         }

@@ -4,13 +4,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use ipnet::IpNet;
 
-use super::attributes::{AttrId, AttrKey, AttrSet};
+use super::attributes::{AttrId, AttrKey};
+use super::hash::SeededHash;
 use super::peer::{NextHopMode, Peer, PeerKind};
 use super::table::Path;
 use super::{PEER_PREFERENCE, Shared};
-use crate::policy::{Decision, Policy, RouteView, Source};
+use crate::policy::{Asked, Decision, Outcomes, Policy, RouteView, Source};
+use crate::steps;
 use crate::types::Role;
 use crate::types::{Asn, Family, RouterId};
 use crate::wire::attribute::{AttributeView, Attributes, ExtendedCommunity, code};
@@ -43,6 +46,55 @@ pub(crate) struct Admitted {
     edited: bool,
     /// The MED is ours, not one that another AS said.
     own_med: bool,
+}
+
+/// What the policy of a group made of attributes, for the prefixes that they came with.
+#[derive(Debug, Default)]
+pub(crate) struct Admissions {
+    by_attrs: HashTable<(AdmissionKey, Outcomes<Option<Admitted>>)>,
+    /// Nodes of all outcomes, up to [`REMEMBERED`].
+    nodes: usize,
+}
+
+/// Attributes, and whether they are of a local route.
+type AdmissionKey = (AttrId, bool);
+
+/// Results of a group that are remembered: of its policy, and of the rewriting of attributes.
+pub(crate) const REMEMBERED: usize = 1 << 14;
+
+impl Admissions {
+    fn find(
+        &self,
+        hash: u64,
+        key: AdmissionKey,
+        policy: &Policy,
+        prefix: IpNet,
+    ) -> Option<Option<Admitted>> {
+        let (_, outcomes) = self.by_attrs.find(hash, |(other, _)| *other == key)?;
+        outcomes.find(policy, prefix)
+    }
+
+    fn note(
+        &mut self,
+        hasher: &SeededHash,
+        hash: u64,
+        key: AdmissionKey,
+        asked: &Asked,
+        admitted: Option<Admitted>,
+    ) {
+        if self.nodes >= REMEMBERED {
+            *self = Self::default();
+        }
+        let same = |(other, _): &(AdmissionKey, _)| *other == key;
+        let entry = self
+            .by_attrs
+            .entry(hash, same, |(key, _)| hasher.of(*key))
+            .or_insert_with(|| (key, Outcomes::default()));
+        let (_, outcomes) = entry.into_mut();
+        self.nodes -= outcomes.len();
+        outcomes.note(asked, admitted);
+        self.nodes += outcomes.len();
+    }
 }
 
 impl GroupKey {
@@ -85,10 +137,10 @@ impl GroupKey {
         shared: &mut Shared,
         path: &Path,
         prefix: IpNet,
+        known: &mut Admissions,
     ) -> Option<Admitted> {
-        let set = &shared.store[path.attrs];
         let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
-        if !self.may_be_told(set, from) {
+        if !self.may_be_told(shared, path.attrs, from) {
             return None;
         }
         let unchanged = Admitted {
@@ -99,6 +151,25 @@ impl GroupKey {
         if self.policy.is_accept_all() {
             return Some(unchanged);
         }
+        let key = (path.attrs, path.is_local());
+        let hash = shared.store.hash.of(key);
+        if let Some(admitted) = known.find(hash, key, &self.policy, prefix) {
+            return admitted;
+        }
+        let (admitted, asked) = self.ask_policy(shared, path, prefix, unchanged);
+        known.note(&shared.store.hash, hash, key, &asked, admitted);
+        admitted
+    }
+
+    fn ask_policy(
+        &self,
+        shared: &mut Shared,
+        path: &Path,
+        prefix: IpNet,
+        unchanged: Admitted,
+    ) -> (Option<Admitted>, Asked) {
+        steps::count_evaluation();
+        let set = &shared.store[path.attrs];
         let interface = shared.store.interface_of(path.attrs);
         let source = if path.is_local() {
             Source::Local
@@ -107,14 +178,15 @@ impl GroupKey {
         };
         let route = RouteView {
             prefix,
-            attributes: set.view(),
+            attributes: shared.store.view(path.attrs),
             // As it would be sent inside the AS.
             local_pref: Some(set.local_pref),
             source,
             interface: interface.map(|name| &**name),
             own_as: (!self.kind.is_internal()).then_some(self.local_as),
         };
-        match self.policy.evaluate(route) {
+        let (decision, asked) = self.policy.evaluate_asking(route);
+        let admitted = match decision {
             Decision::Reject => None,
             Decision::Accept {
                 attributes: None, ..
@@ -131,17 +203,18 @@ impl GroupKey {
                     own_med: path.is_local() || shared.store[attrs].med != was,
                 })
             }
-        }
+        };
+        (admitted, asked)
     }
 
     /// Whether anything but policy keeps a path from the members.
     pub(crate) fn allows(&self, shared: &Shared, path: &Path) -> bool {
         let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
-        self.may_be_told(&shared.store[path.attrs], from)
+        self.may_be_told(shared, path.attrs, from)
     }
 
-    fn may_be_told(&self, set: &AttrSet, from: Option<PeerKind>) -> bool {
-        let to = self.kind;
+    fn may_be_told(&self, shared: &Shared, attrs: AttrId, from: Option<PeerKind>) -> bool {
+        let (set, to) = (&shared.store[attrs], self.kind);
         if set.no_advertise || (set.no_export && !to.is_internal()) {
             return false;
         }
@@ -153,7 +226,7 @@ impl GroupKey {
             self.role,
             Some(Role::Customer | Role::Peer | Role::RsClient)
         );
-        if goes_up && set.view().otc().is_some() {
+        if goes_up && shared.store.view(attrs).otc().is_some() {
             // RFC 9234 §5, egress 2: never to a provider, peer or route server.
             return false;
         }
@@ -173,16 +246,16 @@ impl GroupKey {
             edited,
             own_med,
         } = admitted;
-        let set = &shared.store[attrs];
+        let view = shared.store.view(attrs);
         let next_hop = self.next_hop(shared.store.next_hop(attrs))?;
         let rewrite = |shared| {
-            let mut attributes = set.view().to_attributes();
+            let mut attributes = view.to_attributes();
             if !self.kind.is_internal() && !edited {
                 attributes.as_path.leave_as(self.local_as);
             }
             self.rewrite_attributes(shared, attributes, path, own_med)
         };
-        let plain = || self.plain_external(set.view(), own_med);
+        let plain = || self.plain_external(view, own_med);
         let octets = match (!edited).then(plain).flatten() {
             Some(octets) => {
                 debug_assert_eq!(octets, rewrite(shared));

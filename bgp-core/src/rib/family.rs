@@ -66,7 +66,7 @@ impl<P: Prefix> FamilyRib<P> {
     }
 
     /// Takes in the routes of one UPDATE, as far as the peer may have so many.
-    pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &Arrival, nlri: Nlri<'_>) {
+    pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &mut Arrival, nlri: Nlri<'_>) {
         let Some(peer) = shared.peers.find(arrival.peer) else {
             return;
         };
@@ -75,7 +75,7 @@ impl<P: Prefix> FamilyRib<P> {
             (state.epoch, state.paths)
         };
         let limit = peer.config.max_prefixes[P::FAMILY];
-        let mut counts = PeerStats::default();
+        let (mut replaced, mut counts) = (0, PeerStats::default());
         let mut over = false;
         for (remote_id, prefix) in nlri.iter::<P>() {
             if !is_routable(prefix.into()) {
@@ -90,6 +90,7 @@ impl<P: Prefix> FamilyRib<P> {
             let at = self.table.find_or_insert(prefix);
             let put = self.put(shared, at, path);
             paths += u32::from(put == Put::Added);
+            replaced += usize::from(put == Put::Replaced);
             counts.import_updates += 1;
             match path.unusable {
                 _ if put == Put::Refused => counts.import_invalid += 1,
@@ -98,6 +99,7 @@ impl<P: Prefix> FamilyRib<P> {
                 Some(_) => counts.import_invalid += 1,
             }
         }
+        shared.store.leave(replaced);
         if let Some(peer) = shared.peers.find_mut(arrival.peer) {
             let stats = &mut peer.families[P::FAMILY].stats;
             stats.import_updates += counts.import_updates;
@@ -147,8 +149,8 @@ impl<P: Prefix> FamilyRib<P> {
         path.local_id = old.local_id;
         let repeated =
             (old.attrs, old.received, old.unusable) == (path.attrs, path.received, path.unusable);
-        if repeated && !shared.peers.is_dead(P::FAMILY, old) {
-            // Announced again as it was: only no longer stale.
+        if old.received == path.received && !shared.peers.is_dead(P::FAMILY, old) {
+            // Announced again as it was, whatever policy makes of it now.
             path.since = old.since;
         }
         let old = std::mem::replace(old, path);
@@ -183,7 +185,7 @@ impl<P: Prefix> FamilyRib<P> {
         };
         let was_dead = peer.families[P::FAMILY].take(path);
         if was_dead {
-            self.walk.remove_dead();
+            shared.store.tidy |= self.walk.remove_dead();
             shared.peers.forget_removed(path.peer);
         }
         was_dead
@@ -253,6 +255,7 @@ impl<P: Prefix> FamilyRib<P> {
             self.count_preferred(shared, path, -1);
         }
         self.table.remove(at, place);
+        shared.store.leave(1);
         let paths = &self.table[at].paths;
         self.spilled = self.spilled - before + paths.octets();
         self.prefixes -= usize::from(paths.is_empty());
@@ -444,18 +447,6 @@ impl<P: Prefix> FamilyRib<P> {
             .all(|group| !group.refers_to(at))
         {
             self.table.release(at);
-        }
-    }
-
-    pub(super) fn mark_attributes(&mut self, marked: &mut BitSet) {
-        for (_, slot) in self.table.slots() {
-            for path in slot.paths.as_slice() {
-                marked.insert(path.attrs.0);
-                marked.insert(path.received.0);
-            }
-        }
-        for group in self.groups.iter_mut().flatten() {
-            group.mark_attributes(marked);
         }
     }
 }

@@ -16,12 +16,13 @@ use hashbrown::HashTable;
 use super::attributes::AttrId;
 use super::bitset::BitSet;
 use super::chunks::Chunks;
-use super::export::{Admitted, GroupKey};
+use super::export::{Admissions, Admitted, GroupKey, REMEMBERED};
 use super::few::Few;
 use super::lag::Lag;
 use super::peer::Told;
 use super::table::{Path, Slot, Table};
-use super::{LOCAL, Output, Shared, steps};
+use super::{LOCAL, Output, Shared};
+use crate::steps;
 use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::MAX_MESSAGE_LEN;
 use crate::wire::update::{encode_reachable, encode_unreachable};
@@ -35,9 +36,6 @@ const LEFT_BEHIND: usize = 4 * HIGH_WATER;
 
 /// Slots that are told at once.
 pub(super) const SLICE: usize = if cfg!(test) { 2 } else { 4096 };
-
-/// Rewritten attributes that are remembered.
-const REMEMBERED: usize = 1 << 14;
 
 /// More than the octets of an UPDATE that are not carried attributes: headers, a next hop and one prefix.
 const LARGEST_REST: usize = 128;
@@ -103,6 +101,7 @@ pub(crate) struct Group {
     rewritten: HashTable<Rewritten>,
     /// The last one: routes come in runs.
     last_rewritten: Option<Rewritten>,
+    admissions: Admissions,
 }
 
 /// What becomes of a route of a peer.
@@ -137,6 +136,7 @@ impl Group {
             kept: Kept::default(),
             rewritten: HashTable::new(),
             last_rewritten: None,
+            admissions: Admissions::default(),
         }
     }
 
@@ -189,7 +189,8 @@ impl Group {
         prefix: P,
         path_id: u16,
     ) -> Option<Entry> {
-        let Some(admitted) = self.key.admit(shared, path, prefix.into()) else {
+        let known = &mut self.admissions;
+        let Some(admitted) = self.key.admit(shared, path, prefix.into(), known) else {
             self.kept.count(self.key.allows(shared, path));
             return None;
         };
@@ -233,7 +234,7 @@ impl Group {
 
     /// RFC 4271 §9.2: what is too big for a message of this session is not told.
     fn fits<P: Prefix>(&self, shared: &Shared, attrs: AttrId) -> bool {
-        let view = shared.store[attrs].view();
+        let view = shared.store.view(attrs);
         // Two-octet AS numbers come with all four octets beside them, which is not twice as much.
         if view.octets().len() < usize::from(MAX_MESSAGE_LEN) / 2 - LARGEST_REST {
             return true;
@@ -293,6 +294,8 @@ impl Group {
         if replaced.is_empty() {
             return;
         }
+        let left = replaced.iter().map(|(_, old)| old.as_slice().len());
+        shared.store.leave(left.sum());
         self.leave_owners_behind(shared, &replaced);
         self.note_lagging(shared, &replaced);
         if self.members.iter().any(|member| member.lag.is_none()) {
@@ -415,13 +418,12 @@ impl Group {
                 encode_unreachable(&self.key.context, &routes, &mut octets);
                 continue;
             };
-            let set = &shared.store[attrs];
             let Some(next_hop) = shared.store.next_hop(attrs) else {
                 continue;
             };
             encode_reachable(
                 &self.key.context,
-                set.view(),
+                shared.store.view(attrs),
                 next_hop,
                 &routes,
                 &mut octets,
@@ -496,17 +498,7 @@ impl Group {
     pub(super) fn forget_rewritten(&mut self) {
         self.rewritten.clear();
         self.last_rewritten = None;
-    }
-
-    /// Marks what it refers to, and forgets what it only remembers.
-    pub(super) fn mark_attributes(&mut self, marked: &mut BitSet) {
-        self.forget_rewritten();
-        for entry in self.out.iter().flat_map(Entries::as_slice) {
-            marked.insert(entry.attrs.0);
-        }
-        for lag in self.members.iter().filter_map(|member| member.lag.as_ref()) {
-            lag.mark_attributes(marked);
-        }
+        self.admissions = Admissions::default();
     }
 }
 

@@ -10,7 +10,8 @@ use super::attributes::{AttrId, AttrKey};
 use super::peer::PeerConfig;
 use super::table::{Path, Unusable};
 use super::{LOCAL, PEER_PREFERENCE, Shared};
-use crate::policy::{Decision, Policy, RouteView, Source};
+use crate::policy::{Decision, Outcomes, Policy, RouteView, Source};
+use crate::steps;
 use crate::types::Role;
 use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::attribute::AttributeView;
@@ -26,6 +27,8 @@ pub(crate) struct Arrival {
     pub(crate) stamped: AttrId,
     pub(crate) unusable: Option<Unusable>,
     pub(crate) since: u32,
+    /// What import policy has made of it so far, for other prefixes.
+    outcomes: Outcomes<(AttrId, Option<Unusable>)>,
 }
 
 impl Arrival {
@@ -51,6 +54,7 @@ impl Arrival {
             stamped: shared.stamp_role(config, received),
             unusable: find_fault(shared, config, peer, received),
             since: shared.seconds(now),
+            outcomes: Outcomes::default(),
         }
     }
 }
@@ -65,14 +69,15 @@ impl Shared {
     #[inline(always)]
     pub(crate) fn import(
         &mut self,
-        arrival: &Arrival,
+        arrival: &mut Arrival,
         prefix: IpNet,
         remote_id: PathId,
         epoch: u8,
     ) -> Path {
         let (attrs, unusable) = match arrival.unusable {
             Some(fault) => (arrival.stamped, Some(fault)),
-            None => self.apply_import_policy(&arrival.config.import, arrival.stamped, prefix),
+            None if arrival.config.import.is_accept_all() => (arrival.stamped, None),
+            None => self.apply_import_policy(arrival, prefix),
         };
         Path {
             attrs,
@@ -93,15 +98,16 @@ impl Shared {
         prefix: P,
         config: &Arc<PeerConfig>,
     ) -> Path {
-        let arrival = Arrival {
+        let mut arrival = Arrival {
             peer: path.peer,
             config: Arc::clone(config),
             received: path.received,
             stamped: self.stamp_role(config, path.received),
             unusable: find_fault(self, config, path.peer, path.received),
             since: path.since,
+            outcomes: Outcomes::default(),
         };
-        let mut judged = self.import(&arrival, prefix.into(), path.remote_id, path.epoch);
+        let mut judged = self.import(&mut arrival, prefix.into(), path.remote_id, path.epoch);
         if self.is_last_resort::<P>(&judged) {
             judged.attrs = self.store.as_last_resort(judged.attrs);
         }
@@ -115,7 +121,7 @@ impl Shared {
             config.role,
             Some(Role::Customer | Role::Peer | Role::RsClient)
         );
-        let view = self.store[received].view();
+        let view = self.store.view(received);
         if !stamps || view.otc().is_some() {
             return received;
         }
@@ -126,24 +132,27 @@ impl Shared {
 
     fn apply_import_policy(
         &mut self,
-        policy: &Policy,
-        received: AttrId,
+        arrival: &mut Arrival,
         prefix: IpNet,
     ) -> (AttrId, Option<Unusable>) {
-        if policy.is_accept_all() {
-            return (received, None);
+        let policy: &Policy = &arrival.config.import;
+        let received = arrival.stamped;
+        if let Some(outcome) = arrival.outcomes.find(policy, prefix) {
+            return outcome;
         }
+        steps::count_evaluation();
         let set = &self.store[received];
         let interface = self.store.interface_of(received);
         let route = RouteView {
             prefix,
-            attributes: set.view(),
+            attributes: self.store.view(received),
             local_pref: Some(set.local_pref),
             source: Source::Peer,
             interface: interface.map(|name| &**name),
             own_as: None,
         };
-        match policy.evaluate(route) {
+        let (decision, asked) = policy.evaluate_asking(route);
+        let outcome = match decision {
             Decision::Reject => (received, Some(Unusable::Policy)),
             Decision::Accept {
                 attributes: None,
@@ -157,7 +166,9 @@ impl Shared {
                     .intern_edited(received, attributes.as_deref(), preference),
                 None,
             ),
-        }
+        };
+        arrival.outcomes.note(&asked, outcome);
+        outcome
     }
 }
 
@@ -168,8 +179,7 @@ fn find_fault(
     peer: PeerId,
     received: AttrId,
 ) -> Option<Unusable> {
-    let set = &shared.store[received];
-    let view = set.view();
+    let view = shared.store.view(received);
     let own_id = shared.config.router_id;
     let cluster_id = shared.config.cluster_id.unwrap_or(own_id);
     let next_hop = shared.store.next_hop(received);
@@ -177,7 +187,8 @@ fn find_fault(
     let is_own = |next_hop: NextHop| peer.is_some_and(|peer| peer.knows_us_as(next_hop.address()));
     if view.as_path().occurrences(config.local_as) > config.allowed_local_as as usize {
         Some(Unusable::AsLoop)
-    } else if set.originator_id() == Some(own_id) || view.cluster_list().any(|id| id == cluster_id)
+    } else if shared.store.originator_id(received) == Some(own_id)
+        || view.cluster_list().any(|id| id == cluster_id)
     {
         Some(Unusable::ReflectionLoop)
     } else if !shared.config.use_unresolved && next_hop.is_some_and(is_own) {

@@ -5,11 +5,12 @@
 //! Nothing here walks the table in one go: sets are filled a word at a time, and looked at a slice at a time.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::BytesMut;
 
 use super::Shared;
-use super::attributes::AttrId;
+use super::attributes::{AttrId, AttrStore};
 use super::bitset::BitSet;
 use super::chunks::Chunks;
 use super::family::FamilyRib;
@@ -233,13 +234,15 @@ impl Lag {
         }
     }
 
-    pub(super) fn mark_attributes(&self, marked: &mut BitSet) {
-        for held in self.held.values().flat_map(Few::as_slice) {
-            marked.insert(held.attrs.0);
+    pub(super) fn mark_attributes(&self, store: &mut AttrStore, slots: Range<u32>) {
+        let held = self.held.range(slots.clone());
+        for held in held.flat_map(|(_, held)| held.as_slice()) {
+            store.mark(held.attrs);
         }
         for moved in &self.moved {
-            for entry in moved.left.iter().flat_map(|at| moved.entries(at)) {
-                marked.insert(entry.attrs.0);
+            let left = slots.clone().filter(|at| moved.left.contains(*at));
+            for entry in left.flat_map(|at| moved.entries(at)) {
+                store.mark(entry.attrs);
             }
         }
     }

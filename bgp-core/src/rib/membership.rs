@@ -97,14 +97,15 @@ impl<P: Prefix> FamilyRib<P> {
         let Some(member) = group.members.iter().position(is_it) else {
             return;
         };
-        let member = group.members.swap_remove(member);
-        state.stats.count_kept(group.kept.since(member.since));
+        let left = group.members.swap_remove(member);
+        state.stats.count_kept(group.kept.since(left.since));
         // Some slots were only kept for it.
-        if let Some(lag) = &member.lag {
+        if let Some(lag) = &left.lag {
             lag.add_referred(&mut self.left);
         }
         if group.members.is_empty() {
             self.left.union(&group.waiting);
+            shared.store.leave(group.out.len() as usize);
             self.groups[place as usize] = None;
         }
     }

@@ -3,6 +3,8 @@
 //! What is counted is in use: room that tables keep for later does not make a peer worse. Rejected routes count like others,
 //! because they are kept for the day on which policy changes.
 
+use std::collections::BTreeMap;
+
 use super::bitset::BitSet;
 use super::family::FamilyRib;
 use super::few::Few;
@@ -56,7 +58,7 @@ impl Rib {
         if used <= limit || much_the_same || gives_back(self) {
             return;
         }
-        self.sweep();
+        self.sweep_all();
         self.guard.clean = self.used();
         if self.guard.clean <= limit {
             return;
@@ -76,12 +78,13 @@ impl Rib {
 
     /// The peer whose routes take up most. What several share counts for one of them.
     fn heaviest(&self) -> Option<PeerId> {
-        let mut held = vec![0; self.shared.peers.end()];
+        let mut held: BTreeMap<PeerId, usize> = BTreeMap::new();
         let mut seen = BitSet::default();
         let mut add = |path: &Path| {
-            let Some(held) = held.get_mut(path.peer.0 as usize) else {
+            if path.is_local() {
                 return;
-            };
+            }
+            let held = held.entry(path.peer).or_default();
             *held += size_of::<Path>();
             for attrs in [path.received, path.attrs] {
                 if seen.insert(attrs.0) {
@@ -91,9 +94,8 @@ impl Rib {
         };
         self.ipv4.each_path(&mut add);
         self.ipv6.each_path(&mut add);
-        let heaviest = (0u32..).zip(held).max_by_key(|(_, held)| *held);
-        let heaviest = heaviest.filter(|(_, held)| *held > 0);
-        heaviest.map(|(peer, _)| PeerId(peer))
+        let heaviest = held.into_iter().max_by_key(|(_, held)| *held);
+        heaviest.map(|(peer, _)| peer)
     }
 }
 

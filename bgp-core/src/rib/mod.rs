@@ -17,6 +17,7 @@ mod bitset;
 mod chunks;
 mod crowd;
 mod decision;
+mod exit;
 mod export;
 mod family;
 mod few;
@@ -28,12 +29,13 @@ mod lag;
 mod membership;
 mod memory;
 mod next_hop;
+mod octets;
 mod peer;
 mod query;
 mod restart;
 mod stale;
-mod steps;
 mod stop;
+mod sweep;
 mod table;
 mod walk;
 
@@ -49,12 +51,13 @@ use crate::types::{Family, PeerId, PerFamily, RouterId};
 use crate::wire::{Attributes, NextHop, Nlri, RefreshKind, Update};
 
 use attributes::AttrStore;
-use bitset::BitSet;
 use family::FamilyRib;
 use hash::SeededHash;
 use memory::Guard;
+use next_hop::Wish;
 use peer::{Peer, Peers};
 use restart::Deferral;
+use sweep::Sweep;
 
 pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
 pub use next_hop::Resolution;
@@ -143,7 +146,8 @@ impl Default for LocalRoute {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A neighbour was configured, or its settings changed. Its routes are judged anew, it is sent what differs.
+    /// A neighbour was configured, or its settings changed. Its routes are judged anew, it is sent what differs. Beyond
+    /// [`PeerId::MAX`] it is refused.
     Configure {
         /// Which.
         peer: PeerId,
@@ -258,6 +262,8 @@ pub enum Output {
     },
     /// The way to this next hop is wanted from now on.
     Resolve(IpAddr),
+    /// The way to this next hop is no longer wanted, until it is asked for again.
+    Forget(IpAddr),
     /// The peer has sent more prefixes than it may (RFC 4486 §4). Those that are too many are not in the tables, and nothing
     /// more of it is looked at until its session has ended.
     TooManyPrefixes {
@@ -314,6 +320,14 @@ pub struct Rib {
     scratch: Vec<u8>,
     /// What is known of the limit of memory.
     guard: Guard,
+    sweep: Sweep,
+}
+
+/// Gives back room that was needed once, and is not by far any more.
+fn shrink<T>(list: &mut Vec<T>) {
+    if list.len() < list.capacity() / 4 {
+        list.shrink_to(2 * list.len());
+    }
 }
 
 impl Rib {
@@ -337,6 +351,7 @@ impl Rib {
             ipv6: FamilyRib::new(hash),
             scratch: Vec::new(),
             guard: Guard::default(),
+            sweep: Sweep::None,
         }
     }
 
@@ -388,6 +403,8 @@ impl Rib {
                 resolution,
             } => {
                 if let Some(id) = self.shared.store.next_hops.resolve(address, resolution) {
+                    // Export policies may have looked at interfaces.
+                    self.forget_rewritten();
                     self.ipv4.walk.next_hop(id);
                     self.ipv6.walk.next_hop(id);
                 }
@@ -441,10 +458,11 @@ impl Rib {
     /// The next thing to do of what has been found out so far. With [`Rib::work`], for those who have other things to look
     /// at in between.
     pub fn next_output(&mut self) -> Option<Output> {
-        let wanted = self.shared.store.next_hops.pop_wanted();
-        wanted
-            .map(Output::Resolve)
-            .or_else(|| self.shared.outputs.pop_front())
+        match self.shared.store.next_hops.pop_wish() {
+            Some(Wish::Resolve(address)) => Some(Output::Resolve(address)),
+            Some(Wish::Forget(address)) => Some(Output::Forget(address)),
+            None => self.shared.outputs.pop_front(),
+        }
     }
 
     /// Does one slice of work, when there are no outputs to take; `false`: nothing is left but outputs. A slice looks at some
@@ -455,7 +473,9 @@ impl Rib {
         let deferred = |family| deferral.is_some_and(|deferral| !deferral.is_over_for(family));
         let (ipv4, ipv6) = (deferred(Family::Ipv4Unicast), deferred(Family::Ipv6Unicast));
         let worked = self.ipv4.work(&mut self.shared, ipv4);
-        if self.ipv6.work(&mut self.shared, ipv6) || worked || !self.shared.outputs.is_empty() {
+        let worked = self.ipv6.work(&mut self.shared, ipv6) || worked;
+        self.sweep_slice(!worked);
+        if worked || !self.shared.outputs.is_empty() || self.shared.store.next_hops.wishes() {
             return true;
         }
         let deferral = &mut self.shared.deferral;
@@ -463,21 +483,13 @@ impl Rib {
             self.shared.outputs.push_back(Output::DeferralEnded);
             return true;
         }
-        let sweeps = self.shared.store.wants_sweep();
-        if sweeps {
-            self.sweep();
-        }
-        sweeps
-    }
-
-    fn sweep(&mut self) {
-        let mut marked = BitSet::default();
-        self.ipv4.mark_attributes(&mut marked);
-        self.ipv6.mark_attributes(&mut marked);
-        self.shared.store.sweep(&marked);
+        self.sweep != Sweep::None
     }
 
     fn configure(&mut self, peer: PeerId, config: Arc<PeerConfig>) {
+        if peer > PeerId::MAX {
+            return;
+        }
         let old = self
             .shared
             .peers
@@ -552,7 +564,7 @@ impl Rib {
                 self.withdraw(peer_id, reachable.nlri);
                 continue;
             }
-            let arrival = import::Arrival::new(
+            let mut arrival = import::Arrival::new(
                 &mut self.shared,
                 &config,
                 peer_id,
@@ -563,11 +575,11 @@ impl Rib {
             match reachable.nlri.family() {
                 Family::Ipv4Unicast => {
                     self.ipv4
-                        .announce(&mut self.shared, &arrival, reachable.nlri)
+                        .announce(&mut self.shared, &mut arrival, reachable.nlri)
                 }
                 Family::Ipv6Unicast => {
                     self.ipv6
-                        .announce(&mut self.shared, &arrival, reachable.nlri)
+                        .announce(&mut self.shared, &mut arrival, reachable.nlri)
                 }
             }
             if self.shared.is_stopping(peer_id) {

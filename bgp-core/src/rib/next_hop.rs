@@ -2,9 +2,15 @@
 //!
 //! The RIB does not look routes up itself: it names the addresses it wants to know about, its owner answers.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::hash::SeededHash;
+use super::shrink;
+use crate::steps;
 
 /// The way to a next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,21 +34,31 @@ pub(crate) struct NextHopId(pub(crate) u32);
 struct Entry {
     address: IpAddr,
     resolution: Resolution,
+    users: u32,
 }
 
-/// Every next hop that a route in the tables has.
+/// What the owner is to be told of a next hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Resolve(IpAddr),
+    Forget(IpAddr),
+}
+
+/// Every next hop that attributes in the store have.
 #[derive(Debug)]
 pub(crate) struct NextHops {
-    entries: Vec<Entry>,
-    index: HashMap<IpAddr, NextHopId, foldhash::fast::FixedState>,
+    entries: Vec<Option<Entry>>,
+    index: HashTable<u32>,
+    free: Vec<u32>,
+    hash: SeededHash,
     initial: Resolution,
-    /// Asked for but not yet told to the owner.
-    wanted: Vec<IpAddr>,
+    /// Not yet told to the owner.
+    wishes: VecDeque<Wish>,
 }
 
 impl NextHops {
     /// With `resolve` the owner is asked; without, every next hop counts as reachable.
-    pub(crate) fn new(resolve: bool) -> Self {
+    pub(crate) fn new(resolve: bool, hash: SeededHash) -> Self {
         let initial = if resolve {
             Resolution::Unreachable
         } else {
@@ -53,32 +69,76 @@ impl NextHops {
         };
         Self {
             entries: Vec::new(),
-            index: HashMap::default(),
+            index: HashTable::new(),
+            free: Vec::new(),
+            hash,
             initial,
-            wanted: Vec::new(),
+            wishes: VecDeque::new(),
         }
     }
 
+    /// Counts one more user of a next hop; the first one makes it known.
     pub(crate) fn track(&mut self, address: IpAddr) -> NextHopId {
-        if let Some(id) = self.index.get(&address) {
-            return *id;
+        if let Some(id) = self.find(address) {
+            self.entry_mut(id).users += 1;
+            return id;
         }
-        let id = NextHopId(
-            u32::try_from(self.entries.len()).expect("fewer than 2^32 addresses fit in memory"),
-        );
-        self.entries.push(Entry {
+        let entry = Some(Entry {
             address,
             resolution: self.initial.clone(),
+            users: 1,
         });
-        self.index.insert(address, id);
-        if self.initial == Resolution::Unreachable {
-            self.wanted.push(address);
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.entries[id as usize] = entry;
+                id
+            }
+            None => {
+                self.entries.push(entry);
+                u32::try_from(self.entries.len() - 1)
+                    .expect("fewer than 2^32 addresses fit in memory")
+            }
+        };
+        let (entries, hash) = (&self.entries, &self.hash);
+        let hash_of = |id: &u32| entry_hash(hash, &entries[*id as usize]);
+        self.index.insert_unique(hash.of(address), id, hash_of);
+        if !self.all_reachable() {
+            self.wishes.push_back(Wish::Resolve(address));
         }
-        id
+        NextHopId(id)
     }
 
-    pub(crate) fn find(&self, address: IpAddr) -> Option<NextHopId> {
-        self.index.get(&address).copied()
+    /// Counts one user less; without users it is forgotten, here and by the owner.
+    pub(crate) fn release(&mut self, NextHopId(id): NextHopId) {
+        let entry = self.entry_mut(NextHopId(id));
+        entry.users -= 1;
+        if entry.users > 0 {
+            return;
+        }
+        let address = entry.address;
+        let hash = self.hash.of(address);
+        if let Ok(entry) = self.index.find_entry(hash, |found| *found == id) {
+            entry.remove();
+        }
+        self.entries[id as usize] = None;
+        self.free.push(id);
+        if !self.all_reachable() {
+            self.wishes.push_back(Wish::Forget(address));
+        }
+    }
+
+    fn find(&self, address: IpAddr) -> Option<NextHopId> {
+        let is_it = |id: &u32| {
+            steps::count(1);
+            let entry = self.entries[*id as usize].as_ref();
+            entry.is_some_and(|entry| entry.address == address)
+        };
+        let id = self.index.find(self.hash.of(address), is_it)?;
+        Some(NextHopId(*id))
+    }
+
+    fn entry_mut(&mut self, NextHopId(id): NextHopId) -> &mut Entry {
+        self.entries[id as usize].as_mut().expect("it has users")
     }
 
     /// Whether nobody is asked, so that there is nothing to look at.
@@ -86,26 +146,64 @@ impl NextHops {
         self.initial != Resolution::Unreachable
     }
 
-    pub(crate) fn resolution(&self, id: NextHopId) -> &Resolution {
-        &self.entries[id.0 as usize].resolution
+    pub(crate) fn resolution(&self, NextHopId(id): NextHopId) -> &Resolution {
+        &self.entries[id as usize]
+            .as_ref()
+            .expect("it has users")
+            .resolution
     }
 
     /// Notes an answer; tells what it changes.
     pub(crate) fn resolve(&mut self, address: IpAddr, resolution: Resolution) -> Option<NextHopId> {
-        let id = *self.index.get(&address)?;
-        let old = &mut self.entries[id.0 as usize].resolution;
+        let id = self.find(address)?;
+        let old = &mut self.entry_mut(id).resolution;
         let changed = *old != resolution;
         *old = resolution;
         changed.then_some(id)
     }
 
-    /// An address to ask the owner for.
-    pub(crate) fn pop_wanted(&mut self) -> Option<IpAddr> {
-        self.wanted.pop()
+    /// What the owner is to be told next.
+    pub(crate) fn pop_wish(&mut self) -> Option<Wish> {
+        let wish = self.wishes.pop_front();
+        if self.wishes.is_empty() {
+            self.wishes.shrink_to(64);
+        }
+        wish
     }
 
-    /// Every address that was asked for.
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.entries.iter().map(|entry| entry.address)
+    /// Whether there is something to tell the owner.
+    pub(crate) fn wishes(&self) -> bool {
+        !self.wishes.is_empty()
     }
+
+    /// Every address that was asked for and not forgotten.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.entries.iter().flatten().map(|entry| entry.address)
+    }
+
+    /// What it takes up.
+    pub(crate) fn octets(&self) -> usize {
+        self.entries.capacity() * size_of::<Option<Entry>>()
+            + self.index.capacity() * size_of::<u32>()
+            + self.wishes.capacity() * size_of::<Wish>()
+    }
+
+    /// Gives back the room of what has been forgotten.
+    pub(crate) fn shrink(&mut self) {
+        let used = self.entries.iter().rposition(Option::is_some);
+        self.entries.truncate(used.map_or(0, |last| last + 1));
+        let end = self.entries.len();
+        self.free.retain(|id| (*id as usize) < end);
+        shrink(&mut self.entries);
+        shrink(&mut self.free);
+        if self.index.len() < self.index.capacity() / 4 {
+            let (entries, hash) = (&self.entries, &self.hash);
+            let hash_of = |id: &u32| entry_hash(hash, &entries[*id as usize]);
+            self.index.shrink_to(2 * self.index.len(), hash_of);
+        }
+    }
+}
+
+fn entry_hash(hash: &SeededHash, entry: &Option<Entry>) -> u64 {
+    entry.as_ref().map_or(0, |entry| hash.of(entry.address))
 }

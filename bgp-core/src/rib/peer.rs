@@ -1,6 +1,6 @@
 //! What the RIB knows of a neighbour: how its routes are judged and what it may be told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -307,42 +307,54 @@ impl PeerStats {
 /// All neighbours, by number and by address.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
+    /// Those with numbers below [`DENSE`].
     list: Vec<Option<Peer>>,
+    others: BTreeMap<PeerId, Peer>,
+    // Configured, not chosen by peers: a hash that is known does no harm.
     by_address: HashMap<IpAddr, Vec<PeerId>, foldhash::fast::FixedState>,
 }
+
+/// Peers with smaller numbers are found by their place in a list.
+const DENSE: u32 = 1 << 16;
 
 impl Peers {
     /// Adds a peer, or changes its settings.
     pub(crate) fn insert(&mut self, id: PeerId, config: Arc<PeerConfig>) {
-        let place = id.0 as usize;
-        if place >= self.list.len() {
-            self.list.resize_with(place + 1, || None);
-        }
-        if let Some(old) = &self.list[place] {
+        if let Some(old) = self.known(id) {
             let address = old.config.address;
             self.forget_address(id, address);
         }
         self.by_address.entry(config.address).or_default().push(id);
-        match &mut self.list[place] {
-            Some(peer) if !peer.removed => peer.config = config,
-            empty => {
-                let known = empty.take().map(|removed| removed.families);
-                let mut families = known.unwrap_or_default();
-                for family in Family::ALL {
-                    families[family].stats = PeerStats::default();
-                }
-                *empty = Some(Peer {
-                    config,
-                    up: None,
-                    peer_id: RouterId::from_bits(0),
-                    own_next_hop: PerFamily::default(),
-                    families,
-                    in_flight: 0,
-                    stopping: None,
-                    removed: false,
-                });
-            }
+        if let Some(peer) = self.find_mut(id) {
+            peer.config = config;
+            return;
         }
+        // Dead paths of one that was removed may still be in the table.
+        let mut families = self
+            .take(id)
+            .map_or_else(PerFamily::default, |removed| removed.families);
+        for family in Family::ALL {
+            families[family].stats = PeerStats::default();
+        }
+        let peer = Peer {
+            config,
+            up: None,
+            peer_id: RouterId::from_bits(0),
+            own_next_hop: PerFamily::default(),
+            families,
+            in_flight: 0,
+            stopping: None,
+            removed: false,
+        };
+        if id.0 >= DENSE {
+            self.others.insert(id, peer);
+            return;
+        }
+        let place = id.0 as usize;
+        if place >= self.list.len() {
+            self.list.resize_with(place + 1, || None);
+        }
+        self.list[place] = Some(peer);
     }
 
     /// Removes a peer. Its number is known as long as dead paths of it are in the table.
@@ -359,11 +371,20 @@ impl Peers {
 
     /// The last path of a removed peer may be gone.
     pub(crate) fn forget_removed(&mut self, id: PeerId) {
-        let Some(place) = self.list.get_mut(id.0 as usize) else {
-            return;
-        };
         let without_paths = |peer: &Peer| Family::ALL.iter().all(|f| peer.families[*f].dead == 0);
-        place.take_if(|peer| peer.removed && without_paths(peer));
+        if self
+            .known(id)
+            .is_some_and(|peer| peer.removed && without_paths(peer))
+        {
+            self.take(id);
+        }
+    }
+
+    fn take(&mut self, id: PeerId) -> Option<Peer> {
+        match self.list.get_mut(id.0 as usize) {
+            Some(place) => place.take(),
+            None => self.others.remove(&id),
+        }
     }
 
     fn forget_address(&mut self, id: PeerId, address: IpAddr) {
@@ -376,8 +397,7 @@ impl Peers {
     }
 
     pub(crate) fn find(&self, id: PeerId) -> Option<&Peer> {
-        let peer = self.list.get(id.0 as usize)?.as_ref();
-        peer.filter(|peer| !peer.removed)
+        self.known(id).filter(|peer| !peer.removed)
     }
 
     pub(crate) fn find_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
@@ -385,13 +405,24 @@ impl Peers {
     }
 
     /// Also one that was removed and still has paths in the table.
+    fn known(&self, id: PeerId) -> Option<&Peer> {
+        match self.list.get(id.0 as usize) {
+            Some(place) => place.as_ref(),
+            None => self.others.get(&id),
+        }
+    }
+
+    /// The same, to change it.
     pub(crate) fn known_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
-        self.list.get_mut(id.0 as usize)?.as_mut()
+        match self.list.get_mut(id.0 as usize) {
+            Some(place) => place.as_mut(),
+            None => self.others.get_mut(&id),
+        }
     }
 
     /// Whether a path's peer does not stand by it any more.
     pub(crate) fn is_dead(&self, family: Family, path: &Path) -> bool {
-        let peer = self.list.get(path.peer.0 as usize).and_then(Option::as_ref);
+        let peer = self.known(path.peer);
         peer.is_some_and(|peer| peer.families[family].is_dead(path.epoch))
     }
 
@@ -400,26 +431,25 @@ impl Peers {
         self.by_address.get(&address).map_or(&[], Vec::as_slice)
     }
 
-    /// One past the greatest number of a peer.
-    pub(crate) fn end(&self) -> usize {
-        self.list.len()
-    }
-
     /// Whether the end of any session has been asked for and has not come.
     pub(crate) fn any_stopping(&self) -> bool {
         self.iter().any(|(_, peer)| peer.stopping.is_some())
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
-        let peers = self.list.iter_mut().flatten();
+        let peers = self
+            .list
+            .iter_mut()
+            .flatten()
+            .chain(self.others.values_mut());
         peers.filter(|peer| !peer.removed)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
-        (0u32..)
-            .zip(&self.list)
-            .filter_map(|(id, peer)| Some((PeerId(id), peer.as_ref()?)))
-            .filter(|(_, peer)| !peer.removed)
+        let dense = (0u32..).zip(&self.list);
+        let dense = dense.filter_map(|(id, peer)| Some((PeerId(id), peer.as_ref()?)));
+        let all = dense.chain(self.others.iter().map(|(id, peer)| (*id, peer)));
+        all.filter(|(_, peer)| !peer.removed)
     }
 }
 

@@ -15,7 +15,6 @@ use super::stale::Stale;
 use super::table::{Path, Unusable};
 use super::{Rib, Shared};
 use crate::types::{Family, PathId, PeerId, Prefix};
-use crate::wire::attribute::AttributeView;
 use crate::wire::{Attributes, NextHop};
 
 /// Where a route was learned.
@@ -316,7 +315,7 @@ impl<P: Prefix> FamilyRib<P> {
             let best = slot.chosen && place == 0;
             Some(Exported {
                 route: shared.route(slot.prefix, &paths[place], best),
-                attributes: shared.store[entry.attrs].view().to_attributes(),
+                attributes: shared.store.view(entry.attrs).to_attributes(),
                 next_hop: shared.store.next_hop(entry.attrs),
             })
         })
@@ -326,7 +325,7 @@ impl<P: Prefix> FamilyRib<P> {
 impl Shared {
     fn route<P: Prefix>(&self, prefix: P, path: &Path, best: bool) -> Route {
         let set = &self.store[path.attrs];
-        let view: AttributeView<'_> = set.view();
+        let view = self.store.view(path.attrs);
         let source = if path.is_local() {
             RouteSource::Local(path.remote_id.0)
         } else {

@@ -229,7 +229,7 @@ impl AttrStore {
         if self[attrs].llgr_stale {
             return attrs;
         }
-        let mut attributes = self[attrs].view().to_attributes();
+        let mut attributes = self.view(attrs).to_attributes();
         attributes.communities.push(Community::LLGR_STALE);
         self.intern_edited(attrs, Some(&attributes), None)
     }

@@ -10,7 +10,7 @@ use super::attributes::AttrId;
 use super::crowd::{CROWD, Crowd, smallest_free};
 use super::few::Few;
 use super::hash::SeededHash;
-use super::steps;
+use crate::steps;
 use crate::types::{PathId, PeerId, Prefix};
 
 /// Why a path may not be chosen.

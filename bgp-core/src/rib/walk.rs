@@ -76,8 +76,10 @@ impl Walk {
         self.dead += u64::from(paths);
     }
 
-    pub(super) fn remove_dead(&mut self) {
+    /// Tells whether it was the last.
+    pub(super) fn remove_dead(&mut self) -> bool {
         self.dead -= 1;
+        self.dead == 0
     }
 
     /// Whether dead paths are still in the table.
@@ -181,7 +183,7 @@ impl<P: Prefix> FamilyRib<P> {
         let judged = shared.judge_again(path, self.table[at].prefix, &config);
         // RFC 9494 §4.2: some must not become the last resort.
         let unwanted = shared.is_last_resort::<P>(&judged)
-            && shared.store[judged.attrs].has(Community::NO_LLGR);
+            && shared.store.has(judged.attrs, Community::NO_LLGR);
         if unwanted {
             let is_it = |_: &Shared, other: &Path| {
                 other.peer == path.peer && other.remote_id == path.remote_id

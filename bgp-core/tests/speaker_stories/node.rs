@@ -227,6 +227,7 @@ impl Node {
                 | Output::Down(..)
                 | Output::Forward { .. }
                 | Output::Resolve(_)
+                | Output::Forget(_)
                 | Output::DeferralEnded => {}
             }
         }

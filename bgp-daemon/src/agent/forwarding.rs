@@ -88,7 +88,8 @@ struct Content {
 #[derive(Debug, Default)]
 struct Wishes {
     routes: ByPrefix<Option<Arc<ForwardRoute>>>,
-    resolve: Vec<IpAddr>,
+    /// Next hops: whether they are to be known from now on, or forgotten.
+    next_hops: BTreeMap<IpAddr, bool>,
     deferral_ended: bool,
 }
 
@@ -107,7 +108,12 @@ impl Mailbox {
                 let route = route.map(|route| known.share(route));
                 wishes.routes.insert(prefix, route);
             }
-            ForwardingEvent::Resolve(address) => wishes.resolve.push(address),
+            ForwardingEvent::Resolve(address) => {
+                wishes.next_hops.insert(address, true);
+            }
+            ForwardingEvent::Forget(address) => {
+                wishes.next_hops.insert(address, false);
+            }
             ForwardingEvent::DeferralEnded => wishes.deferral_ended = true,
         }
         drop(content);
@@ -138,8 +144,6 @@ pub(super) struct State {
     plan: ForwardingPlan,
     wanted: Wanted,
     resolver: Resolver,
-    /// Next hops that the RIB wants to know about.
-    watched: BTreeSet<IpAddr>,
     learning: Learning,
     interfaces: BTreeMap<u32, Interface>,
     /// Prefixes whose route is wanted, and not in the kernel.
@@ -180,10 +184,11 @@ impl Forwarding {
     }
 
     async fn fulfil(&mut self, state: &mut State, wishes: Wishes) -> Result<(), Ended> {
-        for address in wishes.resolve {
-            state.resolver.watch(address);
-            state.watched.insert(address);
-            self.tell_next_hop(state, address).await?;
+        for (address, wanted) in wishes.next_hops {
+            state.watch(address, wanted);
+            if wanted {
+                self.tell_next_hop(state, address).await?;
+            }
         }
         let mut covered = BTreeSet::new();
         for (prefix, route) in wishes.routes {
@@ -297,8 +302,7 @@ impl Forwarding {
         self.apply_all(state, state.prefixes_changed_since(&old))
             .await?;
         let hosts = differing(&old.reachable_by, &state.plan.reachable_by);
-        let hosts = hosts.map(|host| host.addr());
-        let watched = hosts.filter(|host| state.watched.contains(host)).collect();
+        let watched = hosts.flat_map(|host| state.watched_in(host)).collect();
         self.next_hops_changed(state, &watched).await
     }
 
@@ -430,11 +434,17 @@ impl State {
         Some(way)
     }
 
+    fn watch(&mut self, next_hop: IpAddr, wanted: bool) {
+        if wanted {
+            self.resolver.watch(next_hop);
+        } else {
+            self.resolver.unwatch(&next_hop);
+        }
+    }
+
     /// The watched next hops inside a prefix.
     fn watched_in(&self, prefix: IpNet) -> impl Iterator<Item = IpAddr> {
-        self.watched
-            .range(prefix.network()..=prefix.broadcast())
-            .copied()
+        self.resolver.watched(prefix.network()..=prefix.broadcast())
     }
 
     fn hops_towards(&self, next_hop: IpAddr) -> Vec<Hop> {

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -124,6 +125,11 @@ impl Resolver {
     /// Stops to watch a next hop.
     pub fn unwatch(&mut self, next_hop: &IpAddr) {
         self.watched.remove(next_hop);
+    }
+
+    /// The watched next hops in a range.
+    pub fn watched(&self, range: RangeInclusive<IpAddr>) -> impl Iterator<Item = IpAddr> {
+        self.watched.range(range).map(|(next_hop, _)| *next_hop)
     }
 
     /// The watched next hops that are reached differently than at the last call, or since they are watched. Call it

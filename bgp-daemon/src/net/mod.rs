@@ -86,6 +86,8 @@ pub enum ForwardingEvent {
     },
     /// The way to this next hop is wanted: answer with [`Input::NextHop`](bgp_core::rib::Input::NextHop), again whenever it changes.
     Resolve(IpAddr),
+    /// The way to this next hop is no longer wanted, until it is asked for again.
+    Forget(IpAddr),
     /// Waiting after a restart is over: all that is to be installed has been told.
     DeferralEnded,
 }

@@ -267,6 +267,7 @@ impl Table {
                 self.forward(ForwardingEvent::Route { prefix, route })
             }
             rib::Output::Resolve(address) => self.forward(ForwardingEvent::Resolve(address)),
+            rib::Output::Forget(address) => self.forward(ForwardingEvent::Forget(address)),
             rib::Output::DeferralEnded => self.forward(ForwardingEvent::DeferralEnded),
         }
     }

@@ -202,6 +202,11 @@ impl Facts {
         assert!(self.wanted.insert(address), "{address} is asked for twice");
     }
 
+    pub(super) fn note_forgotten(&mut self, address: IpAddr) {
+        assert!(self.wanted.remove(&address), "{address} was not asked for");
+        self.ways.remove(&address);
+    }
+
     pub(super) fn asks_for(&self, address: IpAddr) -> bool {
         self.wanted.contains(&address)
     }

@@ -1,14 +1,18 @@
 //! What twice the input costs: about twice as many steps, whatever the input is.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use ipnet::Ipv4Net;
 
 use super::world::*;
-use crate::rib::{MAX_PATHS_PER_PEER, PeerKind, steps};
-use crate::types::{Family, PathId};
-use crate::wire::attribute::Attributes;
+use crate::policy::{Action, Condition, Policy, PrefixMatch, Rule, Verdict};
+use crate::rib::{MAX_PATHS_PER_PEER, Output, PeerKind, RibConfig};
+use crate::steps;
+use crate::types::{Asn, Family, PathId};
+use crate::wire::attribute::{Attributes, Community};
 use crate::wire::update::{encode_reachable, encode_unreachable};
 use crate::wire::{AttributeView, NextHop};
 
@@ -143,4 +147,198 @@ fn a_peer_has_a_limited_number_of_paths_of_a_prefix() {
     world.drain();
     assert_eq!(world.rib.paths(prefix().into()).len(), 1);
     assert!(world.receivers[1].held.is_empty());
+}
+
+/// So many UPDATEs of one prefix, each with attributes of its own, beside a table of `prefixes` and peers that are told
+/// differently.
+fn cost_of_updates(prefixes: usize, updates: u32) -> usize {
+    let mut world = World::up(rib_config(), &[PeerKind::External; 5]);
+    for peer in 1..5 {
+        world.configure(peer, |config| {
+            config.local_as = Asn(1000 + u32::try_from(peer).unwrap())
+        });
+    }
+    for number in 0..prefixes {
+        let prefix = format!("20.{}.{}.0/24", number / 256, number % 256);
+        world.announce(0, &prefix, &route(&[65000]));
+    }
+    world.drain();
+    steps::of(|| {
+        for med in 0..updates {
+            let attributes = Attributes {
+                med: Some(med),
+                ..route(&[65000, med])
+            };
+            world.announce(0, "10.0.0.0/8", &attributes);
+            world.drain();
+        }
+    })
+}
+
+/// A sweep walks over everything, so it waits until as much came as pays for it.
+#[test]
+fn small_updates_cost_the_same_beside_a_big_table() {
+    let (beside_small, beside_big) = (cost_of_updates(4_000, 3_000), cost_of_updates(8_000, 3_000));
+    assert!(
+        beside_big * 2 < beside_small * 3,
+        "{beside_small} steps, {beside_big} beside a big table"
+    );
+    assert_linear(
+        "UPDATEs beside a table",
+        |updates| cost_of_updates(1_000, updates),
+        3_000,
+    );
+}
+
+/// RFC 4271 §9.1.2.1: the owner is asked for the next hops that routes have, and for no others.
+#[test]
+fn next_hops_are_forgotten_with_their_routes() {
+    let config = RibConfig {
+        resolve_next_hops: true,
+        ..rib_config()
+    };
+    let mut world = World::up(config, &[PeerKind::External; 2]);
+    let before = world.rib.memory();
+    let mut wanted = BTreeSet::new();
+    let mut most = 0;
+    for number in 0..20_000 {
+        let next_hop = Ipv4Addr::from(0x0b00_0000 + number);
+        world.announce_via(0, "10.0.0.0/8", &route(&[65000]), next_hop);
+        world.drain();
+        for output in world.other_outputs.drain(..) {
+            match output {
+                Output::Resolve(address) => assert!(wanted.insert(address)),
+                Output::Forget(address) => assert!(wanted.remove(&address)),
+                _ => {}
+            }
+        }
+        assert!(wanted.contains(&next_hop.into()));
+        assert!(
+            world
+                .rib
+                .next_hops()
+                .eq(world.rib.next_hops().filter(|known| wanted.contains(known)))
+        );
+        most = most.max(wanted.len());
+    }
+    assert!(most < 1_000, "{most} next hops for one route");
+    let after = world.rib.memory();
+    assert!(
+        after.attributes < before.attributes + (256 << 10),
+        "{after:?}"
+    );
+
+    // One that was forgotten is asked for again, and the old answer does not count.
+    let first = Ipv4Addr::from(0x0b00_0000);
+    assert!(!wanted.contains(&first.into()));
+    world.announce_via(0, "10.0.0.0/8", &route(&[65000]), first);
+    world.drain();
+    assert!(world.other_outputs.contains(&Output::Resolve(first.into())));
+    assert_eq!(world.rib.best(net("10.0.0.0/8")), None);
+}
+
+/// What a peer took up is given back when it has gone, though another one stays.
+#[test]
+fn attributes_of_a_peer_go_with_it() {
+    let mut world = World::up(rib_config(), &[PeerKind::External; 2]);
+    let fill = |world: &mut World, peer: usize, count: u32| {
+        for number in 0..count {
+            let prefix = format!("20.{peer}.{}.{}/32", number / 256, number % 256);
+            let communities = (0..100).map(|low| Community(number << 8 | low)).collect();
+            let attributes = Attributes {
+                communities,
+                ..route(&[65000 + peer as u32])
+            };
+            world.announce(peer, &prefix, &attributes);
+        }
+        world.drain();
+    };
+    fill(&mut world, 0, 100);
+    let before = world.rib.memory();
+    fill(&mut world, 1, 5_000);
+    let full = world.rib.memory();
+    assert!(full.attributes > before.attributes + 5_000 * 400);
+    world.peer_down(1, None);
+    world.drain();
+    let after = world.rib.memory();
+    assert!(
+        after.attributes < 2 * before.attributes,
+        "{before:?} {full:?} {after:?}"
+    );
+    assert_eq!(world.counts(0).imported, 100);
+    assert_eq!(
+        world.rib.paths(net("20.0.0.7/32"))[0]
+            .attributes
+            .communities
+            .len(),
+        100
+    );
+}
+
+/// One UPDATE of many prefixes through policies that edit attributes, and tell some prefixes from others.
+fn evaluations(prefixes: u32) -> usize {
+    let marks = |low: u32| {
+        let within =
+            |text: &str| Condition::Prefix([PrefixMatch::within(net(text))].into_iter().collect());
+        let rule = |conditions, actions| Rule {
+            origin: String::new(),
+            conditions,
+            actions,
+            verdict: None,
+        };
+        let half = Condition::Not(Box::new(within("20.128.0.0/9")));
+        Arc::new(Policy {
+            rules: vec![
+                rule(vec![half], vec![Action::AddCommunity(Community(low))]),
+                rule(Vec::new(), vec![Action::AddCommunity(Community(low + 1))]),
+            ],
+            default: Verdict::Accept,
+        })
+    };
+    let mut world = World::up(rib_config(), &[PeerKind::External; 2]);
+    world.configure(0, |config| config.import = marks(10));
+    world.configure(1, |config| config.export = marks(20));
+    let (mut canonical, mut octets) = (Vec::new(), BytesMut::new());
+    route(&[65000]).encode_canonical(&mut canonical);
+    // In turn from both halves.
+    let net = |number: u32| {
+        Ipv4Net::new_assert((0x1400_0000 | (number & 1) << 23 | number << 8).into(), 24)
+    };
+    let routes: Vec<_> = (0..prefixes)
+        .map(|number| (PathId(0), net(number).trunc()))
+        .collect();
+    let next_hop = NextHop::V4(address_of(0));
+    encode_reachable(
+        &world.mirrored(0),
+        AttributeView::new(&canonical),
+        next_hop,
+        &routes,
+        &mut octets,
+    )
+    .unwrap();
+    let before = world.rib.attribute_set_count();
+    let evaluations = steps::evaluations_of(|| {
+        world.receive(0, octets);
+        world.drain();
+    });
+    assert!(world.rib.attribute_set_count() <= before + 9);
+    let told = |prefix: &str| -> Vec<u32> {
+        let told = world.told(1, prefix);
+        told[0]
+            .attributes
+            .communities
+            .iter()
+            .map(|community| community.0)
+            .collect()
+    };
+    assert_eq!(told("20.0.2.0/24"), [10, 11, 20, 21]);
+    assert_eq!(told("20.128.1.0/24"), [11, 21]);
+    evaluations
+}
+
+#[test]
+fn a_policy_is_asked_once_for_each_result() {
+    let (once, twice) = (evaluations(400), evaluations(800));
+    assert!(once <= 4, "{once} evaluations for an UPDATE");
+    assert!(twice - once <= 4);
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 
-use super::world::{OWN_ADDRESS, OWN_AS, World, id, net, rib_config, route};
+use super::world::{OWN_ADDRESS, OWN_AS, World, config, id, net, rib_config, route};
 use crate::policy::{Action, Policy, Rule, Verdict};
-use crate::rib::{Output, PeerKind, Unusable};
+use crate::rib::{Input, LocalRoute, Output, PeerKind, Unusable};
 use crate::types::Role;
-use crate::types::{Asn, Family, PerFamily, RouterId};
+use crate::types::{Asn, Family, PeerId, PerFamily, RouterId};
+use crate::wire::attribute::UnknownAttribute;
 use crate::wire::{Attributes, Context};
 
 use PeerKind::{External, Internal};
@@ -207,4 +208,56 @@ fn leaked_routes_are_not_used() {
         );
         assert_eq!(unusable(&world), expected, "{role:?} {otc:?}");
     }
+}
+
+/// Numbers of peers need not be small, and the one that stands for this speaker is nobody's.
+#[test]
+fn peers_may_have_great_numbers() {
+    let mut world = World::up(rib_config(), &[External]);
+    for number in [PeerId::MAX, PeerId(u32::MAX)] {
+        let config = Arc::new(config(0, External));
+        world.rib.handle(
+            world.now,
+            Input::Configure {
+                peer: number,
+                config,
+            },
+        );
+    }
+    assert_eq!(world.rib.shared.peers.iter().count(), 2);
+}
+
+/// Whoever builds attributes need not sort those that have no field of their own.
+#[test]
+fn the_order_of_unknown_attributes_does_not_matter() {
+    let unknown = |codes: [u8; 3]| {
+        let attribute = |code| UnknownAttribute {
+            code,
+            flags: 0xc0,
+            value: [code].into(),
+        };
+        Attributes {
+            unknown: codes.map(attribute).into(),
+            ..route(&[65000])
+        }
+    };
+    let mut world = World::up(rib_config(), &[External]);
+    let announce = |world: &mut World, id, codes| {
+        let attributes = unknown(codes);
+        world.originate(
+            "10.0.0.0/8",
+            LocalRoute {
+                id,
+                attributes,
+                ..LocalRoute::default()
+            },
+        );
+    };
+    announce(&mut world, 0, [3, 201, 250]);
+    let one = world.rib.attribute_set_count();
+    announce(&mut world, 1, [250, 3, 201]);
+    assert_eq!(world.rib.attribute_set_count(), one);
+    let routes = world.rib.paths(net("10.0.0.0/8"));
+    assert_eq!(routes[0].attributes, unknown([3, 201, 250]));
+    assert_eq!(routes[1].attributes, unknown([3, 201, 250]));
 }

@@ -85,6 +85,8 @@ impl World {
                 let after = self.random.time_up_to(Duration::from_millis(20));
                 self.schedule(after, Event::Resolved { node, address });
             }
+            // An answer that is not wanted any more must do no harm.
+            Output::Forget(_) => {}
             Output::DeferralEnded => {
                 self.nodes[node].deferring = false;
                 self.note(|| format!("node {node}: deferral ended"));

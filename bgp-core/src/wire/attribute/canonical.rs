@@ -244,9 +244,19 @@ impl Attributes {
     ///
     /// A value beyond 65535 octets is cut. No message can hold what remains either, so that it is never sent.
     pub fn encode_canonical(&self, out: &mut Vec<u8>) {
+        let mut sorted;
+        let unknown = if self.unknown.is_sorted_by(|a, b| a.code < b.code) {
+            &self.unknown
+        } else {
+            // Whoever built them may not have kept to the order. No attribute stands twice (RFC 4271 §5).
+            sorted = self.unknown.clone();
+            sorted.sort_by_key(|attribute| attribute.code);
+            sorted.dedup_by_key(|attribute| attribute.code);
+            &sorted
+        };
         let mut out = Encoder {
             partial: &self.partial,
-            unknown: &self.unknown,
+            unknown,
             out,
         };
         out.value(code::ORIGIN, &[self.origin as u8]);

@@ -160,7 +160,7 @@ pub struct Attributes {
     /// Codes of those above that came with the partial bit, ascending. Nobody may clear it (RFC 4271 §5), and only types
     /// 7, 8, 16, 32 and 35 can have it.
     pub partial: Vec<u8>,
-    /// All others that are carried on, ascending by code.
+    /// All others that are carried on, ascending by code. In another order they mean the same, and are encoded the same.
     pub unknown: Vec<UnknownAttribute>,
 }
 

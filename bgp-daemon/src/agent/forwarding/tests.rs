@@ -271,7 +271,9 @@ impl Desk {
         };
         let next_hops = ["10.0.0.2", "10.9.0.2"];
         let mut wishes = Wishes {
-            resolve: next_hops.map(|hop| hop.parse().expect("an address")).into(),
+            next_hops: next_hops
+                .map(|hop| (hop.parse().expect("an address"), true))
+                .into(),
             ..Wishes::default()
         };
         for (second, (next_hop, count)) in (2u8..).zip(next_hops.into_iter().zip([many, few])) {
@@ -329,5 +331,39 @@ async fn an_event_costs_what_depends_on_it() {
         let noticed = desk.task.notice(&mut desk.state, [event].into_iter()).await;
         noticed.expect("the speaker runs");
         assert_eq!(desk.changes(), 10, "beside {others} others");
+    }
+}
+
+/// What is no longer asked for is not watched, so that a change of an address costs as much as there are next hops in use.
+#[tokio::test]
+async fn next_hops_are_watched_as_long_as_they_are_wanted() {
+    let [kept, left, back] = [1, 2, 3].map(|host| IpAddr::from([192, 0, 2, host]));
+    let mailbox = Arc::new(Mailbox::default());
+    let sink = mailbox.sink();
+    let mut state = state(PoolRouting::Direct);
+    for (events, watched) in [
+        (
+            vec![
+                ForwardingEvent::Resolve(kept),
+                ForwardingEvent::Resolve(left),
+                ForwardingEvent::Resolve(back),
+            ],
+            vec![kept, left, back],
+        ),
+        (
+            vec![
+                ForwardingEvent::Forget(left),
+                ForwardingEvent::Forget(back),
+                ForwardingEvent::Resolve(back),
+            ],
+            vec![kept, back],
+        ),
+    ] {
+        events.into_iter().for_each(&sink);
+        for (address, wanted) in mailbox.take().await.next_hops {
+            state.watch(address, wanted);
+        }
+        let now: Vec<IpAddr> = state.watched_in(net("192.0.2.0/24")).collect();
+        assert_eq!(now, watched);
     }
 }

@@ -57,7 +57,7 @@ fn net(text: &str) -> IpNet {
 
 fn prefix(net: &str, min_len: u8, max_len: u8) -> Condition {
     let net = self::net(net);
-    Condition::Prefix(PrefixSet(vec![PrefixMatch {
+    Condition::Prefix(PrefixSet::from_iter([PrefixMatch {
         net,
         min_len,
         max_len,

@@ -285,6 +285,7 @@ impl World {
             | Output::CancelConnect(_)
             | Output::Forward { .. }
             | Output::Resolve(_)
+            | Output::Forget(_)
             | Output::DeferralEnded => {}
         }
     }
