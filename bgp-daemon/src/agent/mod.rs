@@ -113,6 +113,8 @@ pub struct AgentConfig {
     pub kernel: bool,
     /// Routes of an earlier run may still be in use, here and at the peers (RFC 4724 §4.1).
     pub recover: bool,
+    /// Octets that routes may take up in memory; beyond, the peer that holds most is stopped.
+    pub memory_limit: Option<usize>,
     /// The log, to follow what the resources say of it.
     pub log: LogLevel,
 }
@@ -366,7 +368,7 @@ impl Agent {
             .problems
             .iter()
             .chain(&plan.problems)
-            .cloned()
+            .map(|problem| snapshot.located(problem.clone()))
             .collect();
         for problem in problems
             .iter()
@@ -388,6 +390,7 @@ impl Agent {
             resolve_next_hops: self.config.kernel,
             use_unresolved: self.config.kernel,
             forwarding: self.config.kernel,
+            memory_limit: self.config.memory_limit,
             ..RibConfig::new(router_id)
         };
         let mailbox = Arc::new(Mailbox::default());

@@ -33,6 +33,7 @@ async fn agent() -> Agent {
         listen_port: Some(0),
         kernel: true,
         recover: false,
+        memory_limit: None,
         log: LogLevel::default(),
     };
     Agent::new(config, Tasks::default()).await

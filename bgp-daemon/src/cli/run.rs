@@ -9,12 +9,14 @@ use anyhow::anyhow;
 use bgp_core::types::Family;
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::dump::dump;
+use super::memory;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
@@ -44,6 +46,10 @@ pub struct RunArgs {
     /// TCP port to listen on, instead of the one that the resources say
     #[arg(long, env = "BGP_DAEMON_LISTEN_PORT", value_name = "PORT")]
     pub listen_port: Option<u16>,
+    /// Mebibytes that routes may take up; beyond, the peer that holds most is stopped; 0: no limit
+    /// [default: half of the memory of the container or machine]
+    #[arg(long, env = "BGP_DAEMON_MEMORY_LIMIT", value_name = "MEBIBYTES")]
+    pub memory_limit: Option<usize>,
     /// Whether this is a restart after which peers still hold our routes (RFC 4724); set by `bird -R`.
     #[arg(skip = true)]
     pub recover: bool,
@@ -64,6 +70,7 @@ const REQUESTS: usize = 64;
 /// Why it cannot start, or why it ended.
 pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: LogLevel) -> anyhow::Result<ExitCode> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
+    allow_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -119,6 +126,7 @@ async fn run(
         listen_port: args.listen_port,
         kernel: !args.no_kernel,
         recover: args.recover,
+        memory_limit: memory::limit(args.memory_limit),
         node,
         log,
     };
@@ -140,6 +148,18 @@ async fn run(
     error!("{error:#}; the process ends");
     tasks.cancel();
     Ok(ExitCode::FAILURE)
+}
+
+/// As many open files as the system has for us: each connection of a peer is one, and the usual limit is for programs of old.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let highest = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, highest) {
+        warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Ends when a stop takes too long.
@@ -218,6 +238,7 @@ mod tests {
             no_kernel: true,
             listen_port: Some(0),
             recover: false,
+            memory_limit: None,
         };
         let datastore = DatastoreSpec::Folder(folder);
         let code = run("node".into(), args, datastore, LogLevel::default(), tasks).await;

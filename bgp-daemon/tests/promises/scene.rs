@@ -150,6 +150,7 @@ impl Node {
             listen_port: (!how.listen).then_some(0),
             kernel: how.kernel,
             recover: how.recover,
+            memory_limit: None,
             log: LogLevel::default(),
         };
         let task = tokio::spawn(agent::run(

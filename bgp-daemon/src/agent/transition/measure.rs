@@ -131,6 +131,7 @@ fn one_endpoint_changes() {
         rib: Rib::new(
             RibConfig::new(RouterId([9, 9, 9, 9].into())),
             Instant::now(),
+            0,
         ),
         ids: BTreeMap::new(),
     };
