@@ -4,6 +4,8 @@
 #[allow(clippy::print_stdout, dead_code, reason = "shared with other tests")]
 mod netns;
 
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+
 use super::*;
 use crate::resources::{ResourceSet, parse};
 
@@ -72,6 +74,30 @@ fn the_end_of_any_task_ends_the_agent() {
                 error.to_string(),
                 format!("the task `{name}` was cancelled")
             );
+        }
+    });
+}
+
+#[test]
+fn a_missing_capability_is_a_problem_that_everybody_sees() {
+    let name = "agent::tests::a_missing_capability_is_a_problem_that_everybody_sees";
+    netns::run(name, async {
+        let all = capabilities(None).expect("they can be asked for");
+        let few = CapabilitySets {
+            effective: all.effective - CapabilitySet::NET_ADMIN,
+            ..all
+        };
+        set_capabilities(None, few).expect("one can be dropped");
+        let mut agent = agent().await;
+        agent.follow(&snapshot()).await.expect("a speaker");
+        let is_named = |agent: &Agent| {
+            let wrongs = agent.wrongs();
+            wrongs
+                .iter()
+                .any(|problem| problem.reason.contains("CAP_NET_ADMIN"))
+        };
+        while !is_named(&agent) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
 }

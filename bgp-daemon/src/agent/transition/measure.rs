@@ -2,6 +2,7 @@
 //!
 //! `cargo test --release -p bgp-daemon --lib -- --ignored --nocapture agent::transition::measure`
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ fn resident_kib() -> usize {
 /// The RIB with all clients up.
 struct World {
     rib: Rib,
-    ids: Vec<Arc<str>>,
+    ids: BTreeMap<Arc<str>, PeerId>,
 }
 
 impl World {
@@ -66,15 +67,14 @@ impl World {
             match step {
                 Step::AtOnce { inputs, peers } => {
                     for (name, settings) in peers {
-                        let place = self.ids.iter().position(|id| *id == name).unwrap();
-                        let (peer, config) = (PeerId(place as u32), settings.neighbour.routes);
+                        let (peer, config) = (self.ids[&name], settings.neighbour.routes);
                         self.handle(Input::Configure { peer, config });
                     }
                     inputs.into_iter().for_each(|input| self.handle(input));
                 }
                 Step::Start(name, settings) => {
                     let peer = PeerId(self.ids.len() as u32);
-                    self.ids.push(name);
+                    self.ids.insert(name, peer);
                     let config = settings.neighbour.routes;
                     let up = PeerUp {
                         peer_id: RouterId(std::net::Ipv4Addr::from_bits(peer.0 + 1)),
@@ -133,7 +133,7 @@ fn one_endpoint_changes() {
             Instant::now(),
             0,
         ),
-        ids: Vec::new(),
+        ids: BTreeMap::new(),
     };
     let (mut target, mut policies) = (Target::default(), Pool::default());
     let mut kept: Option<Plan> = None;
