@@ -65,7 +65,8 @@ impl Link {
             Output::Connect
             | Output::CancelConnect
             | Output::Transmit { .. }
-            | Output::Close { .. } => None,
+            | Output::Close { .. }
+            | Output::Refused(_) => None,
         }
     }
 
