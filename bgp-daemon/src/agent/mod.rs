@@ -44,6 +44,7 @@ use crate::datastore::Snapshot;
 use crate::kernel::{Kernel, KernelConfig};
 use crate::log::LogLevel;
 use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker, SpeakerError};
+use crate::occupant::Occupants;
 use crate::plan::{Environment, Plan, plan};
 use crate::resources::{LogSeverity, Problem};
 use crate::tasks::{Failure, Tasks};
@@ -110,6 +111,8 @@ pub struct AgentConfig {
     pub recover: bool,
     /// The log, to follow what the resources say of it.
     pub log: LogLevel,
+    /// Who listens where others want to.
+    pub occupants: Occupants,
 }
 
 /// Why an agent cannot go on.
@@ -336,7 +339,7 @@ impl Agent {
             disabled.retain(|name| plan.peers.iter().any(|peer| *peer.name == **name));
         }
         match &mut self.speaker {
-            Some(running) => running.move_to(&self.config, plan).await?,
+            Some(running) => running.move_to(&mut self.config, plan).await?,
             None => self.start(router_id, plan, disabled).await?,
         }
         self.reconfigured = Timestamp::now();
@@ -350,7 +353,7 @@ impl Agent {
 
     async fn retry_listening(&mut self) -> Result<(), Ended> {
         match &mut self.speaker {
-            Some(running) => running.listen().await,
+            Some(running) => running.listen(&mut self.config.occupants).await,
             None => Ok(()),
         }
     }
@@ -403,7 +406,7 @@ impl Agent {
             listening: Vec::new(),
             disabled,
         };
-        running.move_to(&self.config, plan).await?;
+        running.move_to(&mut self.config, plan).await?;
         if recover && leftovers {
             running
                 .speaker
@@ -494,7 +497,7 @@ impl Running {
     }
 
     /// Takes the steps from the old plan to the new one.
-    async fn move_to(&mut self, config: &AgentConfig, plan: Plan) -> Result<(), Ended> {
+    async fn move_to(&mut self, config: &mut AgentConfig, plan: Plan) -> Result<(), Ended> {
         if let Some(orders) = &self.forwarding {
             orders
                 .send(Order::Plan(Box::new(ForwardingPlan::of(&plan))))
@@ -502,7 +505,7 @@ impl Running {
                 .map_err(|_| Ended)?;
         }
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
-        self.listen().await?;
+        self.listen(&mut config.occupants).await?;
         let (target, unspeakable) = Target::of(&plan);
         for (peer, error) in unspeakable {
             warn!(peer, %error, "cannot speak to this peer");
@@ -532,16 +535,26 @@ impl Running {
         }
     }
 
-    /// Listens where it wants to. What cannot be listened on is tried again later.
-    async fn listen(&mut self) -> Result<(), Ended> {
+    /// Listens where it wants to. What cannot be listened on is tried again later, and is a problem meanwhile.
+    async fn listen(&mut self, occupants: &mut Occupants) -> Result<(), Ended> {
         if self.listening == self.wanted {
             return Ok(());
         }
-        match self.speaker.listen(self.wanted.clone()).await {
-            Ok(_) => self.listening.clone_from(&self.wanted),
-            Err(SpeakerError::Listen(_)) => self.listening.clear(),
+        let wrong = match self.speaker.listen(self.wanted.clone()).await {
+            Ok(_) => {
+                self.listening.clone_from(&self.wanted);
+                None
+            }
+            Err(SpeakerError::Listen(error)) => {
+                self.listening.clear();
+                let occupant = occupants.at(error.address());
+                let occupant = occupant.filter(|_| error.is_in_use());
+                Some(occupant.map_or_else(|| error.to_string(), |by| format!("{error}: {by}")))
+            }
             Err(SpeakerError::Ended(ended)) => return Err(ended),
-        }
+        };
+        let alarms = self.speaker.alarms();
+        alarms.set("listen", "BGP port", wrong.as_deref());
         Ok(())
     }
 }

@@ -31,6 +31,7 @@ async fn agent() -> Agent {
         listen_port: Some(0),
         kernel: true,
         recover: false,
+        occupants: Occupants::default(),
         log: LogLevel::default(),
     };
     Agent::new(config, Tasks::default()).await

@@ -41,7 +41,7 @@ use clap::{Parser, Subcommand};
 
 use self::resource::args::WithCompatibility;
 use crate::datastore::{DatastoreSpec, DatastoreSpecError, Settings};
-use crate::log::{self, LogArgs};
+use crate::log::LogArgs;
 
 /// Arguments of `bgp-daemon`.
 #[derive(Clone, Debug, Parser)]
@@ -138,8 +138,7 @@ fn dispatch(arguments: &[OsString], out: &mut dyn Write) -> anyhow::Result<ExitC
 fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => {
-            let log = log::init(&cli.log)?;
-            run::execute(args, datastore_or_environment(cli.datastore)?, log)
+            run::execute(args, datastore_or_environment(cli.datastore)?, &cli.log)
         }
         Command::Plan(args) => plan::execute(args, cli.datastore, out),
         Command::Node(NodeCommand::Status(args)) => node_status::execute(&args, out),

@@ -10,6 +10,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::clients::{Awaited, Place};
 use super::command::{self, Command, Query, RouteQuery};
 use super::json;
 use super::model::{ProtocolSnapshot, RouteSnapshot};
@@ -27,6 +28,7 @@ pub(super) struct Connection {
     reply: Reply,
     /// It asked to be only allowed to look.
     restricted: bool,
+    place: Place,
     shared: Arc<Shared>,
 }
 
@@ -39,22 +41,28 @@ enum Line {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(stream: UnixStream, place: Place, shared: Arc<Shared>) -> Self {
         let (reader, writer) = stream.into_split();
         Self {
             reader: BufReader::new(reader),
             writer,
             reply: Reply::new(),
             restricted: false,
+            place,
             shared,
         }
     }
 
-    /// Serves until the client leaves, or for too long says or takes nothing.
+    /// Serves until the client leaves, has to go, or for too long says or takes nothing.
     pub(super) async fn serve(mut self) {
-        if let Err(error) = self.converse().await {
-            tracing::debug!(family = %self.shared.family, %error, "control connection ended");
-        }
+        let lost = self.place.lost();
+        let ended = lost.run_until_cancelled(self.converse()).await;
+        let error = match ended {
+            Some(Ok(())) => return,
+            Some(Err(error)) => error.to_string(),
+            None => "another client needs the place".to_owned(),
+        };
+        tracing::debug!(family = %self.shared.family, error, "control connection ended");
     }
 
     async fn converse(&mut self) -> io::Result<()> {
@@ -66,7 +74,8 @@ impl Connection {
         loop {
             let idle = self.shared.limits.idle;
             let line = read_line(&mut self.reader, self.shared.limits.line_len);
-            match within(idle, line).await? {
+            let line = within(idle, line);
+            match self.place.awaiting(Awaited::Command, line).await? {
                 Line::Command(line) => self.command(&line).await?,
                 Line::TooLong => self.reply.end(Code::COMMAND_TOO_LONG, "Command too long"),
                 Line::End => return Ok(()),
@@ -170,11 +179,9 @@ impl Connection {
 
     async fn flush(&mut self) -> io::Result<()> {
         let text = self.reply.take();
-        within(
-            self.shared.limits.write,
-            self.writer.write_all(text.as_bytes()),
-        )
-        .await
+        let written = self.writer.write_all(text.as_bytes());
+        let written = within(self.shared.limits.write, written);
+        self.place.awaiting(Awaited::Reading, written).await
     }
 }
 

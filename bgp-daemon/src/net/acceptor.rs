@@ -123,10 +123,11 @@ impl Acceptor {
         let text = error.to_string();
         let absent = error.is_family_absent();
         if self.refused.get(&error.address) != Some(&text) {
+            // Whoever gave the order learns of the others, and says so.
             if absent {
                 info!("{text}");
             } else {
-                warn!("{text}");
+                debug!("{text}");
             }
             self.refused.insert(error.address, text);
         }

@@ -40,6 +40,7 @@ mod workload;
 use crate::resources::ResourceSet;
 use cluster::Cluster;
 
+pub use cluster::BGP_PORT;
 pub use environment::Environment;
 pub use export::{ExportRules, Sourced};
 pub use kernel::{

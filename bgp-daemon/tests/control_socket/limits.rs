@@ -30,20 +30,56 @@ async fn a_line_that_is_too_long_is_skipped_to_its_end() {
 
 /// Promise 12.9.
 #[tokio::test]
-async fn a_client_beyond_the_limit_waits_for_a_place() {
+async fn for_a_client_beyond_the_limit_goes_the_one_that_has_said_nothing_for_the_longest() {
     let limits = Limits {
-        connections: 1,
+        connections: 3,
         ..Limits::default()
     };
     let node = Fixture::start(V4, limits, answer);
-    let first = node.client().await;
-    let mut second = Client::dial(&node.path).await;
-    second.send(b"show status\n").await;
-    drop(first);
-    assert_eq!(
-        second.line().await.as_deref(),
-        Some("0001 BIRD v0.3.3+birdv1.6.8 ready.")
-    );
+    let mut first = node.client().await;
+    let silent = node.client().await;
+    let mut half_a_line = node.client().await;
+    half_a_line.send(b"show sta").await;
+    first.ask("show status").await;
+    let mut fourth = node.client().await;
+    assert_eq!(silent.closed().await, "");
+    let mut fifth = node.client().await;
+    assert_eq!(half_a_line.closed().await, "");
+    for client in [&mut first, &mut fourth, &mut fifth] {
+        client.ask("show status").await;
+    }
+}
+
+#[tokio::test]
+async fn clients_without_end_keep_nobody_from_an_answer() {
+    let node = Fixture::start(V4, Limits::default(), answer);
+    let mut flood = Vec::new();
+    for _ in 0..20 {
+        for _ in 0..100 {
+            flood.push(Client::dial(&node.path).await);
+        }
+        let mut honest = node.client().await;
+        assert!(honest.ask("show status").await.contains("Router ID"));
+    }
+}
+
+#[tokio::test]
+async fn clients_that_take_nothing_keep_nobody_from_an_answer() {
+    let node = Fixture::start(V4, Limits::default(), |query| match query {
+        Query::Routes(_) => Some(many_routes(u32::MAX, None)),
+        other => answer(other),
+    });
+    let mut stuck = Vec::new();
+    for _ in 0..2 * Limits::default().connections {
+        let mut client = node.client().await;
+        client.send(b"show route\n").await;
+        assert!(client.line().await.is_some());
+        stuck.push(client);
+    }
+    for _ in 0..3 {
+        let mut honest = node.client().await;
+        assert!(honest.ask("show status").await.contains("Router ID"));
+    }
 }
 
 /// Promise 12.9.

@@ -30,7 +30,9 @@ fn wait_for_error(stage: &Stage, address: IpAddr, error: &str) {
 /// Goes on until the peer is away and was dialled in vain; the reason is still there, and the log has it once.
 fn stays(mut stage: Stage, asn_here: u32, asn_there: Option<u32>, error: &str) {
     stage.peering(asn_here, &[], &[]);
-    stage.node.set("BGP_DAEMON_LOG_LEVEL", "info,bgp_daemon::net=debug");
+    stage
+        .node
+        .set("BGP_DAEMON_LOG_LEVEL", "info,bgp_daemon::net=debug");
     let config = stage.tor_config(TOR_AS).with_sessions(|session| {
         session.asn = asn_there.unwrap_or(session.asn);
     });
@@ -101,7 +103,11 @@ fn what_the_peers_operator_wrote_is_told() {
         let details = stage.node.describe(address).expect("details");
         assert!(details.contains("Message:        new fans"), "{details}");
         let peer = format!("peer={}", name(address));
-        let words = ["session down", &peer, r#"Administrative shutdown ("new fans")"#];
+        let words = [
+            "session down",
+            &peer,
+            r#"Administrative shutdown ("new fans")"#,
+        ];
         assert_eq!(lines(&stage, &words).len(), 1, "{}", stage.node.log());
     }
 }
