@@ -47,6 +47,11 @@ impl Process {
         }
     }
 
+    /// Its process id, if it is started by programs that become it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the program has printed until now.
     pub(crate) fn log(&self) -> String {
         fs::read(&self.log).map_or_else(
