@@ -396,3 +396,18 @@ fn stdout(output: &Output) -> String {
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
+
+#[test]
+fn a_log_level_that_does_not_exist_is_refused() {
+    let node = Node::new(&[]);
+    let refused = node.run(
+        "bgp-daemon",
+        &["--log-level", "bogus", "run", "--node", "n"],
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        stderr.contains("`bogus` is no level: there are off, error, warn, info,"),
+        "{stderr}"
+    );
+}

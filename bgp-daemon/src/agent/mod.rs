@@ -508,9 +508,11 @@ impl Running {
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen(&mut config.occupants).await?;
         let (target, unspeakable) = Target::of(&plan);
-        for (peer, error) in unspeakable {
-            warn!(peer, %error, "cannot speak to this peer");
-        }
+        let wrong = unspeakable.into_iter().map(|(peer, error)| {
+            let reason = format!("cannot speak to it: {error}");
+            (format!("peer {peer}"), reason)
+        });
+        self.speaker.alarms().only("peer", &wrong.collect());
         for step in transition::steps(&self.target, &target) {
             self.take(step).await?;
         }

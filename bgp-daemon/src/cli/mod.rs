@@ -167,3 +167,54 @@ fn nobody_reads(error: &anyhow::Error) -> bool {
     let io_error = error.downcast_ref::<io::Error>();
     io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::{Arg, CommandFactory};
+
+    use super::*;
+
+    /// The flags of a command by their long names, and their environment variables.
+    fn flags(command: &clap::Command) -> Vec<(String, Option<String>)> {
+        let flag = |arg: &Arg| {
+            let variable = arg
+                .get_env()
+                .map(|name| name.to_string_lossy().into_owned());
+            Some((arg.get_long()?.to_owned(), variable))
+        };
+        let flags = command.get_arguments().filter_map(flag);
+        let asks = |flag: &str| matches!(flag, "help" | "version");
+        flags.filter(|(flag, _)| !asks(flag)).collect()
+    }
+
+    fn all<'a>(command: &'a clap::Command, found: &mut Vec<&'a clap::Command>) {
+        found.push(command);
+        command
+            .get_subcommands()
+            .for_each(|command| all(command, found));
+    }
+
+    /// What the README says of environment variables.
+    #[test]
+    fn every_flag_of_run_has_its_environment_variable() {
+        let mut program = Cli::command();
+        program.build();
+        let run = program.find_subcommand("run").expect("a command");
+        let run: BTreeSet<_> = flags(run).into_iter().map(|(flag, _)| flag).collect();
+        assert!(
+            run.contains("datastore") && run.contains("socket-group"),
+            "{run:?}"
+        );
+        let mut commands = Vec::new();
+        all(&program, &mut commands);
+        for command in commands {
+            for (flag, variable) in flags(command) {
+                let name = format!("BGP_DAEMON_{}", flag.to_uppercase().replace('-', "_"));
+                let wanted = run.contains(&flag).then_some(name);
+                assert_eq!(variable, wanted, "--{flag} of {}", command.get_name());
+            }
+        }
+    }
+}

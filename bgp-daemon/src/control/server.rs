@@ -193,13 +193,17 @@ impl Server {
         tasks.ended().await;
     }
 
-    /// The next connection.
+    /// The next connection. That none can be accepted is said once.
     async fn accept(&self) -> UnixStream {
+        let mut failed = false;
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => return stream,
                 Err(error) => {
-                    tracing::warn!(path = %self.file.path().display(), %error, "cannot accept on control socket");
+                    if !std::mem::replace(&mut failed, true) {
+                        let path = self.file.path().display();
+                        tracing::warn!(%path, %error, "cannot accept on control socket");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
