@@ -29,6 +29,8 @@ pub(super) struct Connection {
     /// It asked to be only allowed to look.
     restricted: bool,
     place: Place,
+    /// Among those whose answers are held in memory, until this one is taken.
+    answer: Option<Place>,
     shared: Arc<Shared>,
 }
 
@@ -49,6 +51,7 @@ impl Connection {
             reply: Reply::new(),
             restricted: false,
             place,
+            answer: None,
             shared,
         }
     }
@@ -94,10 +97,23 @@ impl Connection {
             Ok(Command::Query(query)) if self.restricted && query.changes_something() => {
                 self.reply.end(Code::ACCESS_DENIED, "Access denied");
             }
-            Ok(Command::Query(query)) => match self.ask(query.clone()).await {
-                Some(answer) => self.render(query, answer).await?,
-                None => self.no_answer(),
-            },
+            Ok(Command::Query(query)) => self.query(query).await?,
+        }
+        Ok(())
+    }
+
+    /// Answers. What may be long and comes in one piece needs a place, and keeps it if it is long.
+    async fn query(&mut self, query: Query) -> io::Result<()> {
+        if !matches!(query, Query::Routes(_)) {
+            let limit = self.shared.limits.answers;
+            self.answer = Some(self.shared.answers.enter(limit).await);
+        }
+        match self.ask(query.clone()).await {
+            Some(answer) => self.render(query, answer).await?,
+            None => self.no_answer(),
+        }
+        if self.reply.len() < WRITE_LEN {
+            self.answer = None;
         }
         Ok(())
     }
@@ -181,7 +197,14 @@ impl Connection {
         let text = self.reply.take();
         let written = self.writer.write_all(text.as_bytes());
         let written = within(self.shared.limits.write, written);
-        self.place.awaiting(Awaited::Reading, written).await
+        let written = self.place.awaiting(Awaited::Reading, written);
+        let Some(answer) = self.answer.take() else {
+            return written.await;
+        };
+        let lost = answer.lost();
+        let written = answer.awaiting(Awaited::Reading, written);
+        let done = lost.run_until_cancelled(written).await;
+        done.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

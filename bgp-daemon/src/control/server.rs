@@ -73,6 +73,9 @@ pub struct Limits {
     /// Connections served at a time. For a further one goes the one that has said nothing for the longest, or else the one that
     /// has taken nothing of its reply for the longest. While all wait for the owner's answers, it waits.
     pub connections: usize,
+    /// Long answers that are held in memory at a time, all but routes. For a further one goes the client that has taken nothing of
+    /// its own for the longest.
+    pub answers: usize,
     /// Octets in a command line, without its line feed. A longer one is read to its end and answered with 9000.
     pub line_len: usize,
     /// Without a command for so long, a connection is closed.
@@ -87,6 +90,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 64,
+            answers: 8,
             line_len: 4096,
             idle: Duration::from_secs(300),
             answer: Duration::from_secs(10),
@@ -102,6 +106,7 @@ pub(super) struct Shared {
     pub(super) version: String,
     pub(super) clock: fn() -> Clock,
     pub(super) limits: Limits,
+    pub(super) answers: Clients,
     pub(super) requests: mpsc::Sender<Request>,
 }
 
@@ -139,6 +144,7 @@ impl Server {
                 version: super::VERSION.to_owned(),
                 clock: Clock::system,
                 limits: Limits::default(),
+                answers: Clients::default(),
                 requests,
             }),
         })

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bgp_core::types::Family;
 use bgp_daemon::control::command::Query;
+use bgp_daemon::control::model::ProtocolKind;
 use bgp_daemon::control::server::{Answer, Limits};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::fixtures::{answer, route, via};
+use crate::fixtures::{answer, internal, route, via};
 use crate::peer::{Client, Fixture};
 
 const V4: Family = Family::Ipv4Unicast;
@@ -123,6 +124,27 @@ async fn a_question_without_an_answer_is_answered() {
         reply.starts_with("1007-10.0.0.0/8 ") && reply.ends_with(no_answer),
         "{reply}"
     );
+}
+
+#[tokio::test]
+async fn long_answers_that_nobody_takes_are_few() {
+    const ROWS: usize = 10_000;
+    let node = Fixture::start(V4, Limits::default(), |_| {
+        let row = internal("kernel1", ProtocolKind::Kernel);
+        Some(Answer::Protocols(vec![row; ROWS]))
+    });
+    let mut stuck = Vec::new();
+    for _ in 0..=Limits::default().answers {
+        let mut client = node.client().await;
+        client.send(b"show protocols\n").await;
+        assert!(client.line().await.is_some());
+        stuck.push(client);
+    }
+    let mut rest = stuck.into_iter().map(Client::closed);
+    let cut = rest.next().expect("a client").await;
+    assert!(cut.lines().count() < ROWS, "it had to go for the last one");
+    let reply = node.client().await.ask("show protocols").await;
+    assert_eq!(reply.lines().count(), ROWS + 2);
 }
 
 #[tokio::test]

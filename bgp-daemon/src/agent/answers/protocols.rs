@@ -288,10 +288,12 @@ fn message(session: &SessionStatus) -> Option<String> {
 
 fn waiting(peer: &Peer, status: &NeighbourStatus) -> Option<Waiting> {
     let retry = peer.options.connect_retry_time.as_secs();
-    let idle = status
-        .session
-        .idle_until
-        .map(|until| Waiting::ErrorPause(countdown(until, 30)));
+    let pause = |until: Instant| {
+        let since = status.session.since.unwrap_or(until);
+        let total = until.saturating_duration_since(since).as_secs();
+        Waiting::ErrorPause(countdown(until, total))
+    };
+    let idle = status.session.idle_until.map(pause);
     idle.or_else(|| {
         status
             .session
