@@ -390,7 +390,8 @@ impl Speaker {
                 session::Output::Down(down) => Some(Output::Down(peer, down)),
                 session::Output::Update(_)
                 | session::Output::EndOfRib(_)
-                | session::Output::Refresh(_) => None,
+                | session::Output::Refresh(_)
+                | session::Output::Refused(_) => None,
             });
         }
     }

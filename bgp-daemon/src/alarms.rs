@@ -64,6 +64,18 @@ impl Alarms {
         }
     }
 
+    /// These are all that are wrong of a kind, as object and reason: the others are over.
+    pub fn only(&self, kind: &'static str, wrong: &BTreeMap<String, String>) {
+        let raised = self.list();
+        let of_kind = raised.iter().filter(|alarm| alarm.kind == kind);
+        for alarm in of_kind.filter(|alarm| !wrong.contains_key(&alarm.object)) {
+            self.clear(kind, &alarm.object);
+        }
+        for (object, reason) in wrong {
+            self.raise(kind, object, reason);
+        }
+    }
+
     /// All that last, by kind and object.
     pub fn list(&self) -> Vec<Alarm> {
         let raised = self.0.borrow();
@@ -100,6 +112,19 @@ mod tests {
         );
         other.clear("listen", "port 179");
         other.clear("listen", "port 179");
+        let peers = |names: &[&str]| {
+            let wrong = names
+                .iter()
+                .map(|name| (format!("peer {name}"), "odd".to_owned()));
+            alarms.only("peer", &wrong.collect());
+        };
+        peers(&["a", "b"]);
+        peers(&["b", "c"]);
+        assert_eq!(
+            texts(&other),
+            ["routes: no answer", "peer b: odd", "peer c: odd"]
+        );
+        peers(&[]);
         alarms.set("kernel", "routes", None);
         assert_eq!(alarms.list(), []);
     }

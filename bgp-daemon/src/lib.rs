@@ -12,6 +12,8 @@
 //! | [`cli`]       | one file per command                                                      |
 //! | [`tasks`]     | tasks whose owner sees them end                                           |
 //! | [`alarms`]    | what is wrong at the moment, apart from resources                         |
+//! | [`occupant`]  | which program listens on a port                                           |
+//! | [`privileges`]| what this process may do to the machine                                   |
 //!
 //! Arrows point one way: `resources` <- `datastore`, `plan` <- `net`, `kernel`, `control` <- `agent` <- `cli`.
 
@@ -23,7 +25,9 @@ pub mod datastore;
 pub mod kernel;
 pub mod log;
 pub mod net;
+pub mod occupant;
 pub mod plan;
 mod pool;
+pub mod privileges;
 pub mod resources;
 pub mod tasks;

@@ -1,31 +1,39 @@
 //! The log: lines of text or JSON on standard error.
 //!
 //! What is logged is decided by a filter such as `info` or `warn,bgp_daemon::net=debug`: as given, else from `BGP_DAEMON_LOG`
-//! or `RUST_LOG`, else by the level that Calico sets in `BGP_LOGSEVERITYSCREEN`. If none of these says anything, the level is
-//! `info` and follows `logSeverityScreen` of the resources ([`LogLevel`]).
+//! or `RUST_LOG`, else by the level that Calico sets in `BGP_LOGSEVERITYSCREEN`. If none of these says anything, or nothing that
+//! can be read, the level is `info` and follows `logSeverityScreen` of the resources ([`LogLevel`]).
+
+mod queue;
 
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
+use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
+use tracing::{error, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
 
 use crate::resources::LogSeverity;
+use queue::Queue;
 
 /// Arguments about the log.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
-    /// What to log: error, warn, info, debug, trace, or a list such as warn,bgp_daemon::net=debug [default: info]
+    /// What to log: off, error, warn, info, debug, trace, or a list such as warn,bgp_daemon::net=debug, in which the level of
+    /// all that has none is info [default: info]
     #[arg(
         long,
         env = "BGP_DAEMON_LOG_LEVEL",
         value_name = "FILTER",
         global = true
     )]
-    pub log_level: Option<String>,
+    pub log_level: Option<Filter>,
     /// Form of the log
     #[arg(
         long,
@@ -80,56 +88,129 @@ fn of_level(level: LevelFilter) -> Targets {
         .with_target("kube_client", LevelFilter::OFF)
 }
 
+/// What to log. An empty text says nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter(Option<Targets>);
+
+/// A filter that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no level: there are off, error, warn, info, debug, trace, and lists such as warn,bgp_daemon::net=debug"
+)]
+pub struct FilterError(String);
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let (mut overall, mut targets) = (LevelFilter::INFO, Vec::new());
+        for part in text.split(',').map(str::trim) {
+            match part.rsplit_once('=') {
+                Some((target, word)) => targets.push((target, level_called(word)?)),
+                None => overall = level_called(part)?,
+            }
+        }
+        Ok(Self(Some(of_level(overall).with_targets(targets))))
+    }
+}
+
+fn level_called(word: &str) -> Result<LevelFilter, FilterError> {
+    let known = word.parse().ok().filter(|_| !word.is_empty());
+    known.ok_or_else(|| FilterError(word.to_owned()))
+}
+
+/// A running log. When it goes away, what waits is written first, if that does not take long.
+#[derive(Debug)]
+pub struct Log {
+    /// Its level, to be changed as the resources say.
+    pub level: LogLevel,
+    lines: Queue,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.lines.flush(FLUSH_WITHIN);
+    }
+}
+
+/// How long the end of the process waits for its log.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+
 /// Starts logging. Once per process.
 ///
 /// # Errors
 ///
-/// The filter cannot be read, or logging has been started before.
-pub fn init(args: &LogArgs) -> anyhow::Result<LogLevel> {
-    let chosen = filter(args.log_level.clone(), |name| std::env::var(name).ok());
-    let text = chosen.as_deref().unwrap_or("info");
-    let filter = match text.parse() {
-        Ok(level) => of_level(level),
-        Err(_) => text
-            .parse::<Targets>()
-            .with_context(|| format!("bad log filter `{text}`"))?,
-    };
-    let (filter, handle) = reload::Layer::new(filter);
+/// There is no thread for it, or logging has been started before.
+pub fn init(args: &LogArgs) -> anyhow::Result<Log> {
+    let (chosen, misread) = choose(args.log_level.clone(), |name| std::env::var(name).ok());
+    let follows = chosen.is_none();
+    let targets = chosen.unwrap_or_else(|| of_level(LevelFilter::INFO));
+    let (filter, handle) = reload::Layer::new(targets);
     let log = tracing_subscriber::registry().with(filter);
+    let queue = Queue::default();
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(queue.clone())
         .with_ansi(std::io::stderr().is_terminal());
     let started = match args.log_format {
         Format::Text => log.with(lines).try_init(),
         Format::Json => log.with(lines.json()).try_init(),
     };
     started.map_err(|error| anyhow!("cannot start the log: {error}"))?;
-    Ok(LogLevel(chosen.is_none().then_some(handle)))
+    queue.start().context("cannot start the log")?;
+    // The usual hook waits for standard error.
+    std::panic::set_hook(Box::new(note_panic));
+    if let Some((variable, error)) = misread {
+        warn!(variable, "{error}; the level is info");
+    }
+    Ok(Log {
+        level: LogLevel(follows.then_some(handle)),
+        lines: queue,
+    })
 }
 
-/// What somebody asked for.
-fn filter(given: Option<String>, environment: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
-    given
-        .and_then(filled)
-        .or_else(|| environment("BGP_DAEMON_LOG").and_then(filled))
-        .or_else(|| environment("RUST_LOG").and_then(filled))
-        .or_else(|| {
-            let severity = environment("BGP_LOGSEVERITYSCREEN").and_then(filled);
-            severity.map(|severity| level_of_severity(&severity).to_owned())
-        })
+fn note_panic(panic: &PanicHookInfo<'_>) {
+    error!("{panic}");
 }
 
-/// The level for one of Calico's words; `info` for one that it does not have.
-fn level_of_severity(severity: &str) -> &'static str {
+/// What somebody asked for, and the variable that says what nobody understands.
+fn choose(
+    given: Option<Filter>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> (Option<Targets>, Option<(&'static str, FilterError)>) {
+    if let Some(Filter(Some(targets))) = given {
+        return (Some(targets), None);
+    }
+    let variables: [(_, fn(&str) -> Result<Filter, FilterError>); 3] = [
+        ("BGP_DAEMON_LOG", str::parse),
+        ("RUST_LOG", str::parse),
+        ("BGP_LOGSEVERITYSCREEN", of_severity),
+    ];
+    let mut filled = variables.into_iter().filter_map(|(variable, read)| {
+        let text = environment(variable).filter(|text| !text.is_empty())?;
+        Some((variable, read(&text)))
+    });
+    match filled.next() {
+        Some((_, Ok(Filter(targets)))) => (targets, None),
+        Some((variable, Err(error))) => (None, Some((variable, error))),
+        None => (None, None),
+    }
+}
+
+/// The filter for one of Calico's words.
+fn of_severity(severity: &str) -> Result<Filter, FilterError> {
     match severity.to_ascii_lowercase().as_str() {
         "none" => "off",
         "panic" | "fatal" | "error" => "error",
         "warning" | "warn" => "warn",
+        "info" => "info",
         "debug" => "debug",
         "trace" => "trace",
-        _ => "info",
+        _ => return Err(FilterError(severity.to_owned())),
     }
+    .parse()
 }
 
 #[cfg(test)]
@@ -144,16 +225,58 @@ mod tests {
             ("BGP_LOGSEVERITYSCREEN", "Warning"),
         ];
         let of = |given: &str, variables: &[(&str, &str)]| {
-            filter(Some(given.to_owned()), |key| {
+            let (targets, misread) = choose(given.parse().ok(), |key| {
                 let found = variables.iter().find(|(name, _)| *name == key);
                 found.map(|(_, value)| (*value).to_owned())
-            })
+            });
+            assert_eq!(misread, None);
+            targets
         };
-        assert_eq!(of("error", &all).as_deref(), Some("error"));
-        assert_eq!(of("", &all).as_deref(), Some("debug"));
-        assert_eq!(of("", &all[1..]).as_deref(), Some("trace"));
-        assert_eq!(of("", &all[2..]).as_deref(), Some("warn"));
+        let level = |level| Some(of_level(level));
+        assert_eq!(of("error", &all), level(LevelFilter::ERROR));
+        assert_eq!(of("", &all), level(LevelFilter::DEBUG));
+        assert_eq!(of("", &all[1..]), level(LevelFilter::TRACE));
+        assert_eq!(of("", &all[2..]), level(LevelFilter::WARN));
         assert_eq!(of("", &[]), None);
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_read_is_named() {
+        for wanted in ["BGP_DAEMON_LOG", "RUST_LOG", "BGP_LOGSEVERITYSCREEN"] {
+            let bogus = |key: &str| (key == wanted).then(|| "bogus".to_owned());
+            let (targets, misread) = choose(None, bogus);
+            let (variable, error) = misread.expect("an error");
+            assert_eq!((targets, variable), (None, wanted));
+            assert!(error.to_string().starts_with("`bogus` is no level: "));
+        }
+    }
+
+    #[test]
+    fn a_list_says_what_differs_from_info() {
+        use tracing::Level;
+        let read = |text: &str| {
+            let Filter(targets) = text.parse().expect("a filter");
+            targets.expect("a list")
+        };
+        let targets = read("bgp_daemon::net=debug");
+        assert!(targets.would_enable("bgp_daemon::net::speaker", &Level::DEBUG));
+        assert!(targets.would_enable("bgp_daemon::agent", &Level::INFO));
+        assert!(!targets.would_enable("bgp_daemon::agent", &Level::DEBUG));
+        assert_eq!(
+            read("bgp_daemon::net=debug, WARN"),
+            read("warn,bgp_daemon::net=debug")
+        );
+        assert!(!read("off").would_enable("bgp_daemon", &Level::ERROR));
+        for bad in [
+            "bogus",
+            "warn,",
+            "bgp_daemon",
+            "bgp_daemon=loud",
+            "=",
+            "info debug",
+        ] {
+            bad.parse::<Filter>().expect_err(bad);
+        }
     }
 
     /// Promise 13.8.

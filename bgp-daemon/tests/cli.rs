@@ -471,3 +471,53 @@ fn stdout(output: &Output) -> String {
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
+
+#[test]
+fn a_log_level_that_does_not_exist_is_refused() {
+    let node = Node::new(&[]);
+    let refused = node.run(
+        "bgp-daemon",
+        &["--log-level", "bogus", "run", "--node", "n"],
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        stderr.contains("`bogus` is no level: there are off, error, warn, info,"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_log_level_in_a_variable_that_does_not_exist_is_named() {
+    for variable in ["BGP_DAEMON_LOG", "RUST_LOG", "BGP_LOGSEVERITYSCREEN"] {
+        let node = Node::new(&[]);
+        let run = [
+            "run",
+            "--node",
+            "n",
+            "--no-kernel",
+            "--listen-port",
+            "0",
+            "--run-dir",
+        ];
+        let run_dir = node.directory.path().join("new").display().to_string();
+        let mut command = node.command("bgp-daemon", &run);
+        let mut daemon = command
+            .args([&run_dir, "--datastore", &node.dir()])
+            .env(variable, "bogus")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut lines = BufReader::new(daemon.stderr.take().expect("a pipe")).lines();
+        let mut next = || lines.next().expect("a line").expect("UTF-8");
+        let warning = next();
+        assert!(
+            warning.contains("WARN") && warning.contains(variable),
+            "{warning}"
+        );
+        let information = next();
+        assert!(information.contains("INFO"), "{information}");
+        daemon.kill().expect("it runs");
+        daemon.wait().expect("it has ended");
+    }
+}

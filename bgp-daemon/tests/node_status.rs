@@ -7,9 +7,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use bgp_daemon::cli::node_status::{self, Output, RunningRule, Surroundings};
 use bgp_daemon::cli::processes::Processes;
+use bgp_daemon::control::client::Connection;
 use skip::skip;
 use tempfile::TempDir;
 
@@ -296,6 +298,58 @@ fn json_when_nothing_runs_is_a_document_and_an_error() {
     let document: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
     assert_eq!(document["running"], false);
     assert_eq!(document["peers"], serde_json::json!([]));
+}
+
+#[test]
+fn a_socket_that_is_taken_up_is_not_one_that_nobody_serves() {
+    let node = FakeNode::new();
+    let listener = UnixListener::bind(node.run_dir().join("bird.ctl")).expect("a socket");
+    let path = node.run_dir().join("bird.ctl");
+    // It accepts nothing, and its queue is full.
+    let mut queue = Vec::new();
+    while let Ok(connection) = Connection::dial(&[path.clone()], Duration::ZERO) {
+        queue.push(connection);
+    }
+    let why = format!(
+        "cannot tell whether Calico is running: dial unix {}: connect: resource temporarily unavailable",
+        path.display()
+    );
+    assert_eq!(node.status().expect_err("nobody knows").1, why);
+    drop(listener);
+    assert_eq!(
+        node.status().expect_err("nobody listens").1,
+        "Calico process is not running."
+    );
+}
+
+#[test]
+fn json_names_the_socket_that_failed() {
+    let node = FakeNode::new();
+    let stale = node.run_dir().join("bird.ctl");
+    drop(UnixListener::bind(&stale).expect("a stale socket"));
+    let document: serde_json::Value =
+        serde_json::from_str(&node.print(Output::Json).0).expect("JSON");
+    let error = |index: usize| document["sockets"][index]["error"].clone();
+    let refused = format!("dial unix {}: connect: connection refused", stale.display());
+    assert_eq!(error(0), refused);
+    let other = node.run_dir().join("bird6.ctl");
+    let missing = format!(
+        "dial unix {}: connect: no such file or directory",
+        other.display()
+    );
+    assert_eq!(error(1), missing);
+}
+
+#[test]
+fn a_daemon_without_a_node_says_so() {
+    let node = FakeNode::new();
+    let why = "No speaker: the datastore does not say yet what it must be";
+    node.serve("bird.ctl", &format!("0001 BIRD v1 ready.\n8004 {why}\n"));
+    let failure = node.status().expect_err("no answer").1;
+    assert_eq!(failure, format!("error executing command: {why}"));
+    let (printed, _) = node.print(Output::Json);
+    let document: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(document["sockets"][0]["error"], why);
 }
 
 /// A run directory whose sockets play back what they are given, and a `/proc` to match.

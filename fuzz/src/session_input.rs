@@ -70,7 +70,8 @@ fn perform(session: &mut Session, live: &mut BTreeSet<ConnId>) {
             | Output::Update(_)
             | Output::EndOfRib(_)
             | Output::Refresh(_)
-            | Output::Down(_) => {}
+            | Output::Down(_)
+            | Output::Refused(_) => {}
         }
     }
     let connections = session.status().connections;

@@ -124,8 +124,7 @@ impl Session {
             since: now,
         };
         self.came_up = true;
-        self.record.counters.established += 1;
-        self.record.last_error = None;
+        self.record.up();
         self.outputs.push_back(Output::Up {
             conn: id,
             negotiated,
@@ -220,6 +219,10 @@ impl Session {
     }
 
     fn fall(&mut self, now: Instant, id: ConnId, reason: DownReason, next: Next) {
+        if !self.connections.iter().any(Connection::is_established) {
+            let refusal = self.record.refusal(&reason);
+            self.outputs.extend(refusal.map(Output::Refused));
+        }
         self.remove(now, id, reason);
         self.go_on(now, next);
     }

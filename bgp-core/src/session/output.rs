@@ -48,6 +48,9 @@ pub enum Output {
     Refresh(RouteRefresh),
     /// The session left Established.
     Down(Down),
+    /// A NOTIFICATION keeps the session from coming up. Told once for each reason until the session is up, and for at most
+    /// 8 reasons: a peer that thinks of ever new ones fills no log.
+    Refused(DownReason),
 }
 
 /// How a session left Established.
@@ -75,11 +78,11 @@ pub enum DownReason {
 }
 
 impl fmt::Display for DownReason {
-    /// One short phrase, as operators know it from `birdcl`.
+    /// One short phrase, as operators know it from `birdcl`, and after it what else the NOTIFICATION says.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sent(notification) => write!(f, "BGP Error: {}", notification.name()),
-            Self::Received(notification) => write!(f, "Received: {}", notification.name()),
+            Self::Sent(notification) => write!(f, "BGP Error: {notification}"),
+            Self::Received(notification) => write!(f, "Received: {notification}"),
             Self::Closed(error) => write!(f, "Socket: {error}"),
             Self::Replaced => f.write_str("replaced by a new connection of the restarted peer"),
             Self::SendHoldTimer => f.write_str("BGP Error: Send hold timer expired"),

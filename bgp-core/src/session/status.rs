@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::connection::{ConnId, Connection, Direction, State};
 use super::negotiate::Negotiated;
+use super::output::DownReason;
 use super::timers::Timer;
+use crate::wire::notification::cease;
 use crate::wire::{HEADER_LEN, MessageType, Notification};
 
 /// A session as it is now. Deadlines are instants: what remains of them is the reader's subtraction.
@@ -26,7 +28,8 @@ pub struct SessionStatus {
     pub idle_until: Option<Instant>,
     /// When the next try to connect comes.
     pub connect_retry_at: Option<Instant>,
-    /// Why the session is not up, or was not before; gone once it is Established.
+    /// Why the session is not up; gone once it is Established. A socket error replaces only another one: that a peer refuses
+    /// or resets connections often follows from what it, or we, said before.
     pub last_error: Option<LastError>,
     /// What was agreed on, from OpenConfirm on.
     pub negotiated: Option<Arc<Negotiated>>,
@@ -185,6 +188,8 @@ pub(super) struct Record {
     pub(super) last_error: Option<LastError>,
     pub(super) last_sent: Option<NotificationRecord>,
     pub(super) last_received: Option<NotificationRecord>,
+    /// What has been told since the session was last up.
+    refusals: Vec<DownReason>,
     pub(super) counters: Counters,
 }
 
@@ -196,6 +201,7 @@ impl Record {
             last_error: None,
             last_sent: None,
             last_received: None,
+            refusals: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -207,7 +213,19 @@ impl Record {
         }
     }
 
+    /// Established: what was wrong is over.
+    pub(super) fn up(&mut self) {
+        self.last_error = None;
+        self.refusals.clear();
+        self.counters.established += 1;
+    }
+
     pub(super) fn error(&mut self, now: Instant, class: ErrorClass, text: impl Into<String>) {
+        let of_socket = |class| class == ErrorClass::Socket;
+        let known = self.last_error.as_ref();
+        if of_socket(class) && known.is_some_and(|error| !of_socket(error.class)) {
+            return;
+        }
         self.last_error = Some(LastError {
             class,
             text: text.into(),
@@ -217,6 +235,26 @@ impl Record {
 
     pub(super) fn sent(&mut self, now: Instant, notification: &Notification) {
         self.last_sent = Some(NotificationRecord::new(notification, now));
+    }
+
+    /// The reason, if it is one to tell: see [`Output::Refused`](super::Output::Refused).
+    pub(super) fn refusal(&mut self, reason: &DownReason) -> Option<DownReason> {
+        let reason = match reason {
+            // Of two connections one is meant to go.
+            DownReason::Received(notification) if notification.is_cease(cease::COLLISION) => {
+                return None;
+            }
+            DownReason::Sent(notification) => DownReason::Sent(at_rest(notification)),
+            DownReason::Received(notification) => DownReason::Received(at_rest(notification)),
+            DownReason::Closed(_) | DownReason::Replaced | DownReason::SendHoldTimer => {
+                return None;
+            }
+        };
+        if self.refusals.len() >= MAX_REFUSALS || self.refusals.contains(&reason) {
+            return None;
+        }
+        self.refusals.push(reason.clone());
+        Some(reason)
     }
 
     pub(super) fn received(&mut self, now: Instant, notification: &Notification) {
@@ -270,6 +308,9 @@ fn escaped(character: char) -> String {
         character.to_string()
     }
 }
+
+/// Refusals told until the session is up.
+const MAX_REFUSALS: usize = 8;
 
 /// A shutdown communication within a hard reset fits.
 const REMEMBERED_DATA: usize = 512;

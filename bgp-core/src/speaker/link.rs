@@ -98,7 +98,10 @@ impl Link {
                 self.closed(*conn);
                 None
             }
-            Output::Connect | Output::CancelConnect | Output::Transmit { .. } => None,
+            Output::Connect
+            | Output::CancelConnect
+            | Output::Transmit { .. }
+            | Output::Refused(_) => None,
         }
     }
 

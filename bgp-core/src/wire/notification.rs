@@ -103,9 +103,14 @@ impl Notification {
         Self::cease(cease::HARD_RESET).with_data(data.freeze())
     }
 
+    /// Whether it is a Cease with this subcode.
+    pub(crate) fn is_cease(&self, subcode: u8) -> bool {
+        self.code == ErrorCode::CEASE && self.subcode == subcode
+    }
+
     /// Whether it is a hard reset (RFC 8538 §3).
     pub fn is_hard_reset(&self) -> bool {
-        self.code == ErrorCode::CEASE && self.subcode == cease::HARD_RESET
+        self.is_cease(cease::HARD_RESET)
     }
 
     /// The reason within a hard reset; `None` if it is none, or one without a reason (RFC 8538 §3.2).

@@ -34,6 +34,8 @@ pub(crate) struct Lone {
     pub(crate) now: Instant,
     /// The peer takes nothing any more.
     pub(crate) stuck: bool,
+    /// Why it was told that the session does not come up.
+    pub(crate) refused: Vec<DownReason>,
     dialling: bool,
     seen: Vec<Seen>,
     last_conn: u64,
@@ -55,6 +57,7 @@ impl Lone {
             session: Session::new(Arc::new(config), 42),
             now: base(),
             stuck: false,
+            refused: Vec::new(),
             dialling: false,
             seen: Vec::new(),
             last_conn: 0,
@@ -77,9 +80,21 @@ impl Lone {
 
     /// Lets the session dial, and succeed.
     pub(crate) fn dial(&mut self) -> ConnId {
+        self.wait_for_dial();
+        self.connected(Direction::Outgoing)
+    }
+
+    /// Lets the session dial in vain.
+    pub(crate) fn refuse_dial(&mut self) {
+        self.wait_for_dial();
+        self.dialling = false;
+        self.drive(|session, now| session.handle_connect_failed(now, "Connection refused"));
+    }
+
+    fn wait_for_dial(&mut self) {
         for _ in 0..100 {
             if self.dialling {
-                return self.connected(Direction::Outgoing);
+                return;
             }
             self.next_timer();
         }
@@ -186,6 +201,7 @@ impl Lone {
                 Output::Transmit { conn, .. } if !self.stuck => {
                     self.session.handle_written(self.now, *conn, false);
                 }
+                Output::Refused(reason) => self.refused.push(reason.clone()),
                 _ => {}
             }
             decode(output, &mut self.seen);
@@ -212,6 +228,7 @@ fn decode(output: Output, seen: &mut Vec<Seen>) {
         Output::EndOfRib(family) => Seen::EndOfRib(family),
         Output::Refresh(refresh) => Seen::Refresh(refresh),
         Output::Down(down) => Seen::Down(down),
+        Output::Refused(_) => return,
     });
 }
 

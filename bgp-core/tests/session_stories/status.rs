@@ -1,10 +1,10 @@
 //! What operators read.
 
-use bgp_core::session::{Direction, ErrorClass, MessageCounts, State, Stop};
+use bgp_core::session::{Direction, DownReason, ErrorClass, MessageCounts, State, Stop};
 use bgp_core::wire::{ErrorCode, Message, Notification};
 use bytes::Bytes;
 
-use crate::lone::{Lone, end_of_rib, open_of, peer_open, secs};
+use crate::lone::{Lone, down, end_of_rib, open_of, peer_open, secs};
 
 fn cease(subcode: u8, data: &'static [u8]) -> Message {
     Message::Notification(Notification {
@@ -41,10 +41,6 @@ fn errors_are_told_in_the_words_that_operators_know() {
     assert_eq!(last_error(&lone), "Received: Bad peer AS");
 
     let conn = lone.dial();
-    lone.closed(conn, None);
-    assert_eq!(last_error(&lone), "Socket: Connection closed");
-
-    let conn = lone.dial();
     lone.receive(conn, Message::Open(peer_open()));
     lone.receive(conn, Message::Keepalive);
     assert_eq!(lone.session.status().last_error, None);
@@ -54,6 +50,71 @@ fn errors_are_told_in_the_words_that_operators_know() {
         lone.session.status().last_error.unwrap().class,
         ErrorClass::Sent
     );
+}
+
+#[test]
+fn a_socket_error_does_not_hide_what_was_said() {
+    let mut lone = Lone::new(|_| {});
+    let conn = lone.dial();
+    lone.closed(conn, None);
+    assert_eq!(last_error(&lone), "Socket: Connection closed");
+    let conn = lone.dial();
+    lone.closed(conn, Some("Connection reset by peer"));
+    assert_eq!(last_error(&lone), "Socket: Connection reset by peer");
+
+    let conn = lone.dial();
+    lone.receive(conn, cease(5, b""));
+    let conn = lone.dial();
+    lone.closed(conn, Some("Connection reset by peer"));
+    lone.refuse_dial();
+    assert_eq!(last_error(&lone), "Received: Connection rejected");
+
+    let conn = lone.dial();
+    lone.receive(conn, Message::Open(peer_open()));
+    lone.receive(conn, Message::Keepalive);
+    assert_eq!(lone.session.status().last_error, None);
+    lone.closed(conn, None);
+    assert_eq!(last_error(&lone), "Socket: Connection closed");
+}
+
+/// The reasons that are told while the peer says this on one connection after the other.
+fn refusals(lone: &mut Lone, messages: impl IntoIterator<Item = Message>) -> Vec<String> {
+    for message in messages {
+        let conn = lone.dial();
+        lone.receive(conn, message);
+    }
+    let told = std::mem::take(&mut lone.refused);
+    told.iter().map(DownReason::to_string).collect()
+}
+
+#[test]
+fn a_refusal_is_told_once_until_the_session_is_up() {
+    let mut lone = Lone::new(|_| {});
+    let both = || [Message::Open(open_of(64514)), cease(2, b"\x03bye")];
+    let words = [
+        "BGP Error: Bad peer AS",
+        "Received: Administrative shutdown (\"bye\")",
+    ];
+    assert_eq!(refusals(&mut lone, both()), words);
+    assert_eq!(refusals(&mut lone, both()), [""; 0]);
+    let conn = lone.dial();
+    lone.receive(conn, Message::Open(peer_open()));
+    lone.receive(conn, Message::Keepalive);
+    // What ends a session is told as its end.
+    lone.receive(conn, cease(4, b""));
+    assert!(matches!(down(&lone.take()).reason, DownReason::Received(_)));
+    assert_eq!(lone.refused, []);
+    assert_eq!(refusals(&mut lone, both()), words);
+}
+
+#[test]
+fn a_peer_that_thinks_of_ever_new_refusals_is_not_listened_to() {
+    let mut lone = Lone::new(|_| {});
+    let mut told = |count: u8| {
+        let message = |subcode| cease(subcode, b"");
+        refusals(&mut lone, (0..count).map(|n| message(100 + n))).len()
+    };
+    assert_eq!((told(100), told(150)), (8, 0));
 }
 
 /// R9003-2-03

@@ -45,6 +45,7 @@ use crate::datastore::Snapshot;
 use crate::kernel::{Kernel, KernelConfig};
 use crate::log::LogLevel;
 use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker, SpeakerError};
+use crate::occupant::Occupants;
 use crate::plan::{Environment, Plan, plan};
 use crate::pool::Pool;
 use crate::resources::{LogSeverity, Problem};
@@ -117,6 +118,8 @@ pub struct AgentConfig {
     pub memory_limit: Option<usize>,
     /// The log, to follow what the resources say of it.
     pub log: LogLevel,
+    /// Who listens where others want to.
+    pub occupants: Occupants,
 }
 
 /// Why an agent cannot go on.
@@ -320,15 +323,16 @@ impl Agent {
             self.config.log.follow(plan.log_severity);
         }
         self.note_problems(snapshot, &plan);
-        if !plan.node_exists {
-            warn!(
-                node = self.config.node,
-                "this node is not in the datastore; nothing changes until it is"
-            );
-            return Ok(());
-        }
-        let Some(router_id) = plan.router_id else {
-            warn!("this node has no router ID: it needs an IPv4 address, or CALICO_ROUTER_ID");
+        let wrong = match plan.router_id {
+            _ if !plan.node_exists => {
+                Some("it is not in the datastore; nothing changes until it is")
+            }
+            None => Some("it has no router ID: it needs an IPv4 address, or CALICO_ROUTER_ID"),
+            Some(_) => None,
+        };
+        let node = format!("node {}", self.config.node);
+        self.alarms.set("node", &node, wrong);
+        let Some(router_id) = plan.router_id.filter(|_| wrong.is_none()) else {
             return Ok(());
         };
         let needs_new_speaker = self
@@ -344,7 +348,7 @@ impl Agent {
             disabled.retain(|name| plan.peers.iter().any(|peer| *peer.name == **name));
         }
         match &mut self.speaker {
-            Some(running) => running.move_to(&self.config, plan).await?,
+            Some(running) => running.move_to(&mut self.config, plan).await?,
             None => self.start(router_id, plan, disabled).await?,
         }
         self.reconfigured = Timestamp::now();
@@ -358,7 +362,7 @@ impl Agent {
 
     async fn retry_listening(&mut self) -> Result<(), Ended> {
         match &mut self.speaker {
-            Some(running) => running.listen().await,
+            Some(running) => running.listen(&mut self.config.occupants).await,
             None => Ok(()),
         }
     }
@@ -413,7 +417,7 @@ impl Agent {
             listening: Vec::new(),
             disabled,
         };
-        running.move_to(&self.config, plan).await?;
+        running.move_to(&mut self.config, plan).await?;
         if recover && leftovers {
             running
                 .speaker
@@ -510,7 +514,7 @@ impl Running {
     }
 
     /// Takes the steps from the old plan to the new one.
-    async fn move_to(&mut self, config: &AgentConfig, plan: Plan) -> Result<(), Ended> {
+    async fn move_to(&mut self, config: &mut AgentConfig, plan: Plan) -> Result<(), Ended> {
         if let Some(orders) = &self.forwarding {
             orders
                 .send(Order::Plan(Box::new(ForwardingPlan::of(&plan))))
@@ -518,11 +522,13 @@ impl Running {
                 .map_err(|_| Ended)?;
         }
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
-        self.listen().await?;
+        self.listen(&mut config.occupants).await?;
         let (target, unspeakable) = Target::of(&plan, &self.target, &mut self.policies);
-        for (peer, error) in unspeakable {
-            warn!(peer, %error, "cannot speak to this peer");
-        }
+        let wrong = unspeakable.into_iter().map(|(peer, error)| {
+            let reason = format!("cannot speak to it: {error}");
+            (format!("peer {peer}"), reason)
+        });
+        self.speaker.alarms().only("peer", &wrong.collect());
         for step in transition::steps(&self.target, &target) {
             self.take(step).await?;
         }
@@ -549,16 +555,26 @@ impl Running {
         }
     }
 
-    /// Listens where it wants to. What cannot be listened on is tried again later.
-    async fn listen(&mut self) -> Result<(), Ended> {
+    /// Listens where it wants to. What cannot be listened on is tried again later, and is a problem meanwhile.
+    async fn listen(&mut self, occupants: &mut Occupants) -> Result<(), Ended> {
         if self.listening == self.wanted {
             return Ok(());
         }
-        match self.speaker.listen(self.wanted.clone()).await {
-            Ok(_) => self.listening.clone_from(&self.wanted),
-            Err(SpeakerError::Listen(_)) => self.listening.clear(),
+        let wrong = match self.speaker.listen(self.wanted.clone()).await {
+            Ok(_) => {
+                self.listening.clone_from(&self.wanted);
+                None
+            }
+            Err(SpeakerError::Listen(error)) => {
+                self.listening.clear();
+                let occupant = occupants.at(error.address());
+                let occupant = occupant.filter(|_| error.is_in_use());
+                Some(occupant.map_or_else(|| error.to_string(), |by| format!("{error}: {by}")))
+            }
             Err(SpeakerError::Ended(ended)) => return Err(ended),
-        }
+        };
+        let alarms = self.speaker.alarms();
+        alarms.set("listen", "BGP port", wrong.as_deref());
         Ok(())
     }
 }

@@ -34,6 +34,7 @@ async fn agent() -> Agent {
         kernel: true,
         recover: false,
         memory_limit: None,
+        occupants: Occupants::default(),
         log: LogLevel::default(),
     };
     Agent::new(config, Tasks::default()).await

@@ -15,7 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::run::{self, RunArgs};
 use crate::control::VERSION;
 use crate::datastore::DatastoreSpec;
-use crate::log;
+use crate::log::{self, LogArgs};
+use crate::privileges;
 
 /// Arguments of `bird` and `bird6`.
 #[derive(Clone, Debug, Parser)]
@@ -37,7 +38,7 @@ pub struct BirdArgs {
     #[arg(short)]
     parse_only: bool,
     #[command(flatten)]
-    log: log::LogArgs,
+    log: LogArgs,
     #[command(flatten)]
     run: RunArgs,
     /// Where resources come from
@@ -54,7 +55,6 @@ pub fn execute(mut args: BirdArgs, family: Family) -> anyhow::Result<ExitCode> {
     if args.parse_only {
         return Ok(ExitCode::SUCCESS);
     }
-    let log = log::init(&args.log)?;
     match family {
         Family::Ipv4Unicast => {
             args.run.recover = args.recover;
@@ -63,9 +63,9 @@ pub fn execute(mut args: BirdArgs, family: Family) -> anyhow::Result<ExitCode> {
                 args.run.socket = Some(socket.clone());
             }
             let datastore = super::datastore_or_environment(args.datastore)?;
-            run::execute(args.run, datastore, log)
+            run::execute(args.run, datastore, &args.log)
         }
-        Family::Ipv6Unicast => stand_by("bird6"),
+        Family::Ipv6Unicast => stand_by("bird6", &args.log),
     }
 }
 
@@ -78,7 +78,7 @@ pub fn execute(mut args: BirdArgs, family: Family) -> anyhow::Result<ExitCode> {
 )]
 pub struct ConfdArgs {
     #[command(flatten)]
-    log: log::LogArgs,
+    log: LogArgs,
 }
 
 /// Runs `confd`.
@@ -87,8 +87,7 @@ pub struct ConfdArgs {
 ///
 /// Why it cannot start.
 pub fn stand_in(args: &ConfdArgs) -> anyhow::Result<ExitCode> {
-    log::init(&args.log)?;
-    stand_by("confd")
+    stand_by("confd", &args.log)
 }
 
 fn directory_of(socket: &std::path::Path) -> anyhow::Result<PathBuf> {
@@ -98,7 +97,9 @@ fn directory_of(socket: &std::path::Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Waits for the signals that end a daemon. The others that BIRD takes do nothing here.
-fn stand_by(name: &str) -> anyhow::Result<ExitCode> {
+fn stand_by(name: &str, log: &LogArgs) -> anyhow::Result<ExitCode> {
+    privileges::confine_bystander().context("cannot give up privileges")?;
+    let _log = log::init(log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

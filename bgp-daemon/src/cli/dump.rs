@@ -48,7 +48,7 @@ fn log(family: Family, snapshot: &NodeSnapshot) {
         reconfigured = %status.reconfigured, protocols = protocols.len(), "SIGUSR1: state"
     );
     for problem in problems {
-        info!(object = problem.object, "left out: {}", problem.reason);
+        info!(object = problem.object, "problem: {}", problem.reason);
     }
     for protocol in protocols {
         log_protocol(protocol);

@@ -42,7 +42,7 @@ use clap::{Parser, Subcommand};
 
 use self::resource::args::WithCompatibility;
 use crate::datastore::{DatastoreSpec, DatastoreSpecError, Settings};
-use crate::log::{self, LogArgs};
+use crate::log::LogArgs;
 
 /// Arguments of `bgp-daemon`.
 #[derive(Clone, Debug, Parser)]
@@ -139,8 +139,7 @@ fn dispatch(arguments: &[OsString], out: &mut dyn Write) -> anyhow::Result<ExitC
 fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => {
-            let log = log::init(&cli.log)?;
-            run::execute(args, datastore_or_environment(cli.datastore)?, log)
+            run::execute(args, datastore_or_environment(cli.datastore)?, &cli.log)
         }
         Command::Plan(args) => plan::execute(args, cli.datastore, out),
         Command::Node(NodeCommand::Status(args)) => node_status::execute(&args, out),
@@ -168,4 +167,55 @@ fn datastore_or_environment(
 fn nobody_reads(error: &anyhow::Error) -> bool {
     let io_error = error.downcast_ref::<io::Error>();
     io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::{Arg, CommandFactory};
+
+    use super::*;
+
+    /// The flags of a command by their long names, and their environment variables.
+    fn flags(command: &clap::Command) -> Vec<(String, Option<String>)> {
+        let flag = |arg: &Arg| {
+            let variable = arg
+                .get_env()
+                .map(|name| name.to_string_lossy().into_owned());
+            Some((arg.get_long()?.to_owned(), variable))
+        };
+        let flags = command.get_arguments().filter_map(flag);
+        let asks = |flag: &str| matches!(flag, "help" | "version");
+        flags.filter(|(flag, _)| !asks(flag)).collect()
+    }
+
+    fn all<'a>(command: &'a clap::Command, found: &mut Vec<&'a clap::Command>) {
+        found.push(command);
+        command
+            .get_subcommands()
+            .for_each(|command| all(command, found));
+    }
+
+    /// What the README says of environment variables.
+    #[test]
+    fn every_flag_of_run_has_its_environment_variable() {
+        let mut program = Cli::command();
+        program.build();
+        let run = program.find_subcommand("run").expect("a command");
+        let run: BTreeSet<_> = flags(run).into_iter().map(|(flag, _)| flag).collect();
+        assert!(
+            run.contains("datastore") && run.contains("socket-group"),
+            "{run:?}"
+        );
+        let mut commands = Vec::new();
+        all(&program, &mut commands);
+        for command in commands {
+            for (flag, variable) in flags(command) {
+                let name = format!("BGP_DAEMON_{}", flag.to_uppercase().replace('-', "_"));
+                let wanted = run.contains(&flag).then_some(name);
+                assert_eq!(variable, wanted, "--{flag} of {}", command.get_name());
+            }
+        }
+    }
 }

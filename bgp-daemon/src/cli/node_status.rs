@@ -10,9 +10,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use bgp_core::types::Family;
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use super::processes::Processes;
 use super::run_dir::RunDirArgs;
@@ -106,15 +107,43 @@ impl Surroundings {
 #[derive(Debug)]
 struct Node {
     /// Felix, or something that stands for it.
-    running: bool,
+    running: Running,
     daemons: [Daemon; 2],
+}
+
+/// Whether something runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Running {
+    Yes,
+    No,
+    /// This user cannot tell, for this reason.
+    Uncertain(String),
+}
+
+impl Running {
+    /// `null` when this user cannot tell.
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Yes => true.into(),
+            Self::No => false.into(),
+            Self::Uncertain(_) => Value::Null,
+        }
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Yes => Ok(()),
+            Self::No => bail!("Calico process is not running."),
+            Self::Uncertain(why) => bail!("cannot tell whether Calico is running: {why}"),
+        }
+    }
 }
 
 /// The daemon of one family.
 #[derive(Debug)]
 struct Daemon {
     family: Family,
-    running: bool,
+    running: Running,
     connection: Result<Connection, DialError>,
 }
 
@@ -122,12 +151,14 @@ impl Node {
     /// Dials each socket once, and keeps the connection for the questions that follow.
     fn probe(surroundings: &Surroundings) -> Self {
         let daemons = Family::ALL.map(|family| Daemon::probe(surroundings, family));
-        let sockets_count = surroundings.rule == RunningRule::ProcessOrSocket;
-        let dialled = daemons.iter().any(|daemon| daemon.connection.is_ok());
-        Self {
-            running: surroundings.processes.felix() || (sockets_count && dialled),
-            daemons,
-        }
+        let running = if surroundings.processes.felix() {
+            Running::Yes
+        } else {
+            let dialled = daemons.iter().any(|daemon| daemon.connection.is_ok());
+            let uncertain = daemons.iter().find_map(Daemon::uncertain);
+            surroundings.rule.judge(dialled, uncertain)
+        };
+        Self { running, daemons }
     }
 }
 
@@ -135,14 +166,33 @@ impl Daemon {
     fn probe(surroundings: &Surroundings, family: Family) -> Self {
         let paths = client::candidates(&surroundings.run_dir, family);
         let connection = Connection::dial(&paths, client::LINE_DEADLINE);
-        let process = surroundings
-            .processes
-            .any_position_equals(&[process_name(family)]);
-        let sockets_count = surroundings.rule == RunningRule::ProcessOrSocket;
-        Self {
+        let mut daemon = Self {
             family,
-            running: process || (sockets_count && connection.is_ok()),
+            running: Running::Yes,
             connection,
+        };
+        let names = [process_name(family)];
+        if !surroundings.processes.any_position_equals(&names) {
+            let dialled = daemon.connection.is_ok();
+            daemon.running = surroundings.rule.judge(dialled, daemon.uncertain());
+        }
+        daemon
+    }
+
+    fn uncertain(&self) -> Option<String> {
+        let error = self.connection.as_ref().err()?;
+        error.uncertain().map(|why| why.to_string())
+    }
+}
+
+impl RunningRule {
+    /// Of something that is not among the processes.
+    fn judge(self, dialled: bool, uncertain: Option<String>) -> Running {
+        match (self, uncertain) {
+            (Self::Process, _) => Running::No,
+            (Self::ProcessOrSocket, _) if dialled => Running::Yes,
+            (Self::ProcessOrSocket, Some(why)) => Running::Uncertain(why),
+            (Self::ProcessOrSocket, None) => Running::No,
         }
     }
 }
@@ -161,8 +211,6 @@ const fn ip_version(family: Family) -> u8 {
         Family::Ipv6Unicast => 6,
     }
 }
-
-const NOT_RUNNING: &str = "Calico process is not running.";
 
 fn command_error(error: ClientError) -> anyhow::Error {
     anyhow::anyhow!("error executing command: {error}")

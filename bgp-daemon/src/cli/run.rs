@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use bgp_core::types::Family;
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -24,8 +24,10 @@ use crate::agent::{self, AgentConfig};
 use crate::control::client;
 use crate::control::server::{Request, Server};
 use crate::datastore::{self, DatastoreSpec, Interest, Settings};
-use crate::log::LogLevel;
-use crate::plan::Environment;
+use crate::log::{self, LogArgs};
+use crate::occupant::Occupants;
+use crate::plan::{BGP_PORT, Environment};
+use crate::privileges::{self, Group};
 use crate::tasks::Tasks;
 
 /// Arguments of `run`.
@@ -50,6 +52,9 @@ pub struct RunArgs {
     /// [default: half of the memory of the container or machine]
     #[arg(long, env = "BGP_DAEMON_MEMORY_LIMIT", value_name = "MEBIBYTES")]
     pub memory_limit: Option<usize>,
+    /// Group that may use the control sockets, by name or number [default: that of the process]
+    #[arg(long, env = "BGP_DAEMON_SOCKET_GROUP", value_name = "GROUP")]
+    pub socket_group: Option<Group>,
     /// Whether this is a restart after which peers still hold our routes (RFC 4724); set by `bird -R`.
     #[arg(skip = true)]
     pub recover: bool,
@@ -63,36 +68,49 @@ const SOCKETS_CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// Questions on the control sockets that wait for the speaker; beyond it, clients wait.
 const REQUESTS: usize = 64;
 
-/// Runs the speaker until it is told to end.
+/// Runs the speaker until it is told to end. Must be called while the process has no other thread.
 ///
 /// # Errors
 ///
 /// Why it cannot start, or why it ended.
-pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: LogLevel) -> anyhow::Result<ExitCode> {
+pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow::Result<ExitCode> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
     allow_open_files();
+    let mut occupants = Occupants::default();
+    occupants.note(args.listen_port.unwrap_or(BGP_PORT));
+    privileges::confine_speaker(args.socket_group).context("cannot give up privileges")?;
+    let log = log::init(log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let done = runtime.block_on(run(node, args, datastore, log, Tasks::default()));
+    let config = AgentConfig {
+        environment: Environment::from_env(),
+        listen_port: args.listen_port,
+        kernel: !args.no_kernel,
+        recover: args.recover,
+        memory_limit: memory::limit(args.memory_limit),
+        node,
+        log: log.level.clone(),
+        occupants,
+    };
+    let done = runtime.block_on(run(config, args, datastore, Tasks::default()));
     // A thread that hangs in a file system which does not answer is not waited for.
     runtime.shutdown_background();
     done
 }
 
 async fn run(
-    node: String,
+    config: AgentConfig,
     args: RunArgs,
     datastore: DatastoreSpec,
-    log: LogLevel,
     tasks: Tasks,
 ) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     // First of all: a signal that nobody waits for ends the process.
     let mut signals = Signals::new()?;
     let settings = Settings::from_env();
-    let environment = Environment::from_env();
-    let followed = datastore::watch(&datastore, interest(&node, &environment), &settings, &tasks);
+    let interest = interest(&config.node, &config.environment);
+    let followed = datastore::watch(&datastore, interest, &settings, &tasks);
     let snapshots = tokio::select! {
         snapshots = followed => snapshots?,
         // A server may be away for long.
@@ -107,13 +125,13 @@ async fn run(
             (Some(socket), Family::Ipv4Unicast) => socket.clone(),
             _ => usual(),
         };
-        let server = Server::bind(&path, family, requests.clone())?;
+        let server = Server::bind(&path, args.socket_group, family, requests.clone())?;
         let name = format!("control socket {}", path.display());
         tasks.service(name, server.run(ended.clone()));
     }
     let sink = StoreSink::new(datastore, settings);
     let report = node_status::report(
-        node.clone(),
+        config.node.clone(),
         snapshots.clone(),
         requests.clone(),
         sink,
@@ -121,15 +139,6 @@ async fn run(
     );
     tasks.job("node status objects", report);
     tasks.job("signals", obey_signals(signals, requests, stop.clone()));
-    let config = AgentConfig {
-        environment,
-        listen_port: args.listen_port,
-        kernel: !args.no_kernel,
-        recover: args.recover,
-        memory_limit: memory::limit(args.memory_limit),
-        node,
-        log,
-    };
     info!(node = config.node, "starting");
     let done = tokio::select! {
         done = agent::run(config, snapshots, inbox, stop.clone(), tasks.clone()) => done.map_err(anyhow::Error::from),
@@ -225,6 +234,7 @@ async fn obey_signals(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::LogLevel;
 
     /// The datastore, local workloads, two sockets, objects with the status, signals.
     const TASKS: usize = 6;
@@ -237,11 +247,22 @@ mod tests {
             socket: None,
             no_kernel: true,
             listen_port: Some(0),
+            socket_group: None,
             recover: false,
             memory_limit: None,
         };
+        let config = AgentConfig {
+            environment: Environment::default(),
+            listen_port: Some(0),
+            kernel: false,
+            recover: false,
+            memory_limit: None,
+            node: "node".into(),
+            log: LogLevel::default(),
+            occupants: Occupants::default(),
+        };
         let datastore = DatastoreSpec::Folder(folder);
-        let code = run("node".into(), args, datastore, LogLevel::default(), tasks).await;
+        let code = run(config, args, datastore, tasks).await;
         code.expect("it starts")
     }
 

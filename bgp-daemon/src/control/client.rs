@@ -51,14 +51,46 @@ pub(super) fn connect(path: &Path) -> io::Result<UnixStream> {
     Ok(UnixStream::from(OwnedFd::from(socket)))
 }
 
-/// No candidate could be dialled. Its text is that of the last one.
+/// No candidate could be dialled. Its text is that of the first socket that is there, or else, as calicoctl has it, of the last.
 #[derive(Debug)]
-pub struct DialError {
+pub struct DialError(Vec<Failure>);
+
+#[derive(Debug)]
+struct Failure {
     path: PathBuf,
     error: io::Error,
 }
 
+impl DialError {
+    /// Why nobody can say whether somebody listens: a socket is there, and it may not be used, or takes no more connections.
+    pub fn uncertain(&self) -> Option<impl fmt::Display> {
+        self.there()
+            .filter(|failure| failure.error.kind() != io::ErrorKind::ConnectionRefused)
+    }
+
+    /// Of the first socket that is there, or else of the one that was looked for first.
+    pub fn first(&self) -> Option<impl fmt::Display> {
+        self.there().or(self.0.first())
+    }
+
+    fn there(&self) -> Option<&Failure> {
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+        self.0
+            .iter()
+            .find(|failure| !absent.contains(&failure.error.kind()))
+    }
+}
+
 impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.there().or(self.0.last()) {
+            Some(failure) => failure.fmt(f),
+            None => f.write_str("there is no socket to dial"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         write!(f, "dial unix {path}: connect: {}", errno_text(&self.error))
@@ -98,6 +130,9 @@ pub enum ClientError {
     /// The heading of `show protocols` is not the known one.
     #[error("unknown BIRD table output format")]
     UnknownFormat,
+    /// The daemon says that it has no answer.
+    #[error("{0}")]
+    NoAnswer(String),
     /// A line that is no part of the reply to `show protocols`.
     #[error("unexpected output line from BIRD")]
     UnexpectedLine,
@@ -128,12 +163,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Why the last one cannot be dialled.
+    /// Why they cannot be dialled.
     pub fn dial(paths: &[PathBuf], deadline: Duration) -> Result<Self, DialError> {
-        let mut failure = DialError {
-            path: PathBuf::new(),
-            error: io::ErrorKind::NotFound.into(),
-        };
+        let mut failures = Vec::new();
         for path in paths {
             match connect(path) {
                 Ok(stream) => {
@@ -144,15 +176,13 @@ impl Connection {
                         pending: Vec::new(),
                     });
                 }
-                Err(error) => {
-                    failure = DialError {
-                        path: path.clone(),
-                        error,
-                    };
-                }
+                Err(error) => failures.push(Failure {
+                    path: path.clone(),
+                    error,
+                }),
             }
         }
-        Err(failure)
+        Err(DialError(failures))
     }
 
     /// The socket that was dialled.

@@ -10,6 +10,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::clients::{Awaited, Place};
 use super::command::{self, Command, Query, RouteQuery};
 use super::json;
 use super::model::{ProtocolSnapshot, RouteSnapshot};
@@ -27,6 +28,9 @@ pub(super) struct Connection {
     reply: Reply,
     /// It asked to be only allowed to look.
     restricted: bool,
+    place: Place,
+    /// Among those whose answers are held in memory, until this one is taken.
+    answer: Option<Place>,
     shared: Arc<Shared>,
 }
 
@@ -39,22 +43,29 @@ enum Line {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(stream: UnixStream, place: Place, shared: Arc<Shared>) -> Self {
         let (reader, writer) = stream.into_split();
         Self {
             reader: BufReader::new(reader),
             writer,
             reply: Reply::new(),
             restricted: false,
+            place,
+            answer: None,
             shared,
         }
     }
 
-    /// Serves until the client leaves, or for too long says or takes nothing.
+    /// Serves until the client leaves, has to go, or for too long says or takes nothing.
     pub(super) async fn serve(mut self) {
-        if let Err(error) = self.converse().await {
-            tracing::debug!(family = %self.shared.family, %error, "control connection ended");
-        }
+        let lost = self.place.lost();
+        let ended = lost.run_until_cancelled(self.converse()).await;
+        let error = match ended {
+            Some(Ok(())) => return,
+            Some(Err(error)) => error.to_string(),
+            None => "another client needs the place".to_owned(),
+        };
+        tracing::debug!(family = %self.shared.family, error, "control connection ended");
     }
 
     async fn converse(&mut self) -> io::Result<()> {
@@ -66,7 +77,8 @@ impl Connection {
         loop {
             let idle = self.shared.limits.idle;
             let line = read_line(&mut self.reader, self.shared.limits.line_len);
-            match within(idle, line).await? {
+            let line = within(idle, line);
+            match self.place.awaiting(Awaited::Command, line).await? {
                 Line::Command(line) => self.command(&line).await?,
                 Line::TooLong => self.reply.end(Code::COMMAND_TOO_LONG, "Command too long"),
                 Line::End => return Ok(()),
@@ -85,10 +97,23 @@ impl Connection {
             Ok(Command::Query(query)) if self.restricted && query.changes_something() => {
                 self.reply.end(Code::ACCESS_DENIED, "Access denied");
             }
-            Ok(Command::Query(query)) => match self.ask(query.clone()).await {
-                Some(answer) => self.render(query, answer).await?,
-                None => self.no_answer(),
-            },
+            Ok(Command::Query(query)) => self.query(query).await?,
+        }
+        Ok(())
+    }
+
+    /// Answers. What may be long and comes in one piece needs a place, and keeps it if it is long.
+    async fn query(&mut self, query: Query) -> io::Result<()> {
+        if !matches!(query, Query::Routes(_)) {
+            let limit = self.shared.limits.answers;
+            self.answer = Some(self.shared.answers.enter(limit).await);
+        }
+        match self.ask(query.clone()).await {
+            Some(answer) => self.render(query, answer).await?,
+            None => self.no_answer(),
+        }
+        if self.reply.len() < WRITE_LEN {
+            self.answer = None;
         }
         Ok(())
     }
@@ -170,11 +195,16 @@ impl Connection {
 
     async fn flush(&mut self) -> io::Result<()> {
         let text = self.reply.take();
-        within(
-            self.shared.limits.write,
-            self.writer.write_all(text.as_bytes()),
-        )
-        .await
+        let written = self.writer.write_all(text.as_bytes());
+        let written = within(self.shared.limits.write, written);
+        let written = self.place.awaiting(Awaited::Reading, written);
+        let Some(answer) = self.answer.take() else {
+            return written.await;
+        };
+        let lost = answer.lost();
+        let written = answer.awaiting(Awaited::Reading, written);
+        let done = lost.run_until_cancelled(written).await;
+        done.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

@@ -14,6 +14,7 @@
 //! finds no answer in time gets an error line, so that a client never hangs on us.
 
 pub mod client;
+mod clients;
 pub mod command;
 mod connection;
 pub mod json;

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use bgp_core::types::Family;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::clients::Clients;
 use super::command::Query;
 use super::connection::Connection;
 use super::model::{
@@ -21,6 +22,7 @@ use super::model::{
 use super::render::Clock;
 pub use super::socket::BindError;
 use super::socket::SocketFile;
+use crate::privileges::Group;
 use crate::tasks::Tasks;
 
 /// How long to wait before the next try when a connection cannot be accepted, which happens when descriptors run out.
@@ -68,8 +70,12 @@ pub enum Answer {
 /// Limits of a server.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections served at a time. Further ones wait in the backlog of the socket until one ends.
+    /// Connections served at a time. For a further one goes the one that has said nothing for the longest, or else the one that
+    /// has taken nothing of its reply for the longest. While all wait for the owner's answers, it waits.
     pub connections: usize,
+    /// Long answers that are held in memory at a time, all but routes. For a further one goes the client that has taken nothing of
+    /// its own for the longest.
+    pub answers: usize,
     /// Octets in a command line, without its line feed. A longer one is read to its end and answered with 9000.
     pub line_len: usize,
     /// Without a command for so long, a connection is closed.
@@ -84,6 +90,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 64,
+            answers: 8,
             line_len: 4096,
             idle: Duration::from_secs(300),
             answer: Duration::from_secs(10),
@@ -99,6 +106,7 @@ pub(super) struct Shared {
     pub(super) version: String,
     pub(super) clock: fn() -> Clock,
     pub(super) limits: Limits,
+    pub(super) answers: Clients,
     pub(super) requests: mpsc::Sender<Request>,
 }
 
@@ -111,14 +119,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at `path`, for questions about `family`. Makes the directory if it is missing and takes the place of a socket
-    /// that nobody serves. Must be called within a tokio runtime.
+    /// Listens at `path`, for questions about `family`. The socket's owner and `group`, or else our own group, may connect. Makes
+    /// the directory if it is missing and takes the place of a socket that nobody serves. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
     /// Another process serves the socket, something else lies there, or the operating system refuses.
     pub fn bind(
         path: &Path,
+        group: Option<Group>,
         family: Family,
         requests: mpsc::Sender<Request>,
     ) -> Result<Self, BindError> {
@@ -126,7 +135,7 @@ impl Server {
             path: path.to_owned(),
             error,
         };
-        let (file, listener) = SocketFile::bind(path)?;
+        let (file, listener) = SocketFile::bind(path, group)?;
         Ok(Self {
             listener: UnixListener::from_std(listener).map_err(failed)?,
             file,
@@ -135,6 +144,7 @@ impl Server {
                 version: super::VERSION.to_owned(),
                 clock: Clock::system,
                 limits: Limits::default(),
+                answers: Clients::default(),
                 requests,
             }),
         })
@@ -169,17 +179,19 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) {
         let path = self.file.path().display().to_string();
         tracing::info!(path, "control socket is ready");
-        let places = Arc::new(Semaphore::new(self.shared.limits.connections));
+        let clients = Clients::default();
         let tasks = Tasks::default();
         let serve = async {
             loop {
-                let (stream, place) = self.accept(&places).await;
-                let connection = Connection::new(stream, Arc::clone(&self.shared));
+                let stream = self.accept().await;
+                let place = clients.enter(self.shared.limits.connections).await;
+                let connection = Connection::new(stream, place, Arc::clone(&self.shared));
                 let shutdown = shutdown.clone();
                 tasks.errand("control connection", async move {
                     shutdown.run_until_cancelled(connection.serve()).await;
-                    drop(place);
                 });
+                // Who is here and has said something is heard before the next one comes, however many come.
+                tokio::task::yield_now().await;
             }
         };
         shutdown.run_until_cancelled(serve).await;
@@ -187,17 +199,17 @@ impl Server {
         tasks.ended().await;
     }
 
-    /// The next connection, once there is a place for it.
-    async fn accept(&self, places: &Arc<Semaphore>) -> (UnixStream, OwnedSemaphorePermit) {
-        let place = Arc::clone(places)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
+    /// The next connection. That none can be accepted is said once.
+    async fn accept(&self) -> UnixStream {
+        let mut failed = false;
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => return (stream, place),
+                Ok((stream, _)) => return stream,
                 Err(error) => {
-                    tracing::warn!(path = %self.file.path().display(), %error, "cannot accept on control socket");
+                    if !std::mem::replace(&mut failed, true) {
+                        let path = self.file.path().display();
+                        tracing::warn!(%path, %error, "cannot accept on control socket");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

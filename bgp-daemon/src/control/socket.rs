@@ -1,16 +1,23 @@
 //! The socket file: made where a stale one may lie, never in the place of one that is served, removed at the end.
+//!
+//! A socket that is bound takes connections, and its mode is then what the umask of the process leaves of it. So it is made in a
+//! folder that only its owner may enter, gets its mode and group there, and then its name.
 
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::client;
+use crate::privileges::Group;
 
 /// Owner and group may connect.
 const MODE: u32 = 0o660;
+/// Whoever finds the directory missing makes it such that all find the sockets in it.
+const DIRECTORY_MODE: u32 = 0o755;
 
 /// Why a control socket could not be made.
 #[derive(Debug, Error)]
@@ -41,22 +48,31 @@ pub(super) struct SocketFile {
 
 impl SocketFile {
     /// Makes the directory if it is missing, removes a stale socket, and listens.
-    pub(super) fn bind(path: &Path) -> Result<(Self, UnixListener), BindError> {
+    pub(super) fn bind(
+        path: &Path,
+        group: Option<Group>,
+    ) -> Result<(Self, UnixListener), BindError> {
         let failed = |error| BindError::Io {
             path: path.to_owned(),
             error,
         };
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(failed)?;
-        }
+        let directory = path.parent().unwrap_or(Path::new("."));
+        let mut builder = DirBuilder::new();
+        let builder = builder.recursive(true).mode(DIRECTORY_MODE);
+        builder.create(directory).map_err(failed)?;
         remove_stale(path)?;
-        let listener = UnixListener::bind(path).map_err(failed)?;
-        let identity = identity(path).map_err(failed)?;
+        let workshop = Workshop::open(directory).map_err(failed)?;
+        let listener = workshop.make(group).map_err(failed)?;
+        let identity = identity(&workshop.socket()).map_err(failed)?;
+        // Unlike a rename, this never takes the place of another socket that has come meanwhile.
+        fs::hard_link(workshop.socket(), path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => BindError::Served(path.to_owned()),
+            _ => failed(error),
+        })?;
         let file = Self {
             path: path.to_owned(),
             identity,
         };
-        std::fs::set_permissions(path, PermissionsExt::from_mode(MODE)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         Ok((file, listener))
     }
@@ -70,15 +86,54 @@ impl Drop for SocketFile {
     /// Leaves the file alone if a successor has put its own there.
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|found| found == self.identity)
-            && let Err(error) = std::fs::remove_file(&self.path)
+            && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "cannot remove control socket");
         }
     }
 }
 
+/// A folder in which a socket is made, and which goes away with this value.
+struct Workshop(PathBuf);
+
+impl Workshop {
+    /// Its name is short: that of a socket must be. A process that was killed in here may have had our number.
+    fn open(directory: &Path) -> io::Result<Self> {
+        let workshop = Self(directory.join(format!(".{:x}", std::process::id())));
+        workshop.clean();
+        DirBuilder::new().mode(0o700).create(&workshop.0)?;
+        Ok(workshop)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("s")
+    }
+
+    fn make(&self, group: Option<Group>) -> io::Result<UnixListener> {
+        let socket = self.socket();
+        let listener = UnixListener::bind(&socket)?;
+        if let Some(Group(group)) = group {
+            chown(&socket, None, Some(group))?;
+        }
+        fs::set_permissions(&socket, PermissionsExt::from_mode(MODE))?;
+        Ok(listener)
+    }
+
+    fn clean(&self) {
+        // What is not there need not go; what stays is noticed when the folder is made the next time.
+        fs::remove_file(self.socket()).ok();
+        fs::remove_dir(&self.0).ok();
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        self.clean();
+    }
+}
+
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::symlink_metadata(path)?;
+    let metadata = fs::symlink_metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
 }
 
@@ -87,7 +142,7 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
         path: path.to_owned(),
         error,
     };
-    let metadata = match std::fs::symlink_metadata(path) {
+    let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
@@ -97,7 +152,7 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
     }
     match client::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(failed)
+            fs::remove_file(path).map_err(failed)
         }
         // A full backlog is served too, if slowly.
         Ok(_) => Err(BindError::Served(path.to_owned())),

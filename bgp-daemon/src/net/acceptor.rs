@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::listener::{Incoming, ListenError, Listeners, PeerSecurity, Refusal};
 use crate::alarms::Alarms;
@@ -260,10 +260,11 @@ impl Acceptor {
         let text = error.to_string();
         let absent = error.is_family_absent();
         if self.refused.get(&error.address) != Some(&text) {
+            // Whoever gave the order learns of the others, and says so.
             if absent {
                 info!("{text}");
             } else {
-                warn!("{text}");
+                debug!("{text}");
             }
             self.refused.insert(error.address, text);
         }

@@ -272,6 +272,11 @@ impl ListenError {
         }
     }
 
+    /// Where it was to listen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Another program has the port.
     pub fn is_in_use(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrInUse

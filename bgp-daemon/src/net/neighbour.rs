@@ -425,6 +425,9 @@ impl Running {
                     reason: down.reason,
                 });
             }
+            Output::Refused(reason) => {
+                warn!(peer = %self.neighbour.name, %reason, "session refused");
+            }
             Output::Update(_) | Output::EndOfRib(_) | Output::Refresh(_) => {}
         }
     }

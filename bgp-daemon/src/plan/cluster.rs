@@ -17,7 +17,7 @@ use crate::resources::{
 /// The AS of a cluster that has not chosen one.
 const DEFAULT_AS: Asn = Asn(64512);
 /// The port of BGP (RFC 4271 §8).
-pub(super) const BGP_PORT: u16 = 179;
+pub const BGP_PORT: u16 = 179;
 /// The BGPConfiguration that is for all nodes.
 pub(super) const GLOBAL: &str = "default";
 

@@ -41,6 +41,7 @@ use crate::resources::ResourceSet;
 use cluster::Cluster;
 
 pub use annotations::{OnStop, PeerOptions};
+pub use cluster::BGP_PORT;
 pub use environment::Environment;
 pub use export::{ExportRules, Sourced};
 pub use kernel::{

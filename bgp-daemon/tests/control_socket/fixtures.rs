@@ -88,6 +88,7 @@ pub(crate) fn session(
             class,
             text: text.to_owned(),
         }),
+        message: None,
         neighbor_address: address(neighbor),
         neighbor_port: 179,
         neighbor_as: Asn(64512),

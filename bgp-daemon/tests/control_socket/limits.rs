@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bgp_core::types::Family;
 use bgp_daemon::control::command::Query;
+use bgp_daemon::control::model::ProtocolKind;
 use bgp_daemon::control::server::{Answer, Limits};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::fixtures::{answer, route, via};
+use crate::fixtures::{answer, internal, route, via};
 use crate::peer::{Client, Fixture};
 
 const V4: Family = Family::Ipv4Unicast;
@@ -30,20 +31,56 @@ async fn a_line_that_is_too_long_is_skipped_to_its_end() {
 
 /// Promise 12.9.
 #[tokio::test]
-async fn a_client_beyond_the_limit_waits_for_a_place() {
+async fn for_a_client_beyond_the_limit_goes_the_one_that_has_said_nothing_for_the_longest() {
     let limits = Limits {
-        connections: 1,
+        connections: 3,
         ..Limits::default()
     };
     let node = Fixture::start(V4, limits, answer);
-    let first = node.client().await;
-    let mut second = Client::dial(&node.path).await;
-    second.send(b"show status\n").await;
-    drop(first);
-    assert_eq!(
-        second.line().await.as_deref(),
-        Some("0001 BIRD v0.3.3+birdv1.6.8 ready.")
-    );
+    let mut first = node.client().await;
+    let silent = node.client().await;
+    let mut half_a_line = node.client().await;
+    half_a_line.send(b"show sta").await;
+    first.ask("show status").await;
+    let mut fourth = node.client().await;
+    assert_eq!(silent.closed().await, "");
+    let mut fifth = node.client().await;
+    assert_eq!(half_a_line.closed().await, "");
+    for client in [&mut first, &mut fourth, &mut fifth] {
+        client.ask("show status").await;
+    }
+}
+
+#[tokio::test]
+async fn clients_without_end_keep_nobody_from_an_answer() {
+    let node = Fixture::start(V4, Limits::default(), answer);
+    let mut flood = Vec::new();
+    for _ in 0..20 {
+        for _ in 0..100 {
+            flood.push(Client::dial(&node.path).await);
+        }
+        let mut honest = node.client().await;
+        assert!(honest.ask("show status").await.contains("Router ID"));
+    }
+}
+
+#[tokio::test]
+async fn clients_that_take_nothing_keep_nobody_from_an_answer() {
+    let node = Fixture::start(V4, Limits::default(), |query| match query {
+        Query::Routes(_) => Some(many_routes(u32::MAX, None)),
+        other => answer(other),
+    });
+    let mut stuck = Vec::new();
+    for _ in 0..2 * Limits::default().connections {
+        let mut client = node.client().await;
+        client.send(b"show route\n").await;
+        assert!(client.line().await.is_some());
+        stuck.push(client);
+    }
+    for _ in 0..3 {
+        let mut honest = node.client().await;
+        assert!(honest.ask("show status").await.contains("Router ID"));
+    }
 }
 
 /// Promise 12.9.
@@ -87,6 +124,27 @@ async fn a_question_without_an_answer_is_answered() {
         reply.starts_with("1007-10.0.0.0/8 ") && reply.ends_with(no_answer),
         "{reply}"
     );
+}
+
+#[tokio::test]
+async fn long_answers_that_nobody_takes_are_few() {
+    const ROWS: usize = 10_000;
+    let node = Fixture::start(V4, Limits::default(), |_| {
+        let row = internal("kernel1", ProtocolKind::Kernel);
+        Some(Answer::Protocols(vec![row; ROWS]))
+    });
+    let mut stuck = Vec::new();
+    for _ in 0..=Limits::default().answers {
+        let mut client = node.client().await;
+        client.send(b"show protocols\n").await;
+        assert!(client.line().await.is_some());
+        stuck.push(client);
+    }
+    let mut rest = stuck.into_iter().map(Client::closed);
+    let cut = rest.next().expect("a client").await;
+    assert!(cut.lines().count() < ROWS, "it had to go for the last one");
+    let reply = node.client().await.ask("show protocols").await;
+    assert_eq!(reply.lines().count(), ROWS + 2);
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn a_daemon_without_an_answer_is_named_with_its_reason() {
     let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(
         document["sockets"][0]["error"],
-        "unexpected output line from BIRD"
+        "The daemon is ending or too busy to answer"
     );
     assert_eq!(document["peers"], serde_json::json!([]));
 }

@@ -46,7 +46,7 @@ impl Fixture {
             }
         });
         let shutdown = CancellationToken::new();
-        let server = Server::bind(&path, family, requests)
+        let server = Server::bind(&path, None, family, requests)
             .expect("a socket")
             .with_version(fixtures::VERSION)
             .with_clock(fixtures::clock)

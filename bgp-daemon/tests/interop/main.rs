@@ -18,6 +18,8 @@ mod kubernetes_datastore;
 mod lab_self_check;
 mod live_changes;
 mod mixed_mesh;
+mod privileges;
+mod refusals;
 mod scenario;
 mod settings_capabilities;
 mod settings_counters;

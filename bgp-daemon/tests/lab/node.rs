@@ -22,6 +22,7 @@ pub(crate) struct Node {
     pub(crate) host: Rc<Host>,
     datastore: PathBuf,
     environment: Vec<(String, String)>,
+    launcher: Vec<String>,
     process: Option<Process>,
 }
 
@@ -32,6 +33,7 @@ impl Node {
             host: Rc::clone(host),
             datastore: datastore.to_owned(),
             environment: Vec::new(),
+            launcher: Vec::new(),
             process: None,
         }
     }
@@ -40,6 +42,16 @@ impl Node {
     pub(crate) fn set(&mut self, name: &str, value: impl ToString) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_string()));
+    }
+
+    /// Has the daemon started by another program, of which these are the words, and which becomes it.
+    pub(crate) fn launch_by(&mut self, launcher: &[&str]) {
+        self.launcher = launcher.iter().map(ToString::to_string).collect();
+    }
+
+    /// The daemon's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.as_ref().expect("the node was started").id()
     }
 
     /// Starts the daemon, with the host's directory in the place of `/var/run/calico`, where Felix names workloads; returns when both of its control sockets answer.
@@ -55,8 +67,10 @@ impl Node {
             "--run-dir",
             &run_dir,
         ];
-        let mut command = self.host.ns.daemon(PROGRAM);
+        let mut words = self.launcher.iter().map(String::as_str).chain([PROGRAM]);
+        let mut command = self.host.ns.daemon(words.next().unwrap_or(PROGRAM));
         command
+            .args(words)
             .args(arguments)
             .env("CALICO_ENDPOINT_STATUS_PATH_PREFIX", &self.host.directory)
             .envs(self.environment.iter().cloned())
@@ -96,11 +110,6 @@ impl Node {
     pub(crate) fn log(&self) -> String {
         let process = self.process.as_ref().expect("the node was started");
         process.log()
-    }
-
-    /// The daemon's process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.process.as_ref().expect("the node was started").id()
     }
 
     /// Runs a command of the daemon's binary on this node, with its run directory.
@@ -154,7 +163,7 @@ impl Node {
             .is_ok_and(|row| row.contains("Established"))
     }
 
-    fn run_dir(&self) -> PathBuf {
+    pub(crate) fn run_dir(&self) -> PathBuf {
         self.host.directory.join("run")
     }
 

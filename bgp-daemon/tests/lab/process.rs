@@ -47,17 +47,17 @@ impl Process {
         }
     }
 
+    /// Its process id, if it is started by programs that become it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the program has printed until now.
     pub(crate) fn log(&self) -> String {
         fs::read(&self.log).map_or_else(
             |error| format!("(no log: {error})"),
             |bytes| String::from_utf8_lossy(&bytes).into_owned(),
         )
-    }
-
-    /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Fails the test if the program has ended.

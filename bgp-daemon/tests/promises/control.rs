@@ -32,7 +32,8 @@ impl Sockets {
         let directory = tempfile::tempdir().expect("a directory");
         for family in Family::ALL {
             let path = socket(directory.path(), family);
-            let server = Server::bind(&path, family, node.requests.clone()).expect("a socket");
+            let server =
+                Server::bind(&path, None, family, node.requests.clone()).expect("a socket");
             tokio::spawn(server.run(CancellationToken::new()));
         }
         Self { directory }

@@ -19,6 +19,7 @@ use bgp_daemon::log::LogLevel;
 use bgp_daemon::net::connect::Dial;
 use bgp_daemon::net::sockopt::Ttl;
 use bgp_daemon::net::{NeighbourStatus, PeerSettings, Speaker};
+use bgp_daemon::occupant::Occupants;
 use bgp_daemon::plan::Environment;
 use bgp_daemon::resources::{ResourceSet, parse};
 use bgp_daemon::tasks::Tasks;
@@ -151,6 +152,7 @@ impl Node {
             kernel: how.kernel,
             recover: how.recover,
             memory_limit: None,
+            occupants: Occupants::default(),
             log: LogLevel::default(),
         };
         let task = tokio::spawn(agent::run(

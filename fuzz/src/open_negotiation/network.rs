@@ -204,6 +204,7 @@ impl Network {
                 self.sides[side].up = Some((conn, negotiated));
             }
             Output::Down(_) => self.sides[side].up = None,
+            Output::Refused(_) => {}
             Output::Update(_) | Output::EndOfRib(_) | Output::Refresh(_) => {
                 panic!("nobody sent routes")
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bgp_core::rib::{PeerStats, Rib, RouteCounts as RibCounts};
-use bgp_core::session::{self, Negotiated, State};
+use bgp_core::session::{self, Negotiated, SessionStatus, State};
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{AddPathDirection, Capability};
 use jiff::Timestamp;
@@ -257,6 +257,7 @@ fn bgp(peer: &Peer, disabled: bool, status: &NeighbourStatus, known: Known) -> B
     };
     BgpSnapshot {
         state,
+        message: message(session),
         last_error: session.last_error.as_ref().map(|error| LastError {
             class: match error.class {
                 session::ErrorClass::Local => ErrorClass::Misc,
@@ -278,12 +279,22 @@ fn bgp(peer: &Peer, disabled: bool, status: &NeighbourStatus, known: Known) -> B
     }
 }
 
+/// What came with the error.
+fn message(session: &SessionStatus) -> Option<String> {
+    let error = session.last_error.as_ref()?;
+    let received = session.last_received.as_ref()?;
+    let same = error.class == session::ErrorClass::Received && error.at == received.at;
+    received.communication.clone().filter(|_| same)
+}
+
 fn waiting(peer: &Peer, status: &NeighbourStatus) -> Option<Waiting> {
     let retry = peer.options.connect_retry_time.as_secs();
-    let idle = status
-        .session
-        .idle_until
-        .map(|until| Waiting::ErrorPause(countdown(until, 30)));
+    let pause = |until: Instant| {
+        let since = status.session.since.unwrap_or(until);
+        let total = until.saturating_duration_since(since).as_secs();
+        Waiting::ErrorPause(countdown(until, total))
+    };
+    let idle = status.session.idle_until.map(pause);
     idle.or_else(|| {
         status
             .session

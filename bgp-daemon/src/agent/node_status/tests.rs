@@ -36,6 +36,7 @@ fn protocol(name: &str, kind: ProtocolKind, bgp: Option<(BgpState, &str)>) -> Pr
         bgp: bgp.map(|(state, address)| BgpSnapshot {
             state,
             last_error: None,
+            message: None,
             neighbor_address: address.parse().expect("an address"),
             neighbor_port: 179,
             neighbor_as: Asn(64512),

@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use anyhow::bail;
 use bgp_core::types::Family;
 use serde_json::{Map, Value, json};
 
-use super::{Daemon, NOT_RUNNING, Node};
+use super::{Daemon, Node};
 use crate::control::client::{self, ClientError, Connection, PeerRow, ReplyLine};
 use crate::control::json::COMMAND;
 use crate::control::session_name;
@@ -31,24 +30,21 @@ const NODE_KEYS: [&str; 9] = [
 ];
 
 pub(super) fn print(node: Node, out: &mut dyn Write) -> anyhow::Result<()> {
-    let running = node.running;
+    let running = node.running.clone();
     let document = document(node);
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)?;
-    if !running {
-        bail!(NOT_RUNNING);
-    }
-    Ok(())
+    running.check()
 }
 
 fn document(node: Node) -> Value {
     let mut document = Map::from_iter(NODE_KEYS.map(|key| (key.to_owned(), Value::Null)));
-    document.insert("running".to_owned(), node.running.into());
+    document.insert("running".to_owned(), node.running.to_json());
     let mut sockets = Vec::new();
     let mut peers = Vec::new();
     let mut problems = Problems::default();
     for daemon in node.daemons {
-        let (family, running) = (daemon.family, daemon.running);
+        let (family, running) = (daemon.family, daemon.running.to_json());
         let (path, found) = query(daemon);
         let error = found.as_ref().err().cloned();
         sockets.push(json!({ "family": family, "running": running, "path": path, "error": error }));
@@ -80,7 +76,10 @@ enum Found {
 fn query(daemon: Daemon) -> (Option<String>, Result<Found, String>) {
     let mut connection = match daemon.connection {
         Ok(connection) => connection,
-        Err(error) => return (None, Err(error.to_string())),
+        Err(error) => {
+            let why = error.first().map(|why| why.to_string());
+            return (None, Err(why.unwrap_or_else(|| error.to_string())));
+        }
     };
     let path = connection.path().to_owned();
     let found = match snapshot(&mut connection) {
@@ -114,6 +113,9 @@ fn snapshot(connection: &mut Connection) -> Result<Option<Map<String, Value>>, C
                 text.push_str(part);
             }
             ReplyLine::Log(_) => {}
+            ReplyLine::Coded {
+                code: 8004, text, ..
+            } => return Err(ClientError::NoAnswer(text.to_owned())),
             ReplyLine::Coded { .. } | ReplyLine::Unknown(_) => break,
         }
         if text.len() > DOCUMENT_LEN {

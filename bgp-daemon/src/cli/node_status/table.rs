@@ -2,9 +2,7 @@
 
 use std::io::{self, Write};
 
-use anyhow::bail;
-
-use super::{Daemon, NOT_RUNNING, Node, command_error, ip_version, process_name};
+use super::{Daemon, Node, Running, command_error, ip_version, process_name};
 use crate::control::client::{PeerRow, peers};
 
 const HEADINGS: [&str; 5] = ["PEER ADDRESS", "PEER TYPE", "STATE", "SINCE", "INFO"];
@@ -12,11 +10,13 @@ const HEADINGS: [&str; 5] = ["PEER ADDRESS", "PEER TYPE", "STATE", "SINCE", "INF
 type Row = [String; 5];
 
 pub(super) fn print(node: Node, out: &mut dyn Write) -> anyhow::Result<()> {
-    if !node.running {
-        bail!(NOT_RUNNING);
-    }
+    node.running.check()?;
     writeln!(out, "Calico process is running.")?;
-    if node.daemons.iter().any(|daemon| daemon.running) {
+    if node
+        .daemons
+        .iter()
+        .any(|daemon| daemon.running != Running::No)
+    {
         for daemon in node.daemons {
             section(daemon, out)?;
         }
@@ -29,7 +29,7 @@ pub(super) fn print(node: Node, out: &mut dyn Write) -> anyhow::Result<()> {
 
 fn section(daemon: Daemon, out: &mut dyn Write) -> anyhow::Result<()> {
     let version = ip_version(daemon.family);
-    if !daemon.running {
+    if daemon.running == Running::No {
         let process = process_name(daemon.family);
         writeln!(
             out,

@@ -70,6 +70,7 @@ fn classify(line: &str) -> Result<Line<'_>, ClientError> {
         "0001" => Ok(Line::Greeting),
         "2002" => text().map(Line::Heading),
         "1002" => text().map(Line::Row),
+        "8004" => Err(ClientError::NoAnswer(text()?.to_owned())),
         _ => Err(ClientError::UnexpectedLine),
     }
 }

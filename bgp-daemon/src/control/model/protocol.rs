@@ -147,6 +147,8 @@ pub struct BgpSnapshot {
     /// Why it is not established, or why it last went down.
     #[serde(serialize_with = "optional_text")]
     pub last_error: Option<LastError>,
+    /// What the peer's operator wrote in the NOTIFICATION that this error is (RFC 9003), fit to be printed.
+    pub message: Option<String>,
     /// Where the neighbour is.
     pub neighbor_address: IpAddr,
     /// Its TCP port.

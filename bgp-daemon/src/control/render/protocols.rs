@@ -70,6 +70,10 @@ fn details(protocol: &ProtocolSnapshot, line: &mut Lines<'_>) {
     if let Some(description) = &protocol.description {
         line(format!("  Description:    {description}"));
     }
+    let message = protocol.bgp.as_ref().and_then(|bgp| bgp.message.as_ref());
+    if let Some(message) = message {
+        line(format!("  Message:        {message}"));
+    }
     line(format!("  Preference:     {}", protocol.preference));
     line(format!("  Input filter:   {}", protocol.input_filter));
     line(format!("  Output filter:  {}", protocol.output_filter));
