@@ -88,6 +88,8 @@ struct Peer {
 /// A running speaker.
 pub struct Speaker {
     peers: BTreeMap<Arc<str>, Peer>,
+    /// Numbers of peers that are gone, smaller than those of some that are not.
+    free: BTreeSet<PeerId>,
     table: table::Sender,
     events: broadcast::Sender<Event>,
     acceptor: mpsc::Sender<Order>,
@@ -140,6 +142,7 @@ impl Speaker {
         tasks.service("acceptor", Acceptor::new(alarms.clone()).run(orders));
         Self {
             peers: BTreeMap::new(),
+            free: BTreeSet::new(),
             table,
             events: broadcast::Sender::new(EVENTS),
             acceptor,
@@ -306,13 +309,10 @@ impl Speaker {
         }
     }
 
-    /// The smallest number that no peer has.
-    fn free_id(&self) -> PeerId {
-        let used: BTreeSet<PeerId> = self.peers.values().map(|peer| peer.id).collect();
-        (0..)
-            .map(PeerId)
-            .find(|id| !used.contains(id))
-            .expect("there are fewer than 2^32 peers")
+    /// The smallest number that no peer has: all below are in use, or free again.
+    fn free_id(&mut self) -> PeerId {
+        let next = u32::try_from(self.peers.len()).expect("there are fewer than 2^32 peers");
+        self.free.pop_first().unwrap_or(PeerId(next))
     }
 
     /// Ends a session with Cease and forgets the peer and its routes; nothing if there is none of that name.
@@ -331,6 +331,7 @@ impl Speaker {
         if peer.commands.send(Command::Remove(why, done)).await.is_ok() {
             gone.await.ok();
         }
+        self.free.insert(peer.id);
     }
 
     /// Stops a session and keeps it down until [`Speaker::enable_peer`], or starts it anew if the reason says so.
