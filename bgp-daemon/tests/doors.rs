@@ -72,6 +72,8 @@ fn no_key_no_door() {
         let outside = MANY.clone().find(shut).unwrap();
         nothing_is_said_without_a_signature(local).await;
         assert_eq!(signed(inside, local).await.len(), 19);
+        let why = dialling_failed(&speaker, outside).await;
+        assert_eq!(why, "Socket: the kernel does not take the TCP MD5 password");
 
         // Nobody else is kept out by that, and no other address is closed.
         let open = active("127.0.0.9".parse().unwrap(), 1791);
@@ -251,6 +253,17 @@ async fn nothing_is_said_without_a_signature(local: SocketAddr) {
     }
     while let Some(heard) = clients.join_next().await {
         assert_eq!(heard.unwrap(), Vec::<u8>::new());
+    }
+}
+
+/// Why there was no connection to a peer.
+async fn dialling_failed(speaker: &Speaker, peer: u32) -> String {
+    loop {
+        let status = speaker.status(&name(peer)).await.unwrap();
+        match status.session.last_error {
+            Some(error) => return error.to_string(),
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use tracing::warn;
 use super::acceptor::{self, Acceptor, Door, Guard, Order};
 use super::connect::Dial;
 use super::farewell::Farewells;
+use super::inquirer::{ANSWER, Inquirer};
 use super::listener::{ListenError, PeerSecurity};
 use super::neighbour::{Command, Neighbour, NeighbourStatus};
 use super::table::{self, News, Table};
@@ -33,8 +34,6 @@ const COMMANDS: usize = 16;
 const EVENTS: usize = 1024;
 /// How long sessions may take to say goodbye.
 const SHUTDOWN: Duration = Duration::from_secs(3);
-/// How long a neighbour may take to say how it is.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// A peer as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -397,9 +396,7 @@ impl Speaker {
             .peers
             .iter()
             .map(|(name, peer)| (Arc::clone(name), peer.commands.clone()));
-        Inquirer {
-            peers: peers.collect(),
-        }
+        Inquirer::new(peers.collect())
     }
 
     /// A handle on the routes, for whoever originates them or looks at them.
@@ -459,34 +456,6 @@ impl Speaker {
         if tokio::time::timeout(SHUTDOWN, goodbye).await.is_err() {
             warn!("some sessions did not close in time");
         }
-    }
-}
-
-/// Asks the sessions how they are: those that were configured when the inquirer was made.
-#[derive(Clone, Debug)]
-pub struct Inquirer {
-    peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>,
-}
-
-impl Inquirer {
-    /// The state of every session, by name; those that are ending, or do not answer within five seconds, are left out.
-    pub async fn sessions(&self) -> BTreeMap<Arc<str>, NeighbourStatus> {
-        let mut waiting = Vec::new();
-        let until = tokio::time::Instant::now() + ANSWER;
-        for (name, commands) in &self.peers {
-            let (reply, answer) = oneshot::channel();
-            let asked = commands.send(Command::Status(reply));
-            if let Ok(Ok(())) = tokio::time::timeout_at(until, asked).await {
-                waiting.push((Arc::clone(name), answer));
-            }
-        }
-        let mut sessions = BTreeMap::new();
-        for (name, answer) in waiting {
-            if let Ok(Ok(status)) = tokio::time::timeout_at(until, answer).await {
-                sessions.insert(name, status);
-            }
-        }
-        sessions
     }
 }
 

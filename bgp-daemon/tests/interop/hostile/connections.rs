@@ -43,7 +43,7 @@ fn connections_that_stay(words: Vec<u8>) {
     let Some(mut siege) = Siege::lay(&[]) else {
         return;
     };
-    limit_descriptors(&siege);
+    limit_descriptors(&siege, DESCRIPTORS);
     let late = siege.stage.lab.host("late", 7);
     siege.stage.peering_with(&late, TOR_AS + 1, &[], &[]);
     let before = siege.descriptors();
@@ -87,7 +87,7 @@ fn strangers() {
     let Some(mut siege) = Siege::lay(&[]) else {
         return;
     };
-    limit_descriptors(&siege);
+    limit_descriptors(&siege, DESCRIPTORS);
     let stranger = siege.stage.lab.host("stranger", 99);
     let before = siege.descriptors();
     let target = siege.target();
@@ -105,6 +105,26 @@ fn strangers() {
         now <= before + OF_ONE_PEER,
         "{before} descriptors became {now}"
     );
+}
+
+/// With hardly any descriptors, a few are left for all that is not a connection, and the shortage is named while it lasts.
+#[test]
+fn the_last_descriptors_are_not_for_connections() {
+    let Some(mut siege) = Siege::lay(&[]) else {
+        return;
+    };
+    let before = siege.descriptors();
+    limit_descriptors(&siege, before + 10);
+    let flood = flood_of(&siege, Vec::new());
+    let named = |siege: &Siege| {
+        let status = siege.stage.node.print(&["node", "status", "-o", "json"]);
+        status.contains("cannot be accepted: Too many open files")
+    };
+    wait_for("the shortage to be named", SHORT, || named(&siege));
+    siege.withstand();
+    drop(flood);
+    limit_descriptors(&siege, DESCRIPTORS);
+    wait_for("the shortage to be over", SHORT, || !named(&siege));
 }
 
 /// Many handshakes begin from the address of a peer that is not there, and none goes on. Who comes then gets in.
@@ -160,9 +180,9 @@ fn syn(source: Ipv4Addr, target: Ipv4Addr, port: u16) -> Vec<u8> {
     [&ip[..], &source.octets(), &target.octets(), &tcp].concat()
 }
 
-fn limit_descriptors(siege: &Siege) {
+fn limit_descriptors(siege: &Siege, limit: usize) {
     let pid = siege.stage.node.id().to_string();
-    let limit = format!("--nofile={DESCRIPTORS}:{DESCRIPTORS}");
+    let limit = format!("--nofile={limit}:");
     let status = Command::new("prlimit")
         .args(["--pid", &pid, &limit])
         .status();
