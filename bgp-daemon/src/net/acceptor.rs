@@ -144,8 +144,6 @@ impl Acceptor {
         for order in orders.drain(..) {
             match order {
                 Order::Listen(addresses, reply) => {
-                    // The new sockets have the keys of all that is known.
-                    self.protect();
                     // Whoever gave the order may have gone.
                     reply.send(self.listen(&addresses)).ok();
                 }
@@ -283,20 +281,19 @@ impl Acceptor {
         let Some(door) = doors.iter_mut().find(|door| door.is_of(peer)) else {
             return debug!(%peer, "connection from an address that is not configured there");
         };
-        let name = Arc::clone(&door.name);
-        if !door.pace.allows(Instant::now()) {
-            return debug!(peer = %name, "connects too often");
-        }
         // On another link than the first of the address: the key on the sockets is not this one's.
         let admitted = match rules.as_ref() == Some(&door.security) {
             true => self.listeners.admit(&incoming),
             false => Err(Refusal::NoKey),
         };
         if let Err(refusal) = admitted {
-            return debug!(peer = %name, %refusal, "connection refused");
+            return debug!(peer = %door.name, %refusal, "connection refused");
+        }
+        if !door.pace.allows(Instant::now()) {
+            return debug!(peer = %door.name, "connects too often");
         }
         if door.connections.try_send(incoming.stream).is_err() {
-            debug!(peer = %name, "too busy for another connection");
+            debug!(peer = %door.name, "too busy for another connection");
         }
     }
 }
@@ -420,6 +417,18 @@ mod tests {
         assert_eq!(*first(&acceptor), *"a");
         acceptor.close("a");
         assert_eq!(*first(&acceptor), *"b");
+    }
+
+    #[test]
+    fn a_link_local_address_is_one_of_its_link() {
+        let linked = |scope: u32| address(&format!("[fe80::1%{scope}]:179"));
+        let door = |address| Door {
+            address,
+            ..door("a", "fe80::1".parse().expect("an address"))
+        };
+        assert!(door(linked(2)).is_of(linked(2)));
+        assert!(!door(linked(2)).is_of(linked(3)));
+        assert!(door(linked(0)).is_of(linked(3)));
     }
 
     #[test]

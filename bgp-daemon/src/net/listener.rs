@@ -312,7 +312,8 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     // A restart must not wait for old connections to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    sockopt::keep_syn(&socket)?;
+    // A system that cannot turns away those whose SYN matters.
+    sockopt::keep_syn(&socket).ok();
     socket.bind(&address.into())?;
     Ok(socket)
 }

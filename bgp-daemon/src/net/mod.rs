@@ -3,6 +3,7 @@
 //! | module         | what it is                                                        |
 //! |----------------|-------------------------------------------------------------------|
 //! | [`speaker`]    | what an agent embeds: peers, local routes, events, questions      |
+//! | `inquirer`     | asks the neighbours how they are                                  |
 //! | `neighbour`    | a task per neighbour: drives one session                          |
 //! | `table`        | one task: drives the RIB                                          |
 //! | `acceptor`     | a task: brings connections to the neighbours                      |
@@ -19,6 +20,7 @@ mod acceptor;
 pub mod connect;
 mod connection;
 mod farewell;
+mod inquirer;
 mod keys;
 pub mod listener;
 mod neighbour;
@@ -37,8 +39,9 @@ use bgp_core::session::{DownReason, Negotiated};
 use ipnet::IpNet;
 use rustix::process::{Resource, getrlimit};
 
+pub use inquirer::Inquirer;
 pub use neighbour::NeighbourStatus;
-pub use speaker::{Ended, Inquirer, PeerSettings, Routes, Speaker, SpeakerError};
+pub use speaker::{Ended, PeerSettings, Routes, Speaker, SpeakerError};
 
 /// What happened to a session.
 #[derive(Clone, Debug)]

@@ -365,9 +365,9 @@ impl Running {
     }
 
     fn deadline(&mut self) {
-        // What has already arrived counts before the hold timer is judged.
-        for id in self.connections.ids() {
-            if self.reading() {
+        // What has already arrived counts before the hold timer is judged, which it is not while nothing is read.
+        if self.reading() {
+            for id in self.connections.ids() {
                 self.read(id);
                 self.drain_session();
             }

@@ -20,6 +20,7 @@ use tracing::warn;
 use super::acceptor::{self, Acceptor, Door, Guard, Order};
 use super::connect::Dial;
 use super::farewell::Farewells;
+use super::inquirer::{ANSWER, Inquirer};
 use super::listener::{ListenError, PeerSecurity};
 use super::neighbour::{Command, Neighbour, NeighbourStatus};
 use super::table::{self, News, Table};
@@ -33,8 +34,6 @@ const COMMANDS: usize = 16;
 const EVENTS: usize = 1024;
 /// How long sessions may take to say goodbye.
 const SHUTDOWN: Duration = Duration::from_secs(3);
-/// How long a neighbour may take to say how it is.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// A peer as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +87,8 @@ struct Peer {
 /// A running speaker.
 pub struct Speaker {
     peers: BTreeMap<Arc<str>, Peer>,
+    /// Numbers of peers that are gone, smaller than those of some that are not.
+    free: BTreeSet<PeerId>,
     table: table::Sender,
     events: broadcast::Sender<Event>,
     acceptor: mpsc::Sender<Order>,
@@ -140,6 +141,7 @@ impl Speaker {
         tasks.service("acceptor", Acceptor::new(alarms.clone()).run(orders));
         Self {
             peers: BTreeMap::new(),
+            free: BTreeSet::new(),
             table,
             events: broadcast::Sender::new(EVENTS),
             acceptor,
@@ -306,13 +308,10 @@ impl Speaker {
         }
     }
 
-    /// The smallest number that no peer has.
-    fn free_id(&self) -> PeerId {
-        let used: BTreeSet<PeerId> = self.peers.values().map(|peer| peer.id).collect();
-        (0..)
-            .map(PeerId)
-            .find(|id| !used.contains(id))
-            .expect("there are fewer than 2^32 peers")
+    /// The smallest number that no peer has: all below are in use, or free again.
+    fn free_id(&mut self) -> PeerId {
+        let next = u32::try_from(self.peers.len()).expect("there are fewer than 2^32 peers");
+        self.free.pop_first().unwrap_or(PeerId(next))
     }
 
     /// Ends a session with Cease and forgets the peer and its routes; nothing if there is none of that name.
@@ -331,6 +330,7 @@ impl Speaker {
         if peer.commands.send(Command::Remove(why, done)).await.is_ok() {
             gone.await.ok();
         }
+        self.free.insert(peer.id);
     }
 
     /// Stops a session and keeps it down until [`Speaker::enable_peer`], or starts it anew if the reason says so.
@@ -396,9 +396,7 @@ impl Speaker {
             .peers
             .iter()
             .map(|(name, peer)| (Arc::clone(name), peer.commands.clone()));
-        Inquirer {
-            peers: peers.collect(),
-        }
+        Inquirer::new(peers.collect())
     }
 
     /// A handle on the routes, for whoever originates them or looks at them.
@@ -458,34 +456,6 @@ impl Speaker {
         if tokio::time::timeout(SHUTDOWN, goodbye).await.is_err() {
             warn!("some sessions did not close in time");
         }
-    }
-}
-
-/// Asks the sessions how they are: those that were configured when the inquirer was made.
-#[derive(Clone, Debug)]
-pub struct Inquirer {
-    peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>,
-}
-
-impl Inquirer {
-    /// The state of every session, by name; those that are ending, or do not answer within five seconds, are left out.
-    pub async fn sessions(&self) -> BTreeMap<Arc<str>, NeighbourStatus> {
-        let mut waiting = Vec::new();
-        let until = tokio::time::Instant::now() + ANSWER;
-        for (name, commands) in &self.peers {
-            let (reply, answer) = oneshot::channel();
-            let asked = commands.send(Command::Status(reply));
-            if let Ok(Ok(())) = tokio::time::timeout_at(until, asked).await {
-                waiting.push((Arc::clone(name), answer));
-            }
-        }
-        let mut sessions = BTreeMap::new();
-        for (name, answer) in waiting {
-            if let Ok(Ok(status)) = tokio::time::timeout_at(until, answer).await {
-                sessions.insert(name, status);
-            }
-        }
-        sessions
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::process::Command;
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 use super::*;
 use crate::lab::peer::PeerConfig;
 use crate::scenario::{NODE_AS, wait_established};
@@ -41,7 +43,7 @@ fn connections_that_stay(words: Vec<u8>) {
     let Some(mut siege) = Siege::lay(&[]) else {
         return;
     };
-    limit_descriptors(&siege);
+    limit_descriptors(&siege, DESCRIPTORS);
     let late = siege.stage.lab.host("late", 7);
     siege.stage.peering_with(&late, TOR_AS + 1, &[], &[]);
     let before = siege.descriptors();
@@ -85,7 +87,7 @@ fn strangers() {
     let Some(mut siege) = Siege::lay(&[]) else {
         return;
     };
-    limit_descriptors(&siege);
+    limit_descriptors(&siege, DESCRIPTORS);
     let stranger = siege.stage.lab.host("stranger", 99);
     let before = siege.descriptors();
     let target = siege.target();
@@ -105,9 +107,82 @@ fn strangers() {
     );
 }
 
-fn limit_descriptors(siege: &Siege) {
+/// With hardly any descriptors, a few are left for all that is not a connection, and the shortage is named while it lasts.
+#[test]
+fn the_last_descriptors_are_not_for_connections() {
+    let Some(mut siege) = Siege::lay(&[]) else {
+        return;
+    };
+    let before = siege.descriptors();
+    limit_descriptors(&siege, before + 10);
+    let flood = flood_of(&siege, Vec::new());
+    let named = |siege: &Siege| {
+        let status = siege.stage.node.print(&["node", "status", "-o", "json"]);
+        status.contains("cannot be accepted: Too many open files")
+    };
+    wait_for("the shortage to be named", SHORT, || named(&siege));
+    siege.withstand();
+    drop(flood);
+    limit_descriptors(&siege, DESCRIPTORS);
+    wait_for("the shortage to be over", SHORT, || !named(&siege));
+}
+
+/// Many handshakes begin from the address of a peer that is not there, and none goes on. Who comes then gets in.
+#[test]
+fn handshakes_that_do_not_go_on() {
+    let Some(mut siege) = Siege::lay(&[]) else {
+        return;
+    };
+    let absent = Ipv4Addr::new(10, 0, 0, 68);
+    let cluster = &siege.stage.cluster;
+    cluster.peer("absent", absent.into(), MALLORY_AS, &[]);
+    let node = siege.stage.node_host.ipv4;
+    let mut port: u16 = 1024;
+    let mut raw = None;
+    let flood = Flood::start(&siege.mallory, move || {
+        let raw = raw.get_or_insert_with(|| {
+            Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(IPPROTO_RAW)))
+                .expect("root may send packets")
+        });
+        port = port.checked_add(1).unwrap_or(1024);
+        let target = SocketAddr::new(node.into(), 179);
+        // A full queue of the device does not matter.
+        raw.send_to(&syn(absent, node, port), &target.into()).ok();
+    });
+    flood.wait(20_000);
+    let begun = siege.stage.node_host.ns.run("ss -Htn state syn-recv");
+    assert!(begun.lines().count() > 100, "{begun}");
+    let late = siege.stage.lab.host("late", 7);
+    siege.stage.peering_with(&late, TOR_AS + 1, &[], &[]);
+    let config = PeerConfig::on_lan(&late, TOR_AS + 1, &[(&siege.stage.node_host, NODE_AS)]);
+    let mut bird = Kind::Bird.on(&late, config);
+    bird.start();
+    wait_established("the late one", &*bird, &siege.stage.node_host);
+    siege.withstand();
+}
+
+const IPPROTO_RAW: i32 = 255;
+
+/// A packet that begins a TCP connection to port 179. The kernel fills in the checksum of the IP header.
+fn syn(source: Ipv4Addr, target: Ipv4Addr, port: u16) -> Vec<u8> {
+    let mut tcp = [0; 20];
+    tcp[..2].copy_from_slice(&port.to_be_bytes());
+    tcp[2..4].copy_from_slice(&179u16.to_be_bytes());
+    tcp[12..16].copy_from_slice(&[5 << 4, 0x02, 0xff, 0xff]);
+    let pseudo = [&source.octets()[..], &target.octets(), &[0, 6, 0, 20], &tcp].concat();
+    let words = pseudo
+        .chunks(2)
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+    let sum: u32 = words.sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    tcp[16..18].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    let ip = [0x45, 0xc0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0];
+    [&ip[..], &source.octets(), &target.octets(), &tcp].concat()
+}
+
+fn limit_descriptors(siege: &Siege, limit: usize) {
     let pid = siege.stage.node.id().to_string();
-    let limit = format!("--nofile={DESCRIPTORS}:{DESCRIPTORS}");
+    let limit = format!("--nofile={limit}:");
     let status = Command::new("prlimit")
         .args(["--pid", &pid, &limit])
         .status();
