@@ -9,7 +9,7 @@ use bgp_core::types::Role;
 use bgp_core::wire::AddPathDirection;
 use serde::{Serialize, Serializer};
 
-use crate::resources::{Metadata, Problem, parse_duration};
+use crate::resources::{Metadata, Problem, did_you_mean, parse_duration};
 
 /// What annotations say; `None` where they say nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub struct Annotations {
     role: Option<RoleConfig>,
     max_prefixes: Option<u32>,
     long_lived_stale_time: Option<Option<Duration>>,
-    bfd: Option<Option<BfdTimers>>,
+    on_stop: Option<OnStop>,
+    require_password: Option<bool>,
 }
 
 /// Settings of one session, with defaults in place of what nobody said.
@@ -56,29 +57,48 @@ pub struct PeerOptions {
     /// How long routes of a peer that is gone are kept after its restart time (RFC 9494). In JSON seconds.
     #[serde(serialize_with = "optional_seconds")]
     pub long_lived_stale_time: Option<Duration>,
-    /// Watch the peer by BFD (RFC 5882).
-    pub bfd: Option<BfdTimers>,
+    /// Timers to watch the peer by BFD with (RFC 5882). Not there yet, so always absent.
+    pub bfd: Option<()>,
+    /// What becomes of the session when the speaker is told to end. Not in JSON if `auto`.
+    #[serde(skip_serializing_if = "OnStop::is_auto")]
+    pub on_stop: OnStop,
 }
 
-/// Timers of a BFD session (RFC 5880 §6.8.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct BfdTimers {
-    /// Shortest interval between packets that we can receive. In JSON milliseconds.
-    #[serde(serialize_with = "milliseconds")]
-    pub rx: Duration,
-    /// Shortest interval between packets that we want to send. In JSON milliseconds.
-    #[serde(serialize_with = "milliseconds")]
-    pub tx: Duration,
-    /// How many packets must be missed.
-    pub multiplier: u8,
+/// What a peer is told when the speaker is told to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStop {
+    /// Nothing: a peer with which graceful restart was agreed on keeps our routes until we are back (RFC 4724).
+    Keep,
+    /// That the session is over, so that it withdraws our routes at once.
+    Withdraw,
+    /// `Withdraw` if the node is leaving, else `Keep`.
+    #[default]
+    Auto,
 }
 
-/// What `on` stands for.
-const BFD_ON: BfdTimers = BfdTimers {
-    rx: Duration::from_millis(300),
-    tx: Duration::from_millis(300),
-    multiplier: 3,
-};
+impl OnStop {
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
+const NAMES: [&str; 14] = [
+    "add-path",
+    "bfd",
+    "connect-retry-time",
+    "extended-messages",
+    "extended-next-hop",
+    "families",
+    "graceful-restart-notification",
+    "hold-time",
+    "long-lived-stale-time",
+    "max-prefixes",
+    "on-stop",
+    "passive",
+    "require-password",
+    "role",
+];
 const PREFIX: &str = "bgp-daemon.io/";
 /// Hold time of the speaker that this one replaces.
 const HOLD_TIME: Duration = Duration::from_secs(240);
@@ -119,13 +139,19 @@ impl Annotations {
             role: self.role.or(others.role),
             max_prefixes: self.max_prefixes.or(others.max_prefixes),
             long_lived_stale_time: self.long_lived_stale_time.or(others.long_lived_stale_time),
-            bfd: self.bfd.or(others.bfd),
+            on_stop: self.on_stop.or(others.on_stop),
+            require_password: self.require_password.or(others.require_password),
         }
     }
 
     /// Whether to wait for the peer, if they say.
     pub(super) fn passive(&self) -> Option<bool> {
         self.passive
+    }
+
+    /// Whether a session whose password cannot be had is kept down.
+    pub(super) fn require_password(&self) -> bool {
+        self.require_password.unwrap_or(false)
     }
 
     /// The settings of a session whose peer has an address of `family`.
@@ -141,7 +167,8 @@ impl Annotations {
             role: self.role,
             max_prefixes: self.max_prefixes,
             long_lived_stale_time: self.long_lived_stale_time.flatten(),
-            bfd: self.bfd.flatten(),
+            bfd: None,
+            on_stop: self.on_stop.unwrap_or_default(),
         }
     }
 
@@ -204,12 +231,28 @@ impl Annotations {
                         .ok_or_else(|| expected("off, or a duration up to 16777215s"))?,
                 )
             }
-            "bfd" => {
-                self.bfd = Some(bfd(value).ok_or_else(|| {
-                    expected("off, on, or rx/tx/multiplier such as 300ms/300ms/3")
-                })?)
+            "on-stop" => {
+                self.on_stop = Some(match value {
+                    "keep" => OnStop::Keep,
+                    "withdraw" => OnStop::Withdraw,
+                    "auto" => OnStop::Auto,
+                    _ => return Err(expected("keep, withdraw or auto")),
+                })
             }
-            _ => return Err("unknown annotation".into()),
+            "require-password" => {
+                self.require_password = Some(truth(value).ok_or_else(|| expected("true or false"))?)
+            }
+            // What would be promised and not done is refused.
+            "bfd" if value != "off" => {
+                return Err(
+                    "has no effect: BFD is not there yet; sessions end by their hold time".into(),
+                );
+            }
+            "bfd" => {}
+            _ => {
+                let hint = did_you_mean(name, NAMES);
+                return Err(format!("unknown annotation{hint}"));
+            }
         }
         Ok(())
     }
@@ -275,25 +318,6 @@ fn stale_time(value: &str) -> Option<Option<Duration>> {
     (time <= MAX_STALE_TIME).then_some(Some(time).filter(|time| !time.is_zero()))
 }
 
-fn bfd(value: &str) -> Option<Option<BfdTimers>> {
-    match value {
-        "off" => return Some(None),
-        "on" => return Some(Some(BFD_ON)),
-        _ => {}
-    }
-    let mut parts = value.split('/');
-    let mut interval = || {
-        let time = parse_duration(parts.next()?.trim()).ok()?;
-        // RFC 5880 §4.1: microseconds in fields of 32 bits.
-        let allowed = !time.is_zero() && u32::try_from(time.as_micros()).is_ok();
-        allowed.then_some(time)
-    };
-    let (rx, tx) = (interval()?, interval()?);
-    let multiplier = parts.next()?.trim().parse().ok().filter(|n| *n > 0)?;
-    let timers = BfdTimers { rx, tx, multiplier };
-    parts.next().is_none().then_some(Some(timers))
-}
-
 fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
     match time.subsec_nanos() {
         0 => to.serialize_u64(time.as_secs()),
@@ -306,10 +330,6 @@ fn optional_seconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::
         Some(time) => seconds(time, to),
         None => to.serialize_none(),
     }
-}
-
-fn milliseconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_f64(time.as_secs_f64() * 1000.0)
 }
 
 #[cfg(test)]
@@ -339,7 +359,8 @@ mod tests {
         assert_eq!(options.add_path, Some(AddPathDirection::Both));
         assert!(!options.extended_messages && !options.extended_next_hop);
         assert_eq!((options.role, options.max_prefixes), (None, None));
-        assert_eq!((options.long_lived_stale_time, options.bfd), (None, None));
+        assert_eq!(options.long_lived_stale_time, None);
+        assert_eq!(options.on_stop, OnStop::Auto);
     }
 
     /// Promise 2.11.
@@ -357,7 +378,9 @@ mod tests {
             ("role", "rs-client-strict"),
             ("max-prefixes", "1000"),
             ("long-lived-stale-time", "1h"),
-            ("bfd", "150ms/200ms/5"),
+            ("on-stop", "withdraw"),
+            ("require-password", "true"),
+            ("bfd", "off"),
         ]);
         assert_eq!(problems, [] as [String; 0]);
         assert_eq!(read.passive(), Some(true));
@@ -378,12 +401,8 @@ mod tests {
             options.long_lived_stale_time,
             Some(Duration::from_secs(3600))
         );
-        assert_eq!(
-            options
-                .bfd
-                .map(|bfd| (bfd.rx.as_millis(), bfd.tx.as_millis(), bfd.multiplier)),
-            Some((150, 200, 5))
-        );
+        assert_eq!(options.on_stop, OnStop::Withdraw);
+        assert!(read.require_password());
     }
 
     #[test]
@@ -400,10 +419,10 @@ mod tests {
             ("role", "strict"),
             ("max-prefixes", "-1"),
             ("long-lived-stale-time", "16777216s"),
-            ("bfd", "300ms/300ms/0"),
-            ("bfd", "300ms/300ms"),
-            ("bfd", "0s/300ms/3"),
-            ("bfd", "2h/300ms/3"),
+            ("bfd", "on"),
+            ("bfd", "300ms/300ms/3"),
+            ("on-stop", "stay"),
+            ("require-password", "1"),
             ("hold", "9s"),
         ] {
             let (read, problems) = read(&[(name, bad), ("extended-messages", "true")]);
@@ -426,10 +445,10 @@ mod tests {
     /// Promise 2.11.
     #[test]
     fn the_nearer_object_wins_each_annotation_by_itself() {
-        let (peer, _) = read(&[("bfd", "off"), ("hold-time", "30s")]);
-        let (global, _) = read(&[("bfd", "on"), ("add-path", "receive")]);
+        let (peer, _) = read(&[("on-stop", "auto"), ("hold-time", "30s")]);
+        let (global, _) = read(&[("on-stop", "keep"), ("add-path", "receive")]);
         let options = peer.or(global).options(Family::Ipv4Unicast);
-        assert_eq!(options.bfd, None);
+        assert_eq!(options.on_stop, OnStop::Auto);
         assert_eq!(options.hold_time.as_secs(), 30);
         assert_eq!(options.add_path, Some(AddPathDirection::Receive));
     }

@@ -20,7 +20,11 @@ pub(super) fn peers(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Vec<P
     }
     let object = format!("BGPConfiguration/{GLOBAL}");
     let source = global.node_mesh_password.as_ref();
-    let password = password::find(cluster, source, &object, "spec.nodeMeshPassword", problems);
+    let unsigned = !cluster.defaults.require_password();
+    let field = "spec.nodeMeshPassword";
+    let Ok(password) = password::find(cluster, source, unsigned, &object, field, problems) else {
+        return Vec::new();
+    };
     let restart_time = global.node_mesh_max_restart_time;
     let graceful_restart_time = restart_seconds(
         restart_time,

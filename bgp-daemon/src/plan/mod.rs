@@ -40,6 +40,7 @@ mod workload;
 use crate::resources::ResourceSet;
 use cluster::Cluster;
 
+pub use annotations::{OnStop, PeerOptions};
 pub use environment::Environment;
 pub use export::{ExportRules, Sourced};
 pub use kernel::{

@@ -25,32 +25,46 @@ impl fmt::Debug for Password {
     }
 }
 
-/// The password that `object` names. If it cannot be had the session goes without, and the problem says so.
+/// A session that must not be without a password has none: it is kept down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Missing;
+
+/// The password that `object` names. If it cannot be had, a problem says so, and the session goes without, as Calico's do; if
+/// that is not `allowed`, it is kept down.
 pub(super) fn find(
     cluster: &Cluster<'_>,
     source: Option<&PasswordSource>,
+    allowed: bool,
     object: &str,
     field: &str,
     problems: &mut Vec<Problem>,
-) -> Option<Password> {
-    let wanted = &source?.secret_key_ref;
+) -> Result<Option<Password>, Missing> {
+    let Some(source) = source else {
+        return Ok(None);
+    };
+    let wanted = &source.secret_key_ref;
     let namespace = &cluster.environment.namespace;
     let secret = cluster.resources.secret(namespace, &wanted.name);
     let value = secret.and_then(|secret| secret.values.get(&wanted.key));
     let key = &wanted.key;
     let reason = match value {
         Some(value) if (1..=MAX_LEN).contains(&value.expose().len()) => {
-            return Some(Password(value.clone()));
+            return Ok(Some(Password(value.clone())));
         }
-        None if wanted.optional => return None,
+        None if wanted.optional && allowed => return Ok(None),
         Some(_) => format!("has a value of not 1 to {MAX_LEN} octets for key {key}"),
         None if secret.is_some() => format!("has no key {key}"),
         None => "does not exist or cannot be read".to_owned(),
     };
-    let reason = format!(
-        "no password is used: Secret {namespace}/{} {reason}",
-        wanted.name
-    );
-    problems.push(Problem::warning(object, reason).at_field(field));
-    None
+    let consequence = match allowed {
+        true => "no password is used",
+        false => "kept down until its password is there",
+    };
+    let name = &wanted.name;
+    let reason = format!("{consequence}: Secret {namespace}/{name} {reason}");
+    problems.push(Problem::error(object, reason).at_field(field));
+    match allowed {
+        true => Ok(None),
+        false => Err(Missing),
+    }
 }

@@ -143,7 +143,7 @@ pub(super) fn of_node<'a>(
 }
 
 fn of_address<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer, peer: PeerAddress) -> Peering<'a> {
-    let peer_as = resource.spec.as_number.unwrap_or_default();
+    let peer_as = as_of_peer(cluster, resource);
     // Without a port, a node of that address and AS is asked for its own.
     let port = peer.port.or_else(|| {
         let node = cluster
@@ -164,13 +164,15 @@ fn of_address<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer, peer: PeerAddres
     }
 }
 
-/// Whether a node has that address and AS; AS 0 means the global one.
+/// The AS of a `peerIP`: without `asNumber`, the cluster's.
+pub(super) fn as_of_peer(cluster: &Cluster<'_>, resource: &BgpPeer) -> Asn {
+    let said = resource.spec.as_number;
+    said.unwrap_or_else(|| cluster.global_as())
+}
+
+/// Whether a node has that address and AS.
 pub(super) fn is_node_of(cluster: &Cluster<'_>, node: &NodeView<'_>, ip: IpAddr, asn: Asn) -> bool {
-    let wanted = match asn {
-        Asn(0) => cluster.global_as(),
-        asn => asn,
-    };
-    node.has_address(ip) && cluster.as_of(node) == wanted
+    node.has_address(ip) && cluster.as_of(node) == asn
 }
 
 fn workloads<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer) -> Vec<Peering<'a>> {

@@ -44,7 +44,7 @@ fn is_named(
     resource: &BgpPeer,
     PeerAddress { ip, port }: PeerAddress,
 ) -> bool {
-    let asn = resource.spec.as_number.unwrap_or_default();
+    let asn = peers::as_of_peer(cluster, resource);
     // The global port is compared even where the node has its own, as by the speaker that this one replaces: else the
     // two would disagree on the sessions of a mixed cluster.
     let is_port =

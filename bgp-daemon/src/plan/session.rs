@@ -15,6 +15,7 @@ use super::password;
 use super::peers::{self, Peering, Target};
 use crate::resources::{
     BgpFilterSpec, BgpPeer, BgpPeerSpec, FilterRule, NextHopMode, Problem, SourceAddress,
+    did_you_mean,
 };
 
 /// The sessions of this node.
@@ -45,6 +46,7 @@ pub(super) fn sessions(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Se
     }
     peers.sort_by(|a, b| (&a.name, a.family).cmp(&(&b.name, b.family)));
     note_passwords_beside_others(&peers, problems);
+    note_missing_filters(cluster, problems);
     Sessions {
         peers,
         reachable_by: reachable_by.into_iter().collect(),
@@ -88,6 +90,17 @@ fn peer(
     let cluster_id = reflects_to(cluster, peering, local_as);
     let options = annotations.options(family);
     let (import_filters, export_filters) = filters(cluster, spec, &options.families);
+    let unsigned = !annotations.require_password();
+    let source = spec.password.as_ref();
+    let password = password::find(
+        cluster,
+        source,
+        unsigned,
+        &object,
+        "spec.password",
+        problems,
+    )
+    .ok()?;
     let kernel_chooses =
         kind == PeerType::Local || spec.source_address == Some(SourceAddress::None);
     Some(Peer {
@@ -103,13 +116,7 @@ fn peer(
         passive: annotations
             .passive()
             .unwrap_or_else(|| is_passive(kind, peering, own)),
-        password: password::find(
-            cluster,
-            spec.password.as_ref(),
-            &object,
-            "spec.password",
-            problems,
-        ),
+        password,
         route_reflector_client: cluster_id.is_some(),
         cluster_id,
         next_hop: next_hop(spec, internal),
@@ -167,6 +174,26 @@ fn note_passwords_beside_others(peers: &[Peer], problems: &mut Vec<Problem>) {
     }
 }
 
+/// Filters that do not exist are skipped, as by Calico. Whoever names one means to keep something out, so it is told on every
+/// node.
+fn note_missing_filters(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) {
+    let known = || {
+        let filters = cluster.resources.bgp_filters();
+        filters.map(|filter| filter.metadata.name.as_str())
+    };
+    for peer in cluster.resources.bgp_peers() {
+        for (at, name) in peer.spec.filters.iter().enumerate() {
+            if cluster.resources.bgp_filter(name).is_none() {
+                let hint = did_you_mean(name, known());
+                let reason = format!("BGPFilter/{name} does not exist and is skipped{hint}");
+                let object = format!("BGPPeer/{}", peer.metadata.name);
+                let field = format!("spec.filters[{at}]");
+                problems.push(Problem::error(object, reason).at_field(field));
+            }
+        }
+    }
+}
+
 /// Our AS on the session: `localASNumber`, except towards nodes, which know us by the node's.
 fn local_as(cluster: &Cluster<'_>, peering: &Peering<'_>) -> Asn {
     let configured = match peering.target {
@@ -217,8 +244,7 @@ fn next_hop(spec: &BgpPeerSpec, internal: bool) -> NextHop {
     }
 }
 
-/// The names of those filters that have rules for the families, for import and for export. Names without a filter
-/// are skipped.
+/// The names of those filters that have rules for the families, for import and for export.
 fn filters(
     cluster: &Cluster<'_>,
     spec: &BgpPeerSpec,

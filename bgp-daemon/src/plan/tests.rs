@@ -49,6 +49,12 @@ fn peer(name: &str, spec: &str) -> String {
     format!("---\n{}", calico("BGPPeer", name, spec))
 }
 
+fn annotated(kind: &str, name: &str, spec: &str, annotations: &str) -> String {
+    let object = calico(kind, name, spec);
+    let metadata = format!("metadata: {{annotations: {{{annotations}}}, ");
+    format!("---\n{}", object.replace("metadata: {", &metadata))
+}
+
 const NO_MESH: &str = "nodeToNodeMeshEnabled: false";
 
 fn plan_for(node: &str, more: &str) -> Plan {
@@ -558,6 +564,93 @@ fn a_missing_password_is_a_problem_and_a_wrong_namespace_is_missing() {
     assert_ne!(with, without, "a password that appears is a change");
 }
 
+/// Promise 5.21.
+#[test]
+fn a_session_that_requires_a_password_is_kept_down_without_it() {
+    let reference = "password: {secretKeyRef: {name: bgp, key: tor, optional: true}}";
+    let spec = format!("peerIP: 192.0.2.1, asNumber: 65001, {reference}");
+    let required = "bgp-daemon.io/require-password: 'true'";
+    let secret = "---\n{apiVersion: v1, kind: Secret, metadata: {name: bgp, namespace: kube-system}, stringData: {tor: x}}\n";
+    let of_peer = config(NO_MESH) + &annotated("BGPPeer", "tor", &spec, required);
+    let of_cluster =
+        annotated("BGPConfiguration", "default", NO_MESH, required) + &peer("tor", &spec);
+    let mesh = annotated(
+        "BGPConfiguration",
+        "default",
+        &reference.replace("password", "nodeMeshPassword"),
+        required,
+    );
+    for more in [of_peer, of_cluster, mesh] {
+        let without = plan_for("a", &more);
+        assert_eq!(names(&without), [] as [&str; 0], "{more}");
+        let [problem] = &without.problems[..] else {
+            panic!("{:?}", without.problems)
+        };
+        assert_eq!(problem.severity, Severity::Error);
+        assert_eq!(
+            problem.reason,
+            "kept down until its password is there: Secret kube-system/bgp does not exist or cannot be read"
+        );
+        let with = plan_for("a", &(more + secret));
+        assert!(!with.peers.is_empty());
+        assert!(with.peers.iter().all(|peer| peer.password.is_some()));
+        assert_eq!(with.problems, []);
+    }
+}
+
+/// Promise 5.22.
+#[test]
+fn without_an_as_number_a_peer_is_in_the_as_of_the_cluster_on_both_ends() {
+    let more = config("nodeToNodeMeshEnabled: false, asNumber: 64999")
+        + &peer("tor", "peerIP: 192.0.2.1")
+        + &peer("pair", "node: b, peerIP: 10.0.0.9");
+    let a = plan_for("a", &more);
+    let seen = |plan: &Plan| -> Vec<(String, Asn, bool)> {
+        let peers = plan.peers.iter();
+        peers
+            .map(|peer| (peer.name.clone(), peer.peer_as, peer.internal))
+            .collect()
+    };
+    let session = |name: &str| (name.to_owned(), Asn(64999), true);
+    assert_eq!(
+        seen(&a),
+        [session("Global_192_0_2_1"), session("Node_10_0_0_10")]
+    );
+    let b = plan_for("b", &more);
+    assert_eq!(
+        seen(&b),
+        [session("Global_192_0_2_1"), session("Node_10_0_0_9")]
+    );
+}
+
+/// Promise 5.19.
+#[test]
+fn a_filter_that_does_not_exist_is_a_problem_on_every_node() {
+    let more = config(NO_MESH)
+        + &peer(
+            "tor",
+            "node: b, peerIP: 192.0.2.1, asNumber: 65001, filters: [keep-in, nope]",
+        )
+        + &format!(
+            "---\n{}",
+            calico("BGPFilter", "keepin", "exportV4: [{action: Reject}]")
+        );
+    for node in ["a", "b"] {
+        let problems: Vec<String> = plan_for(node, &more)
+            .problems
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            problems,
+            [
+                "BGPPeer/tor: spec.filters[0]: BGPFilter/keep-in does not exist and is skipped (did you mean keepin?)",
+                "BGPPeer/tor: spec.filters[1]: BGPFilter/nope does not exist and is skipped",
+            ]
+        );
+    }
+}
+
 /// Promises 1.10, 5.15.
 #[test]
 fn a_second_password_for_an_address_is_a_problem() {
@@ -675,13 +768,6 @@ fn workloads_take_filters_and_as_numbers_and_nothing_else() {
 /// Promise 2.11.
 #[test]
 fn annotations_of_the_peer_win_over_those_of_the_node_and_of_the_cluster() {
-    let annotated = |kind: &str, name: &str, spec: &str, annotations: &str| {
-        "---\n".to_owned()
-            + &calico(kind, name, spec).replace(
-                "metadata: {",
-                &format!("metadata: {{annotations: {{{annotations}}}, "),
-            )
-    };
     let more = annotated(
         "BGPConfiguration",
         "default",

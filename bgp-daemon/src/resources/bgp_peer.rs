@@ -27,7 +27,7 @@ pub struct BgpPeerSpec {
     /// The peer's address.
     #[serde(rename = "peerIP", deserialize_with = "scalar::optional")]
     pub peer_ip: Option<PeerAddress>,
-    /// The peer's AS; 0 is the same as absent.
+    /// The peer's AS; absent, it is the cluster's.
     #[serde(deserialize_with = "scalar::optional")]
     pub as_number: Option<Asn>,
     /// Our AS towards the peer, if it is not the node's.
@@ -150,6 +150,9 @@ impl fmt::Display for PeerAddress {
     }
 }
 
+/// Calico's API takes it, and the speaker that this one replaces does not.
+pub(crate) const NO_AS: &str = "0 is no AS number; without asNumber the cluster's is meant";
+
 impl Check for BgpPeerSpec {
     fn check(&self, faults: &mut Vec<Fault>) {
         let mut error = |field, reason: &str| faults.push(Fault::error(field, reason));
@@ -186,8 +189,8 @@ impl Check for BgpPeerSpec {
                 );
             }
         }
-        if self.peer_ip.is_some() && !has_as {
-            error("spec.asNumber", "asNumber is required when peerIP is set");
+        if self.peer_ip.is_some() && self.as_number.is_some_and(|asn| asn.0 == 0) {
+            error("spec.asNumber", NO_AS);
         }
         if let (Some(peer), Some(gateway)) = (self.peer_ip, self.reachable_by)
             && peer.ip.is_ipv4() != gateway.is_ipv4()

@@ -29,6 +29,7 @@ mod secret;
 pub mod selector;
 mod service;
 mod set;
+mod suggest;
 mod tree;
 mod v1;
 
@@ -41,6 +42,7 @@ pub use bgp_filter::{
     BgpFilter, BgpFilterSpec, CommunityMatch, FilterAction, FilterRule, FilterSource,
     MatchOperator, Operation, PeerType, PrefixLengthRange,
 };
+pub(crate) use bgp_peer::NO_AS;
 pub use bgp_peer::{
     BgpPeer, BgpPeerSpec, NextHopMode, PasswordSource, PeerAddress, ReversePeering, SecretKeyRef,
     SourceAddress,
@@ -76,3 +78,4 @@ pub use service::{
     ServiceType, TrafficPolicy,
 };
 pub use set::{Resource, ResourceSet};
+pub(crate) use suggest::did_you_mean;

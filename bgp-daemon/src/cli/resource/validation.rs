@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::go_value;
 use super::manifest::Given;
 use crate::datastore::store::{Store, StoreError};
-use crate::resources::{CommunityValue, Kind, Problem, Resource, Severity};
+use crate::resources::{CommunityValue, Kind, NO_AS, Problem, Resource, Severity};
 
 /// Fields that are wrong, in calicoctl's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -363,7 +363,7 @@ fn check_node_status(spec: &Value, fields: &mut Vec<Field>) {
 }
 
 /// Rules of the speaker that the API does not have.
-const OWN_RULES: [&str; 1] = ["asNumber is required when peerIP is set"];
+const OWN_RULES: [&str; 1] = [NO_AS];
 
 /// Rules of the API that the speaker has too. There they stand at a field, in the API at the object that has it.
 const RULES: [&str; 8] = [
