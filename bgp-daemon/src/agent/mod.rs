@@ -5,6 +5,7 @@
 //! | `settings`   | pure: a peer of the plan to the settings of a session                 |
 //! | `transition` | pure: the steps from one plan to the next                             |
 //! | `forwarding` | a task between the RIB and the kernel                                 |
+//! | `recovery`   | whom a start waits for, and who was up before                         |
 //! | `learning`   | pure: what the kernel tells the RIB                                   |
 //! | `answers`    | questions on the control sockets                                      |
 //! | `workloads`  | local workloads that peer, as Felix writes them down                  |
@@ -18,18 +19,20 @@ mod clock;
 mod forwarding;
 mod learning;
 pub mod node_status;
+pub mod recovery;
 mod settings;
 mod transition;
 mod workloads;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_core::rib::{PEER_PREFERENCE, RibConfig};
-use bgp_core::session::{State, Stop};
+use bgp_core::session::Stop;
 use bgp_core::types::RouterId;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -43,13 +46,14 @@ use crate::control::server::Request;
 use crate::datastore::Snapshot;
 use crate::kernel::{Kernel, KernelConfig};
 use crate::log::LogLevel;
-use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker, SpeakerError};
-use crate::plan::{Environment, Plan, plan};
+use crate::net::{Ended, Partings, Speaker, SpeakerError};
+use crate::plan::{Environment, OnStop, Plan, plan};
 use crate::resources::{LogSeverity, Problem};
 use crate::tasks::{Failure, Tasks};
 use clock::{elapsed_secs, timestamp};
 use forwarding::{Forwarding, ForwardingPlan, Mailbox, Order};
 use learning::LocalKind;
+use recovery::Register;
 use transition::{Step, Target};
 use workloads::LocalWorkloads;
 
@@ -79,15 +83,8 @@ const DIRECT: LocalKind = LocalKind {
     preference: 240,
 };
 
-/// After a restart, peers that are not up by then are not waited for.
-const RECOVERY_UP_BY: Duration = Duration::from_secs(30);
-/// After a restart, nobody is waited for any longer (RFC 4724 §4.1).
-const RECOVERY_UNTIL: Duration = Duration::from_secs(120);
-
-/// A peer that has been up for so long has told what it knows, End-of-RIB or not.
-const LEFTOVERS_SETTLE: Duration = Duration::from_secs(5);
-/// Leftovers in the kernel may lead to peers that come back late; they are not kept longer.
-const LEFTOVERS_UNTIL: Duration = Duration::from_secs(240);
+/// The task between the RIB and the kernel may take so long to let go. It changes nothing any more in either case.
+const KERNEL_LEFT_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long after an effect its cause is told at the latest.
 const CAUSE_WITHIN: Duration = Duration::from_millis(200);
@@ -108,6 +105,10 @@ pub struct AgentConfig {
     pub kernel: bool,
     /// Routes of an earlier run may still be in use, here and at the peers (RFC 4724 §4.1).
     pub recover: bool,
+    /// Where it is kept which peers are up, for the next run; `None`: nowhere.
+    pub peers_file: Option<PathBuf>,
+    /// What peers are told at the end; `None`: what the resources say.
+    pub on_stop: Option<OnStop>,
     /// The log, to follow what the resources say of it.
     pub log: LogLevel,
 }
@@ -140,6 +141,8 @@ struct Agent {
     boot: Timestamp,
     reconfigured: Timestamp,
     leftovers: Option<oneshot::Receiver<()>>,
+    /// The node is about to go, or has gone: it is cordoned, or not in the datastore.
+    leaving: bool,
     workloads: watch::Receiver<LocalWorkloads>,
 }
 
@@ -154,9 +157,13 @@ struct Running {
     wanted: Vec<SocketAddr>,
     listening: Vec<SocketAddr>,
     disabled: BTreeSet<Arc<str>>,
+    /// The peers have spoken, or have been waited for long enough.
+    recovered: CancellationToken,
+    /// Sessions are about to end because we end them.
+    ending: CancellationToken,
 }
 
-/// Runs until told to stop, then says goodbye to the peers. Routes stay in the kernel.
+/// Runs until told to stop, then leaves the peers as they and [`AgentConfig::on_stop`] want it. Routes stay in the kernel.
 ///
 /// # Errors
 ///
@@ -174,14 +181,9 @@ pub async fn run(
     if let Err(error) = served {
         return Err(agent.cause_of(error).await);
     }
-    info!("stopping");
+    info!(leaving = agent.leaving, "stopping");
     let status = agent.status_in(Phase::ShuttingDown);
-    let goodbye = async {
-        if let Some(running) = agent.speaker {
-            running.leave_kernel_alone().await;
-            running.speaker.shutdown(Stop::Shutdown(None)).await;
-        }
-    };
+    let goodbye = agent.end();
     tokio::pin!(goodbye);
     loop {
         tokio::select! {
@@ -217,6 +219,7 @@ impl Agent {
             boot: now,
             reconfigured: now,
             leftovers: None,
+            leaving: false,
         }
     }
 
@@ -312,6 +315,7 @@ impl Agent {
             self.config.log.follow(plan.log_severity);
         }
         self.note_problems(snapshot, &plan);
+        self.leaving = plan.leaving || !plan.node_exists;
         if !plan.node_exists {
             warn!(
                 node = self.config.node,
@@ -330,9 +334,8 @@ impl Agent {
         let mut disabled = BTreeSet::new();
         if needs_new_speaker && let Some(old) = self.speaker.take() {
             info!("the router ID has changed: starting all sessions anew");
-            old.leave_kernel_alone().await;
-            old.speaker.shutdown(Stop::ConfigChange).await;
-            disabled = old.disabled;
+            disabled.clone_from(&old.disabled);
+            old.end(|_| Stop::ConfigChange).await;
             disabled.retain(|name| plan.peers.iter().any(|peer| *peer.name == **name));
         }
         match &mut self.speaker {
@@ -394,6 +397,15 @@ impl Agent {
             let (task, sender, found) = self.forward(&speaker, mailbox).await?;
             (forwarding, orders, leftovers) = (Some(task), Some(sender), found);
         }
+        let register = self.config.peers_file.clone().map(|file| Register {
+            file,
+            node: self.config.node.clone(),
+        });
+        let earlier = recover && leftovers;
+        let awaited = match earlier {
+            true => recovery::wait_for_peers(&mut speaker, &plan, register.as_ref()).await?,
+            false => BTreeSet::new(),
+        };
         let mut running = Running {
             speaker,
             forwarding: orders,
@@ -402,14 +414,11 @@ impl Agent {
             wanted: Vec::new(),
             listening: Vec::new(),
             disabled,
+            recovered: CancellationToken::new(),
+            ending: CancellationToken::new(),
         };
         running.move_to(&self.config, plan).await?;
-        if recover && leftovers {
-            running
-                .speaker
-                .defer(RECOVERY_UP_BY, RECOVERY_UNTIL)
-                .await?;
-        } else if let Some(orders) = &running.forwarding {
+        if let Some(orders) = running.forwarding.as_ref().filter(|_| !earlier) {
             // Nothing of an earlier run is in use: there is nobody to wait for.
             self.leftovers = None;
             orders
@@ -423,6 +432,12 @@ impl Agent {
         if let Some(forwarding) = forwarding {
             let tasks = running.speaker.tasks();
             tasks.service("forwarding", forwarding.run());
+        }
+        if let Some(register) = register {
+            let established = running.speaker.established();
+            let (recovered, ending) = (running.recovered.clone(), running.ending.clone());
+            let keep = register.keep(established, awaited, recovered, ending, self.alarms.clone());
+            running.speaker.tasks().service("peers that are up", keep);
         }
         self.speaker = Some(running);
         Ok(())
@@ -458,32 +473,54 @@ impl Agent {
         let Some(running) = &self.speaker else {
             return;
         };
+        running.recovered.cancel();
         if let Some(orders) = running.forwarding.clone() {
             let (inquirer, boot) = (running.speaker.inquirer(), self.boot);
             let tasks = running.speaker.tasks();
-            tasks.job("recovery", sweep_leftovers(inquirer, orders, boot));
+            tasks.job(
+                "recovery",
+                recovery::sweep_leftovers(inquirer, orders, boot),
+            );
         }
     }
-}
 
-/// Lets leftovers in the kernel go as soon as every peer has been up for a while, or has been waited for long enough.
-async fn sweep_leftovers(inquirer: Inquirer, orders: mpsc::Sender<Order>, boot: Timestamp) {
-    let settled = |status: &NeighbourStatus| {
-        status.session.state == State::Established && status.since.elapsed() >= LEFTOVERS_SETTLE
-    };
-    while elapsed_secs(boot) < LEFTOVERS_UNTIL.as_secs()
-        && !inquirer.sessions().await.values().all(settled)
-    {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    /// Ends the speaker, and says what became of its sessions.
+    async fn end(self) {
+        let (on_stop, leaving) = (self.config.on_stop, self.leaving);
+        let Some(running) = self.speaker else {
+            return;
+        };
+        let of_plan: BTreeMap<String, OnStop> = running
+            .plan
+            .peers
+            .iter()
+            .map(|peer| (peer.name.clone(), peer.options.on_stop))
+            .collect();
+        let why = |name: &str| {
+            let of_peer = of_plan.get(name).copied().unwrap_or_default();
+            match (on_stop.unwrap_or(of_peer), leaving) {
+                (OnStop::Withdraw, _) | (OnStop::Auto, true) => Stop::Shutdown(None),
+                (OnStop::Keep, _) | (OnStop::Auto, false) => Stop::Restart,
+            }
+        };
+        let Partings { told, left } = running.end(why).await;
+        info!("left {left} sessions to graceful restart; ended {told} with Cease");
     }
-    // A forwarding task that has ended has said so.
-    orders.send(Order::FinishRecovery).await.ok();
 }
 
 impl Running {
-    /// Sessions are about to end, and routes stay nevertheless.
-    async fn leave_kernel_alone(&self) {
+    /// Ends the sessions, each for the reason that its name has. Routes stay in the kernel.
+    async fn end(self, why: impl Fn(&str) -> Stop) -> Partings {
         self.speaker.tasks().close();
+        self.ending.cancel();
+        self.speaker.freeze();
+        let left = tokio::time::timeout(KERNEL_LEFT_WITHIN, self.leave_kernel_alone());
+        // The RIB is frozen: nothing more is to be done in the kernel but what hangs there.
+        left.await.ok();
+        self.speaker.shutdown(why).await
+    }
+
+    async fn leave_kernel_alone(&self) {
         let (done, stopped) = oneshot::channel();
         if let Some(orders) = &self.forwarding {
             // A forwarding task that has ended leaves the kernel alone anyway.

@@ -18,12 +18,12 @@ use super::dump::dump;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
-use crate::agent::{self, AgentConfig};
+use crate::agent::{self, AgentConfig, recovery};
 use crate::control::client;
 use crate::control::server::{Request, Server};
 use crate::datastore::{self, DatastoreSpec, Interest, Settings};
 use crate::log::LogLevel;
-use crate::plan::Environment;
+use crate::plan::{Environment, OnStop};
 use crate::tasks::Tasks;
 
 /// Arguments of `run`.
@@ -44,6 +44,9 @@ pub struct RunArgs {
     /// TCP port to listen on, instead of the one that the resources say
     #[arg(long, env = "BGP_DAEMON_LISTEN_PORT", value_name = "PORT")]
     pub listen_port: Option<u16>,
+    /// What peers are told when the speaker ends, whatever annotations say
+    #[arg(long, env = "BGP_DAEMON_ON_STOP", value_name = "WHAT")]
+    pub on_stop: Option<OnStop>,
     /// Whether this is a restart after which peers still hold our routes (RFC 4724); set by `bird -R`.
     #[arg(skip = true)]
     pub recover: bool,
@@ -119,6 +122,8 @@ async fn run(
         listen_port: args.listen_port,
         kernel: !args.no_kernel,
         recover: args.recover,
+        peers_file: Some(args.run_dir.run_dir.join(recovery::FILE_NAME)),
+        on_stop: args.on_stop,
         node,
         log,
     };
@@ -217,6 +222,7 @@ mod tests {
             socket: None,
             no_kernel: true,
             listen_port: Some(0),
+            on_stop: None,
             recover: false,
         };
         let datastore = DatastoreSpec::Folder(folder);

@@ -32,7 +32,7 @@ use bgp_core::session::{DownReason, Negotiated};
 use ipnet::IpNet;
 
 pub use neighbour::NeighbourStatus;
-pub use speaker::{Ended, Inquirer, PeerSettings, Routes, Speaker, SpeakerError};
+pub use speaker::{Ended, Inquirer, Partings, PeerSettings, Routes, Speaker, SpeakerError};
 
 /// What happened to a session.
 #[derive(Clone, Debug)]

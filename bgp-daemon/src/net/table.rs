@@ -5,6 +5,7 @@
 //! waits for a neighbour: what is on the way to one is bounded by the RIB itself, by octets that were not reported as written.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bgp_core::rib::{self, Rib};
@@ -61,6 +62,7 @@ struct Attachment {
 pub(super) struct Sender {
     inbox: mpsc::UnboundedSender<Message>,
     room: Arc<Semaphore>,
+    frozen: Arc<AtomicBool>,
 }
 
 /// News that belongs together, and the room that it takes up until it is taken in.
@@ -91,7 +93,7 @@ impl Sender {
     ///
     /// The table has ended.
     pub(super) async fn reserve(self, count: usize) -> Result<Reserved, Ended> {
-        let Self { inbox, room } = self;
+        let Self { inbox, room, .. } = self;
         let room = room.acquire_many_owned(permits(count)).await;
         let room = room.map_err(|_| Ended)?;
         Ok(Reserved { inbox, room })
@@ -106,6 +108,11 @@ impl Sender {
         let reserved = self.clone().reserve(news.len()).await?;
         reserved.send(news);
         Ok(())
+    }
+
+    /// From now on nothing is taken in, and nobody is told of anything. A flag, because an order would wait behind other news.
+    pub(super) fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
     }
 }
 
@@ -129,6 +136,7 @@ pub(super) struct Table {
     room: Arc<Semaphore>,
     attached: Vec<Attachment>,
     forwarding: Option<ForwardingSink>,
+    frozen: Arc<AtomicBool>,
 }
 
 impl Drop for Table {
@@ -142,9 +150,11 @@ impl Table {
     pub(super) fn new(rib: Rib, forwarding: Option<ForwardingSink>) -> (Self, Sender) {
         let (sender, inbox) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(ROOM));
+        let frozen = Arc::new(AtomicBool::new(false));
         let sender = Sender {
             inbox: sender,
             room: Arc::clone(&room),
+            frozen: Arc::clone(&frozen),
         };
         let table = Self {
             rib,
@@ -152,6 +162,7 @@ impl Table {
             room,
             attached: Vec::new(),
             forwarding,
+            frozen,
         };
         (table, sender)
     }
@@ -161,7 +172,7 @@ impl Table {
         let several_threads = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
         let mut busy = false;
         loop {
-            let deadline = self.rib.poll_timeout();
+            let deadline = self.rib.poll_timeout().filter(|_| !self.is_frozen());
             let mut slice = Vec::new();
             tokio::select! {
                 biased;
@@ -204,6 +215,7 @@ impl Table {
 
     fn take(&mut self, now: Instant, news: News) {
         match news {
+            News::Input(_) if self.is_frozen() => {}
             News::Input(input) => self.rib.handle(now, input),
             News::Outbox(peer, outbox) => self.attachment(peer).outbox = Some(outbox),
             News::Commands(peer, commands) => {
@@ -227,12 +239,19 @@ impl Table {
     /// Performs a bounded number of outputs; tells whether there may be more.
     fn hand_out(&mut self) -> bool {
         for _ in 0..OUTPUT_SLICE {
+            if self.is_frozen() {
+                return false;
+            }
             let Some(output) = self.rib.poll_output() else {
                 return false;
             };
             self.perform(output);
         }
         true
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
     }
 
     fn perform(&mut self, output: rib::Output) {

@@ -19,7 +19,7 @@ use bgp_daemon::log::LogLevel;
 use bgp_daemon::net::connect::Dial;
 use bgp_daemon::net::sockopt::Ttl;
 use bgp_daemon::net::{NeighbourStatus, PeerSettings, Speaker};
-use bgp_daemon::plan::Environment;
+use bgp_daemon::plan::{Environment, OnStop};
 use bgp_daemon::resources::{ResourceSet, parse};
 use bgp_daemon::tasks::Tasks;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -133,6 +133,8 @@ pub(crate) struct Start {
     pub(crate) recover: bool,
     /// With the routes of the kernel.
     pub(crate) kernel: bool,
+    /// What peers are told at the end, if not what the resources say.
+    pub(crate) on_stop: Option<OnStop>,
 }
 
 impl Node {
@@ -150,6 +152,8 @@ impl Node {
             listen_port: (!how.listen).then_some(0),
             kernel: how.kernel,
             recover: how.recover,
+            peers_file: None,
+            on_stop: how.on_stop,
             log: LogLevel::default(),
         };
         let task = tokio::spawn(agent::run(
