@@ -290,3 +290,48 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bgp_core::rib::{Input, RibConfig};
+    use bgp_core::types::RouterId;
+
+    use super::*;
+
+    /// It has something to say at once.
+    fn waiting_for_nobody() -> Vec<News> {
+        let now = Instant::now();
+        vec![News::Input(Input::Defer {
+            expected: Vec::new(),
+            up_by: now,
+            until: now,
+        })]
+    }
+
+    async fn ask(sender: &Sender) {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let question: Question = Box::new(|_| reply.send(()).expect("it is awaited"));
+        let asked = sender.send(vec![News::Ask(question)]).await;
+        asked.expect("the table runs");
+        answer.await.expect("the table runs");
+    }
+
+    #[tokio::test]
+    async fn a_frozen_table_tells_nobody_of_anything() {
+        let (told, mut heard) = mpsc::unbounded_channel();
+        let sink: ForwardingSink = Box::new(move |event| told.send(event).expect("it is heard"));
+        let rib = Rib::new(RibConfig::new(RouterId::from_bits(1)), Instant::now());
+        let (table, sender) = Table::new(rib, Some(sink));
+        tokio::spawn(table.run());
+        let sent = sender.send(waiting_for_nobody()).await;
+        sent.expect("the table runs");
+        assert_eq!(heard.recv().await, Some(ForwardingEvent::DeferralEnded));
+        sender.freeze();
+        let sent = sender.send(waiting_for_nobody()).await;
+        sent.expect("the table runs");
+        // What follows from one message is handed out before the next one is looked at.
+        ask(&sender).await;
+        ask(&sender).await;
+        assert!(heard.try_recv().is_err());
+    }
+}

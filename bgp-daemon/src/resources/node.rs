@@ -358,7 +358,7 @@ status:
             ),
         ] {
             let text =
-                format!("{{apiVersion: v1, kind: Node, metadata: {{name: n}}, spec: {spec}}}");
+                format!("{{apiVersion: v1, kind: Node, metadata: {{name: node}}, spec: {spec}}}");
             let parsed = parse("nodes.yaml", &text);
             assert_eq!(parsed.problems, []);
             assert_eq!(node(&parsed).spec.cordoned, cordoned, "{spec}");

@@ -68,6 +68,11 @@ fn we_stop_and_start_beside_gobgp() {
     we_restart(Kind::GoBgp, stop);
 }
 
+#[test]
+fn we_stop_and_start_beside_openbgpd() {
+    we_restart(Kind::OpenBgpd, stop);
+}
+
 fn stop(node: &mut Node) {
     let status = node.terminate();
     assert!(status.success(), "the node ended with {status}");
