@@ -1,7 +1,7 @@
 # One target for each thing that a person does here.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo release test unit sim interop apiserver lint doc bench bench-peers fuzz
+.PHONY: help demo release test unit sim interop apiserver lint advisories doc bench bench-peers fuzz
 
 TARGET ?= all
 ARGS ?=
@@ -18,6 +18,7 @@ release: ## Build the program as it is shipped, and say where it is
 	@scripts/release
 
 test: ## Install what the tests need from Debian, then run all of them
+	@echo "== to do: the other BGP daemons from Debian, a Kubernetes API server (built once), then the tests, phase by phase"
 	@scripts/install-test-deps
 	@-scripts/kube-apiserver >/dev/null
 	@scripts/run-tests
@@ -39,8 +40,13 @@ lint: ## Check format, lints and dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p bgp-daemon --no-default-features --locked -- -D warnings
-	@if [ -f fuzz/Cargo.toml ]; then cargo fmt --manifest-path fuzz/Cargo.toml --check; fi
-	@if command -v cargo-deny >/dev/null; then cargo deny check; fi
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	@scripts/install-test-deps shellcheck
+	shellcheck .ci/run scripts/* image/runit/*/run
+	scripts/check-dependencies bans licenses sources
+
+advisories: ## Look for dependencies with known vulnerabilities, in a database on the internet
+	scripts/check-dependencies advisories
 
 doc: ## Build the documentation; a warning is an error
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

@@ -95,7 +95,7 @@ impl World {
     fn new(senders: u32, receivers: u32) -> Self {
         let now = Instant::now();
         let mut world = Self {
-            rib: Rib::new(RibConfig::new(RouterId(OWN)), now),
+            rib: Rib::new(RibConfig::new(RouterId(OWN)), now, 0),
             now,
         };
         for index in 0..senders + receivers {

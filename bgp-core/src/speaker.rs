@@ -21,7 +21,7 @@ use crate::wire::NextHop;
 
 pub use link::Link;
 
-/// How long a session that sent too many prefixes stays down (RFC 4486 §4).
+/// How long a session that sent too many prefixes, or filled the memory, stays down (RFC 4486 §4).
 pub const MAX_PREFIXES_IDLE: Duration = Duration::from_secs(120);
 
 /// A neighbour: how it is spoken to and how its routes are treated.
@@ -109,7 +109,7 @@ impl Speaker {
     pub fn new(config: RibConfig, now: Instant, seed: u64) -> Self {
         let outputs = VecDeque::new();
         Self {
-            rib: Rib::new(config, now),
+            rib: Rib::new(config, now, seed),
             neighbours: BTreeMap::new(),
             outputs,
             now,
@@ -128,8 +128,12 @@ impl Speaker {
         );
         let same_session = |old: &Neighbour| old.config.session == config.session;
         if self.neighbours.get(&peer).is_some_and(same_session) {
-            if let Some(old) = self.neighbours.get_mut(&peer) {
-                old.config = config;
+            let changed = self.neighbours.get_mut(&peer).and_then(|neighbour| {
+                neighbour.config = config;
+                neighbour.link.reconfigured(&neighbour.config)
+            });
+            if let Some(input) = changed {
+                self.tell_rib(now, input);
             }
             return;
         }
@@ -202,6 +206,9 @@ impl Speaker {
     /// The connection was closed by the peer or failed.
     pub fn handle_closed(&mut self, now: Instant, peer: PeerId, conn: ConnId, error: Option<&str>) {
         self.with(now, peer, |session| session.handle_closed(now, conn, error));
+        if let Some(neighbour) = self.neighbours.get_mut(&peer) {
+            neighbour.link.closed(conn);
+        }
     }
 
     /// The connection took octets; `pending`: there are more to write.
@@ -321,6 +328,10 @@ impl Speaker {
                             idle: MAX_PREFIXES_IDLE,
                         },
                     );
+                }
+                rib::Output::OutOfResources(peer) => {
+                    let idle = MAX_PREFIXES_IDLE;
+                    self.stop(self.now, peer, Stop::OutOfResources { idle });
                 }
             }
         }

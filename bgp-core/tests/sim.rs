@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use bgp_core::sim::{Failure, Report, Scenario, run};
+use bgp_core::sim::{Failure, Report, Scenario, run, run_hostile};
 
 #[expect(clippy::disallowed_methods, reason = "time zero of a virtual clock")]
 fn simulate(seed: u64, record: bool) -> Result<Report, Box<Failure>> {
@@ -75,6 +75,22 @@ fn storm_7() {
 #[test]
 fn storm_8() {
     storm(7);
+}
+
+/// Beside peers that do all the harm they can, honest ones notice nothing.
+#[test]
+fn hostile_peers_harm_nobody() {
+    let mut losses = 0;
+    for seed in 0..40 {
+        #[expect(clippy::disallowed_methods, reason = "time zero of a virtual clock")]
+        let live = || run_hostile(seed, Instant::now());
+        let report = live().unwrap_or_else(|problem| panic!("{problem}"));
+        losses += report.losses;
+        if seed % 10 == 0 {
+            assert_eq!(live(), Ok(report), "seed {seed}");
+        }
+    }
+    assert!(losses > 40, "they tried hard: {losses}");
 }
 
 /// All that happens follows from the seed.

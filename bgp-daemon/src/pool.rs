@@ -28,12 +28,23 @@ impl<T: Eq + Hash> Pool<T> {
             return Arc::clone(known);
         }
         if self.values.len() >= self.limit {
-            self.values.retain(|value| Arc::strong_count(value) > 1);
-            self.limit = (self.values.len() * 2).max(LEAST);
+            self.forget_unused();
         }
         let value = Arc::new(value);
         self.values.insert(Arc::clone(&value));
         value
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Forgets the values that nobody else holds; for those that are few and large.
+    pub(crate) fn forget_unused(&mut self) {
+        self.values.retain(|value| Arc::strong_count(value) > 1);
+        self.limit = (self.values.len() * 2).max(LEAST);
     }
 }
 

@@ -322,14 +322,14 @@ fn what_is_wrong_with_a_file_is_told_before_anything_is_done() {
         ("empty.yaml", "# nothing\n---\n".to_owned(), "no resources specified in file empty.yaml\n"),
     ] {
         user.file(name, &text);
-        for verb in ["create", "apply", "replace", "delete", "validate", "get"] {
+        for verb in ["create", "apply", "replace", "delete", "get"] {
             user.fails(&format!("{verb} -f good.yaml -f {name}"), "", error);
         }
     }
     user.file("yaml.yaml", "kind: [BGPPeer\n");
     let broken = user.run("create -f yaml.yaml").error;
     assert!(
-        broken.starts_with("failed to execute command: yaml.yaml:1:7: yaml.yaml: not valid YAML: "),
+        broken.starts_with("failed to execute command: yaml.yaml:1:7: not valid YAML: "),
         "{broken}"
     );
     user.fails(
@@ -494,7 +494,7 @@ fn bad_objects_are_not_written() {
             "spec (asNumber must be empty when peerSelector is set)",
         ),
         (
-            "validate",
+            "create",
             "spec: {peerIP: 192.0.2.1, asNumber: 1, reachableBy: 'fd00::1'}",
             "ReachableBy = 'fd00::1' (ReachableBy and PeerIP address family mismatched)",
         ),
@@ -509,7 +509,7 @@ fn bad_objects_are_not_written() {
         user.fails(&format!("{verb} -f bad.yaml"), "", &expected);
     }
     user.file("two.yaml", &peer("bad", "spec: {peerSelector: all(), asNumber: 1, keepOriginalNextHop: true, nextHopMode: Self}"));
-    user.fails("validate -f two.yaml", "", "failed to validate 'BGPPeer' resource: [error with the following fields:\n-  spec (asNumber must be empty when peerSelector is set)\n-  spec (keepOriginalNextHop and nextHopMode cannot both be set; keepOriginalNextHop is deprecated, use nextHopMode instead)\n]\n");
+    user.fails("create -f two.yaml", "", "failed to create 'BGPPeer' resource: [error with the following fields:\n-  spec (asNumber must be empty when peerSelector is set)\n-  spec (keepOriginalNextHop and nextHopMode cannot both be set; keepOriginalNextHop is deprecated, use nextHopMode instead)\n]\n");
     user.file("space.yaml", &peer("a, namespace: default", GOOD));
     user.fails("create -f space.yaml", "", "failed to create 'BGPPeer' resource: [namespace should not be specified for a non-namespaced resource. BGPPeer is not a namespaced resource]\n");
     user.file("good.yaml", &peer("a", GOOD));
@@ -574,6 +574,60 @@ fn no_address_belongs_to_two_pools_and_blocks_stay_in_theirs() {
         "apply -f same.yaml",
         "Successfully applied 1 'IPPool' resource(s)\n",
     );
+}
+
+/// Promise 17.12.
+#[test]
+fn validate_tells_every_mistake_with_its_place() {
+    let user = User::new();
+    user.file(
+        "all.yaml",
+        "apiVersion: projectcalico.org/v3\nkind: BlockAffinity\nmetadata: {name: b}\nspec: {cidr: 10.0.0.0/26, node: a}\n---\n\
+         apiVersion: v1\nkind: Node\nmetadata: {name: a, uid: x}\n---\n\
+         apiVersion: v1\nkind: bgpPeer\nmetadata: {scope: global, peerIP: 192.0.2.1}\nspec: {asNumber: 1}\n",
+    );
+    user.says(
+        "validate -f all.yaml",
+        "Successfully validated 3 resource(s)\n",
+    );
+    user.file(
+        "bad.yaml",
+        "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: a}\nspec:\n  peerIP: 10.0.0.300\n  asNumbr: 1\n---\n\
+         apiVersion: projectcalico.org/v3\nkind: BGPPeeer\nmetadata: {name: b}\n---\nkind: [\n---\n\
+         apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: c}\nspec: {cidr: 10.0.0.0/16, blockSize: 99}\n---\n\
+         apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n",
+    );
+    let ran = user.run("validate -f gone.yaml -f bad.yaml -f all.yaml");
+    let lines: Vec<&str> = ran.error.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "failed to execute command: open gone.yaml: no such file or directory",
+            "bad.yaml:5:11: BGPPeer/a: spec.peerIP: invalid value: string \"10.0.0.300\", expected an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790",
+            "bad.yaml:9:7: BGPPeeer/b: kind: Calico has no kind BGPPeeer (did you mean BGPPeer?); the object is left out",
+            "bad.yaml:12:7: not valid YAML: unclosed bracket '['",
+            "bad.yaml:14:1: IPPool/c: IPPool.Spec.BlockSize = '99' (must be between 20 and 32)",
+            "bad.yaml:19:1: Deployment: unknown resource type (Deployment) and/or version (apps/v1)",
+            "failed to validate: 6 mistake(s), 7 resource(s)",
+        ]
+    );
+}
+
+/// Promise 17.8.
+#[test]
+fn a_patch_keeps_comments_and_order() {
+    let user = User::new();
+    let text = "# our ToR\napiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata:\n  name: tor  # its name\nspec:\n  # the rack\n  peerIP: 192.0.2.1\n  asNumber: 65001   # theirs\n  node: n1\n";
+    user.file("ds/x.yaml", text);
+    user.says(
+        "patch bgppeer tor -p {\"spec\":{\"asNumber\":65002,\"node\":null,\"sourceAddress\":\"None\"}}",
+        "Successfully patched 1 'BGPPeer' resource\n",
+    );
+    let expected = text
+        .replace("65001", "65002")
+        .replace("  node: n1\n", "  sourceAddress: None\n");
+    let stored = fs::read_to_string(user.path("ds/x.yaml")).expect("a file");
+    assert_eq!(stored, expected);
 }
 
 /// Promise 17.7.
@@ -698,7 +752,7 @@ fn a_node_of_kubernetes_becomes_a_route_reflector() {
         "patch node n1 -p {\"spec\":{\"bgp\":{\"routeReflectorClusterID\":\"244.0.0.1\"}}}",
         "Successfully patched 1 'Node' resource\n",
     );
-    let expected = "apiVersion: v1\nkind: Node\nmetadata:\n  annotations:\n    projectcalico.org/IPv4Address: 10.0.0.1/24\n    projectcalico.org/RouteReflectorClusterID: 244.0.0.1\n  name: n1\nspec:\n  podCIDR: 10.8.1.0/24\n";
+    let expected = "apiVersion: v1\nkind: Node\nmetadata:\n  name: n1\n  annotations:\n    projectcalico.org/IPv4Address: 10.0.0.1/24\n    projectcalico.org/RouteReflectorClusterID: 244.0.0.1\nspec:\n  podCIDR: 10.8.1.0/24\n";
     let stored = || fs::read_to_string(user.path("ds/nodes.yaml")).expect("it is there");
     assert_eq!(stored(), expected);
     // What is printed can be applied.

@@ -295,6 +295,81 @@ fn stands_by(mut command: Command, said: &str) {
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
+/// Promises 18.3, 18.7.
+#[test]
+fn a_daemon_waits_for_its_folder_reads_no_special_file_and_ends_when_it_is_told_to() {
+    let node = Node::new(&[]);
+    let folder = node.directory.path().join("ds");
+    let arguments = [
+        "run",
+        "--node",
+        "n1",
+        "--no-kernel",
+        "--listen-port",
+        "20179",
+    ];
+    let mut command = node.command("bgp-daemon", &arguments);
+    command
+        .arg("--datastore")
+        .arg(&folder)
+        .arg("--run-dir")
+        .arg(node.dir());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("a process");
+    let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut see = |what: &str| {
+        let seen = log
+            .by_ref()
+            .map_while(Result::ok)
+            .any(|line| line.contains(what));
+        assert!(seen, "{what} is in the log");
+    };
+    see("waiting for the datastore");
+    let away = node.directory.path().join("away");
+    fs::create_dir(&away).expect("a folder");
+    let made = Command::new("mkfifo").arg(away.join("fifo.yaml")).status();
+    assert!(made.expect("mkfifo").success());
+    symlink("/dev/zero", away.join("zero.yaml")).expect("a link");
+    fs::rename(&away, &folder).expect("a rename");
+    see("fifo.yaml: cannot be read: is a FIFO, not a regular file");
+    see("zero.yaml: cannot be read: is a device, not a regular file");
+    fs::write(folder.join("later.yaml"), "kind: [").expect("a file");
+    see("later.yaml:1:");
+    let sent = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(sent.expect("kill").success());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// Promise 1.7.
+#[test]
+fn a_strict_plan_fails_when_something_is_left_out_and_says_it_once() {
+    let node = Node::new(&[]);
+    let file = node.directory.path().join("x.yaml");
+    let plan = |more: &str, arguments: &[&str]| {
+        let head = "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata:\n  name: tor\n";
+        let own = "---\napiVersion: v1\nkind: Node\nmetadata: {name: n1, annotations: {projectcalico.org/IPv4Address: 10.0.0.1/24}}\n";
+        fs::write(&file, format!("{head}{more}{own}")).expect("a file");
+        let path = file.display().to_string();
+        let mut all = vec!["plan", "--node", "n1", "-f", &path];
+        all.extend(arguments);
+        node.run("bgp-daemon", &all)
+    };
+    let bad = "  annotations:\n    bgp-daemon.io/bfd: 'on'\nspec: {peerIP: 192.0.2.1}\n";
+    let strict = plan(bad, &["--strict"]);
+    assert_eq!(strict.status.code(), Some(1));
+    let all = stdout(&strict) + &stderr(&strict);
+    assert_eq!(all.matches("BFD is not there yet").count(), 1, "{all}");
+    assert!(all.contains("x.yaml:6:24"), "{all}");
+    assert_eq!(plan(bad, &[]).status.code(), Some(0));
+    let unused = "spec: {peerIP: 192.0.2.1, asNumbr: 1}\n";
+    let warned = plan(unused, &["--strict", "-o", "json"]);
+    assert_eq!(
+        warned.status.code(),
+        Some(0),
+        "a warning leaves nothing out"
+    );
+    assert!(stdout(&warned).contains("unknown field (did you mean asNumber?)"));
+}
+
 #[test]
 fn versions_by_name() {
     let node = Node::new(&[]);

@@ -4,11 +4,14 @@
 
 mod netns;
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use bgp_daemon::alarms::Alarms;
 use bgp_daemon::kernel::resolve::Resolver;
 use bgp_daemon::kernel::{
     Device, ForeignKind, Hop, InstallError, Kernel, KernelConfig, KernelEvent, KernelRoute,
@@ -17,12 +20,19 @@ use bgp_daemon::kernel::{
 use bgp_daemon::tasks::Tasks;
 use ipnet::IpNet;
 use netns::ip;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::process::{
+    PidfdFlags, PidfdGetfdFlags, Resource, Rlimit, getpid, getrlimit, pidfd_getfd, pidfd_open,
+    setrlimit,
+};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use tokio::sync::mpsc::Receiver;
 
 /// A running kernel task with its events.
 struct Speaker {
     kernel: Kernel,
     events: Receiver<KernelEvent>,
+    alarms: Alarms,
     resolver: Resolver,
     /// Events since the last look.
     heard: Vec<KernelEvent>,
@@ -31,10 +41,13 @@ struct Speaker {
 impl Speaker {
     /// Started, and told everything present.
     async fn start() -> Self {
-        let (kernel, events) = Kernel::start(KernelConfig::default(), &Tasks::default()).unwrap();
+        let alarms = Alarms::default();
+        let tasks = Tasks::default();
+        let (kernel, events) = Kernel::start(KernelConfig::default(), &tasks, &alarms).unwrap();
         let mut speaker = Self {
             kernel,
             events,
+            alarms,
             resolver: Resolver::default(),
             heard: Vec::new(),
         };
@@ -81,6 +94,28 @@ impl Speaker {
     async fn settled(&self) {
         let status = self.kernel.status().await.unwrap();
         assert_eq!((status.installed, status.rejected), (status.wanted, 0));
+    }
+
+    /// What is wrong, in words.
+    fn wrongs(&self) -> Vec<String> {
+        let alarms = self.alarms.list().into_iter();
+        alarms
+            .map(|alarm| format!("{} {}", alarm.kind, alarm.reason))
+            .collect()
+    }
+
+    /// Waits until one thing is wrong, and it is this.
+    async fn wrong(&self, what: &str) {
+        until(
+            what,
+            || matches!(&self.wrongs()[..], [one] if one.starts_with(what)),
+        )
+        .await;
+    }
+
+    /// Waits until nothing is wrong any more.
+    async fn right_again(&self) {
+        until("the end of what is wrong", || self.wrongs().is_empty()).await;
     }
 
     /// Ends the task; routes stay.
@@ -476,6 +511,48 @@ fn a_restart_adopts_its_routes_and_sweeps_the_rest() {
     });
 }
 
+#[test]
+fn what_the_last_run_left_is_put_back_before_anything_is_decided() {
+    let name = "what_the_last_run_left_is_put_back_before_anything_is_decided";
+    netns::run(name, async {
+        links();
+        let first = Speaker::start().await;
+        let ecmp = KernelRoute::via(vec![via("192.0.2.2"), via("198.51.100.2")]).with_metric(9);
+        let on_link = Hop::device(dev("eth0"));
+        let tunnelled = via("203.0.113.1").dev(dev("eth1")).onlink();
+        for (prefix, route) in [
+            ("10.65.0.0/26", KernelRoute::blackhole()),
+            ("10.65.1.0/26", ecmp),
+            ("10.65.2.1/32", route(1024, vec![on_link])),
+            ("10.65.3.0/26", route(7, vec![tunnelled])),
+            (
+                "10.65.4.0/26",
+                route(7, vec![via("fe80::7").dev(dev("eth0"))]),
+            ),
+            (
+                "2001:db8:67::/64",
+                KernelRoute::via(vec![via("2001:db8::2")]),
+            ),
+        ] {
+            first.want(prefix, route).await;
+        }
+        first.settled().await;
+        first.stop().await;
+        let before = (shown("-4"), shown("-6"));
+        assert_eq!((before.0.len(), before.1.len()), (5, 1));
+
+        let second = Speaker::start().await;
+        ip("-4 route flush proto 12");
+        ip("-6 route flush proto 12");
+        until("what was flushed", || (shown("-4"), shown("-6")) == before).await;
+        second.kernel.finish_recovery().await.unwrap();
+        until("the end of what nobody wants", || {
+            shown("-4").len() + shown("-6").len() == 0
+        })
+        .await;
+    });
+}
+
 /// Promise 11.10.
 #[test]
 fn removed_altered_and_stray_routes_are_repaired() {
@@ -848,10 +925,10 @@ fn lost_events_lead_to_a_new_reading() {
         let lines: String = many(COUNT)
             .map(|prefix| format!("route add blackhole {prefix} proto 4\n"))
             .collect();
-        std::fs::write(&batch, lines).unwrap();
+        fs::write(&batch, lines).unwrap();
         // The test has one thread, so the kernel task hears nothing until this returns.
         ip(&format!("-batch {}", batch.display()));
-        std::fs::remove_file(&batch).unwrap();
+        fs::remove_file(&batch).unwrap();
         let mut learned = std::collections::HashSet::new();
         while learned.len() < COUNT as usize {
             speaker
@@ -887,6 +964,8 @@ fn a_speaker_that_does_not_listen_loses_nothing() {
             (status.wanted, status.rejected),
             (COUNT as usize, COUNT as usize)
         );
+        let summary = "refused 5000 routes are not in the kernel (5000 such as 10.";
+        speaker.wrong(summary).await;
         for _ in 0..COUNT {
             speaker
                 .hear_until(|event| matches!(event, KernelEvent::RouteRejected { .. }))
@@ -898,6 +977,123 @@ fn a_speaker_that_does_not_listen_loses_nothing() {
                 .hear_until(|event| matches!(event, KernelEvent::RejectionCleared { .. }))
                 .await;
         }
+        speaker.settled().await;
+        speaker.right_again().await;
+    });
+}
+
+/// Another descriptor of a netlink socket of this process, and the socket's port.
+fn netlink_socket(hears_events: bool) -> (OwnedFd, u32) {
+    let sockets = fs::read_to_string("/proc/self/net/netlink").unwrap();
+    let found = sockets.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (port, groups, inode) = (fields[2].parse().unwrap(), fields[3], fields[9]);
+        let is_it = fields[1] == "0" && port != 0 && (groups != "00000000") == hears_events;
+        is_it.then(|| (port, format!("socket:[{inode}]")))
+    });
+    let (port, link) = found.expect("the kernel task has such a socket");
+    let mut descriptors = fs::read_dir("/proc/self/fd").unwrap().map(Result::unwrap);
+    let is_it = |entry: &fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|to| to.to_str() == Some(&link))
+    };
+    let number = descriptors.find(is_it).expect("it is open").file_name();
+    let number = number.to_str().unwrap().parse().unwrap();
+    let process = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+    let socket = pidfd_getfd(process, number, PidfdGetfdFlags::empty()).unwrap();
+    (socket, port)
+}
+
+/// From now on, what the kernel task asks the kernel goes to this port instead.
+fn divert_requests(port: u32) {
+    let (requests, _) = netlink_socket(false);
+    rustix::net::connect(requests, &SocketAddrNetlink::new(port, 0)).unwrap();
+}
+
+#[test]
+fn netlink_that_fails_or_is_silent_is_opened_anew() {
+    netns::run("netlink_that_fails_or_is_silent_is_opened_anew", async {
+        links();
+        let mut speaker = Speaker::start().await;
+        speaker.settled().await;
+        let nobody = 1;
+        let somebody_who_does_not_answer = netlink_socket(true).1;
+        for (i, (port, error)) in [
+            (nobody, "netlink netlink fails (Connection refused"),
+            (
+                somebody_who_does_not_answer,
+                "netlink netlink fails (netlink does not answer",
+            ),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            divert_requests(port);
+            speaker
+                .want(&format!("10.65.{i}.0/26"), KernelRoute::blackhole())
+                .await;
+            speaker.wrong(error).await;
+            let learned = format!("10.1.0.{i}/32");
+            ip(&format!("route add {learned} dev eth0 proto 80"));
+            speaker.hear_until(|event| matches!(event, KernelEvent::Routes { prefix, .. } if *prefix == net(&learned))).await;
+            speaker.settled().await;
+            speaker.right_again().await;
+            assert_eq!(shown("-4").len(), i + 1);
+            let synced = speaker.heard.iter().filter(|e| **e == KernelEvent::Synced);
+            assert_eq!(synced.count(), 1);
+        }
+    });
+}
+
+#[test]
+fn netlink_that_cannot_be_opened_holds_nobody_up() {
+    netns::run("netlink_that_cannot_be_opened_holds_nobody_up", async {
+        const COUNT: u32 = 5_000; // more than the command channel holds
+        links();
+        let speaker = Speaker::start().await;
+        divert_requests(1);
+        let limits = getrlimit(Resource::Nofile);
+        let none = Rlimit {
+            current: Some(3),
+            ..limits
+        };
+        setrlimit(Resource::Nofile, none).unwrap();
+        for prefix in many(COUNT) {
+            let route = Some(KernelRoute::blackhole());
+            let change = RouteChange { prefix, route };
+            speaker.kernel.change(change).await.unwrap();
+        }
+        speaker
+            .wrong("netlink netlink fails (Too many open files")
+            .await;
+        setrlimit(Resource::Nofile, limits).unwrap();
+        speaker.settled().await;
+        speaker.right_again().await;
+        assert_eq!(shown("-4").len(), COUNT as usize);
+    });
+}
+
+#[test]
+fn a_missing_capability_is_named_while_it_is_missing() {
+    netns::run("a_missing_capability_is_named_while_it_is_missing", async {
+        links();
+        let all = capabilities(None).unwrap();
+        let few = CapabilitySets {
+            effective: all.effective - CapabilitySet::NET_ADMIN,
+            ..all
+        };
+        let wrong = "capability routes cannot be written to the kernel: the process needs the capability CAP_NET_ADMIN";
+        set_capabilities(None, few).unwrap();
+        let without = Speaker::start().await;
+        without.wrong(wrong).await;
+        without.stop().await;
+        set_capabilities(None, all).unwrap();
+
+        let speaker = Speaker::start().await;
+        set_capabilities(None, few).unwrap();
+        speaker.want("10.65.0.0/26", KernelRoute::blackhole()).await;
+        speaker.wrong(wrong).await;
+        set_capabilities(None, all).unwrap();
+        speaker.right_again().await;
         speaker.settled().await;
     });
 }

@@ -50,6 +50,8 @@ fn planned(cluster: &Path, node: &str) -> String {
         .filter(|path| path.extension().is_some_and(|e| e == "yaml"));
     let loaded = ResourceSet::load(&files.collect::<Vec<_>>());
     let mut plan = plan(&loaded.set, node, &environment(cluster));
+    let found = plan.problems.into_iter();
+    plan.problems = found.map(|problem| loaded.located(problem)).collect();
     plan.problems.extend(loaded.problems);
     render::json(&plan).expect("a plan is JSON")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bgp_daemon::plan::policy::{export_policy, import_policy};
+use bgp_daemon::plan::policy::Audience;
 use bgp_daemon::plan::{Environment, Peer, PeerType, Plan, plan, render};
 use bgp_daemon::resources::{ResourceSet, parse};
 use proptest::prelude::*;
@@ -257,7 +257,8 @@ proptest! {
                 prop_assert_eq!(peer.cluster_id.is_some(), peer.route_reflector_client);
                 prop_assert_eq!(peer.internal, peer.local_as == peer.peer_as);
                 prop_assert_ne!(Some(peer.address), peer.source_address);
-                let policies = [import_policy(&planned, peer), export_policy(&planned, peer)];
+                let policies = [Audience::importing(peer), Audience::exporting(peer)];
+                let policies = policies.map(|audience| audience.policy(&planned));
                 prop_assert!(policies.iter().all(|policy| !policy.rules.is_empty()));
             }
             prop_assert!(render::json(&planned).is_ok());

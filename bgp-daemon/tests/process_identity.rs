@@ -1,11 +1,9 @@
 //! A running daemon as the other programs of calico/node find it: by the names of processes, by its control sockets, through
 //! the health probes, and under the supervision of runit.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "test code; a skipped test says why"
-)]
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod skip;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,6 +21,7 @@ use std::time::{Duration, Instant};
 use bgp_core::types::Family;
 use bgp_daemon::cli::processes::Processes;
 use bgp_daemon::control::client::{self, Connection};
+use skip::skip;
 use tempfile::TempDir;
 
 /// Only there so that a broken test ends.
@@ -85,7 +84,7 @@ fn calicoctl_node_status_shows_the_sessions_of_both_families() {
     let output = node.run("calicoctl", &["node", "status", "--run-dir", &node.text()]);
     let printed = stdout(&output);
     if printed.starts_with("Need super user privileges") {
-        println!("SKIPPED: calicoctl node status wants root");
+        skip("calicoctl node status wants root");
         return;
     }
     let lines: Vec<&str> = printed.lines().collect();
@@ -214,7 +213,7 @@ fn the_scripts_of_the_image_are_clean() {
     }
     match Command::new("shellcheck").args(&scripts).output() {
         Ok(output) => assert!(output.status.success(), "{}", stdout(&output)),
-        Err(error) => println!("SKIPPED: shellcheck: {error}"),
+        Err(error) => skip(&format!("shellcheck: {error}")),
     }
 }
 

@@ -4,19 +4,20 @@
 
 mod netns;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_core::policy::Policy;
 use bgp_core::rib::RibConfig;
+use bgp_core::session::Stop;
 use bgp_core::types::{Asn, Family, PathId, RouterId};
 use bgp_core::wire::attribute::AsPath;
 use bgp_core::wire::update::encode_reachable;
 use bgp_core::wire::{AttributeView, Attributes, Capability, Context, Message, NextHop, Open};
 use bgp_daemon::net::connect::{Dial, DialError};
-use bgp_daemon::net::listener::{Incoming, Listeners, PeerSecurity};
-use bgp_daemon::net::sockopt::{Md5Key, Ttl};
+use bgp_daemon::net::listener::{Incoming, Listeners, PeerSecurity, Refusal};
+use bgp_daemon::net::sockopt::{Md5Key, Ttl, set_ttl};
 use bgp_daemon::net::{PeerSettings, Speaker};
 use bytes::BytesMut;
 use ipnet::Ipv4Net;
@@ -51,10 +52,22 @@ fn impatient(dial: Dial) -> Dial {
     }
 }
 
-/// Both ends of a connection.
+/// Both ends of a connection that is admitted.
 async fn connect(listeners: &mut Listeners, dial: &Dial) -> (TcpStream, Incoming) {
+    let (dialled, incoming) = accept(listeners, dial).await;
+    listeners.admit(&incoming).expect("admitted");
+    (dialled, incoming)
+}
+
+/// Both ends of a connection that is yet to be judged.
+async fn accept(listeners: &mut Listeners, dial: &Dial) -> (TcpStream, Incoming) {
     let (dialled, incoming) = tokio::join!(dial.connect(), listeners.accept());
-    (dialled.expect("connected"), incoming)
+    (dialled.expect("connected"), incoming.expect("accepted"))
+}
+
+fn set(listeners: &mut Listeners, peer: &str, md5: Option<Md5Key>, ttl: Ttl) {
+    listeners.set_peer(peer.parse().unwrap(), PeerSecurity { md5, ttl });
+    listeners.protect();
 }
 
 /// Octets pass in both directions.
@@ -77,11 +90,7 @@ fn md5_right_key_connects_wrong_or_missing_key_does_not() {
             let mut listeners = Listeners::default();
             for (local, peer) in [("127.0.0.1:179", "127.0.0.2"), ("[::1]:179", "::1")] {
                 let local = listeners.bind(address(local)).unwrap();
-                let security = PeerSecurity {
-                    md5: key("correct horse"),
-                    ttl: Ttl::System,
-                };
-                listeners.set_peer(peer.parse().unwrap(), security).unwrap();
+                set(&mut listeners, peer, key("correct horse"), Ttl::System);
 
                 let right = Dial {
                     md5: key("correct horse"),
@@ -111,17 +120,7 @@ fn md5_keys_change_and_go_while_listening() {
     netns::run("md5_keys_change_and_go_while_listening", async {
         let mut listeners = Listeners::default();
         let peer = "127.0.0.2";
-        let set = |listeners: &mut Listeners, md5| {
-            listeners
-                .set_peer(
-                    peer.parse().unwrap(),
-                    PeerSecurity {
-                        md5,
-                        ttl: Ttl::System,
-                    },
-                )
-                .unwrap();
-        };
+        let set = |listeners: &mut Listeners, md5| set(listeners, peer, md5, Ttl::System);
         set(&mut listeners, key("first")); // before there is a socket
         let local = listeners.bind(address("127.0.0.1:179")).unwrap();
         let with = |md5| Dial {
@@ -132,8 +131,8 @@ fn md5_keys_change_and_go_while_listening() {
         set(&mut listeners, key("second"));
         assert!(impatient(with(key("first"))).connect().await.is_err());
         connect(&mut listeners, &with(key("second"))).await;
-        listeners.remove_peer(peer.parse().unwrap()).unwrap();
-        listeners.remove_peer(peer.parse().unwrap()).unwrap();
+        listeners.remove_peer(peer.parse().unwrap());
+        listeners.protect();
         connect(&mut listeners, &with(None)).await;
     });
 }
@@ -156,50 +155,252 @@ fn ttl_security_takes_only_answers_from_nearby() {
                 .expect_err("the answer is dropped");
             assert_eq!(error.to_string(), "Connection timed out");
 
-            let security = PeerSecurity {
-                md5: None,
-                ttl: Ttl::Security { hops: 1 },
-            };
-            listeners.set_peer(peer.parse().unwrap(), security).unwrap();
+            set(&mut listeners, peer, None, Ttl::Security { hops: 1 });
             let (mut dialled, mut incoming) = connect(&mut listeners, &secured).await;
             talk(&mut dialled, &mut incoming.stream).await;
         }
     });
 }
 
+const FAMILIES: [(&str, &str); 2] = [("127.0.0.1:179", "127.0.0.2"), ("[::1]:179", "::1")];
+
 /// Promise 5.16.
 #[test]
-fn an_accepted_connection_with_ttl_security_drops_what_came_from_afar() {
-    netns::run(
-        "an_accepted_connection_with_ttl_security_drops_what_came_from_afar",
-        async {
+fn a_connection_from_afar_is_not_admitted() {
+    netns::run("a_connection_from_afar_is_not_admitted", async {
+        for (local, peer) in FAMILIES {
             let mut listeners = Listeners::default();
-            let local = listeners.bind(address("127.0.0.1:179")).unwrap();
-            for (hops, arrives) in [(2, true), (1, false)] {
-                let security = PeerSecurity {
-                    md5: None,
-                    ttl: Ttl::Security { hops },
+            let local = listeners.bind(address(local)).unwrap();
+            let afar = Dial {
+                ttl: Ttl::Hops(254),
+                ..dial(peer, local)
+            };
+            set(&mut listeners, peer, None, Ttl::Security { hops: 2 });
+            let (mut dialled, mut incoming) = connect(&mut listeners, &afar).await;
+            talk(&mut dialled, &mut incoming.stream).await;
+            // What comes from further away later on does not arrive.
+            set_ttl(&dialled, Ttl::Hops(253)).unwrap();
+            dialled.write_all(b"ping").await.unwrap();
+            let mut buffer = [0; 4];
+            let read = incoming.stream.read_exact(&mut buffer);
+            let read = tokio::time::timeout(Duration::from_millis(400), read).await;
+            assert!(read.is_err(), "it was sent with 253");
+
+            set(&mut listeners, peer, None, Ttl::Security { hops: 1 });
+            let (_dialled, incoming) = accept(&mut listeners, &afar).await;
+            let refused = listeners.admit(&incoming).expect_err("too far");
+            assert!(matches!(refused, Refusal::TooFar(254)), "{refused}");
+        }
+    });
+}
+
+/// RFC 5082 §3: whoever is too far away hears nothing, not even our OPEN.
+#[test]
+fn a_peer_that_is_too_far_away_hears_nothing() {
+    netns::run("a_peer_that_is_too_far_away_hears_nothing", async {
+        for (local, peer) in FAMILIES {
+            let mut speaker = speaker();
+            let local = speaker.listen(vec![address(local)]).await.unwrap()[0];
+            let mut settings = passive(peer.parse().unwrap());
+            settings.dial.ttl = Ttl::Security { hops: 1 };
+            speaker.configure_peer("near", settings).await.unwrap();
+            for (ttl, heard) in [(Ttl::System, 0), (Ttl::Hops(254), 0), (Ttl::Hops(255), 19)] {
+                let dial = Dial {
+                    ttl,
+                    ..dial(peer, local)
                 };
-                listeners
-                    .set_peer("127.0.0.2".parse().unwrap(), security)
-                    .unwrap();
-                let afar = Dial {
-                    ttl: Ttl::Hops(254),
-                    ..dial("127.0.0.2", local)
-                };
-                let (mut dialled, mut incoming) = connect(&mut listeners, &afar).await;
-                dialled.write_all(b"ping").await.unwrap();
+                let mut client = dial.connect().await.unwrap();
+                assert_eq!(header(&mut client).await.len(), heard, "{ttl:?}");
+            }
+            speaker.shutdown(Stop::Shutdown(None)).await;
+        }
+    });
+}
+
+/// A connection may be older than the key: it is not spoken to without a signature either.
+#[test]
+fn a_connection_that_is_older_than_the_key_hears_nothing() {
+    netns::run(
+        "a_connection_that_is_older_than_the_key_hears_nothing",
+        async {
+            for (local, peer) in FAMILIES {
+                let mut listeners = Listeners::default();
+                let local = listeners.bind(address(local)).unwrap();
+                let (mut dialled, mut incoming) = accept(&mut listeners, &dial(peer, local)).await;
+                set(&mut listeners, peer, key("secret"), Ttl::System);
+                listeners.admit(&incoming).unwrap();
+                incoming.stream.write_all(b"pong").await.unwrap();
                 let mut buffer = [0; 4];
-                let read = incoming.stream.read_exact(&mut buffer);
-                let read = tokio::time::timeout(
-                    Duration::from_millis(if arrives { 20_000 } else { 400 }),
-                    read,
-                )
-                .await;
-                assert_eq!(read.is_ok(), arrives, "sent with 254, {hops} hops allowed");
+                let read = dialled.read_exact(&mut buffer);
+                let read = tokio::time::timeout(Duration::from_millis(400), read).await;
+                assert!(read.is_err(), "an unsigned connection was answered");
             }
         },
     );
+}
+
+/// More keys than the kernel takes: whoever has none is neither accepted nor dialled, is named, and gets in once there is room.
+#[test]
+fn no_key_no_door() {
+    netns::run("no_key_no_door", async {
+        set_optmem_max(20_480); // 150 keys
+        let mut speaker = speaker();
+        let listening = vec![address("127.0.0.1:179")];
+        let local = speaker.listen(listening).await.unwrap()[0];
+        // Where an unsigned connection of the speaker would arrive.
+        let peers = tokio::net::TcpListener::bind("0.0.0.0:1790").await.unwrap();
+        let dialled = tokio::spawn(async move { peers.accept().await.map(|(_, from)| from) });
+        for peer in MANY {
+            let mut settings = active(source(peer), 1790);
+            settings.dial.md5 = key(&format!("secret {peer}"));
+            speaker.configure_peer(&name(peer), settings).await.unwrap();
+        }
+        wait(|| speaker.alarms().list().len() == MANY.len() - 150).await;
+        let alarms = speaker.alarms().list();
+        let reason = "the kernel takes no more TCP MD5 passwords: the sysctl net.core.optmem_max is 20480 and should be 524288; \
+                      without its password this peer is neither accepted nor dialled";
+        for alarm in &alarms {
+            assert_eq!((alarm.kind, &*alarm.reason), ("md5", reason));
+        }
+        let shut = |peer: &u32| {
+            alarms
+                .iter()
+                .any(|alarm| alarm.object == format!("peer {}", name(*peer)))
+        };
+        let inside = MANY.clone().find(|peer| !shut(peer)).unwrap();
+        let outside = MANY.clone().find(shut).unwrap();
+        nothing_is_said_without_a_signature(local).await;
+        assert_eq!(signed(inside, local).await.len(), 19);
+
+        // Nobody else is kept out by that, and no other address is closed.
+        let open = active("127.0.0.9".parse().unwrap(), 1791);
+        speaker.configure_peer("open", open).await.unwrap();
+        let both = vec![local, address("127.0.0.5:179")];
+        assert_eq!(speaker.listen(both.clone()).await.unwrap(), both);
+        for local in both {
+            let mut client = dial("127.0.0.9", local).connect().await.unwrap();
+            assert_eq!(header(&mut client).await.len(), 19);
+        }
+
+        set_optmem_max(524_288);
+        wait(|| speaker.alarms().list().is_empty()).await;
+        nothing_is_said_without_a_signature(local).await;
+        for peer in [inside, outside] {
+            assert_eq!(signed(peer, local).await.len(), 19);
+        }
+        assert!(
+            !dialled.is_finished(),
+            "a peer was dialled without a signature"
+        );
+    });
+}
+
+/// Peers whose addresses fill a prefix need one key.
+#[test]
+fn a_password_of_many_peers_takes_few_keys() {
+    netns::run("a_password_of_many_peers_takes_few_keys", async {
+        set_optmem_max(20_480);
+        let mut speaker = speaker();
+        let local = speaker
+            .listen(vec![address("127.0.0.1:179")])
+            .await
+            .unwrap()[0];
+        for peer in MANY {
+            let mut settings = passive(source(peer));
+            settings.dial.md5 = key(&format!("secret {}", MANY.start));
+            speaker.configure_peer(&name(peer), settings).await.unwrap();
+        }
+        nothing_is_said_without_a_signature(local).await;
+        assert_eq!(signed(MANY.start, local).await.len(), 19);
+        // Neighbours of theirs need no signature, also those that leave a hole.
+        let hole = MANY.start + 1000;
+        speaker.remove_peer(&name(hole)).await;
+        let open = PeerSettings::new(
+            LOCAL_AS,
+            ROUTER_ID,
+            SocketAddr::new(source(hole), 179),
+            PEER_AS,
+        );
+        speaker.configure_peer("open", open).await.unwrap();
+        let mut client = dial(&source(hole).to_string(), local)
+            .connect()
+            .await
+            .unwrap();
+        assert_eq!(header(&mut client).await.len(), 19);
+        assert_eq!(speaker.alarms().list(), []);
+    });
+}
+
+const MANY: std::ops::Range<u32> = 0x7f01_0001..0x7f01_0001 + 2000;
+const LOCAL_AS: Asn = Asn(65001);
+const PEER_AS: Asn = Asn(65002);
+const ROUTER_ID: RouterId = RouterId(Ipv4Addr::new(192, 0, 2, 1));
+
+fn source(number: u32) -> IpAddr {
+    Ipv4Addr::from(number).into()
+}
+
+fn name(number: u32) -> String {
+    source(number).to_string()
+}
+
+fn speaker() -> Speaker {
+    Speaker::start(RibConfig::new(ROUTER_ID), None)
+}
+
+fn active(peer: IpAddr, port: u16) -> PeerSettings {
+    PeerSettings::new(LOCAL_AS, ROUTER_ID, SocketAddr::new(peer, port), PEER_AS)
+}
+
+/// Settings of a peer that is not dialled.
+fn passive(peer: IpAddr) -> PeerSettings {
+    let mut settings = active(peer, 179);
+    Arc::make_mut(&mut settings.neighbour.session).passive = true;
+    settings
+}
+
+fn set_optmem_max(octets: u32) {
+    std::fs::write("/proc/sys/net/core/optmem_max", octets.to_string()).unwrap();
+}
+
+/// The first message that is sent, as far as its header, or as much as comes before the end.
+async fn header(client: &mut TcpStream) -> Vec<u8> {
+    let mut octets = Vec::new();
+    // A connection that is reset says no more either.
+    client.take(19).read_to_end(&mut octets).await.ok();
+    octets
+}
+
+/// What a peer with the right password hears.
+async fn signed(peer: u32, local: SocketAddr) -> Vec<u8> {
+    let dial = Dial {
+        md5: key(&format!("secret {peer}")),
+        ..dial(&name(peer), local)
+    };
+    header(&mut dial.connect().await.unwrap()).await
+}
+
+/// Each of the many connects without a signature: the kernel drops it, or it is closed without a word.
+async fn nothing_is_said_without_a_signature(local: SocketAddr) {
+    let mut clients = tokio::task::JoinSet::new();
+    for peer in MANY {
+        clients.spawn(async move {
+            let dial = impatient(dial(&name(peer), local));
+            match dial.connect().await {
+                Ok(mut client) => header(&mut client).await,
+                Err(_) => Vec::new(),
+            }
+        });
+    }
+    while let Some(heard) = clients.join_next().await {
+        assert_eq!(heard.unwrap(), Vec::<u8>::new());
+    }
+}
+
+async fn wait(mut until: impl FnMut() -> bool) {
+    while !until() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[test]
@@ -296,6 +497,46 @@ fn a_thousand_neighbours_come_up_at_once() {
             tokio::task::yield_now().await;
         }
     });
+}
+
+/// The order to stop reaches the neighbour, however many questions wait for it.
+#[test]
+fn too_many_prefixes_end_a_session_that_is_asked_a_lot() {
+    netns::run(
+        "too_many_prefixes_end_a_session_that_is_asked_a_lot",
+        async {
+            let mut speaker = speaker();
+            let listening = vec![address("127.0.0.1:179")];
+            let local = speaker.listen(listening).await.unwrap()[0];
+            let mut settings = passive("127.0.0.2".parse().unwrap());
+            Arc::make_mut(&mut settings.neighbour.routes)
+                .max_prefixes
+                .ipv4 = Some(10);
+            speaker.configure_peer("many", settings).await.unwrap();
+            let mut client = dial("127.0.0.2", local).connect().await.unwrap();
+            let mut asking = tokio::task::JoinSet::new();
+            for _ in 0..100 {
+                let inquirer = speaker.inquirer();
+                asking.spawn(async move {
+                    loop {
+                        inquirer.sessions().await;
+                    }
+                });
+            }
+            client.write_all(&first_words(1, 20)).await.unwrap();
+            let notification = loop {
+                let mut header = [0; 19];
+                client.read_exact(&mut header).await.unwrap();
+                let length = u16::from_be_bytes([header[16], header[17]]);
+                let mut body = vec![0; usize::from(length) - 19];
+                client.read_exact(&mut body).await.unwrap();
+                if header[18] == 3 {
+                    break body;
+                }
+            };
+            assert_eq!(notification[..2], [6, 1]);
+        },
+    );
 }
 
 /// OPEN, KEEPALIVE and an UPDATE for each route, as a neighbour would send them without waiting for an answer.

@@ -71,7 +71,7 @@ impl Life {
         };
         let now = time_zero();
         let mut life = Self {
-            rib: Rib::new(config.clone(), now),
+            rib: Rib::new(config.clone(), now, settings.into()),
             facts: Facts::new(config),
             neighbours: Vec::new(),
             forwarded: BTreeMap::new(),
@@ -385,7 +385,11 @@ impl Life {
                     self.forwarded.remove(&prefix);
                 }
                 Some(Output::Resolve(address)) => self.facts.note_wanted(address),
-                Some(other @ (Output::TooManyPrefixes { .. } | Output::DeferralEnded)) => {
+                Some(
+                    other @ (Output::TooManyPrefixes { .. }
+                    | Output::OutOfResources(_)
+                    | Output::DeferralEnded),
+                ) => {
                     panic!("{other:?}");
                 }
             }

@@ -4,14 +4,13 @@
 //! equal attributes. Sets that nothing refers to any more are found by a sweep over the tables, not by counting references.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::RibConfig;
 use super::bitset::BitSet;
+use super::hash::SeededHash;
 use super::next_hop::{NextHopId, NextHops, Resolution};
 use super::table::Path;
 use crate::types::{Asn, RouterId};
@@ -114,8 +113,8 @@ impl AttrSet {
         self.view().communities().any(|other| other == community)
     }
 
-    fn full_hash(&self, hasher: &FixedState) -> u64 {
-        hasher.hash_one((self.exit, self.preference, &*self.octets))
+    fn full_hash(&self, hash: &SeededHash) -> u64 {
+        hash.of((self.exit, self.preference, &*self.octets))
     }
 }
 
@@ -138,12 +137,14 @@ pub(crate) struct AttrStore {
     /// What was found last: routes come in runs.
     last_exit: Option<ExitId>,
     exits: Vec<Exit>,
-    exit_index: HashMap<Exit, ExitId, FixedState>,
+    exit_index: HashMap<Exit, ExitId>,
     index: HashTable<u32>,
     sets: Vec<Option<AttrSet>>,
     free: Vec<u32>,
-    hasher: FixedState,
+    pub(crate) hash: SeededHash,
     live_after_sweep: usize,
+    /// Octets of all sets.
+    held: usize,
     default_local_pref: u32,
 }
 
@@ -152,7 +153,7 @@ const SWEEP_MINIMUM: usize = 1024;
 
 impl AttrStore {
     /// An empty store.
-    pub(crate) fn new(config: &RibConfig) -> Self {
+    pub(crate) fn new(config: &RibConfig, hash: SeededHash) -> Self {
         Self {
             next_hops: NextHops::new(config.resolve_next_hops),
             last_exit: None,
@@ -161,8 +162,9 @@ impl AttrStore {
             index: HashTable::new(),
             sets: Vec::new(),
             free: Vec::new(),
-            hasher: FixedState::default(),
+            hash,
             live_after_sweep: 0,
+            held: 0,
             default_local_pref: config.default_local_pref,
         }
     }
@@ -185,7 +187,7 @@ impl AttrStore {
     /// The id of the set, which is kept until a sweep does not find it marked.
     pub(crate) fn intern(&mut self, key: AttrKey<'_>) -> AttrId {
         let exit = self.exit(key);
-        let hash = self.hasher.hash_one((exit, key.preference, key.octets));
+        let hash = self.hash.of((exit, key.preference, key.octets));
         let short = hash as u32;
         let sets = &self.sets;
         let same = |set: &AttrSet| {
@@ -200,6 +202,7 @@ impl AttrStore {
         {
             return AttrId(*id);
         }
+        self.held += key.octets.len();
         let set = Some(AttrSet::new(key, exit, short, self.default_local_pref));
         let id = match self.free.pop() {
             Some(id) => {
@@ -211,7 +214,7 @@ impl AttrStore {
                 u32::try_from(self.sets.len() - 1).expect("fewer than 2^32 sets fit in memory")
             }
         };
-        let (sets, hasher) = (&self.sets, &self.hasher);
+        let (sets, hasher) = (&self.sets, &self.hash);
         let hash_of = |id: &u32| {
             sets[*id as usize]
                 .as_ref()
@@ -326,10 +329,19 @@ impl AttrStore {
 
     /// What it takes up.
     pub(crate) fn octets(&self) -> usize {
-        let sets = self.sets.iter().flatten();
         self.sets.capacity() * size_of::<Option<AttrSet>>()
             + self.index.capacity() * size_of::<u32>()
-            + sets.map(|set| set.octets.len()).sum::<usize>()
+            + self.held
+    }
+
+    /// What the sets that are there take up.
+    pub(crate) fn used(&self) -> usize {
+        self.len() * size_of::<Option<AttrSet>>() + self.held
+    }
+
+    /// What one set takes up.
+    pub(crate) fn octets_of(&self, id: AttrId) -> usize {
+        size_of::<Option<AttrSet>>() + self[id].octets.len()
     }
 
     /// Whether so many sets came since the last sweep that another one pays.
@@ -344,7 +356,8 @@ impl AttrStore {
                 continue;
             }
             if let Some(set) = place.take() {
-                let hash = set.full_hash(&self.hasher);
+                self.held -= set.octets.len();
+                let hash = set.full_hash(&self.hash);
                 if let Ok(entry) = self.index.find_entry(hash, |found| *found == id) {
                     entry.remove();
                 }

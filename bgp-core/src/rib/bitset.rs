@@ -54,6 +54,44 @@ impl BitSet {
         slice
     }
 
+    /// Puts in everything below `end`, a word at a time.
+    pub(crate) fn fill(&mut self, end: u32) {
+        let (last, mask) = place(end);
+        if self.words.len() <= last {
+            self.words.resize(last + 1, 0);
+        }
+        self.words[..last].fill(u64::MAX);
+        self.words[last] |= mask - 1;
+        self.count();
+    }
+
+    /// Puts in everything that is in the other set, a word at a time.
+    pub(crate) fn union(&mut self, other: &Self) {
+        if self.words.len() < other.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
+        }
+        self.count();
+    }
+
+    /// Takes out everything that is in the other set, a word at a time.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= !other;
+        }
+        self.count();
+    }
+
+    fn count(&mut self) {
+        self.len = self
+            .words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum();
+    }
+
     /// All members, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         std::iter::successors(self.next_from(0), |bit| self.next_from(bit + 1))
@@ -87,7 +125,33 @@ mod tests {
 
     use super::*;
 
+    fn set(members: &BTreeSet<u32>) -> BitSet {
+        let mut bits = BitSet::default();
+        members.iter().for_each(|bit| {
+            bits.insert(*bit);
+        });
+        bits
+    }
+
     proptest! {
+        #[test]
+        fn sets_are_joined_and_taken_apart(
+            one in prop::collection::btree_set(0u32..300, 0..50),
+            other in prop::collection::btree_set(0u32..300, 0..50),
+            end in 0u32..300,
+        ) {
+            let (mut both, mut rest, mut filled) = (set(&one), set(&one), set(&one));
+            both.union(&set(&other));
+            rest.subtract(&set(&other));
+            filled.fill(end);
+            prop_assert!(both.iter().eq(one.union(&other).copied()));
+            prop_assert!(rest.iter().eq(one.difference(&other).copied()));
+            prop_assert!(filled.iter().eq((0..end).chain(one.range(end..).copied())));
+            for bits in [both, rest, filled] {
+                prop_assert_eq!(bits.iter().count(), bits.len);
+            }
+        }
+
         #[test]
         fn behaves_like_a_set(operations in prop::collection::vec((any::<bool>(), 0u32..300), 0..200)) {
             let (mut bits, mut model) = (BitSet::default(), BTreeSet::new());

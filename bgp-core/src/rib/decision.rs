@@ -8,9 +8,10 @@ use std::net::IpAddr;
 
 use super::attributes::AttrStore;
 use super::peer::Peers;
+use super::steps;
 use super::table::Path;
 use super::{RibConfig, Shared};
-use crate::types::{Asn, PathId, RouterId};
+use crate::types::{Asn, Family, PathId, RouterId};
 use crate::wire::attribute::Origin;
 
 /// What is compared before MED, best first.
@@ -46,11 +47,13 @@ pub(crate) struct Ranking<'a> {
     pub(crate) store: &'a AttrStore,
     pub(crate) peers: &'a Peers,
     pub(crate) config: &'a RibConfig,
+    pub(crate) family: Family,
 }
 
 impl Shared {
-    pub(crate) fn ranking(&self) -> Ranking<'_> {
+    pub(crate) fn ranking(&self, family: Family) -> Ranking<'_> {
         Ranking {
+            family,
             store: &self.store,
             peers: &self.peers,
             config: &self.config,
@@ -91,24 +94,20 @@ impl Ranking<'_> {
     /// Those with the best head, less those that lose by MED to another one of the same neighbouring AS. Taken group by
     /// group, so the order of arrival does not matter (RFC 4271 §9.1.2.2 c).
     fn survivors(&self, paths: &[Path]) -> Vec<usize> {
-        let leaders = self.leaders(paths);
-        let loses = |place: usize| {
-            let path = &paths[place];
-            let mut others = leaders.iter().map(|other| &paths[*other]);
-            self.med(path) != 0
-                && others.any(|other| {
-                    self.med(other) < self.med(path)
-                        && self.neighbour(other) == self.neighbour(path)
-                })
-        };
-        if !leaders.iter().any(|place| loses(*place)) {
+        let mut leaders = self.leaders(paths);
+        if leaders.iter().all(|place| self.med(&paths[*place]) == 0) {
             return leaders;
         }
-        let keep = |place: &usize| !loses(*place);
-        leaders.iter().copied().filter(keep).collect()
+        let of = |place: &usize| (self.neighbour(&paths[*place]), self.med(&paths[*place]));
+        let mut lowest: Vec<(Asn, u32)> = leaders.iter().map(of).collect();
+        lowest.sort_unstable();
+        lowest.dedup_by_key(|(neighbour, _)| *neighbour);
+        leaders.retain(|place| lowest.binary_search(&of(place)).is_ok());
+        leaders
     }
 
     fn leaders(&self, paths: &[Path]) -> Vec<usize> {
+        steps::count(paths.len());
         let mut best: Option<Head> = None;
         let mut leaders = Vec::new();
         for (place, path) in paths
@@ -133,7 +132,7 @@ impl Ranking<'_> {
     /// Whether it may be chosen at all.
     pub(crate) fn is_eligible(&self, path: &Path) -> bool {
         let usable = self.config.use_unresolved || self.store.igp_metric(path).is_some();
-        path.unusable.is_none() && usable
+        path.unusable.is_none() && usable && !self.peers.is_dead(self.family, path)
     }
 
     fn head(&self, path: &Path) -> Head {

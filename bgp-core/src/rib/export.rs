@@ -134,6 +134,12 @@ impl GroupKey {
         }
     }
 
+    /// Whether anything but policy keeps a path from the members.
+    pub(crate) fn allows(&self, shared: &Shared, path: &Path) -> bool {
+        let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
+        self.may_be_told(&shared.store[path.attrs], from)
+    }
+
     fn may_be_told(&self, set: &AttrSet, from: Option<PeerKind>) -> bool {
         let to = self.kind;
         if set.no_advertise || (set.no_export && !to.is_internal()) {
@@ -168,7 +174,7 @@ impl GroupKey {
             own_med,
         } = admitted;
         let set = &shared.store[attrs];
-        let next_hop = self.next_hop(shared.store.next_hop(attrs), path.is_local())?;
+        let next_hop = self.next_hop(shared.store.next_hop(attrs))?;
         let rewrite = |shared| {
             let mut attributes = set.view().to_attributes();
             if !self.kind.is_internal() && !edited {
@@ -274,15 +280,14 @@ impl GroupKey {
         attributes.cluster_list.insert(0, cluster_id);
     }
 
-    fn next_hop(&self, of_route: Option<NextHop>, local: bool) -> Option<NextHop> {
+    fn next_hop(&self, of_route: Option<NextHop>) -> Option<NextHop> {
         let own = self.own_next_hop;
-        let other = of_route.filter(|next_hop| self.can_be_told(*next_hop));
-        let kept = other.filter(|next_hop| !is_link_local(next_hop.address()));
+        let kept = of_route
+            .filter(|next_hop| self.can_be_told(*next_hop))
+            .and_then(without_link_local);
         match (self.next_hop_mode, self.kind.is_internal()) {
-            (NextHopMode::Own, _) => own,
-            (NextHopMode::Auto, false) => own,
-            (NextHopMode::Auto, true) | (NextHopMode::Keep, _) if local => kept.or(own),
-            (NextHopMode::Auto, true) | (NextHopMode::Keep, _) => other.or(own),
+            (NextHopMode::Own, _) | (NextHopMode::Auto, false) => own,
+            (NextHopMode::Auto, true) | (NextHopMode::Keep, _) => kept.or(own),
         }
     }
 
@@ -308,9 +313,12 @@ fn rewrite_external(attributes: &mut Attributes, own_med: bool) {
     }
 }
 
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
+/// A link-local address means something on one link only, and nobody knows whether a member is on it (RFC 2545 §3).
+pub(super) fn without_link_local(next_hop: NextHop) -> Option<NextHop> {
+    let next_hop = NextHop::from(next_hop.address());
+    let is_link_local = match next_hop.address() {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
-    }
+    };
+    (!is_link_local).then_some(next_hop)
 }

@@ -63,19 +63,19 @@ impl<T> Few<T> {
         }
     }
 
-    /// Takes out those that `keep` does not want.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        *self = match std::mem::take(self) {
-            Self::One(one) if keep(&one) => Self::One(one),
-            Self::None | Self::One(_) => Self::None,
-            Self::Several(mut list) => {
-                list.retain(keep);
-                match list.len() {
-                    0 | 1 => list.pop().map_or(Self::None, Self::One),
-                    _ => Self::Several(list),
-                }
-            }
+    /// Takes one out; the last one takes its place.
+    pub(super) fn swap_remove(&mut self, place: usize) {
+        let Self::Several(list) = self else {
+            debug_assert!(place == 0 && !self.is_empty());
+            *self = Self::None;
+            return;
         };
+        list.swap_remove(place);
+        if list.len() < 2 {
+            *self = list.pop().map_or(Self::None, Self::One);
+        } else if list.len() < list.capacity() / 4 {
+            list.shrink_to(list.len() * 2);
+        }
     }
 }
 
@@ -103,9 +103,10 @@ mod tests {
         let mut list = Vec::new();
         for step in 0..200u32 {
             match step * 7 % 5 {
-                0 => {
-                    few.retain(|item| item % 3 != step % 3);
-                    list.retain(|item| item % 3 != step % 3);
+                0 | 4 if !list.is_empty() => {
+                    let place = step as usize * 3 % list.len();
+                    few.swap_remove(place);
+                    list.swap_remove(place);
                 }
                 _ => {
                     few.push(step);

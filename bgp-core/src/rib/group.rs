@@ -7,19 +7,21 @@
 //! Changes wait while even the fastest member has much on the way to it: a prefix that changes again meanwhile is told once,
 //! and members that are about equally fast stay in step. What waits is a set of slots, never a list of changes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 
 use super::attributes::AttrId;
 use super::bitset::BitSet;
+use super::chunks::Chunks;
 use super::export::{Admitted, GroupKey};
 use super::few::Few;
 use super::lag::Lag;
-use super::table::{Path, Table};
-use super::{Output, Shared};
+use super::peer::Told;
+use super::table::{Path, Slot, Table};
+use super::{LOCAL, Output, Shared, steps};
 use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::MAX_MESSAGE_LEN;
 use crate::wire::update::{encode_reachable, encode_unreachable};
@@ -32,7 +34,7 @@ pub(super) const HIGH_WATER: usize = 1 << 20;
 const LEFT_BEHIND: usize = 4 * HIGH_WATER;
 
 /// Slots that are told at once.
-pub(super) const SLICE: usize = 4096;
+pub(super) const SLICE: usize = if cfg!(test) { 2 } else { 4096 };
 
 /// Rewritten attributes that are remembered.
 const REMEMBERED: usize = 1 << 14;
@@ -50,7 +52,7 @@ pub(super) struct Entry {
     pub(super) source: PeerId,
 }
 
-/// What the members are told of one prefix.
+/// What the members are told of one prefix, ascending by path identifier.
 pub(super) type Entries = Few<Entry>;
 
 /// A peer in a group.
@@ -59,6 +61,17 @@ pub(super) struct Member {
     pub(super) peer: PeerId,
     /// Set while it does not hold just what the group's Adj-RIB-Out says.
     pub(super) lag: Option<Lag>,
+    /// What the group had kept from its members when this one came.
+    pub(super) since: Kept,
+}
+
+/// Routes that a group has not told its members, counted each time one was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// By a rule of BGP.
+    pub(super) rejected: u64,
+    /// By export policy.
+    pub(super) filtered: u64,
 }
 
 /// One thing to tell: a route, or with `attrs` of `None` that it is gone.
@@ -76,16 +89,24 @@ pub(crate) struct Group {
     pub(super) key: GroupKey,
     pub(super) members: Vec<Member>,
     /// Adj-RIB-Out, by slot.
-    pub(super) out: Vec<Entries>,
-    /// Slots that may have changed since the members were told.
+    pub(super) out: Chunks<Entries>,
+    /// What entries take up beside `out`.
+    pub(super) spilled: usize,
+    /// Slots that may have changed since the members were told; of a new group, all.
     pub(super) waiting: BitSet,
     /// Where to go on with those.
     next: u32,
+    /// The member that catches up first.
+    pub(super) turn: usize,
+    pub(super) kept: Kept,
     /// Rewritten attributes, up to [`REMEMBERED`]; the peer only matters where a route is reflected.
-    rewritten: HashMap<(Admitted, PeerId), Option<AttrId>, FixedState>,
+    rewritten: HashTable<Rewritten>,
     /// The last one: routes come in runs.
-    last_rewritten: Option<((Admitted, PeerId), Option<AttrId>)>,
+    last_rewritten: Option<Rewritten>,
 }
+
+/// What becomes of a route of a peer.
+type Rewritten = ((Admitted, PeerId), Option<AttrId>);
 
 /// Encoded changes, those of one source side by side, so that a member can be given all but its own.
 struct Section {
@@ -101,26 +122,31 @@ struct Part {
 }
 
 impl Group {
-    pub(super) fn new(key: GroupKey) -> Self {
+    /// A group that has yet to find out what it tells of the slots up to `end`.
+    pub(super) fn new(key: GroupKey, end: u32) -> Self {
+        let mut waiting = BitSet::default();
+        waiting.fill(end);
         Self {
             key,
             members: Vec::new(),
-            out: Vec::new(),
-            waiting: BitSet::default(),
+            out: Chunks::default(),
+            spilled: 0,
+            waiting,
             next: 0,
-            rewritten: HashMap::default(),
+            turn: 0,
+            kept: Kept::default(),
+            rewritten: HashTable::new(),
             last_rewritten: None,
         }
     }
 
     /// What its Adj-RIB-Out takes up.
     pub(super) fn octets(&self) -> usize {
-        let entries = self.out.iter().map(Entries::octets);
-        self.out.capacity() * size_of::<Entries>() + entries.sum::<usize>()
+        self.out.octets() + self.spilled
     }
 
     pub(super) fn entries(&self, at: u32) -> &[Entry] {
-        self.out.get(at as usize).map_or(&[], Entries::as_slice)
+        self.out.get(at).map_or(&[], Entries::as_slice)
     }
 
     /// What the members are to be told of a prefix now.
@@ -143,12 +169,16 @@ impl Group {
         // RFC 7911 §5: the best path is among them.
         let mut entries = Entries::None;
         for path in slot.paths.as_slice() {
-            if shared.ranking().is_eligible(path)
+            if shared.ranking(P::FAMILY).is_eligible(path)
                 && let Some(entry) = self.entry(shared, path, slot.prefix, path.local_id)
             {
                 entries.push(entry);
             }
         }
+        steps::count(slot.paths.as_slice().len());
+        entries
+            .as_mut_slice()
+            .sort_unstable_by_key(|entry| entry.path_id);
         entries
     }
 
@@ -159,7 +189,10 @@ impl Group {
         prefix: P,
         path_id: u16,
     ) -> Option<Entry> {
-        let admitted = self.key.admit(shared, path, prefix.into())?;
+        let Some(admitted) = self.key.admit(shared, path, prefix.into()) else {
+            self.kept.count(self.key.allows(shared, path));
+            return None;
+        };
         let by_source = self.key.kind.is_internal() || path.is_local();
         let cached = (admitted, if by_source { path.peer } else { PeerId(0) });
         let attrs = self.rewritten::<P>(shared, cached, path)?;
@@ -179,15 +212,18 @@ impl Group {
         if let Some((_, attrs)) = self.last_rewritten.filter(|(last, _)| *last == cached) {
             return attrs;
         }
-        let attrs = match self.rewritten.get(&cached) {
-            Some(attrs) => *attrs,
+        let hash = shared.store.hash.of(cached);
+        let found = self.rewritten.find(hash, |(key, _)| *key == cached);
+        let attrs = match found {
+            Some((_, attrs)) => *attrs,
             None => {
                 let attrs = self.key.rewrite(shared, cached.0, path);
                 let attrs = attrs.filter(|attrs| self.fits::<P>(shared, *attrs));
                 if self.rewritten.len() == REMEMBERED {
                     self.rewritten.clear();
                 }
-                self.rewritten.insert(cached, attrs);
+                let rehash = |(key, _): &Rewritten| shared.store.hash.of(key);
+                self.rewritten.insert_unique(hash, (cached, attrs), rehash);
                 attrs
             }
         };
@@ -218,6 +254,7 @@ impl Group {
         shared: &mut Shared,
         table: &Table<P>,
         changed: &[u32],
+        limit: usize,
     ) -> Vec<u32> {
         if self.is_full(shared) {
             for at in changed {
@@ -225,7 +262,7 @@ impl Group {
             }
             return Vec::new();
         }
-        let waited = self.waiting.take_slice(&mut self.next, SLICE);
+        let waited = self.waiting.take_slice(&mut self.next, limit);
         for slice in [changed, &waited] {
             if !slice.is_empty() {
                 self.tell_slots(shared, table, slice);
@@ -242,14 +279,15 @@ impl Group {
 
     /// Brings the Adj-RIB-Out of some slots up to date and tells the members.
     fn tell_slots<P: Prefix>(&mut self, shared: &mut Shared, table: &Table<P>, slice: &[u32]) {
-        self.out
-            .resize(self.out.len().max(table.end() as usize), Entries::None);
+        shared.steps += slice.len() as u64;
         let mut replaced = Vec::new();
         for at in slice {
             let new = self.decide(shared, table, *at);
-            let place = &mut self.out[*at as usize];
-            if *place != new {
-                replaced.push((*at, std::mem::replace(place, new)));
+            if self.entries(*at) != new.as_slice() {
+                self.spilled += new.octets();
+                let old = std::mem::replace(self.out.get_mut(*at), new);
+                self.spilled -= old.octets();
+                replaced.push((*at, old));
             }
         }
         if replaced.is_empty() {
@@ -268,7 +306,7 @@ impl Group {
             return;
         }
         for (at, old) in replaced {
-            let new = self.out[*at as usize].as_slice();
+            let new = self.out.get(*at).map_or(&[][..], Entries::as_slice);
             for entry in old.as_slice().iter().chain(new) {
                 let owners = next_hop_owners(shared, *entry);
                 for owner in owners.iter().filter(|owner| **owner != entry.source) {
@@ -281,17 +319,13 @@ impl Group {
     }
 
     fn note_lagging(&mut self, shared: &Shared, replaced: &[(u32, Entries)]) {
-        for Member { peer, lag } in &mut self.members {
+        for Member { peer, lag, .. } in &mut self.members {
             let Some(lag) = lag else {
                 continue;
             };
             for (at, old) in replaced {
-                lag.note(
-                    *at,
-                    old.as_slice()
-                        .iter()
-                        .filter(|entry| !is_withheld(shared, *peer, **entry)),
-                );
+                let new = self.out.get(*at).map_or(&[][..], Entries::as_slice);
+                lag.note(shared, *peer, *at, old.as_slice(), new);
             }
         }
     }
@@ -305,27 +339,31 @@ impl Group {
     ) {
         let mut changes = Vec::new();
         let mut moved = Vec::new();
+        let mut more = More::default();
         for (at, old) in replaced {
-            difference(
-                *at,
-                old.as_slice(),
-                self.out[*at as usize].as_slice(),
-                &mut changes,
-                &mut moved,
-            );
+            let (old, new) = (old.as_slice(), self.entries(*at));
+            old.iter().for_each(|entry| more.add(entry.source, -1));
+            new.iter().for_each(|entry| more.add(entry.source, 1));
+            difference(*at, old, new, &mut changes, &mut moved);
         }
+        more.add(LOCAL, 0);
         changes.sort_unstable_by_key(|(source, change)| (change.attrs.is_some(), *source, *change));
         let middle = changes.partition_point(|(_, change)| change.attrs.is_none());
         let sections =
             [&changes[..middle], &changes[middle..]].map(|part| self.encode(shared, table, part));
         for place in 0..self.members.len() {
             if self.members[place].lag.is_none() {
-                self.deliver(shared, place, &sections);
+                self.deliver::<P>(shared, place, &sections, &more);
             }
         }
         for (peer, change) in moved {
             let in_step = |member: &&Member| member.peer == peer && member.lag.is_none();
             if self.members.iter().any(|member| in_step(&member)) {
+                let count = match change.attrs {
+                    Some(_) => (1, 0),
+                    None => (0, 1),
+                };
+                shared.count_told::<P>(peer, Told::sent(count, 0));
                 let octets = self.encode_changes(shared, table, &mut [change]);
                 send(shared, peer, octets);
             }
@@ -394,42 +432,64 @@ impl Group {
     }
 
     /// Gives a member all of the sections but what came from itself.
-    fn deliver(&mut self, shared: &mut Shared, place: usize, sections: &[Section]) {
+    fn deliver<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        place: usize,
+        sections: &[Section; 2],
+        more: &More,
+    ) {
         let peer = self.members[place].peer;
-        let mut counts = [0; 2];
-        for (section, count) in sections.iter().zip(&mut counts) {
-            *count = section.parts.iter().map(|part| part.changes as u64).sum();
+        let [withdraws, updates] = sections.each_ref().map(|section| {
+            let all: u64 = section.parts.iter().map(|part| part.changes as u64).sum();
             let end = section.octets.len();
             let own = section
                 .parts
                 .binary_search_by_key(&peer, |part| part.source);
-            let own = own.map_or(end..end, |found| {
-                *count -= section.parts[found].changes as u64;
-                section.parts[found].range.clone()
-            });
-            for range in [0..own.start, own.end..end] {
+            let own = own.ok().map(|found| &section.parts[found]);
+            let range = own.map_or(end..end, |own| own.range.clone());
+            for range in [0..range.start, range.end..end] {
                 if !range.is_empty() {
                     push(shared, peer, section.octets.slice(range));
                 }
             }
-        }
-        let Some(state) = shared.peers.find_mut(peer) else {
-            return;
-        };
-        if state.in_flight > LEFT_BEHIND {
+            let own = own.map_or(0, |own| own.changes as u64);
+            (all - own, own)
+        });
+        let mut count = Told::sent((updates.0, withdraws.0), more.of_others(peer));
+        count.kept.rejected = updates.1;
+        shared.count_told::<P>(peer, count);
+        if in_flight(shared, peer) > LEFT_BEHIND {
             self.members[place].lag = Some(Lag::default());
         }
     }
 
+    /// Counts why a new member is not told of a slot what it might have been told.
+    pub(super) fn count_kept<P: Prefix>(
+        &self,
+        shared: &Shared,
+        slot: &Slot<P>,
+        member: PeerId,
+        entries: &[Entry],
+        count: &mut Told,
+    ) {
+        let withheld = |entry: &&Entry| is_withheld(shared, member, **entry);
+        count.kept.rejected += entries.iter().filter(withheld).count() as u64;
+        if let Some(best) = slot.best().filter(|_| entries.is_empty()) {
+            count.kept.count(self.key.allows(shared, best));
+        }
+    }
+
+    /// What was kept from a member since it came.
+    pub(super) fn kept_from(&self, peer: PeerId) -> Option<Kept> {
+        let member = self.members.iter().find(|member| member.peer == peer)?;
+        Some(self.kept.since(member.since))
+    }
+
     /// Whether a member still has to be told something about the slot.
     pub(super) fn refers_to(&self, at: u32) -> bool {
-        let pending = |member: &Member| {
-            let lag = member.lag.as_ref();
-            lag.is_some_and(|lag| lag.pending.contains(at))
-        };
-        !self.entries(at).is_empty()
-            || self.waiting.contains(at)
-            || self.members.iter().any(pending)
+        let refers = |member: &Member| member.lag.as_ref().is_some_and(|lag| lag.refers_to(at));
+        !self.entries(at).is_empty() || self.waiting.contains(at) || self.members.iter().any(refers)
     }
 
     /// Attributes are rewritten anew: what that depends on has changed.
@@ -450,6 +510,51 @@ impl Group {
     }
 }
 
+impl Kept {
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            rejected: self.rejected - earlier.rejected,
+            filtered: self.filtered - earlier.filtered,
+        }
+    }
+
+    /// One that BGP allows to be told is kept by policy.
+    pub(super) fn count(&mut self, allowed: bool) {
+        let counter = match allowed {
+            true => &mut self.filtered,
+            false => &mut self.rejected,
+        };
+        *counter += 1;
+    }
+}
+
+/// How many more entries there are than before, by source.
+#[derive(Debug, Default)]
+struct More {
+    all: i64,
+    by_source: BTreeMap<PeerId, i64>,
+    /// Entries come in runs.
+    last: Option<(PeerId, i64)>,
+}
+
+impl More {
+    fn add(&mut self, source: PeerId, count: i64) {
+        self.all += count;
+        match &mut self.last {
+            Some((last, run)) if *last == source => *run += count,
+            last => {
+                if let Some((source, run)) = last.replace((source, count)) {
+                    *self.by_source.entry(source).or_default() += run;
+                }
+            }
+        }
+    }
+
+    fn of_others(&self, member: PeerId) -> i64 {
+        self.all - self.by_source.get(&member).unwrap_or(&0)
+    }
+}
+
 /// What has to be told to make `old` into `new`. `moved`: what only the peers that an entry came from and comes from have to be
 /// told, because a peer does not hold what it announced itself.
 fn difference(
@@ -459,13 +564,14 @@ fn difference(
     changes: &mut Vec<(PeerId, Change)>,
     moved: &mut Vec<(PeerId, Change)>,
 ) {
+    steps::count(old.len() + new.len());
     for was in old {
         let gone = Change {
             attrs: None,
             at,
             path_id: was.path_id,
         };
-        match new.iter().find(|is| is.path_id == was.path_id) {
+        match with_path_id(new, was.path_id) {
             None => changes.push((was.source, gone)),
             Some(is) if is.source != was.source => moved.push((is.source, gone)),
             Some(_) => {}
@@ -477,15 +583,18 @@ fn difference(
             at,
             path_id: is.path_id,
         };
-        match old
-            .iter()
-            .find(|was| was.path_id == is.path_id && was.attrs == is.attrs)
-        {
+        match with_path_id(old, is.path_id).filter(|was| was.attrs == is.attrs) {
             None => changes.push((is.source, told)),
             Some(was) if was.source != is.source => moved.push((was.source, told)),
             Some(_) => {}
         }
     }
+}
+
+/// The entry with a path identifier, of those of one prefix.
+pub(super) fn with_path_id(entries: &[Entry], path_id: u16) -> Option<&Entry> {
+    let found = entries.binary_search_by_key(&path_id, |entry| entry.path_id);
+    found.ok().map(|place| &entries[place])
 }
 
 /// Whether a member must not be told an entry: it told us, or it is the next hop.

@@ -22,6 +22,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: PeerId,
     pub(crate) config: Arc<PeerConfig>,
     pub(crate) received: AttrId,
+    /// With what our role adds.
+    pub(crate) stamped: AttrId,
     pub(crate) unusable: Option<Unusable>,
     pub(crate) since: u32,
 }
@@ -42,12 +44,12 @@ impl Arrival {
             octets,
         };
         let received = shared.store.intern_tracked(key);
-        let unusable = find_fault(shared, config, peer, received);
         Self {
             peer,
             config: Arc::clone(config),
             received,
-            unusable,
+            stamped: shared.stamp_role(config, received),
+            unusable: find_fault(shared, config, peer, received),
             since: shared.seconds(now),
         }
     }
@@ -69,8 +71,8 @@ impl Shared {
         epoch: u8,
     ) -> Path {
         let (attrs, unusable) = match arrival.unusable {
-            Some(fault) => (arrival.received, Some(fault)),
-            None => self.apply_import_policy(&arrival.config.import, arrival.received, prefix),
+            Some(fault) => (arrival.stamped, Some(fault)),
+            None => self.apply_import_policy(&arrival.config.import, arrival.stamped, prefix),
         };
         Path {
             attrs,
@@ -95,6 +97,7 @@ impl Shared {
             peer: path.peer,
             config: Arc::clone(config),
             received: path.received,
+            stamped: self.stamp_role(config, path.received),
             unusable: find_fault(self, config, path.peer, path.received),
             since: path.since,
         };
@@ -103,6 +106,22 @@ impl Shared {
             judged.attrs = self.store.as_last_resort(judged.attrs);
         }
         judged
+    }
+
+    /// RFC 9234 §5, ingress 3: a route from a provider, peer or route server is stamped with its AS. Not so in what is kept as
+    /// received: our role may change.
+    fn stamp_role(&mut self, config: &PeerConfig, received: AttrId) -> AttrId {
+        let stamps = matches!(
+            config.role,
+            Some(Role::Customer | Role::Peer | Role::RsClient)
+        );
+        let view = self.store[received].view();
+        if !stamps || view.otc().is_some() {
+            return received;
+        }
+        let mut attributes = view.to_attributes();
+        attributes.otc = Some(config.peer_as);
+        self.store.intern_edited(received, Some(&attributes), None)
     }
 
     fn apply_import_policy(
@@ -185,23 +204,6 @@ fn leaks(config: &PeerConfig, view: AttributeView<'_>) -> bool {
         Some(Role::Provider | Role::RsServer) => view.otc().is_some(),
         Some(Role::Peer) => view.otc().is_some_and(|otc| otc != config.peer_as),
         Some(Role::Customer | Role::RsClient) | None => false,
-    }
-}
-
-/// RFC 9234 §5, ingress 3: a route from a provider, peer or route server is stamped with its AS.
-pub(crate) fn stamp_role(config: &PeerConfig, octets: &mut Vec<u8>) {
-    if !matches!(
-        config.role,
-        Some(Role::Customer | Role::Peer | Role::RsClient)
-    ) {
-        return;
-    }
-    let view = AttributeView::new(octets);
-    if view.otc().is_none() {
-        let mut attributes = view.to_attributes();
-        attributes.otc = Some(config.peer_as);
-        octets.clear();
-        attributes.encode_canonical(octets);
     }
 }
 

@@ -5,7 +5,8 @@ use super::family::FamilyRib;
 use super::group::{Group, Member};
 use super::lag::Lag;
 use super::{Rib, Shared};
-use crate::types::{PeerId, Prefix, RouterId};
+use crate::types::{PeerId, PerFamily, Prefix, RouterId};
+use crate::wire::NextHop;
 
 impl<P: Prefix> FamilyRib<P> {
     /// Puts a peer into the group that fits it, which may be none, and has it told what differs from what it holds.
@@ -27,21 +28,35 @@ impl<P: Prefix> FamilyRib<P> {
             self.leave_group(shared, id);
             return;
         };
-        let target = self.find_or_make_group(shared, key);
+        let target = self.find_or_make_group(key);
         let lag = match current {
-            None => Lag::initial(shared, id, self.group(target)),
-            Some(old) => Lag::moving(shared, id, self.group(old), self.group(target)),
+            None => Lag::initial(self.group(target)),
+            Some(old) => {
+                let lag = self.take_lag(old, id);
+                Lag::moving(lag, self.group(old), self.group(target))
+            }
         };
         self.leave_group(shared, id);
         if let Some(group) = &mut self.groups[target as usize] {
             group.members.push(Member {
                 peer: id,
                 lag: Some(lag),
+                since: group.kept,
             });
         }
         if let Some(peer) = shared.peers.find_mut(id) {
-            peer.families[P::FAMILY].group = Some(target);
+            let state = &mut peer.families[P::FAMILY];
+            state.group = Some(target);
+            if current.is_none() {
+                state.exported = 0;
+            }
         }
+    }
+
+    fn take_lag(&mut self, group: u32, id: PeerId) -> Option<Lag> {
+        let group = self.groups[group as usize].as_mut()?;
+        let member = group.members.iter_mut().find(|member| member.peer == id)?;
+        member.lag.take()
     }
 
     pub(super) fn group(&self, place: u32) -> &Group {
@@ -50,33 +65,29 @@ impl<P: Prefix> FamilyRib<P> {
             .expect("a group lives as long as a peer is in it")
     }
 
-    fn find_or_make_group(&mut self, shared: &mut Shared, key: GroupKey) -> u32 {
+    fn find_or_make_group(&mut self, key: GroupKey) -> u32 {
         let same = |group: &Option<Group>| group.as_ref().is_some_and(|group| group.key == key);
-        if let Some(place) = self.groups.iter().position(same) {
-            return u32::try_from(place).expect("groups are as few as peers");
-        }
-        let mut group = Group::new(key);
-        group.out = (0..self.table.end())
-            .map(|at| group.decide(shared, &self.table, at))
-            .collect();
-        let place = self
-            .groups
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or_else(|| {
+        let place = self.groups.iter().position(same).unwrap_or_else(|| {
+            let place = self.groups.iter().position(Option::is_none);
+            let place = place.unwrap_or_else(|| {
                 self.groups.push(None);
                 self.groups.len() - 1
             });
-        self.groups[place] = Some(group);
+            self.groups[place] = Some(Group::new(key, self.table.end()));
+            place
+        });
         u32::try_from(place).expect("groups are as few as peers")
     }
 
     pub(super) fn leave_group(&mut self, shared: &mut Shared, id: PeerId) {
-        let Some(place) = shared
+        let Some(state) = shared
             .peers
             .find_mut(id)
-            .and_then(|peer| peer.families[P::FAMILY].group.take())
+            .map(|peer| &mut peer.families[P::FAMILY])
         else {
+            return;
+        };
+        let Some(place) = state.group.take() else {
             return;
         };
         let Some(group) = &mut self.groups[place as usize] else {
@@ -86,22 +97,42 @@ impl<P: Prefix> FamilyRib<P> {
         let Some(member) = group.members.iter().position(is_it) else {
             return;
         };
-        let lag = group.members.swap_remove(member).lag;
-        let mut left: Vec<u32> = lag.iter().flat_map(|lag| lag.pending.iter()).collect();
-        if group.members.is_empty() {
-            left.extend(group.waiting.iter());
-            self.groups[place as usize] = None;
+        let member = group.members.swap_remove(member);
+        state.stats.count_kept(group.kept.since(member.since));
+        // Some slots were only kept for it.
+        if let Some(lag) = &member.lag {
+            lag.add_referred(&mut self.left);
         }
-        // Some were only kept for it.
-        for at in left {
-            if self.table[at].paths.as_slice().is_empty() {
-                self.mark_changed(at);
-            }
+        if group.members.is_empty() {
+            self.left.union(&group.waiting);
+            self.groups[place as usize] = None;
         }
     }
 }
 
 impl Rib {
+    pub(super) fn set_own_next_hop(
+        &mut self,
+        id: PeerId,
+        own_next_hop: PerFamily<Option<NextHop>>,
+    ) {
+        let Some(peer) = self.shared.peers.find_mut(id) else {
+            return;
+        };
+        if peer.own_next_hop == own_next_hop {
+            return;
+        }
+        peer.own_next_hop = own_next_hop;
+        if let Some(up) = &mut peer.up {
+            up.own_next_hop = own_next_hop;
+        }
+        // Routes with our own address as next hop are not used.
+        self.ipv4.judge_again_all(&self.shared, id);
+        self.ipv6.judge_again_all(&self.shared, id);
+        self.ipv4.regroup(&mut self.shared, id);
+        self.ipv6.regroup(&mut self.shared, id);
+    }
+
     pub(super) fn set_cluster_id(&mut self, cluster_id: Option<RouterId>) {
         if self.shared.config.cluster_id == cluster_id {
             return;
@@ -109,8 +140,8 @@ impl Rib {
         self.shared.config.cluster_id = cluster_id;
         let peers: Vec<PeerId> = self.shared.peers.iter().map(|(id, _)| id).collect();
         for peer in peers {
-            self.ipv4.judge_again(&mut self.shared, peer);
-            self.ipv6.judge_again(&mut self.shared, peer);
+            self.ipv4.judge_again_all(&self.shared, peer);
+            self.ipv6.judge_again_all(&self.shared, peer);
         }
         self.ipv4.tell_again();
         self.ipv6.tell_again();

@@ -14,25 +14,33 @@
 
 mod attributes;
 mod bitset;
+mod chunks;
+mod crowd;
 mod decision;
 mod export;
 mod family;
 mod few;
+mod forwarded;
 mod group;
+mod hash;
 mod import;
 mod lag;
 mod membership;
+mod memory;
 mod next_hop;
 mod peer;
 mod query;
 mod restart;
 mod stale;
+mod steps;
+mod stop;
 mod table;
+mod walk;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -43,9 +51,12 @@ use crate::wire::{Attributes, NextHop, Nlri, RefreshKind, Update};
 use attributes::AttrStore;
 use bitset::BitSet;
 use family::FamilyRib;
+use hash::SeededHash;
+use memory::Guard;
 use peer::{Peer, Peers};
 use restart::Deferral;
 
+pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
 pub use next_hop::Resolution;
 pub use peer::{NextHopMode, PeerConfig, PeerKind, PeerStats, PeerUp};
 pub use query::{Exported, MemoryUse, Route, RouteCounts, RouteSource};
@@ -58,8 +69,11 @@ pub(crate) const LOCAL: PeerId = PeerId(u32::MAX);
 /// The preference of routes from peers, if no policy sets another.
 pub const PEER_PREFERENCE: u32 = 100;
 
-/// Changed slots that are worked on before the next output is handed out.
-const FLUSH_SLICE: usize = 4096;
+/// Changed slots that are worked on before the next output is handed out. Of few things, tests make many slices.
+const FLUSH_SLICE: usize = if cfg!(test) { 3 } else { 4096 };
+
+/// What is further away than the clock can tell comes then.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Settings of the RIB as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +91,9 @@ pub struct RibConfig {
     pub use_unresolved: bool,
     /// Tell which routes are to be installed.
     pub forwarding: bool,
+    /// With more octets than this in tables and attributes, whoever holds most of them is stopped, and whoever holds most
+    /// after that until it is less. `None`: no limit.
+    pub memory_limit: Option<usize>,
 }
 
 impl RibConfig {
@@ -89,6 +106,7 @@ impl RibConfig {
             resolve_next_hops: false,
             use_unresolved: false,
             forwarding: false,
+            memory_limit: None,
         }
     }
 }
@@ -134,6 +152,13 @@ pub enum Input {
     },
     /// A neighbour is no longer configured.
     Remove(PeerId),
+    /// Our own next hops in the session with a peer changed.
+    OwnNextHop {
+        /// Which peer.
+        peer: PeerId,
+        /// As [`PeerUp::own_next_hop`].
+        own_next_hop: PerFamily<Option<NextHop>>,
+    },
     /// Our cluster ID changed. What was reflected is judged and told anew.
     ClusterId(Option<RouterId>),
     /// The session came up.
@@ -233,7 +258,8 @@ pub enum Output {
     },
     /// The way to this next hop is wanted from now on.
     Resolve(IpAddr),
-    /// The peer has sent more prefixes than it may (RFC 4486 §4).
+    /// The peer has sent more prefixes than it may (RFC 4486 §4). Those that are too many are not in the tables, and nothing
+    /// more of it is looked at until its session has ended.
     TooManyPrefixes {
         /// Who.
         peer: PeerId,
@@ -242,12 +268,14 @@ pub enum Output {
         /// How many it may.
         limit: u32,
     },
+    /// This speaker holds more than it may, and most of it from this peer, whose session is to end (RFC 4486 §4).
+    OutOfResources(PeerId),
     /// Waiting after a restart is over: all that is to be installed has been told.
     DeferralEnded,
 }
 
 /// A route from a peer, as it is to be installed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ForwardRoute {
     /// Next hops of equal cost, the best path's first, without repetition.
     pub next_hops: Vec<NextHop>,
@@ -270,6 +298,10 @@ pub(crate) struct Shared {
     /// Time zero of [`table::Path::since`].
     pub(crate) start: Instant,
     pub(crate) deferral: Option<Deferral>,
+    /// Slots and paths that were looked at, the measure of work.
+    pub(crate) steps: u64,
+    /// When the last input came.
+    pub(crate) now: Instant,
 }
 
 /// All routes of a speaker.
@@ -280,32 +312,41 @@ pub struct Rib {
     ipv6: FamilyRib<Ipv6Net>,
     /// Canonical attributes of the UPDATE in hand.
     scratch: Vec<u8>,
+    /// What is known of the limit of memory.
+    guard: Guard,
 }
 
 impl Rib {
-    /// An empty RIB; `now` is the instant that ages of routes are counted from.
-    pub fn new(config: RibConfig, now: Instant) -> Self {
+    /// An empty RIB; `now` is the instant that ages of routes are counted from. `seed` is a secret: whoever knows it can choose
+    /// routes that are slow to find. It changes nothing else.
+    pub fn new(config: RibConfig, now: Instant, seed: u64) -> Self {
+        let hash = SeededHash::new(seed);
         let shared = Shared {
-            store: AttrStore::new(&config),
+            store: AttrStore::new(&config, hash.clone()),
             config,
             peers: Peers::default(),
             outputs: VecDeque::new(),
             start: now,
             deferral: None,
+            steps: 0,
+            now,
         };
         Self {
             shared,
-            ipv4: FamilyRib::default(),
-            ipv6: FamilyRib::default(),
+            ipv4: FamilyRib::new(hash.clone()),
+            ipv6: FamilyRib::new(hash),
             scratch: Vec::new(),
+            guard: Guard::default(),
         }
     }
 
     /// Takes in what happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        self.shared.now = now;
         match input {
             Input::Configure { peer, config } => self.configure(peer, config),
             Input::Remove(peer) => self.remove(peer),
+            Input::OwnNextHop { peer, own_next_hop } => self.set_own_next_hop(peer, own_next_hop),
             Input::ClusterId(cluster_id) => self.set_cluster_id(cluster_id),
             Input::Up {
                 peer,
@@ -313,7 +354,10 @@ impl Rib {
                 preserved,
             } => self.peer_up(now, peer, up, preserved),
             Input::Down { peer, keep_stale } => self.peer_down(now, peer, keep_stale),
-            Input::Update { peer, update } => self.update(now, peer, &update),
+            Input::Update { peer, update } => {
+                self.update(now, peer, &update);
+                self.note_update();
+            }
             Input::EndOfRib { peer, family } => self.end_of_rib(peer, family),
             Input::Refresh { peer, family, kind } => self.refresh(now, peer, family, kind),
             Input::Written { peer, octets } => {
@@ -332,16 +376,20 @@ impl Rib {
                 }
             },
             Input::Withdraw { prefix, id } => match prefix {
-                IpNet::V4(prefix) => self.ipv4.withdraw_local(prefix.trunc(), id),
-                IpNet::V6(prefix) => self.ipv6.withdraw_local(prefix.trunc(), id),
+                IpNet::V4(prefix) => self
+                    .ipv4
+                    .withdraw_local(&mut self.shared, prefix.trunc(), id),
+                IpNet::V6(prefix) => self
+                    .ipv6
+                    .withdraw_local(&mut self.shared, prefix.trunc(), id),
             },
             Input::NextHop {
                 address,
                 resolution,
             } => {
                 if let Some(id) = self.shared.store.next_hops.resolve(address, resolution) {
-                    self.ipv4.changed_next_hops.insert(id.0);
-                    self.ipv6.changed_next_hops.insert(id.0);
+                    self.ipv4.walk.next_hop(id);
+                    self.ipv6.walk.next_hop(id);
                 }
             }
             Input::Defer {
@@ -356,6 +404,8 @@ impl Rib {
 
     /// Does what is due at `now`; harmless when nothing is.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.shared.now = now;
+        self.shared.stop_again();
         if let Some(deferral) = &mut self.shared.deferral {
             deferral.expire(now, &self.shared.peers);
         }
@@ -367,45 +417,57 @@ impl Rib {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deferral = self.shared.deferral.as_ref().map(Deferral::next_deadline);
         let until = |peer: &Peer, family| peer.families[family].stale.map(|stale| stale.until);
-        let stale = self
-            .shared
-            .peers
-            .iter()
-            .flat_map(|(_, peer)| Family::ALL.map(|family| until(peer, family)));
-        stale.chain([deferral]).flatten().min()
+        let peers = self.shared.peers.iter();
+        let of_peers = peers.flat_map(|(_, peer)| {
+            let stopping = peer.stopping.as_ref().map(|stopping| stopping.again);
+            let [ipv4, ipv6] = Family::ALL.map(|family| until(peer, family));
+            [ipv4, ipv6, stopping]
+        });
+        of_peers.chain([deferral]).flatten().min()
     }
 
-    /// The next thing to do. Works on a bounded number of changed prefixes at a time; `None`: nothing is left.
+    /// The next thing to do; `None`: nothing is left. Does all the work that it takes to find out.
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
-            if let Some(address) = self.shared.store.next_hops.pop_wanted() {
-                return Some(Output::Resolve(address));
-            }
-            if let Some(output) = self.shared.outputs.pop_front() {
+            if let Some(output) = self.next_output() {
                 return Some(output);
             }
-            let worked = self.work();
-            if worked || !self.shared.outputs.is_empty() {
-                continue;
+            if !self.work() {
+                return self.next_output();
             }
-            if self.shared.deferral.as_ref().is_some_and(Deferral::is_over) {
-                self.shared.deferral = None;
-                return Some(Output::DeferralEnded);
-            }
-            if !self.shared.store.wants_sweep() {
-                return None;
-            }
-            self.sweep();
         }
     }
 
-    /// Works on the families that need not wait.
-    fn work(&mut self) -> bool {
+    /// The next thing to do of what has been found out so far. With [`Rib::work`], for those who have other things to look
+    /// at in between.
+    pub fn next_output(&mut self) -> Option<Output> {
+        let wanted = self.shared.store.next_hops.pop_wanted();
+        wanted
+            .map(Output::Resolve)
+            .or_else(|| self.shared.outputs.pop_front())
+    }
+
+    /// Does one slice of work, when there are no outputs to take; `false`: nothing is left but outputs. A slice looks at some
+    /// thousand slots of the tables, whatever has happened to them.
+    pub fn work(&mut self) -> bool {
+        self.check_memory();
         let deferral = self.shared.deferral.as_ref();
-        let free = |family| deferral.is_none_or(|deferral| deferral.is_over_for(family));
-        let (ipv4, ipv6) = (free(Family::Ipv4Unicast), free(Family::Ipv6Unicast));
-        let worked = ipv4 && self.ipv4.work(&mut self.shared, FLUSH_SLICE);
-        worked | (ipv6 && self.ipv6.work(&mut self.shared, FLUSH_SLICE))
+        let deferred = |family| deferral.is_some_and(|deferral| !deferral.is_over_for(family));
+        let (ipv4, ipv6) = (deferred(Family::Ipv4Unicast), deferred(Family::Ipv6Unicast));
+        let worked = self.ipv4.work(&mut self.shared, ipv4);
+        if self.ipv6.work(&mut self.shared, ipv6) || worked || !self.shared.outputs.is_empty() {
+            return true;
+        }
+        let deferral = &mut self.shared.deferral;
+        if deferral.take_if(|deferral| deferral.is_over()).is_some() {
+            self.shared.outputs.push_back(Output::DeferralEnded);
+            return true;
+        }
+        let sweeps = self.shared.store.wants_sweep();
+        if sweeps {
+            self.sweep();
+        }
+        sweeps
     }
 
     fn sweep(&mut self) {
@@ -421,19 +483,24 @@ impl Rib {
             .peers
             .find(peer)
             .map(|peer| Arc::clone(&peer.config));
+        if old
+            .as_ref()
+            .is_some_and(|old| old.address != config.address)
+        {
+            // What it holds was told to another router.
+            self.ipv4.leave_group(&mut self.shared, peer);
+            self.ipv6.leave_group(&mut self.shared, peer);
+        }
         self.shared.peers.insert(peer, Arc::clone(&config));
         let Some(old) = old.filter(|old| *old != config) else {
             return;
         };
-        if old.import != config.import
-            || old.kind != config.kind
-            || old.allowed_local_as != config.allowed_local_as
-        {
-            self.ipv4.judge_again(&mut self.shared, peer);
-            self.ipv6.judge_again(&mut self.shared, peer);
+        if old.judges_otherwise(&config) {
+            self.ipv4.judge_again_all(&self.shared, peer);
+            self.ipv6.judge_again_all(&self.shared, peer);
         }
-        if old.kind != config.kind {
-            // Whom its routes may be told.
+        if (old.kind, old.address) != (config.kind, config.address) {
+            // Whom its routes may be told, and whose are better.
             self.ipv4.tell_again();
             self.ipv6.tell_again();
         }
@@ -467,7 +534,7 @@ impl Rib {
             .shared
             .peers
             .find(peer_id)
-            .filter(|peer| peer.up.is_some() && !peer.stopping)
+            .filter(|peer| peer.up.is_some() && peer.stopping.is_none())
         else {
             return;
         };
@@ -479,7 +546,6 @@ impl Rib {
         for reachable in update.reachable() {
             if self.scratch.is_empty() {
                 update.canonical_attributes(&mut self.scratch);
-                import::stamp_role(&config, &mut self.scratch);
             }
             // As if it had never come: what the table keeps would not show the loop when the route is judged again.
             if import::hides_loop(&config, update, &self.scratch) {
@@ -504,8 +570,17 @@ impl Rib {
                         .announce(&mut self.shared, &arrival, reachable.nlri)
                 }
             }
+            if self.shared.is_stopping(peer_id) {
+                return;
+            }
         }
     }
+}
+
+/// The end of a time, which may be longer than the clock can tell.
+fn later(now: Instant, time: Duration) -> Instant {
+    let far = || now + FAR;
+    now.checked_add(time).unwrap_or_else(far)
 }
 
 #[cfg(test)]

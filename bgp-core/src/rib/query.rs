@@ -71,7 +71,7 @@ pub struct Exported {
 pub struct RouteCounts {
     /// In the table and usable.
     pub imported: usize,
-    /// Told to it, or about to be; nobody tells local routes anything.
+    /// Told to it and not withdrawn; nobody tells local routes anything.
     pub exported: usize,
     /// Used: the best of their prefixes.
     pub preferred: usize,
@@ -89,7 +89,7 @@ pub struct MemoryUse {
 }
 
 impl Rib {
-    /// What the RIB takes up; looks at everything.
+    /// What the RIB takes up.
     pub fn memory(&self) -> MemoryUse {
         let peers = self.shared.peers.iter();
         MemoryUse {
@@ -102,8 +102,8 @@ impl Rib {
     /// Prefixes that have at least one path.
     pub fn prefix_count(&self, family: Family) -> usize {
         match family {
-            Family::Ipv4Unicast => self.ipv4.prefix_count(),
-            Family::Ipv6Unicast => self.ipv6.prefix_count(),
+            Family::Ipv4Unicast => self.ipv4.prefixes,
+            Family::Ipv6Unicast => self.ipv6.prefixes,
         }
     }
 
@@ -155,20 +155,30 @@ impl Rib {
         }
     }
 
-    /// Routes of a peer, counted; looks at the whole table of the family.
+    /// Routes of a peer, counted as they came and went.
     pub fn counts(&self, peer: PeerId, family: Family) -> RouteCounts {
-        match family {
-            Family::Ipv4Unicast => self.ipv4.counts(&self.shared, peer),
-            Family::Ipv6Unicast => self.ipv6.counts(&self.shared, peer),
-        }
+        let state = self.shared.peers.find(peer);
+        let state = state.map(|peer| &peer.families[family]);
+        let counts = state.map(|state| RouteCounts {
+            imported: state.imported as usize,
+            exported: state.group.map_or(0, |_| state.exported as usize),
+            preferred: state.preferred as usize,
+        });
+        counts.unwrap_or_default()
     }
 
-    /// Local routes of one number, counted; looks at the whole table of the family.
+    /// Local routes of one number, counted as they came and went.
     pub fn local_counts(&self, id: u32, family: Family) -> RouteCounts {
-        match family {
-            Family::Ipv4Unicast => self.ipv4.local_counts(id),
-            Family::Ipv6Unicast => self.ipv6.local_counts(id),
-        }
+        let local = match family {
+            Family::Ipv4Unicast => &self.ipv4.local,
+            Family::Ipv6Unicast => &self.ipv6.local,
+        };
+        local.get(&id).copied().unwrap_or_default()
+    }
+
+    /// Slots and paths of tables that were looked at since the start: what all inputs together have cost.
+    pub fn steps(&self) -> u64 {
+        self.shared.steps
     }
 
     /// The peers that decisions wait for after our own restart (RFC 4724 §4.1).
@@ -186,11 +196,17 @@ impl Rib {
 
     /// What happened between a peer and the RIB.
     pub fn stats(&self, peer: PeerId, family: Family) -> PeerStats {
-        self.shared
-            .peers
-            .find(peer)
-            .map(|peer| peer.families[family].stats)
-            .unwrap_or_default()
+        let Some(known) = self.shared.peers.find(peer) else {
+            return PeerStats::default();
+        };
+        let state = &known.families[family];
+        let kept = state.group.and_then(|group| match family {
+            Family::Ipv4Unicast => self.ipv4.group(group).kept_from(peer),
+            Family::Ipv6Unicast => self.ipv6.group(group).kept_from(peer),
+        });
+        let mut stats = state.stats;
+        stats.count_kept(kept.unwrap_or_default());
+        stats
     }
 
     /// Next hops that the owner was asked for.
@@ -202,19 +218,14 @@ impl Rib {
 impl<P: Prefix> FamilyRib<P> {
     fn octets(&self) -> usize {
         self.table.octets()
+            + self.spilled
+            + self.forwarded.octets()
             + self
                 .groups
                 .iter()
                 .flatten()
                 .map(Group::octets)
                 .sum::<usize>()
-    }
-
-    fn prefix_count(&self) -> usize {
-        self.table
-            .slots()
-            .filter(|(_, slot)| !slot.paths.as_slice().is_empty())
-            .count()
     }
 
     fn paths_of(&self, shared: &Shared, prefix: P) -> Vec<Route> {
@@ -228,6 +239,7 @@ impl<P: Prefix> FamilyRib<P> {
         let slot = &self.table[at];
         let routes = slot.paths.as_slice().iter().enumerate();
         routes
+            .filter(|(_, path)| !shared.peers.is_dead(P::FAMILY, path))
             .map(|(place, path)| shared.route(slot.prefix, path, slot.chosen && place == 0))
             .collect()
     }
@@ -286,12 +298,21 @@ impl<P: Prefix> FamilyRib<P> {
         let slot = &self.table[at];
         let entries = group.entries(at).iter();
         let told = entries.filter(move |entry| !is_withheld(shared, peer, **entry));
+        let paths = slot.paths.as_slice();
+        let mut by_id: Vec<(u16, usize)> = Vec::new();
+        if group.key.context.add_path_send[P::FAMILY] {
+            by_id.extend(paths.iter().map(|path| path.local_id).zip(0..));
+            by_id.sort_unstable();
+        }
         told.filter_map(move |entry| {
-            let of_entry = |path: &Path| {
-                path.peer == entry.source && (entry.path_id == 0 || path.local_id == entry.path_id)
+            let place = match entry.path_id {
+                0 => paths.iter().position(|path| path.peer == entry.source),
+                id => {
+                    let found = by_id.binary_search_by_key(&id, |(id, _)| *id);
+                    found.ok().map(|found| by_id[found].1)
+                }
             };
-            let paths = slot.paths.as_slice();
-            let place = paths.iter().position(of_entry)?;
+            let place = place.filter(|place| paths[*place].peer == entry.source)?;
             let best = slot.chosen && place == 0;
             Some(Exported {
                 route: shared.route(slot.prefix, &paths[place], best),
@@ -299,32 +320,6 @@ impl<P: Prefix> FamilyRib<P> {
                 next_hop: shared.store.next_hop(entry.attrs),
             })
         })
-    }
-
-    fn local_counts(&self, id: u32) -> RouteCounts {
-        let is_it = |path: &&Path| path.is_local() && path.remote_id.0 == id;
-        let mut counts = RouteCounts::default();
-        for (_, slot) in self.table.slots() {
-            counts.imported += slot.paths.as_slice().iter().filter(is_it).count();
-            counts.preferred += usize::from(slot.best().filter(is_it).is_some());
-        }
-        counts
-    }
-
-    fn counts(&self, shared: &Shared, peer: PeerId) -> RouteCounts {
-        let mut counts = RouteCounts::default();
-        for (_, slot) in self.table.slots() {
-            let of_peer = |path: &&Path| path.peer == peer && path.unusable.is_none();
-            counts.imported += slot.paths.as_slice().iter().filter(of_peer).count();
-            counts.preferred += usize::from(slot.best().is_some_and(|best| best.peer == peer));
-        }
-        if let Some(group) = self.group_of(shared, peer) {
-            let entries = group.out.iter().flat_map(|entries| entries.as_slice());
-            counts.exported = entries
-                .filter(|entry| !is_withheld(shared, peer, **entry))
-                .count();
-        }
-        counts
     }
 }
 

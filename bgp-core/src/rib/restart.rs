@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::peer::Peers;
-use super::stale::Stale;
 use super::{PeerUp, Preserved, Rib};
 use crate::types::{Family, PeerId, PerFamily};
 use crate::wire::RefreshKind;
@@ -93,7 +92,7 @@ impl Rib {
         let renamed = known_as != up.peer_id;
         peer.own_next_hop = up.own_next_hop;
         peer.in_flight = 0;
-        peer.stopping = false;
+        peer.stopping = None;
         if let Some(deferral) = &mut self.shared.deferral {
             deferral.narrow(id, &up);
         }
@@ -128,12 +127,7 @@ impl Rib {
                 Family::Ipv4Unicast => self.ipv4.send_again(&self.shared, peer),
                 Family::Ipv6Unicast => self.ipv6.send_again(&self.shared, peer),
             },
-            RefreshKind::BEGIN => {
-                if let Some(peer) = self.shared.peers.find_mut(peer) {
-                    peer.families[family].epoch = peer.families[family].epoch.wrapping_add(1);
-                    peer.families[family].stale = Some(Stale::refreshing(now));
-                }
-            }
+            RefreshKind::BEGIN => self.shared.refreshing(now, peer, family),
             RefreshKind::END => self.sweep_family(peer, family),
             _ => {}
         }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::attributes::{AttrId, AttrStore};
 use super::family::FamilyRib;
 use super::table::Path;
-use super::{Rib, Shared};
-use crate::types::{PeerId, PerFamily, Prefix};
+use super::{Rib, Shared, later};
+use crate::types::{Family, PeerId, PerFamily, Prefix};
 use crate::wire::attribute::Community;
 
 /// Stale routes of a peer that came back are kept no longer than this if it never sends End-of-RIB (RFC 8538 §4.1).
@@ -59,7 +59,7 @@ impl Stale {
     /// The peer is back and announces everything; so long as it does not say that it is done, nothing goes.
     fn after_restart(now: Instant) -> Self {
         Self {
-            until: now + STALE_TIME,
+            until: later(now, STALE_TIME),
             stage: Stage::Restart {
                 long_lived: Duration::ZERO,
             },
@@ -69,14 +69,14 @@ impl Stale {
     /// The peer announces everything again.
     pub(super) fn refreshing(now: Instant) -> Self {
         Self {
-            until: now + STALE_TIME,
+            until: later(now, STALE_TIME),
             stage: Stage::Refresh,
         }
     }
 
     fn away(now: Instant, keep: KeepStale) -> Self {
         Self {
-            until: now + keep.restart_time,
+            until: later(now, keep.restart_time),
             stage: Stage::Restart {
                 long_lived: keep.long_lived,
             },
@@ -110,6 +110,7 @@ impl Rib {
             return;
         };
         peer.up = None;
+        peer.stopping = None;
         peer.in_flight = 0;
         if let Some(deferral) = &mut self.shared.deferral {
             deferral.lost(id);
@@ -130,10 +131,7 @@ impl<P: Prefix> FamilyRib<P> {
     ) {
         self.leave_group(shared, id);
         let Some(keep) = keep else {
-            self.remove_paths(shared, id, |_, _| true);
-            if let Some(peer) = shared.peers.find_mut(id) {
-                peer.families[P::FAMILY].stale = None;
-            }
+            self.bury_all(shared, id);
             return;
         };
         let stale = shared
@@ -142,12 +140,11 @@ impl<P: Prefix> FamilyRib<P> {
             .and_then(|peer| peer.families[P::FAMILY].stale);
         if !keep.again && stale.is_some_and(Stale::is_restart) {
             // RFC 4724 §4.2: what it has not repeated since it was away before.
-            self.sweep_stale(shared, id);
+            self.bury_stale(shared, id);
         }
+        self.begin_epoch(shared, id);
         if let Some(peer) = shared.peers.find_mut(id) {
-            let state = &mut peer.families[P::FAMILY];
-            state.epoch = state.epoch.wrapping_add(1);
-            state.stale = Some(Stale::away(now, keep));
+            peer.families[P::FAMILY].stale = Some(Stale::away(now, keep));
         }
     }
 
@@ -170,13 +167,9 @@ impl<P: Prefix> FamilyRib<P> {
 
     /// Removes what the peer has not announced since its routes became stale.
     pub(super) fn sweep_stale(&mut self, shared: &mut Shared, id: PeerId) {
-        let Some(peer) = shared.peers.find_mut(id) else {
-            return;
-        };
-        let state = &mut peer.families[P::FAMILY];
-        if state.stale.take().is_some() {
-            let epoch = state.epoch;
-            self.remove_paths(shared, id, |_, path| path.epoch != epoch);
+        let peer = shared.peers.find(id);
+        if peer.is_some_and(|peer| peer.families[P::FAMILY].stale.is_some()) {
+            self.bury_stale(shared, id);
         }
     }
 
@@ -190,7 +183,7 @@ impl<P: Prefix> FamilyRib<P> {
         for (id, stale) in due {
             match stale.stage {
                 Stage::Restart { long_lived } if !long_lived.is_zero() => {
-                    self.become_last_resort(shared, id, now + long_lived);
+                    self.become_last_resort(shared, id, later(now, long_lived));
                 }
                 Stage::Restart { .. } | Stage::LongLived | Stage::Refresh => {
                     self.sweep_stale(shared, id)
@@ -199,30 +192,30 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// RFC 9494 §4.2: the restart time of a peer is over, long-lived graceful restart begins.
+    /// RFC 9494 §4.2: the restart time of a peer is over, long-lived graceful restart begins. Its paths are marked, and those
+    /// that must not be kept go, when they are judged.
     fn become_last_resort(&mut self, shared: &mut Shared, id: PeerId, until: Instant) {
-        let Some(peer) = shared.peers.find_mut(id) else {
-            return;
-        };
-        let state = &mut peer.families[P::FAMILY];
-        let epoch = state.epoch;
-        state.stale = Some(Stale {
-            until,
-            stage: Stage::LongLived,
-        });
-        self.remove_paths(shared, id, |store, path| {
-            path.epoch != epoch && store[path.attrs].has(Community::NO_LLGR)
-        });
-        self.edit_paths(shared, id, |shared, path, _| {
-            (path.epoch != epoch).then(|| Path {
-                attrs: shared.store.as_last_resort(path.attrs),
-                ..path
-            })
-        });
+        if let Some(peer) = shared.peers.find_mut(id) {
+            peer.families[P::FAMILY].stale = Some(Stale {
+                until,
+                stage: Stage::LongLived,
+            });
+        }
+        self.judge_again_all(shared, id);
     }
 }
 
 impl Shared {
+    /// The peer announces everything again (RFC 7313 §4). One that has begun to say so more often than epochs can be told
+    /// apart goes on with the last one.
+    pub(super) fn refreshing(&mut self, now: Instant, id: PeerId, family: Family) {
+        if let Some(peer) = self.peers.find_mut(id) {
+            let state = &mut peer.families[family];
+            state.begin_epoch();
+            state.stale = Some(Stale::refreshing(now));
+        }
+    }
+
     /// Whether a path is kept as the last resort only.
     pub(super) fn is_last_resort<P: Prefix>(&self, path: &Path) -> bool {
         self.peers.find(path.peer).is_some_and(|peer| {

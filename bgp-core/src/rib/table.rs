@@ -2,13 +2,15 @@
 //!
 //! Adj-RIB-In, Loc-RIB and the candidates of Adj-RIB-Out are views of it. Nothing here knows policy or peers.
 
-use std::hash::BuildHasher;
+use std::collections::BTreeMap;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::attributes::AttrId;
+use super::crowd::{CROWD, Crowd, smallest_free};
 use super::few::Few;
+use super::hash::SeededHash;
+use super::steps;
 use crate::types::{PathId, PeerId, Prefix};
 
 /// Why a path may not be chosen.
@@ -49,16 +51,6 @@ pub(crate) struct Path {
 /// The paths of a prefix; most have one.
 pub(crate) type Paths = Few<Path>;
 
-impl Few<Path> {
-    /// Adds a path at the end and gives it the smallest free identifier.
-    #[inline(always)]
-    pub(crate) fn add(&mut self, mut path: Path) {
-        let used = |id: u16| self.as_slice().iter().any(|other| other.local_id == id);
-        path.local_id = (1..=u16::MAX).find(|id| !used(*id)).unwrap_or(0);
-        self.push(path);
-    }
-}
-
 /// A prefix and its paths. The first path is the best one, if any is chosen at all.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<P> {
@@ -81,36 +73,43 @@ pub(crate) struct Table<P> {
     index: HashTable<u32>,
     slots: Vec<Slot<P>>,
     free: Vec<u32>,
-    hasher: FixedState,
+    /// By slot: all that have more than [`CROWD`] paths, and no others.
+    crowds: BTreeMap<u32, Crowd>,
+    /// Octets of those.
+    crowded: usize,
+    hash: SeededHash,
 }
 
-impl<P: Prefix> Default for Table<P> {
-    fn default() -> Self {
+impl<P: Prefix> Table<P> {
+    pub(crate) fn new(hash: SeededHash) -> Self {
         Self {
             index: HashTable::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            hasher: FixedState::default(),
+            crowds: BTreeMap::new(),
+            crowded: 0,
+            hash,
         }
     }
-}
 
-impl<P: Prefix> Table<P> {
     pub(crate) fn find(&self, prefix: P) -> Option<u32> {
-        let hash = self.hasher.hash_one(prefix);
-        self.index
-            .find(hash, |at| self.slots[*at as usize].prefix == prefix)
-            .copied()
+        self.find_hashed(prefix, self.hash.of(prefix))
+    }
+
+    #[inline(always)]
+    fn find_hashed(&self, prefix: P, hash: u64) -> Option<u32> {
+        let is_it = |at: &u32| {
+            steps::count(1);
+            self.slots[*at as usize].prefix == prefix
+        };
+        self.index.find(hash, is_it).copied()
     }
 
     /// The slot of a prefix, made if there is none.
     pub(crate) fn find_or_insert(&mut self, prefix: P) -> u32 {
-        let hash = self.hasher.hash_one(prefix);
-        if let Some(at) = self
-            .index
-            .find(hash, |at| self.slots[*at as usize].prefix == prefix)
-        {
-            return *at;
+        let hash = self.hash.of(prefix);
+        if let Some(at) = self.find_hashed(prefix, hash) {
+            return at;
         }
         let slot = Slot {
             prefix,
@@ -128,19 +127,88 @@ impl<P: Prefix> Table<P> {
                 u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 prefixes fit in memory")
             }
         };
-        let (slots, hasher) = (&self.slots, &self.hasher);
+        let (slots, hasher) = (&self.slots, &self.hash);
         self.index
-            .insert_unique(hash, at, |at| hasher.hash_one(slots[*at as usize].prefix));
+            .insert_unique(hash, at, |at| hasher.of(slots[*at as usize].prefix));
         at
     }
 
     /// Gives a slot without paths back.
     pub(crate) fn release(&mut self, at: u32) {
-        let hash = self.hasher.hash_one(self.slots[at as usize].prefix);
+        let hash = self.hash.of(self.slots[at as usize].prefix);
         if let Ok(entry) = self.index.find_entry(hash, |found| *found == at) {
             entry.remove();
             self.free.push(at);
         }
+    }
+
+    /// The place of the path of a peer with an identifier.
+    #[inline(always)]
+    pub(crate) fn place(&self, at: u32, peer: PeerId, remote_id: PathId) -> Option<usize> {
+        let paths = self.slots[at as usize].paths.as_slice();
+        if paths.len() > CROWD {
+            return self.crowds[&at].place(&self.hash, paths, peer, remote_id);
+        }
+        steps::count(paths.len());
+        paths
+            .iter()
+            .position(|path| path.peer == peer && path.remote_id == remote_id)
+    }
+
+    /// Adds a path at the end and gives it a free identifier; `false` if the prefix has as many as it may.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, at: u32, mut path: Path) -> bool {
+        let paths = &mut self.slots[at as usize].paths;
+        if paths.as_slice().len() >= CROWD {
+            return self.add_to_crowd(at, path);
+        }
+        path.local_id = smallest_free(paths.as_slice());
+        paths.push(path);
+        true
+    }
+
+    #[cold]
+    fn add_to_crowd(&mut self, at: u32, mut path: Path) -> bool {
+        let paths = &mut self.slots[at as usize].paths;
+        let crowd = self.crowds.entry(at);
+        let crowd = crowd.or_insert_with(|| {
+            let crowd = Crowd::of(&self.hash, paths.as_slice());
+            self.crowded += crowd.octets();
+            crowd
+        });
+        let before = crowd.octets();
+        let Some(local_id) = crowd.admit(&self.hash, paths.as_slice(), &path) else {
+            return false;
+        };
+        self.crowded += crowd.octets() - before;
+        path.local_id = local_id;
+        paths.push(path);
+        true
+    }
+
+    /// Takes out the path at a place; the last one takes its place. Without its first path nothing is chosen.
+    pub(crate) fn remove(&mut self, at: u32, place: usize) {
+        let slot = &mut self.slots[at as usize];
+        if let Some(crowd) = self.crowds.get_mut(&at) {
+            let before = crowd.octets();
+            crowd.remove(&self.hash, slot.paths.as_slice(), place);
+            self.crowded = self.crowded - before + crowd.octets();
+        }
+        slot.chosen &= place != 0;
+        slot.paths.swap_remove(place);
+        if slot.paths.as_slice().len() == CROWD {
+            let gone = self.crowds.remove(&at);
+            self.crowded -= gone.map_or(0, |crowd| crowd.octets());
+        }
+    }
+
+    /// Puts the path at a place first.
+    pub(crate) fn put_first(&mut self, at: u32, place: usize) {
+        let paths = self.slots[at as usize].paths.as_mut_slice();
+        if let Some(crowd) = self.crowds.get_mut(&at) {
+            crowd.swap_with_first(&self.hash, paths, place);
+        }
+        paths.swap(0, place);
     }
 
     /// One past the greatest slot number ever given; released slots below it have no paths.
@@ -148,21 +216,11 @@ impl<P: Prefix> Table<P> {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
-    /// The first slot from one on that has such a path.
-    pub(crate) fn find_from(&self, from: u32, mut such: impl FnMut(&Path) -> bool) -> Option<u32> {
-        let rest = self.slots.get(from as usize..)?;
-        let place = rest
-            .iter()
-            .position(|slot| slot.paths.as_slice().iter().any(&mut such))?;
-        u32::try_from(place).ok().map(|place| from + place)
-    }
-
-    /// What it takes up.
+    /// What it takes up, without what paths take up beside the slots.
     pub(crate) fn octets(&self) -> usize {
-        let paths = self.slots.iter().map(|slot| slot.paths.octets());
         self.slots.capacity() * size_of::<Slot<P>>()
             + self.index.capacity() * size_of::<u32>()
-            + paths.sum::<usize>()
+            + self.crowded
     }
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = (u32, &Slot<P>)> {
@@ -181,5 +239,60 @@ impl<P> std::ops::Index<u32> for Table<P> {
 impl<P> std::ops::IndexMut<u32> for Table<P> {
     fn index_mut(&mut self, at: u32) -> &mut Slot<P> {
         &mut self.slots[at as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::BuildHasher;
+
+    use ipnet::Ipv6Net;
+
+    use super::*;
+
+    /// Prefixes of which foldhash, seeded by itself but with its shared seed as it is published, makes one and the same hash: the
+    /// second half of the address is the constant that the hash is about to take away from it.
+    fn colliding(count: u64) -> impl Iterator<Item = Ipv6Net> {
+        let cancels = 0xc0ac_29b7_c97c_50dd_u64.to_ne_bytes();
+        (1..=count).map(move |number| {
+            let octets = [number.to_be_bytes(), cancels].concat();
+            Ipv6Net::from_octets(&octets, 128).expect("16 octets")
+        })
+    }
+
+    fn steps_to_fill(count: u64) -> usize {
+        let mut table = Table::new(SeededHash::new(7));
+        steps::of(|| {
+            for prefix in colliding(count) {
+                table.find_or_insert(prefix);
+            }
+        })
+    }
+
+    #[test]
+    fn prefixes_cannot_be_chosen_to_collide() {
+        let published = foldhash::fast::FixedState::with_seed(0x5eed);
+        let mut hashes: Vec<u64> = colliding(100).map(|net| published.hash_one(net)).collect();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 1, "the test would show nothing");
+        let (once, twice) = (steps_to_fill(2_000), steps_to_fill(4_000));
+        assert!(once < 2_000, "{once} prefixes that were not sought");
+        assert!(twice < 4_000, "{twice} prefixes that were not sought");
+    }
+
+    #[test]
+    fn equal_seeds_make_equal_hashes_and_others_do_not() {
+        let of = |seed: u64| -> Vec<u64> {
+            let hash = SeededHash::new(seed);
+            colliding(100).map(|net| hash.of(net)).collect()
+        };
+        for seed in [0, 1, u64::MAX, 0x5eed] {
+            assert_eq!(of(seed), of(seed));
+            assert_ne!(of(seed), of(seed ^ 1));
+            let mut hashes = of(seed);
+            hashes.sort_unstable();
+            hashes.dedup();
+            assert_eq!(hashes.len(), 100);
+        }
     }
 }

@@ -6,9 +6,13 @@
 )]
 
 mod churn;
+mod cost;
 mod decision;
 mod export;
 mod import;
+mod limits;
 mod long_lived;
 mod restart;
+mod settings;
+mod slices;
 mod world;

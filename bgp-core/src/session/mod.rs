@@ -119,7 +119,9 @@ impl Session {
         match why {
             Stop::Shutdown(_) | Stop::Deconfigured | Stop::ConfigChange | Stop::Restart => {}
             Stop::Reset(_) => self.begin(now),
-            Stop::MaxPrefixes { idle, .. } => self.hold(now, idle, true),
+            Stop::MaxPrefixes { idle, .. } | Stop::OutOfResources { idle } => {
+                self.hold(now, idle, true)
+            }
             Stop::BfdDown => self.go_on(now, Next::LOST),
         }
         self.record.last_error = None;

@@ -27,6 +27,11 @@ pub enum Stop {
         /// How long to stay Idle; more than the clock can hold is until started again.
         idle: Duration,
     },
+    /// It holds most of what this speaker may hold in all: Cease 6/8; idle for the given time.
+    OutOfResources {
+        /// How long to stay Idle; more than the clock can hold is until started again.
+        idle: Duration,
+    },
     /// This process restarts and its routes stay in the kernel. A peer that keeps our routes meanwhile is left without a
     /// NOTIFICATION (RFC 4724 §4); any other one drops them in either case, and is told as by [`Stop::Shutdown`]. Idle until
     /// started again.
@@ -57,6 +62,7 @@ impl Stop {
             Self::MaxPrefixes { family, limit, .. } => {
                 Notification::cease(cease::MAX_PREFIXES).with_data(prefix_bound(*family, *limit))
             }
+            Self::OutOfResources { .. } => Notification::cease(cease::OUT_OF_RESOURCES),
             Self::Restart if routes == Outlives::Nothing => {
                 Notification::cease(cease::ADMIN_SHUTDOWN)
             }
@@ -77,6 +83,9 @@ impl Stop {
             Self::MaxPrefixes { .. } => {
                 Some((ErrorClass::AutomaticShutdown, "Route limit exceeded"))
             }
+            Self::OutOfResources { .. } => {
+                Some((ErrorClass::AutomaticShutdown, "Out of resources"))
+            }
             Self::BfdDown => Some((ErrorClass::Local, "BFD session down")),
             Self::Shutdown(_)
             | Self::Reset(_)
@@ -89,7 +98,10 @@ impl Stop {
     /// Whether the peer must not keep our routes, come what may (RFC 8538 §3.1).
     fn ends_for_good(&self) -> bool {
         match self {
-            Self::Shutdown(_) | Self::Deconfigured | Self::MaxPrefixes { .. } => true,
+            Self::Shutdown(_)
+            | Self::Deconfigured
+            | Self::MaxPrefixes { .. }
+            | Self::OutOfResources { .. } => true,
             Self::Reset(_) | Self::ConfigChange | Self::Restart | Self::BfdDown => false,
         }
     }

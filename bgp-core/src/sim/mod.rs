@@ -20,6 +20,7 @@
 mod check;
 mod fault;
 mod filter;
+mod hostile;
 mod link;
 mod model;
 mod network;
@@ -36,6 +37,7 @@ use std::time::{Duration, Instant};
 
 pub use fault::Action;
 pub use filter::Filter;
+pub use hostile::{HostileReport, run_hostile};
 pub use model::NaiveRoute;
 pub use network::{EndSpec, LinkSpec, Network, NodeSpec, Terms};
 pub use script::{Scenario, Weather};

@@ -1,5 +1,6 @@
 //! What a session's output means to the RIB.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +11,14 @@ use crate::session::{ConnId, Down, Negotiated, Output, PeerRestart};
 use crate::types::{Family, PeerId, PerFamily};
 use crate::wire::NextHop;
 
-/// Local addresses of connections that are remembered at most: a session has no more than two at a time.
-const MAX_CONNECTIONS: usize = 4;
-
 /// The glue between one session and the RIB.
 #[derive(Debug)]
 pub struct Link {
     peer: PeerId,
-    local: Vec<(ConnId, IpAddr)>,
+    /// Our addresses on the connections that the session has, which are two at most.
+    local: BTreeMap<ConnId, IpAddr>,
+    /// The connection of the session that is up.
+    conn: Option<ConnId>,
     /// Of the session that is up, or was up last.
     negotiated: Option<Arc<Negotiated>>,
 }
@@ -27,17 +28,45 @@ impl Link {
     pub fn new(peer: PeerId) -> Self {
         Self {
             peer,
-            local: Vec::new(),
+            local: BTreeMap::new(),
+            conn: None,
             negotiated: None,
         }
     }
 
     /// Notes our address on a connection, before the session is told of the connection.
     pub fn connected(&mut self, conn: ConnId, local: IpAddr) {
-        if self.local.len() >= MAX_CONNECTIONS {
-            self.local.remove(0);
+        self.local.insert(conn, local);
+    }
+
+    /// Forgets a connection that is closed.
+    pub fn closed(&mut self, conn: ConnId) {
+        self.local.remove(&conn);
+    }
+
+    /// What the RIB has to know of settings that are new while the session is up.
+    pub fn reconfigured(&self, config: &NeighbourConfig) -> Option<Input> {
+        self.conn.map(|_| Input::OwnNextHop {
+            peer: self.peer,
+            own_next_hop: self.own_next_hop(config),
+        })
+    }
+
+    /// As configured, or else our address on the connection of the session.
+    fn own_next_hop(&self, config: &NeighbourConfig) -> PerFamily<Option<NextHop>> {
+        let mut own_next_hop = config.own_next_hop;
+        if let Some(local) = self.conn.and_then(|conn| self.local.get(&conn)) {
+            let local = NextHop::from(*local);
+            own_next_hop[Family::of(local.address())].get_or_insert(local);
+            // RFC 8950 §4: whoever agreed on it wants IPv4 packets sent where the session is.
+            let agreed = self.negotiated.as_ref();
+            if agreed.is_some_and(|agreed| agreed.context.extended_next_hop)
+                && local.address().is_ipv6()
+            {
+                own_next_hop.ipv4 = Some(local);
+            }
         }
-        self.local.push((conn, local));
+        own_next_hop
     }
 
     /// What the RIB has to know of an output, if anything.
@@ -61,11 +90,15 @@ impl Link {
                     kind: refresh.kind,
                 })
             }
-            Output::Down(down) => Some(self.down(down)),
-            Output::Connect
-            | Output::CancelConnect
-            | Output::Transmit { .. }
-            | Output::Close { .. } => None,
+            Output::Down(down) => {
+                self.conn = None;
+                Some(self.down(down))
+            }
+            Output::Close { conn } => {
+                self.closed(*conn);
+                None
+            }
+            Output::Connect | Output::CancelConnect | Output::Transmit { .. } => None,
         }
     }
 
@@ -76,15 +109,7 @@ impl Link {
         negotiated: &Arc<Negotiated>,
     ) -> Input {
         self.negotiated = Some(Arc::clone(negotiated));
-        let mut own_next_hop = config.own_next_hop;
-        if let Some((_, local)) = self.local.iter().find(|(known, _)| *known == conn) {
-            let local = NextHop::from(*local);
-            own_next_hop[Family::of(local.address())].get_or_insert(local);
-            // RFC 8950 §4: whoever agreed on it wants IPv4 packets sent where the session is.
-            if negotiated.context.extended_next_hop && local.address().is_ipv6() {
-                own_next_hop.ipv4 = Some(local);
-            }
-        }
+        self.conn = Some(conn);
         let restart = negotiated.graceful_restart;
         let preserved = |family: Family| Preserved {
             restart: restart.is_some_and(|restart| restart.families[family] == Some(true)),
@@ -96,7 +121,7 @@ impl Link {
             up: PeerUp {
                 peer_id: negotiated.peer_id,
                 context: negotiated.context,
-                own_next_hop,
+                own_next_hop: self.own_next_hop(config),
                 sends_end_of_rib: restart.is_some_and(|restart: PeerRestart| !restart.restarting),
                 long_lived_aware: negotiated.peer_is_long_lived_aware(),
             },

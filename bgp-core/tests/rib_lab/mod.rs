@@ -49,17 +49,23 @@ pub(crate) fn updates(
     decoded.collect()
 }
 
+/// Settings of a peer of another AS, with which everything is exchanged.
+pub(crate) fn config(number: u32) -> PeerConfig {
+    let policy = Arc::new(Policy::ACCEPT);
+    PeerConfig {
+        import: Arc::clone(&policy),
+        export: policy,
+        ..PeerConfig::new(Asn(64512), address(number).into(), Asn(65000 + number))
+    }
+}
+
 /// A RIB with so many peers, which are up and have told nothing.
 pub(crate) fn rib(now: Instant, peers: u32) -> Rib {
-    let mut rib = Rib::new(RibConfig::new(RouterId(Ipv4Addr::new(10, 255, 0, 1))), now);
-    let policy = Arc::new(Policy::ACCEPT);
+    let config_of_rib = RibConfig::new(RouterId(Ipv4Addr::new(10, 255, 0, 1)));
+    let mut rib = Rib::new(config_of_rib, now, 0);
     for number in 0..peers {
         let peer = PeerId(number);
-        let config = Arc::new(PeerConfig {
-            import: Arc::clone(&policy),
-            export: Arc::clone(&policy),
-            ..PeerConfig::new(Asn(64512), address(number).into(), Asn(65000 + number))
-        });
+        let config = Arc::new(config(number));
         rib.handle(now, Input::Configure { peer, config });
         let up = PeerUp {
             peer_id: RouterId(address(number)),

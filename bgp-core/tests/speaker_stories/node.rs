@@ -11,7 +11,7 @@ use bgp_core::session::{ConnId, Direction, SessionConfig};
 use bgp_core::speaker::{NeighbourConfig, Output, Speaker};
 use bgp_core::types::{Asn, Family, PathId, PeerId, RouterId};
 use bgp_core::wire::{
-    AddPathDirection, Attributes, Capability, Context, Frame, Message, Notification, Open,
+    AddPathDirection, Attributes, Capability, Context, Frame, Message, NextHop, Notification, Open,
     RefreshKind, RouteRefresh, frame,
 };
 use bytes::BytesMut;
@@ -24,7 +24,7 @@ pub(crate) const OWN_AS: Asn = Asn(65000);
 pub(crate) const PEER_AS: u32 = 65001;
 
 /// Our own place among the addresses.
-const OWN_HOST: usize = 200;
+pub(crate) const OWN_HOST: usize = 200;
 
 /// Where a peer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub(crate) struct Node {
     pub(crate) now: Instant,
     peers: Vec<(Kind, Inbox)>,
     add_path: bool,
+    /// Connections that come and go while a peer connects.
+    pub(crate) strangers: u64,
 }
 
 impl Node {
@@ -75,6 +77,7 @@ impl Node {
             now,
             peers: Vec::new(),
             add_path,
+            strangers: 0,
         };
         for (peer, kind) in kinds.iter().enumerate() {
             node.peers.push((*kind, Inbox::default()));
@@ -105,6 +108,14 @@ impl Node {
         };
         change(&mut routes);
         NeighbourConfig::new(session, routes)
+    }
+
+    /// A peer is told another next hop of ours from now on.
+    pub(crate) fn tell_next_hop(&mut self, peer: usize, next_hop: NextHop) {
+        let mut config = self.config(peer, |_| {});
+        config.own_next_hop.ipv4 = Some(next_hop);
+        self.speaker.configure(self.now, id(peer), config);
+        self.drain();
     }
 
     fn peer_as(&self, peer: usize) -> Asn {
@@ -147,6 +158,13 @@ impl Node {
             Direction::Incoming,
             address(OWN_HOST).into(),
         );
+        for stranger in 0..self.strangers {
+            let (conn, incoming) = (ConnId(1000 + stranger), Direction::Incoming);
+            let elsewhere = address(OWN_HOST + 1).into();
+            self.speaker
+                .handle_connected(self.now, id(peer), conn, incoming, elsewhere);
+            self.speaker.handle_closed(self.now, id(peer), conn, None);
+        }
         let open = Open {
             asn: self.peer_as(peer),
             hold_time: 0,
@@ -291,7 +309,7 @@ fn id(peer: usize) -> PeerId {
     PeerId(u32::try_from(peer).expect("few peers"))
 }
 
-fn address(host: usize) -> Ipv4Addr {
+pub(crate) fn address(host: usize) -> Ipv4Addr {
     Ipv4Addr::new(198, 51, 100, u8::try_from(host).expect("few peers") + 1)
 }
 

@@ -3,9 +3,9 @@
 use bgp_core::rib::PeerConfig;
 use bgp_core::types::{Asn, Family, PathId, PerFamily};
 use bgp_core::wire::attribute::{Community, ExtendedCommunity};
-use bgp_core::wire::{Capability, Frame, Message, RefreshKind};
+use bgp_core::wire::{Capability, Frame, Message, NextHop, RefreshKind};
 
-use crate::node::{Kind, Node, OWN_AS, PEER_AS, refresh};
+use crate::node::{Kind, Node, OWN_AS, OWN_HOST, PEER_AS, address, refresh};
 use crate::wire_support::{IPV4, announcing, attribute, good, mandatory, next_hop, origin, update};
 
 use Kind::{External, Internal};
@@ -330,4 +330,38 @@ fn a_flapping_peer_leaves_nothing_behind() {
             "{stored} sets of attributes after flap {flap}"
         );
     }
+}
+
+/// The next hops that a peer was told since it last looked.
+fn next_hops(node: &mut Node, peer: usize) -> Vec<NextHop> {
+    let messages = node.take(peer);
+    let updates = messages.iter().filter_map(|message| match message {
+        Message::Update(update) => Some(update),
+        _ => None,
+    });
+    let told = updates.flat_map(|update| update.reachable().map(|reach| reach.next_hop));
+    told.collect()
+}
+
+/// However many connections come and go meanwhile, our address on the one that becomes the session is known.
+#[test]
+fn the_next_hop_is_our_address_on_the_connection() {
+    let mut node = Node::new(&[External, External], false, |_| {});
+    node.strangers = 20;
+    node.connect(0, &[]);
+    node.connect(1, &[]);
+    node.send_frame(0, announcing(&[]));
+    let own = NextHop::V4(address(OWN_HOST));
+    assert_eq!(next_hops(&mut node, 1), [own]);
+}
+
+#[test]
+fn a_new_next_hop_of_ours_needs_no_new_session() {
+    let mut node = Node::up(&[External, External]);
+    node.send_frame(0, announcing(&[]));
+    node.take(1);
+    let other = NextHop::V4(address(OWN_HOST + 1));
+    node.tell_next_hop(1, other);
+    assert_eq!(next_hops(&mut node, 1), [other]);
+    assert!(node.is_connected(1));
 }

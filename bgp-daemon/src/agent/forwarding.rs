@@ -5,16 +5,17 @@
 //! change of the rules or of the way to a next hop is applied to the routes at hand.
 
 pub(super) mod view;
+mod wanted;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bgp_core::rib::{ForwardRoute, Input, Resolution};
-use bgp_core::types::{PerFamily, family_of};
+use bgp_core::types::{Family, PerFamily, family_of};
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::learning::{Learning, is_workload};
 use crate::kernel::resolve::{Resolution as Way, ResolvedHop, Resolver};
@@ -22,16 +23,14 @@ use crate::kernel::{
     Device, Hop, Interface, Kernel, KernelEvent, KernelRoute, RouteChange, RouteKind,
 };
 use crate::net::{Ended, ForwardingEvent, ForwardingSink, Routes};
-use crate::plan::{HostRoute, KernelDecision, KernelRules, Plan, RouteOrigin, RouteSource, Tunnel};
+use crate::plan::{KernelDecision, KernelRules, Plan, RouteOrigin, RouteSource, Tunnel};
 use crate::pool::Pool;
+use wanted::{ByPrefix, Wanted};
 
 /// Device of IP-in-IP tunnels.
 const TUNNEL_DEVICE: &str = "tunl0";
 /// The cost of a next hop that is reached through a router: unknown, and more than that of one on a link.
 pub(super) const REMOTE_METRIC: u32 = 1 << 31;
-
-/// Peers choose the prefixes, hence the random seed.
-type ByPrefix<T> = HashMap<IpNet, T, foldhash::fast::RandomState>;
 
 /// What the plan says of forwarding.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,7 +38,8 @@ pub(super) struct ForwardingPlan {
     pub(super) rules: PerFamily<KernelRules>,
     /// Own prefixes, and why they are ours.
     pub(super) originated: BTreeMap<IpNet, RouteOrigin>,
-    pub(super) reachable_by: Vec<HostRoute>,
+    /// Peers, and the gateway by which each is reached.
+    pub(super) reachable_by: BTreeMap<IpNet, IpAddr>,
     pub(super) ignored_interfaces: Vec<String>,
 }
 
@@ -47,12 +47,14 @@ impl ForwardingPlan {
     /// The part of a plan that is about forwarding.
     pub(super) fn of(plan: &Plan) -> Self {
         let originated = plan.originate.iter();
+        // Of two routes to a peer, the first one counts.
+        let hosts = plan.reachable_by.iter().rev();
         Self {
             rules: plan.kernel.clone(),
             originated: originated
                 .map(|route| (route.prefix, route.origin))
                 .collect(),
-            reachable_by: plan.reachable_by.clone(),
+            reachable_by: hosts.map(|route| (route.prefix, route.via)).collect(),
             ignored_interfaces: plan.ignored_interfaces.clone(),
         }
     }
@@ -134,7 +136,7 @@ pub(super) struct Forwarding {
 #[derive(Default)]
 pub(super) struct State {
     plan: ForwardingPlan,
-    wanted: ByPrefix<Arc<ForwardRoute>>,
+    wanted: Wanted,
     resolver: Resolver,
     /// Next hops that the RIB wants to know about.
     watched: BTreeSet<IpAddr>,
@@ -189,7 +191,7 @@ impl Forwarding {
             match route {
                 Some(route) => state.wanted.insert(prefix, route),
                 None => state.wanted.remove(&prefix),
-            };
+            }
             self.apply(state, prefix).await?;
         }
         self.next_hops_changed(state, &covered).await?;
@@ -239,12 +241,13 @@ impl Forwarding {
                 } => {
                     state.interfaces.remove(&index);
                 }
+                // What the kernel refuses is an alarm, with all of them summed up.
                 KernelEvent::RouteRejected { prefix, error } => {
-                    warn!(%prefix, %error, "route not installed");
+                    debug!(%prefix, %error, "route not installed");
                     state.refused.insert(prefix);
                 }
                 KernelEvent::RejectionCleared { prefix } => {
-                    info!(%prefix, "route is no longer refused");
+                    debug!(%prefix, "route is no longer refused");
                     state.refused.remove(&prefix);
                 }
                 KernelEvent::Synced => state.synced = true,
@@ -267,34 +270,12 @@ impl Forwarding {
         for address in changed {
             self.tell_next_hop(state, *address).await?;
         }
-        self.apply_all(state, |route| {
-            route
-                .next_hops
-                .iter()
-                .any(|hop| changed.contains(&hop.address()))
-        })
-        .await
+        self.apply_all(state, state.wanted.through(changed)).await
     }
 
     async fn obey(&self, state: &mut State, order: Order) -> Result<(), Ended> {
         match order {
-            Order::Plan(plan) => {
-                let usual = PerFamily {
-                    ipv4: plan.rules.ipv4.normal_priority,
-                    ipv6: plan.rules.ipv6.normal_priority,
-                };
-                let inputs = state.learning.follow(&plan.ignored_interfaces, usual);
-                self.routes.tell(inputs).await?;
-                let old = std::mem::replace(&mut state.plan, *plan);
-                let mut own: BTreeSet<IpNet> = old.originated.into_keys().collect();
-                own.extend(old.reachable_by.iter().map(|route| route.prefix));
-                own.extend(state.plan.originated.keys());
-                own.extend(state.plan.reachable_by.iter().map(|route| route.prefix));
-                for prefix in own {
-                    self.apply(state, prefix).await?;
-                }
-                self.apply_all(state, |_| true).await
-            }
+            Order::Plan(plan) => self.follow(state, *plan).await,
             Order::Look(question) => {
                 question(state);
                 Ok(())
@@ -304,13 +285,28 @@ impl Forwarding {
         }
     }
 
+    /// Applies what another plan changes.
+    async fn follow(&self, state: &mut State, plan: ForwardingPlan) -> Result<(), Ended> {
+        let usual = PerFamily {
+            ipv4: plan.rules.ipv4.normal_priority,
+            ipv6: plan.rules.ipv6.normal_priority,
+        };
+        let inputs = state.learning.follow(&plan.ignored_interfaces, usual);
+        self.routes.tell(inputs).await?;
+        let old = std::mem::replace(&mut state.plan, plan);
+        self.apply_all(state, state.prefixes_changed_since(&old))
+            .await?;
+        let hosts = differing(&old.reachable_by, &state.plan.reachable_by);
+        let hosts = hosts.map(|host| host.addr());
+        let watched = hosts.filter(|host| state.watched.contains(host)).collect();
+        self.next_hops_changed(state, &watched).await
+    }
+
     async fn apply_all(
         &self,
         state: &State,
-        concerned: impl Fn(&ForwardRoute) -> bool,
+        prefixes: impl IntoIterator<Item = IpNet>,
     ) -> Result<(), Ended> {
-        let wanted = state.wanted.iter().filter(|(_, route)| concerned(route));
-        let prefixes: Vec<IpNet> = wanted.map(|(prefix, _)| *prefix).collect();
         for prefix in prefixes {
             self.apply(state, prefix).await?;
         }
@@ -327,6 +323,22 @@ impl Forwarding {
 }
 
 impl State {
+    /// The prefixes about which this plan says something else than the old one. If rules changed, all of their family.
+    fn prefixes_changed_since(&self, old: &ForwardingPlan) -> BTreeSet<IpNet> {
+        let new = &self.plan;
+        let own = differing(&old.originated, &new.originated);
+        let hosts = differing(&old.reachable_by, &new.reachable_by);
+        let mut changed: BTreeSet<IpNet> = own.chain(hosts).collect();
+        for family in Family::ALL {
+            if old.rules[family] != new.rules[family] {
+                let own = new.originated.keys().chain(new.reachable_by.keys());
+                let all = self.wanted.keys().chain(own);
+                changed.extend(all.filter(|prefix| family_of(**prefix) == family));
+            }
+        }
+        changed
+    }
+
     /// What is to stand in the kernel for a prefix.
     fn decide(&self, prefix: IpNet) -> Option<KernelRoute> {
         let rules = &self.plan.rules[family_of(prefix)];
@@ -338,14 +350,9 @@ impl State {
 
     /// What is to stand there if it is not learned from a peer.
     fn own(&self, rules: &KernelRules, prefix: IpNet) -> Option<KernelRoute> {
-        if let Some(host_route) = self
-            .plan
-            .reachable_by
-            .iter()
-            .find(|route| route.prefix == prefix)
-        {
+        if let Some(via) = self.plan.reachable_by.get(&prefix) {
             return install(rules, prefix, RouteSource::ReachableBy)
-                .map(|_| KernelRoute::via(vec![Hop::gateway(host_route.via)]));
+                .map(|_| KernelRoute::via(vec![Hop::gateway(*via)]));
         }
         match self.plan.originated.get(&prefix)? {
             // Blocks of a single address are announced, but the workload's own route leads to it.
@@ -389,12 +396,8 @@ impl State {
 
     /// The way to a next hop. Where the plan says by which gateway a peer is reached, that is the way.
     fn way_to(&self, next_hop: IpAddr) -> Option<Way> {
-        let host_route = self
-            .plan
-            .reachable_by
-            .iter()
-            .find(|route| route.prefix.contains(&next_hop));
-        let Some(HostRoute { prefix, via }) = host_route.copied() else {
+        let prefix = IpNet::from(next_hop);
+        let Some(via) = self.plan.reachable_by.get(&prefix).copied() else {
             return self.kernel_way_to(next_hop);
         };
         let mut way = self.kernel_way_to(via)?;
@@ -445,6 +448,18 @@ impl State {
         })
         .collect()
     }
+}
+
+/// The keys that only one of two maps has, or that have another value.
+fn differing<'a, K: Ord + Copy, V: PartialEq>(
+    old: &'a BTreeMap<K, V>,
+    new: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = K> + use<'a, K, V> {
+    let gone = old.keys().filter(|key| !new.contains_key(*key));
+    let others = new
+        .iter()
+        .filter(|(key, value)| old.get(*key) != Some(*value));
+    gone.chain(others.map(|(key, _)| key)).copied()
 }
 
 /// The next hops by which the rules let a peer's route into the kernel, each with metric and tunnel.

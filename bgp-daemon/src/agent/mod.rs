@@ -31,6 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bgp_core::policy::Policy;
 use bgp_core::rib::{PEER_PREFERENCE, RibConfig};
 use bgp_core::session::Stop;
 use bgp_core::types::RouterId;
@@ -48,6 +49,7 @@ use crate::kernel::{Kernel, KernelConfig};
 use crate::log::LogLevel;
 use crate::net::{Ended, Partings, Speaker, SpeakerError};
 use crate::plan::{Environment, OnStop, Plan, plan};
+use crate::pool::Pool;
 use crate::resources::{LogSeverity, Problem};
 use crate::tasks::{Failure, Tasks};
 use clock::{elapsed_secs, timestamp};
@@ -86,6 +88,9 @@ const DIRECT: LocalKind = LocalKind {
 /// The task between the RIB and the kernel may take so long to let go. It changes nothing any more in either case.
 const KERNEL_LEFT_WITHIN: Duration = Duration::from_secs(1);
 
+/// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
+const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long after an effect its cause is told at the latest.
 const CAUSE_WITHIN: Duration = Duration::from_millis(200);
 
@@ -109,6 +114,8 @@ pub struct AgentConfig {
     pub peers_file: Option<PathBuf>,
     /// What peers are told at the end; `None`: what the resources say.
     pub on_stop: Option<OnStop>,
+    /// Octets that routes may take up in memory; beyond, the peer that holds most is stopped.
+    pub memory_limit: Option<usize>,
     /// The log, to follow what the resources say of it.
     pub log: LogLevel,
 }
@@ -153,6 +160,7 @@ struct Running {
     plan: Plan,
     /// What the speaker has been told to be.
     target: Target,
+    policies: Pool<Policy>,
     /// Where to listen, and the same again once all of it is done.
     wanted: Vec<SocketAddr>,
     listening: Vec<SocketAddr>,
@@ -363,7 +371,7 @@ impl Agent {
             .problems
             .iter()
             .chain(&plan.problems)
-            .cloned()
+            .map(|problem| snapshot.located(problem.clone()))
             .collect();
         for problem in problems
             .iter()
@@ -385,6 +393,7 @@ impl Agent {
             resolve_next_hops: self.config.kernel,
             use_unresolved: self.config.kernel,
             forwarding: self.config.kernel,
+            memory_limit: self.config.memory_limit,
             ..RibConfig::new(router_id)
         };
         let mailbox = Arc::new(Mailbox::default());
@@ -411,6 +420,7 @@ impl Agent {
             forwarding: orders,
             plan: plan.clone(),
             target: Target::default(),
+            policies: Pool::default(),
             wanted: Vec::new(),
             listening: Vec::new(),
             disabled,
@@ -449,8 +459,14 @@ impl Agent {
         speaker: &Speaker,
         mailbox: Arc<Mailbox>,
     ) -> Result<(Forwarding, mpsc::Sender<Order>, bool), AgentError> {
-        let (kernel, events) = Kernel::start(KernelConfig::default(), speaker.tasks())?;
-        let leftovers = kernel.status().await.map_err(|_| Ended)?.unclaimed > 0;
+        let (kernel, events) =
+            Kernel::start(KernelConfig::default(), speaker.tasks(), &self.alarms)?;
+        let status = tokio::time::timeout(KERNEL_SEEN_WITHIN, kernel.status()).await;
+        // Where the kernel does not answer, there may be some.
+        let leftovers = match status {
+            Ok(status) => status.map_err(|_| Ended)?.unclaimed > 0,
+            Err(_) => true,
+        };
         let (orders, inbox) = mpsc::channel(16);
         let (ended, deferral) = oneshot::channel();
         self.leftovers = Some(deferral);
@@ -517,7 +533,7 @@ impl Running {
         let left = tokio::time::timeout(KERNEL_LEFT_WITHIN, self.leave_kernel_alone());
         // The RIB is frozen: nothing more is to be done in the kernel but what hangs there.
         left.await.ok();
-        self.speaker.shutdown(why).await
+        self.speaker.shutdown_each(why).await
     }
 
     async fn leave_kernel_alone(&self) {
@@ -540,7 +556,7 @@ impl Running {
         }
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen().await?;
-        let (target, unspeakable) = Target::of(&plan);
+        let (target, unspeakable) = Target::of(&plan, &self.target, &mut self.policies);
         for (peer, error) in unspeakable {
             warn!(peer, %error, "cannot speak to this peer");
         }
@@ -548,6 +564,7 @@ impl Running {
             self.take(step).await?;
         }
         (self.plan, self.target) = (plan, target);
+        self.policies.forget_unused();
         Ok(())
     }
 

@@ -33,6 +33,7 @@ async fn agent() -> Agent {
         recover: false,
         peers_file: Some("/nonexistent/peers-up.json".into()),
         on_stop: None,
+        memory_limit: None,
         log: LogLevel::default(),
     };
     Agent::new(config, Tasks::default()).await

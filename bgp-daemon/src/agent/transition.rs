@@ -10,14 +10,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bgp_core::policy::Policy;
 use bgp_core::rib::{Input, LocalRoute};
 use bgp_core::types::{RouterId, family_of};
 use ipnet::IpNet;
 
-use super::settings::{self, SettingsError};
+use super::settings::{self, Policies, SettingsError};
 use super::{HOST_ROUTE, STATIC};
 use crate::net::PeerSettings;
 use crate::plan::Plan;
+use crate::pool::Pool;
 
 /// A plan in the terms of the speaker. The default is a speaker that knows nobody and announces nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,15 +45,24 @@ pub(super) enum Step {
 }
 
 impl Target {
-    /// What a plan means, and whom it names that cannot be spoken to.
-    pub(super) fn of(plan: &Plan) -> (Self, Vec<(&str, SettingsError)>) {
+    /// What a plan means, and whom it names that cannot be spoken to. What equals the last target is the same object.
+    pub(super) fn of<'a>(
+        plan: &'a Plan,
+        last: &Self,
+        policies: &mut Pool<Policy>,
+    ) -> (Self, Vec<(&'a str, SettingsError)>) {
+        let mut policies = Policies::new(plan, policies);
         let (mut peers, mut unspeakable) = (BTreeMap::new(), Vec::new());
         for peer in &plan.peers {
-            match settings::of_peer(plan, peer) {
+            let name = peer.name.as_str();
+            match settings::of_peer(plan, peer, &mut policies) {
                 Ok(settings) => {
-                    peers.insert(peer.name.as_str().into(), settings);
+                    let last = last.peers.get_key_value(name);
+                    let name = last.map_or_else(|| name.into(), |(name, _)| Arc::clone(name));
+                    let last = last.map(|(_, last)| last).filter(|last| **last == settings);
+                    peers.insert(name, last.cloned().unwrap_or(settings));
                 }
-                Err(error) => unspeakable.push((peer.name.as_str(), error)),
+                Err(error) => unspeakable.push((name, error)),
             }
         }
         let target = Self {
@@ -122,5 +133,7 @@ fn local_routes(plan: &Plan) -> BTreeMap<(IpNet, u32), LocalRoute> {
     own.chain(hosts).collect()
 }
 
+#[cfg(test)]
+mod measure;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ pub mod create;
 pub mod delete;
 mod dump;
 pub mod get;
+mod memory;
 pub mod node_name;
 pub mod node_status;
 pub mod patch;

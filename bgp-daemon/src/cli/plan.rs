@@ -1,18 +1,20 @@
 //! `plan`: what this node's speaker would be, from files, without touching anything.
 //!
-//! Problems are part of the plan. With the table they are also drawn under the lines that they are about, on standard error.
+//! Problems are part of the plan. Instead of in the table, those that come from a file are drawn under the lines that they are about,
+//! on standard error.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 use super::node_name::NodeArgs;
 use crate::datastore::{self, DatastoreSpec, Settings};
 use crate::plan::{self, Environment, Plan, load_workloads, render};
-use crate::resources::{Loaded, ResourceSet};
+use crate::resources::{Loaded, Problem, ResourceSet, Severity};
 
 /// Arguments of `plan`.
 #[derive(Clone, Debug, Args)]
@@ -25,6 +27,9 @@ pub struct PlanArgs {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+    /// Ends with exit code 1 if an object, or something that it says, was left out
+    #[arg(long, env = "BGP_DAEMON_STRICT", value_parser = FalseyValueParser::new())]
+    strict: bool,
 }
 
 /// Form of the output.
@@ -39,7 +44,7 @@ pub enum Output {
     Yaml,
 }
 
-/// Runs `plan`. A bad object is no failure, but a problem in the plan.
+/// Runs `plan`. A bad object is a problem in the plan, and no failure unless one is asked for.
 ///
 /// # Errors
 ///
@@ -56,17 +61,25 @@ pub fn execute(
         (files, None) if files.is_empty() => bail!("nothing to plan from: give -f PATH"),
         (files, _) => from_files(&files)?,
     };
-    let plan = plan_from(loaded, &node, environment);
+    let mut plan = plan_from(loaded, &node, environment);
+    let is_drawn = |problem: &mut Problem| problem.location.is_some();
+    let drawn: Vec<Problem> = match args.output {
+        Output::Table => plan.problems.extract_if(.., is_drawn).collect(),
+        Output::Json | Output::Yaml => Vec::new(),
+    };
     let text = match args.output {
         Output::Table => render::table(&plan),
         Output::Json => render::json(&plan).context("the plan cannot be printed as JSON")?,
         Output::Yaml => render::yaml(&plan).context("the plan cannot be printed as YAML")?,
     };
     writeln!(out, "{}", text.trim_end())?;
-    if args.output == Output::Table {
-        draw_problems(&plan, &mut std::io::stderr())?;
-    }
-    Ok(ExitCode::SUCCESS)
+    draw(&drawn, &mut std::io::stderr())?;
+    let mut problems = drawn.iter().chain(&plan.problems);
+    let left_out = problems.any(|problem| problem.severity == Severity::Error);
+    Ok(match args.strict && left_out {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
 }
 
 fn from_files(files: &[PathBuf]) -> anyhow::Result<Loaded> {
@@ -97,17 +110,15 @@ fn plan_from(loaded: Loaded, node: &str, mut environment: Environment) -> Plan {
     let (workloads, problems) = load_workloads(Path::new(&environment.endpoint_status_dir()));
     environment.workloads = workloads;
     let mut plan = plan::plan(&loaded.set, node, &environment);
-    plan.problems.extend(loaded.problems);
     plan.problems.extend(problems);
+    let found = std::mem::take(&mut plan.problems).into_iter();
+    let found: Vec<Problem> = found.map(|problem| loaded.located(problem)).collect();
+    plan.problems = found.into_iter().chain(loaded.problems).collect();
     plan
 }
 
-fn draw_problems(plan: &Plan, out: &mut dyn Write) -> std::io::Result<()> {
-    for problem in plan
-        .problems
-        .iter()
-        .filter(|problem| problem.location.is_some())
-    {
+fn draw(problems: &[Problem], out: &mut dyn Write) -> std::io::Result<()> {
+    for problem in problems {
         writeln!(out, "\n{}", problem.render())?;
     }
     Ok(())

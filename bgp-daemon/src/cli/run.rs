@@ -9,12 +9,14 @@ use anyhow::anyhow;
 use bgp_core::types::Family;
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::dump::dump;
+use super::memory;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
@@ -47,6 +49,10 @@ pub struct RunArgs {
     /// What peers are told when the speaker ends, whatever annotations say
     #[arg(long, env = "BGP_DAEMON_ON_STOP", value_name = "WHAT")]
     pub on_stop: Option<OnStop>,
+    /// Mebibytes that routes may take up; beyond, the peer that holds most is stopped; 0: no limit
+    /// [default: half of the memory of the container or machine]
+    #[arg(long, env = "BGP_DAEMON_MEMORY_LIMIT", value_name = "MEBIBYTES")]
+    pub memory_limit: Option<usize>,
     /// Whether this is a restart after which peers still hold our routes (RFC 4724); set by `bird -R`.
     #[arg(skip = true)]
     pub recover: bool,
@@ -67,6 +73,7 @@ const REQUESTS: usize = 64;
 /// Why it cannot start, or why it ended.
 pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: LogLevel) -> anyhow::Result<ExitCode> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
+    allow_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -124,6 +131,7 @@ async fn run(
         recover: args.recover,
         peers_file: Some(args.run_dir.run_dir.join(recovery::FILE_NAME)),
         on_stop: args.on_stop,
+        memory_limit: memory::limit(args.memory_limit),
         node,
         log,
     };
@@ -145,6 +153,18 @@ async fn run(
     error!("{error:#}; the process ends");
     tasks.cancel();
     Ok(ExitCode::FAILURE)
+}
+
+/// As many open files as the system has for us: each connection of a peer is one, and the usual limit is for programs of old.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let highest = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, highest) {
+        warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Ends when a stop takes too long.
@@ -224,6 +244,7 @@ mod tests {
             listen_port: Some(0),
             on_stop: None,
             recover: false,
+            memory_limit: None,
         };
         let datastore = DatastoreSpec::Folder(folder);
         let code = run("node".into(), args, datastore, LogLevel::default(), tasks).await;

@@ -1,29 +1,36 @@
 //! A folder, or a single file, of YAML or JSON documents. A saved file takes effect at once.
 //!
-//! On any sign of change everything is read again and, if it means something else than before, sent. Signs come from inotify,
-//! and from a clock: now and then in case a sign was lost or a file is a link to somewhere else, and often while inotify
-//! cannot watch. The watch is set up anew **before** each reading, so no change falls between the two, and folders that are
-//! swapped for others (the `..data` link of a mounted ConfigMap) or come back are watched again.
+//! On any sign of change everything is read again and, if it means something else than before, sent; what then counts is for
+//! [`state`] to say. Signs come from inotify, and from a clock: now and then in case a sign was lost or a file is a link to
+//! somewhere else, and often while inotify cannot watch. The watch is set up anew **before** each reading, so no change falls
+//! between the two, and folders that are swapped for others (the `..data` link of a mounted ConfigMap) or come back are watched
+//! again.
 //!
-//! A path that is gone takes no resource with it: the last state stays, with a problem that says so.
+//! A path that is gone takes no resource with it: the last state stays, with a problem that says so. One that is not there at
+//! the start is waited for.
+//!
+//! Files are read by a thread of their own, which nobody waits for at the end: a file system may hang for ever.
 
-use std::ffi::OsStr;
+mod signs;
+mod state;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use self::state::{FolderState, Moved};
 use super::Snapshot;
-use crate::resources::{Loaded, Problem, ResourceSet};
+use crate::resources::{Listing, Problem};
 use crate::tasks::Tasks;
 
-/// The path cannot be read at the start.
+pub(crate) use self::signs::Signs;
+
+/// The path is none.
 #[derive(Debug, Error)]
 #[error("datastore {path} cannot be read: {error}")]
 pub struct FolderError {
@@ -38,6 +45,10 @@ pub(crate) struct Timing {
     pub(crate) quiet: Duration,
     /// After the first sign, at most: whoever writes all the time does not keep others from being heard.
     pub(crate) settle: Duration,
+    /// Without a change of a file, before what it has lost is gone: it may be in the middle of being written.
+    pub(crate) loss: Duration,
+    /// For a reading, before a problem says that it hangs.
+    pub(crate) patience: Duration,
     /// Between readings while inotify watches.
     pub(crate) watched: Duration,
     /// Between readings while it cannot.
@@ -47,16 +58,18 @@ pub(crate) struct Timing {
 pub(crate) const TIMING: Timing = Timing {
     quiet: Duration::from_millis(50),
     settle: Duration::from_millis(500),
+    loss: Duration::from_secs(2),
+    patience: Duration::from_secs(10),
     watched: Duration::from_secs(30),
     unwatched: Duration::from_secs(1),
 };
 
-/// Reads `path` and follows its changes. The channel holds the initial state at once. Ends when all receivers are dropped.
-/// Must be called within a tokio runtime.
+/// Reads `path` and follows its changes. Returns once it could be read; the channel then holds the initial state. Ends when all
+/// receivers are dropped. Must be called within a tokio runtime.
 ///
 /// # Errors
 ///
-/// `path` is neither a folder nor a file that can be read. A bad document in it is no error, but a problem of the snapshot.
+/// `path` is empty. A bad document in it is no error, but a problem of the snapshot.
 pub async fn watch(path: &Path, tasks: &Tasks) -> Result<watch::Receiver<Snapshot>, FolderError> {
     watch_with(path, TIMING, tasks).await
 }
@@ -66,75 +79,128 @@ async fn watch_with(
     timing: Timing,
     tasks: &Tasks,
 ) -> Result<watch::Receiver<Snapshot>, FolderError> {
-    let failed = |error| FolderError {
+    let path = std::path::absolute(path).map_err(|error| FolderError {
         path: path.display().to_string(),
         error,
-    };
-    let target = std::path::absolute(path).map_err(failed)?;
-    let first = read(target.clone()).await;
-    let loaded = Arc::new(first.loaded.map_err(failed)?);
-    let (sender, receiver) = watch::channel(Arc::clone(&loaded));
+    })?;
+    let mut state = FolderState::new(timing.loss);
+    let signs = first(&path, &timing, &mut state).await;
+    let (sender, receiver) = watch::channel(Arc::new(state.snapshot()));
     let follower = Follower {
-        path: target,
+        path,
         timing,
         sender,
-        last_good: loaded,
+        state,
         watching: true,
     };
-    tasks.job("datastore", follower.run(first.signs));
+    tasks.job("datastore", follower.run(signs));
     Ok(receiver)
+}
+
+/// Reads until it can be read.
+async fn first(path: &Path, timing: &Timing, state: &mut FolderState) -> Option<Signs> {
+    let mut told = String::new();
+    let mut tell = |reason: String| {
+        if told != reason {
+            tracing::warn!("waiting for the datastore: {} {reason}", path.display());
+            told = reason;
+        }
+    };
+    loop {
+        let reading = read(path.to_owned());
+        tokio::pin!(reading);
+        let Reading { listing, mut signs } = match timeout(timing.patience, &mut reading).await {
+            Ok(reading) => reading,
+            Err(_) => {
+                tell("does not answer".to_owned());
+                reading.await
+            }
+        };
+        match listing {
+            Ok(listing) => {
+                state.observe(Instant::now(), listing, &Moved::default());
+                return signs;
+            }
+            Err(error) => tell(format!("cannot be read: {error}")),
+        }
+        wait_for_sign(signs.as_mut(), timing).await;
+    }
 }
 
 struct Follower {
     path: PathBuf,
     timing: Timing,
     sender: watch::Sender<Snapshot>,
-    /// What was read last, without the problem of a path that is gone.
-    last_good: Snapshot,
+    state: FolderState,
     /// Whether inotify watches, as far as the log knows.
     watching: bool,
 }
 
 impl Follower {
     async fn run(mut self, mut signs: Option<Signs>) {
+        let closed = self.sender.clone();
         loop {
             self.log_watching(signs.is_some());
-            let changed = wait_for_sign(signs.as_mut(), &self.timing);
+            let next = async {
+                tokio::select! {
+                    () = wait_for_sign(signs.as_mut(), &self.timing) => {}
+                    () = wait_until(self.state.deadline()) => {}
+                }
+                self.take_reading(&mut signs).await;
+            };
             tokio::select! {
-                () = self.sender.closed() => return,
-                () = changed => {}
+                () = closed.closed() => return,
+                () = next => {}
             }
-            let reading = self.read_settled(signs).await;
-            self.publish(reading.loaded);
-            signs = reading.signs;
         }
     }
 
     /// Reads until nothing changed meanwhile, or the limit of patience: a folder that is being changed may look as if some of
     /// its resources had been removed.
-    async fn read_settled(&self, mut signs: Option<Signs>) -> Reading {
+    async fn take_reading(&mut self, signs: &mut Option<Signs>) {
         let end = Instant::now() + self.timing.settle;
-        loop {
-            if let Some(signs) = &mut signs {
+        let mut moved = Moved::default();
+        let listing = loop {
+            if let Some(signs) = signs {
                 signs.settle(self.timing.quiet, end).await;
             }
-            let reading = read(self.path.clone()).await;
-            let changing = reading.signs.as_ref().is_some_and(Signs::pending);
-            if !changing || Instant::now() >= end {
-                return reading;
+            let reading = self.read().await;
+            let before = std::mem::replace(signs, reading.signs);
+            if let Some(before) = before {
+                before.add_moved(&mut moved);
             }
-            signs = reading.signs;
+            let changing = signs.as_ref().is_some_and(Signs::pending);
+            if !changing || Instant::now() >= end {
+                break reading.listing;
+            }
+        };
+        match listing {
+            Ok(listing) => self.state.observe(Instant::now(), listing, &moved),
+            Err(error) => self.keep_last_state(&format!("cannot be read: {error}")),
         }
+        self.publish();
     }
 
-    fn publish(&mut self, loaded: io::Result<Loaded>) {
-        let snapshot = match loaded {
-            Ok(loaded) => {
-                self.last_good = Arc::new(loaded);
-                Arc::clone(&self.last_good)
-            }
-            Err(error) => Arc::new(self.without_source(&error)),
-        };
+    /// Reads once. What takes long is told meanwhile.
+    async fn read(&mut self) -> Reading {
+        let reading = read(self.path.clone());
+        tokio::pin!(reading);
+        if let Ok(reading) = timeout(self.timing.patience, &mut reading).await {
+            return reading;
+        }
+        self.keep_last_state("does not answer");
+        self.publish();
+        reading.await
+    }
+
+    fn keep_last_state(&mut self, what: &str) {
+        let reason = format!("{what}; the last state of its resources is kept");
+        let problem = Problem::error(self.path.display(), reason);
+        self.state.unreadable(problem);
+    }
+
+    fn publish(&self) {
+        let snapshot = Arc::new(self.state.snapshot());
         let changed = self.sender.send_if_modified(|current| {
             let changed = *current != snapshot;
             *current = snapshot;
@@ -145,15 +211,6 @@ impl Follower {
             let (objects, problems) = (current.set.len(), current.problems.len());
             tracing::info!(path = %self.path.display(), objects, problems, "datastore changed");
         }
-    }
-
-    fn without_source(&self, error: &io::Error) -> Loaded {
-        let reason = format!("cannot be read: {error}; the last state of its resources is kept");
-        let mut loaded = Loaded::clone(&self.last_good);
-        loaded
-            .problems
-            .push(Problem::error(self.path.display(), reason));
-        loaded
     }
 
     fn log_watching(&mut self, watching: bool) {
@@ -170,6 +227,13 @@ impl Follower {
     }
 }
 
+async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn wait_for_sign(signs: Option<&mut Signs>, timing: &Timing) {
     match signs {
         Some(signs) => {
@@ -182,114 +246,37 @@ async fn wait_for_sign(signs: Option<&mut Signs>, timing: &Timing) {
 
 /// A reading, and the signs of change since just before it.
 struct Reading {
-    loaded: io::Result<Loaded>,
+    listing: io::Result<Listing>,
     /// `None` if inotify cannot watch.
     signs: Option<Signs>,
 }
 
+/// Room for documents as deep as they may be, with much to spare.
+const STACK: usize = 8 << 20;
+
+/// Reads on a thread of its own: the threads of the runtime are waited for at the end.
 async fn read(path: PathBuf) -> Reading {
+    let (done, reading) = oneshot::channel();
     let read = move || {
         let signs = Signs::watch(&path).ok();
-        let loaded = probe(&path).map(|()| ResourceSet::load(&[path]));
-        Reading { loaded, signs }
+        let listing = Listing::read(&path);
+        // Nobody waits for it any more.
+        done.send(Reading { listing, signs }).ok();
     };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(reading) => reading,
-        Err(error) => Reading {
-            loaded: Err(io::Error::other(error)),
-            signs: None,
-        },
-    }
-}
-
-/// A path that cannot be read at all is not the same as one that holds nothing.
-fn probe(path: &Path) -> io::Result<()> {
-    if std::fs::metadata(path)?.is_dir() {
-        std::fs::read_dir(path).map(drop)
-    } else {
-        std::fs::File::open(path).map(drop)
-    }
-}
-
-/// Signs of change. Only whether there was one is kept, so any number of them takes no room.
-pub(crate) struct Signs {
-    seen: mpsc::Receiver<()>,
-    _watcher: RecommendedWatcher,
-}
-
-impl Signs {
-    /// Starts to watch a file or a folder, or the nearest folder above it that is there.
-    pub(crate) fn watch(path: &Path) -> notify::Result<Self> {
-        let (sender, seen) = mpsc::channel(1);
-        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let targets = [path.to_owned(), real.clone()];
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // An error, such as an overflow of the queue, means that signs were lost.
-            if event.map_or(true, |event| concerns(&event, &targets)) {
-                let _ = sender.try_send(());
-            }
-        })?;
-        for target in [path, &real] {
-            let mut watched = None;
-            // One that is made meanwhile is nearer.
-            while let Some(folder) = nearest_folder(target).filter(|near| watched != Some(*near)) {
-                watcher.watch(folder, RecursiveMode::NonRecursive)?;
-                watched = Some(folder);
-            }
-        }
-        if path.is_dir() {
-            watcher.watch(path, RecursiveMode::Recursive)?;
-        }
-        Ok(Self {
-            seen,
-            _watcher: watcher,
-        })
-    }
-
-    /// Waits for a sign; one that came before counts.
-    pub(crate) async fn next(&mut self) {
-        if self.seen.recv().await.is_none() {
-            // The watcher is gone, which only its end can cause; the clock goes on.
-            std::future::pending::<()>().await;
-        }
-    }
-
-    fn pending(&self) -> bool {
-        !self.seen.is_empty()
-    }
-
-    /// Waits until there was no sign for `quiet`, but not past `end`.
-    pub(crate) async fn settle(&mut self, quiet: Duration, end: Instant) {
-        while Instant::now() < end && timeout(quiet, self.next()).await.is_ok() {}
-    }
-}
-
-/// The nearest folder above a path that is there.
-fn nearest_folder(path: &Path) -> Option<&Path> {
-    path.ancestors().skip(1).find(|folder| folder.is_dir())
-}
-
-/// Whether an event may mean that other documents are there now. Our own reading causes events too, which do not.
-fn concerns(event: &Event, targets: &[PathBuf]) -> bool {
-    let changes = match event.kind {
-        EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
-        EventKind::Any
-        | EventKind::Create(_)
-        | EventKind::Modify(_)
-        | EventKind::Remove(_)
-        | EventKind::Other => true,
+    let spawned = std::thread::Builder::new()
+        .stack_size(STACK)
+        .name("datastore".into())
+        .spawn(read);
+    let failed = |error| Reading {
+        listing: Err(error),
+        signs: None,
     };
-    let near = |path: &PathBuf| {
-        let hidden_link = path.file_name().is_some_and(is_mount_internal);
-        let mut targets = targets.iter();
-        hidden_link || targets.any(|target| path.starts_with(target) || target.starts_with(path))
-    };
-    event.need_rescan() || (changes && event.paths.iter().any(near))
-}
-
-/// The links and folders behind the files of a mounted ConfigMap or Secret.
-fn is_mount_internal(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b"..")
+    match spawned {
+        Ok(_) => reading
+            .await
+            .unwrap_or_else(|ended| failed(io::Error::other(ended))),
+        Err(error) => failed(error),
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! speaker, and none is changed.
 
 mod disk;
+mod edit;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +29,7 @@ use self::disk::{Disk, RealDisk};
 use self::source::{Slot, Source};
 use super::kubernetes_node;
 use super::store::{Store, StoreError, resource_version};
-use crate::resources::{Kind, ObjectKey, files_below};
+use crate::resources::{Kind, ObjectKey, Severity, read_text, walk};
 
 /// What a store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,9 @@ impl FolderStore {
             Access::Read => None,
             Access::Write => Some(lock(folder_of(&root))?),
         };
+        if lock.is_some() {
+            disk::sweep(folder_of(&root));
+        }
         let Files {
             readable,
             unreadable,
@@ -219,12 +223,12 @@ impl FolderStore {
             let reason = format!("{} was opened for reading", self.root.display());
             return Err(StoreError::Failed(reason));
         }
-        let found = match std::fs::read(path) {
-            Ok(octets) => Some(octets),
+        let found = match read_text(path) {
+            Ok((text, _)) => Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(unreadable(path, &error)),
         };
-        if found.as_deref() == expected.map(str::as_bytes) {
+        if found.as_deref() == expected {
             return Ok(());
         }
         let path = path.display();
@@ -339,8 +343,6 @@ struct Place {
     slot: Slot,
 }
 
-/// Larger files are refused.
-const MAX_FILE_SIZE: u64 = 256 << 20;
 /// How often and how long to wait for the lock.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
@@ -355,16 +357,18 @@ struct Files {
 
 impl Files {
     fn read(root: &Path) -> Result<Self, StoreError> {
-        let (paths, problems) = files_below(root).map_err(|error| unreadable(root, &error))?;
+        let walk = walk(root).map_err(|error| unreadable(root, &error))?;
         let mut files = Self::default();
-        files
-            .unreadable
-            .extend(problems.iter().map(ToString::to_string));
+        let errors = walk
+            .problems
+            .iter()
+            .filter(|p| p.severity == Severity::Error);
+        files.unreadable.extend(errors.map(ToString::to_string));
         let mut seen = BTreeSet::new();
-        for path in paths {
+        for path in walk.files {
             let read = path
                 .canonicalize()
-                .and_then(|real| read_text(&real).map(|text| (real, text)));
+                .and_then(|real| read_text(&real).map(|(text, _)| (real, text)));
             match read {
                 // The same file under a second name holds nothing new.
                 Ok((real, _)) if !seen.insert(real.clone()) => {}
@@ -376,13 +380,6 @@ impl Files {
             }
         }
         Ok(files)
-    }
-}
-
-fn read_text(path: &Path) -> io::Result<String> {
-    match std::fs::metadata(path)?.len() {
-        ..=MAX_FILE_SIZE => std::fs::read_to_string(path),
-        size => Err(io::Error::other(format!("{size} bytes are too many"))),
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Entry {
     pub(super) wanted: Option<Arc<KernelRoute>>,
     /// `wanted` is in the kernel.
     pub(super) in_place: bool,
+    /// `wanted` is what the last run left: the speaker has not said yet what it wants.
+    pub(super) adopted: bool,
     /// The speaker wanted a route here and no longer does, so strays need not wait for the end of recovery.
     pub(super) withdrawn: bool,
     /// In the queue of the table.
@@ -66,6 +68,28 @@ impl Entry {
         }
         self.tried = false;
         self.in_place = self.claim(prefix, links);
+    }
+
+    /// Takes the stray with the best metric for what is wanted, until the speaker says what it wants.
+    pub(super) fn adopt(&mut self, prefix: &IpNet) {
+        let strays = self.strays().iter().enumerate();
+        let best = strays.min_by_key(|(_, stray)| stray.effective_metric(prefix));
+        if let Some((place, _)) = best {
+            self.wanted = Some(self.edit(|rest| rest.strays.swap_remove(place)));
+            (self.in_place, self.adopted) = (true, true);
+        }
+    }
+
+    /// What was adopted is a stray again; answers whether anything was.
+    pub(super) fn disown(&mut self) -> bool {
+        let adopted = std::mem::take(&mut self.adopted);
+        if adopted
+            && let Some(route) = self.wanted.take()
+            && std::mem::take(&mut self.in_place)
+        {
+            self.edit(|rest| rest.strays.push(route));
+        }
+        adopted
     }
 
     /// Takes the wanted route out of the strays, if it is there.

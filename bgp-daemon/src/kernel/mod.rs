@@ -8,18 +8,23 @@
 //!   is reported as rejected, and goes in when the other goes.
 //! - A change of an installed route leaves no gap: replaced in place when the metric is equal, else the new one is added
 //!   before the old one is removed.
-//! - Routes of our protocol number found at start are kept until [`Kernel::finish_recovery`]; those not wanted by then
-//!   are removed. On exit everything stays, so that traffic flows on while the speaker restarts.
+//! - Routes of our protocol number found at start are kept, and put back where somebody removes them, until
+//!   [`Kernel::finish_recovery`]; those not wanted by then are removed. On exit everything stays, so that traffic flows on while the speaker restarts.
 //! - A route of ours that somebody deletes or alters is put back, a stray one with our number removed, within a second
 //!   or two. When events are lost (`ENOBUFS`) the table is read anew.
+//! - When netlink fails, its sockets are opened anew and everything is read again, for ever. That, routes that are refused,
+//!   and a missing capability are alarms while they last.
 //!
 //! `table` and `entry` (wanted against present), `links`, `outbox` and [`resolve`] are pure; `netlink` holds the messages and sockets;
-//! `task` joins them.
+//! `pace` says when to read and to try again, `report` what is wrong; `task` joins them.
 
+mod capability;
 mod entry;
 mod links;
 mod netlink;
 mod outbox;
+mod pace;
+mod report;
 pub mod resolve;
 mod route;
 mod table;
@@ -33,6 +38,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::alarms::Alarms;
 use crate::tasks::Tasks;
 
 pub use route::{
@@ -193,18 +199,20 @@ impl Kernel {
     /// The first events describe everything present, then comes [`KernelEvent::Synced`].
     ///
     /// # Errors
-    /// When a netlink socket cannot be opened. A missing CAP_NET_ADMIN shows later, as [`KernelEvent::RouteRejected`].
+    /// When a netlink socket cannot be opened now. Whatever fails later, and a missing CAP_NET_ADMIN, is an alarm.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(
         config: KernelConfig,
         tasks: &Tasks,
+        alarms: &Alarms,
     ) -> io::Result<(Self, mpsc::Receiver<KernelEvent>)> {
         let (commands, inbox) = mpsc::channel(config.queue);
         let (events, receiver) = mpsc::channel(config.queue);
-        let task = task::Task::new(config, inbox, events)?;
-        tasks.service("kernel", task.run());
+        let sockets = task::Sockets::open()?;
+        let task = task::Task::new(config, inbox, events, alarms.clone());
+        tasks.service("kernel", task.run(sockets));
         Ok((Self { commands }, receiver))
     }
 
@@ -233,6 +241,13 @@ impl Kernel {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Status(reply)).await?;
         answer.await.map_err(|_| KernelStopped)
+    }
+
+    /// One without a task, and what the task would be asked to do.
+    #[cfg(test)]
+    pub(crate) fn without_task(queue: usize) -> (Self, mpsc::Receiver<Command>) {
+        let (commands, inbox) = mpsc::channel(queue);
+        (Self { commands }, inbox)
     }
 
     async fn send(&self, command: Command) -> Result<(), KernelStopped> {

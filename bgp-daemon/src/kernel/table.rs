@@ -6,6 +6,9 @@
 //! What is known of our own routes changes only by results and full readings: an event by which somebody else touched
 //! one of them asks for a reading, which also limits the pace at which two programs can fight over a route. Routes of
 //! others follow their events; where an event leaves doubt, a reading is asked for too.
+//!
+//! What the last run left is adopted during recovery: until the speaker says what it wants for a prefix, the route found there
+//! counts as wanted, and is put back if somebody removes it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use super::KernelStatus;
 use super::entry::{Entry, Other};
 use super::links::{Links, is_routable};
 use super::outbox::Key;
+use super::report::Refusals;
 use super::route::{Device, ForeignRoute, InstallError, KernelRoute, RouteChange};
 use crate::pool::Pool;
 
@@ -101,6 +105,10 @@ impl Table {
         let canonical = change.route.map(KernelRoute::canonical);
         let wanted = canonical.map(|route| self.routes.share(route));
         let entry = self.entries.entry(prefix).or_default();
+        if entry.adopted && wanted.is_none() {
+            return;
+        }
+        entry.adopted = false;
         entry.withdrawn = wanted.is_none() && (entry.withdrawn || entry.wanted.is_some());
         if entry.wanted != wanted || wanted.is_none() {
             entry.want(&prefix, wanted, links);
@@ -115,7 +123,10 @@ impl Table {
     pub(crate) fn finish_recovery(&mut self) {
         self.recovering = false;
         for (prefix, entry) in &mut self.entries {
-            if !entry.strays().is_empty() {
+            if entry.disown() {
+                self.agenda.judge(*prefix, entry, None);
+                self.agenda.enqueue(*prefix, entry);
+            } else if !entry.strays().is_empty() {
                 self.agenda.enqueue(*prefix, entry);
             }
         }
@@ -289,6 +300,19 @@ impl Table {
         self.entries.get(prefix)?.rejection()
     }
 
+    /// What is rejected, by reason; visits every entry if anything is.
+    pub(crate) fn refusals(&self) -> Refusals<'_> {
+        let mut refusals = Refusals::new();
+        if self.has_rejected() {
+            for (prefix, entry) in &self.entries {
+                if let Some(error) = entry.rejection() {
+                    refusals.entry(error).or_insert((0, *prefix)).0 += 1;
+                }
+            }
+        }
+        refusals
+    }
+
     /// The routes of others for a prefix that a speaker may learn, by metric.
     pub(crate) fn foreign(&self, prefix: &IpNet, links: &Links) -> Vec<ForeignRoute> {
         let others = self
@@ -329,9 +353,14 @@ impl Table {
             ..KernelStatus::default()
         };
         for entry in self.entries.values() {
-            status.wanted += usize::from(entry.wanted.is_some());
-            status.installed += usize::from(entry.in_place);
+            let placed = usize::from(entry.in_place);
             status.unclaimed += entry.strays().len();
+            if entry.adopted {
+                status.unclaimed += placed;
+            } else {
+                status.wanted += usize::from(entry.wanted.is_some());
+                status.installed += placed;
+            }
         }
         status
     }
@@ -352,6 +381,9 @@ impl Table {
         }
         entry.set_strays(own);
         entry.in_place = entry.claim(&prefix, links);
+        if self.recovering && entry.wanted.is_none() && !entry.withdrawn {
+            entry.adopt(&prefix);
+        }
         entry.tried = false;
         let before = entry.remove_others(|_| true);
         others
@@ -376,7 +408,8 @@ impl Table {
             self.entries.remove(&prefix);
             return None;
         }
-        let kept = self.recovering && entry.wanted.is_none() && !entry.withdrawn;
+        let undecided = entry.adopted || entry.wanted.is_none() && !entry.withdrawn;
+        let kept = self.recovering && undecided;
         let route = Arc::clone(entry.strays().first().filter(|_| !kept)?);
         Some(Operation {
             action: Action::Delete,

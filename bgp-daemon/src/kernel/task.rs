@@ -1,15 +1,18 @@
 //! The task that joins the speaker, the pure tables and the netlink sockets.
 //!
 //! One turn does at most one batch of operations, so that commands, events and answers keep flowing during a large
-//! change. Full readings are put off a little after the event that asks for them and happen at most once a second,
-//! so that a storm of events costs little; while a route is rejected they repeat with growing pauses, as new tries.
+//! change.
+//!
+//! Whatever fails in netlink, an answer that stays away included, the sockets are opened anew after a pause and everything
+//! is read again, for ever. What is wanted is kept meanwhile, and commands are taken.
 
 use std::io;
-use std::time::Duration;
 
+use tokio::sync::mpsc::Permit;
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::links::Links;
 use super::netlink::link::{
@@ -21,19 +24,37 @@ use super::netlink::message::{
 use super::netlink::route::{self, AF_INET, AF_INET6, Mark};
 use super::netlink::socket::{Monitor, Requests, is_overrun, is_overrun_message};
 use super::outbox::{Key, Outbox};
+use super::pace::{Pauses, Readings};
+use super::report::Report;
 use super::table::{Certainty, Table};
 use super::{Command, KernelConfig, KernelEvent, KernelStatus};
+use crate::alarms::Alarms;
 
 /// All state of the kernel side.
 pub(crate) struct Task {
     mark: Mark,
-    requests: Requests,
-    monitor: Monitor,
     inbox: mpsc::Receiver<Command>,
     events: mpsc::Sender<KernelEvent>,
     state: State,
     /// Asked for the state; answered when nothing is left to do.
     askers: Vec<oneshot::Sender<KernelStatus>>,
+    report: Report,
+}
+
+/// The sockets of the network namespace of the thread that opens them.
+pub(crate) struct Sockets {
+    requests: Requests,
+    monitor: Monitor,
+}
+
+impl Sockets {
+    /// Opens both.
+    pub(crate) fn open() -> io::Result<Self> {
+        // The monitor first: a change between its start and the first reading is then seen twice, not never.
+        let monitor = Monitor::open()?;
+        let requests = Requests::open()?;
+        Ok(Self { requests, monitor })
+    }
 }
 
 /// What is known, apart from sockets and channels.
@@ -44,103 +65,133 @@ struct State {
     table: Table,
     outbox: Outbox,
     readings: Readings,
-    overruns: u64,
+    overruns: Overruns,
 }
 
-/// When the kernel is to be read in full.
-struct Readings {
-    due: Instant,
-    last: Instant,
-    /// Pause before the next try of what is rejected.
-    retry: Duration,
-    interval: Duration,
+/// Times that messages were lost.
+#[derive(Default)]
+struct Overruns {
     count: u64,
+    logged: u64,
 }
 
 impl Task {
-    /// Opens the sockets.
     pub(crate) fn new(
         config: KernelConfig,
         inbox: mpsc::Receiver<Command>,
         events: mpsc::Sender<KernelEvent>,
-    ) -> io::Result<Self> {
-        // The monitor first: a change between its start and the first reading is then seen twice, not never.
-        let monitor = Monitor::open()?;
-        let requests = Requests::open()?;
+        alarms: Alarms,
+    ) -> Self {
         let state = State {
             table_number: config.table,
-            own_port: requests.port(),
+            own_port: 0,
             links: Links::default(),
             table: Table::new(config.protocol),
             outbox: Outbox::default(),
             readings: Readings::new(config.scan_interval),
-            overruns: 0,
+            overruns: Overruns::default(),
         };
         let mark = Mark {
             table: config.table,
             protocol: config.protocol,
         };
-        Ok(Self {
+        Self {
             mark,
-            requests,
-            monitor,
             inbox,
             events,
             state,
             askers: Vec::new(),
-        })
-    }
-
-    /// Runs until the speaker lets go of its end, or netlink fails.
-    pub(crate) async fn run(mut self) {
-        match self.serve().await {
-            Ok(()) => debug!("kernel route task ends, routes stay"),
-            Err(error) => error!(%error, "kernel route task ends: netlink failed"),
+            report: Report::new(alarms),
         }
     }
 
-    async fn serve(&mut self) -> io::Result<()> {
-        self.read_all().await?;
-        self.state.outbox.push(Key::Synced);
+    /// Runs until the speaker lets go of its end.
+    pub(crate) async fn run(mut self, sockets: Sockets) {
+        let mut pauses = Pauses::default();
+        let mut opened = Ok(sockets);
+        loop {
+            let served = match opened {
+                Ok(sockets) => self.serve(sockets).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = served else {
+                return debug!("kernel route task ends, routes stay");
+            };
+            self.report.out_of_reach(&error);
+            if !self.pause_until(pauses.next()).await {
+                return warn!("kernel route task ends while netlink fails, routes stay");
+            }
+            opened = Sockets::open();
+        }
+    }
+
+    /// Returns when all is done that was asked for, and nothing more can be.
+    ///
+    /// # Errors
+    /// When netlink fails.
+    async fn serve(&mut self, mut sockets: Sockets) -> io::Result<()> {
+        let Sockets { requests, monitor } = &mut sockets;
+        self.state.own_port = requests.port();
+        let first = self.state.readings.count == 0;
+        self.read_all(requests).await?;
+        if first {
+            self.state.outbox.push(Key::Synced);
+        }
+        self.report.within_reach();
         let mut open = true;
         while open || self.state.can_work() {
-            open = self.turn(open).await?;
+            open = self.turn(open, requests, monitor).await?;
         }
         Ok(())
     }
 
+    /// Waits, and takes commands meanwhile. Answers whether commands can still come.
+    async fn pause_until(&mut self, end: Instant) -> bool {
+        loop {
+            let (mut commands, state) = (Vec::new(), &mut self.state);
+            tokio::select! {
+                count = self.inbox.recv_many(&mut commands, COMMANDS_PER_TURN) => if count == 0 {
+                    return false;
+                },
+                permit = self.events.reserve(), if !state.outbox.is_empty() => state.tell(permit),
+                () = tokio::time::sleep_until(end) => return true,
+            }
+            commands.into_iter().for_each(|command| self.obey(command));
+            self.collect_changes();
+        }
+    }
+
     /// One batch if there is work, then whatever comes first. Answers whether commands can still come.
-    async fn turn(&mut self, mut open: bool) -> io::Result<bool> {
+    async fn turn(
+        &mut self,
+        mut open: bool,
+        requests: &mut Requests,
+        monitor: &mut Monitor,
+    ) -> io::Result<bool> {
         if self.state.readings.due <= Instant::now() {
-            self.read_all().await?;
+            self.read_all(requests).await?;
         }
         if self.state.can_work() {
-            self.carry_out().await?;
+            self.carry_out(requests).await?;
         }
+        self.report.tell_if_due(&self.state.table);
         if !self.state.table.has_work() {
             self.answer();
         }
-        let mut commands = Vec::new();
-        let state = &mut self.state;
+        let (mut commands, state) = (Vec::new(), &mut self.state);
+        let due = self.report.due().min(state.readings.due);
         tokio::select! {
             count = self.inbox.recv_many(&mut commands, COMMANDS_PER_TURN), if open => open = count > 0,
-            received = self.monitor.receive(), if !state.outbox.is_full() => match received {
+            received = monitor.receive(), if !state.outbox.is_full() => match received {
                 Ok(messages) => messages.for_each(|message| state.hear(&message)),
                 Err(error) => state.lost_events(error)?,
             },
-            permit = self.events.reserve(), if !state.outbox.is_empty() => match permit {
-                Ok(permit) => {
-                    if let Some(event) = state.next_event() {
-                        permit.send(event);
-                    }
-                }
-                Err(_) => state.outbox = Outbox::default(), // nobody listens
-            },
-            () = tokio::time::sleep_until(state.readings.due) => {}
+            permit = self.events.reserve(), if !state.outbox.is_empty() => state.tell(permit),
+            () = tokio::time::sleep_until(due) => {}
             () = std::future::ready(()), if state.can_work() => {}
         }
         commands.into_iter().for_each(|command| self.obey(command));
-        self.hear_all()?;
+        self.hear_all(monitor)?;
         self.tell_what_fits();
         Ok(open)
     }
@@ -160,15 +211,15 @@ impl Task {
     }
 
     /// One batch of operations.
-    async fn carry_out(&mut self) -> io::Result<()> {
+    async fn carry_out(&mut self, requests: &mut Requests) -> io::Result<()> {
         let state = &mut self.state;
         let operations = state.table.operations(BATCH, &state.links);
-        let results = match self.requests.apply(&operations, self.mark).await {
+        let results = match requests.apply(&operations, self.mark).await {
             Ok(results) => results,
             Err(error) => {
                 // It is not known how far the kernel came: look.
                 state.lost_events(error)?;
-                return self.read_all().await;
+                return self.read_all(requests).await;
             }
         };
         for (operation, result) in operations.into_iter().zip(results) {
@@ -176,32 +227,33 @@ impl Task {
             let certainty = state.table.finished(operation, result);
             state.ask_reading(certainty);
         }
-        state.collect_changes();
+        self.collect_changes();
         Ok(())
     }
 
     /// Takes in what the monitor already holds, within limits.
-    fn hear_all(&mut self) -> io::Result<()> {
+    fn hear_all(&mut self, monitor: &mut Monitor) -> io::Result<()> {
         for _ in 0..DATAGRAMS_PER_TURN {
             if self.state.outbox.is_full() {
                 break;
             }
-            match self.monitor.try_receive() {
+            match monitor.try_receive() {
                 Ok(Some(messages)) => messages.for_each(|message| self.state.hear(&message)),
                 Ok(None) => break,
                 Err(error) => self.state.lost_events(error)?,
             }
         }
-        self.state.collect_changes();
+        self.collect_changes();
         Ok(())
     }
 
     /// Reads links, addresses and routes in full.
-    async fn read_all(&mut self) -> io::Result<()> {
+    async fn read_all(&mut self, requests: &mut Requests) -> io::Result<()> {
+        self.state.overruns.log();
         let first = self.state.readings.count == 0;
         let mut consistent = false;
         for tries_left in (0..READING_TRIES).rev() {
-            consistent = self.read_once(first && tries_left == 0).await?;
+            consistent = self.read_once(requests, first && tries_left == 0).await?;
             if consistent {
                 break;
             }
@@ -212,15 +264,15 @@ impl Task {
         if !consistent {
             state.readings.ask();
         }
-        state.collect_changes();
+        self.collect_changes();
+        self.report.ask();
         Ok(())
     }
 
     /// Reads everything once; takes it over if the kernel calls it consistent, or if there is nothing better yet. Later
     /// a list that changes on every try is left to the events and to the next reading.
-    async fn read_once(&mut self, anyway: bool) -> io::Result<bool> {
+    async fn read_once(&mut self, requests: &mut Requests, anyway: bool) -> io::Result<bool> {
         let (mut links, mut addresses, mut routes) = (Vec::new(), Vec::new(), Vec::new());
-        let requests = &mut self.requests;
         let mut consistent = requests
             .dump(encode_link_dump, |message| {
                 links.extend(parse_link(message.payload))
@@ -258,7 +310,7 @@ impl Task {
         }
         let mut status = self.state.table.status();
         status.scans = self.state.readings.count;
-        status.overruns = self.state.overruns;
+        status.overruns = self.state.overruns.count;
         for asker in self.askers.drain(..) {
             let _ = asker.send(status); // gone meanwhile: no matter
         }
@@ -270,9 +322,25 @@ impl Task {
             let Ok(permit) = self.events.try_reserve() else {
                 break;
             };
-            if let Some(event) = self.state.next_event() {
-                permit.send(event);
-            }
+            self.state.tell(Ok(permit));
+        }
+    }
+
+    fn collect_changes(&mut self) {
+        let changes = self.state.table.take_changes();
+        if changes.iter().any(|key| matches!(key, Key::Verdict(_))) {
+            self.report.ask();
+        }
+        self.state.outbox.extend(changes);
+    }
+}
+
+impl Overruns {
+    /// One line for all since the last.
+    fn log(&mut self) {
+        let times = self.count - std::mem::replace(&mut self.logged, self.count);
+        if times > 0 {
+            warn!(times, "netlink messages were lost, the kernel is read anew");
         }
     }
 }
@@ -366,8 +434,7 @@ impl State {
         if !is_overrun(&error) {
             return Err(error);
         }
-        warn!("netlink messages were lost, the kernel is read anew");
-        self.overruns += 1;
+        self.overruns.count += 1;
         self.readings.ask();
         Ok(())
     }
@@ -378,8 +445,16 @@ impl State {
         }
     }
 
-    fn collect_changes(&mut self) {
-        self.outbox.extend(self.table.take_changes());
+    /// Sends one event; forgets all if nobody listens.
+    fn tell(&mut self, permit: Result<Permit<'_, KernelEvent>, SendError<()>>) {
+        match permit {
+            Ok(permit) => {
+                if let Some(event) = self.next_event() {
+                    permit.send(event);
+                }
+            }
+            Err(_) => self.outbox = Outbox::default(),
+        }
     }
 
     /// The event for the key that waited longest, from the present state.
@@ -409,45 +484,8 @@ impl State {
     }
 }
 
-impl Readings {
-    fn new(interval: Duration) -> Self {
-        let now = Instant::now();
-        Self {
-            due: now + interval,
-            last: now,
-            retry: FIRST_RETRY,
-            interval,
-            count: 0,
-        }
-    }
-
-    /// Something happened that only a reading makes clear.
-    fn ask(&mut self) {
-        let soon = (Instant::now() + SETTLE).max(self.last + SPACING);
-        self.due = self.due.min(soon);
-    }
-
-    /// A reading is complete.
-    fn done(&mut self, rejected: bool) {
-        self.count += 1;
-        self.last = Instant::now();
-        self.retry = if rejected {
-            (self.retry * 2).min(self.interval)
-        } else {
-            FIRST_RETRY
-        };
-        self.due = self.last + if rejected { self.retry } else { self.interval };
-    }
-}
-
 /// Operations in one datagram, well below the default limit of a socket's send buffer with 16 next hops each.
 const BATCH: usize = 128;
 const COMMANDS_PER_TURN: usize = 1024;
 const DATAGRAMS_PER_TURN: usize = 1024;
 const READING_TRIES: usize = 4;
-/// Wait after an event that asks for a reading: others usually follow.
-const SETTLE: Duration = Duration::from_millis(100);
-/// Least time between readings.
-const SPACING: Duration = Duration::from_secs(1);
-/// Half of the pause before the first new try of a rejected route.
-const FIRST_RETRY: Duration = Duration::from_secs(1);

@@ -42,6 +42,9 @@ pub enum DialError {
         /// The address.
         address: IpAddr,
     },
+    /// The kernel does not take the peer's key on the listening sockets: nothing is spoken to it without.
+    #[error("the kernel does not take the TCP MD5 password")]
+    NoKey,
     /// This kernel has no TCP MD5 signatures, or refuses the key.
     #[error("cannot set the TCP MD5 password: {}", words(.0))]
     Md5(io::Error),
@@ -81,11 +84,14 @@ impl Dial {
             Type::STREAM,
             Some(Protocol::TCP),
         )?;
+        if super::is_of_reserve(&socket) {
+            return Err(DialError::Os(io::Error::from_raw_os_error(libc::EMFILE)));
+        }
         socket.set_nonblocking(true)?;
         sockopt::set_bgp_defaults(&socket)?;
         sockopt::set_ttl(&socket, self.ttl)?;
         if self.md5.is_some() {
-            sockopt::set_md5_key(&socket, self.remote.ip(), self.md5.as_ref())
+            sockopt::set_md5_key(&socket, self.remote.ip().into(), self.md5.as_ref())
                 .map_err(DialError::Md5)?;
         }
         if let Some(address) = self.source {

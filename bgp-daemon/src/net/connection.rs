@@ -1,4 +1,6 @@
-//! One TCP connection of a neighbour: its read buffer and what waits to be written. Knows nothing of messages.
+//! The TCP connections of a neighbour: their read buffers and what waits to be written. Knows nothing of messages.
+//!
+//! A connection is found by its [`ConnId`], never by a place: what is done with one may remove another.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -17,6 +19,10 @@ const MAX_PIECES: usize = 64;
 /// How long a closed connection may take to deliver what is left, and the peer to take note (RFC 4271 §4.5: a NOTIFICATION
 /// must arrive before the close).
 const LINGER: Duration = Duration::from_secs(2);
+/// So many octets of a peer that goes on sending meanwhile are thrown away: more than its TCP has on the way.
+const LINGER_OCTETS: usize = 16 << 20;
+/// Octets thrown away at a time.
+const SCRAP: usize = 16 * 1024;
 
 /// Octets on their way out.
 #[derive(Debug)]
@@ -48,6 +54,52 @@ pub(super) struct Connection {
 pub(super) struct Ready {
     pub(super) read: bool,
     pub(super) write: bool,
+}
+
+/// All connections of one neighbour: one or two, three until the oldest has made room.
+#[derive(Debug, Default)]
+pub(super) struct Connections(Vec<Connection>);
+
+impl Connections {
+    pub(super) fn add(&mut self, connection: Connection) {
+        self.0.push(connection);
+    }
+
+    pub(super) fn get(&self, id: ConnId) -> Option<&Connection> {
+        self.0.iter().find(|connection| connection.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
+        self.0.iter_mut().find(|connection| connection.id == id)
+    }
+
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<Connection> {
+        let place = self.0.iter().position(|connection| connection.id == id)?;
+        Some(self.0.remove(place))
+    }
+
+    /// All there are now.
+    pub(super) fn ids(&self) -> Vec<ConnId> {
+        self.0.iter().map(|connection| connection.id).collect()
+    }
+
+    /// Those that have something to write.
+    pub(super) fn with_output(&self) -> Vec<ConnId> {
+        let waiting = self.0.iter().filter(|connection| connection.has_output());
+        waiting.map(|connection| connection.id).collect()
+    }
+
+    /// Waits for the first one that is ready for something; for ever if there is none.
+    pub(super) async fn ready(&self, reading: bool) -> (ConnId, io::Result<Ready>) {
+        match &self.0[..] {
+            [] => std::future::pending().await,
+            [only] => (only.id, only.ready(reading).await),
+            [first, second, ..] => tokio::select! {
+                ready = first.ready(reading) => (first.id, ready),
+                ready = second.ready(reading) => (second.id, ready),
+            },
+        }
+    }
 }
 
 impl Connection {
@@ -139,27 +191,31 @@ impl Connection {
 
     /// Delivers what is left and closes, in bounded time.
     pub(super) async fn finish(mut self) {
-        let deliver = async {
-            while self.has_output() && self.write().is_ok() {
-                if self.has_output() && self.ready(false).await.is_err() {
-                    return;
-                }
-            }
-            let socket = socket2::SockRef::from(&self.stream);
-            if socket.shutdown(std::net::Shutdown::Write).is_err() {
-                return;
-            }
-            // Closing with unread octets would reset the connection and destroy the NOTIFICATION on its way.
-            let mut scrap = vec![0; READ_SIZE];
-            while self.stream.readable().await.is_ok() {
-                match self.stream.try_read(&mut scrap) {
-                    Ok(1..) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Ok(_) | Err(_) => return,
-                }
-            }
-        };
+        // A peer that stays for long shall cost no buffer.
+        self.input = BytesMut::new();
         // When the time is up there is nothing more to do than to close.
-        tokio::time::timeout(LINGER, deliver).await.ok();
+        tokio::time::timeout(LINGER, self.part()).await.ok();
+    }
+
+    async fn part(&mut self) -> io::Result<()> {
+        while self.has_output() {
+            self.write()?;
+            if self.has_output() {
+                self.ready(false).await?;
+            }
+        }
+        socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write)?;
+        // Closing with unread octets would reset the connection and destroy the NOTIFICATION on its way.
+        let mut thrown_away = 0;
+        while thrown_away < LINGER_OCTETS {
+            self.stream.readable().await?;
+            match self.stream.try_read(&mut [0; SCRAP]) {
+                Ok(0) => break,
+                Ok(count) => thrown_away += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }

@@ -1,25 +1,29 @@
 //! The sockets on which BGP peers reach this node.
 //!
-//! Binds, holds the TCP MD5 key and TTL rule of each peer, and hands out accepted connections. IPv4 and IPv6 have
-//! sockets of their own. Whether the other side is a configured peer at all is not judged here.
+//! Binds, holds the TCP MD5 key and TTL rule of each peer, hands out accepted connections, and judges whether one is what its
+//! peer's rules demand. IPv4 and IPv6 have sockets of their own. Whether the other side is a configured peer at all is not
+//! judged here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tracing::warn;
 
+use super::keys::{self, Keys, Refused};
 use super::sockopt::{self, Md5Key, Ttl};
 
 /// All listening sockets of the speaker, with what each peer's connections need.
 #[derive(Debug, Default)]
 pub struct Listeners {
     sockets: Vec<Bound>,
-    peers: HashMap<IpAddr, PeerSecurity>,
+    peers: BTreeMap<IpAddr, PeerSecurity>,
+    /// Peers whose key one of the sockets lacks.
+    shut: BTreeMap<IpAddr, Arc<str>>,
     /// Where the next search for a waiting connection starts, so that no socket starves the others.
     turn: usize,
 }
@@ -29,6 +33,8 @@ pub struct Listeners {
 struct Bound {
     wanted: SocketAddr,
     socket: TcpListener,
+    keys: Keys,
+    ttl: Ttl,
 }
 
 /// What connections from one peer need.
@@ -40,15 +46,29 @@ pub struct PeerSecurity {
     pub ttl: Ttl,
 }
 
-/// An accepted connection.
+/// A connection that was accepted, but not yet admitted.
 #[derive(Debug)]
 pub struct Incoming {
-    /// The connection, with its options set.
+    /// The connection.
     pub stream: TcpStream,
     /// The other side.
     pub peer: SocketAddr,
     /// The own address that was dialled.
     pub local: SocketAddr,
+}
+
+/// Why a connection is closed without a word.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// A listening socket lacks the peer's key, so it may not have been signed.
+    #[error("there is no TCP MD5 password on the listening sockets")]
+    NoKey,
+    /// It came from further away than TTL security allows (RFC 5082 §3).
+    #[error("it came with TTL {0}")]
+    TooFar(u8),
+    /// It is gone, or the system refuses its options.
+    #[error(transparent)]
+    System(#[from] io::Error),
 }
 
 /// Why a socket cannot listen.
@@ -57,14 +77,6 @@ pub struct Incoming {
 pub struct ListenError {
     pub(super) address: SocketAddr,
     pub(super) error: io::Error,
-}
-
-/// A peer's key or TTL rule could not be set on a listening socket.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot protect the listening socket for peer {peer}: {error}")]
-pub struct ProtectError {
-    peer: IpAddr,
-    error: io::Error,
 }
 
 impl Listeners {
@@ -82,10 +94,23 @@ impl Listeners {
         local.map_err(|error| ListenError { address, error })
     }
 
+    /// Its keys are there before anybody can connect.
     fn bind_new(&mut self, wanted: SocketAddr) -> io::Result<SocketAddr> {
-        let socket = self.protect_all(listen(wanted)?)?;
+        let socket = open(wanted)?;
+        let ttl = self.handshake_ttl();
+        sockopt::set_ttl(&socket, ttl)?;
+        let mut keys = Keys::default();
+        keys.bring(&socket, &keys_of_family(&self.peers, wanted.is_ipv4()));
+        socket.listen(BACKLOG)?;
+        let socket = TcpListener::from_std(socket.into())?;
         let local = socket.local_addr()?;
-        self.sockets.push(Bound { wanted, socket });
+        self.sockets.push(Bound {
+            wanted,
+            socket,
+            keys,
+            ttl,
+        });
+        self.note_shut();
         Ok(local)
     }
 
@@ -93,6 +118,7 @@ impl Listeners {
     pub fn keep(&mut self, addresses: &[SocketAddr]) {
         self.sockets
             .retain(|bound| addresses.contains(&bound.wanted));
+        self.note_shut();
     }
 
     /// Addresses listened on.
@@ -103,101 +129,109 @@ impl Listeners {
             .collect()
     }
 
-    /// Sets what connections from a peer need, in the place of what was set before. With a key, the kernel drops
-    /// unsigned segments of that peer from now on.
-    ///
-    /// # Errors
-    /// When the system refuses, for example a kernel without TCP MD5. The peer counts as set nevertheless.
-    pub fn set_peer(&mut self, peer: IpAddr, security: PeerSecurity) -> Result<(), ProtectError> {
+    /// Sets what connections from a peer need, in the place of what was set before; [`Listeners::protect`] follows.
+    pub fn set_peer(&mut self, peer: IpAddr, security: PeerSecurity) {
         self.peers.insert(peer, security);
-        self.apply(peer)
-            .map_err(|error| ProtectError { peer, error })
     }
 
-    /// Forgets a peer and its key.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn remove_peer(&mut self, peer: IpAddr) -> Result<(), ProtectError> {
+    /// Forgets a peer; [`Listeners::protect`] follows.
+    pub fn remove_peer(&mut self, peer: IpAddr) {
         self.peers.remove(&peer);
-        self.apply(peer)
-            .map_err(|error| ProtectError { peer, error })
+    }
+
+    /// Brings the keys of all peers to the sockets, as far as the kernel takes them: it drops unsigned segments of those peers
+    /// from then on. See [`Listeners::is_shut`] for the others.
+    pub fn protect(&mut self) {
+        let [v4, v6] = [true, false].map(|ipv4| keys_of_family(&self.peers, ipv4));
+        let ttl = self.handshake_ttl();
+        for bound in &mut self.sockets {
+            let keys = if bound.wanted.is_ipv4() { &v4 } else { &v6 };
+            bound.keys.bring(&bound.socket, keys);
+            if bound.ttl != ttl && sockopt::set_ttl(&bound.socket, ttl).is_ok() {
+                bound.ttl = ttl;
+            }
+        }
+        self.note_shut();
+    }
+
+    /// Whether a socket lacks the peer's key. None of its connections is admitted then, and none should be opened: the peer
+    /// would be spoken to without a signature.
+    pub fn is_shut(&self, peer: IpAddr) -> bool {
+        self.shut.contains_key(&peer)
+    }
+
+    /// Peers whose key a socket lacks, and why.
+    pub(super) fn shut(&self) -> &BTreeMap<IpAddr, Arc<str>> {
+        &self.shut
+    }
+
+    fn note_shut(&mut self) {
+        self.shut.clear();
+        let mut reasons: HashMap<Refused, Arc<str>> = HashMap::new();
+        let missing = self.sockets.iter().flat_map(|bound| bound.keys.missing());
+        for (net, why) in missing {
+            let reason = reasons.entry(*why).or_insert_with(|| why.reason().into());
+            let within = self.peers.range(net.network()..=net.broadcast());
+            let with_key = within.filter(|(_, security)| security.md5.is_some());
+            self.shut
+                .extend(with_key.map(|(peer, _)| (*peer, Arc::clone(reason))));
+        }
     }
 
     /// The next connection. Waits for ever while there is no socket. Safe to drop and call again.
-    pub async fn accept(&mut self) -> Incoming {
+    ///
+    /// # Errors
+    /// The system is out of descriptors or memory. The connection stays in the queue, so give it time.
+    pub async fn accept(&mut self) -> io::Result<Incoming> {
         loop {
-            let (index, accepted) = std::future::poll_fn(|cx| self.poll_accept(cx)).await;
-            match accepted.and_then(|(stream, peer)| self.admit(stream, peer)) {
-                Ok(incoming) => return incoming,
-                Err(error) if is_of_connection(&error) => {}
-                Err(error) => {
-                    // Out of descriptors or memory: the connection stays in the queue, so give the system time.
-                    let address = self.sockets[index].socket.local_addr().ok();
-                    warn!(?address, %error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+            let accepted = std::future::poll_fn(|cx| self.poll_accept(cx)).await;
+            let accepted = accepted.and_then(|(stream, peer)| {
+                let local = stream.local_addr()?;
+                Ok(Incoming {
+                    stream,
+                    peer,
+                    local,
+                })
+            });
+            if !accepted.as_ref().is_err_and(is_of_connection) {
+                return accepted;
             }
         }
     }
 
-    fn poll_accept(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<(usize, io::Result<(TcpStream, SocketAddr)>)> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         for step in 0..self.sockets.len() {
             let index = (self.turn + step) % self.sockets.len();
             if let Poll::Ready(accepted) = self.sockets[index].socket.poll_accept(cx) {
                 self.turn = index + 1;
-                return Poll::Ready((index, accepted));
+                return Poll::Ready(accepted);
             }
         }
         Poll::Pending
     }
 
-    /// Sets the options of an accepted connection.
-    fn admit(&self, stream: TcpStream, peer: SocketAddr) -> io::Result<Incoming> {
-        let ttl = self
-            .peers
-            .get(&peer.ip())
-            .map(|security| security.ttl)
-            .unwrap_or_default();
-        sockopt::set_ttl(&stream, ttl)?;
-        sockopt::set_bgp_defaults(&stream)?;
-        let local = stream.local_addr()?;
-        Ok(Incoming {
-            stream,
-            peer,
-            local,
-        })
-    }
-
-    /// Brings one peer's rules to the sockets of its family.
-    fn apply(&self, peer: IpAddr) -> io::Result<()> {
-        let key = self
-            .peers
-            .get(&peer)
-            .and_then(|security| security.md5.as_ref());
-        for Bound { socket, .. } in &self.sockets {
-            let of_family = socket.local_addr()?.is_ipv4() == peer.is_ipv4();
-            if of_family {
-                sockopt::set_md5_key(socket, peer, key)?;
-            }
-            sockopt::set_ttl(socket, self.handshake_ttl())?;
+    /// Whether a peer's connection is what the peer's settings demand; sets its options if so.
+    ///
+    /// # Errors
+    /// Why not: it is to be closed without a word.
+    pub fn admit(&self, incoming: &Incoming) -> Result<(), Refusal> {
+        let (stream, peer) = (&incoming.stream, incoming.peer.ip());
+        if self.is_shut(peer) {
+            return Err(Refusal::NoKey);
         }
+        let security = self.peers.get(&peer).cloned().unwrap_or_default();
+        if let Ttl::Security { .. } = security.ttl
+            && let Some(ttl) = sockopt::syn_ttl(stream)?.filter(|ttl| *ttl < security.ttl.least())
+        {
+            return Err(Refusal::TooFar(ttl));
+        }
+        if security.md5.is_some() {
+            // It may be older than the key on the listening socket: from now on the kernel demands signatures on it.
+            sockopt::set_md5_key(stream, peer.into(), security.md5.as_ref())?;
+        }
+        sockopt::set_ttl(stream, security.ttl)?;
+        sockopt::set_bgp_defaults(stream)?;
         Ok(())
-    }
-
-    /// Brings the rules of all peers to a new socket.
-    fn protect_all(&self, socket: TcpListener) -> io::Result<TcpListener> {
-        let ipv4 = socket.local_addr()?.is_ipv4();
-        for (peer, security) in self.peers.iter().filter(|(peer, _)| peer.is_ipv4() == ipv4) {
-            if security.md5.is_some() {
-                sockopt::set_md5_key(&socket, *peer, security.md5.as_ref())?;
-            }
-        }
-        sockopt::set_ttl(&socket, self.handshake_ttl())?;
-        Ok(socket)
     }
 
     /// The listener answers for all peers. One with TTL security only takes answers sent with 255 (RFC 5082 §3); which
@@ -213,6 +247,11 @@ impl Listeners {
             Ttl::System
         }
     }
+}
+
+fn keys_of_family(peers: &BTreeMap<IpAddr, PeerSecurity>, ipv4: bool) -> Vec<(IpNet, &Md5Key)> {
+    let of_family = peers.iter().filter(|(peer, _)| peer.is_ipv4() == ipv4);
+    keys::cover(of_family.filter_map(|(peer, security)| Some((*peer, security.md5.as_ref()?))))
 }
 
 impl ListenError {
@@ -252,7 +291,8 @@ pub fn any_address(port: u16) -> [SocketAddr; 2] {
     ]
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// A socket that does not listen yet.
+fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -267,9 +307,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // A restart must not wait for old connections to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    sockopt::keep_syn(&socket)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket)
 }
 
 /// Whether an error of `accept` or of the first options concerns only that one connection, which is gone already.
@@ -282,8 +322,7 @@ fn is_of_connection(error: &io::Error) -> bool {
 }
 
 /// Connections that the kernel completes ahead of us.
-const BACKLOG: i32 = 128;
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const BACKLOG: i32 = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -297,6 +336,8 @@ mod tests {
         assert_eq!(listeners.addresses(), [v4, other]);
         for address in [other, v4, v4] {
             let (dialled, incoming) = tokio::join!(TcpStream::connect(address), listeners.accept());
+            let incoming = incoming.unwrap();
+            listeners.admit(&incoming).unwrap();
             assert_eq!(incoming.local, address);
             assert_eq!(incoming.peer, dialled.unwrap().local_addr().unwrap());
             assert!(incoming.stream.nodelay().unwrap());

@@ -6,8 +6,10 @@
 //! | `neighbour`    | a task per neighbour: drives one session                          |
 //! | `table`        | one task: drives the RIB                                          |
 //! | `acceptor`     | a task: brings connections to the neighbours                      |
-//! | `connection`   | buffers of one TCP connection                                     |
+//! | `connection`   | buffers of the TCP connections of a neighbour                     |
+//! | `farewell`     | connections that are being closed                                 |
 //! | [`listener`]   | accepts connections                                               |
+//! | `keys`         | TCP MD5 keys of a listening socket                                |
 //! | [`connect`]    | dials                                                             |
 //! | [`sockopt`]    | TCP MD5, TTL security: the only `unsafe` of the project           |
 //!
@@ -16,6 +18,8 @@
 mod acceptor;
 pub mod connect;
 mod connection;
+mod farewell;
+mod keys;
 pub mod listener;
 mod neighbour;
 pub mod sockopt;
@@ -24,12 +28,14 @@ mod table;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bgp_core::rib::ForwardRoute;
 use bgp_core::session::{DownReason, Negotiated};
 use ipnet::IpNet;
+use rustix::process::{Resource, getrlimit};
 
 pub use neighbour::NeighbourStatus;
 pub use speaker::{Ended, Inquirer, Partings, PeerSettings, Routes, Speaker, SpeakerError};
@@ -86,6 +92,17 @@ pub enum ForwardingEvent {
 
 /// Takes what the RIB wants of forwarding. Called by the task of the table: it must not wait.
 pub type ForwardingSink = Box<dyn Fn(ForwardingEvent) + Send + Sync>;
+
+/// Descriptors that are not given to connections of peers: files, control sockets and the kernel need some.
+const RESERVE: u64 = 64;
+
+/// Whether a connection took one of the last descriptors, and is to be closed: the system gives the smallest number that is
+/// free. Where few are allowed, only an eighth is held back.
+fn is_of_reserve(socket: &impl AsRawFd) -> bool {
+    let number = u64::try_from(socket.as_raw_fd()).unwrap_or_default();
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.is_some_and(|limit| number + RESERVE.min(limit / 8) >= limit)
+}
 
 /// Sleeps until an instant; for ever without one.
 async fn sleep_until(deadline: Option<Instant>) {

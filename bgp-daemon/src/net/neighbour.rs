@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,16 +18,17 @@ use bgp_core::session::{
 use bgp_core::speaker::{Link, NeighbourConfig};
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{Message, RefreshKind, RouteRefresh};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::Event;
+use super::acceptor::Guard;
 use super::connect::{self, Dial, DialError};
-use super::connection::{Connection, Ready};
-use super::table::{self, News};
-use crate::tasks::Tasks;
+use super::connection::{Connection, Connections, Ready};
+use super::farewell::Farewells;
+use super::table::{self, News, ToNeighbour};
 
 /// Inputs for the table that may wait here before reading stops.
 const MAX_WAITING_INPUTS: usize = 1024;
@@ -40,8 +42,6 @@ const REPORTED_AT_ONCE: usize = 64 * 1024;
 /// What the owner wants of a neighbour.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// The peer connected.
-    Accepted(TcpStream),
     /// Stop the session and keep it down, or start it anew if the reason says so.
     Stop(Stop),
     /// Start it if it is down.
@@ -76,28 +76,33 @@ pub(super) struct Neighbour {
     pub(super) config: NeighbourConfig,
     pub(super) dial: Dial,
     pub(super) commands: mpsc::Receiver<Command>,
+    /// Connections that the peer opened.
+    pub(super) accepted: mpsc::Receiver<TcpStream>,
+    /// Whether there is to be any connection; dialling waits until that is known.
+    pub(super) guard: watch::Receiver<Guard>,
     pub(super) table: table::Sender,
     pub(super) events: broadcast::Sender<Event>,
     /// Names of the peers whose sessions are up.
     pub(super) established: Established,
     /// Connections that are being closed are left to them.
-    pub(super) tasks: Tasks,
+    pub(super) farewells: Farewells,
 }
 
 /// Names of the peers whose sessions are up. Each neighbour keeps its own entry.
 pub(super) type Established = Arc<watch::Sender<BTreeSet<Arc<str>>>>;
 
-type Dialling = tokio::task::JoinHandle<Result<TcpStream, DialError>>;
+/// Part of the neighbour's own task: dropped, it is cancelled, and a panic in it is one of the neighbour.
+type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, DialError>> + Send>>;
 
 struct Running {
     neighbour: Neighbour,
     session: Session,
     link: Link,
-    connections: Vec<Connection>,
+    connections: Connections,
     next_connection: u64,
     dialling: Option<Dialling>,
-    /// UPDATEs for the session that is up.
-    outbox: mpsc::UnboundedReceiver<Bytes>,
+    /// What the table has for the session that is up.
+    outbox: mpsc::UnboundedReceiver<ToNeighbour>,
     to_table: VecDeque<News>,
     /// When the session last came up or went down.
     since: Instant,
@@ -116,23 +121,31 @@ struct Running {
 /// What woke the task.
 enum Wake {
     Command(Option<Command>),
+    Accepted(TcpStream),
     Dialled(Result<TcpStream, DialError>),
-    Outbox(Vec<Bytes>),
+    Outbox(Vec<ToNeighbour>),
     TableHasRoom(table::Reserved),
-    Connection(usize, io::Result<Ready>),
+    Connection(ConnId, io::Result<Ready>),
     Deadline,
 }
 
 impl Neighbour {
     /// Runs until the neighbour is removed.
     pub(super) async fn run(self, seed: u64) {
-        let mut session = Session::new(Arc::clone(&self.config.session), seed);
+        let mut running = Running::new(self, seed);
+        running.run().await;
+    }
+}
+
+impl Running {
+    fn new(neighbour: Neighbour, seed: u64) -> Self {
+        let mut session = Session::new(Arc::clone(&neighbour.config.session), seed);
         session.start(Instant::now());
-        let mut running = Running {
+        Self {
             session,
-            link: Link::new(self.peer),
-            neighbour: self,
-            connections: Vec::new(),
+            link: Link::new(neighbour.peer),
+            neighbour,
+            connections: Connections::default(),
             next_connection: 0,
             dialling: None,
             outbox: mpsc::unbounded_channel().1,
@@ -143,12 +156,9 @@ impl Neighbour {
             unreported: 0,
             removed: None,
             ended: None,
-        };
-        running.run().await;
+        }
     }
-}
 
-impl Running {
     async fn run(&mut self) {
         self.drain();
         while self.removed.is_none() {
@@ -166,17 +176,22 @@ impl Running {
         }
     }
 
+    fn reading(&self) -> bool {
+        self.to_table.len() < MAX_WAITING_INPUTS
+    }
+
     async fn wait(&mut self) -> Wake {
         let deadline = self.session.poll_timeout().map(|(at, _)| at);
-        let reading = self.to_table.len() < MAX_WAITING_INPUTS;
+        let reading = self.reading();
         self.session.set_reading(Instant::now(), reading);
         let mut pieces = Vec::new();
         let (table, waiting) = (&self.neighbour.table, self.to_table.len());
         tokio::select! {
             command = self.neighbour.commands.recv() => Wake::Command(command),
+            Some(stream) = self.neighbour.accepted.recv() => Wake::Accepted(stream),
             dialled = finished(&mut self.dialling) => Wake::Dialled(dialled),
             Ok(room) = table.clone().reserve(waiting), if waiting > 0 => Wake::TableHasRoom(room),
-            (place, ready) = any_ready(&self.connections, reading) => Wake::Connection(place, ready),
+            (id, ready) = self.connections.ready(reading) => Wake::Connection(id, ready),
             () = super::sleep_until(deadline) => Wake::Deadline,
             count = self.outbox.recv_many(&mut pieces, OUTBOX_SLICE), if self.session.state() == State::Established => {
                 debug_assert!(count == pieces.len());
@@ -191,6 +206,7 @@ impl Running {
                 .command(command.unwrap_or_else(|| {
                     Command::Remove(Stop::Shutdown(None), oneshot::channel().0)
                 })),
+            Wake::Accepted(stream) => self.connected(stream, Direction::Incoming),
             Wake::Dialled(Ok(stream)) => {
                 self.dialling = None;
                 self.connected(stream, Direction::Outgoing);
@@ -204,7 +220,7 @@ impl Running {
             Wake::Outbox(pieces) => self.send(pieces),
             // Used at once: given back, it would go to the next in line, who may do the same.
             Wake::TableHasRoom(room) => self.give_to_table(room),
-            Wake::Connection(place, ready) => self.connection_ready(place, ready),
+            Wake::Connection(id, ready) => self.connection_ready(id, ready),
             Wake::Deadline => self.deadline(),
         }
     }
@@ -212,7 +228,6 @@ impl Running {
     fn command(&mut self, command: Command) {
         let now = Instant::now();
         match command {
-            Command::Accepted(stream) => self.connected(stream, Direction::Incoming),
             Command::Stop(why) => self.session.stop(now, why),
             Command::Start => self.session.start(now),
             Command::Configure(config) => self.neighbour.config = config,
@@ -235,8 +250,7 @@ impl Running {
             .connections
             .iter()
             .find(|connection| connection.state == State::Established);
-        let of_session = |connection: &&Connection| up.is_some_and(|up| up.id == connection.id);
-        let connection = self.connections.iter().find(of_session);
+        let connection = up.and_then(|up| self.connections.get(up.id));
         NeighbourStatus {
             peer: self.neighbour.peer,
             since: self.since,
@@ -285,51 +299,63 @@ impl Running {
         };
         debug!(peer = %self.neighbour.name, ?direction, %local, "connected");
         self.link.connected(id, local);
-        self.connections.push(connection);
+        self.connections.add(connection);
         self.session.handle_connected(Instant::now(), id, direction);
     }
 
-    fn send(&mut self, pieces: Vec<Bytes>) {
+    fn send(&mut self, pieces: Vec<ToNeighbour>) {
         let now = Instant::now();
         for piece in pieces {
-            self.session.send(now, piece);
-            self.sending_routes = true;
-            self.drain();
-            self.sending_routes = false;
+            match piece {
+                ToNeighbour::Routes(octets) => {
+                    self.session.send(now, octets);
+                    self.sending_routes = true;
+                    self.drain_session();
+                    self.sending_routes = false;
+                }
+                ToNeighbour::Stop(why) => {
+                    self.session.stop(now, why);
+                    self.drain_session();
+                }
+            }
         }
-        self.write_all();
     }
 
-    fn connection_ready(&mut self, place: usize, ready: io::Result<Ready>) {
-        let Ok(ready) = ready.inspect_err(|error| self.lost(place, Some(error))) else {
+    fn connection_ready(&mut self, id: ConnId, ready: io::Result<Ready>) {
+        match ready {
+            Ok(ready) => {
+                if ready.write {
+                    self.write(id);
+                }
+                if ready.read {
+                    self.read(id);
+                }
+            }
+            Err(error) => self.lost(id, Some(&error)),
+        }
+    }
+
+    fn read(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        if ready.write {
-            self.write(place);
-        }
-        if ready.read && place < self.connections.len() {
-            self.read(place);
-        }
-    }
-
-    fn read(&mut self, place: usize) {
-        let connection = &mut self.connections[place];
         match connection.read() {
             Ok(None) => {}
-            Ok(Some(0)) => self.lost(place, None),
-            Ok(Some(_)) => {
-                self.session
-                    .handle_bytes(Instant::now(), connection.id, &mut connection.input)
-            }
-            Err(error) => self.lost(place, Some(&error)),
+            Ok(Some(0)) => self.lost(id, None),
+            Ok(Some(_)) => self
+                .session
+                .handle_bytes(Instant::now(), id, &mut connection.input),
+            Err(error) => self.lost(id, Some(&error)),
         }
     }
 
-    fn write(&mut self, place: usize) {
-        let connection = &mut self.connections[place];
+    fn write(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
         match connection.write() {
             Ok(written) => {
-                let (id, pending) = (connection.id, connection.has_output());
+                let pending = connection.has_output();
                 if written.octets > 0 {
                     self.session.handle_written(Instant::now(), id, pending);
                 }
@@ -341,28 +367,41 @@ impl Running {
                         .push_back(News::Input(rib::Input::Written { peer, octets }));
                 }
             }
-            Err(error) => self.lost(place, Some(&error)),
+            Err(error) => self.lost(id, Some(&error)),
         }
     }
 
-    fn lost(&mut self, place: usize, error: Option<&io::Error>) {
-        let connection = self.connections.remove(place);
+    fn lost(&mut self, id: ConnId, error: Option<&io::Error>) {
+        self.connections.remove(id);
         let text = error.map(connect::words);
         self.session
-            .handle_closed(Instant::now(), connection.id, text.as_deref());
+            .handle_closed(Instant::now(), id, text.as_deref());
+        self.link.closed(id);
     }
 
     fn deadline(&mut self) {
         // What has already arrived counts before the hold timer is judged.
-        for place in (0..self.connections.len()).rev() {
-            self.read(place);
-            self.drain();
+        for id in self.connections.ids() {
+            if self.reading() {
+                self.read(id);
+                self.drain_session();
+            }
         }
         self.session.handle_timeout(Instant::now());
     }
 
-    /// Performs what the session wants.
+    /// Performs what the session wants, writes, and performs what it wants when that fails.
     fn drain(&mut self) {
+        self.drain_session();
+        let waiting = self.connections.with_output();
+        if !waiting.is_empty() {
+            waiting.into_iter().for_each(|id| self.write(id));
+            self.drain_session();
+        }
+        self.offer_to_table();
+    }
+
+    fn drain_session(&mut self) {
         while let Some(output) = self.session.poll_output() {
             if let Some(input) = self.link.rib_input(&self.neighbour.config, &output) {
                 if matches!(output, Output::Up { .. }) {
@@ -372,27 +411,15 @@ impl Running {
             }
             self.perform(output);
         }
-        if !self.sending_routes {
-            self.write_all();
-            self.offer_to_table();
-        }
     }
 
     fn perform(&mut self, output: Output) {
         match output {
             Output::Connect => self.dial(),
-            Output::CancelConnect => {
-                if let Some(dialling) = self.dialling.take() {
-                    dialling.abort();
-                }
-            }
+            Output::CancelConnect => self.dialling = None,
             Output::Transmit { conn, bytes } => {
                 let routes = self.sending_routes;
-                if let Some(connection) = self
-                    .connections
-                    .iter_mut()
-                    .find(|connection| connection.id == conn)
-                {
+                if let Some(connection) = self.connections.get_mut(conn) {
                     connection.push(bytes, routes);
                 }
             }
@@ -426,7 +453,7 @@ impl Running {
         self.outbox = outbox;
         self.unreported = 0;
         self.to_table
-            .push_back(News::Outbox(self.neighbour.peer, sender));
+            .push_back(News::Outbox(self.neighbour.peer, Some(sender)));
     }
 
     fn note_established(&self, is: bool) {
@@ -444,26 +471,22 @@ impl Running {
 
     fn dial(&mut self) {
         let dial = self.neighbour.dial.clone();
-        self.dialling = Some(tokio::spawn(async move { dial.connect().await }));
+        let mut guard = self.neighbour.guard.clone();
+        self.dialling = Some(Box::pin(async move {
+            let decided = guard.wait_for(|guard| *guard != Guard::Pending).await;
+            // Whoever is removed dials no more.
+            if !decided.is_ok_and(|guard| *guard == Guard::Open) {
+                return Err(DialError::NoKey);
+            }
+            dial.connect().await
+        }));
     }
 
     fn close(&mut self, conn: ConnId) {
-        if let Some(place) = self
-            .connections
-            .iter()
-            .position(|connection| connection.id == conn)
-        {
-            let connection = self.connections.remove(place);
-            let task = format!("farewell {}", self.neighbour.name);
-            self.neighbour.tasks.errand(task, connection.finish());
-        }
-    }
-
-    fn write_all(&mut self) {
-        for place in (0..self.connections.len()).rev() {
-            if self.connections[place].has_output() {
-                self.write(place);
-            }
+        if let Some(connection) = self.connections.remove(conn) {
+            self.neighbour
+                .farewells
+                .add(self.neighbour.peer, connection);
         }
     }
 
@@ -485,39 +508,20 @@ impl Running {
     /// The last words of a removed neighbour.
     async fn flush_to_table(&mut self) {
         let mut news: Vec<News> = self.to_table.drain(..).collect();
-        news.push(News::Commands(self.neighbour.peer, None));
+        news.push(News::Outbox(self.neighbour.peer, None));
         news.push(News::Input(rib::Input::Remove(self.neighbour.peer)));
         // The table only goes away when everything ends.
         self.neighbour.table.send(news).await.ok();
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(dialling) = self.dialling.take() {
-            dialling.abort();
-        }
-    }
-}
-
 /// Waits for the dialling that is under way; for ever if there is none.
 async fn finished(dialling: &mut Option<Dialling>) -> Result<TcpStream, DialError> {
     match dialling {
-        Some(task) => task
-            .await
-            .unwrap_or_else(|_| Err(DialError::Os(io::ErrorKind::ConnectionAborted.into()))),
+        Some(dialling) => dialling.await,
         None => std::future::pending().await,
     }
 }
 
-/// Waits for the first connection that is ready for something.
-async fn any_ready(connections: &[Connection], reading: bool) -> (usize, io::Result<Ready>) {
-    match connections {
-        [] => std::future::pending().await,
-        [only] => (0, only.ready(reading).await),
-        [first, second, ..] => tokio::select! {
-            ready = first.ready(reading) => (0, ready),
-            ready = second.ready(reading) => (1, ready),
-        },
-    }
-}
+#[cfg(test)]
+mod tests;

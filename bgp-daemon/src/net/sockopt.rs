@@ -1,22 +1,28 @@
 //! Socket options of BGP sessions that neither the standard library nor socket2 offers, and the shared setup of sockets.
 //!
-//! The only module with `unsafe`: each block is one `setsockopt` with a value of known size that outlives the call.
+//! The only module with `unsafe`: each block is one `setsockopt` or `getsockopt` with a value of known size that outlives the
+//! call.
 //! Keys never appear in `Debug` or in an error, and every copy made here is wiped.
 
-#![allow(unsafe_code, reason = "TCP MD5 and minimum TTL have no safe wrapper")]
+#![allow(
+    unsafe_code,
+    reason = "TCP MD5, minimum TTL and the saved SYN have no safe wrapper"
+)]
 
 use std::fmt;
 use std::io;
 use std::mem::size_of;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 
+use ipnet::IpNet;
 use socket2::{Domain, SockRef};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A TCP MD5 key (RFC 2385), 1 to 80 octets; wiped when dropped.
+/// A TCP MD5 key (RFC 2385), 1 to 80 octets. Clones share the octets, which are wiped when the last is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Md5Key(Zeroizing<Vec<u8>>);
+pub struct Md5Key(Arc<Zeroizing<Vec<u8>>>);
 
 /// A key that Linux cannot take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +50,16 @@ pub enum Ttl {
     },
 }
 
+impl Ttl {
+    /// What a packet of the peer has at least when it arrives. RFC 5082 §3: from one hop away it arrives as 255.
+    pub(super) fn least(self) -> u8 {
+        match self {
+            Self::System | Self::Hops(_) => 0,
+            Self::Security { hops } => u8::MAX - (hops.max(1) - 1),
+        }
+    }
+}
+
 impl Md5Key {
     /// Takes the octets of a password.
     ///
@@ -52,7 +68,7 @@ impl Md5Key {
     pub fn new(octets: &[u8]) -> Result<Self, Md5KeyError> {
         match octets.len() {
             0 => Err(Md5KeyError::Empty),
-            1..=MD5_KEY_MAX => Ok(Self(Zeroizing::new(octets.to_vec()))),
+            1..=MD5_KEY_MAX => Ok(Self(Arc::new(Zeroizing::new(octets.to_vec())))),
             _ => Err(Md5KeyError::TooLong),
         }
     }
@@ -64,22 +80,19 @@ impl fmt::Debug for Md5Key {
     }
 }
 
-/// Signs all segments to and from `peer` with the key; `None` takes the key away. On a listener this covers connections
-/// to come; without the right signature the kernel drops their segments in silence.
+/// Signs all segments to and from peers of the family of the socket with the key; `None` takes the key of exactly this prefix
+/// away. On a listener this covers connections to come; without the right signature the kernel drops their segments in
+/// silence. The longest prefix with a key counts.
 ///
 /// # Errors
-/// As the system reports, for example `ENOPROTOOPT` from a kernel without TCP MD5.
-pub fn set_md5_key(socket: &impl AsFd, peer: IpAddr, key: Option<&Md5Key>) -> io::Result<()> {
-    let address = match peer {
-        // A key on an IPv6 socket for an IPv4 peer goes by the mapped address.
-        IpAddr::V4(v4) if is_ipv6(socket)? => IpAddr::V6(v4.to_ipv6_mapped()),
-        other => other,
-    };
+/// As the system reports, for example `ENOPROTOOPT` from a kernel without TCP MD5, or `ENOMEM` when the socket has as many keys
+/// as `net.core.optmem_max` allows.
+pub fn set_md5_key(socket: &impl AsFd, peers: IpNet, key: Option<&Md5Key>) -> io::Result<()> {
     match set_option(
         socket,
         libc::IPPROTO_TCP,
-        libc::TCP_MD5SIG,
-        &TcpMd5Sig::new(address, key),
+        libc::TCP_MD5SIG_EXT,
+        &TcpMd5Sig::new(peers, key),
     ) {
         Err(error) if key.is_none() && error.raw_os_error() == Some(libc::ENOENT) => Ok(()), // there was none
         other => other,
@@ -91,18 +104,46 @@ pub fn set_md5_key(socket: &impl AsFd, peer: IpAddr, key: Option<&Md5Key>) -> io
 /// # Errors
 /// As the system reports.
 pub fn set_ttl(socket: &impl AsFd, ttl: Ttl) -> io::Result<()> {
-    let (sent, least) = match ttl {
-        Ttl::System => (TTL_SYSTEM, 0),
-        Ttl::Hops(hops) => (i32::from(hops), 0),
-        // RFC 5082 §3: from one hop away it arrives as 255.
-        Ttl::Security { hops } => (255, 255 - (i32::from(hops.max(1)) - 1)),
+    let sent = match ttl {
+        Ttl::System => TTL_SYSTEM,
+        Ttl::Hops(hops) => i32::from(hops),
+        Ttl::Security { .. } => i32::from(u8::MAX),
     };
+    let least = i32::from(ttl.least());
     if is_ipv6(socket)? {
         set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS, &sent)?;
         set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT, &least)
     } else {
         set_option(socket, libc::IPPROTO_IP, libc::IP_TTL, &sent)?;
         set_option(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &least)
+    }
+}
+
+/// Makes a listening socket keep the SYN of each connection for [`syn_ttl`].
+///
+/// # Errors
+/// As the system reports.
+pub fn keep_syn(socket: &impl AsFd) -> io::Result<()> {
+    set_option(socket, libc::IPPROTO_TCP, libc::TCP_SAVE_SYN, &1)
+}
+
+/// The TTL or hop limit with which the SYN of an accepted connection came; `None` where the kernel had to answer it without
+/// keeping it (SYN cookies). Can be asked once.
+///
+/// # Errors
+/// As the system reports, or when the SYN is longer than any.
+pub fn syn_ttl(socket: &impl AsFd) -> io::Result<Option<u8>> {
+    let mut headers = [0; SYN_MAX];
+    let length = saved_syn(socket, &mut headers)?;
+    Ok(ttl_of(&headers[..length]))
+}
+
+/// Of a packet that begins with the header of IPv4 or IPv6.
+fn ttl_of(packet: &[u8]) -> Option<u8> {
+    match packet.first()? >> 4 {
+        4 => packet.get(8).copied(),
+        6 => packet.get(7).copied(),
+        _ => None,
     }
 }
 
@@ -147,14 +188,14 @@ struct TcpMd5Sig {
 }
 
 impl TcpMd5Sig {
-    fn new(peer: IpAddr, key: Option<&Md5Key>) -> Self {
-        let octets = key.map_or(&[][..], |key| &key.0);
-        let address = socket_address(peer);
+    fn new(peers: IpNet, key: Option<&Md5Key>) -> Self {
+        let octets = key.map_or(&[][..], |key| &key.0[..]);
+        let address = socket_address(peers.network());
         let key_len = octets.len() as u16;
         let mut option = Self {
             address,
-            flags: 0,
-            prefix_len: 0,
+            flags: MD5_BY_PREFIX,
+            prefix_len: peers.prefix_len(),
             key_len,
             interface: 0,
             key: [0; MD5_KEY_MAX],
@@ -212,6 +253,31 @@ fn set_option<T>(
     }
 }
 
+/// `getsockopt` of the SYN that a listening socket kept; returns its length.
+fn saved_syn(socket: &impl AsFd, headers: &mut [u8; SYN_MAX]) -> io::Result<usize> {
+    let mut length = SYN_MAX as libc::socklen_t;
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed; `length` holds the size of `headers`, more than
+    // which the kernel does not write, and both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_SAVED_SYN,
+            headers.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        Ok((length as usize).min(SYN_MAX))
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Room for the headers of a SYN, with all extensions that anybody sends.
+const SYN_MAX: usize = 512;
+/// `TCP_MD5SIG_FLAG_PREFIX`.
+const MD5_BY_PREFIX: u8 = 1;
 /// `TCP_MD5SIG_MAXKEYLEN`.
 const MD5_KEY_MAX: usize = 80;
 /// Size of `struct sockaddr_storage`.
@@ -244,6 +310,21 @@ mod tests {
         assert_eq!(std::mem::offset_of!(TcpMd5Sig, key), 136);
         let v6 = socket_address("2001:db8::1".parse().unwrap());
         assert_eq!(v6[8..12], [0x20, 0x01, 0x0d, 0xb8]);
+    }
+
+    #[test]
+    fn the_ttl_stands_in_both_kinds_of_header() {
+        let packet = |version: u8, place: usize| {
+            let mut packet = [0; 40];
+            packet[0] = version << 4 | 5;
+            packet[place] = 255;
+            packet
+        };
+        assert_eq!(ttl_of(&packet(4, 8)), Some(255));
+        assert_eq!(ttl_of(&packet(6, 7)), Some(255));
+        assert_eq!(ttl_of(&packet(5, 8)), None);
+        assert_eq!(ttl_of(&[0x45]), None);
+        assert_eq!(ttl_of(&[]), None);
     }
 
     #[test]

@@ -18,8 +18,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::warn;
 
-use super::acceptor::{self, Acceptor, Door, Order};
+use super::acceptor::{self, Acceptor, Door, Guard, Order};
 use super::connect::Dial;
+use super::farewell::Farewells;
 use super::listener::{ListenError, PeerSecurity};
 use super::neighbour::{Command, Established, Neighbour, NeighbourStatus};
 use super::table::{self, News, Table};
@@ -27,12 +28,14 @@ use super::{Event, ForwardingSink};
 use crate::alarms::Alarms;
 use crate::tasks::{Failure, Tasks};
 
-/// Commands waiting for a neighbour; beyond it, connections of that peer are dropped and other callers wait.
+/// Commands waiting for a neighbour; beyond it, callers wait.
 const COMMANDS: usize = 16;
 /// Events kept for a slow listener; beyond it, it misses the oldest and is told so.
 const EVENTS: usize = 1024;
 /// How long sessions may take to say goodbye.
 const SHUTDOWN: Duration = Duration::from_secs(3);
+/// How long a neighbour may take to say how it is.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A peer as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +96,7 @@ pub struct Speaker {
     established: Established,
     acceptor: mpsc::Sender<Order>,
     tasks: ClosedOnDrop,
+    farewells: Farewells,
     alarms: Alarms,
     /// Makes the jitter of each session different.
     seed: u64,
@@ -133,11 +137,11 @@ impl Speaker {
     /// Outside a tokio runtime.
     pub fn start(config: RibConfig, forwarding: Option<ForwardingSink>) -> Self {
         let (tasks, alarms) = (Tasks::default(), Alarms::default());
-        let rib = Rib::new(config, Instant::now());
+        let rib = Rib::new(config, Instant::now(), random_seed());
         let (running, table) = Table::new(rib, forwarding);
         tasks.service("table", running.run());
         let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);
-        tasks.service("acceptor", Acceptor::default().run(orders));
+        tasks.service("acceptor", Acceptor::new(alarms.clone()).run(orders));
         Self {
             peers: BTreeMap::new(),
             reserved: BTreeMap::new(),
@@ -145,6 +149,7 @@ impl Speaker {
             events: broadcast::Sender::new(EVENTS),
             established: Arc::new(watch::Sender::default()),
             acceptor,
+            farewells: Farewells::new(tasks.clone()),
             tasks: ClosedOnDrop(tasks),
             alarms,
             seed: random_seed(),
@@ -260,22 +265,23 @@ impl Speaker {
         let reserved = self.reserved.remove(&name);
         let id = reserved.unwrap_or_else(|| self.free_id());
         let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (connections, accepted) = mpsc::channel(acceptor::WAITING);
+        let guard = watch::Sender::new(Guard::Pending);
         let config = Arc::clone(&settings.neighbour.routes);
-        let news = vec![
-            News::Commands(id, Some(commands.clone())),
-            News::Input(Input::Configure { peer: id, config }),
-        ];
-        self.table.send(news).await?;
+        self.tell_table(Input::Configure { peer: id, config })
+            .await?;
         let neighbour = Neighbour {
             peer: id,
             name: Arc::clone(&name),
             config: self.neighbour_config(&settings.neighbour),
             dial: settings.dial.clone(),
             commands: receiver,
+            accepted,
+            guard: guard.subscribe(),
             table: self.table.clone(),
             events: self.events.clone(),
             established: Arc::clone(&self.established),
-            tasks: self.tasks.0.clone(),
+            farewells: self.farewells.clone(),
         };
         let seed = self
             .seed
@@ -286,13 +292,8 @@ impl Speaker {
             md5: settings.dial.md5.clone(),
             ttl: settings.dial.ttl,
         };
-        let address = settings.dial.remote.ip();
-        let door = Door {
-            name: Arc::clone(&name),
-            address,
-            security,
-            commands: commands.clone(),
-        };
+        let address = settings.dial.remote;
+        let door = Door::new(Arc::clone(&name), address, security, connections, guard);
         self.peers.insert(
             name,
             Peer {
@@ -393,11 +394,14 @@ impl Speaker {
         }
     }
 
-    /// How a peer is; `None` if there is none of that name.
+    /// How a peer is; `None` if there is none of that name, or if it does not say within five seconds.
     pub async fn status(&self, name: &str) -> Option<NeighbourStatus> {
         let (reply, answer) = oneshot::channel();
-        self.command(name, Command::Status(reply)).await;
-        answer.await.ok()
+        let status = async {
+            self.command(name, Command::Status(reply)).await;
+            answer.await.ok()
+        };
+        tokio::time::timeout(ANSWER, status).await.ok().flatten()
     }
 
     /// A handle for questions that can be asked while the speaker is changed.
@@ -455,8 +459,13 @@ impl Speaker {
         self.table.freeze();
     }
 
-    /// Ends every session, each for the reason that its name has, and all tasks, in three seconds at most.
-    pub async fn shutdown(mut self, why: impl Fn(&str) -> Stop) -> Partings {
+    /// Ends every session for this reason, and all tasks, in three seconds at most.
+    pub async fn shutdown(self, why: Stop) -> Partings {
+        self.shutdown_each(|_| why.clone()).await
+    }
+
+    /// The same with a reason for each peer, by its name.
+    pub async fn shutdown_each(mut self, why: impl Fn(&str) -> Stop) -> Partings {
         self.tasks.0.close();
         self.freeze();
         let mut partings = Partings::default();
@@ -518,18 +527,20 @@ pub struct Inquirer {
 }
 
 impl Inquirer {
-    /// The state of every session, by name; those that are ending are left out.
+    /// The state of every session, by name; those that are ending, or do not answer within five seconds, are left out.
     pub async fn sessions(&self) -> BTreeMap<Arc<str>, NeighbourStatus> {
         let mut waiting = Vec::new();
+        let until = tokio::time::Instant::now() + ANSWER;
         for (name, commands) in &self.peers {
             let (reply, answer) = oneshot::channel();
-            if commands.send(Command::Status(reply)).await.is_ok() {
+            let asked = commands.send(Command::Status(reply));
+            if let Ok(Ok(())) = tokio::time::timeout_at(until, asked).await {
                 waiting.push((Arc::clone(name), answer));
             }
         }
         let mut sessions = BTreeMap::new();
         for (name, answer) in waiting {
-            if let Ok(status) = answer.await {
+            if let Ok(Ok(status)) = tokio::time::timeout_at(until, answer).await {
                 sessions.insert(name, status);
             }
         }

@@ -17,7 +17,6 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::neighbour::Command;
 use super::{Ended, ForwardingEvent, ForwardingSink};
 
 /// About so much news waits for the table; beyond it, whoever has more waits.
@@ -41,20 +40,21 @@ pub(super) type Question = Box<dyn FnOnce(&Rib) + Send>;
 pub(super) enum News {
     /// Something for the RIB.
     Input(rib::Input),
-    /// A neighbour's session is about to come up: what is sent to it goes there from now on, so that nothing meant for an
-    /// earlier session reaches it. Without a limit of its own: it never holds more than the RIB lets be in flight.
-    Outbox(PeerId, mpsc::UnboundedSender<Bytes>),
-    /// Where a neighbour takes commands; `None` when it is gone.
-    Commands(PeerId, Option<mpsc::Sender<Command>>),
+    /// A neighbour's session is about to come up: what is for it goes there from now on, so that nothing meant for an
+    /// earlier session reaches it. `None` when the neighbour is gone. Without a limit of its own: it never holds more than the
+    /// RIB lets be in flight, and one order to stop.
+    Outbox(PeerId, Option<mpsc::UnboundedSender<ToNeighbour>>),
     /// A question; answered from what is known now, without waiting for the RIB to be idle.
     Ask(Question),
 }
 
-/// The ways to a neighbour's task.
-#[derive(Debug, Default)]
-struct Attachment {
-    outbox: Option<mpsc::UnboundedSender<Bytes>>,
-    commands: Option<mpsc::Sender<Command>>,
+/// What the table has for the session of a neighbour.
+#[derive(Debug)]
+pub(super) enum ToNeighbour {
+    /// UPDATEs.
+    Routes(Bytes),
+    /// The session is to stop.
+    Stop(Stop),
 }
 
 /// The way to the table.
@@ -134,7 +134,8 @@ pub(super) struct Table {
     rib: Rib,
     inbox: mpsc::UnboundedReceiver<Message>,
     room: Arc<Semaphore>,
-    attached: Vec<Attachment>,
+    /// By peer: a neighbour has the smallest number that is free.
+    outboxes: Vec<Option<mpsc::UnboundedSender<ToNeighbour>>>,
     forwarding: Option<ForwardingSink>,
     frozen: Arc<AtomicBool>,
 }
@@ -160,7 +161,7 @@ impl Table {
             rib,
             inbox,
             room,
-            attached: Vec::new(),
+            outboxes: Vec::new(),
             forwarding,
             frozen,
         };
@@ -182,6 +183,10 @@ impl Table {
                 },
                 () = std::future::ready(()), if busy => tokio::task::yield_now().await,
                 () = super::sleep_until(deadline) => self.rib.handle_timeout(Instant::now()),
+            }
+            // However much there is to do.
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                self.rib.handle_timeout(Instant::now());
             }
             let count = self.fill(&mut slice);
             let work = || self.work(slice);
@@ -217,33 +222,35 @@ impl Table {
         match news {
             News::Input(_) if self.is_frozen() => {}
             News::Input(input) => self.rib.handle(now, input),
-            News::Outbox(peer, outbox) => self.attachment(peer).outbox = Some(outbox),
-            News::Commands(peer, commands) => {
-                *self.attachment(peer) = Attachment {
-                    outbox: None,
-                    commands,
-                }
-            }
+            News::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
             News::Ask(question) => question(&self.rib),
         }
     }
 
-    fn attachment(&mut self, peer: PeerId) -> &mut Attachment {
+    fn outbox(&mut self, peer: PeerId) -> &mut Option<mpsc::UnboundedSender<ToNeighbour>> {
         let place = peer.0 as usize;
-        if place >= self.attached.len() {
-            self.attached.resize_with(place + 1, Attachment::default);
+        if place >= self.outboxes.len() {
+            self.outboxes.resize_with(place + 1, || None);
         }
-        &mut self.attached[place]
+        &mut self.outboxes[place]
     }
 
-    /// Performs a bounded number of outputs; tells whether there may be more.
+    fn tell(&mut self, peer: PeerId, what: ToNeighbour) {
+        if let Some(outbox) = self.outbox(peer) {
+            // A session that is over needs neither.
+            outbox.send(what).ok();
+        }
+    }
+
+    /// Performs a bounded number of outputs, and does a slice of work when there are no more; tells whether there may be more
+    /// to do.
     fn hand_out(&mut self) -> bool {
         for _ in 0..OUTPUT_SLICE {
             if self.is_frozen() {
                 return false;
             }
-            let Some(output) = self.rib.poll_output() else {
-                return false;
+            let Some(output) = self.rib.next_output() else {
+                return self.rib.work();
             };
             self.perform(output);
         }
@@ -257,10 +264,7 @@ impl Table {
     fn perform(&mut self, output: rib::Output) {
         match output {
             rib::Output::Send { peer, messages } => {
-                if let Some(outbox) = &self.attachment(peer).outbox {
-                    // A neighbour whose task has ended is about to be detached.
-                    outbox.send(messages).ok();
-                }
+                self.tell(peer, ToNeighbour::Routes(messages));
             }
             rib::Output::TooManyPrefixes {
                 peer,
@@ -272,9 +276,11 @@ impl Table {
                     limit,
                     idle: MAX_PREFIXES_IDLE,
                 };
-                if let Some(commands) = &self.attachment(peer).commands {
-                    commands.try_send(Command::Stop(stop)).ok();
-                }
+                self.tell(peer, ToNeighbour::Stop(stop));
+            }
+            rib::Output::OutOfResources(peer) => {
+                let idle = MAX_PREFIXES_IDLE;
+                self.tell(peer, ToNeighbour::Stop(Stop::OutOfResources { idle }));
             }
             rib::Output::Forward { prefix, route } => {
                 self.forward(ForwardingEvent::Route { prefix, route })
@@ -320,7 +326,7 @@ mod tests {
     async fn a_frozen_table_tells_nobody_of_anything() {
         let (told, mut heard) = mpsc::unbounded_channel();
         let sink: ForwardingSink = Box::new(move |event| told.send(event).expect("it is heard"));
-        let rib = Rib::new(RibConfig::new(RouterId::from_bits(1)), Instant::now());
+        let rib = Rib::new(RibConfig::new(RouterId::from_bits(1)), Instant::now(), 7);
         let (table, sender) = Table::new(rib, Some(sink));
         tokio::spawn(table.run());
         let sent = sender.send(waiting_for_nobody()).await;

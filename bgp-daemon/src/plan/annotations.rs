@@ -83,6 +83,7 @@ impl OnStop {
     }
 }
 
+/// Their names, to be suggested.
 const NAMES: [&str; 14] = [
     "add-path",
     "bfd",
@@ -173,82 +174,47 @@ impl Annotations {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let expected = |what: &str| format!("expected {what}, found {value:?}");
+        const TRUTH: &str = "true or false";
         match name {
             "hold-time" => {
-                self.hold_time = Some(
-                    hold_time(value)
-                        .ok_or_else(|| expected("0, or 3s to 65535s in whole seconds"))?,
-                )
+                let what = "0, or 3s to 65535s in whole seconds";
+                self.hold_time = read(value, hold_time, what)?;
             }
             "connect-retry-time" => {
-                let time = parse_duration(value).ok().filter(|time| !time.is_zero());
-                self.connect_retry_time =
-                    Some(time.ok_or_else(|| expected("a duration such as 5s"))?);
+                self.connect_retry_time = read(value, retry_time, "a duration such as 5s")?;
             }
-            "passive" => {
-                self.passive = Some(truth(value).ok_or_else(|| expected("true or false"))?)
-            }
+            "passive" => self.passive = read(value, truth, TRUTH)?,
             "families" => {
-                self.families =
-                    Some(families(value).ok_or_else(|| {
-                        expected("ipv4-unicast, ipv6-unicast or both with a comma")
-                    })?)
+                let what = "ipv4-unicast, ipv6-unicast or both with a comma";
+                self.families = read(value, families, what)?;
             }
-            "add-path" => {
-                self.add_path =
-                    Some(add_path(value).ok_or_else(|| expected("off, receive, send or both"))?)
-            }
-            "extended-messages" => {
-                self.extended_messages =
-                    Some(truth(value).ok_or_else(|| expected("true or false"))?)
-            }
-            "extended-next-hop" => {
-                self.extended_next_hop =
-                    Some(truth(value).ok_or_else(|| expected("true or false"))?)
-            }
+            "add-path" => self.add_path = read(value, add_path, "off, receive, send or both")?,
+            "extended-messages" => self.extended_messages = read(value, truth, TRUTH)?,
+            "extended-next-hop" => self.extended_next_hop = read(value, truth, TRUTH)?,
             "graceful-restart-notification" => {
-                self.graceful_restart_notification =
-                    Some(truth(value).ok_or_else(|| expected("true or false"))?)
+                self.graceful_restart_notification = read(value, truth, TRUTH)?;
             }
             "role" => {
-                self.role = Some(role(value).ok_or_else(|| {
-                    expected(
-                        "provider, rs-server, rs-client, customer or peer, with -strict or without",
-                    )
-                })?)
+                let what =
+                    "provider, rs-server, rs-client, customer or peer, with -strict or without";
+                self.role = read(value, role, what)?;
             }
             "max-prefixes" => {
-                self.max_prefixes = Some(
-                    value
-                        .parse()
-                        .map_err(|_| expected("a number up to 4294967295"))?,
-                )
+                let number = |value: &str| value.parse().ok();
+                self.max_prefixes = read(value, number, "a number up to 4294967295")?;
             }
             "long-lived-stale-time" => {
-                self.long_lived_stale_time = Some(
-                    stale_time(value)
-                        .ok_or_else(|| expected("off, or a duration up to 16777215s"))?,
-                )
+                let what = "off, or a duration up to 16777215s";
+                self.long_lived_stale_time = read(value, stale_time, what)?;
             }
-            "on-stop" => {
-                self.on_stop = Some(match value {
-                    "keep" => OnStop::Keep,
-                    "withdraw" => OnStop::Withdraw,
-                    "auto" => OnStop::Auto,
-                    _ => return Err(expected("keep, withdraw or auto")),
-                })
-            }
-            "require-password" => {
-                self.require_password = Some(truth(value).ok_or_else(|| expected("true or false"))?)
-            }
+            "on-stop" => self.on_stop = read(value, on_stop, "keep, withdraw or auto")?,
+            "require-password" => self.require_password = read(value, truth, TRUTH)?,
             // What would be promised and not done is refused.
-            "bfd" if value != "off" => {
-                return Err(
-                    "has no effect: BFD is not there yet; sessions end by their hold time".into(),
-                );
+            "bfd" if value == "off" => {}
+            "bfd" => {
+                let reason = "has no effect: BFD is not there yet; sessions end by their hold time";
+                return Err(reason.into());
             }
-            "bfd" => {}
             _ => {
                 let hint = did_you_mean(name, NAMES);
                 return Err(format!("unknown annotation{hint}"));
@@ -256,6 +222,31 @@ impl Annotations {
         }
         Ok(())
     }
+}
+
+/// Reads a value, or says what it should be.
+fn read<T>(
+    value: &str,
+    of: impl FnOnce(&str) -> Option<T>,
+    what: &str,
+) -> Result<Option<T>, String> {
+    match of(value) {
+        Some(read) => Ok(Some(read)),
+        None => Err(format!("expected {what}, found {value:?}")),
+    }
+}
+
+fn on_stop(value: &str) -> Option<OnStop> {
+    Some(match value {
+        "keep" => OnStop::Keep,
+        "withdraw" => OnStop::Withdraw,
+        "auto" => OnStop::Auto,
+        _ => return None,
+    })
+}
+
+fn retry_time(value: &str) -> Option<Duration> {
+    parse_duration(value).ok().filter(|time| !time.is_zero())
 }
 
 fn truth(value: &str) -> Option<bool> {
@@ -336,7 +327,7 @@ fn optional_seconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::
 mod tests {
     use super::*;
 
-    fn read(pairs: &[(&str, &str)]) -> (Annotations, Vec<String>) {
+    fn read_all(pairs: &[(&str, &str)]) -> (Annotations, Vec<String>) {
         let annotations = pairs
             .iter()
             .map(|(k, v)| (format!("{PREFIX}{k}"), (*v).to_owned()));
@@ -366,7 +357,7 @@ mod tests {
     /// Promise 2.11.
     #[test]
     fn every_annotation_is_read() {
-        let (read, problems) = read(&[
+        let (read, problems) = read_all(&[
             ("hold-time", "9s"),
             ("connect-retry-time", "500ms"),
             ("passive", "true"),
@@ -425,7 +416,7 @@ mod tests {
             ("require-password", "1"),
             ("hold", "9s"),
         ] {
-            let (read, problems) = read(&[(name, bad), ("extended-messages", "true")]);
+            let (read, problems) = read_all(&[(name, bad), ("extended-messages", "true")]);
             assert_eq!(problems.len(), 1, "{name}: {bad}");
             assert!(
                 problems[0].starts_with(&format!(
@@ -445,8 +436,8 @@ mod tests {
     /// Promise 2.11.
     #[test]
     fn the_nearer_object_wins_each_annotation_by_itself() {
-        let (peer, _) = read(&[("on-stop", "auto"), ("hold-time", "30s")]);
-        let (global, _) = read(&[("on-stop", "keep"), ("add-path", "receive")]);
+        let (peer, _) = read_all(&[("on-stop", "auto"), ("hold-time", "30s")]);
+        let (global, _) = read_all(&[("on-stop", "keep"), ("add-path", "receive")]);
         let options = peer.or(global).options(Family::Ipv4Unicast);
         assert_eq!(options.on_stop, OnStop::Auto);
         assert_eq!(options.hold_time.as_secs(), 30);

@@ -11,7 +11,7 @@ use super::annotations::Annotations;
 use super::environment::Environment;
 use crate::resources::{
     BgpConfiguration, BgpConfigurationSpec, LogSeverity, Node, Problem, ResourceSet, RoutePriority,
-    Selector,
+    Selector, ServiceBlock,
 };
 
 /// The AS of a cluster that has not chosen one.
@@ -204,6 +204,35 @@ fn check_name(configuration: &BgpConfiguration, problems: &mut Vec<Problem>) {
     if name != GLOBAL && !name.starts_with("node.") {
         let reason = "is ignored: its name is neither default nor node.<name of a node>";
         problems.push(Problem::warning(format!("BGPConfiguration/{name}"), reason));
+    }
+    if name == GLOBAL {
+        return;
+    }
+    let spec = &configuration.spec;
+    let has_blocks = |blocks: &[ServiceBlock]| !blocks.is_empty();
+    for (field, is_set) in [
+        (
+            "nodeToNodeMeshEnabled",
+            spec.node_to_node_mesh_enabled.is_some(),
+        ),
+        ("asNumber", spec.as_number.is_some()),
+        ("serviceClusterIPs", has_blocks(&spec.service_cluster_ips)),
+        ("serviceExternalIPs", has_blocks(&spec.service_external_ips)),
+        (
+            "serviceLoadBalancerIPs",
+            has_blocks(&spec.service_load_balancer_ips),
+        ),
+        ("nodeMeshPassword", spec.node_mesh_password.is_some()),
+        (
+            "nodeMeshMaxRestartTime",
+            spec.node_mesh_max_restart_time.is_some(),
+        ),
+    ] {
+        if is_set {
+            let reason = "has no effect: only BGPConfiguration/default may say it";
+            let problem = Problem::warning(format!("BGPConfiguration/{name}"), reason);
+            problems.push(problem.at_field(format!("spec.{field}")));
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! From the rules of a plan to policies that the RIB evaluates.
 //!
 //! A route's priority travels as LOCAL_PREF: `2147483647 - priority`, for our own routes too, so that a question about
-//! a priority is one about LOCAL_PREF. Nothing in a policy names the peer: peers with equal policies share their work.
+//! a priority is one about LOCAL_PREF. Nothing in a policy names the peer: those of one [`Audience`] share a policy, and the work
+//! that it makes.
 
 use bgp_core::policy::{Action, Condition, Policy, PrefixMatch, PrefixSet, Rule, Source, Verdict};
 use bgp_core::types::{Family, family_of};
@@ -20,13 +21,51 @@ const BETTER_PREFERENCE: u32 = 200;
 /// Devices of the eBPF data plane: nothing behind them is anybody's business.
 const BPF_DEVICES: &str = "bpf*.cali";
 
-/// What happens to routes from a peer: its filters, then a better preference for better priorities.
-pub fn import_policy(plan: &Plan, peer: &Peer) -> Policy {
-    let mut rules = filter_rules(plan, peer, Direction::Import);
-    for family in &peer.options.families {
+/// What a policy depends on, apart from the plan: peers that are alike in this have the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Audience<'a> {
+    direction: Direction,
+    families: &'a [Family],
+    internal: bool,
+    filters: &'a [String],
+}
+
+impl<'a> Audience<'a> {
+    /// Those whose routes are treated like this peer's.
+    pub fn importing(peer: &'a Peer) -> Self {
+        Self::of(peer, Direction::Import, &peer.import_filters)
+    }
+
+    /// Those who are told what this peer is told.
+    pub fn exporting(peer: &'a Peer) -> Self {
+        Self::of(peer, Direction::Export, &peer.export_filters)
+    }
+
+    fn of(peer: &'a Peer, direction: Direction, filters: &'a [String]) -> Self {
+        Self {
+            direction,
+            families: &peer.options.families,
+            internal: peer.internal,
+            filters,
+        }
+    }
+
+    /// The policy that a plan has for them.
+    pub fn policy(&self, plan: &Plan) -> Policy {
+        match self.direction {
+            Direction::Import => import_policy(plan, self),
+            Direction::Export => export_policy(plan, self),
+        }
+    }
+}
+
+/// What happens to routes from peers: their filters, then a better preference for better priorities.
+fn import_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
+    let mut rules = filter_rules(plan, audience);
+    for family in audience.families {
         let usual = plan.kernel[*family].normal_priority;
         let mut conditions = vec![is_better_than(usual)];
-        conditions.extend(family_condition(peer, *family));
+        conditions.extend(family_condition(audience, *family));
         rules.push(Rule {
             origin: "better priority than usual".into(),
             conditions,
@@ -40,21 +79,21 @@ pub fn import_policy(plan: &Plan, peer: &Peer) -> Policy {
     }
 }
 
-/// What happens to routes for a peer: its filters, then the rules of the cluster.
-pub fn export_policy(plan: &Plan, peer: &Peer) -> Policy {
-    let mut rules = filter_rules(plan, peer, Direction::Export);
-    for family in &peer.options.families {
+/// What happens to routes for peers: their filters, then the rules of the cluster.
+fn export_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
+    let mut rules = filter_rules(plan, audience);
+    for family in audience.families {
         let export = &plan.export[*family];
         rules.extend(within_each(&export.reject_prefixes, Verdict::Reject));
     }
-    if peer.internal {
-        rules.extend(interface_rules(plan, peer));
+    if audience.internal {
+        rules.extend(interface_rules(plan, audience));
     }
     rules.push(Rule {
         origin: format!("interface {BPF_DEVICES}"),
         ..reject(vec![Condition::Interface(BPF_DEVICES.into())])
     });
-    for family in &peer.options.families {
+    for family in audience.families {
         rules.extend(community_rules(plan, *family));
         rules.extend(block_rules(plan, *family));
         rules.extend(within_each(
@@ -78,8 +117,8 @@ fn reject(conditions: Vec<Condition>) -> Rule {
 }
 
 /// Routes that leave by a tunnel are not for internal peers.
-fn interface_rules(plan: &Plan, peer: &Peer) -> Vec<Rule> {
-    let families = peer.options.families.first();
+fn interface_rules(plan: &Plan, audience: &Audience<'_>) -> Vec<Rule> {
+    let families = audience.families.first();
     let interfaces = families.map(|family| &plan.export[*family].internal_reject_interfaces);
     interfaces
         .into_iter()
@@ -169,15 +208,15 @@ fn is_better_than(usual: RoutePriority) -> Condition {
 }
 
 /// Asks for the family, where a session carries more than one.
-fn family_condition(peer: &Peer, family: Family) -> Option<Condition> {
+fn family_condition(audience: &Audience<'_>, family: Family) -> Option<Condition> {
     let all: IpNet = match family {
         Family::Ipv4Unicast => Ipv4Net::default().into(),
         Family::Ipv6Unicast => Ipv6Net::default().into(),
     };
-    (peer.options.families.len() > 1).then(|| within([all]))
+    (audience.families.len() > 1).then(|| within([all]))
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Direction {
     Import,
     Export,
@@ -202,22 +241,19 @@ impl Direction {
     }
 }
 
-fn filter_rules(plan: &Plan, peer: &Peer, direction: Direction) -> Vec<Rule> {
-    let names = match direction {
-        Direction::Import => &peer.import_filters,
-        Direction::Export => &peer.export_filters,
-    };
+fn filter_rules(plan: &Plan, audience: &Audience<'_>) -> Vec<Rule> {
+    let direction = audience.direction;
     let mut compiled = Vec::new();
-    for name in names {
+    for name in audience.filters {
         let Some(filter) = plan.filters.get(name) else {
             continue;
         };
-        for family in &peer.options.families {
+        for family in audience.families {
             for (at, rule) in direction.rules(filter, *family).iter().enumerate() {
-                let Some(mut conditions) = conditions(rule, peer, *family) else {
+                let Some(mut conditions) = conditions(rule, audience, *family) else {
                     continue;
                 };
-                conditions.extend(family_condition(peer, *family));
+                conditions.extend(family_condition(audience, *family));
                 compiled.push(Rule {
                     origin: format!("BGPFilter/{name} {}[{at}]", direction.field(*family)),
                     conditions,
@@ -233,11 +269,15 @@ fn filter_rules(plan: &Plan, peer: &Peer, direction: Direction) -> Vec<Rule> {
     compiled
 }
 
-/// What must hold for a rule to apply; `None` if it never does for this peer.
-fn conditions(rule: &FilterRule, peer: &Peer, family: Family) -> Option<Vec<Condition>> {
+/// What must hold for a rule to apply; `None` if it never does for these peers.
+fn conditions(
+    rule: &FilterRule,
+    audience: &Audience<'_>,
+    family: Family,
+) -> Option<Vec<Condition>> {
     match rule.peer_type {
-        Some(PeerType::Internal) if !peer.internal => return None,
-        Some(PeerType::External) if peer.internal => return None,
+        Some(PeerType::Internal) if !audience.internal => return None,
+        Some(PeerType::External) if audience.internal => return None,
         Some(PeerType::Internal | PeerType::External) | None => {}
     }
     let mut conditions = Vec::new();

@@ -8,13 +8,15 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::fields;
 use super::kind::{Kind, ObjectKey};
 use super::metadata::Object;
 use super::node::KubernetesNode;
 use super::problem::{Problem, Severity};
 use super::set::Resource;
+use super::suggest::did_you_mean;
 
-/// The reason of the warning about a field that is not known here.
+/// How the reason of the warning about a field that is not known here begins.
 pub(crate) const UNKNOWN_FIELD: &str = "unknown field";
 
 /// A step from a value to one inside it.
@@ -180,7 +182,7 @@ fn typed<T: DeserializeOwned + Check>(
 ) -> Decoded {
     let mut faults = Vec::new();
     let object: Option<T> = match T::TOLERANCE {
-        Tolerance::None => fields(value, &mut faults),
+        Tolerance::None => typed_fields(value, &mut faults),
         Tolerance::PerField { vital, unused } => sound_fields(value, vital, unused, &mut faults),
     };
     if !kind.is_calico() || kind == Kind::IpamBlock {
@@ -195,7 +197,7 @@ fn typed<T: DeserializeOwned + Check>(
 
 fn kubernetes_node(value: &Value) -> Decoded {
     let mut faults = Vec::new();
-    let node: Option<KubernetesNode> = fields(value, &mut faults);
+    let node: Option<KubernetesNode> = typed_fields(value, &mut faults);
     faults.retain(|fault| fault.severity == Severity::Error);
     let node = node.map(|node| node.into_node(&mut faults));
     finish(node.map(Resource::KubernetesNode), faults)
@@ -220,7 +222,10 @@ fn finish(mut resource: Option<Resource>, faults: Vec<Fault>) -> Decoded {
 }
 
 /// Decodes any type from a value; a wrong field is an error, one that is not known a warning.
-pub(super) fn fields<T: DeserializeOwned>(value: &Value, faults: &mut Vec<Fault>) -> Option<T> {
+pub(super) fn typed_fields<T: DeserializeOwned>(
+    value: &Value,
+    faults: &mut Vec<Fault>,
+) -> Option<T> {
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
     let mut unknown = Vec::new();
@@ -231,13 +236,7 @@ pub(super) fn fields<T: DeserializeOwned>(value: &Value, faults: &mut Vec<Fault>
                 unknown
                     .into_iter()
                     .filter(|path| is_ours(path))
-                    .map(|path| Fault {
-                        path,
-                        at_key: true,
-                        reason: UNKNOWN_FIELD.into(),
-                        severity: Severity::Warning,
-                        field_only: false,
-                    }),
+                    .map(unknown_field::<T>),
             );
             Some(object)
         }
@@ -251,6 +250,22 @@ pub(super) fn fields<T: DeserializeOwned>(value: &Value, faults: &mut Vec<Fault>
             });
             None
         }
+    }
+}
+
+fn unknown_field<T: DeserializeOwned>(path: Vec<Step>) -> Fault {
+    let hint = match path.split_last() {
+        Some((Step::Key(name), parent)) => {
+            did_you_mean(name, fields::known::<T>(parent).iter().copied())
+        }
+        _ => String::new(),
+    };
+    Fault {
+        path,
+        at_key: true,
+        reason: format!("{UNKNOWN_FIELD}{hint}"),
+        severity: Severity::Warning,
+        field_only: false,
     }
 }
 
@@ -269,7 +284,7 @@ fn sound_fields<T: DeserializeOwned>(
     let mut taken_out: Vec<Vec<Step>> = Vec::new();
     loop {
         let mut found = Vec::new();
-        let object = fields(&rest, &mut found);
+        let object = typed_fields(&rest, &mut found);
         let paths: Vec<_> = found.iter().map(|fault| fault.path.clone()).collect();
         for fault in &mut found {
             fault.path = original(&fault.path, &taken_out);

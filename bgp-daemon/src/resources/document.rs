@@ -1,38 +1,32 @@
 //! From text to documents: splits a file, reads each part by itself so that a broken one does not take its
 //! neighbours with it, opens lists, and puts file and line to what is wrong.
 
-use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::decode::{self, Decoded};
-use super::kind::{Kind, ObjectKey};
+use super::kind::{self, Kind, ObjectKey};
 use super::problem::{Location, Problem, Severity};
 use super::set::Resource;
+use super::shape::Shape;
+use super::suggest::did_you_mean;
 use super::tree::{Place, Tree};
 use super::v1;
 
 /// One object of a text.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     /// Its kind and name.
     pub key: ObjectKey,
     /// The object.
-    pub resource: Resource,
-    /// The object as JSON, of Calico's v3 API even if it was written in an older one, as a datastore would keep it.
-    /// Null for a Secret.
-    pub value: Value,
+    pub resource: Arc<Resource>,
     /// Where it begins.
     pub location: Location,
-}
-
-impl fmt::Debug for Document {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Document")
-            .field("location", &self.location)
-            .field("resource", &self.resource)
-            .finish_non_exhaustive()
-    }
+    /// Which fields it has.
+    pub(crate) shape: Shape,
+    /// Line and column of each of its fields, if they are worth knowing later.
+    pub(super) fields: Arc<[(String, (usize, usize))]>,
 }
 
 /// What a text holds.
@@ -42,19 +36,39 @@ pub struct Parsed {
     pub documents: Vec<Document>,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// Something in it cannot be read at all: it is not YAML, or beyond a limit.
+    pub(crate) is_broken: bool,
+    /// The last object may go on: the text ends without the end of a line, or of its braces.
+    pub(crate) may_go_on: bool,
 }
+
+/// Largest document of a text, octets.
+pub(crate) const MAX_DOCUMENT: usize = 4 << 20;
+/// Most documents of a text, and objects of a datastore.
+pub(crate) const MAX_DOCUMENTS: usize = 100_000;
 
 /// Reads YAML with any number of documents, or JSON. `source` is what problems call it, such as a file name.
 pub fn parse(source: &str, text: &str) -> Parsed {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut parsed = Parsed::default();
-    for part in parts(text) {
+    let mut parsed = Parsed {
+        may_go_on: !text.ends_with(['\n', '}', ']']),
+        ..Parsed::default()
+    };
+    let worth_reading = parts(text).filter(Part::says_something);
+    for (at, part) in worth_reading.enumerate() {
         let mut reader = Reader {
             source,
             part,
+            lines: None,
             drawable: !part.text.contains("Secret"),
             parsed: &mut parsed,
         };
+        if at == MAX_DOCUMENTS {
+            let reason =
+                format!("has more than {MAX_DOCUMENTS} documents, from here on none is read");
+            reader.give_up(reason, START);
+            break;
+        }
         reader.read();
     }
     parsed.problems.sort_by_key(|problem| {
@@ -71,32 +85,40 @@ pub(super) struct Part<'a> {
     pub(super) lines_before: usize,
 }
 
+impl Part<'_> {
+    /// Whether there is more in it than comments.
+    pub(super) fn says_something(&self) -> bool {
+        !self.text.lines().all(|line| is_noise(line.trim()))
+    }
+}
+
 /// Splits at the lines that begin with `---`: nothing else in YAML can begin so.
 pub(super) fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
-    let mut starts = vec![(0, 0)];
-    let mut at = 0;
-    for (line, content) in text.split_inclusive('\n').enumerate() {
-        let is_marker = content
-            .strip_prefix("---")
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
-        if is_marker && at > 0 {
-            starts.push((at, line));
+    let mut rest = Some(text);
+    let mut lines_before = 0;
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let (mut end, mut lines) = (0, 0);
+        for line in text.split_inclusive('\n') {
+            if end > 0 && is_marker(line) {
+                rest = Some(&text[end..]);
+                break;
+            }
+            end += line.len();
+            lines += 1;
         }
-        at += content.len();
-    }
-    let ends = starts
-        .iter()
-        .skip(1)
-        .map(|(end, _)| *end)
-        .chain([text.len()])
-        .collect::<Vec<_>>();
-    starts
-        .into_iter()
-        .zip(ends)
-        .map(|((start, lines_before), end)| Part {
-            text: &text[start..end],
+        let part = Part {
+            text: &text[..end],
             lines_before,
-        })
+        };
+        lines_before += lines;
+        Some(part)
+    })
+}
+
+fn is_marker(line: &str) -> bool {
+    let rest = line.strip_prefix("---");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
 /// Whether a line, without the blanks around it, says nothing.
@@ -108,6 +130,8 @@ pub(super) fn is_noise(line: &str) -> bool {
 struct Reader<'a> {
     source: &'a str,
     part: Part<'a>,
+    /// Its lines, once there is something to say of one.
+    lines: Option<Vec<&'a str>>,
     /// Whether lines of it may be shown.
     drawable: bool,
     parsed: &'a mut Parsed,
@@ -115,16 +139,16 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&mut self) {
-        if self.part.text.lines().all(|line| is_noise(line.trim())) {
-            return;
-        }
         match Tree::parse(self.part.text) {
             Ok(tree) => self.object(&tree, None),
-            Err(error) => {
-                let problem = Problem::error(self.source, error.message);
-                self.report(problem, error.place);
-            }
+            Err(error) => self.give_up(error.message, error.place),
         }
+    }
+
+    /// The rest of the document cannot be read.
+    fn give_up(&mut self, reason: String, place: Place) {
+        self.parsed.is_broken = true;
+        self.report(Problem::error(self.source, reason), place);
     }
 
     /// Reads an object, or each one of a list. `inherited` is what the list says of its items.
@@ -176,7 +200,7 @@ impl Reader<'_> {
             self.report(fault.problem(&key), tree.find(&fault.path, fault.at_key));
         }
         if let Some(resource) = resource {
-            self.keep(key, resource, value, tree.place);
+            self.keep(key, resource, &value, tree);
         }
     }
 
@@ -195,9 +219,17 @@ impl Reader<'_> {
         }
     }
 
+    /// Calico and Kubernetes have many kinds that mean nothing to BGP. What looks like a slip of the keyboard, or claims to be
+    /// Calico's and is not, is worth a word.
     fn unknown(&mut self, tree: &Tree, api_version: &str, kind: &str) {
-        let Some(known) = Kind::all().find(|known| known.name() == kind && known.is_calico())
-        else {
+        let ours = || Kind::all().filter(|known| known.is_calico());
+        let place_of = |field: &str| tree.find(&[decode::Step::Key(field.into())], false);
+        if let Some(known) = ours().find(|known| known.name() == kind) {
+            let reason = format!("expected {}, found {api_version}", known.api_version());
+            let problem = Problem::error(kind, reason).at_field("apiVersion");
+            return self.report(problem, place_of("apiVersion"));
+        }
+        if !kind::is_calicos(api_version) || kind::UNUSED.contains(&kind) {
             tracing::debug!(
                 source = self.source,
                 api_version,
@@ -205,34 +237,42 @@ impl Reader<'_> {
                 "ignored an object of a kind that means nothing here"
             );
             return;
-        };
-        let problem = Problem::error(
-            kind,
-            format!("expected {}, found {api_version}", known.api_version()),
-        )
-        .at_field("apiVersion");
-        self.report(
-            problem,
-            tree.find(&[decode::Step::Key("apiVersion".into())], false),
-        );
+        }
+        let hint = did_you_mean(kind, ours().map(Kind::name).chain(kind::UNUSED));
+        let name = tree
+            .field("metadata")
+            .and_then(|metadata| metadata.text("name"));
+        let object = format!("{kind}/{}", name.unwrap_or_default());
+        let reason = format!("Calico has no kind {kind}{hint}; the object is left out");
+        let problem = Problem::error(object.trim_end_matches('/'), reason).at_field("kind");
+        self.report(problem, place_of("kind"));
     }
 
-    fn keep(&mut self, key: ObjectKey, resource: Resource, value: Value, place: Place) {
-        let value = match key.kind {
-            Kind::Secret => Value::Null,
-            _ => value,
+    fn keep(&mut self, key: ObjectKey, resource: Resource, value: &Value, tree: &Tree) {
+        let fields = match has_settings(key.kind) {
+            true => tree.fields().into(),
+            false => Arc::default(),
         };
-        self.parsed.documents.push(Document {
+        let mut document = Document {
             key,
-            resource,
-            value,
-            location: self.location(place),
-        });
+            resource: Arc::new(resource),
+            location: self.location(tree.place),
+            shape: Shape::of(value),
+            fields,
+        };
+        let lines_before = self.part.lines_before;
+        for (_, (line, _)) in Arc::make_mut(&mut document.fields) {
+            *line += lines_before;
+        }
+        self.parsed.documents.push(document);
     }
 
     fn report(&mut self, mut problem: Problem, place: Place) {
-        let line = self.part.text.lines().nth(place.line - 1);
-        problem.line = line
+        let text = self.part.text;
+        let lines = self.lines.get_or_insert_with(|| text.lines().collect());
+        problem.line = lines
+            .get(place.line - 1)
+            .copied()
             .filter(|line| self.drawable && line.len() <= MAX_DRAWN_LINE)
             .map(str::to_owned);
         problem.location = Some(self.location(place));
@@ -247,6 +287,18 @@ impl Reader<'_> {
         }
     }
 }
+
+/// Whether people write objects of a kind, so that more may be wrong with them than can be seen in the text alone. Of others there
+/// are too many to know where each field is.
+fn has_settings(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::BgpConfiguration | Kind::BgpPeer | Kind::BgpFilter | Kind::IpPool
+    )
+}
+
+/// Where a document begins.
+const START: Place = Place { line: 1, column: 1 };
 
 /// Longer lines, such as JSON without line breaks, are not drawn.
 const MAX_DRAWN_LINE: usize = 300;

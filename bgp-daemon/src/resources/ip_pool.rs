@@ -1,5 +1,7 @@
 //! IPPool and IPReservation: where the addresses of workloads come from.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -96,6 +98,7 @@ impl Check for IpPoolSpec {
             let reason = format!("has bits set behind its length; {} is used", cidr.trunc());
             faults.push(Fault::warning("spec.cidr", &reason));
         }
+        self.check_block_size(cidr, faults);
         let never = EncapsulationMode::Never;
         if self.vxlan_mode != never && self.ipip_mode != never {
             faults.push(Fault::field_error(
@@ -112,6 +115,26 @@ impl Check for IpPoolSpec {
     }
 }
 
+impl IpPoolSpec {
+    /// Means nothing to BGP, but to IPAM.
+    fn check_block_size(&self, cidr: IpNet, faults: &mut Vec<Fault>) {
+        let (least, most) = match cidr {
+            IpNet::V4(_) => (20, 32),
+            IpNet::V6(_) => (116, 128),
+        };
+        let reason = match self.block_size {
+            Some(size) if !(least..=most).contains(&size) => {
+                format!("expected {least} to {most}, found {size}")
+            }
+            Some(size) if size < cidr.prefix_len() => {
+                format!("a block of length {size} is larger than the pool {cidr}")
+            }
+            _ => return,
+        };
+        faults.push(Fault::warning("spec.blockSize", &reason));
+    }
+}
+
 /// Addresses that nobody gets.
 pub type IpReservation = Object<IpReservationSpec>;
 
@@ -125,5 +148,14 @@ pub struct IpReservationSpec {
 }
 
 impl Check for IpReservationSpec {
-    fn check(&self, _: &mut Vec<Fault>) {}
+    /// Means nothing to BGP, but to IPAM.
+    fn check(&self, faults: &mut Vec<Fault>) {
+        for (at, cidr) in self.reserved_cidrs.iter().enumerate() {
+            if cidr.parse::<IpNet>().is_err() && cidr.parse::<IpAddr>().is_err() {
+                let field = format!("spec.reservedCIDRs[{at}]");
+                let reason = format!("expected an address or a prefix, found {cidr:?}");
+                faults.push(Fault::warning(&field, &reason));
+            }
+        }
+    }
 }

@@ -57,6 +57,35 @@ const DESCRIPTIONS: [Description; 14] = [
     Description { kind: Kind::Profile, name: "Profile", plural: "profiles", api_version: CALICO, namespaced: false },
 ];
 
+/// Kinds of Calico that mean nothing to BGP.
+pub(super) const UNUSED: [&str; 17] = [
+    "ClusterInformation",
+    "FelixConfiguration",
+    "GlobalNetworkPolicy",
+    "GlobalNetworkSet",
+    "HostEndpoint",
+    "IPAMConfig",
+    "IPAMConfiguration",
+    "IPAMHandle",
+    "KubeControllersConfiguration",
+    "NetworkPolicy",
+    "NetworkSet",
+    "RemoteClusterConfiguration",
+    "StagedGlobalNetworkPolicy",
+    "StagedKubernetesNetworkPolicy",
+    "StagedNetworkPolicy",
+    "Tier",
+    "WorkloadEndpoint",
+];
+
+/// Whether an API version is of Calico, whatever its number.
+pub(super) fn is_calicos(api_version: &str) -> bool {
+    matches!(
+        api_version.split('/').next(),
+        Some("projectcalico.org" | "crd.projectcalico.org")
+    )
+}
+
 impl Kind {
     /// Every kind.
     pub fn all() -> impl Iterator<Item = Self> {

@@ -1,28 +1,40 @@
 //! Reads files and folders into a [`ResourceSet`].
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::document::{Document, parse};
+use super::document::{Document, MAX_DOCUMENTS, Parsed, parse};
+use super::files::{self, FileId, unreadable};
 use super::kind::ObjectKey;
+use super::places::Places;
 use super::problem::{Location, Problem};
 use super::set::ResourceSet;
 
-/// What files hold.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What files hold. Two are equal if they mean the same, wherever it is written.
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The objects that are right.
     pub set: ResourceSet,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// Where the objects are written.
+    pub(crate) places: Places,
 }
 
-/// How deep folders may be nested; also what ends a circle of symbolic links.
-const MAX_DEPTH: usize = 16;
-/// Larger files are refused.
-const MAX_FILE_SIZE: u64 = 256 << 20;
+impl PartialEq for Loaded {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.set, &self.problems) == (&other.set, &other.problems)
+    }
+}
+
+impl Loaded {
+    /// The problem with its place in a file, if its object comes from one.
+    pub fn located(&self, problem: Problem) -> Problem {
+        self.places.locate(problem)
+    }
+}
 
 impl ResourceSet {
     /// Reads files, and folders with their sub-folders: what ends in `.yaml`, `.yml` or `.json`, in the order of names.
@@ -32,20 +44,28 @@ impl ResourceSet {
         let mut problems = Vec::new();
         let mut documents = Vec::new();
         for path in paths {
-            let mut files = Vec::new();
-            if let Err(error) = collect(path, 0, &mut files, &mut problems) {
-                problems.push(unreadable(path, &error));
-            }
-            for file in files {
-                read(&file, &mut documents, &mut problems);
+            let listing = match Listing::read(path) {
+                Ok(listing) => listing,
+                Err(error) => {
+                    problems.push(unreadable(path, &error));
+                    continue;
+                }
+            };
+            problems.extend(listing.problems);
+            for (_, content) in listing.files {
+                match content {
+                    Ok(content) => {
+                        problems.extend(content.parsed.problems);
+                        documents.extend(content.parsed.documents);
+                    }
+                    Err(problem) => problems.push(problem),
+                }
             }
         }
         let mut loaded = Self::from_documents(documents);
         problems.append(&mut loaded.problems);
-        Loaded {
-            set: loaded.set,
-            problems,
-        }
+        loaded.problems = problems;
+        loaded
     }
 
     /// Puts documents together. Of several with the same kind and name the first is used and the others are problems.
@@ -62,8 +82,9 @@ impl ResourceSet {
                     });
                 }
                 None => {
+                    loaded.places.add(&document);
                     seen.insert(document.key, document.location);
-                    loaded.set.insert(document.resource);
+                    loaded.set.insert_shared(document.resource);
                 }
             }
         }
@@ -71,72 +92,85 @@ impl ResourceSet {
     }
 }
 
-/// The files that [`ResourceSet::load`] reads for a path, in its order, and what cannot be listed.
-///
-/// # Errors
-///
-/// The path itself cannot be listed.
-pub(crate) fn files_below(path: &Path) -> io::Result<(Vec<PathBuf>, Vec<Problem>)> {
-    let (mut files, mut problems) = (Vec::new(), Vec::new());
-    collect(path, 0, &mut files, &mut problems)?;
-    Ok((files, problems))
+/// One reading of a path.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// The files in their order, and what they hold.
+    pub(crate) files: Vec<(PathBuf, Result<Content, Problem>)>,
+    /// Paths below which there may be other files.
+    pub(crate) unlisted: Vec<PathBuf>,
+    /// Why.
+    pub(crate) problems: Vec<Problem>,
 }
 
-/// Adds the files below a path.
-fn collect(
-    path: &Path,
-    depth: usize,
-    files: &mut Vec<PathBuf>,
-    problems: &mut Vec<Problem>,
-) -> io::Result<()> {
-    if !fs::metadata(path)?.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    if depth > MAX_DEPTH {
-        return Err(io::Error::other(format!(
-            "folders are nested more than {MAX_DEPTH} deep"
-        )));
-    }
-    let mut entries = fs::read_dir(path)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<Vec<_>>>()?;
-    entries.sort();
-    for entry in entries.into_iter().filter(|entry| is_wanted(entry)) {
-        if let Err(error) = collect(&entry, depth + 1, files, problems) {
-            problems.push(unreadable(&entry, &error));
+/// One reading of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Content {
+    pub(crate) id: FileId,
+    /// Equal for equal octets.
+    pub(crate) digest: u64,
+    /// There is nothing in it but blanks.
+    pub(crate) is_empty: bool,
+    pub(crate) parsed: Parsed,
+}
+
+impl Content {
+    /// Reads a text.
+    pub(crate) fn read(path: &Path, id: FileId, text: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Self {
+            id,
+            digest: hasher.finish(),
+            is_empty: text.trim().is_empty(),
+            parsed: parse(&path.display().to_string(), text),
         }
     }
-    Ok(())
 }
 
-fn is_wanted(entry: &Path) -> bool {
-    let name = entry.file_name().unwrap_or_default().to_string_lossy();
-    let extension = entry.extension().and_then(|extension| extension.to_str());
-    !name.starts_with('.') && (matches!(extension, Some("yaml" | "yml" | "json")) || entry.is_dir())
-}
-
-fn read(file: &Path, documents: &mut Vec<Document>, problems: &mut Vec<Problem>) {
-    let text = fs::metadata(file).and_then(|metadata| match metadata.len() {
-        ..=MAX_FILE_SIZE => fs::read_to_string(file),
-        size => Err(io::Error::other(format!("{size} bytes are too many"))),
-    });
-    match text {
-        Ok(text) => {
-            let mut parsed = parse(&file.display().to_string(), &text);
-            documents.append(&mut parsed.documents);
-            problems.append(&mut parsed.problems);
+impl Listing {
+    /// Reads what is below a path.
+    ///
+    /// # Errors
+    ///
+    /// The path itself cannot be listed.
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+        let walk = files::walk(path)?;
+        let mut listing = Self {
+            files: Vec::new(),
+            unlisted: walk.unlisted,
+            problems: walk.problems,
+        };
+        let mut room = MAX_DOCUMENTS;
+        for path in walk.files {
+            let content = match files::read_text(&path) {
+                Ok((text, id)) => Ok(Content::read(&path, id, &text)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => Err(unreadable(&path, &error)),
+            };
+            let documents = content
+                .as_ref()
+                .map_or(0, |content| content.parsed.documents.len());
+            let content = match room.checked_sub(documents) {
+                Some(left) => {
+                    room = left;
+                    content
+                }
+                None => {
+                    let reason = format!("left out: there are more than {MAX_DOCUMENTS} objects");
+                    Err(Problem::error(path.display(), reason))
+                }
+            };
+            listing.files.push((path, content));
         }
-        Err(error) => problems.push(unreadable(file, &error)),
+        Ok(listing)
     }
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Problem {
-    Problem::error(path.display(), format!("cannot be read: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const PEER: &str = "apiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: NAME}\nspec: {peerIP: 192.0.2.1, asNumber: 65001}\n";
@@ -167,14 +201,12 @@ mod tests {
 
         let loaded = ResourceSet::load(&[root.to_owned()]);
         assert_eq!(names(&loaded), ["a", "b", "c"]);
-        // The circle brings the same objects again, until it is cut.
+        let [circle] = &loaded.problems[..] else {
+            panic!("{:?}", loaded.problems)
+        };
         assert!(
-            loaded
-                .problems
-                .iter()
-                .all(|p| p.reason.contains("already defined")
-                    || p.reason.contains("nested")
-                    || p.reason.contains("cannot be read"))
+            circle.reason.contains("second name of a folder"),
+            "{circle}"
         );
     }
 

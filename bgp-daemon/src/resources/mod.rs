@@ -15,6 +15,8 @@ mod block;
 mod decode;
 mod document;
 mod duration;
+mod fields;
+mod files;
 mod ip_pool;
 mod kind;
 mod load;
@@ -22,6 +24,7 @@ mod metadata;
 mod node;
 mod node_status;
 mod outline;
+mod places;
 mod problem;
 mod profile;
 mod scalar;
@@ -29,6 +32,7 @@ mod secret;
 pub mod selector;
 mod service;
 mod set;
+mod shape;
 mod suggest;
 mod tree;
 mod v1;
@@ -54,13 +58,14 @@ pub use block::{
 pub(crate) use decode::{UNKNOWN_FIELD, key_of};
 pub use document::{Document, Parsed, parse};
 pub use duration::{DurationError, parse_duration};
+pub(crate) use files::{FileId, MAX_DEPTH, read_limited, read_text, walk};
 pub use ip_pool::{
     AllowedUse, AssignmentMode, EncapsulationMode, IpPool, IpPoolSpec, IpReservation,
     IpReservationSpec,
 };
 pub use kind::{Kind, ObjectKey};
 pub use load::Loaded;
-pub(crate) use load::files_below;
+pub(crate) use load::{Content, Listing};
 pub use metadata::{Metadata, Object};
 pub use node::{
     Node, NodeAddress, NodeAddressType, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef,
@@ -79,3 +84,4 @@ pub use service::{
 };
 pub use set::{Resource, ResourceSet};
 pub(crate) use suggest::did_you_mean;
+pub(crate) use tree::{Content as TreeContent, Place, Tree};

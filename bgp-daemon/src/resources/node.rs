@@ -295,7 +295,7 @@ mod tests {
     use crate::resources::{Parsed, Resource, Severity, parse};
 
     fn node(parsed: &Parsed) -> &Node {
-        match &parsed.documents[0].resource {
+        match parsed.documents[0].resource.as_ref() {
             Resource::KubernetesNode(node) => node,
             other => panic!("{other:?}"),
         }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::decode::Fault;
-use super::document::{is_noise, parts};
+use super::document::{Part, parts};
 use super::kind::Kind;
 use super::problem::{Location, Problem};
 use super::tree::{Place, Tree};
@@ -91,7 +91,7 @@ fn read_part(source: &str, range: Range<usize>, text: &str, lines_before: usize)
         line: lines_before + place.line,
         column: place.column,
     };
-    if text.lines().all(|line| is_noise(line.trim())) {
+    if !(Part { text, lines_before }).says_something() {
         return part;
     }
     match Tree::parse(text) {

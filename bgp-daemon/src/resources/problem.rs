@@ -84,6 +84,13 @@ impl Problem {
         self
     }
 
+    /// The same, at a place of a file.
+    #[must_use]
+    pub fn at(mut self, location: Location) -> Self {
+        self.location = Some(location);
+        self
+    }
+
     /// The problem drawn under the line that it is about, as compilers do; without ANSI colours.
     pub fn render(&self) -> String {
         let (Some(location), Some(line)) = (&self.location, &self.line) else {
@@ -98,12 +105,24 @@ impl Problem {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = format!("{}: {}", self.object, self.what());
+        let title = format!("{}{}", self.who(), self.what());
         let snippet = Snippet::source(line.as_str())
             .line_start(location.line)
             .path(location.file.as_str())
             .annotation(AnnotationKind::Primary.span(start..end));
         Renderer::plain().render(&[level.primary_title(title.as_str()).element(snippet)])
+    }
+
+    /// The object, unless it is the file, which is named by the place.
+    fn who(&self) -> String {
+        let file = self
+            .location
+            .as_ref()
+            .map(|location| location.file.as_str());
+        match file == Some(self.object.as_str()) {
+            true => String::new(),
+            false => format!("{}: ", self.object),
+        }
     }
 
     fn what(&self) -> String {
@@ -119,12 +138,12 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// One line: `FILE:LINE:COLUMN: OBJECT: FIELD: REASON`.
+    /// One line: `FILE:LINE:COLUMN: OBJECT: FIELD: REASON`; the file is not named twice.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(location) = &self.location {
             write!(f, "{location}: ")?;
         }
-        write!(f, "{}: {}", self.object, self.what())
+        write!(f, "{}{}", self.who(), self.what())
     }
 }
 

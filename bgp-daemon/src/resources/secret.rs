@@ -177,7 +177,7 @@ mod tests {
             "apiVersion: v1\nkind: Secret\nmetadata: {name: bgp, namespace: kube-system}\ndata: {a: b2xk, b: Yg==}\nstringData: {a: fresh}\n",
         );
         assert_eq!(parsed.problems, []);
-        let Resource::Secret(secret) = &parsed.documents[0].resource else {
+        let Resource::Secret(secret) = parsed.documents[0].resource.as_ref() else {
             panic!("not a secret")
         };
         assert_eq!(secret.values["a"].expose(), b"fresh");

@@ -42,6 +42,11 @@ impl ResourceSet {
         self.objects.insert(resource.key(), Arc::new(resource))
     }
 
+    /// Puts an object in that others have too.
+    pub(super) fn insert_shared(&mut self, resource: Arc<Resource>) {
+        self.objects.insert(resource.key(), resource);
+    }
+
     /// Takes an object out.
     pub fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Resource>> {
         self.objects.remove(key)

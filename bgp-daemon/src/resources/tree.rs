@@ -7,23 +7,25 @@ use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
 use super::decode::Step;
+use super::document::MAX_DOCUMENT;
 
 /// Line and column, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 /// A value and where it stands.
 #[derive(Debug)]
-pub(super) struct Tree {
-    pub(super) place: Place,
-    content: Content,
+pub(crate) struct Tree {
+    pub(crate) place: Place,
+    pub(crate) content: Content,
 }
 
+/// A value.
 #[derive(Debug)]
-enum Content {
+pub(crate) enum Content {
     Scalar(Value),
     Sequence(Vec<Tree>),
     Mapping(Vec<(String, Place, Tree)>),
@@ -31,19 +33,27 @@ enum Content {
 
 /// Text that is not YAML.
 #[derive(Debug)]
-pub(super) struct SyntaxError {
-    pub(super) place: Place,
-    pub(super) message: String,
+pub(crate) struct SyntaxError {
+    pub(crate) place: Place,
+    pub(crate) message: String,
 }
 
 impl Tree {
     /// Reads the only document of a text.
-    pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, SyntaxError> {
+        if text.len() > MAX_DOCUMENT {
+            let limit = MAX_DOCUMENT >> 20;
+            return Err(SyntaxError {
+                place: Place { line: 1, column: 1 },
+                message: format!("is left out: a document has at most {limit} MiB"),
+            });
+        }
         let options = serde_saphyr::options! {
             with_snippet: false,
             budget: serde_saphyr::budget! {
                 max_events: MAX_NODES * 2,
                 max_nodes: MAX_NODES,
+                max_depth: MAX_DEPTH,
             },
             alias_limits: serde_saphyr::alias_limits! {
                 max_total_replayed_events: MAX_REPLAYED,
@@ -53,12 +63,12 @@ impl Tree {
             place: error
                 .location()
                 .map_or(Place { line: 1, column: 1 }, place_of),
-            message: message_of(&error),
+            message: format!("not valid YAML: {}", message_of(&error)),
         })
     }
 
     /// The value without its places.
-    pub(super) fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         match &self.content {
             Content::Scalar(value) => value.clone(),
             Content::Sequence(items) => items.iter().map(Self::to_value).collect(),
@@ -72,7 +82,7 @@ impl Tree {
     }
 
     /// Its items, if it is a sequence.
-    pub(super) fn items(&self) -> Option<&[Self]> {
+    pub(crate) fn items(&self) -> Option<&[Self]> {
         match &self.content {
             Content::Sequence(items) => Some(items),
             Content::Scalar(_) | Content::Mapping(_) => None,
@@ -80,7 +90,7 @@ impl Tree {
     }
 
     /// One of its fields, if it is a mapping that has it.
-    pub(super) fn field(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Self> {
         self.entry(name).map(|(_, field)| field)
     }
 
@@ -93,7 +103,7 @@ impl Tree {
     }
 
     /// Whether it is nothing at all.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(self.content, Content::Scalar(Value::Null))
     }
 
@@ -125,6 +135,42 @@ impl Tree {
         place
     }
 
+    /// The places of all values inside, by their paths as people write them.
+    pub(super) fn fields(&self) -> Vec<(String, (usize, usize))> {
+        let mut fields = Vec::new();
+        self.add_fields("", &mut fields);
+        fields
+    }
+
+    fn add_fields(&self, path: &str, fields: &mut Vec<(String, (usize, usize))>) {
+        let mut add = |path: String, place: Place, tree: &Self| {
+            tree.add_fields(&path, fields);
+            fields.push((path, (place.line, place.column)));
+        };
+        match &self.content {
+            Content::Scalar(_) => {}
+            Content::Sequence(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    add(format!("{path}[{at}]"), item.place, item);
+                }
+            }
+            Content::Mapping(entries) => {
+                for (key, place, field) in entries {
+                    let path = match path {
+                        "" => key.clone(),
+                        path => format!("{path}.{key}"),
+                    };
+                    let place = if field.is_collection() {
+                        *place
+                    } else {
+                        field.place
+                    };
+                    add(path, place, field);
+                }
+            }
+        }
+    }
+
     fn is_collection(&self) -> bool {
         matches!(self.content, Content::Sequence(_) | Content::Mapping(_))
     }
@@ -140,8 +186,10 @@ impl Tree {
     }
 }
 
-/// Limit for values in one document: a List of 5000 Kubernetes nodes has about half as many.
-const MAX_NODES: usize = 2_000_000;
+/// Limit for values in one document, several for each line of the longest.
+const MAX_NODES: usize = 500_000;
+/// Limit for collections inside collections.
+const MAX_DEPTH: usize = 32;
 /// Limit for values that come from aliases: a text must not grow beyond measure (the "billion laughs").
 const MAX_REPLAYED: usize = 20_000;
 
@@ -153,15 +201,54 @@ fn place_of(location: serde_saphyr::Location) -> Place {
     }
 }
 
-/// The message without the place, which is told apart.
+/// What is wrong, without the place, which is told apart.
 fn message_of(error: &serde_saphyr::Error) -> String {
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    let message = match first.find(" at line ") {
-        Some(end) => &first[..end],
-        None => first,
-    };
-    format!("not valid YAML: {message}")
+    use serde_saphyr::Error;
+    match error {
+        Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => message_of(error),
+        // The parser speaks of the text: "while parsing a flow mapping, did not find expected ',' or '}'".
+        Error::ExternalMessage { msg, .. } => msg.lines().next().unwrap_or_default().to_owned(),
+        Error::Eof { .. } => "the text ends within the document".to_owned(),
+        Error::MultipleDocuments { .. } => {
+            "another document begins without a line of --- before it".to_owned()
+        }
+        Error::DuplicateMappingKey { key, .. } => match key {
+            Some(key) => format!("the key {key} stands here twice"),
+            None => "a key stands here twice".to_owned(),
+        },
+        Error::UnknownAnchor { .. } => "an alias names no anchor that stands before it".to_owned(),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            "an alias stands inside of what it is an alias of".to_owned()
+        }
+        Error::AliasReplayCounterOverflow { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            format!("the aliases of a document stand for more than {MAX_REPLAYED} values")
+        }
+        Error::Budget { breach, .. } => beyond(breach),
+        Error::MergeValueNotMapOrSeqOfMaps { .. } | Error::MergeKeyNotAllowed { .. } => {
+            "the merge key << takes nothing but mappings".to_owned()
+        }
+        Error::UnsupportedTag { tag, .. } => format!("the tag {tag} means nothing here"),
+        Error::NonFiniteFloat { value, .. } => format!("{value} is no number that JSON has"),
+        Error::InvalidUtf8Input | Error::BinaryNotUtf8 { .. } => "text is not UTF-8".to_owned(),
+        Error::InvalidBinaryBase64 { .. } => "!!binary is not base64".to_owned(),
+        _ => "it is not well-formed".to_owned(),
+    }
+}
+
+fn beyond(breach: &serde_saphyr::budget::BudgetBreach) -> String {
+    use serde_saphyr::budget::BudgetBreach;
+    match breach {
+        BudgetBreach::Depth { .. } => format!("values are nested more than {MAX_DEPTH} deep"),
+        BudgetBreach::Events { .. } | BudgetBreach::Nodes { .. } => {
+            format!("a document has at most {MAX_NODES} values")
+        }
+        _ => {
+            "a document has no more anchors, aliases and merge keys than a person writes".to_owned()
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Tree {
@@ -315,6 +402,74 @@ mod tests {
                 error.message.len() > 20 && !error.message.contains('\n'),
                 "{error:?}"
             );
+        }
+    }
+
+    #[test]
+    fn messages_are_our_own() {
+        let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
+        let many = format!("[{}]", "1,".repeat(MAX_NODES));
+        let long = " ".repeat(MAX_DOCUMENT + 1);
+        for (text, expected) in [
+            (
+                "a: 1\na: 2\n",
+                "not valid YAML: the key a stands here twice",
+            ),
+            (
+                "a: *nobody\n",
+                "not valid YAML: an alias names no anchor that stands before it",
+            ),
+            (&deep, "not valid YAML: values are nested more than 32 deep"),
+            (
+                &many,
+                "not valid YAML: a document has at most 500000 values",
+            ),
+            (&long, "is left out: a document has at most 4 MiB"),
+        ] {
+            let error = Tree::parse(text).expect_err("it is broken");
+            assert_eq!(error.message, expected);
+        }
+        for text in [
+            "a: &x [*x]",
+            "<<: 1",
+            "a: !!binary x",
+            "a: !x 1",
+            "a: .inf\nb: .nan",
+            "? [a]\n: b",
+            "a: \"\\q\"",
+            "a: 1\n...\nb: 2",
+            "a: |\nx",
+            "- a\nb: 1",
+            "%YAML 9.9\n---\na",
+            "a: 'x",
+            "a: {b: 1",
+            "a: [b: 1",
+            "\ta: 1",
+            "a: b: c",
+            "@",
+            "`",
+            "a: ${X}",
+            "1: 2",
+            "~: 1",
+            "a: !include x",
+        ] {
+            let Err(error) = Tree::parse(text) else {
+                continue;
+            };
+            let message = error.message.to_lowercase();
+            for word in [
+                "policy",
+                "option",
+                "serde",
+                "deseriali",
+                "budget",
+                "from_",
+                "crate",
+                "struct",
+                "enum",
+            ] {
+                assert!(!message.contains(word), "{text:?}: {message}");
+            }
         }
     }
 

@@ -53,11 +53,11 @@ pub(super) fn convert(
     match old {
         OldKind::BgpPeer => Some((
             Kind::BgpPeer,
-            bgp_peer(decode::fields(value, faults)?, faults)?,
+            bgp_peer(decode::typed_fields(value, faults)?, faults)?,
         )),
-        OldKind::IpPool => Some((Kind::IpPool, ip_pool(decode::fields(value, faults)?))),
-        OldKind::Node => Some((Kind::Node, node(decode::fields(value, faults)?))),
-        OldKind::Profile => Some((Kind::Profile, profile(decode::fields(value, faults)?))),
+        OldKind::IpPool => Some((Kind::IpPool, ip_pool(decode::typed_fields(value, faults)?))),
+        OldKind::Node => Some((Kind::Node, node(decode::typed_fields(value, faults)?))),
+        OldKind::Profile => Some((Kind::Profile, profile(decode::typed_fields(value, faults)?))),
     }
 }
 

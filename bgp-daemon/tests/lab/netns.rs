@@ -4,8 +4,13 @@
 //! way, that input closes, the process ends, and with it go the namespace, its interfaces and its routes: nothing is
 //! left for a later run to clean. Other programs enter it through `/proc/PID/ns/net`.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// A network namespace; it ends when this value is dropped and the last program in it has ended.
 pub(crate) struct Netns {
@@ -49,6 +54,19 @@ impl Netns {
         command.args(["--pdeathsig", "KILL", "nsenter"]);
         command.args([&format!("--net={}", self.path()), "--", program]);
         command
+    }
+
+    /// A thread in this namespace: sockets that it makes stay there.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        let namespace = File::open(self.path()).expect("the namespace is there");
+        std::thread::spawn(move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("root may enter a namespace");
+            work()
+        })
     }
 
     /// Runs a command and returns what it printed, or what it complained about.

@@ -98,6 +98,11 @@ impl Node {
         process.log()
     }
 
+    /// The daemon's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.as_ref().expect("the node was started").id()
+    }
+
     /// Runs a command of the daemon's binary on this node, with its run directory.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         let mut command: Command = self.host.ns.command(PROGRAM);

@@ -55,6 +55,11 @@ impl Process {
         )
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Fails the test if the program has ended.
     pub(crate) fn assert_running(&mut self) {
         let ended = self

@@ -1,12 +1,13 @@
-//! What a test needs of the machine, and what happens where it is not there.
-//!
-//! A test that cannot run prints one line `SKIPPED: reason` and returns; the summary of a run counts these lines. With
-//! `BGP_LAB_REQUIRE=1` in the environment, which continuous integration sets, it fails instead.
+//! What a test needs of the machine; where it is not there, the test is skipped.
+
+#[path = "../skip/mod.rs"]
+mod skip;
 
 use std::path::Path;
 use std::{env, fs};
 
 use super::apiserver;
+pub(crate) use skip::skip;
 
 /// Something that a test cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +31,6 @@ impl Requirement {
             Self::KubeApiserver => apiserver::program().err(),
         }
     }
-}
-
-/// Says that the running test is skipped, or fails it where skipping is not allowed.
-pub(crate) fn skip(reason: &str) {
-    let required = env::var_os("BGP_LAB_REQUIRE").is_some_and(|value| value == "1");
-    assert!(!required, "BGP_LAB_REQUIRE=1, but {reason}");
-    println!("SKIPPED: {reason}");
 }
 
 fn program_exists(name: &str) -> bool {

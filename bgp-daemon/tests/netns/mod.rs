@@ -1,8 +1,10 @@
 //! Runs a test in a network namespace of its own.
 //!
 //! The test binary starts itself again for that one test under `unshare --net`. The namespace lives and dies with that
-//! process, so nothing is left behind, however the test ends. Without the right to make a namespace the test says so
-//! and does nothing.
+//! process, so nothing is left behind, however the test ends. Without the right to make a namespace the test is skipped.
+
+#[path = "../skip/mod.rs"]
+mod skip;
 
 use std::process::Command;
 use std::time::Duration;
@@ -20,11 +22,7 @@ pub(crate) fn run(name: &str, body: impl Future<Output = ()>) {
     }
     match Command::new("unshare").args(["--net", "true"]).output() {
         Ok(output) if output.status.success() => {}
-        _ => {
-            return println!(
-                "SKIPPED {name}: cannot make a network namespace (needs root and unshare)"
-            );
-        }
+        _ => return skip::skip("no network namespace, run as root"),
     }
     let binary = std::env::current_exe().expect("path of this test binary");
     // With as many open files as are allowed.

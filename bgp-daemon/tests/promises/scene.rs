@@ -154,6 +154,7 @@ impl Node {
             recover: how.recover,
             peers_file: None,
             on_stop: how.on_stop,
+            memory_limit: None,
             log: LogLevel::default(),
         };
         let task = tokio::spawn(agent::run(

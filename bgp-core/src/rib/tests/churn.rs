@@ -12,7 +12,7 @@ use crate::types::PathId;
 use crate::wire::RefreshKind;
 use crate::wire::attribute::{Attributes, Community};
 
-const KINDS: [PeerKind; 6] = [
+pub(super) const KINDS: [PeerKind; 6] = [
     PeerKind::External,
     PeerKind::External,
     PeerKind::Internal,
@@ -20,7 +20,7 @@ const KINDS: [PeerKind; 6] = [
     PeerKind::Client,
     PeerKind::Client,
 ];
-const PREFIXES: [&str; 5] = [
+pub(super) const PREFIXES: [&str; 5] = [
     "10.1.0.0/16",
     "10.2.0.0/16",
     "10.2.128.0/17",
@@ -41,6 +41,8 @@ enum Step {
     NextHopMode(usize, bool),
     Refresh(usize),
     Slow(usize, bool),
+    /// So many slices of work, and not more.
+    Work(usize),
     Drain,
 }
 
@@ -59,11 +61,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (peer.clone(), any::<bool>()).prop_map(|(peer, own)| Step::NextHopMode(peer, own)),
         1 => peer.clone().prop_map(Step::Refresh),
         1 => (peer, any::<bool>()).prop_map(|(peer, slow)| Step::Slow(peer, slow)),
-        3 => Just(Step::Drain),
+        3 => (1usize..4).prop_map(Step::Work),
+        2 => Just(Step::Drain),
     ]
 }
 
-fn attributes(variant: usize) -> Attributes {
+pub(super) fn attributes(variant: usize) -> Attributes {
     match variant {
         0 => route(&[1]),
         1 => route(&[1, 2]),
@@ -86,7 +89,7 @@ fn attributes(variant: usize) -> Attributes {
     }
 }
 
-fn policy(variant: usize) -> Policy {
+pub(super) fn policy(variant: usize) -> Policy {
     let rule = |conditions, actions, verdict| Rule {
         origin: String::new(),
         conditions,
@@ -171,6 +174,7 @@ impl Life {
                 self.repeats = true;
                 self.world.receivers[peer].slow = slow;
             }
+            Step::Work(slices) => self.world.work(slices),
             Step::Drain => self.world.drain(),
         }
     }

@@ -190,6 +190,24 @@ fn an_ipv6_next_hop_of_an_ipv4_route_is_kept_from_peers_that_did_not_agree() {
     assert_eq!(world.told(0, PREFIX)[0].next_hop, NextHop::V4(OWN_ADDRESS));
 }
 
+/// RFC 2545 §3: a link-local address is no use to a peer that is on another link, and so is an IPv4 one.
+#[test]
+fn next_hops_of_one_link_stay_there() {
+    let mut world = World::up(rib_config(), &[External, Internal]);
+    let link_local = Ipv4Addr::new(169, 254, 0, 9);
+    world.announce_via(0, PREFIX, &route(&[1]), link_local);
+    world.drain();
+    assert_eq!(world.told(1, PREFIX)[0].next_hop, NextHop::V4(OWN_ADDRESS));
+    let [global, beside] = ["fd00::9", "fe80::9"].map(|text| text.parse().unwrap());
+    let both = NextHop::V6LinkLocal {
+        global,
+        link_local: beside,
+    };
+    let told = super::super::export::without_link_local;
+    assert_eq!(told(both), Some(NextHop::V6(global)));
+    assert_eq!(told(NextHop::V6(beside)), None);
+}
+
 /// R4271-5.1.3-03
 #[test]
 fn a_peer_is_never_told_that_it_is_the_next_hop() {

@@ -113,7 +113,7 @@ impl World {
     pub(super) fn new(config: RibConfig, kinds: &[PeerKind]) -> Self {
         let now = Instant::now_for_tests();
         let mut world = Self {
-            rib: Rib::new(config, now),
+            rib: Rib::new(config, now, 0),
             now,
             receivers: Vec::new(),
             configs: Vec::new(),
@@ -240,10 +240,7 @@ impl World {
     }
 
     pub(super) fn peer_away(&mut self, peer: usize, keep: Option<KeepStale>) {
-        let receiver = &mut self.receivers[peer];
-        receiver.up = false;
-        receiver.held.clear();
-        receiver.waiting.clear();
+        self.receivers[peer].go_down();
         let keep_stale = PerFamily {
             ipv4: keep,
             ipv6: keep,
@@ -303,7 +300,7 @@ impl World {
         self.receive(peer, octets);
     }
 
-    fn receive(&mut self, peer: usize, octets: BytesMut) {
+    pub(super) fn receive(&mut self, peer: usize, octets: BytesMut) {
         self.receive_in(&self.context(peer), peer, octets);
     }
 
@@ -360,16 +357,35 @@ impl World {
         self.drain();
     }
 
+    /// Does so many slices of work and delivers what comes of them.
+    pub(super) fn work(&mut self, slices: usize) {
+        for _ in 0..slices {
+            self.rib.work();
+            self.take_outputs();
+        }
+        self.deliver();
+    }
+
+    fn take_outputs(&mut self) {
+        while let Some(output) = self.rib.next_output() {
+            self.take_output(output);
+        }
+    }
+
+    fn take_output(&mut self, output: Output) {
+        match output {
+            Output::Send { peer, messages } => {
+                self.receivers[peer.0 as usize].waiting.push(messages)
+            }
+            other => self.other_outputs.push(other),
+        }
+    }
+
     /// Delivers everything; slow peers take nothing.
     pub(super) fn drain(&mut self) {
         loop {
             while let Some(output) = self.rib.poll_output() {
-                match output {
-                    Output::Send { peer, messages } => {
-                        self.receivers[peer.0 as usize].waiting.push(messages)
-                    }
-                    other => self.other_outputs.push(other),
-                }
+                self.take_output(output);
             }
             if !self.deliver() {
                 return;
@@ -403,7 +419,7 @@ impl World {
     }
 
     /// The other side's view of [`World::context`].
-    fn mirrored(&self, peer: usize) -> Context {
+    pub(super) fn mirrored(&self, peer: usize) -> Context {
         let context = self.context(peer);
         Context {
             add_path_send: context.add_path_receive,
@@ -429,6 +445,12 @@ impl World {
 }
 
 impl Receiver {
+    pub(super) fn go_down(&mut self) {
+        self.up = false;
+        self.held.clear();
+        self.waiting.clear();
+    }
+
     fn take(&mut self, octets: &mut BytesMut, context: &Context) {
         for message in decode(octets, context) {
             match message {

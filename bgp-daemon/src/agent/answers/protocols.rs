@@ -211,6 +211,7 @@ fn changes(stats: PeerStats) -> RouteChanges {
     let withdrawn = stats
         .import_withdraws
         .saturating_sub(stats.import_withdraws_ignored);
+    let exports = stats.export_updates + stats.export_rejected + stats.export_filtered;
     RouteChanges {
         import_updates: ChangeCounts {
             received: Some(stats.import_updates),
@@ -227,9 +228,9 @@ fn changes(stats: PeerStats) -> RouteChanges {
             accepted: Some(withdrawn),
         },
         export_updates: ChangeCounts {
-            received: Some(stats.export_updates),
-            rejected: Some(0),
-            filtered: Some(0),
+            received: Some(exports),
+            rejected: Some(stats.export_rejected),
+            filtered: Some(stats.export_filtered),
             ignored: None,
             accepted: Some(stats.export_updates),
         },

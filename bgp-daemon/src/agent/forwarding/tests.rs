@@ -87,8 +87,7 @@ fn the_way_to_a_peer_is_written_as_the_plan_says() {
         net("192.0.2.1/32"),
         "10.0.0.254".parse().expect("an address"),
     );
-    let prefix = peer;
-    state.plan.reachable_by.push(HostRoute { prefix, via });
+    state.plan.reachable_by.insert(peer, via);
     let expected = KernelRoute::via(vec![Hop::gateway(via)]);
     assert_eq!(state.decide(peer), Some(expected));
 }
@@ -239,5 +238,96 @@ fn a_route_that_stands_by_is_not_installed_while_its_next_hop_is_out_of_reach() 
         let metric = Some(512);
         let expected = kind.map(|kind| KernelRoute { metric, kind });
         assert_eq!(state.decide(prefix), expected, "{next_hop} {standby}");
+    }
+}
+
+/// The forwarding task, and what it asks of the kernel.
+struct Desk {
+    task: Forwarding,
+    state: State,
+    asked: mpsc::Receiver<crate::kernel::Command>,
+    _speaker: crate::net::Speaker,
+}
+
+impl Desk {
+    /// With so many routes through 10.0.0.2 and another few through 10.9.0.2, over which nothing leads yet.
+    async fn with_routes(many: u8, few: u8) -> Self {
+        let router_id = bgp_core::types::RouterId([9, 9, 9, 9].into());
+        let config = bgp_core::rib::RibConfig::new(router_id);
+        let speaker = crate::net::Speaker::start(config, None);
+        let (kernel, asked) = Kernel::without_task(10_000);
+        let mut desk = Self {
+            task: Forwarding {
+                kernel,
+                events: mpsc::channel(1).1,
+                mailbox: Arc::default(),
+                orders: mpsc::channel(1).1,
+                routes: speaker.routes(),
+                deferral_ended: None,
+            },
+            state: State::default(),
+            asked,
+            _speaker: speaker,
+        };
+        let next_hops = ["10.0.0.2", "10.9.0.2"];
+        let mut wishes = Wishes {
+            resolve: next_hops.map(|hop| hop.parse().expect("an address")).into(),
+            ..Wishes::default()
+        };
+        for (second, (next_hop, count)) in (2u8..).zip(next_hops.into_iter().zip([many, few])) {
+            for third in 0..count {
+                let prefix = IpNet::new([10, second, third, 0].into(), 24).expect("a length");
+                let route = learned(next_hop, 100, false).into();
+                wishes.routes.insert(prefix, Some(route));
+            }
+        }
+        let fulfilled = desk.task.fulfil(&mut desk.state, wishes).await;
+        fulfilled.expect("the speaker runs");
+        assert_eq!(desk.changes(), usize::from(many) + usize::from(few));
+        desk
+    }
+
+    /// How many changes it asked for.
+    fn changes(&mut self) -> usize {
+        std::iter::from_fn(|| self.asked.try_recv().ok()).count()
+    }
+
+    async fn plan(&mut self, plan: &ForwardingPlan) -> usize {
+        let order = Order::Plan(Box::new(plan.clone()));
+        let obeyed = self.task.obey(&mut self.state, order).await;
+        obeyed.expect("the speaker runs");
+        self.changes()
+    }
+}
+
+#[tokio::test]
+async fn a_plan_costs_what_it_changes() {
+    let mut desk = Desk::with_routes(100, 10).await;
+    let mut plan = state(PoolRouting::Direct).plan;
+    assert_eq!(desk.plan(&plan).await, 110 + 3, "rules are for all");
+    assert_eq!(desk.plan(&plan).await, 0);
+    let service = net("203.0.113.8/32");
+    plan.originated.insert(service, RouteOrigin::Service);
+    assert_eq!(desk.plan(&plan).await, 1);
+    plan.originated.remove(&service);
+    assert_eq!(desk.plan(&plan).await, 1);
+    let via = "10.0.0.254".parse().expect("an address");
+    plan.reachable_by.insert(net("10.9.0.2/32"), via);
+    assert_eq!(desk.plan(&plan).await, 1 + 10);
+    plan.rules.ipv6.pools = plan.rules.ipv4.pools.clone();
+    assert_eq!(desk.plan(&plan).await, 0, "there is nothing of IPv6");
+}
+
+#[tokio::test]
+async fn an_event_costs_what_depends_on_it() {
+    for others in [100, 200] {
+        let mut desk = Desk::with_routes(others, 10).await;
+        let event = KernelEvent::Direct {
+            prefix: net("10.9.0.0/24"),
+            interfaces: vec![(2, "eth0".into())],
+        };
+        let noticed = desk.task.notice(&mut desk.state, [event].into_iter()).await;
+        noticed.expect("the speaker runs");
+        assert_eq!(desk.changes(), 10, "beside {others} others");
     }
 }

@@ -65,7 +65,7 @@ impl State {
     /// How many routes stand in the kernel.
     pub(in crate::agent) fn kernel_count(&self, family: Family) -> usize {
         let own = self.plan.originated.keys();
-        let hosts = self.plan.reachable_by.iter().map(|route| &route.prefix);
+        let hosts = self.plan.reachable_by.keys();
         let own = own.filter(|prefix| !self.wanted.contains_key(prefix));
         let hosts = hosts.filter(|prefix| {
             !self.wanted.contains_key(prefix) && !self.plan.originated.contains_key(prefix)

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::Target;
 use crate::plan::{Environment, Peer, Plan, plan};
+use crate::pool::Pool;
 use resources::{Documents, NODE, Story, object};
 use world::{Prefixes, Routes, World};
 
@@ -28,7 +29,7 @@ fn plan_of(documents: &Documents) -> Plan {
 }
 
 fn target_of(plan: &Plan) -> Target {
-    let (target, unspeakable) = Target::of(plan);
+    let (target, unspeakable) = Target::of(plan, &Target::default(), &mut Pool::default());
     assert!(unspeakable.is_empty(), "{unspeakable:?}");
     target
 }

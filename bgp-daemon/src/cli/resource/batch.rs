@@ -49,7 +49,7 @@ pub(in crate::cli) fn on_objects(
 pub(in crate::cli) fn each(
     objects: &[Given],
     mut act: impl FnMut(&Given) -> Result<(), ActionError>,
-) -> Outcome {
+) -> Outcome<'static> {
     let mut outcome = Outcome {
         given: objects.len(),
         kind: only_kind(objects),

@@ -62,7 +62,7 @@ pub(in crate::cli) fn by_name(name: &str) -> Result<Kind, String> {
 }
 
 /// Whether the commands work on a kind.
-pub(super) fn is_supported(kind: Kind) -> bool {
+pub(in crate::cli) fn is_supported(kind: Kind) -> bool {
     NAMES.iter().any(|(known, _)| *known == kind)
 }
 

@@ -3,6 +3,7 @@
 //! What an object says is not judged here, only its form; [`validation`](super::validation) does the rest. Objects of
 //! Calico's first API (`kind: bgpPeer`) become those of today's.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,8 @@ use thiserror::Error;
 use super::args::FileArgs;
 use super::{kinds, system_error};
 use crate::resources::{
-    Entry, Kind, Meaning, ObjectKey, Outline, Problem, Resource, UNKNOWN_FIELD,
+    Entry, FileId, Kind, MAX_DEPTH, Meaning, ObjectKey, Outline, Problem, Resource, UNKNOWN_FIELD,
+    read_limited, read_text,
 };
 
 /// An object that a command was given.
@@ -59,11 +61,8 @@ impl Given {
     /// It has a field that is not known.
     pub(in crate::cli) fn from_value(kind: Kind, value: Value) -> Result<Self, ManifestError> {
         let metadata = &value["metadata"];
-        let unknown = metadata
-            .as_object()
-            .and_then(|fields| fields.keys().find(|key| !METADATA.contains(&key.as_str())));
-        if let Some(field) = unknown {
-            return Err(ManifestError::UnknownField(field.clone()));
+        if let Some(field) = unknown_metadata(&value) {
+            return Err(ManifestError::UnknownField(field.to_owned()));
         }
         let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
         let (name, namespace) = (text("name"), text("namespace"));
@@ -92,22 +91,31 @@ pub(in crate::cli) fn load(
     args: &FileArgs,
     stdin: &mut dyn Read,
 ) -> Result<Vec<Given>, ManifestError> {
-    let mut objects = Vec::new();
+    let mut found = Vec::new();
     for path in &args.files {
-        let is_folder = path != "-" && Path::new(path).is_dir();
-        let before = objects.len();
-        for file in files(path, is_folder, args.recursive)? {
-            let found = read(&file, stdin)?;
-            if found.is_empty() && !args.skip_empty {
+        let is_folder = is_folder(path);
+        let before = found.len();
+        for file in files(path, args.recursive)? {
+            let text = read_file(&file, stdin)?;
+            let objects = objects(&file.display().to_string(), &text)?;
+            if objects.is_empty() && !args.skip_empty {
                 return Err(ManifestError::Empty(format!("file {}", file.display())));
             }
-            objects.extend(found);
+            found.extend(objects);
         }
-        if objects.len() == before && is_folder && !args.skip_empty {
+        if found.len() == before && is_folder && !args.skip_empty {
             return Err(ManifestError::Empty(format!("directory {path}")));
         }
     }
-    Ok(objects)
+    Ok(found)
+}
+
+/// A field of `metadata` that no object has.
+pub(in crate::cli) fn unknown_metadata(value: &Value) -> Option<&str> {
+    let mut fields = value["metadata"].as_object()?.keys();
+    fields
+        .find(|key| !METADATA.contains(&key.as_str()))
+        .map(String::as_str)
 }
 
 /// What may stand in `metadata`.
@@ -129,33 +137,43 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
-/// How deep folders may be nested; also what ends a circle of symbolic links.
-const MAX_DEPTH: usize = 16;
-/// Larger files are refused.
-const MAX_SIZE: u64 = 256 << 20;
+fn is_folder(path: &str) -> bool {
+    path != "-" && Path::new(path).is_dir()
+}
 
-fn files(path: &str, is_folder: bool, recursive: bool) -> Result<Vec<PathBuf>, ManifestError> {
-    if !is_folder {
+/// The files that a path names.
+pub(in crate::cli) fn files(path: &str, recursive: bool) -> Result<Vec<PathBuf>, ManifestError> {
+    if !is_folder(path) {
         return Ok(vec![path.into()]);
     }
     let mut files = Vec::new();
     let depth = if recursive { MAX_DEPTH } else { 0 };
-    collect(Path::new(path), depth, &mut files)?;
+    collect(Path::new(path), depth, &mut BTreeSet::new(), &mut files)?;
     Ok(files)
 }
 
-fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), ManifestError> {
+/// Adds the files of a folder, and `depth` deep those of folders in it; of none twice.
+fn collect(
+    folder: &Path,
+    depth: usize,
+    seen: &mut BTreeSet<FileId>,
+    files: &mut Vec<PathBuf>,
+) -> Result<(), ManifestError> {
     let list = || -> io::Result<Vec<PathBuf>> {
         std::fs::read_dir(folder)?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect()
     };
+    let metadata = std::fs::metadata(folder).map_err(|error| unreadable(folder, &error))?;
+    if !seen.insert(FileId::of(&metadata)) {
+        return Ok(());
+    }
     let mut entries = list().map_err(|error| unreadable(folder, &error))?;
     entries.sort();
     for entry in entries {
         if entry.is_dir() {
             if depth > 0 {
-                collect(&entry, depth - 1, files)?;
+                collect(&entry, depth - 1, seen, files)?;
             }
         } else if is_manifest(&entry) {
             files.push(entry);
@@ -171,21 +189,17 @@ fn is_manifest(path: &Path) -> bool {
         .any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-fn read(file: &Path, stdin: &mut dyn Read) -> Result<Vec<Given>, ManifestError> {
-    let mut octets = Vec::new();
-    let read = match file.to_str() {
-        Some("-") => stdin.take(MAX_SIZE + 1).read_to_end(&mut octets),
-        _ => std::fs::File::open(file)
-            .and_then(|opened| opened.take(MAX_SIZE + 1).read_to_end(&mut octets)),
+/// The text of a file, or of standard input if it is called `-`.
+pub(in crate::cli) fn read_file(
+    file: &Path,
+    stdin: &mut dyn Read,
+) -> Result<String, ManifestError> {
+    let text = match file.to_str() {
+        Some("-") => read_limited(stdin),
+        _ => read_text(file).map(|(text, _)| text),
     };
-    read.map_err(|error| unreadable(file, &error))?;
-    if octets.len() as u64 > MAX_SIZE {
-        let reason = format!("{} is larger than {MAX_SIZE} bytes", file.display());
-        return Err(ManifestError::Invalid(reason));
-    }
-    let text = String::from_utf8(octets)
-        .map_err(|_| ManifestError::Invalid(format!("{} is not UTF-8", file.display())))?;
-    objects(&file.display().to_string(), &text)
+    let text = text.map_err(|error| unreadable(file, &error))?;
+    Ok(text)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ManifestError {
@@ -235,7 +249,7 @@ const CRD_VERSION: &str = "crd.projectcalico.org/v1";
 fn refuse_unknown(problems: &[Problem]) -> Result<(), ManifestError> {
     let unknown = problems
         .iter()
-        .find(|problem| problem.reason == UNKNOWN_FIELD);
+        .find(|problem| problem.reason.starts_with(UNKNOWN_FIELD));
     match unknown.and_then(|problem| problem.field.as_deref()) {
         Some(path) => {
             let field = path.rsplit('.').next().unwrap_or(path);

@@ -39,13 +39,13 @@ impl Verb {
 
 /// How many objects there were, and what became of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::cli) struct Outcome {
+pub(in crate::cli) struct Outcome<'a> {
     /// How many the command was given.
     pub(in crate::cli) given: usize,
     /// How many it did.
     pub(in crate::cli) done: usize,
     /// Their kind, if it is the same for all.
-    pub(in crate::cli) kind: Option<&'static str>,
+    pub(in crate::cli) kind: Option<&'a str>,
     /// Why it did not do the others.
     pub(in crate::cli) errors: Vec<String>,
 }
@@ -53,7 +53,7 @@ pub(in crate::cli) struct Outcome {
 /// Prints the outcome of a command on files; what is an error is returned.
 pub(in crate::cli) fn conclude(
     verb: Verb,
-    outcome: &Outcome,
+    outcome: &Outcome<'_>,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     if outcome.given == 0 {
@@ -73,7 +73,7 @@ pub(in crate::cli) fn conclude(
     Ok(ExitCode::SUCCESS)
 }
 
-fn success(verb: Verb, outcome: &Outcome, out: &mut dyn Write) -> std::io::Result<()> {
+fn success(verb: Verb, outcome: &Outcome<'_>, out: &mut dyn Write) -> std::io::Result<()> {
     let (past, done) = (verb.past(), outcome.done);
     match outcome.kind {
         Some(kind) => writeln!(out, "Successfully {past} {done} '{kind}' resource(s)"),
@@ -81,7 +81,7 @@ fn success(verb: Verb, outcome: &Outcome, out: &mut dyn Write) -> std::io::Resul
     }
 }
 
-fn partial(verb: Verb, outcome: &Outcome, out: &mut dyn Write) -> std::io::Result<()> {
+fn partial(verb: Verb, outcome: &Outcome<'_>, out: &mut dyn Write) -> std::io::Result<()> {
     let (past, done, given) = (verb.past(), outcome.done, outcome.given);
     let kind = outcome.kind.map(|kind| format!("'{kind}' "));
     writeln!(
@@ -91,7 +91,7 @@ fn partial(verb: Verb, outcome: &Outcome, out: &mut dyn Write) -> std::io::Resul
     )
 }
 
-fn nothing(verb: Verb, outcome: &Outcome) -> String {
+fn nothing(verb: Verb, outcome: &Outcome<'_>) -> String {
     let errors = errors(verb, outcome);
     match (outcome.given, outcome.kind) {
         (1, kind) => format!("'{}' resource: {errors}", kind.unwrap_or_default()),
@@ -101,14 +101,14 @@ fn nothing(verb: Verb, outcome: &Outcome) -> String {
 }
 
 /// calicoctl prints a list of errors in brackets, and that of `replace` as one.
-fn errors(verb: Verb, outcome: &Outcome) -> String {
+fn errors(verb: Verb, outcome: &Outcome<'_>) -> String {
     match verb {
         Verb::Replace => outcome.errors.join("\n"),
         _ => format!("[{}]", outcome.errors.join(" ")),
     }
 }
 
-fn deleted(outcome: &Outcome, out: &mut dyn Write) -> anyhow::Result<()> {
+fn deleted(outcome: &Outcome<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
     if outcome.done > 0 {
         success(Verb::Delete, outcome, out)?;
     }

@@ -76,6 +76,27 @@ pub(in crate::cli) enum Request {
 /// Checks an object by itself.
 pub(in crate::cli) fn check(given: &Given, request: Request) -> Result<(), Invalid> {
     check_name(given, request)?;
+    let mut fields = api_fields(given);
+    for field in speaker_fields(given) {
+        if !fields.iter().any(|known| replaces(known, &field)) {
+            fields.push(field);
+        }
+    }
+    finish(fields)
+}
+
+/// What the API refuses of an object and the speaker does not, or not in the same place.
+pub(in crate::cli) fn rules_of_the_api(given: &Given) -> Vec<String> {
+    if let Err(invalid) = check_name(given, Request::Create) {
+        return vec![invalid.to_string()];
+    }
+    let told = speaker_fields(given);
+    let fields = api_fields(given).into_iter();
+    let own = fields.filter(|api| !told.iter().any(|own| replaces(api, own)));
+    own.map(|field| field.to_string()).collect()
+}
+
+fn api_fields(given: &Given) -> Vec<Field> {
     let mut fields = Vec::new();
     let spec = &given.value["spec"];
     match given.kind {
@@ -87,17 +108,17 @@ pub(in crate::cli) fn check(given: &Given, request: Request) -> Result<(), Inval
         Kind::CalicoNodeStatus => check_node_status(spec, &mut fields),
         _ => {}
     }
+    fields
+}
+
+/// What the speaker would leave out.
+fn speaker_fields(given: &Given) -> Vec<Field> {
     let (_, problems) = Resource::from_json_of(given.kind, &given.value);
     let errors = problems
         .iter()
         .filter(|p| p.severity == Severity::Error || p.field_only)
         .filter(|p| !OWN_RULES.contains(&p.reason.as_str()));
-    for field in errors.map(field_of) {
-        if !fields.iter().any(|known| replaces(known, &field)) {
-            fields.push(field);
-        }
-    }
-    finish(fields)
+    errors.map(field_of).collect()
 }
 
 /// Checks an object beside the others of the datastore.

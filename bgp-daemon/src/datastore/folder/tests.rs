@@ -4,6 +4,9 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use super::*;
+use crate::datastore::folder_store::{Access, FolderStore};
+use crate::datastore::store::Store;
+use crate::resources::{Kind, ObjectKey};
 
 /// Only there so that a broken test ends.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -12,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BY_EVENTS: Timing = Timing {
     quiet: Duration::from_millis(20),
     settle: Duration::from_millis(200),
+    loss: Duration::from_millis(100),
+    patience: PATIENCE,
     watched: Duration::from_secs(3600),
     unwatched: Duration::from_secs(3600),
 };
@@ -232,37 +237,67 @@ async fn a_link_to_a_file_elsewhere_is_read_periodically() {
     see(&mut receiver, &["a", "c"]).await;
 }
 
+/// Promise 18.3.
 #[tokio::test]
-async fn a_path_that_is_not_there_at_the_start_is_an_error() {
+async fn a_path_that_is_not_there_at_the_start_is_waited_for() {
     let folder = folder();
-    let path = folder.path().join("pears");
-    let error = watch(&path, &Tasks::default())
+    let path = folder.path().join("not/yet");
+    let tasks = Tasks::default();
+    let watched = watch_with(&path, BY_EVENTS, &tasks);
+    tokio::pin!(watched);
+    let waits = timeout(Duration::from_millis(50), &mut watched).await;
+    assert!(waits.is_err(), "there is nothing to read");
+    fs::create_dir_all(&path).expect("a folder");
+    write(path.join("b.yaml"), &peer("b"));
+    let mut receiver = timeout(PATIENCE, watched)
         .await
-        .expect_err("a typing mistake");
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "datastore {} cannot be read: No such file or directory (os error 2)",
-            path.display()
-        )
-    );
+        .expect("in time")
+        .expect("a path");
+    see(&mut receiver, &["b"]).await;
 }
 
-#[test]
-fn reading_is_no_sign_of_change_and_a_lost_sign_is_one() {
-    use notify::event::{CreateKind, Flag};
-    let targets = [PathBuf::from("/etc/bgp")];
-    let at = |kind, path: &str| Event::new(kind).add_path(path.into());
-    let opened = EventKind::Access(AccessKind::Open(AccessMode::Read));
-    let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
-    let created = EventKind::Create(CreateKind::File);
-    assert!(!concerns(&at(opened, "/etc/bgp/a.yaml"), &targets));
-    assert!(concerns(&at(written, "/etc/bgp/a.yaml"), &targets));
-    assert!(concerns(&at(created, "/etc/bgp"), &targets));
-    assert!(concerns(&at(created, "/etc/..data"), &targets));
-    assert!(!concerns(&at(created, "/etc/other"), &targets));
-    assert!(concerns(
-        &Event::new(EventKind::Other).set_flag(Flag::Rescan),
-        &targets
-    ));
+/// Promise 18.6.
+#[tokio::test]
+async fn renames_and_removals_by_commands_do_not_wait() {
+    let folder = folder();
+    let path = folder.path().join("peers");
+    let timing = Timing {
+        loss: Duration::from_secs(3600),
+        ..BY_EVENTS
+    };
+    let mut receiver = watch_with(&path, timing, &Tasks::default())
+        .await
+        .expect("a folder");
+    write(folder.path().join("new"), &peer("b"));
+    fs::rename(folder.path().join("new"), path.join("a.yaml")).expect("an atomic save");
+    see(&mut receiver, &["b"]).await;
+    let mut store = FolderStore::open(&path, Access::Write).expect("a folder");
+    let key = ObjectKey::cluster(Kind::BgpPeer, "b");
+    store.delete(&key, None).expect("it is there");
+    see(&mut receiver, &[]).await;
+    write(path.join("c.yaml"), &(peer("c") + "---\n" + &peer("d")));
+    see(&mut receiver, &["c", "d"]).await;
+    write(path.join("c.yaml"), &(peer("c") + "---\n" + &peer("e")));
+    see(&mut receiver, &["c", "d", "e"]).await;
+}
+
+/// Promise 18.7.
+#[tokio::test]
+async fn a_fifo_is_a_problem_and_later_changes_take_effect() {
+    let folder = folder();
+    let path = folder.path().join("peers");
+    let mut receiver = watch_with(&path, BY_EVENTS, &Tasks::default())
+        .await
+        .expect("a folder");
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+    rustix::fs::mknodat(rustix::fs::CWD, path.join("x.yaml"), kind, mode, 0).expect("a FIFO");
+    see_problem(&mut receiver, "is a FIFO, not a regular file").await;
+    write(path.join("b.yaml"), &peer("b"));
+    see(&mut receiver, &["a", "b"]).await;
+    fs::remove_file(path.join("x.yaml")).expect("a FIFO");
+    let gone = receiver.wait_for(|snapshot| snapshot.problems.is_empty());
+    timeout(PATIENCE, gone)
+        .await
+        .expect("in time")
+        .expect("alive");
 }

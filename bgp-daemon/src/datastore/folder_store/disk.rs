@@ -37,10 +37,25 @@ pub(super) fn replace(disk: &dyn Disk, path: &Path, content: &str) -> io::Result
     disk.sync_folder(folder_of(path))
 }
 
-/// Removes a file for good.
+/// Removes a file for good. It is moved away first: a removal alone could be that of an editor that is about to write the file, which
+/// a follower waits for.
 pub(super) fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    disk.remove(path)?;
+    let away = new_name(path);
+    disk.rename(path, &away)?;
+    disk.remove(&away)?;
     disk.sync_folder(folder_of(path))
+}
+
+/// Clears away what commands left in a folder that were stopped in the middle. Only for whoever holds its lock.
+pub(super) fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = [".yaml.new", ".yml.new", ".json.new"];
+        if name.starts_with('.') && ours.iter().any(|end| name.ends_with(end)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The dot keeps it from being read as part of the folder.

@@ -1,7 +1,7 @@
 //! One file's text and its objects, and the text after one of them was added, replaced or removed.
 //!
-//! Pure. An edit touches only the lines of its object; comments at the margin before and after it stay with a replaced
-//! object, and those before it go with a removed one. Every edit is read again: unless all other objects mean what they
+//! Pure. Where that is possible, an object that takes the place of another changes nothing but the values that differ; else it is
+//! written anew, and only comments at the margin before and after it stay. Comments before a removed object go with it. Every edit is read again: unless all other objects mean what they
 //! meant before, it is refused. So is what would lose comments in a list that is written in braces.
 
 use std::ops::Range;
@@ -9,6 +9,7 @@ use std::ops::Range;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::edit;
 use crate::datastore::yaml;
 use crate::resources::{Entry, Kind, Meaning, ObjectKey, Outline, key_of};
 
@@ -118,6 +119,13 @@ impl Source {
 
     /// With another object in the place of one.
     pub(super) fn replaced(&self, slot: Slot, object: &Value) -> Result<Self, EditError> {
+        let mut expected = self.contents();
+        expected[self.content_index(slot)] = Content::Object(object);
+        if let Some(edited) = self.edited(slot, object)
+            && let Ok(edited) = self.verified(edited, &expected)
+        {
+            return Ok(edited);
+        }
         let text = if self.is_alone(slot) {
             self.with_part(slot, object)?
         } else if self.form(slot) == Form::Json {
@@ -125,9 +133,19 @@ impl Source {
         } else {
             self.with_item(slot, Some(object))?
         };
-        let mut expected = self.contents();
-        expected[self.content_index(slot)] = Content::Object(object);
         self.verified(text, &expected)
+    }
+
+    /// With nothing but the values of an object changed that are others, if that can be done; not one of the older API, which means
+    /// something else than it says.
+    fn edited(&self, slot: Slot, object: &Value) -> Option<String> {
+        let entry = self.entry(slot);
+        if entry.value["apiVersion"] != object["apiVersion"] {
+            return None;
+        }
+        let range = self.outline.parts[self.objects[slot.0].part].range.clone();
+        let edited = edit::edited(&self.text[range.clone()], &entry.path, object)?;
+        Some(self.spliced(range, &edited))
     }
 
     /// Without one object; `None` if nothing is left.

@@ -68,7 +68,12 @@ pub(super) enum News {
     Failed(String),
     /// It can again, and nothing was missed.
     Well,
+    /// The server does not serve its kind: not yet, or, once it is `settled`, not at all.
+    Unserved { settled: bool },
 }
+
+/// What is said of a kind that is not there.
+const UNSERVED: &str = "is not served by the Kubernetes API, so there are none";
 
 /// All parts, as far as they are known.
 #[derive(Debug)]
@@ -83,6 +88,8 @@ pub(super) struct Gathered {
 struct PartState {
     listed: bool,
     fault: Option<String>,
+    /// Its kind is not served, and whether that is for certain.
+    unserved: Option<bool>,
 }
 
 impl Gathered {
@@ -121,10 +128,16 @@ impl Gathered {
         };
         let fault = match &news {
             News::Failed(reason) => Some(reason.clone()),
+            News::Unserved { settled: true } => Some(UNSERVED.to_owned()),
             _ => None,
         };
         self.changed |= state.fault != fault;
         state.fault = fault;
+        match news {
+            News::Unserved { settled } => state.unserved = Some(settled),
+            News::Listed(_) => state.unserved = None,
+            _ => {}
+        }
         match news {
             News::Listed(objects) => {
                 self.changed |= !std::mem::replace(&mut state.listed, true);
@@ -133,12 +146,15 @@ impl Gathered {
             News::Put(object) => self.put(part.kind(), &object),
             News::Gone(key) => self.remove(&key),
             News::Broken(key, reason) => self.leave_out(key, reason),
-            News::Failed(_) | News::Well => {}
+            News::Failed(_) | News::Well | News::Unserved { .. } => {}
         }
     }
 
     /// What keeps a required part from being known, if anything has failed.
     pub(super) fn obstacle(&self) -> Option<String> {
+        if self.is_empty_cluster() {
+            return Some("no resources of Calico are served by the Kubernetes API".into());
+        }
         self.parts.iter().find_map(|(part, state)| {
             let fault = state
                 .fault
@@ -148,12 +164,36 @@ impl Gathered {
         })
     }
 
+    /// What is waited for, if anything is known of that.
+    pub(super) fn waits_for(&self) -> Option<String> {
+        let missing = |(part, state): (&Part, &PartState)| {
+            let unserved = state.unserved == Some(false);
+            unserved.then(|| format!("{part} are not served by the Kubernetes API yet"))
+        };
+        self.obstacle()
+            .or_else(|| self.parts.iter().find_map(missing))
+    }
+
+    /// Waits no longer for kinds that are not served.
+    pub(super) fn settle(&mut self) {
+        for state in self
+            .parts
+            .values_mut()
+            .filter(|state| state.unserved == Some(false))
+        {
+            state.unserved = Some(true);
+            state.fault = Some(UNSERVED.to_owned());
+            self.changed = true;
+        }
+    }
+
     /// The snapshot, if it is complete and not the one that was taken before.
     pub(super) fn next_snapshot(&mut self) -> Option<Loaded> {
         let is_known = |(part, state): (&Part, &PartState)| {
-            state.listed || !part.is_required() && state.fault.is_some()
+            let may_be_absent = !part.is_required() && state.fault.is_some();
+            state.listed || state.unserved == Some(true) || may_be_absent
         };
-        let is_complete = self.parts.iter().all(is_known);
+        let is_complete = self.parts.iter().all(is_known) && !self.is_empty_cluster();
         if !is_complete || !std::mem::take(&mut self.changed) {
             return None;
         }
@@ -163,7 +203,18 @@ impl Gathered {
                 .faults()
                 .chain(self.problems.values().flatten().cloned())
                 .collect(),
+            ..Loaded::default()
         })
+    }
+
+    /// Whether none of Calico's kinds is served: somebody is about to install them, and a default mesh is not what they will say.
+    fn is_empty_cluster(&self) -> bool {
+        let mut calico = self
+            .parts
+            .iter()
+            .filter(|(part, _)| part.kind().is_calico())
+            .peekable();
+        calico.peek().is_some() && calico.all(|(_, state)| state.unserved.is_some())
     }
 
     /// What cannot be read. A server that is away fails all parts for one reason, which is said once.
@@ -180,7 +231,10 @@ impl Gathered {
                 true => "; the last state is kept",
                 false => "",
             };
-            let reason = format!("cannot be read: {reason}{kept}");
+            let reason = match reason {
+                UNSERVED => format!("{UNSERVED}{kept}"),
+                reason => format!("cannot be read: {reason}{kept}"),
+            };
             Problem::error(parts.join(", "), reason)
         })
     }
@@ -309,6 +363,45 @@ mod tests {
             problems,
             ["bgppeers, bgpfilters: cannot be read: connection refused; the last state is kept"]
         );
+    }
+
+    /// Promise 18.2.
+    #[test]
+    fn a_kind_that_is_not_served_yet_is_waited_for() {
+        let filters = Part::Kind(Kind::BgpFilter);
+        let mut gathered = gathered(&[PEERS, filters.clone()]);
+        gathered.take(&PEERS, News::Listed(vec![peer("tor", "192.0.2.1")]));
+        gathered.take(&filters, News::Unserved { settled: false });
+        assert_eq!(gathered.next_snapshot(), None);
+        assert_eq!(gathered.obstacle(), None);
+        let waits_for = gathered.waits_for();
+        assert_eq!(
+            waits_for.as_deref(),
+            Some("bgpfilters are not served by the Kubernetes API yet")
+        );
+        gathered.take(&filters, News::Unserved { settled: true });
+        let loaded = gathered.next_snapshot().expect("complete");
+        assert_eq!(names(&loaded), ["tor"]);
+        let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems, [format!("bgpfilters: {UNSERVED}")]);
+        gathered.take(&filters, News::Listed(Vec::new()));
+        assert_eq!(
+            gathered.next_snapshot().map(|loaded| loaded.problems),
+            Some(vec![])
+        );
+    }
+
+    /// Promise 18.2.
+    #[test]
+    fn a_cluster_without_any_kind_of_calico_is_waited_for_without_an_end() {
+        let nodes = Part::Kind(Kind::KubernetesNode);
+        let mut gathered = gathered(&[PEERS, nodes.clone()]);
+        gathered.take(&nodes, News::Listed(Vec::new()));
+        gathered.take(&PEERS, News::Unserved { settled: true });
+        assert_eq!(gathered.next_snapshot(), None);
+        assert!(gathered.obstacle().is_some());
+        gathered.take(&PEERS, News::Listed(Vec::new()));
+        assert!(gathered.next_snapshot().is_some());
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(super) async fn watch(
         if let Some(loaded) = remote.next().await {
             break loaded;
         }
-        let obstacle = remote.gathered.obstacle();
+        let obstacle = remote.gathered.waits_for();
         if let Some(obstacle) = obstacle.as_ref().filter(|_| obstacle != told) {
             warn!("waiting for the datastore: {obstacle}");
         }
@@ -95,6 +95,11 @@ pub(super) async fn load(origins: Origins, interest: Interest) -> Result<Loaded,
     let mut remote = Remote::new(origins, interest);
     loop {
         if let Some(loaded) = remote.next().await {
+            return Ok(loaded);
+        }
+        // Who reads once does not wait for what may come.
+        remote.gathered.settle();
+        if let Some(loaded) = remote.gathered.next_snapshot() {
             return Ok(loaded);
         }
         if let Some(obstacle) = remote.gathered.obstacle() {

@@ -257,7 +257,7 @@ fn finish_dump(message: &Message<'_>) -> io::Result<()> {
 }
 
 /// The kernel answers while it handles the request, so silence means that something is very wrong.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The kernel sends at most 32 KB at once.
 const READ_BUFFER: usize = 64 * 1024;
 /// Room for some thousand events, while a batch of our own changes is on its way.

@@ -283,6 +283,28 @@ fn where_nothing_was_wanted_the_route_of_the_last_run_stays_during_recovery() {
     assert_eq!(world.log, [(Action::Delete, net(P))]);
 }
 
+#[test]
+fn what_the_last_run_left_is_put_back_until_the_speaker_decides() {
+    let (kept, decided) = ("10.0.1.0/24", "10.0.2.0/24");
+    let left = [kept, decided].map(|p| ours(net(p), &via("192.0.2.1", 10)));
+    let mut world = World::recovering(&left);
+    world.want(decided, Some(via("192.0.2.2", 10)));
+    world.want(decided, None);
+    world.kernel.clear();
+    world.read();
+    assert_eq!(world.kernel, left[..1]);
+    assert_eq!(world.table.status().unclaimed, 1);
+    world.kernel = vec![ours(net(kept), &via("192.0.2.9", 10))];
+    world.read();
+    assert_eq!(world.kernel, left[..1], "nor is it altered");
+
+    world.kernel.clear();
+    world.table.finish_recovery();
+    world.read();
+    assert_eq!(world.kernel, []);
+    assert!(world.table.entries.is_empty());
+}
+
 /// Promise 11.9.
 #[test]
 fn a_route_of_another_owner_stays_and_ours_follows_when_it_goes() {

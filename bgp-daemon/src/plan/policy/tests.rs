@@ -36,7 +36,7 @@ const INTERNAL: &str = "Global_192_0_2_2";
 /// The rules that an export filter of one rule becomes.
 fn compiled(rule: &str, name: &str) -> Vec<Rule> {
     let plan = plan_with(&format!("exportV4: [{{{rule}}}]"), "");
-    let policy = export_policy(&plan, peer(&plan, name));
+    let policy = Audience::exporting(peer(&plan, name)).policy(&plan);
     policy
         .rules
         .into_iter()
@@ -211,7 +211,7 @@ fn origins(policy: &Policy) -> Vec<&str> {
 #[test]
 fn export_rules_stand_in_calicos_order() {
     let plan = plan_with("exportV4: [{action: Accept, source: RemotePeers}]", CLUSTER);
-    let policy = export_policy(&plan, peer(&plan, INTERNAL));
+    let policy = Audience::exporting(peer(&plan, INTERNAL)).policy(&plan);
     assert_eq!(
         origins(&policy),
         [
@@ -239,7 +239,7 @@ fn export_rules_stand_in_calicos_order() {
         ]
     );
     assert_eq!(policy.rules[6].verdict, None, "communities do not decide");
-    let external = export_policy(&plan, peer(&plan, EXTERNAL));
+    let external = Audience::exporting(peer(&plan, EXTERNAL)).policy(&plan);
     assert!(
         !origins(&external)
             .iter()
@@ -254,7 +254,7 @@ fn import_accepts_and_prefers_better_priorities() {
         "importV4: [{action: Reject, cidr: 0.0.0.0/0, matchOperator: Equal}]",
         CLUSTER,
     );
-    let policy = import_policy(&plan, peer(&plan, EXTERNAL));
+    let policy = Audience::importing(peer(&plan, EXTERNAL)).policy(&plan);
     assert_eq!(
         origins(&policy),
         ["BGPFilter/f importV4[0]", "better priority than usual"]
@@ -271,7 +271,7 @@ fn import_accepts_and_prefers_better_priorities() {
 fn peers_of_the_same_kind_share_a_policy() {
     let twin = "{apiVersion: projectcalico.org/v3, kind: BGPPeer, metadata: {name: e2}, spec: {peerIP: 192.0.2.9, asNumber: 65009, filters: [f]}}\n---\n";
     let plan = plan_with("exportV4: [{action: Accept}]", &(twin.to_owned() + CLUSTER));
-    let policy = |name: &str| export_policy(&plan, peer(&plan, name));
+    let policy = |name: &str| Audience::exporting(peer(&plan, name)).policy(&plan);
     assert_eq!(policy(EXTERNAL), policy("Global_192_0_2_9"));
     assert_ne!(policy(EXTERNAL), policy(INTERNAL));
 }
@@ -283,7 +283,7 @@ fn a_session_with_both_families_asks_for_the_family() {
         "importV4: [{action: Accept}], importV6: [{action: Reject}]",
         both,
     );
-    let policy = import_policy(&plan, peer(&plan, "Global_192_0_2_9"));
+    let policy = Audience::importing(peer(&plan, "Global_192_0_2_9")).policy(&plan);
     assert_eq!(policy.rules[0].conditions, [prefix("0.0.0.0/0", 0, 32)]);
     assert_eq!(policy.rules[1].conditions, [prefix("::/0", 0, 128)]);
     assert_eq!(

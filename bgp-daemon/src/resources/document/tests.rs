@@ -6,7 +6,7 @@ fn peers(parsed: &Parsed) -> Vec<&BgpPeer> {
     parsed
         .documents
         .iter()
-        .filter_map(|document| match &document.resource {
+        .filter_map(|document| match document.resource.as_ref() {
             Resource::BgpPeer(peer) => Some(peer),
             _ => None,
         })
@@ -151,7 +151,7 @@ fn a_wrong_field_of_the_clusters_settings_is_left_out_alone() {
         "x.yaml:8:15: BGPConfiguration/default: spec.listenPort: invalid value: integer `70000`, \
          expected a port, 1 to 65535; only this is left out"
     );
-    let Resource::BgpConfiguration(configuration) = &parsed.documents[0].resource else {
+    let Resource::BgpConfiguration(configuration) = parsed.documents[0].resource.as_ref() else {
         panic!("{:?}", parsed.documents)
     };
     let spec = &configuration.spec;
@@ -251,8 +251,8 @@ fn an_unknown_field_is_a_warning_and_the_object_is_used() {
     assert_eq!(
         lines(&parsed),
         [
-            "tor.yaml:8:3: BGPPeer/tor: spec.peerIp: unknown field",
-            "tor.yaml:10:37: BGPPeer/tor: spec.password.secretKeyRef.kez: unknown field",
+            "tor.yaml:8:3: BGPPeer/tor: spec.peerIp: unknown field (did you mean peerIP?)",
+            "tor.yaml:10:37: BGPPeer/tor: spec.password.secretKeyRef.kez: unknown field (did you mean key?)",
         ]
     );
     assert!(
@@ -356,7 +356,7 @@ fn what_is_of_another_kind_is_ignored_and_of_another_version_is_not() {
         lines(&parsed),
         [
             "x.yaml:7:13: BGPPeer: apiVersion: expected projectcalico.org/v3, found projectcalico.org/v2",
-            "x.yaml:11:1: x.yaml: expected an object with apiVersion and kind",
+            "x.yaml:11:1: expected an object with apiVersion and kind",
         ]
     );
 }
@@ -398,11 +398,18 @@ fn old_documents_become_new_ones() {
             "Profile/web",
         ]
     );
+    let Resource::BgpPeer(peer) = parsed.documents[0].resource.as_ref() else {
+        panic!("{:?}", parsed.documents[0])
+    };
+    assert_eq!(peer.spec.node.as_deref(), Some("rack1-host1"));
+    assert_eq!(peer.spec.as_number.map(|asn| asn.0), Some(65546));
+    let Resource::IpPool(pool) = parsed.documents[2].resource.as_ref() else {
+        panic!("{:?}", parsed.documents[2])
+    };
     assert_eq!(
-        parsed.documents[0].value["spec"],
-        serde_json::json!({"node": "rack1-host1", "peerIP": "192.168.1.1", "asNumber": 65546})
+        pool.spec.ipip_mode,
+        crate::resources::EncapsulationMode::CrossSubnet
     );
-    assert_eq!(parsed.documents[2].value["spec"]["ipipMode"], "CrossSubnet");
     assert_eq!(parsed.documents[3].key.kind, Kind::Node);
 }
 

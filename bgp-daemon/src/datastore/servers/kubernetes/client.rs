@@ -186,15 +186,19 @@ impl Kubernetes {
         }
     }
 
-    /// The group of Calico's resources: the older one, unless only the newer one is served.
+    /// The group of Calico's resources: the older one, unless only the newer one is served. While there is none, any may come.
     pub(super) async fn group(&self) -> Result<Group, Error> {
-        let discover = || async {
-            let groups = timed(self.client.list_api_groups()).await?.groups;
-            let has = |name: &str| groups.iter().any(|group| group.name == name);
-            let is_new = has("projectcalico.org") && !has("crd.projectcalico.org");
-            Ok(if is_new { Group::V3 } else { Group::Crd })
+        if let Some(group) = self.group.get() {
+            return Ok(*group);
+        }
+        let groups = timed(self.client.list_api_groups()).await?.groups;
+        let has = |name: &str| groups.iter().any(|group| group.name == name);
+        let group = match (has("crd.projectcalico.org"), has("projectcalico.org")) {
+            (true, _) => Group::Crd,
+            (false, true) => Group::V3,
+            (false, false) => return Ok(Group::Crd),
         };
-        self.group.get_or_try_init(discover).await.copied()
+        Ok(*self.group.get_or_init(|| async { group }).await)
     }
 
     /// The path of a kind, in a namespace if one is given.

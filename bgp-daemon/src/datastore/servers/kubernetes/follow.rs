@@ -2,7 +2,7 @@
 //!
 //! What is listed is asked for in pages, and each object is cut down to what a speaker reads before the next comes. A watch
 //! goes on from the last version seen; when the server no longer knows it, or has refused to go on several times, everything is
-//! listed again. A kind that the server has never served has no objects; it is looked for again now and then.
+//! listed again. A kind that the server does not serve is looked for again, and counts as one without objects after a while.
 //!
 //! Not kube's own watcher: that does not tell when an interrupted watch goes on, and has no notion of a kind that is not served.
 
@@ -15,7 +15,7 @@ use kube::core::params::WatchParams;
 use kube::core::{Request, WatchEvent};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::client::{Kubernetes, code};
 use crate::datastore::servers::gather::{News, Part};
@@ -29,8 +29,10 @@ const WATCH: u32 = 290;
 const SILENCE: Duration = Duration::from_secs(150);
 /// Watches that fail one after another before everything is listed again.
 const FAILURES: u32 = 5;
-/// Before a kind that is not served is looked for again.
-const MISSING: Duration = Duration::from_secs(60);
+/// A kind that is not served for so long after the start has no objects.
+const UNSERVED: Duration = Duration::from_secs(30);
+/// Before such a kind is looked for again: it may be installed later.
+const MISSING: Duration = Duration::from_secs(30);
 
 /// The API server as it is followed for one node.
 pub(in crate::datastore) struct NodeView {
@@ -70,6 +72,7 @@ enum End {
 impl Follower {
     async fn run(mut self) {
         let mut was_served = false;
+        let began = Instant::now();
         loop {
             match self.list().await {
                 Ok((objects, version)) => {
@@ -78,11 +81,13 @@ impl Follower {
                     self.reporter.tell(News::Listed(objects)).await;
                     self.watch(version).await;
                 }
-                // A server that has just started may not yet know what it serves: nothing goes because of that.
+                // A server that has just started may not yet know what it serves; nor is a kind that was there gone because of that.
                 Err(error) if code(&error) == Some(404) && !was_served => {
-                    info!(part = %self.part, "not served by the Kubernetes API, so there are none");
-                    self.reporter.tell(News::Listed(Vec::new())).await;
-                    sleep(self.pause.spread(MISSING)).await;
+                    let settled = began.elapsed() >= UNSERVED;
+                    debug!(part = %self.part, settled, "not served by the Kubernetes API");
+                    self.reporter.tell(News::Unserved { settled }).await;
+                    let pause = if settled { MISSING } else { RETRY };
+                    sleep(self.pause.spread(pause)).await;
                 }
                 Err(error) => self.fail(&error).await,
             }

@@ -171,10 +171,18 @@ async fn a_watch_that_goes_on_after_a_failure_says_so() {
 
 /// Promise 18.2.
 #[tokio::test(start_paused = true)]
-async fn a_kind_that_is_not_served_has_no_objects_and_is_looked_for_again() {
+async fn a_kind_that_is_not_served_is_waited_for_and_then_has_no_objects() {
     let mut scene = Scene::of(Kind::BgpFilter);
-    scene.answer(404, "404 page not found\n".into()).await;
-    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+    let began = Instant::now();
+    loop {
+        scene.answer(404, "404 page not found\n".into()).await;
+        let settled = began.elapsed() >= UNSERVED;
+        assert_eq!(scene.next().await, News::Unserved { settled });
+        if settled {
+            break;
+        }
+    }
+    assert!(began.elapsed() < UNSERVED + RETRY * 2);
     let object = json!({"metadata": {"name": "f"}, "spec": {}});
     scene
         .answer_list("7", "", std::slice::from_ref(&object))

@@ -1,0 +1,81 @@
+//! A long list that is kept in chunks, so that a copy of it costs next to nothing: copies share each chunk until one writes to it.
+
+use std::sync::Arc;
+
+/// Items of a chunk: what a write to a shared one copies.
+const CHUNK: usize = 256;
+
+/// A list of default items beyond its end.
+#[derive(Clone, Debug)]
+pub(super) struct Chunks<T> {
+    chunks: Vec<Arc<[T; CHUNK]>>,
+    len: u32,
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Self {
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<T: Clone + Default> Chunks<T> {
+    /// One past the last place that was ever written to.
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(super) fn get(&self, at: u32) -> Option<&T> {
+        let (chunk, place) = split(at);
+        self.chunks.get(chunk).map(|chunk| &chunk[place])
+    }
+
+    /// A place to write to; the list grows as far as it must.
+    pub(super) fn get_mut(&mut self, at: u32) -> &mut T {
+        let (chunk, place) = split(at);
+        if chunk >= self.chunks.len() {
+            self.chunks.resize_with(chunk + 1, || {
+                Arc::new(std::array::from_fn(|_| T::default()))
+            });
+        }
+        self.len = self.len.max(at + 1);
+        &mut Arc::make_mut(&mut self.chunks[chunk])[place]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// What it takes up, without what items hold elsewhere.
+    pub(super) fn octets(&self) -> usize {
+        self.chunks.capacity() * size_of::<Arc<[T; CHUNK]>>()
+            + self.chunks.len() * size_of::<[T; CHUNK]>()
+    }
+}
+
+fn split(at: u32) -> (usize, usize) {
+    (at as usize / CHUNK, at as usize % CHUNK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_keeps_what_it_held_and_shares_what_nobody_wrote_to() {
+        let mut list = Chunks::default();
+        for at in 0..3000 {
+            *list.get_mut(at) = at;
+        }
+        let copy = list.clone();
+        *list.get_mut(700) = 1;
+        assert_eq!((list.get(700), copy.get(700)), (Some(&1), Some(&700)));
+        assert!(copy.iter().copied().take(3000).eq(0..3000));
+        assert_eq!((list.get(2999), list.get(5000)), (Some(&2999), None));
+        let shared = list.chunks.iter().zip(&copy.chunks);
+        let written = shared.filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
+        assert_eq!(written, 1);
+    }
+}

@@ -1,0 +1,114 @@
+//! What was said last of each prefix for forwarding, so that only changes are said. There are far fewer routes to forward by
+//! than prefixes, so each is kept once and a prefix has its number.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ForwardRoute;
+
+/// Stands for a prefix of which nothing was said, or that there is no route.
+const NONE: u32 = 0;
+
+/// By slot, the number of a route.
+#[derive(Debug, Default)]
+pub(super) struct Forwarded {
+    slots: Vec<u32>,
+    /// By number, less one. The routes, and how many slots have each; free numbers have none.
+    routes: Vec<Option<(Arc<ForwardRoute>, u32)>>,
+    numbers: BTreeMap<Arc<ForwardRoute>, u32>,
+    free: Vec<u32>,
+}
+
+impl Forwarded {
+    /// Notes what is said of a slot; `false` if that was said last.
+    pub(super) fn replace(&mut self, at: u32, route: Option<&ForwardRoute>) -> bool {
+        let old = self.slots.get(at as usize).copied().unwrap_or(NONE);
+        if self.route(old) == route {
+            return false;
+        }
+        let new = route.map_or(NONE, |route| self.take_number(route));
+        self.give_back(old);
+        if self.slots.len() <= at as usize {
+            self.slots.resize(at as usize + 1, NONE);
+        }
+        self.slots[at as usize] = new;
+        true
+    }
+
+    /// What it takes up.
+    pub(super) fn octets(&self) -> usize {
+        self.slots.len() * size_of::<u32>() + self.numbers.len() * ROUTE
+    }
+
+    fn route(&self, number: u32) -> Option<&ForwardRoute> {
+        let place = number.checked_sub(1)?;
+        let (route, _) = self.routes.get(place as usize)?.as_ref()?;
+        Some(route)
+    }
+
+    fn take_number(&mut self, route: &ForwardRoute) -> u32 {
+        if let Some(number) = self.numbers.get(route) {
+            if let Some((_, slots)) = &mut self.routes[*number as usize - 1] {
+                *slots += 1;
+            }
+            return *number;
+        }
+        let route = Arc::new(route.clone());
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.routes.push(None);
+            u32::try_from(self.routes.len()).expect("no more than slots")
+        });
+        self.routes[number as usize - 1] = Some((Arc::clone(&route), 1));
+        self.numbers.insert(route, number);
+        number
+    }
+
+    fn give_back(&mut self, number: u32) {
+        let Some(place) = number.checked_sub(1) else {
+            return;
+        };
+        let place = &mut self.routes[place as usize];
+        if let Some((_, slots)) = place {
+            *slots -= 1;
+        }
+        if let Some((route, _)) = place.take_if(|(_, slots)| *slots == 0) {
+            self.numbers.remove(&route);
+            self.free.push(number);
+        }
+    }
+}
+
+/// About what a route takes up, in both maps and with a few next hops.
+const ROUTE: usize = 3 * size_of::<ForwardRoute>();
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn route(local_pref: u32) -> ForwardRoute {
+        ForwardRoute {
+            next_hops: Vec::new(),
+            local_pref,
+            preference: 100,
+            standby: false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn says_what_changes_and_keeps_what_is_used(said in prop::collection::vec((0u32..8, prop::option::of(0u32..4)), 0..100)) {
+            let (mut forwarded, mut model) = (Forwarded::default(), BTreeMap::new());
+            for (at, local_pref) in said {
+                let changed = forwarded.replace(at, local_pref.map(route).as_ref());
+                prop_assert_eq!(changed, model.insert(at, local_pref).flatten() != local_pref);
+            }
+            let mut used: Vec<u32> = model.into_values().flatten().collect();
+            used.sort_unstable();
+            used.dedup();
+            prop_assert_eq!(forwarded.numbers.len(), used.len());
+            prop_assert_eq!(forwarded.routes.len() - forwarded.free.len(), used.len());
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Signs of change of a file or a folder, from inotify.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use super::state::Moved;
+
+/// Signs of change. Only whether there was one is kept, and what was moved, up to a limit.
+pub(crate) struct Signs {
+    seen: mpsc::Receiver<()>,
+    moved: Arc<Mutex<Moved>>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Signs {
+    /// Starts to watch a file or a folder, or the nearest folder above it that is there.
+    pub(crate) fn watch(path: &Path) -> notify::Result<Self> {
+        let (sender, seen) = mpsc::channel(1);
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let targets = [path.to_owned(), real.clone()];
+        let moved = Arc::new(Mutex::new(Moved::default()));
+        let noted = Arc::clone(&moved);
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if let Ok(event) = &event {
+                note_moved(
+                    event,
+                    &targets,
+                    &mut noted.lock().unwrap_or_else(PoisonError::into_inner),
+                );
+            }
+            // An error, such as an overflow of the queue, means that signs were lost.
+            if event.map_or(true, |event| concerns(&event, &targets)) {
+                let _ = sender.try_send(());
+            }
+        })?;
+        for target in [path, &real] {
+            let mut watched = None;
+            // One that is made meanwhile is nearer.
+            while let Some(folder) = nearest_folder(target).filter(|near| watched != Some(*near)) {
+                watcher.watch(folder, RecursiveMode::NonRecursive)?;
+                watched = Some(folder);
+            }
+        }
+        if path.is_dir() {
+            watcher.watch(path, RecursiveMode::Recursive)?;
+        }
+        Ok(Self {
+            seen,
+            moved,
+            _watcher: watcher,
+        })
+    }
+
+    /// Waits for a sign; one that came before counts.
+    pub(crate) async fn next(&mut self) {
+        if self.seen.recv().await.is_none() {
+            // The watcher is gone, which only its end can cause; the clock goes on.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Adds what was moved since the watch began.
+    pub(super) fn add_moved(&self, to: &mut Moved) {
+        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        to.to.append(&mut moved.to);
+        to.from.append(&mut moved.from);
+    }
+
+    /// Whether there is a sign that nobody has waited for.
+    pub(super) fn pending(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
+    /// Waits until there was no sign for `quiet`, but not past `end`.
+    pub(crate) async fn settle(&mut self, quiet: Duration, end: Instant) {
+        while Instant::now() < end && timeout(quiet, self.next()).await.is_ok() {}
+    }
+}
+
+/// The nearest folder above a path that is there.
+fn nearest_folder(path: &Path) -> Option<&Path> {
+    path.ancestors().skip(1).find(|folder| folder.is_dir())
+}
+
+/// Whether an event may mean that other documents are there now. Our own reading causes events too, which do not.
+fn concerns(event: &Event, targets: &[PathBuf]) -> bool {
+    let changes = match event.kind {
+        EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
+        EventKind::Any
+        | EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Remove(_)
+        | EventKind::Other => true,
+    };
+    let near = |path: &PathBuf| {
+        let hidden_link = path.file_name().is_some_and(is_mount_internal);
+        let mut targets = targets.iter();
+        hidden_link || targets.any(|target| path.starts_with(target) || target.starts_with(path))
+    };
+    event.need_rescan() || (changes && event.paths.iter().any(near))
+}
+
+/// Paths that are remembered as moved; others are as good as written.
+const MAX_MOVED: usize = 4096;
+
+/// Notes what was moved, by the name that the watched path has. Who moves the link behind a mounted ConfigMap moves everything
+/// beside it.
+fn note_moved(event: &Event, [target, real]: &[PathBuf; 2], moved: &mut Moved) {
+    let EventKind::Modify(ModifyKind::Name(mode)) = event.kind else {
+        return;
+    };
+    let Some(path) = event.paths.first() else {
+        return;
+    };
+    let path = match path.strip_prefix(real) {
+        Ok(rest) if rest.as_os_str().is_empty() => target.clone(),
+        Ok(rest) => target.join(rest),
+        Err(_) => path.clone(),
+    };
+    let swapped = path.file_name().is_some_and(is_mount_internal);
+    let around = path.parent().filter(|_| swapped).map(Path::to_owned);
+    if moved.to.len() + moved.from.len() >= MAX_MOVED {
+        return;
+    }
+    match (mode, around) {
+        (RenameMode::To, Some(around)) => {
+            moved.to.insert(around.clone());
+            moved.from.insert(around);
+        }
+        (RenameMode::To, None) => drop(moved.to.insert(path)),
+        (RenameMode::From, None) => drop(moved.from.insert(path)),
+        _ => {}
+    }
+}
+
+/// The links and folders behind the files of a mounted ConfigMap or Secret.
+fn is_mount_internal(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_is_no_sign_of_change_and_a_lost_sign_is_one() {
+        use notify::event::{CreateKind, Flag};
+        let targets = [PathBuf::from("/etc/bgp")];
+        let at = |kind, path: &str| Event::new(kind).add_path(path.into());
+        let opened = EventKind::Access(AccessKind::Open(AccessMode::Read));
+        let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        let created = EventKind::Create(CreateKind::File);
+        assert!(!concerns(&at(opened, "/etc/bgp/a.yaml"), &targets));
+        assert!(concerns(&at(written, "/etc/bgp/a.yaml"), &targets));
+        assert!(concerns(&at(created, "/etc/bgp"), &targets));
+        assert!(concerns(&at(created, "/etc/..data"), &targets));
+        assert!(!concerns(&at(created, "/etc/other"), &targets));
+        assert!(concerns(
+            &Event::new(EventKind::Other).set_flag(Flag::Rescan),
+            &targets
+        ));
+    }
+}

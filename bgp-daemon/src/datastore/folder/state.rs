@@ -1,0 +1,258 @@
+//! What is in force of a folder whose files are read while others write them. Pure: readings and instants come in, snapshots and
+//! the next deadline come out.
+//!
+//! | what is seen of a file                          | its objects                                              |
+//! |-------------------------------------------------|----------------------------------------------------------|
+//! | it is new                                       | are in force at once                                     |
+//! | it was moved to its name, in the place of another | are in force at once, those of the other are gone      |
+//! | it was written                                  | new ones and new values at once; what is missing now, objects that lack a field, and a last one without the end of its line, once the file has been left alone for a quiet time |
+//! | it was moved away                               | are gone at once                                         |
+//! | it was removed                                  | are gone after the quiet time, as some editors remove and write |
+//! | it is not YAML, empty, or cannot be read        | stay as they were, new ones come; until it is right again |
+//!
+//! An object that another file has now counts there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::resources::{Content, Document, FileId, Listing, Loaded, Problem, ResourceSet};
+
+/// Paths that were moved since the reading before, as far as that is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Moved {
+    /// To these.
+    pub(super) to: BTreeSet<PathBuf>,
+    /// Away from these.
+    pub(super) from: BTreeSet<PathBuf>,
+}
+
+/// A folder, or a file by itself.
+#[derive(Debug)]
+pub(super) struct FolderState {
+    files: BTreeMap<PathBuf, FileState>,
+    /// What is wrong with the folder itself.
+    problems: Vec<Problem>,
+    quiet: Duration,
+}
+
+#[derive(Debug)]
+struct FileState {
+    /// What was read last; `None` if it is not there, or cannot be read.
+    seen: Option<(FileId, u64)>,
+    /// When that was other than before.
+    changed: Instant,
+    /// What counts, in order.
+    in_force: Vec<InForce>,
+    problems: Vec<Problem>,
+    /// Something of `in_force` goes with time.
+    is_waiting: bool,
+}
+
+#[derive(Clone, Debug)]
+struct InForce {
+    document: Document,
+    /// The file does not have the object any more.
+    is_lost: bool,
+}
+
+impl FolderState {
+    /// Nothing yet. What a file loses is gone when the file has not changed for `quiet`.
+    pub(super) fn new(quiet: Duration) -> Self {
+        Self {
+            files: BTreeMap::new(),
+            problems: Vec::new(),
+            quiet,
+        }
+    }
+
+    /// Takes a reading.
+    pub(super) fn observe(&mut self, now: Instant, listing: Listing, moved: &Moved) {
+        self.problems = listing.problems;
+        let quiet = self.quiet;
+        let present: BTreeSet<PathBuf> =
+            listing.files.iter().map(|(path, _)| path.clone()).collect();
+        for (path, content) in listing.files {
+            let was_moved = covers(&moved.to, &path);
+            let file = self.files.remove(&path);
+            let file = match content {
+                Ok(content) => FileState::read(file, &path, content, (now, quiet), was_moved),
+                Err(problem) => FileState::unreadable(file, &path, problem, now),
+            };
+            self.files.insert(path, file);
+        }
+        self.files.retain(|path, file| {
+            let is_hidden = || {
+                listing
+                    .unlisted
+                    .iter()
+                    .any(|hidden| path.starts_with(hidden))
+            };
+            if present.contains(path) {
+                return true;
+            }
+            if is_hidden() {
+                file.is_waiting = false;
+                return true;
+            }
+            !covers(&moved.from, path) && file.is_still_missed(now, quiet)
+        });
+    }
+
+    /// The folder itself cannot be read: everything stays.
+    pub(super) fn unreadable(&mut self, problem: Problem) {
+        self.problems = vec![problem];
+        for file in self.files.values_mut() {
+            file.is_waiting = false;
+        }
+    }
+
+    /// When it must be read again, if nothing happens before.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let waiting = self.files.values().filter(|file| file.is_waiting);
+        waiting.map(|file| file.changed + self.quiet).min()
+    }
+
+    /// What is in force.
+    pub(super) fn snapshot(&self) -> Loaded {
+        let all = || self.files.values().flat_map(|file| &file.in_force);
+        let there = || all().filter(|it| !it.is_lost).map(|it| &it.document);
+        let keys: BTreeSet<_> = there().map(|document| &document.key).collect();
+        let lost = all().filter(|it| it.is_lost && !keys.contains(&it.document.key));
+        let documents = there().chain(lost.map(|it| &it.document));
+        let mut loaded = ResourceSet::from_documents(documents.cloned());
+        let of_files = self.files.values().flat_map(|file| &file.problems);
+        loaded.problems = self
+            .problems
+            .iter()
+            .chain(of_files)
+            .cloned()
+            .chain(loaded.problems)
+            .collect();
+        loaded
+    }
+}
+
+/// Whether a path or a folder around it is among these.
+fn covers(paths: &BTreeSet<PathBuf>, path: &Path) -> bool {
+    path.ancestors().any(|around| paths.contains(around))
+}
+
+impl FileState {
+    fn read(
+        before: Option<Self>,
+        path: &Path,
+        content: Content,
+        (now, quiet): (Instant, Duration),
+        was_moved: bool,
+    ) -> Self {
+        let parsed = content.parsed;
+        let seen = Some((content.id, content.digest));
+        let mut file = Self {
+            seen,
+            changed: now,
+            in_force: Vec::new(),
+            problems: parsed.problems,
+            is_waiting: false,
+        };
+        let there = |document| InForce {
+            document,
+            is_lost: false,
+        };
+        let Some(before) = before else {
+            file.in_force = parsed.documents.into_iter().map(there).collect();
+            return file;
+        };
+        if before.seen == seen {
+            file.changed = before.changed;
+        }
+        let is_replaced = was_moved && before.seen.map(|(id, _)| id) != Some(content.id);
+        let is_whole = !parsed.is_broken && (is_replaced || !content.is_empty);
+        if is_whole && (is_replaced || now >= file.changed + quiet) {
+            file.in_force = parsed.documents.into_iter().map(there).collect();
+            return file;
+        }
+        let kept = file.merge(before.in_force, parsed.documents, parsed.may_go_on);
+        file.is_waiting = is_whole && kept > 0;
+        if !is_whole && kept > 0 {
+            let what = if content.is_empty {
+                "is empty"
+            } else {
+                "cannot be read as a whole"
+            };
+            file.keep(path, what, kept);
+        }
+        file
+    }
+
+    /// What is there now, beside what it does not say any more. Returns how many objects are not yet as the file says.
+    fn merge(&mut self, old: Vec<InForce>, new: Vec<Document>, may_go_on: bool) -> usize {
+        // Of several with one name the first counts.
+        let old = old.into_iter().rev();
+        let mut old: BTreeMap<_, _> = old.map(|it| (it.document.key.clone(), it)).collect();
+        let mut kept = 0;
+        let last = new.len().saturating_sub(1);
+        for (at, document) in new.into_iter().enumerate() {
+            let may_be_cut = may_go_on && at == last;
+            let document = match old.remove(&document.key).map(|before| before.document) {
+                Some(before) if before.resource == document.resource => document,
+                Some(before) if may_be_cut || document.shape.lacks_something_of(&before.shape) => {
+                    kept += 1;
+                    before
+                }
+                None if may_be_cut => {
+                    kept += 1;
+                    continue;
+                }
+                _ => document,
+            };
+            self.in_force.push(InForce {
+                document,
+                is_lost: false,
+            });
+        }
+        kept += old.len();
+        self.in_force.extend(old.into_values().map(|it| InForce {
+            is_lost: true,
+            ..it
+        }));
+        kept
+    }
+
+    fn unreadable(before: Option<Self>, path: &Path, problem: Problem, now: Instant) -> Self {
+        let mut file = Self {
+            seen: None,
+            changed: now,
+            in_force: before.map(|before| before.in_force).unwrap_or_default(),
+            problems: vec![problem],
+            is_waiting: false,
+        };
+        if !file.in_force.is_empty() {
+            file.keep(path, "cannot be read", file.in_force.len());
+        }
+        file
+    }
+
+    fn keep(&mut self, path: &Path, what: &str, kept: usize) {
+        let reason = format!("{what}: what it held before stays in force ({kept} objects)");
+        self.problems.push(Problem::error(path.display(), reason));
+    }
+
+    /// A file that is not there any more; `false` once it is time to forget it.
+    fn is_still_missed(&mut self, now: Instant, quiet: Duration) -> bool {
+        if self.seen.take().is_some() || !self.is_waiting {
+            self.changed = now;
+        }
+        self.is_waiting = true;
+        self.problems.clear();
+        for it in &mut self.in_force {
+            it.is_lost = true;
+        }
+        now < self.changed + quiet
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,435 @@
+//! A YAML or JSON document in which some values are others, and every other octet is as it was: comments, order and style stay.
+//!
+//! Pure, and careless of what YAML allows beyond what people write: whoever uses it reads the result again.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+
+use crate::datastore::yaml;
+use crate::resources::{Place, Tree, TreeContent};
+
+/// The text of a document with one of its objects changed into another. `path` leads to the object through the lists around it.
+/// `None` if that cannot be done in place.
+pub(super) fn edited(text: &str, path: &[usize], object: &Value) -> Option<String> {
+    let tree = Tree::parse(text).ok()?;
+    let mut editor = Editor {
+        text,
+        splices: Vec::new(),
+    };
+    let (mut target, mut end) = (&tree, text.len());
+    for at in path {
+        let items = target.items().or_else(|| target.field("items")?.items())?;
+        end = match items.get(at + 1) {
+            Some(next) => editor.line_start(editor.offset(next.place)?),
+            None => end,
+        };
+        target = items.get(*at)?;
+    }
+    let mut object = object.clone();
+    if let (Some(fields), None) = (object.as_object_mut(), target.field("kind")) {
+        // The list says it of its items.
+        fields.retain(|key, _| key != "apiVersion" && key != "kind");
+    }
+    editor.change(target, &object, end, false)?;
+    Some(editor.done())
+}
+
+struct Editor<'a> {
+    text: &'a str,
+    splices: Vec<(Range<usize>, String)>,
+}
+
+type Entry = (String, Place, Tree);
+
+impl Editor<'_> {
+    fn done(mut self) -> String {
+        self.splices.sort_by_key(|(range, _)| range.start);
+        let mut text = String::new();
+        let mut at = 0;
+        for (range, with) in self.splices {
+            text.push_str(self.text.get(at..range.start).unwrap_or_default());
+            text.push_str(&with);
+            at = range.end;
+        }
+        text.push_str(&self.text[at..]);
+        text
+    }
+
+    /// Makes a value another one. It ends before `end`; `in_flow` if it stands within braces or brackets.
+    fn change(&mut self, tree: &Tree, new: &Value, end: usize, in_flow: bool) -> Option<()> {
+        if tree.to_value() == *new {
+            return Some(());
+        }
+        let start = self.offset(tree.place)?;
+        let in_flow = in_flow || self.text[start..].starts_with(['{', '[']);
+        match (&tree.content, new) {
+            (TreeContent::Mapping(entries), Value::Object(fields)) if in_flow => {
+                self.flow_mapping(start, entries, fields)
+            }
+            (TreeContent::Mapping(entries), Value::Object(fields)) => {
+                self.block_mapping(entries, fields, end)
+            }
+            (TreeContent::Sequence(items), Value::Array(values)) if items.len() == values.len() => {
+                for (at, (item, value)) in items.iter().zip(values).enumerate() {
+                    let end = match items.get(at + 1) {
+                        Some(next) if !in_flow => self.line_start(self.offset(next.place)?),
+                        _ => end,
+                    };
+                    self.change(item, value, end, in_flow)?;
+                }
+                Some(())
+            }
+            (TreeContent::Scalar(_), new) if !new.is_object() && !new.is_array() => {
+                let range = self.scalar(start, in_flow)?;
+                let with = match in_flow {
+                    true => flow(new, self.is_json())?,
+                    false => yaml::write(new).ok()?.trim_end().to_owned(),
+                };
+                self.splices.push((range, with));
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn block_mapping(
+        &mut self,
+        entries: &[Entry],
+        fields: &Map<String, Value>,
+        end: usize,
+    ) -> Option<()> {
+        let indent = entries.first()?.1.column - 1;
+        let mut last_end = end;
+        let mut kept = 0;
+        for (at, (key, place, field)) in entries.iter().enumerate() {
+            let start = self.offset(*place)?;
+            let end = match entries.get(at + 1) {
+                Some((_, next, _)) => self.line_start(self.offset(*next)?),
+                None => end,
+            };
+            let end = self.without_comments(start..end);
+            last_end = end;
+            let line = self.line_start(start);
+            let has_lines = self.text[line..start].trim().is_empty();
+            match fields.get(key) {
+                None if field.is_null() => {}
+                None if has_lines => self.splices.push((line..end, String::new())),
+                None => return None,
+                Some(new) => {
+                    kept += 1;
+                    let before = self.splices.len();
+                    if self.change(field, new, end, false).is_none() {
+                        self.splices.truncate(before);
+                        let lines = block(key, new, indent)?;
+                        self.splices.push((start..end, lines[indent..].to_owned()));
+                    }
+                }
+            }
+        }
+        let is_new = |key: &String| entries.iter().all(|(known, _, _)| known != key);
+        let mut lines = String::new();
+        for (key, new) in fields.iter().filter(|(key, _)| is_new(key)) {
+            lines += &block(key, new, indent)?;
+            kept += 1;
+        }
+        if !lines.is_empty() {
+            let ended = self.text[..last_end].ends_with('\n');
+            let start = if ended { "" } else { "\n" };
+            self.splices
+                .push((last_end..last_end, format!("{start}{lines}")));
+        }
+        // Without any field it would be null.
+        (kept > 0).then_some(())
+    }
+
+    fn flow_mapping(
+        &mut self,
+        start: usize,
+        entries: &[Entry],
+        fields: &Map<String, Value>,
+    ) -> Option<()> {
+        let close = self.flow_end(start)? - 1;
+        let inside = self.text[..close].trim_end().len();
+        let is_kept = |(key, _, _): &&Entry| fields.contains_key(key);
+        for (at, (key, place, field)) in entries.iter().enumerate() {
+            let start = self.offset(*place)?;
+            match (fields.get(key), entries.get(at + 1)) {
+                (Some(new), _) => self.change(field, new, close, true)?,
+                (None, Some((_, next, _))) => {
+                    self.splices
+                        .push((start..self.offset(*next)?, String::new()));
+                }
+                // The comma before the last one goes with it, or with those that went before.
+                (None, None) if entries.iter().take(at).any(|entry| is_kept(&entry)) => {
+                    let kept_before = entries[..at].iter().rposition(|entry| is_kept(&entry))?;
+                    let first_gone = self.offset(entries[kept_before + 1].1)?;
+                    let comma = self.text[..first_gone].rfind(',')?;
+                    self.splices
+                        .retain(|(range, _)| range.start < first_gone || range.start >= inside);
+                    self.splices.push((comma..inside, String::new()));
+                }
+                (None, None) => self.splices.push((start..inside, String::new())),
+            }
+        }
+        let mut is_first = !entries.iter().any(|entry| is_kept(&entry));
+        for (key, new) in fields {
+            if entries.iter().any(|(known, _, _)| known == key) {
+                continue;
+            }
+            let comma = if is_first { "" } else { ", " };
+            is_first = false;
+            let key = flow(&Value::from(key.as_str()), self.is_json())?;
+            let value = flow(new, self.is_json())?;
+            self.splices
+                .push((inside..inside, format!("{comma}{key}: {value}")));
+        }
+        Some(())
+    }
+
+    /// The octets of a text, number or truth value on one line.
+    fn scalar(&self, start: usize, in_flow: bool) -> Option<Range<usize>> {
+        let line = self.text[start..].lines().next()?;
+        let len = match line.chars().next()? {
+            quote @ ('"' | '\'') => quoted_len(line, quote)?,
+            '|' | '>' | '&' | '*' | '!' | '#' => return None,
+            _ => {
+                let comment = line.find(" #").unwrap_or(line.len());
+                let ends = |c: char| in_flow && matches!(c, ',' | '}' | ']');
+                let plain = line[..comment].find(ends).unwrap_or(comment);
+                line[..plain].trim_end().len()
+            }
+        };
+        (len > 0).then_some(start..start + len)
+    }
+
+    /// Behind the brace that closes the one at `start`.
+    fn flow_end(&self, start: usize) -> Option<usize> {
+        let mut depth = 0;
+        let mut at = start;
+        while let Some(c) = self.text[at..].chars().next() {
+            match c {
+                '{' | '[' => depth += 1,
+                '}' | ']' => depth -= 1,
+                '"' | '\'' => at += quoted_len(&self.text[at..], c)? - 1,
+                '#' => return None,
+                _ => {}
+            }
+            at += c.len_utf8();
+            if depth == 0 {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    fn is_json(&self) -> bool {
+        let text = self.text.trim_start();
+        text.starts_with('{') && text[1..].trim_start().starts_with('"')
+    }
+
+    fn offset(&self, place: Place) -> Option<usize> {
+        let mut lines = self.text.split_inclusive('\n');
+        let before: usize = lines.by_ref().take(place.line - 1).map(str::len).sum();
+        let line = lines.next().unwrap_or_default();
+        let (at, _) = line.char_indices().nth(place.column - 1)?;
+        Some(before + at)
+    }
+
+    fn line_start(&self, offset: usize) -> usize {
+        self.text[..offset].rfind('\n').map_or(0, |at| at + 1)
+    }
+
+    /// The end of a range without the blank lines, comments and markers at its end.
+    fn without_comments(&self, range: Range<usize>) -> usize {
+        let mut end = range.start;
+        let mut at = range.start;
+        for line in self.text[range].split_inclusive('\n') {
+            at += line.len();
+            let says = line.trim();
+            if !(says.is_empty() || says.starts_with('#') || says == "...") {
+                end = at;
+            }
+        }
+        end
+    }
+}
+
+fn quoted_len(text: &str, quote: char) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let rest = text.get(at..)?;
+        let c = rest.chars().next()?;
+        match c {
+            '\\' if quote == '"' => at += 1 + rest.chars().nth(1)?.len_utf8(),
+            _ if c != quote => at += c.len_utf8(),
+            '\'' if rest.starts_with("''") => at += 2,
+            _ => return Some(at + 1),
+        }
+    }
+}
+
+/// A field on lines of its own.
+fn block(key: &str, value: &Value, indent: usize) -> Option<String> {
+    let field = Value::Object(Map::from_iter([(key.to_owned(), value.clone())]));
+    let written = yaml::write(&field).ok()?;
+    let lines = written
+        .lines()
+        .map(|line| format!("{:indent$}{line}\n", ""));
+    Some(lines.collect())
+}
+
+/// A value within braces.
+fn flow(value: &Value, is_json: bool) -> Option<String> {
+    let written = match value {
+        Value::String(_) if !is_json => yaml::write(value).ok()?.trim_end().to_owned(),
+        other => other.to_string(),
+    };
+    let is_quoted = written.starts_with(['"', '\'', '{', '[']);
+    Some(
+        match is_quoted || !written.contains([',', '{', '}', '[', ']', '#', ':']) {
+            true => written,
+            false => value.to_string(),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn parse(text: &str) -> Value {
+        Tree::parse(text).expect(text).to_value()
+    }
+
+    /// The text after `change`, which must mean what it says.
+    fn edit(text: &str, change: impl FnOnce(&mut Value)) -> String {
+        let mut object = parse(text);
+        change(&mut object);
+        let edited = edited(text, &[], &object).expect("it can be edited");
+        assert_eq!(parse(&edited), object, "{edited}");
+        edited
+    }
+
+    const BLOCK: &str = "\
+# head
+kind: BGPPeer   # a peer
+spec:
+  # the rack
+  peerIP: 192.0.2.1   # its ToR
+  filters:   # in order
+  - a   # first
+  - b
+
+  asNumber: 65001
+  # the end of it
+metadata: {name: tor, labels: {rack: 'a'}}
+";
+
+    #[test]
+    fn only_what_changes_is_written() {
+        for (pointer, value, from, to) in [
+            ("/spec/asNumber", json!(65002), "65001", "65002"),
+            ("/spec/peerIP", json!("fd00::1"), "192.0.2.1", "fd00::1"),
+            ("/spec/filters/0", json!("c"), "- a ", "- c "),
+            ("/metadata/labels/rack", json!("b, c"), "'a'", "\"b, c\""),
+        ] {
+            let edited = edit(BLOCK, |object| {
+                *object.pointer_mut(pointer).unwrap() = value
+            });
+            assert_eq!(edited, BLOCK.replace(from, to));
+        }
+    }
+
+    #[test]
+    fn fields_come_and_go_and_comments_stay() {
+        let added = edit(BLOCK, |object| object["spec"]["node"] = "a".into());
+        assert_eq!(added, BLOCK.replace("65001\n", "65001\n  node: a\n"));
+        let removed = edit(BLOCK, |object| {
+            object["spec"].as_object_mut().unwrap().remove("peerIP");
+        });
+        assert_eq!(
+            removed,
+            BLOCK.replace("  peerIP: 192.0.2.1   # its ToR\n", "")
+        );
+        let list = edit(BLOCK, |object| object["spec"]["filters"] = json!(["c"]));
+        assert_eq!(
+            list,
+            BLOCK.replace(
+                "filters:   # in order\n  - a   # first\n  - b\n",
+                "filters:\n  - c\n"
+            )
+        );
+        let flow = edit(BLOCK, |object| {
+            object["metadata"]["labels"] = json!({"x": "y"});
+            object["metadata"]["annotations"] = json!({"p": "q"});
+        });
+        assert!(
+            flow.starts_with(&BLOCK[..BLOCK.find("metadata").unwrap()]),
+            "{flow}"
+        );
+        assert!(
+            flow.contains("name: tor, labels: {x: \"y\"}, annotations: "),
+            "{flow}"
+        );
+    }
+
+    #[test]
+    fn json_stays_json() {
+        let text =
+            "{\n  \"kind\": \"BGPPeer\",\n  \"spec\": {\"asNumber\": 1, \"node\": \"a\"}\n}\n";
+        let edited = edit(text, |object| {
+            object["spec"] = json!({"asNumber": 2, "peerIP": "192.0.2.1"});
+        });
+        assert_eq!(
+            edited,
+            text.replace("1, \"node\": \"a\"", "2, \"peerIP\": \"192.0.2.1\"")
+        );
+        serde_json::from_str::<Value>(&edited).expect("JSON");
+    }
+
+    #[test]
+    fn an_item_of_a_list_is_changed_alone() {
+        let text = "kind: List\nitems:\n- a: 1 # one\n  b: 2\n- a: 3 # three\n# end\n";
+        let edited = edited(text, &[0], &json!({"a": 7, "b": 2, "c": 3})).expect("it can");
+        assert_eq!(
+            edited,
+            text.replace("a: 1", "a: 7")
+                .replace("  b: 2\n", "  b: 2\n  c: 3\n")
+        );
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[-a-z0-9.:, #'\"{}]{1,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 1..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-d]", inner, 1..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_edited_means_what_it_shall(old in any_value(), new in any_value(), in_flow: bool) {
+            let (old, new) = (json!({"k": old, "z": 1}), json!({"k": new, "z": 1}));
+            let text = match in_flow {
+                true => old.to_string(),
+                false => yaml::write(&old).expect("YAML"),
+            };
+            // What cannot be edited is written anew.
+            if let Some(edited) = edited(&text, &[], &new)
+                && let Ok(read) = Tree::parse(&edited)
+            {
+                prop_assert_eq!(read.to_value(), new, "{}\n{}", text, edited);
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Files and folders as they are read: regular files only, opened without waiting, and no more of them than the limits say.
+
+use std::collections::BTreeSet;
+use std::fs::{self, FileType, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::problem::Problem;
+
+/// Largest file, octets.
+pub(crate) const MAX_FILE: u64 = 16 << 20;
+/// Files below one path.
+pub(crate) const MAX_FILES: usize = 10_000;
+/// How deep folders may be nested.
+pub(crate) const MAX_DEPTH: usize = 16;
+
+/// What a file is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// Of the file or folder that this is about.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+
+    /// Made up.
+    #[cfg(test)]
+    pub(crate) fn new(inode: u64) -> Self {
+        Self { device: 0, inode }
+    }
+}
+
+/// What lies below a path.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// Files that end in `.yaml`, `.yml` or `.json`, in the order of names; a path that is no folder by itself.
+    pub(crate) files: Vec<PathBuf>,
+    /// Paths below which there may be others.
+    pub(crate) unlisted: Vec<PathBuf>,
+    /// Why.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Lists the files below a path. Symbolic links are followed, but no folder is listed twice; names that begin with a dot are
+/// skipped, and with them the `..data` folders behind a mounted ConfigMap.
+///
+/// # Errors
+///
+/// The path itself cannot be listed.
+pub(crate) fn walk(path: &Path) -> io::Result<Walk> {
+    let mut walker = Walker::default();
+    walker.enter(path, 0)?;
+    Ok(walker.walk)
+}
+
+#[derive(Default)]
+struct Walker {
+    walk: Walk,
+    folders: BTreeSet<FileId>,
+    is_full: bool,
+}
+
+impl Walker {
+    fn enter(&mut self, path: &Path, depth: usize) -> io::Result<()> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_dir() {
+            self.add(path);
+            return Ok(());
+        }
+        if !self.folders.insert(FileId::of(&metadata)) {
+            let reason = "is a second name of a folder that is read already, and is skipped";
+            let problem = Problem::warning(path.display(), reason);
+            self.walk.problems.push(problem);
+            return Ok(());
+        }
+        if depth > MAX_DEPTH {
+            let reason = format!("folders are nested more than {MAX_DEPTH} deep");
+            return Err(io::Error::other(reason));
+        }
+        let mut entries = fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<io::Result<Vec<_>>>()?;
+        entries.sort();
+        for entry in entries.into_iter().filter(|entry| is_wanted(entry)) {
+            if self.is_full {
+                break;
+            }
+            match self.enter(&entry, depth + 1) {
+                // It has gone since.
+                Err(_) if fs::symlink_metadata(&entry).is_err() => {}
+                Err(error) => self.leave_out(&entry, &error),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path) {
+        if self.walk.files.len() < MAX_FILES {
+            self.walk.files.push(path.to_owned());
+            return;
+        }
+        self.is_full = true;
+        let reason = format!("there are more than {MAX_FILES} files, from here on none is read");
+        self.walk.unlisted.push(PathBuf::new());
+        self.walk
+            .problems
+            .push(Problem::error(path.display(), reason));
+    }
+
+    fn leave_out(&mut self, path: &Path, error: &io::Error) {
+        self.walk.unlisted.push(path.to_owned());
+        self.walk.problems.push(unreadable(path, error));
+    }
+}
+
+fn is_wanted(entry: &Path) -> bool {
+    let name = entry.file_name().unwrap_or_default().to_string_lossy();
+    let extension = entry.extension().and_then(|extension| extension.to_str());
+    !name.starts_with('.') && (matches!(extension, Some("yaml" | "yml" | "json")) || entry.is_dir())
+}
+
+/// The text of a regular file. A FIFO, a device or a socket is refused, and not waited for.
+///
+/// # Errors
+///
+/// It cannot be read, is something else, is larger than [`MAX_FILE`], or is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> io::Result<(String, FileId)> {
+    // A device may do something when it is opened.
+    expect_regular(fs::metadata(path)?.file_type())?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    expect_regular(metadata.file_type())?;
+    let text = read_limited(&file)?;
+    Ok((text, FileId::of(&metadata)))
+}
+
+/// All text of a reader.
+///
+/// # Errors
+///
+/// It cannot be read, is longer than [`MAX_FILE`], or is not UTF-8.
+pub(crate) fn read_limited(from: impl Read) -> io::Result<String> {
+    let mut octets = Vec::new();
+    from.take(MAX_FILE + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > MAX_FILE {
+        let reason = format!("is larger than {} MiB", MAX_FILE >> 20);
+        return Err(io::Error::other(reason));
+    }
+    String::from_utf8(octets).map_err(|_| io::Error::other("is not UTF-8"))
+}
+
+fn expect_regular(found: FileType) -> io::Result<()> {
+    let what = match found {
+        found if found.is_file() => return Ok(()),
+        found if found.is_dir() => "a folder",
+        found if found.is_fifo() => "a FIFO",
+        found if found.is_socket() => "a socket",
+        _ => "a device",
+    };
+    Err(io::Error::other(format!("is {what}, not a regular file")))
+}
+
+/// The problem of a path that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    Problem::error(path.display(), format!("cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, at("fifo.yaml"), fifo, mode, 0).unwrap();
+        let _socket = UnixListener::bind(at("socket.yaml")).unwrap();
+        symlink("/dev/zero", at("zero.yaml")).unwrap();
+        symlink("/", at("folder.yaml")).unwrap();
+        fs::write(at("file.yaml"), "a: 1\n").unwrap();
+        for (name, expected) in [
+            ("fifo.yaml", Some("is a FIFO, not a regular file")),
+            ("socket.yaml", Some("is a socket, not a regular file")),
+            ("zero.yaml", Some("is a device, not a regular file")),
+            ("folder.yaml", Some("is a folder, not a regular file")),
+            ("file.yaml", None),
+        ] {
+            let error = read_text(&at(name)).err().map(|error| error.to_string());
+            assert_eq!(error.as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_the_limit_says() {
+        let most = usize::try_from(MAX_FILE).unwrap();
+        assert_eq!(read_limited(&*vec![b'a'; most]).unwrap().len(), most);
+        let endless = io::repeat(b'a');
+        let error = read_limited(endless).unwrap_err();
+        assert_eq!(error.to_string(), "is larger than 16 MiB");
+    }
+
+    #[test]
+    fn no_folder_is_listed_twice_and_none_too_deep() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let deep = root.join(vec!["d"; MAX_DEPTH + 1].join("/"));
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(deep.join("deep.yaml"), "").unwrap();
+        fs::write(root.join("a.yaml"), "").unwrap();
+        for name in ["b", "c", "d/again"] {
+            symlink(root, root.join(name)).unwrap();
+        }
+        let walk = walk(root).unwrap();
+        assert_eq!(walk.files, [root.join("a.yaml")]);
+        assert_eq!(walk.unlisted, [deep]);
+        let reasons: Vec<_> = walk.problems.iter().map(|p| p.reason.as_str()).collect();
+        let circle = "is a second name of a folder that is read already, and is skipped";
+        let nested = "cannot be read: folders are nested more than 16 deep";
+        assert_eq!(reasons, [circle, circle, circle, nested]);
+    }
+
+    #[test]
+    fn files_beyond_the_limit_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..MAX_FILES + 2 {
+            fs::write(folder.path().join(format!("{number}.yaml")), "").unwrap();
+        }
+        let walk = walk(folder.path()).unwrap();
+        assert_eq!((walk.files.len(), walk.problems.len()), (MAX_FILES, 1));
+    }
+}
