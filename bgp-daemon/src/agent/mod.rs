@@ -5,6 +5,7 @@
 //! | `settings`   | pure: a peer of the plan to the settings of a session                 |
 //! | `transition` | pure: the steps from one plan to the next                             |
 //! | `forwarding` | a task between the RIB and the kernel                                 |
+//! | `ending`     | what peers are told at the end                                        |
 //! | `recovery`   | whom a start waits for, and who was up before                         |
 //! | `learning`   | pure: what the kernel tells the RIB                                   |
 //! | `answers`    | questions on the control sockets                                      |
@@ -16,6 +17,7 @@
 
 mod answers;
 mod clock;
+mod ending;
 mod forwarding;
 mod learning;
 pub mod node_status;
@@ -24,7 +26,7 @@ mod settings;
 mod transition;
 mod workloads;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -47,7 +49,7 @@ use crate::control::server::Request;
 use crate::datastore::Snapshot;
 use crate::kernel::{Kernel, KernelConfig};
 use crate::log::LogLevel;
-use crate::net::{Ended, Partings, Speaker, SpeakerError};
+use crate::net::{Ended, Speaker, SpeakerError};
 use crate::plan::{Environment, OnStop, Plan, plan};
 use crate::pool::Pool;
 use crate::resources::{LogSeverity, Problem};
@@ -84,9 +86,6 @@ const DIRECT: LocalKind = LocalKind {
     id: 3,
     preference: 240,
 };
-
-/// The task between the RIB and the kernel may take so long to let go. It changes nothing any more in either case.
-const KERNEL_LEFT_WITHIN: Duration = Duration::from_secs(1);
 
 /// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
 const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
@@ -499,53 +498,9 @@ impl Agent {
             );
         }
     }
-
-    /// Ends the speaker, and says what became of its sessions.
-    async fn end(self) {
-        let (on_stop, leaving) = (self.config.on_stop, self.leaving);
-        let Some(running) = self.speaker else {
-            return;
-        };
-        let of_plan: BTreeMap<String, OnStop> = running
-            .plan
-            .peers
-            .iter()
-            .map(|peer| (peer.name.clone(), peer.options.on_stop))
-            .collect();
-        let why = |name: &str| {
-            let of_peer = of_plan.get(name).copied().unwrap_or_default();
-            match (on_stop.unwrap_or(of_peer), leaving) {
-                (OnStop::Withdraw, _) | (OnStop::Auto, true) => Stop::Shutdown(None),
-                (OnStop::Keep, _) | (OnStop::Auto, false) => Stop::Restart,
-            }
-        };
-        let Partings { told, left } = running.end(why).await;
-        info!("left {left} sessions to graceful restart; ended {told} with Cease");
-    }
 }
 
 impl Running {
-    /// Ends the sessions, each for the reason that its name has. Routes stay in the kernel.
-    async fn end(self, why: impl Fn(&str) -> Stop) -> Partings {
-        self.speaker.tasks().close();
-        self.ending.cancel();
-        self.speaker.freeze();
-        let left = tokio::time::timeout(KERNEL_LEFT_WITHIN, self.leave_kernel_alone());
-        // The RIB is frozen: nothing more is to be done in the kernel but what hangs there.
-        left.await.ok();
-        self.speaker.shutdown_each(why).await
-    }
-
-    async fn leave_kernel_alone(&self) {
-        let (done, stopped) = oneshot::channel();
-        if let Some(orders) = &self.forwarding {
-            // A forwarding task that has ended leaves the kernel alone anyway.
-            if orders.send(Order::Stop(done)).await.is_ok() {
-                stopped.await.ok();
-            }
-        }
-    }
-
     /// Takes the steps from the old plan to the new one.
     async fn move_to(&mut self, config: &AgentConfig, plan: Plan) -> Result<(), Ended> {
         if let Some(orders) = &self.forwarding {
