@@ -47,6 +47,13 @@ impl Deferral {
         self.waiting.retain(|(waiting, _)| *waiting != peer);
     }
 
+    /// A session went down. There is time to come back for as long as others may still come up.
+    pub(crate) fn lost(&mut self, peer: PeerId) {
+        if self.up_by.is_none() {
+            self.forget(peer);
+        }
+    }
+
     pub(crate) fn expire(&mut self, now: Instant, peers: &Peers) {
         if now >= self.until {
             self.waiting.clear();

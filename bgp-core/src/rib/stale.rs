@@ -112,6 +112,9 @@ impl Rib {
         peer.up = None;
         peer.stopping = None;
         peer.in_flight = 0;
+        if let Some(deferral) = &mut self.shared.deferral {
+            deferral.lost(id);
+        }
         self.shared.drop_outputs_to(id);
         self.ipv4.peer_down(&mut self.shared, now, id, keep.ipv4);
         self.ipv6.peer_down(&mut self.shared, now, id, keep.ipv6);

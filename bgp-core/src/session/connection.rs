@@ -11,6 +11,7 @@ use bytes::BytesMut;
 
 use super::config::SessionConfig;
 use super::negotiate::{Negotiated, expected_peer};
+use super::stop::Outlives;
 use super::timers::Timers;
 use crate::types::{Family, PerFamily};
 use crate::wire::frame;
@@ -126,11 +127,16 @@ impl Connection {
         matches!(&self.progress, Progress::Established { unfinished, .. } if unfinished[family])
     }
 
-    /// Whether both sides set the N bit (RFC 8538 §2).
-    pub(super) fn keeps_routes_over_notification(&self) -> bool {
-        self.negotiated()
-            .and_then(|negotiated| negotiated.graceful_restart)
-            .is_some_and(|peer| peer.notification)
+    /// What our routes at the peer outlive.
+    pub(super) fn routes_outlive(&self) -> Outlives {
+        match self.negotiated() {
+            None => Outlives::Loss,
+            Some(negotiated) => match negotiated.graceful_restart {
+                None => Outlives::Nothing,
+                Some(peer) if peer.notification => Outlives::Notification,
+                Some(_) => Outlives::Loss,
+            },
+        }
     }
 
     pub(super) fn context(&self) -> Context {

@@ -213,7 +213,7 @@ impl Session {
             DownReason::Sent(notification.clone())
         } else {
             self.outputs.push_back(Output::Close { conn: id });
-            DownReason::Closed("Connection closed".to_owned())
+            DownReason::Left
         };
         self.remove(now, id, reason);
     }

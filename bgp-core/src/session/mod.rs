@@ -112,8 +112,8 @@ impl Session {
         }
         while let Some(connection) = self.connections.first() {
             let id = connection.id;
-            let hard_reset = connection.keeps_routes_over_notification();
-            self.close(now, id, why.notification(hard_reset).as_ref());
+            let notification = why.notification(connection.routes_outlive());
+            self.close(now, id, notification.as_ref());
         }
         self.stop_dialling(Dial::Off);
         match why {

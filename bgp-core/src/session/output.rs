@@ -71,6 +71,8 @@ pub enum DownReason {
     Received(Notification),
     /// TCP was closed or failed; text of the operating system, or "Connection closed".
     Closed(String),
+    /// We closed the connection without a word, to restart (RFC 4724 §4).
+    Left,
     /// A new connection of a gracefully restarting peer replaced this one (RFC 4724 §4.2).
     Replaced,
     /// The connection could not take our messages for the send hold time (RFC 9687).
@@ -84,6 +86,7 @@ impl fmt::Display for DownReason {
             Self::Sent(notification) => write!(f, "BGP Error: {notification}"),
             Self::Received(notification) => write!(f, "Received: {notification}"),
             Self::Closed(error) => write!(f, "Socket: {error}"),
+            Self::Left => f.write_str("left to graceful restart"),
             Self::Replaced => f.write_str("replaced by a new connection of the restarted peer"),
             Self::SendHoldTimer => f.write_str("BGP Error: Send hold timer expired"),
         }

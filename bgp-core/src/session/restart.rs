@@ -151,7 +151,7 @@ pub(super) fn keep_stale(negotiated: &Negotiated, reason: &DownReason) -> PerFam
 /// sides set the N bit (RFC 8538 §4).
 fn survives(reason: &DownReason, notification_bit: bool) -> bool {
     match reason {
-        DownReason::Closed(_) | DownReason::Replaced => true,
+        DownReason::Closed(_) | DownReason::Left | DownReason::Replaced => true,
         DownReason::Sent(sent) | DownReason::Received(sent) => {
             notification_bit && !sent.is_hard_reset()
         }

@@ -246,9 +246,10 @@ impl Record {
             }
             DownReason::Sent(notification) => DownReason::Sent(at_rest(notification)),
             DownReason::Received(notification) => DownReason::Received(at_rest(notification)),
-            DownReason::Closed(_) | DownReason::Replaced | DownReason::SendHoldTimer => {
-                return None;
-            }
+            DownReason::Closed(_)
+            | DownReason::Left
+            | DownReason::Replaced
+            | DownReason::SendHoldTimer => return None,
         };
         if self.refusals.len() >= MAX_REFUSALS || self.refusals.contains(&reason) {
             return None;

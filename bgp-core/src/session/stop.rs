@@ -32,16 +32,28 @@ pub enum Stop {
         /// How long to stay Idle; more than the clock can hold is until started again.
         idle: Duration,
     },
-    /// This process restarts and its routes stay in the kernel: close without NOTIFICATION (RFC 4724 §4). Idle until
+    /// This process restarts and its routes stay in the kernel. A peer that keeps our routes meanwhile is left without a
+    /// NOTIFICATION (RFC 4724 §4); any other one drops them in either case, and is told as by [`Stop::Shutdown`]. Idle until
     /// started again.
     Restart,
     /// BFD found the path dead: Cease 6/10 (RFC 9384). Starts again by itself after a stay in Idle.
     BfdDown,
 }
 
+/// What our routes at a peer outlive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outlives {
+    /// Nothing: no graceful restart was agreed on.
+    Nothing,
+    /// The loss of TCP (RFC 4724 §4.2). So, too, before the peer's OPEN is there: it may hold routes of an earlier session.
+    Loss,
+    /// A NOTIFICATION too, if it is no hard reset: both sides set the N bit (RFC 8538 §2).
+    Notification,
+}
+
 impl Stop {
-    /// What the peer is told; `hard_reset` where both sides keep routes over a plain NOTIFICATION (RFC 8538 §2).
-    pub(super) fn notification(&self, hard_reset: bool) -> Option<Notification> {
+    /// What the peer is told, if anything.
+    pub(super) fn notification(&self, routes: Outlives) -> Option<Notification> {
         let plain = match self {
             Self::Shutdown(text) => with_text(cease::ADMIN_SHUTDOWN, text.as_deref()),
             Self::Reset(text) => with_text(cease::ADMIN_RESET, text.as_deref()),
@@ -51,10 +63,14 @@ impl Stop {
                 Notification::cease(cease::MAX_PREFIXES).with_data(prefix_bound(*family, *limit))
             }
             Self::OutOfResources { .. } => Notification::cease(cease::OUT_OF_RESOURCES),
+            Self::Restart if routes == Outlives::Nothing => {
+                Notification::cease(cease::ADMIN_SHUTDOWN)
+            }
             Self::Restart => return None,
             Self::BfdDown => Notification::cease(cease::BFD_DOWN),
         };
-        Some(if hard_reset && self.ends_for_good() {
+        let hard_reset = routes == Outlives::Notification && self.ends_for_good();
+        Some(if hard_reset {
             plain.into_hard_reset()
         } else {
             plain
@@ -119,10 +135,10 @@ mod tests {
             limit: 1000,
             idle: Duration::ZERO,
         };
-        let plain = stop.notification(false).unwrap();
+        let plain = stop.notification(Outlives::Loss).unwrap();
         assert_eq!((plain.code.0, plain.subcode), (6, 1));
         assert_eq!(plain.data, [0, 2, 1, 0, 0, 3, 232].as_slice());
-        let hard = stop.notification(true).unwrap();
+        let hard = stop.notification(Outlives::Notification).unwrap();
         assert_eq!((hard.code.0, hard.subcode), (6, 9));
         assert_eq!(hard.data, [6, 1, 0, 2, 1, 0, 0, 3, 232].as_slice());
     }
@@ -131,7 +147,7 @@ mod tests {
     #[test]
     fn a_long_shutdown_text_is_cut_between_characters() {
         let stop = Stop::Shutdown(Some("ü".repeat(200)));
-        let data = stop.notification(false).unwrap().data;
+        let data = stop.notification(Outlives::Loss).unwrap().data;
         assert_eq!(data[0], 254);
         assert_eq!(data.len(), 255);
         assert_eq!(&data[1..], "ü".repeat(127).as_bytes());
@@ -139,10 +155,11 @@ mod tests {
 
     #[test]
     fn what_comes_back_soon_is_never_a_hard_reset() {
-        let reset = Stop::Reset(None).notification(true).unwrap();
+        let told = |stop: Stop| stop.notification(Outlives::Notification);
+        let reset = told(Stop::Reset(None)).unwrap();
         assert_eq!((reset.subcode, reset.data.len()), (4, 0));
-        assert_eq!(Stop::ConfigChange.notification(true).unwrap().subcode, 6);
-        assert_eq!(Stop::BfdDown.notification(true).unwrap().subcode, 10);
-        assert_eq!(Stop::Restart.notification(true), None);
+        assert_eq!(told(Stop::ConfigChange).unwrap().subcode, 6);
+        assert_eq!(told(Stop::BfdDown).unwrap().subcode, 10);
+        assert_eq!(told(Stop::Restart), None);
     }
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use bgp_core::session::{ConnId, State, Stop};
+use bgp_core::session::{ConnId, DownReason, State, Stop};
 use bgp_core::types::{Family, PerFamily};
 use bgp_core::wire::Message;
 
-use crate::lone::{Lone, Seen, down, peer_open_with, restart_capability, restarts, secs};
+use crate::lone::{
+    Lone, Seen, down, peer_open, peer_open_with, restart_capability, restarts, secs,
+};
 
 const KEPT: PerFamily<bool> = PerFamily {
     ipv4: true,
@@ -96,8 +98,33 @@ fn a_restart_of_this_process_closes_without_notification() {
     lone.drive(|session, now| session.stop(now, Stop::Restart));
     let seen = lone.take();
     assert_eq!(seen[0], Seen::Closed(conn));
-    assert_eq!(down(&seen).keep_stale, KEPT);
+    let down = down(&seen);
+    assert_eq!((&down.reason, down.keep_stale), (&DownReason::Left, KEPT));
     assert_eq!(seen.len(), 2);
+}
+
+/// A peer that drops the routes anyway is told why.
+#[test]
+fn a_restart_of_this_process_is_told_where_graceful_restart_was_not_agreed_on() {
+    let all = [
+        (restarts(false), peer_open()),
+        (None, peer_open_with([restart_capability(false, false)])),
+    ];
+    for (offered, open) in all {
+        let (mut lone, conn) = Lone::established(|config| config.graceful_restart = offered, open);
+        lone.drive(|session, now| session.stop(now, Stop::Restart));
+        assert_eq!(lone.error(conn), (6, 2));
+    }
+}
+
+/// It may hold routes of an earlier session, which a NOTIFICATION would take away.
+#[test]
+fn a_restart_of_this_process_is_not_told_a_peer_that_has_not_spoken() {
+    let mut lone = Lone::new(|config| config.graceful_restart = restarts(false));
+    let conn = lone.dial();
+    lone.take();
+    lone.drive(|session, now| session.stop(now, Stop::Restart));
+    assert_eq!(lone.take(), [Seen::Closed(conn)]);
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn send(reply: oneshot::Sender<Answer>, answer: Answer) {
 
 /// Nobody to wait for is no recovery: what it held back goes its way.
 fn recovery(waiting: usize, boot: Timestamp) -> Option<RecoverySnapshot> {
-    let total_secs = super::RECOVERY_UNTIL.as_secs();
+    let total_secs = super::recovery::UNTIL.as_secs();
     (waiting > 0).then(|| RecoverySnapshot {
         waiting,
         remaining_secs: total_secs.saturating_sub(super::elapsed_secs(boot)),

@@ -5,6 +5,8 @@
 //! | `settings`   | pure: a peer of the plan to the settings of a session                 |
 //! | `transition` | pure: the steps from one plan to the next                             |
 //! | `forwarding` | a task between the RIB and the kernel                                 |
+//! | `ending`     | what peers are told at the end                                        |
+//! | `recovery`   | whom a start waits for, and who was up before                         |
 //! | `learning`   | pure: what the kernel tells the RIB                                   |
 //! | `answers`    | questions on the control sockets                                      |
 //! | `workloads`  | local workloads that peer, as Felix writes them down                  |
@@ -15,9 +17,11 @@
 
 mod answers;
 mod clock;
+mod ending;
 mod forwarding;
 mod learning;
 pub mod node_status;
+pub mod recovery;
 mod settings;
 mod transition;
 mod workloads;
@@ -25,12 +29,13 @@ mod workloads;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_core::policy::Policy;
 use bgp_core::rib::{PEER_PREFERENCE, RibConfig};
-use bgp_core::session::{State, Stop};
+use bgp_core::session::Stop;
 use bgp_core::types::RouterId;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -44,15 +49,16 @@ use crate::control::server::Request;
 use crate::datastore::Snapshot;
 use crate::kernel::{Kernel, KernelConfig};
 use crate::log::LogLevel;
-use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker, SpeakerError};
+use crate::net::{Ended, Speaker, SpeakerError};
 use crate::occupant::Occupants;
-use crate::plan::{Environment, Plan, plan};
+use crate::plan::{Environment, OnStop, Plan, plan};
 use crate::pool::Pool;
 use crate::resources::{LogSeverity, Problem};
 use crate::tasks::{Failure, Tasks};
 use clock::{elapsed_secs, timestamp};
 use forwarding::{Forwarding, ForwardingPlan, Mailbox, Order};
 use learning::LocalKind;
+use recovery::Register;
 use transition::{Step, Target};
 use workloads::LocalWorkloads;
 
@@ -82,16 +88,6 @@ const DIRECT: LocalKind = LocalKind {
     preference: 240,
 };
 
-/// After a restart, peers that are not up by then are not waited for.
-const RECOVERY_UP_BY: Duration = Duration::from_secs(30);
-/// After a restart, nobody is waited for any longer (RFC 4724 §4.1).
-const RECOVERY_UNTIL: Duration = Duration::from_secs(120);
-
-/// A peer that has been up for so long has told what it knows, End-of-RIB or not.
-const LEFTOVERS_SETTLE: Duration = Duration::from_secs(5);
-/// Leftovers in the kernel may lead to peers that come back late; they are not kept longer.
-const LEFTOVERS_UNTIL: Duration = Duration::from_secs(240);
-
 /// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
 const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -114,6 +110,10 @@ pub struct AgentConfig {
     pub kernel: bool,
     /// Routes of an earlier run may still be in use, here and at the peers (RFC 4724 §4.1).
     pub recover: bool,
+    /// Where it is kept which peers are up, for the next run; `None`: nowhere.
+    pub peers_file: Option<PathBuf>,
+    /// What peers are told at the end; `None`: what the resources say.
+    pub on_stop: Option<OnStop>,
     /// Octets that routes may take up in memory; beyond, the peer that holds most is stopped.
     pub memory_limit: Option<usize>,
     /// The log, to follow what the resources say of it.
@@ -150,6 +150,8 @@ struct Agent {
     boot: Timestamp,
     reconfigured: Timestamp,
     leftovers: Option<oneshot::Receiver<()>>,
+    /// The node is about to go, or has gone: it is cordoned, or not in the datastore.
+    leaving: bool,
     workloads: watch::Receiver<LocalWorkloads>,
 }
 
@@ -165,9 +167,13 @@ struct Running {
     wanted: Vec<SocketAddr>,
     listening: Vec<SocketAddr>,
     disabled: BTreeSet<Arc<str>>,
+    /// The peers have spoken, or have been waited for long enough.
+    recovered: CancellationToken,
+    /// Sessions are about to end because we end them.
+    ending: CancellationToken,
 }
 
-/// Runs until told to stop, then says goodbye to the peers. Routes stay in the kernel.
+/// Runs until told to stop, then leaves the peers as they and [`AgentConfig::on_stop`] want it. Routes stay in the kernel.
 ///
 /// # Errors
 ///
@@ -185,14 +191,9 @@ pub async fn run(
     if let Err(error) = served {
         return Err(agent.cause_of(error).await);
     }
-    info!("stopping");
+    info!(leaving = agent.leaving, "stopping");
     let status = agent.status_in(Phase::ShuttingDown);
-    let goodbye = async {
-        if let Some(running) = agent.speaker {
-            running.leave_kernel_alone().await;
-            running.speaker.shutdown(Stop::Shutdown(None)).await;
-        }
-    };
+    let goodbye = agent.end();
     tokio::pin!(goodbye);
     loop {
         tokio::select! {
@@ -228,6 +229,7 @@ impl Agent {
             boot: now,
             reconfigured: now,
             leftovers: None,
+            leaving: false,
         }
     }
 
@@ -323,6 +325,7 @@ impl Agent {
             self.config.log.follow(plan.log_severity);
         }
         self.note_problems(snapshot, &plan);
+        self.leaving = plan.leaving || !plan.node_exists;
         let wrong = match plan.router_id {
             _ if !plan.node_exists => {
                 Some("it is not in the datastore; nothing changes until it is")
@@ -342,9 +345,8 @@ impl Agent {
         let mut disabled = BTreeSet::new();
         if needs_new_speaker && let Some(old) = self.speaker.take() {
             info!("the router ID has changed: starting all sessions anew");
-            old.leave_kernel_alone().await;
-            old.speaker.shutdown(Stop::ConfigChange).await;
-            disabled = old.disabled;
+            disabled.clone_from(&old.disabled);
+            old.end(|_| Stop::ConfigChange).await;
             disabled.retain(|name| plan.peers.iter().any(|peer| *peer.name == **name));
         }
         match &mut self.speaker {
@@ -407,6 +409,15 @@ impl Agent {
             let (task, sender, found) = self.forward(&speaker, mailbox).await?;
             (forwarding, orders, leftovers) = (Some(task), Some(sender), found);
         }
+        let register = self.config.peers_file.clone().map(|file| Register {
+            file,
+            node: self.config.node.clone(),
+        });
+        let earlier = recover && leftovers;
+        let awaited = match earlier {
+            true => recovery::wait_for_peers(&mut speaker, &plan, register.as_ref()).await?,
+            false => BTreeSet::new(),
+        };
         let mut running = Running {
             speaker,
             forwarding: orders,
@@ -416,14 +427,11 @@ impl Agent {
             wanted: Vec::new(),
             listening: Vec::new(),
             disabled,
+            recovered: CancellationToken::new(),
+            ending: CancellationToken::new(),
         };
         running.move_to(&mut self.config, plan).await?;
-        if recover && leftovers {
-            running
-                .speaker
-                .defer(RECOVERY_UP_BY, RECOVERY_UNTIL)
-                .await?;
-        } else if let Some(orders) = &running.forwarding {
+        if let Some(orders) = running.forwarding.as_ref().filter(|_| !earlier) {
             // Nothing of an earlier run is in use: there is nobody to wait for.
             self.leftovers = None;
             orders
@@ -437,6 +445,12 @@ impl Agent {
         if let Some(forwarding) = forwarding {
             let tasks = running.speaker.tasks();
             tasks.service("forwarding", forwarding.run());
+        }
+        if let Some(register) = register {
+            let established = running.speaker.established();
+            let (recovered, ending) = (running.recovered.clone(), running.ending.clone());
+            let keep = register.keep(established, awaited, recovered, ending, self.alarms.clone());
+            running.speaker.tasks().service("peers that are up", keep);
         }
         self.speaker = Some(running);
         Ok(())
@@ -478,41 +492,19 @@ impl Agent {
         let Some(running) = &self.speaker else {
             return;
         };
+        running.recovered.cancel();
         if let Some(orders) = running.forwarding.clone() {
             let (inquirer, boot) = (running.speaker.inquirer(), self.boot);
             let tasks = running.speaker.tasks();
-            tasks.job("recovery", sweep_leftovers(inquirer, orders, boot));
+            tasks.job(
+                "recovery",
+                recovery::sweep_leftovers(inquirer, orders, boot),
+            );
         }
     }
-}
-
-/// Lets leftovers in the kernel go as soon as every peer has been up for a while, or has been waited for long enough.
-async fn sweep_leftovers(inquirer: Inquirer, orders: mpsc::Sender<Order>, boot: Timestamp) {
-    let settled = |status: &NeighbourStatus| {
-        status.session.state == State::Established && status.since.elapsed() >= LEFTOVERS_SETTLE
-    };
-    while elapsed_secs(boot) < LEFTOVERS_UNTIL.as_secs()
-        && !inquirer.sessions().await.values().all(settled)
-    {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    // A forwarding task that has ended has said so.
-    orders.send(Order::FinishRecovery).await.ok();
 }
 
 impl Running {
-    /// Sessions are about to end, and routes stay nevertheless.
-    async fn leave_kernel_alone(&self) {
-        self.speaker.tasks().close();
-        let (done, stopped) = oneshot::channel();
-        if let Some(orders) = &self.forwarding {
-            // A forwarding task that has ended leaves the kernel alone anyway.
-            if orders.send(Order::Stop(done)).await.is_ok() {
-                stopped.await.ok();
-            }
-        }
-    }
-
     /// Takes the steps from the old plan to the new one.
     async fn move_to(&mut self, config: &mut AgentConfig, plan: Plan) -> Result<(), Ended> {
         if let Some(orders) = &self.forwarding {

@@ -15,8 +15,8 @@ const RESOURCES: &str = "
 {apiVersion: projectcalico.org/v3, kind: BGPPeer, metadata: {name: tor}, spec: {peerIP: 192.0.2.1, asNumber: 65001}}
 ";
 
-/// The kernel, forwarding, the table, the acceptor, a neighbour; and local workloads.
-const TASKS: usize = 6;
+/// The kernel, forwarding, the table, the acceptor, a neighbour, the peers that are up; and local workloads.
+const TASKS: usize = 7;
 
 fn snapshot() -> Snapshot {
     let parsed = parse("tests.yaml", RESOURCES);
@@ -33,6 +33,8 @@ async fn agent() -> Agent {
         listen_port: Some(0),
         kernel: true,
         recover: false,
+        peers_file: Some("/nonexistent/peers-up.json".into()),
+        on_stop: None,
         memory_limit: None,
         occupants: Occupants::default(),
         log: LogLevel::default(),

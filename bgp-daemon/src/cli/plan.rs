@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 use super::node_name::NodeArgs;
@@ -28,7 +27,7 @@ pub struct PlanArgs {
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
     /// Ends with exit code 1 if an object, or something that it says, was left out
-    #[arg(long, env = "BGP_DAEMON_STRICT", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     strict: bool,
 }
 

@@ -20,13 +20,13 @@ use super::memory;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
-use crate::agent::{self, AgentConfig};
+use crate::agent::{self, AgentConfig, recovery};
 use crate::control::client;
 use crate::control::server::{Request, Server};
 use crate::datastore::{self, DatastoreSpec, Interest, Settings};
 use crate::log::{self, LogArgs};
 use crate::occupant::Occupants;
-use crate::plan::{BGP_PORT, Environment};
+use crate::plan::{BGP_PORT, Environment, OnStop};
 use crate::privileges::{self, Group};
 use crate::tasks::Tasks;
 
@@ -48,6 +48,9 @@ pub struct RunArgs {
     /// TCP port to listen on, instead of the one that the resources say
     #[arg(long, env = "BGP_DAEMON_LISTEN_PORT", value_name = "PORT")]
     pub listen_port: Option<u16>,
+    /// What peers are told when the speaker ends, whatever annotations say
+    #[arg(long, env = "BGP_DAEMON_ON_STOP", value_name = "WHAT")]
+    pub on_stop: Option<OnStop>,
     /// Mebibytes that routes may take up; beyond, the peer that holds most is stopped; 0: no limit
     /// [default: half of the memory of the container or machine]
     #[arg(long, env = "BGP_DAEMON_MEMORY_LIMIT", value_name = "MEBIBYTES")]
@@ -88,6 +91,8 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
         listen_port: args.listen_port,
         kernel: !args.no_kernel,
         recover: args.recover,
+        peers_file: Some(args.run_dir.run_dir.join(recovery::FILE_NAME)),
+        on_stop: args.on_stop,
         memory_limit: memory::limit(args.memory_limit),
         node,
         log: log.level.clone(),
@@ -248,6 +253,7 @@ mod tests {
             no_kernel: true,
             listen_port: Some(0),
             socket_group: None,
+            on_stop: None,
             recover: false,
             memory_limit: None,
         };
@@ -256,6 +262,8 @@ mod tests {
             listen_port: Some(0),
             kernel: false,
             recover: false,
+            peers_file: None,
+            on_stop: None,
             memory_limit: None,
             node: "node".into(),
             log: LogLevel::default(),

@@ -41,7 +41,7 @@ use rustix::process::{Resource, getrlimit};
 
 pub use inquirer::Inquirer;
 pub use neighbour::NeighbourStatus;
-pub use speaker::{Ended, PeerSettings, Routes, Speaker, SpeakerError};
+pub use speaker::{Ended, Partings, PeerSettings, Routes, Speaker, SpeakerError};
 
 /// What happened to a session.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! table, events to whoever listens. When the table cannot take more, it stops reading (the peer feels it through TCP) but goes
 //! on writing KEEPALIVEs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bgp_core::rib;
-use bgp_core::session::{ConnId, Direction, Output, Session, SessionStatus, State, Stop};
+use bgp_core::session::{
+    ConnId, Direction, DownReason, Output, Session, SessionStatus, State, Stop,
+};
 use bgp_core::speaker::{Link, NeighbourConfig};
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{Message, RefreshKind, RouteRefresh};
@@ -50,8 +52,8 @@ pub(super) enum Command {
     RequestRefresh,
     /// How is it?
     Status(oneshot::Sender<NeighbourStatus>),
-    /// Stop the session and end the task; the other end of the channel is dropped when that is done.
-    Remove(Stop, oneshot::Sender<()>),
+    /// Stop the session and end the task; answered when that is done, with how the session ended if it was up.
+    Remove(Stop, oneshot::Sender<Option<DownReason>>),
 }
 
 /// How a neighbour is.
@@ -80,9 +82,14 @@ pub(super) struct Neighbour {
     pub(super) guard: watch::Receiver<Guard>,
     pub(super) table: table::Sender,
     pub(super) events: broadcast::Sender<Event>,
+    /// Names of the peers whose sessions are up.
+    pub(super) established: Established,
     /// Connections that are being closed are left to them.
     pub(super) farewells: Farewells,
 }
+
+/// Names of the peers whose sessions are up. Each neighbour keeps its own entry.
+pub(super) type Established = Arc<watch::Sender<BTreeSet<Arc<str>>>>;
 
 /// Part of the neighbour's own task: dropped, it is cancelled, and a panic in it is one of the neighbour.
 type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, DialError>> + Send>>;
@@ -105,8 +112,10 @@ struct Running {
     gave_much: bool,
     /// Octets of routes that were written in this session and not reported to the table.
     unreported: usize,
-    /// Set when the task is to end; dropped when it has.
-    removed: Option<oneshot::Sender<()>>,
+    /// Set when the task is to end; answered when it has.
+    removed: Option<oneshot::Sender<Option<DownReason>>>,
+    /// How the session last ended.
+    ended: Option<DownReason>,
 }
 
 /// What woke the task.
@@ -146,6 +155,7 @@ impl Running {
             gave_much: false,
             unreported: 0,
             removed: None,
+            ended: None,
         }
     }
 
@@ -160,6 +170,10 @@ impl Running {
             }
         }
         self.flush_to_table().await;
+        if let Some(done) = self.removed.take() {
+            // Whoever asked may have gone.
+            done.send(self.ended.take()).ok();
+        }
     }
 
     fn reading(&self) -> bool {
@@ -223,6 +237,7 @@ impl Running {
                 reply.send(self.status()).ok();
             }
             Command::Remove(why, done) => {
+                self.ended = None;
                 self.session.stop(now, why);
                 self.removed = Some(done);
             }
@@ -411,6 +426,7 @@ impl Running {
             Output::Close { conn } => self.close(conn),
             Output::Up { negotiated, .. } => {
                 self.since = Instant::now();
+                self.note_established(true);
                 info!(peer = %self.neighbour.name, peer_id = %negotiated.peer_id, "session established");
                 self.tell(Event::Up {
                     peer: Arc::clone(&self.neighbour.name),
@@ -419,6 +435,8 @@ impl Running {
             }
             Output::Down(down) => {
                 self.since = Instant::now();
+                self.note_established(false);
+                self.ended = Some(down.reason.clone());
                 warn!(peer = %self.neighbour.name, reason = %down.reason, "session down");
                 self.tell(Event::Down {
                     peer: Arc::clone(&self.neighbour.name),
@@ -439,6 +457,14 @@ impl Running {
         self.unreported = 0;
         self.to_table
             .push_back(News::Outbox(self.neighbour.peer, Some(sender)));
+    }
+
+    fn note_established(&self, is: bool) {
+        let name = &self.neighbour.name;
+        self.neighbour.established.send_if_modified(|all| match is {
+            true => all.insert(Arc::clone(name)),
+            false => all.remove(name),
+        });
     }
 
     fn tell(&self, event: Event) {

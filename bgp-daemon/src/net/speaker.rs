@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use bgp_core::policy::Policy;
 use bgp_core::rib::{Input, LocalRoute, PeerConfig, Rib, RibConfig};
-use bgp_core::session::{SessionConfig, Stop};
+use bgp_core::session::{DownReason, SessionConfig, Stop};
 use bgp_core::speaker::NeighbourConfig;
 use bgp_core::types::{Asn, Family, PeerId, RouterId};
 use bgp_core::wire::RefreshKind;
 use ipnet::IpNet;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::warn;
 
@@ -22,7 +23,7 @@ use super::connect::Dial;
 use super::farewell::Farewells;
 use super::inquirer::{ANSWER, Inquirer};
 use super::listener::{ListenError, PeerSecurity};
-use super::neighbour::{Command, Neighbour, NeighbourStatus};
+use super::neighbour::{Command, Established, Neighbour, NeighbourStatus};
 use super::table::{self, News, Table};
 use super::{Event, ForwardingSink};
 use crate::alarms::Alarms;
@@ -89,8 +90,11 @@ pub struct Speaker {
     peers: BTreeMap<Arc<str>, Peer>,
     /// Numbers of peers that are gone, smaller than those of some that are not.
     free: BTreeSet<PeerId>,
+    /// Numbers of peers that are waited for and not added yet.
+    reserved: BTreeMap<Arc<str>, PeerId>,
     table: table::Sender,
     events: broadcast::Sender<Event>,
+    established: Established,
     acceptor: mpsc::Sender<Order>,
     tasks: ClosedOnDrop,
     farewells: Farewells,
@@ -142,8 +146,10 @@ impl Speaker {
         Self {
             peers: BTreeMap::new(),
             free: BTreeSet::new(),
+            reserved: BTreeMap::new(),
             table,
             events: broadcast::Sender::new(EVENTS),
+            established: Arc::new(watch::Sender::default()),
             acceptor,
             farewells: Farewells::new(tasks.clone()),
             tasks: ClosedOnDrop(tasks),
@@ -191,6 +197,11 @@ impl Speaker {
     /// What happens to sessions from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// The names of the peers whose sessions are up, as it changes. Whoever is slow misses what came in between.
+    pub fn established(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
+        self.established.subscribe()
     }
 
     /// Whether peers that are added from now on are told, until their session first comes up, that this speaker has just
@@ -253,7 +264,8 @@ impl Speaker {
 
     async fn add_peer(&mut self, name: &str, settings: PeerSettings) -> Result<(), Ended> {
         let name: Arc<str> = name.into();
-        let id = self.free_id();
+        let reserved = self.reserved.remove(&name);
+        let id = reserved.unwrap_or_else(|| self.free_id());
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (connections, accepted) = mpsc::channel(acceptor::WAITING);
         let guard = watch::Sender::new(Guard::Pending);
@@ -270,6 +282,7 @@ impl Speaker {
             guard: guard.subscribe(),
             table: self.table.clone(),
             events: self.events.clone(),
+            established: Arc::clone(&self.established),
             farewells: self.farewells.clone(),
         };
         let seed = self
@@ -308,9 +321,10 @@ impl Speaker {
         }
     }
 
-    /// The smallest number that no peer has: all below are in use, or free again.
+    /// The smallest number that no peer has, or is to have: all below are in use, or free again.
     fn free_id(&mut self) -> PeerId {
-        let next = u32::try_from(self.peers.len()).expect("there are fewer than 2^32 peers");
+        let used = self.peers.len() + self.reserved.len();
+        let next = u32::try_from(used).expect("there are fewer than 2^32 peers");
         self.free.pop_first().unwrap_or(PeerId(next))
     }
 
@@ -406,23 +420,25 @@ impl Speaker {
         }
     }
 
-    /// Waits with all decisions, after a restart, for the peers that are configured now: see [`Input::Defer`].
+    /// Waits with all decisions, after a restart, for peers that are to be added, by name with their families: see
+    /// [`Input::Defer`]. They must not be there yet, or one of them could have spoken before it is known to be waited for.
     ///
     /// # Errors
     ///
     /// The speaker has ended.
-    pub async fn defer(&self, up_within: Duration, at_most: Duration) -> Result<(), Ended> {
-        let families = |peer: &Peer| {
-            let id = peer.id;
-            peer.settings
-                .neighbour
-                .session
-                .families
-                .clone()
-                .into_iter()
-                .map(move |family| (id, family))
-        };
-        let expected = self.peers.values().flat_map(families).collect();
+    pub async fn defer(
+        &mut self,
+        peers: Vec<(Arc<str>, Vec<Family>)>,
+        up_within: Duration,
+        at_most: Duration,
+    ) -> Result<(), Ended> {
+        let mut expected = Vec::new();
+        for (name, families) in peers {
+            let reserved = self.reserved.remove(&name);
+            let id = reserved.unwrap_or_else(|| self.free_id());
+            expected.extend(families.into_iter().map(|family| (id, family)));
+            self.reserved.insert(name, id);
+        }
         let now = Instant::now();
         self.tell_table(Input::Defer {
             expected,
@@ -436,18 +452,39 @@ impl Speaker {
         self.routes().tell(vec![input]).await
     }
 
-    /// Ends every session with this reason and all tasks, in bounded time.
-    pub async fn shutdown(mut self, why: Stop) {
-        let names: Vec<Arc<str>> = self.peers.keys().cloned().collect();
+    /// From now on nobody is told of changed routes, neither peers nor whoever forwards: all sessions are about to end, and a
+    /// peer that keeps our routes must not lose those that came from the others.
+    pub fn freeze(&self) {
+        self.table.freeze();
+    }
+
+    /// Ends every session for this reason, and all tasks, in three seconds at most.
+    pub async fn shutdown(self, why: Stop) -> Partings {
+        self.shutdown_each(|_| why.clone()).await
+    }
+
+    /// The same with a reason for each peer, by its name.
+    pub async fn shutdown_each(mut self, why: impl Fn(&str) -> Stop) -> Partings {
         self.tasks.0.close();
+        self.freeze();
+        let mut partings = Partings::default();
         let goodbye = async {
-            for name in names {
-                if let Some(peer) = self.peers.remove(&name) {
-                    let (done, _) = oneshot::channel();
-                    peer.commands
-                        .send(Command::Remove(why.clone(), done))
-                        .await
-                        .ok();
+            let (mut late, mut ending) = (Vec::new(), Vec::new());
+            for (name, peer) in std::mem::take(&mut self.peers) {
+                let (done, ended) = oneshot::channel();
+                ending.push(ended);
+                let command = Command::Remove(why(&name), done);
+                // One that is busy keeps no other waiting.
+                if let Err(TrySendError::Full(command)) = peer.commands.try_send(command) {
+                    late.push((peer.commands, command));
+                }
+            }
+            for (commands, command) in late {
+                commands.send(command).await.ok();
+            }
+            for ended in ending {
+                if let Ok(Some(reason)) = ended.await {
+                    partings.count(&reason);
                 }
             }
             drop((self.table, self.acceptor));
@@ -455,6 +492,29 @@ impl Speaker {
         };
         if tokio::time::timeout(SHUTDOWN, goodbye).await.is_err() {
             warn!("some sessions did not close in time");
+        }
+        partings
+    }
+}
+
+/// How sessions that were up ended at a shutdown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Partings {
+    /// So many peers were told that the session is over, and have withdrawn our routes.
+    pub told: usize,
+    /// So many were left without a word, and keep our routes for the restart time (RFC 4724 §4.2).
+    pub left: usize,
+}
+
+impl Partings {
+    fn count(&mut self, reason: &DownReason) {
+        match reason {
+            DownReason::Left => self.left += 1,
+            DownReason::Sent(_)
+            | DownReason::Received(_)
+            | DownReason::Closed(_)
+            | DownReason::Replaced
+            | DownReason::SendHoldTimer => self.told += 1,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! waits for a neighbour: what is on the way to one is bounded by the RIB itself, by octets that were not reported as written.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bgp_core::rib::{self, Rib};
@@ -61,6 +62,7 @@ pub(super) enum ToNeighbour {
 pub(super) struct Sender {
     inbox: mpsc::UnboundedSender<Message>,
     room: Arc<Semaphore>,
+    frozen: Arc<AtomicBool>,
 }
 
 /// News that belongs together, and the room that it takes up until it is taken in.
@@ -91,7 +93,7 @@ impl Sender {
     ///
     /// The table has ended.
     pub(super) async fn reserve(self, count: usize) -> Result<Reserved, Ended> {
-        let Self { inbox, room } = self;
+        let Self { inbox, room, .. } = self;
         let room = room.acquire_many_owned(permits(count)).await;
         let room = room.map_err(|_| Ended)?;
         Ok(Reserved { inbox, room })
@@ -106,6 +108,11 @@ impl Sender {
         let reserved = self.clone().reserve(news.len()).await?;
         reserved.send(news);
         Ok(())
+    }
+
+    /// From now on nothing is taken in, and nobody is told of anything. A flag, because an order would wait behind other news.
+    pub(super) fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
     }
 }
 
@@ -130,6 +137,7 @@ pub(super) struct Table {
     /// By peer: a neighbour has the smallest number that is free.
     outboxes: Vec<Option<mpsc::UnboundedSender<ToNeighbour>>>,
     forwarding: Option<ForwardingSink>,
+    frozen: Arc<AtomicBool>,
 }
 
 impl Drop for Table {
@@ -143,9 +151,11 @@ impl Table {
     pub(super) fn new(rib: Rib, forwarding: Option<ForwardingSink>) -> (Self, Sender) {
         let (sender, inbox) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(ROOM));
+        let frozen = Arc::new(AtomicBool::new(false));
         let sender = Sender {
             inbox: sender,
             room: Arc::clone(&room),
+            frozen: Arc::clone(&frozen),
         };
         let table = Self {
             rib,
@@ -153,6 +163,7 @@ impl Table {
             room,
             outboxes: Vec::new(),
             forwarding,
+            frozen,
         };
         (table, sender)
     }
@@ -162,7 +173,7 @@ impl Table {
         let several_threads = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
         let mut busy = false;
         loop {
-            let deadline = self.rib.poll_timeout();
+            let deadline = self.rib.poll_timeout().filter(|_| !self.is_frozen());
             let mut slice = Vec::new();
             tokio::select! {
                 biased;
@@ -209,6 +220,7 @@ impl Table {
 
     fn take(&mut self, now: Instant, news: News) {
         match news {
+            News::Input(_) if self.is_frozen() => {}
             News::Input(input) => self.rib.handle(now, input),
             News::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
             News::Ask(question) => question(&self.rib),
@@ -234,12 +246,19 @@ impl Table {
     /// to do.
     fn hand_out(&mut self) -> bool {
         for _ in 0..OUTPUT_SLICE {
+            if self.is_frozen() {
+                return false;
+            }
             let Some(output) = self.rib.next_output() else {
                 return self.rib.work();
             };
             self.perform(output);
         }
         true
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
     }
 
     fn perform(&mut self, output: rib::Output) {
@@ -276,5 +295,50 @@ impl Table {
         if let Some(sink) = &self.forwarding {
             sink(event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bgp_core::rib::{Input, RibConfig};
+    use bgp_core::types::RouterId;
+
+    use super::*;
+
+    /// It has something to say at once.
+    fn waiting_for_nobody() -> Vec<News> {
+        let now = Instant::now();
+        vec![News::Input(Input::Defer {
+            expected: Vec::new(),
+            up_by: now,
+            until: now,
+        })]
+    }
+
+    async fn ask(sender: &Sender) {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let question: Question = Box::new(|_| reply.send(()).expect("it is awaited"));
+        let asked = sender.send(vec![News::Ask(question)]).await;
+        asked.expect("the table runs");
+        answer.await.expect("the table runs");
+    }
+
+    #[tokio::test]
+    async fn a_frozen_table_tells_nobody_of_anything() {
+        let (told, mut heard) = mpsc::unbounded_channel();
+        let sink: ForwardingSink = Box::new(move |event| told.send(event).expect("it is heard"));
+        let rib = Rib::new(RibConfig::new(RouterId::from_bits(1)), Instant::now(), 7);
+        let (table, sender) = Table::new(rib, Some(sink));
+        tokio::spawn(table.run());
+        let sent = sender.send(waiting_for_nobody()).await;
+        sent.expect("the table runs");
+        assert_eq!(heard.recv().await, Some(ForwardingEvent::DeferralEnded));
+        sender.freeze();
+        let sent = sender.send(waiting_for_nobody()).await;
+        sent.expect("the table runs");
+        // What follows from one message is handed out before the next one is looked at.
+        ask(&sender).await;
+        ask(&sender).await;
+        assert!(heard.try_recv().is_err());
     }
 }

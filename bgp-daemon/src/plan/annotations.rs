@@ -65,7 +65,7 @@ pub struct PeerOptions {
 }
 
 /// What a peer is told when the speaker is told to end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum OnStop {
     /// Nothing: a peer with which graceful restart was agreed on keeps our routes until we are back (RFC 4724).

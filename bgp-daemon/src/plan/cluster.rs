@@ -143,6 +143,12 @@ impl<'a> Cluster<'a> {
         self.me.as_ref().and_then(|me| me.cluster_id)
     }
 
+    /// Whether this node is cordoned, which only Kubernetes' own Node says.
+    pub(super) fn is_leaving(&self) -> bool {
+        let mut nodes = self.resources.kubernetes_nodes();
+        nodes.any(|node| node.metadata.name == self.name && node.spec.cordoned)
+    }
+
     /// Our address of a family; `None`: no sessions of that family.
     pub(super) fn address(&self, family: Family) -> Option<IpAddr> {
         self.me.as_ref().and_then(|me| me.address(family))

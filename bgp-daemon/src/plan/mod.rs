@@ -65,6 +65,7 @@ pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> P
     let mut plan = Plan {
         node: node.to_owned(),
         node_exists: cluster.me.is_some(),
+        leaving: cluster.is_leaving(),
         router_id: speaker::router_id(&cluster, &mut problems),
         local_as: cluster.local_as(),
         cluster_id: cluster.cluster_id(),

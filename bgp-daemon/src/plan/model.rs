@@ -22,6 +22,9 @@ pub struct Plan {
     /// Whether the node is in the cluster. While it is not, a running speaker keeps to its last plan.
     #[serde(skip)]
     pub node_exists: bool,
+    /// The node is cordoned: what runs on it is about to move away.
+    #[serde(skip)]
+    pub leaving: bool,
     /// BGP identifier; `None` if it could not be told, and then no session can come up.
     #[serde(rename = "routerID")]
     pub router_id: Option<RouterId>,

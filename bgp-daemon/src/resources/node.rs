@@ -41,6 +41,9 @@ pub struct NodeSpec {
     pub wireguard: Option<WireguardSpec>,
     pub addresses: Vec<NodeAddress>,
     pub interfaces: Vec<NodeInterface>,
+    /// Of the Node of Kubernetes alone: it is to get no new pods (`kubectl cordon`, `kubectl drain`).
+    #[serde(skip)]
+    pub cordoned: bool,
 }
 
 /// How a node speaks BGP.
@@ -168,6 +171,23 @@ struct KubernetesNodeSpec {
     pod_cidr: Option<IpNet>,
     #[serde(rename = "podCIDRs", deserialize_with = "scalar::list")]
     pod_cidrs: Vec<IpNet>,
+    unschedulable: bool,
+    taints: Vec<Taint>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Taint {
+    key: String,
+}
+
+/// What Kubernetes puts on a node that is cordoned.
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+
+impl KubernetesNodeSpec {
+    fn is_cordoned(&self) -> bool {
+        self.unschedulable || self.taints.iter().any(|taint| taint.key == UNSCHEDULABLE)
+    }
 }
 
 impl KubernetesNode {
@@ -201,6 +221,7 @@ impl KubernetesNode {
             wireguard: (wireguard != WireguardSpec::default()).then_some(wireguard),
             addresses: Vec::new(),
             interfaces: annotations.json("Interfaces").unwrap_or_default(),
+            cordoned: self.spec.is_cordoned(),
         };
         let status = NodeStatus {
             wireguard_public_key: annotations.text("WireguardPublicKey"),
@@ -319,6 +340,29 @@ status:
         assert_eq!(node.metadata.labels["zone"], "b");
         assert_eq!(node.status.pod_cidrs.len(), 2);
         assert_eq!(node.spec.interfaces[0].name, "eth0");
+    }
+
+    /// Promise 16.11.
+    #[test]
+    fn a_kubernetes_node_is_cordoned_by_its_field_or_its_taint() {
+        for (spec, cordoned) in [
+            ("{unschedulable: true}", true),
+            ("{unschedulable: false}", false),
+            (
+                "{taints: [{key: node.kubernetes.io/unschedulable, effect: NoSchedule}]}",
+                true,
+            ),
+            (
+                "{taints: [{key: node.kubernetes.io/not-ready, effect: NoExecute}]}",
+                false,
+            ),
+        ] {
+            let text =
+                format!("{{apiVersion: v1, kind: Node, metadata: {{name: node}}, spec: {spec}}}");
+            let parsed = parse("nodes.yaml", &text);
+            assert_eq!(parsed.problems, []);
+            assert_eq!(node(&parsed).spec.cordoned, cordoned, "{spec}");
+        }
     }
 
     /// Promises 1.4, 1.15.

@@ -55,7 +55,9 @@ fn the_router_keeps_the_other_node(kind: Kind, protocol: &str) {
         .pool("services", "10.96.0.0/16");
     let nodes = [&first, &second].map(|host| -> Box<dyn Peer> {
         cluster.node(host).block(host, prefix(SHARED));
-        Box::new(Node::new(host, cluster.directory()))
+        let mut node = Node::new(host, cluster.directory());
+        node.set("BGP_DAEMON_ON_STOP", "withdraw");
+        Box::new(node)
     });
     stop_one_of(nodes, kind, protocol, [&tor, &first, &second]);
 }

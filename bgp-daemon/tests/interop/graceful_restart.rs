@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::lab::host::Host;
+use crate::lab::node::Node;
 use crate::lab::peer::{Kind, Peer, PeerConfig, prefix};
 use crate::lab::route_watch::{RouteRecord, RouteWatch};
 use crate::lab::wait::{LONG, wait_for};
@@ -39,17 +40,42 @@ fn gobgp_restarts() {
 
 #[test]
 fn we_restart_beside_bird() {
-    we_restart(Kind::Bird);
+    we_restart(Kind::Bird, Node::kill);
 }
 
 #[test]
 fn we_restart_beside_frr() {
-    we_restart(Kind::Frr);
+    we_restart(Kind::Frr, Node::kill);
 }
 
 #[test]
 fn we_restart_beside_gobgp() {
-    we_restart(Kind::GoBgp);
+    we_restart(Kind::GoBgp, Node::kill);
+}
+
+#[test]
+fn we_stop_and_start_beside_bird() {
+    we_restart(Kind::Bird, stop);
+}
+
+#[test]
+fn we_stop_and_start_beside_frr() {
+    we_restart(Kind::Frr, stop);
+}
+
+#[test]
+fn we_stop_and_start_beside_gobgp() {
+    we_restart(Kind::GoBgp, stop);
+}
+
+#[test]
+fn we_stop_and_start_beside_openbgpd() {
+    we_restart(Kind::OpenBgpd, stop);
+}
+
+fn stop(node: &mut Node) {
+    let status = node.terminate();
+    assert!(status.success(), "the node ended with {status}");
 }
 
 /// We help.
@@ -165,7 +191,7 @@ fn wait_told(router: &dyn Peer, text: &str, stale: bool) {
 }
 
 /// The router helps.
-fn we_restart(kind: Kind) {
+fn we_restart(kind: Kind, end: fn(&mut Node)) {
     let Some(mut stage) = Stage::open(&[kind]) else {
         return;
     };
@@ -184,7 +210,7 @@ fn we_restart(kind: Kind) {
 
     let watch = RouteWatch::start(&stage.node_host);
     let tor_watch = RouteWatch::start(&stage.tor_host);
-    stage.node.kill();
+    end(&mut stage.node);
     wait_down("the router", &*tor, &stage.node_host);
     wait_learned("the router", &*tor, &blocks);
     wait_kernel(&stage.node_host, &before, &stage.tor_host);

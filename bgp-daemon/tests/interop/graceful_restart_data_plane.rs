@@ -1,13 +1,15 @@
-//! Packets through our node while its daemon is killed and starts again, with a router above that helps (RFC 4724): none is
-//! lost, neither towards a pod nor from it by a learned route.
+//! Packets through our node while its daemon ends, by SIGTERM and by SIGKILL, and starts again, with a router above that helps
+//! (RFC 4724): none is lost, neither towards a pod nor from it by a learned route.
 
 use std::net::IpAddr;
 
 use crate::graceful_restart::helping;
 use crate::lab::host::Host;
+use crate::lab::node::Node;
 use crate::lab::peer::{Kind, prefix};
 use crate::lab::ping::Ping;
 use crate::lab::pod::Pod;
+use crate::lab::rib_watch::RibWatch;
 use crate::scenario::{TOR_AS, wait_down, wait_kernel, wait_learned};
 use crate::stage::{BLOCKS, Stage, TOR_PREFIXES};
 
@@ -21,7 +23,7 @@ fn no_packet_is_lost_with_frr_above() {
     no_packet_is_lost(Kind::Frr);
 }
 
-/// It writes no routes, so those to the pods are put there.
+/// It writes no routes, so those to the pods are put there, and its table is watched.
 #[test]
 fn no_packet_is_lost_with_gobgp_above() {
     no_packet_is_lost(Kind::GoBgp);
@@ -29,8 +31,16 @@ fn no_packet_is_lost_with_gobgp_above() {
 
 /// Addresses in what the router announces.
 const BEYOND: [&str; 2] = ["172.20.1.1", "fd20:1::1"];
-/// Announced before the restart only, so that the end of recovery can be seen.
-const GONE: &str = "172.20.2.0/24";
+/// Each is withdrawn during one of the restarts, so that the end of recovery can be seen.
+const GONE: [&str; 2] = ["172.20.2.0/24", "172.20.3.0/24"];
+/// How our daemon ends.
+const ENDS: [fn(&mut Node); 2] = [
+    |node| {
+        let status = node.terminate();
+        assert!(status.success(), "the node ended with {status}");
+    },
+    Node::kill,
+];
 /// Nobody has it: only learned routes lead anywhere.
 const NOWHERE: [&str; 2] = ["10.0.0.250", "fd00::250"];
 
@@ -53,22 +63,30 @@ fn no_packet_is_lost(kind: Kind) {
         [10, 244, 1, 5].into(),
         "fd10:244::5".parse().expect("it is an address"),
     );
-    let config = helping(kind, stage.tor_config(TOR_AS).announcing(&[GONE]));
+    let config = helping(kind, stage.tor_config(TOR_AS).announcing(&GONE));
     let mut tor = kind.on(&stage.tor_host, config);
     stage.raise(&mut *tor);
     wait_learned("the router", &*tor, &BLOCKS.map(prefix));
     let [ipv4, ipv6] = TOR_PREFIXES.map(prefix);
-    let before = [ipv4, ipv6, prefix(GONE)];
-    wait_kernel(&stage.node_host, &before, &stage.tor_host);
+    let mut learned = vec![ipv4, ipv6, prefix(GONE[0]), prefix(GONE[1])];
+    wait_kernel(&stage.node_host, &learned, &stage.tor_host);
 
+    let watch = (kind == Kind::GoBgp).then(|| RibWatch::start(&stage.tor_host));
     let pings = streams(&stage, &pod);
-    stage.node.kill();
-    wait_down("the router", &*tor, &stage.node_host);
-    tor.withdraw(prefix(GONE));
-    stage.node.start();
-    stage.wait_up(&*tor);
-    wait_kernel(&stage.node_host, &[ipv4, ipv6], &stage.tor_host);
-    wait_learned("the router", &*tor, &BLOCKS.map(prefix));
+    for end in ENDS {
+        end(&mut stage.node);
+        wait_down("the router", &*tor, &stage.node_host);
+        tor.withdraw(learned.pop().expect("one for each"));
+        stage.node.start();
+        stage.wait_up(&*tor);
+        wait_kernel(&stage.node_host, &learned, &stage.tor_host);
+        wait_learned("the router", &*tor, &BLOCKS.map(prefix));
+    }
+    if let Some(watch) = watch {
+        for block in BLOCKS {
+            assert!(!watch.lost(block), "{block} was gone for a while");
+        }
+    }
     for (name, ping) in pings {
         let lost = ping.lost();
         assert!(lost.is_empty(), "{name} lost {lost:?}");

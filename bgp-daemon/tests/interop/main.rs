@@ -28,5 +28,6 @@ mod settings_routes;
 mod settings_security;
 mod settings_timers;
 mod stage;
+mod stop;
 mod top_of_rack;
 mod workload_peers;

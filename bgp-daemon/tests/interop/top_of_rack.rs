@@ -108,7 +108,8 @@ impl Story {
         // Two connections that collide may keep ExaBGP 4.2 from a neighbour for long: its log shows an exception of its own.
         let config = config.with_sessions(|session| session.passive = kind == Kind::ExaBgp);
         let tor = kind.on(&tor_host, config.announcing(&TOR_PREFIXES));
-        let node = Node::new(&node_host, cluster.directory());
+        let mut node = Node::new(&node_host, cluster.directory());
+        node.set("BGP_DAEMON_ON_STOP", "withdraw");
         Self {
             session,
             cluster,

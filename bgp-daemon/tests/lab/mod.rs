@@ -17,6 +17,7 @@
 //! | [`etcd`]           | etcd with Calico's keys                                         |
 //! | [`capture`]        | dumpcap on a host's port, judged by tshark                      |
 //! | [`route_watch`]    | what became of a kernel's routes, in between too                |
+//! | [`rib_watch`]      | the same of GoBGP's table                                       |
 //! | [`ping`]           | a stream of packets, of which none may be lost                  |
 #![allow(
     clippy::print_stdout,
@@ -37,6 +38,7 @@ pub(crate) mod ping;
 pub(crate) mod pod;
 pub(crate) mod process;
 pub(crate) mod requirement;
+pub(crate) mod rib_watch;
 pub(crate) mod route_watch;
 pub(crate) mod wait;
 

@@ -124,6 +124,7 @@ const KERNEL: Start = Start {
     listen: false,
     recover: false,
     kernel: true,
+    on_stop: None,
 };
 
 impl Router {

@@ -6,6 +6,7 @@ use bgp_core::session::State;
 use bgp_core::types::Asn;
 use bgp_core::wire::Capability;
 use bgp_daemon::net::NeighbourStatus;
+use bgp_daemon::plan::OnStop;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
@@ -152,19 +153,47 @@ fn what_is_in_an_open_changes_with_a_new_session() {
     );
 }
 
+/// What the router was told by a node that is told to end.
+async fn told_at_the_end(resources: &str, on_stop: Option<OnStop>) -> Option<(u8, u8)> {
+    let router = Router::start(EXTERNAL).await;
+    let how = Start {
+        on_stop,
+        ..Start::default()
+    };
+    let tor = router.peer("tor", EXTERNAL, "");
+    let node = Node::start(&(cluster("") + &tor + resources), how);
+    router.wait("established", is_up).await;
+    node.end().await;
+    let status = router.wait("down", |status| !is_up(status)).await;
+    told(&status)
+}
+
+const CORDONED: &str =
+    "---\n{apiVersion: v1, kind: Node, metadata: {name: node}, spec: {unschedulable: true}}\n";
+
 /// Promise 16.4.
 #[test]
-fn a_speaker_that_ends_says_so() {
-    scene::run("live::a_speaker_that_ends_says_so", async {
-        let router = Router::start(EXTERNAL).await;
-        let node = Node::start(
-            &(cluster("") + &router.peer("tor", EXTERNAL, "")),
-            Start::default(),
-        );
-        router.wait("established", is_up).await;
-        node.end().await;
-        let status = router.wait("down", |status| !is_up(status)).await;
-        assert_eq!(told(&status), Some((6, 2)), "Administrative Shutdown");
+fn a_speaker_that_ends_leaves_its_peers_to_graceful_restart() {
+    scene::run(
+        "live::a_speaker_that_ends_leaves_its_peers_to_graceful_restart",
+        async {
+            assert_eq!(told_at_the_end("", None).await, None);
+            let keep = Some(OnStop::Keep);
+            assert_eq!(told_at_the_end(CORDONED, keep).await, None);
+        },
+    );
+}
+
+/// Promises 16.4, 16.11, 16.12.
+#[test]
+fn a_speaker_that_ends_for_good_says_so() {
+    scene::run("live::a_speaker_that_ends_for_good_says_so", async {
+        let shutdown = Some((6, 2));
+        assert_eq!(told_at_the_end(CORDONED, None).await, shutdown);
+        let withdraw = Some(OnStop::Withdraw);
+        assert_eq!(told_at_the_end("", withdraw).await, shutdown);
+        let auto = Some(OnStop::Auto);
+        assert_eq!(told_at_the_end(CORDONED, auto).await, shutdown);
     });
 }
 

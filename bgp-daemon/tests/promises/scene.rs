@@ -20,7 +20,7 @@ use bgp_daemon::net::connect::Dial;
 use bgp_daemon::net::sockopt::Ttl;
 use bgp_daemon::net::{NeighbourStatus, PeerSettings, Speaker};
 use bgp_daemon::occupant::Occupants;
-use bgp_daemon::plan::Environment;
+use bgp_daemon::plan::{Environment, OnStop};
 use bgp_daemon::resources::{ResourceSet, parse};
 use bgp_daemon::tasks::Tasks;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -134,6 +134,8 @@ pub(crate) struct Start {
     pub(crate) recover: bool,
     /// With the routes of the kernel.
     pub(crate) kernel: bool,
+    /// What peers are told at the end, if not what the resources say.
+    pub(crate) on_stop: Option<OnStop>,
 }
 
 impl Node {
@@ -151,6 +153,8 @@ impl Node {
             listen_port: (!how.listen).then_some(0),
             kernel: how.kernel,
             recover: how.recover,
+            peers_file: None,
+            on_stop: how.on_stop,
             memory_limit: None,
             occupants: Occupants::default(),
             log: LogLevel::default(),

@@ -238,6 +238,23 @@ fn a_peer_that_never_finishes_does_not_hold_the_others_up_for_ever() {
     assert!(ended(&world));
 }
 
+/// Promise 16.5.
+#[test]
+fn a_peer_that_is_lost_again_is_waited_for_only_while_peers_may_still_come_up() {
+    let mut world = deferring(30, 120);
+    world.end_of_rib(0);
+    world.peer_up(1);
+    world.peer_down(1, None);
+    world.pass(Duration::from_secs(29));
+    assert!(!ended(&world));
+    world.peer_up(1);
+    world.pass(Duration::from_secs(1));
+    assert!(!ended(&world), "it is up");
+    world.peer_down(1, None);
+    world.drain();
+    assert!(ended(&world));
+}
+
 #[test]
 fn one_family_does_not_hold_the_other_up() {
     let mut world = World::new(

@@ -182,7 +182,10 @@ impl World {
             DownReason::Sent(notification) | DownReason::Received(notification) => {
                 is_harmless(notification)
             }
-            DownReason::Closed(_) | DownReason::Replaced | DownReason::SendHoldTimer => false,
+            DownReason::Closed(_)
+            | DownReason::Left
+            | DownReason::Replaced
+            | DownReason::SendHoldTimer => false,
         };
         if !self.faulty && !collided {
             return Err(Violation::new(

@@ -46,6 +46,7 @@ impl World {
             guard: watch::Sender::new(Guard::Open).subscribe(),
             table: sender,
             events: broadcast::Sender::new(16),
+            established: Arc::default(),
             farewells: Farewells::new(Tasks::default()),
         };
         let mut running = Running::new(neighbour, 1);

@@ -1,0 +1,236 @@
+//! The start after an earlier run, and the end before the next one (RFC 4724 §4.1).
+//!
+//! If routes of an earlier run are in the kernel, they lead the way until the peers have told theirs. These are the waits, and
+//! there are no others between the start and the first UPDATE:
+//!
+//! | wait | for | because | at most |
+//! |---|---|---|---|
+//! | for sessions | each peer that was up when the earlier run ended | its routes are told to others, and in the kernel | [`UP_BY`] |
+//! | for End-of-RIB | each of these that is up and has promised one | before that, what is missing is not known to be gone | [`UNTIL`] |
+//! | for leftovers | each configured peer, for [`SETTLE`] beyond its session's start | a peer without End-of-RIB does not say that it is done | [`LEFTOVERS_UNTIL`] |
+//!
+//! The last one holds back nothing but the removal of routes from the kernel. The first two are per family, and hold back all
+//! that follows from a decision, own blocks too: a restarting speaker has no routes to advertise before it has selected (§4.1).
+//! Peers lose nothing by that, they keep what we announced in the earlier run.
+//!
+//! Which peers were up stands in a file, the [`Register`]. Without it every configured peer counts as having been up.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bgp_core::session::State;
+use bgp_core::types::Family;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::clock::elapsed_secs;
+use super::forwarding::Order;
+use crate::alarms::Alarms;
+use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker};
+use crate::plan::{Peer, Plan};
+
+/// A peer that was up before and is not by then is not waited for.
+pub(super) const UP_BY: Duration = Duration::from_secs(30);
+/// Nobody is waited for any longer (the selection deferral timer of RFC 4724 §4.1).
+pub(super) const UNTIL: Duration = Duration::from_secs(120);
+
+/// A peer that has been up for so long has told what it knows, End-of-RIB or not.
+const SETTLE: Duration = Duration::from_secs(5);
+/// Leftovers in the kernel may lead to peers that come back late; they are not kept longer.
+const LEFTOVERS_UNTIL: Duration = Duration::from_secs(240);
+
+/// The register's name in the run directory.
+pub const FILE_NAME: &str = "peers-up.json";
+/// A register may be so large, in octets: some 15,000 sessions. A larger one is neither written nor read.
+const MAX_SIZE: u64 = 1 << 20;
+/// Of the register's form.
+const VERSION: u32 = 1;
+
+/// The file that says which peers' sessions are up, for the run after this one.
+#[derive(Clone, Debug)]
+pub(super) struct Register {
+    pub(super) file: PathBuf,
+    pub(super) node: String,
+}
+
+/// What stands in it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    version: u32,
+    node: String,
+    up: BTreeSet<String>,
+}
+
+impl Register {
+    /// The peers that were up when the earlier run ended; `None` if that is not known.
+    pub(super) fn read(&self) -> Option<BTreeSet<String>> {
+        match self.try_read() {
+            Ok(up) => Some(up),
+            Err(error) => {
+                let file = self.file.display();
+                info!(%file, "it is not known which peers were up before, so all count: {error}");
+                None
+            }
+        }
+    }
+
+    fn try_read(&self) -> io::Result<BTreeSet<String>> {
+        // Neither a pipe nor a link that somebody has put there holds up the start.
+        let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+        let file = File::options()
+            .read(true)
+            .custom_flags(flags)
+            .open(&self.file)?;
+        let wrong = |reason: &str| Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        if !file.metadata()?.is_file() {
+            return wrong("it is not a regular file");
+        }
+        let mut text = Vec::new();
+        file.take(MAX_SIZE + 1).read_to_end(&mut text)?;
+        if text.len() as u64 > MAX_SIZE {
+            return wrong("it is too large");
+        }
+        let content: Content = serde_json::from_slice(&text)?;
+        if content.version != VERSION {
+            return wrong("it has another form");
+        }
+        if content.node != self.node {
+            return wrong("it is of another node");
+        }
+        Ok(content.up)
+    }
+
+    /// Replaces the file in one step. One that cannot be written is taken away: it would tell of the past.
+    fn write(&self, up: &BTreeSet<Arc<str>>) -> io::Result<()> {
+        let written = self.try_write(up);
+        if written.is_err() {
+            fs::remove_file(&self.file).ok();
+        }
+        written
+    }
+
+    fn try_write(&self, up: &BTreeSet<Arc<str>>) -> io::Result<()> {
+        let content = Content {
+            version: VERSION,
+            node: self.node.clone(),
+            up: up.iter().map(|name| String::from(&**name)).collect(),
+        };
+        let text = serde_json::to_vec(&content)?;
+        if text.len() as u64 > MAX_SIZE {
+            return Err(io::Error::other("there are too many sessions"));
+        }
+        let draft = draft_of(&self.file);
+        // Whatever is there: a crash may have left it, and a link is not followed.
+        fs::remove_file(&draft).ok();
+        let mut file = File::options().write(true).create_new(true).open(&draft)?;
+        file.write_all(&text)?;
+        fs::rename(&draft, &self.file)
+    }
+
+    /// Keeps the file up to date until `stop`. Peers that are `awaited` stay in it until `recovered`: if this run ends before
+    /// that, the next one waits for them.
+    pub(super) async fn keep(
+        self,
+        mut established: watch::Receiver<BTreeSet<Arc<str>>>,
+        mut awaited: BTreeSet<Arc<str>>,
+        recovered: CancellationToken,
+        stop: CancellationToken,
+        alarms: Alarms,
+    ) {
+        let mut written = None;
+        loop {
+            let mut up = established.borrow_and_update().clone();
+            up.extend(awaited.iter().cloned());
+            // Sessions that end because this run does were up when it ended.
+            if stop.is_cancelled() {
+                return;
+            }
+            if written.as_ref() != Some(&up) {
+                let (register, content) = (self.clone(), up.clone());
+                let write = tokio::task::spawn_blocking(move || register.write(&content));
+                let done = tokio::select! {
+                    // A file system that hangs is left behind.
+                    () = stop.cancelled() => return,
+                    done = write => done.unwrap_or_else(|error| Err(io::Error::other(error))),
+                };
+                let wrong = done.as_ref().err().map(|error| {
+                    let file = self.file.display();
+                    format!(
+                        "cannot write {file}: {error}; after a restart all peers are waited for"
+                    )
+                });
+                alarms.set("recovery", "which peers are up", wrong.as_deref());
+                written = Some(up);
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                changed = established.changed() => if changed.is_err() {
+                    return;
+                },
+                () = recovered.cancelled(), if !awaited.is_empty() => awaited.clear(),
+            }
+        }
+    }
+}
+
+fn draft_of(file: &Path) -> PathBuf {
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".new");
+    draft.into()
+}
+
+/// Has the speaker wait with all decisions for those peers of the plan that were up; tells which.
+///
+/// # Errors
+///
+/// The speaker has ended.
+pub(super) async fn wait_for_peers(
+    speaker: &mut Speaker,
+    plan: &Plan,
+    register: Option<&Register>,
+) -> Result<BTreeSet<Arc<str>>, Ended> {
+    let known = register.and_then(Register::read);
+    let was_up = |peer: &&Peer| {
+        known
+            .as_ref()
+            .is_none_or(|known| known.contains(&peer.name))
+    };
+    let peers = plan.peers.iter().filter(was_up);
+    let peers = peers.map(|peer| (Arc::from(&*peer.name), peer.options.families.clone()));
+    let peers: Vec<(Arc<str>, Vec<Family>)> = peers.collect();
+    let names = peers.iter().map(|(name, _)| Arc::clone(name)).collect();
+    let (waiting, all) = (peers.len(), plan.peers.len());
+    info!("recovery after the start: waiting for {waiting} of {all} peers, those that were up");
+    speaker.defer(peers, UP_BY, UNTIL).await?;
+    Ok(names)
+}
+
+/// Lets leftovers in the kernel go as soon as every peer has been up for a while, or has been waited for long enough.
+pub(super) async fn sweep_leftovers(
+    inquirer: Inquirer,
+    orders: mpsc::Sender<Order>,
+    boot: Timestamp,
+) {
+    let settled = |status: &NeighbourStatus| {
+        status.session.state == State::Established && status.since.elapsed() >= SETTLE
+    };
+    while elapsed_secs(boot) < LEFTOVERS_UNTIL.as_secs()
+        && !inquirer.sessions().await.values().all(settled)
+    {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // A forwarding task that has ended has said so.
+    orders.send(Order::FinishRecovery).await.ok();
+}
+
+#[cfg(test)]
+mod tests;
