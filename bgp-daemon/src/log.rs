@@ -183,21 +183,28 @@ fn choose(
     if let Some(Filter(Some(targets))) = given {
         return (Some(targets), None);
     }
-    let variables: [(_, fn(&str) -> Result<Filter, FilterError>); 3] = [
-        ("BGP_DAEMON_LOG", str::parse),
-        ("RUST_LOG", str::parse),
-        ("BGP_LOGSEVERITYSCREEN", of_severity),
-    ];
-    let mut filled = variables.into_iter().filter_map(|(variable, read)| {
+    let filled = |variable| {
         let text = environment(variable).filter(|text| !text.is_empty())?;
-        Some((variable, read(&text)))
-    });
-    match filled.next() {
-        Some((_, Ok(Filter(targets)))) => (targets, None),
-        Some((variable, Err(error))) => (None, Some((variable, error))),
-        None => (None, None),
+        Some((variable, text))
+    };
+    let Some((variable, text)) = VARIABLES.into_iter().find_map(filled) else {
+        return (None, None);
+    };
+    let filter = if variable == SEVERITY {
+        of_severity(&text)
+    } else {
+        text.parse()
+    };
+    match filter {
+        Ok(Filter(targets)) => (targets, None),
+        Err(error) => (None, Some((variable, error))),
     }
 }
+
+/// Those that are read, the weightiest first.
+const VARIABLES: [&str; 3] = ["BGP_DAEMON_LOG", "RUST_LOG", SEVERITY];
+/// Calico's.
+const SEVERITY: &str = "BGP_LOGSEVERITYSCREEN";
 
 /// The filter for one of Calico's words.
 fn of_severity(severity: &str) -> Result<Filter, FilterError> {

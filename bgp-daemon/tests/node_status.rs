@@ -307,7 +307,7 @@ fn a_socket_that_is_taken_up_is_not_one_that_nobody_serves() {
     let path = node.run_dir().join("bird.ctl");
     // It accepts nothing, and its queue is full.
     let mut queue = Vec::new();
-    while let Ok(connection) = Connection::dial(&[path.clone()], Duration::ZERO) {
+    while let Ok(connection) = Connection::dial(std::slice::from_ref(&path), Duration::ZERO) {
         queue.push(connection);
     }
     let why = format!(

@@ -108,6 +108,19 @@ fn a_refusal_is_told_once_until_the_session_is_up() {
 }
 
 #[test]
+fn a_refusal_on_a_connection_of_the_peer_is_told_too() {
+    let mut lone = Lone::new(|config| config.passive = true);
+    for _ in 0..2 {
+        let conn = lone.accept();
+        lone.receive(conn, Message::Open(open_of(64514)));
+        assert_eq!(last_error(&lone), "BGP Error: Bad peer AS");
+        lone.advance(secs(60));
+    }
+    let told = std::mem::take(&mut lone.refused);
+    assert!(matches!(told[..], [DownReason::Sent(_)]), "{told:?}");
+}
+
+#[test]
 fn a_peer_that_thinks_of_ever_new_refusals_is_not_listened_to() {
     let mut lone = Lone::new(|_| {});
     let mut told = |count: u8| {

@@ -326,16 +326,8 @@ impl Agent {
         }
         self.note_problems(snapshot, &plan);
         self.leaving = plan.leaving || !plan.node_exists;
-        let wrong = match plan.router_id {
-            _ if !plan.node_exists => {
-                Some("it is not in the datastore; nothing changes until it is")
-            }
-            None => Some("it has no router ID: it needs an IPv4 address, or CALICO_ROUTER_ID"),
-            Some(_) => None,
-        };
-        let node = format!("node {}", self.config.node);
-        self.alarms.set("node", &node, wrong);
-        let Some(router_id) = plan.router_id.filter(|_| wrong.is_none()) else {
+        // What is missing is a problem of the plan. Nothing changes until it is there.
+        let Some(router_id) = plan.router_id.filter(|_| plan.node_exists) else {
             return Ok(());
         };
         let needs_new_speaker = self

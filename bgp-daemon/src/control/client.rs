@@ -70,7 +70,7 @@ impl DialError {
 
     /// Of the first socket that is there, or else of the one that was looked for first.
     pub fn first(&self) -> Option<impl fmt::Display> {
-        self.there().or(self.0.first())
+        self.there().or_else(|| self.0.first())
     }
 
     fn there(&self) -> Option<&Failure> {
@@ -83,7 +83,7 @@ impl DialError {
 
 impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.there().or(self.0.last()) {
+        match self.there().or_else(|| self.0.last()) {
             Some(failure) => failure.fmt(f),
             None => f.write_str("there is no socket to dial"),
         }

@@ -56,7 +56,7 @@ impl SocketFile {
             path: path.to_owned(),
             error,
         };
-        let directory = path.parent().unwrap_or(Path::new("."));
+        let directory = path.parent().unwrap_or(path);
         let mut builder = DirBuilder::new();
         let builder = builder.recursive(true).mode(DIRECTORY_MODE);
         builder.create(directory).map_err(failed)?;
@@ -64,11 +64,12 @@ impl SocketFile {
         let workshop = Workshop::open(directory).map_err(failed)?;
         let listener = workshop.make(group).map_err(failed)?;
         let identity = identity(&workshop.socket()).map_err(failed)?;
-        // Unlike a rename, this never takes the place of another socket that has come meanwhile.
-        fs::hard_link(workshop.socket(), path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => BindError::Served(path.to_owned()),
-            _ => failed(error),
-        })?;
+        match workshop.publish(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(BindError::Served(path.to_owned()));
+            }
+            done => done.map_err(failed)?,
+        }
         let file = Self {
             path: path.to_owned(),
             identity,
@@ -117,6 +118,18 @@ impl Workshop {
         }
         fs::set_permissions(&socket, PermissionsExt::from_mode(MODE))?;
         Ok(listener)
+    }
+
+    /// Gives the socket its name. Unlike a rename, a link never takes the place of another socket that has come meanwhile; not all
+    /// file systems have links.
+    fn publish(&self, path: &Path) -> io::Result<()> {
+        use io::ErrorKind::{PermissionDenied, Unsupported};
+        match fs::hard_link(self.socket(), path) {
+            Err(error) if matches!(error.kind(), PermissionDenied | Unsupported) => {
+                fs::rename(self.socket(), path)
+            }
+            done => done,
+        }
     }
 
     fn clean(&self) {

@@ -40,7 +40,7 @@ async fn no_socket_ever_has_another_mode() {
     use std::os::unix::fs::MetadataExt;
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("bird.ctl");
-    let group = std::fs::metadata(&path.with_file_name("."))
+    let group = std::fs::metadata(path.with_file_name("."))
         .expect("it")
         .gid();
     let (done, watched) = (CancellationToken::new(), path.clone());
