@@ -1,11 +1,13 @@
 //! What twice the input costs: about twice as many steps, whatever the input is.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use ipnet::Ipv4Net;
 
 use super::world::*;
+use crate::policy::{Condition, Policy, PrefixMatch, Rule, Verdict};
 use crate::rib::{MAX_PATHS_PER_PEER, PeerKind, steps};
 use crate::types::{Family, PathId};
 use crate::wire::attribute::Attributes;
@@ -143,4 +145,44 @@ fn a_peer_has_a_limited_number_of_paths_of_a_prefix() {
     world.drain();
     assert_eq!(world.rib.paths(prefix().into()).len(), 1);
     assert!(world.receivers[1].held.is_empty());
+}
+
+/// What it costs that the policy of so many peers becomes another one.
+fn cost_of_another_policy(peers: usize) -> u64 {
+    let mut world = World::up(rib_config(), &vec![PeerKind::External; peers]);
+    for i in 0..200 {
+        world.originate(&format!("10.{i}.0.0/16"), local(0));
+    }
+    world.drain();
+    let gone = "10.7.0.0/16";
+    let policy = Arc::new(Policy {
+        rules: vec![Rule {
+            origin: "one prefix less".into(),
+            conditions: vec![Condition::Prefix(
+                [PrefixMatch::exact(net(gone))].into_iter().collect(),
+            )],
+            actions: Vec::new(),
+            verdict: Some(Verdict::Reject),
+        }],
+        default: Verdict::Accept,
+    });
+    let before = world.rib.steps();
+    for peer in 0..peers {
+        world.configure(peer, |config| config.export = Arc::clone(&policy));
+    }
+    world.drain();
+    for (peer, receiver) in world.receivers.iter().enumerate() {
+        assert!(world.told(peer, gone).is_empty());
+        assert_eq!((receiver.held.len(), receiver.needless), (199, 0));
+    }
+    world.rib.steps() - before
+}
+
+#[test]
+fn another_policy_costs_the_same_for_one_peer_and_for_many_that_share_it() {
+    let (few, many) = (cost_of_another_policy(10), cost_of_another_policy(20));
+    assert!(
+        few > 0 && many * 10 < few * 11,
+        "{few} steps, for twice as many peers {many}"
+    );
 }
