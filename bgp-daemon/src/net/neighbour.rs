@@ -44,8 +44,6 @@ pub(super) enum Command {
     Stop(Stop),
     /// Start it if it is down.
     Start,
-    /// Its routes are treated differently from now on.
-    Configure(NeighbourConfig),
     /// Ask the peer for its routes again.
     RequestRefresh,
     /// How is it?
@@ -216,7 +214,6 @@ impl Running {
         match command {
             Command::Stop(why) => self.session.stop(now, why),
             Command::Start => self.session.start(now),
-            Command::Configure(config) => self.neighbour.config = config,
             Command::RequestRefresh => self.request_refresh(now),
             Command::Status(reply) => {
                 // Whoever asked may have gone.
