@@ -22,7 +22,7 @@ mod settings;
 mod transition;
 mod workloads;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,7 +52,6 @@ use crate::tasks::{Failure, Tasks};
 use clock::{elapsed_secs, timestamp};
 use forwarding::{Forwarding, ForwardingPlan, Mailbox, Order};
 use learning::LocalKind;
-use settings::SettingsError;
 use transition::{Step, Target};
 use workloads::LocalWorkloads;
 
@@ -521,32 +520,15 @@ impl Running {
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen().await?;
         let (target, unspeakable) = Target::of(&plan, &self.target, &mut self.policies);
-        self.name_unspeakable(unspeakable);
+        for (peer, error) in unspeakable {
+            warn!(peer, %error, "cannot speak to this peer");
+        }
         for step in transition::steps(&self.target, &target) {
             self.take(step).await?;
         }
         (self.plan, self.target) = (plan, target);
         self.policies.forget_unused();
         Ok(())
-    }
-
-    fn name_unspeakable(&self, peers: Vec<(&str, SettingsError)>) {
-        let (kind, alarms) = ("settings", self.speaker.alarms());
-        let wrong = peers.into_iter().map(|(peer, error)| {
-            (
-                format!("peer {peer}"),
-                format!("cannot be spoken to: {error}"),
-            )
-        });
-        let wrong: BTreeMap<String, String> = wrong.collect();
-        for alarm in alarms.list() {
-            if alarm.kind == kind && !wrong.contains_key(&alarm.object) {
-                alarms.clear(kind, &alarm.object);
-            }
-        }
-        for (peer, reason) in wrong {
-            alarms.raise(kind, peer, &reason);
-        }
     }
 
     async fn take(&mut self, step: Step) -> Result<(), Ended> {
