@@ -32,6 +32,12 @@ impl<T: Clone + Default> Chunks<T> {
         self.chunks.get(chunk).map(|chunk| &chunk[place])
     }
 
+    /// Whether it is a copy that nobody has written to since, nor to this one.
+    pub(super) fn is_copy_of(&self, other: &Self) -> bool {
+        let mut both = self.chunks.iter().zip(&other.chunks);
+        self.len == other.len && both.all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
     /// A place to write to; the list grows as far as it must.
     pub(super) fn get_mut(&mut self, at: u32) -> &mut T {
         let (chunk, place) = split(at);
@@ -66,7 +72,9 @@ mod tests {
             *list.get_mut(at) = at;
         }
         let copy = list.clone();
+        assert!(copy.is_copy_of(&list));
         *list.get_mut(700) = 1;
+        assert!(!copy.is_copy_of(&list));
         assert_eq!((list.get(700), copy.get(700)), (Some(&1), Some(&700)));
         assert!(
             copy.chunks

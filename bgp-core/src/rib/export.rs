@@ -122,6 +122,15 @@ impl GroupKey {
         })
     }
 
+    /// Whether the policy is all that is not the same.
+    pub(crate) fn differs_in_policy_from(&self, other: &Self) -> bool {
+        let with_policy = Self {
+            policy: Arc::clone(&self.policy),
+            ..other.clone()
+        };
+        *self == with_policy
+    }
+
     /// Whether the next hop that is told is always our own address.
     pub(crate) fn tells_own_next_hop(&self) -> bool {
         match self.next_hop_mode {

@@ -140,6 +140,17 @@ impl Group {
         }
     }
 
+    /// Takes over what another group has told: for members that come from there, which then are told no more than what differs.
+    pub(super) fn go_on_from(&mut self, old: &Self) {
+        self.out = old.out.clone();
+        self.spilled = old.spilled;
+    }
+
+    /// Whether its members have been told just what those of the other group have, so that they can change places as they are.
+    pub(super) fn continues(&self, old: &Self) -> bool {
+        self.out.is_copy_of(&old.out) && self.key.differs_in_policy_from(&old.key)
+    }
+
     /// What its Adj-RIB-Out takes up.
     pub(super) fn octets(&self) -> usize {
         self.out.octets() + self.spilled

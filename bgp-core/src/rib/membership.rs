@@ -28,19 +28,23 @@ impl<P: Prefix> FamilyRib<P> {
             self.leave_group(shared, id);
             return;
         };
-        let target = self.find_or_make_group(key);
+        let target = self.find_or_make_group(key, current);
         let lag = match current {
-            None => Lag::initial(self.group(target)),
+            None => Some(Lag::initial(self.group(target))),
             Some(old) => {
                 let lag = self.take_lag(old, id);
-                Lag::moving(lag, self.group(old), self.group(target))
+                let (old, new) = (self.group(old), self.group(target));
+                match new.continues(old) {
+                    true => lag,
+                    false => Some(Lag::moving(lag, old, new)),
+                }
             }
         };
         self.leave_group(shared, id);
         if let Some(group) = &mut self.groups[target as usize] {
             group.members.push(Member {
                 peer: id,
-                lag: Some(lag),
+                lag,
                 since: group.kept,
             });
         }
@@ -65,7 +69,8 @@ impl<P: Prefix> FamilyRib<P> {
             .expect("a group lives as long as a peer is in it")
     }
 
-    fn find_or_make_group(&mut self, key: GroupKey) -> u32 {
+    /// A new group goes on from what the first member's old one told, if another policy is all that is new.
+    fn find_or_make_group(&mut self, key: GroupKey, from: Option<u32>) -> u32 {
         let same = |group: &Option<Group>| group.as_ref().is_some_and(|group| group.key == key);
         let place = self.groups.iter().position(same).unwrap_or_else(|| {
             let place = self.groups.iter().position(Option::is_none);
@@ -73,7 +78,13 @@ impl<P: Prefix> FamilyRib<P> {
                 self.groups.push(None);
                 self.groups.len() - 1
             });
-            self.groups[place] = Some(Group::new(key, self.table.end()));
+            let mut group = Group::new(key, self.table.end());
+            if let Some(old) = from.map(|from| self.group(from))
+                && group.key.differs_in_policy_from(&old.key)
+            {
+                group.go_on_from(old);
+            }
+            self.groups[place] = Some(group);
             place
         });
         u32::try_from(place).expect("groups are as few as peers")

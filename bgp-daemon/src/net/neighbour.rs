@@ -46,8 +46,6 @@ pub(super) enum Command {
     Stop(Stop),
     /// Start it if it is down.
     Start,
-    /// Its routes are treated differently from now on.
-    Configure(NeighbourConfig),
     /// Ask the peer for its routes again.
     RequestRefresh,
     /// How is it?
@@ -230,7 +228,6 @@ impl Running {
         match command {
             Command::Stop(why) => self.session.stop(now, why),
             Command::Start => self.session.start(now),
-            Command::Configure(config) => self.neighbour.config = config,
             Command::RequestRefresh => self.request_refresh(now),
             Command::Status(reply) => {
                 // Whoever asked may have gone.

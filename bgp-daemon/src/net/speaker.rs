@@ -251,12 +251,11 @@ impl Speaker {
                 continue;
             };
             debug_assert!(!peer.settings.needs_new_session(&settings));
+            // What is left concerns the table alone.
             inputs.push(Input::Configure {
                 peer: peer.id,
                 config: Arc::clone(&settings.neighbour.routes),
             });
-            let command = Command::Configure(settings.neighbour.clone());
-            peer.commands.send(command).await.map_err(|_| Ended)?;
             peer.settings = settings;
         }
         self.routes().tell(inputs).await

@@ -64,7 +64,8 @@ fn the_counters_are_what_the_peer_has_seen() {
             && accepted(&ours, "Export withdraws") == received(&theirs, "Import withdraws")
             && received(&ours, "Import updates") == accepted(&theirs, "Export updates")
             && received(&ours, "Import withdraws") == accepted(&theirs, "Export withdraws");
-        same.then_some(()).ok_or(format!("{ours}\n{theirs}"))
+        same.then_some(())
+            .ok_or_else(|| format!("{ours}\n{theirs}"))
     });
     let ours = stage.node.describe(router).expect("the session is shown");
     assert_eq!(accepted(&ours, "Export updates"), Some(2), "{ours}");

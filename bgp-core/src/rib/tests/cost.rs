@@ -342,3 +342,43 @@ fn a_policy_is_asked_once_for_each_result() {
     assert!(once <= 4, "{once} evaluations for an UPDATE");
     assert!(twice - once <= 4);
 }
+
+/// What it costs that the policy of so many peers becomes another one.
+fn cost_of_another_policy(peers: usize) -> u64 {
+    let mut world = World::up(rib_config(), &vec![PeerKind::External; peers]);
+    for i in 0..200 {
+        world.originate(&format!("10.{i}.0.0/16"), local(0));
+    }
+    world.drain();
+    let gone = "10.7.0.0/16";
+    let policy = Arc::new(Policy {
+        rules: vec![Rule {
+            origin: "one prefix less".into(),
+            conditions: vec![Condition::Prefix(
+                [PrefixMatch::exact(net(gone))].into_iter().collect(),
+            )],
+            actions: Vec::new(),
+            verdict: Some(Verdict::Reject),
+        }],
+        default: Verdict::Accept,
+    });
+    let before = world.rib.steps();
+    for peer in 0..peers {
+        world.configure(peer, |config| config.export = Arc::clone(&policy));
+    }
+    world.drain();
+    for (peer, receiver) in world.receivers.iter().enumerate() {
+        assert!(world.told(peer, gone).is_empty());
+        assert_eq!((receiver.held.len(), receiver.needless), (199, 0));
+    }
+    world.rib.steps() - before
+}
+
+#[test]
+fn another_policy_costs_the_same_for_one_peer_and_for_many_that_share_it() {
+    let (few, many) = (cost_of_another_policy(10), cost_of_another_policy(20));
+    assert!(
+        few > 0 && many * 10 < few * 11,
+        "{few} steps, for twice as many peers {many}"
+    );
+}
