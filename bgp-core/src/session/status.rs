@@ -11,7 +11,7 @@ use super::negotiate::Negotiated;
 use super::output::DownReason;
 use super::timers::Timer;
 use crate::wire::notification::cease;
-use crate::wire::{HEADER_LEN, MessageType, Notification};
+use crate::wire::{ErrorCode, HEADER_LEN, MessageType, Notification};
 
 /// A session as it is now. Deadlines are instants: what remains of them is the reader's subtraction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -251,7 +251,8 @@ impl Record {
             | DownReason::Replaced
             | DownReason::SendHoldTimer => return None,
         };
-        if self.refusals.len() >= MAX_REFUSALS || self.refusals.contains(&reason) {
+        let is_known = |known: &DownReason| is_same_refusal(known, &reason);
+        if self.refusals.len() >= MAX_REFUSALS || self.refusals.iter().any(is_known) {
             return None;
         }
         self.refusals.push(reason.clone());
@@ -282,6 +283,19 @@ pub(super) fn describe(notification: &Notification) -> String {
     match notification.hard_reset_reason() {
         Some(reason) => format!("{name}: {}", reason.name()),
         None => name.into_owned(),
+    }
+}
+
+/// Whether a refusal says nothing new. The words of a Cease may be others (RFC 9003); the data of an error differs between peers and
+/// tries, and says the same.
+fn is_same_refusal(known: &DownReason, new: &DownReason) -> bool {
+    match (known, new) {
+        (DownReason::Sent(a), DownReason::Sent(b))
+        | (DownReason::Received(a), DownReason::Received(b)) => {
+            (a.code, a.subcode) == (b.code, b.subcode)
+                && (a.code != ErrorCode::CEASE || a.data == b.data)
+        }
+        _ => known == new,
     }
 }
 

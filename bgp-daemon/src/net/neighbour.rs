@@ -4,7 +4,7 @@
 //! table, events to whoever listens. When the table cannot take more, it stops reading (the peer feels it through TCP) but goes
 //! on writing KEEPALIVEs.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -28,13 +28,13 @@ use super::acceptor::Guard;
 use super::connect::{self, Dial, DialError};
 use super::connection::{Connection, Connections, Ready};
 use super::farewell::Farewells;
-use super::table::{self, News, ToNeighbour};
+use super::table::{self, Batch, News, ToNeighbour};
 
-/// Inputs for the table that may wait here before reading stops.
-const MAX_WAITING_INPUTS: usize = 1024;
+/// Weight of the news for the table that may wait here before reading stops.
+const MAX_WAITING: usize = 1024;
 /// Outbox entries taken at a time.
 const OUTBOX_SLICE: usize = 64;
-/// Inputs for the table after which it gets the chance to begin: whom a task wakes waits for its turn on the same thread.
+/// Weight of news for the table after which it gets the chance to begin: whom a task wakes waits for its turn on the same thread.
 const LONG_BATCH: usize = 64;
 /// So many octets of routes are written before the table is told. Few beside what it lets be on the way.
 const REPORTED_AT_ONCE: usize = 64 * 1024;
@@ -101,7 +101,7 @@ struct Running {
     dialling: Option<Dialling>,
     /// What the table has for the session that is up.
     outbox: mpsc::UnboundedReceiver<ToNeighbour>,
-    to_table: VecDeque<News>,
+    to_table: Batch,
     /// When the session last came up or went down.
     since: Instant,
     /// What is transmitted now came from the table.
@@ -147,7 +147,7 @@ impl Running {
             next_connection: 0,
             dialling: None,
             outbox: mpsc::unbounded_channel().1,
-            to_table: VecDeque::new(),
+            to_table: Batch::default(),
             since: Instant::now(),
             sending_routes: false,
             gave_much: false,
@@ -175,7 +175,7 @@ impl Running {
     }
 
     fn reading(&self) -> bool {
-        self.to_table.len() < MAX_WAITING_INPUTS
+        self.to_table.weight() < MAX_WAITING
     }
 
     async fn wait(&mut self) -> Wake {
@@ -183,7 +183,7 @@ impl Running {
         let reading = self.reading();
         self.session.set_reading(Instant::now(), reading);
         let mut pieces = Vec::new();
-        let (table, waiting) = (&self.neighbour.table, self.to_table.len());
+        let (table, waiting) = (&self.neighbour.table, self.to_table.weight());
         tokio::select! {
             command = self.neighbour.commands.recv() => Wake::Command(command),
             Some(stream) = self.neighbour.accepted.recv() => Wake::Accepted(stream),
@@ -361,7 +361,7 @@ impl Running {
                     let peer = self.neighbour.peer;
                     let octets = std::mem::take(&mut self.unreported);
                     self.to_table
-                        .push_back(News::Input(rib::Input::Written { peer, octets }));
+                        .push(News::Input(rib::Input::Written { peer, octets }));
                 }
             }
             Err(error) => self.lost(id, Some(&error)),
@@ -404,7 +404,7 @@ impl Running {
                 if matches!(output, Output::Up { .. }) {
                     self.renew_outbox();
                 }
-                self.to_table.push_back(News::Input(input));
+                self.to_table.push(News::Input(input));
             }
             self.perform(output);
         }
@@ -453,7 +453,7 @@ impl Running {
         self.outbox = outbox;
         self.unreported = 0;
         self.to_table
-            .push_back(News::Outbox(self.neighbour.peer, Some(sender)));
+            .push(News::Outbox(self.neighbour.peer, Some(sender)));
     }
 
     fn note_established(&self, is: bool) {
@@ -492,26 +492,28 @@ impl Running {
 
     /// Gives the table what waits for it, if it has room.
     fn offer_to_table(&mut self) {
-        if self.to_table.is_empty() {
-            return;
-        }
-        if let Some(room) = self.neighbour.table.try_reserve(self.to_table.len()) {
+        let waiting = self.to_table.weight();
+        if waiting > 0
+            && let Some(room) = self.neighbour.table.try_reserve(waiting)
+        {
             self.give_to_table(room);
         }
     }
 
     fn give_to_table(&mut self, room: table::Reserved) {
-        self.gave_much |= self.to_table.len() >= LONG_BATCH;
-        room.send(self.to_table.drain(..).collect());
+        self.gave_much |= self.to_table.weight() >= LONG_BATCH;
+        room.send(std::mem::take(&mut self.to_table));
     }
 
     /// The last words of a removed neighbour.
     async fn flush_to_table(&mut self) {
-        let mut news: Vec<News> = self.to_table.drain(..).collect();
-        news.push(News::Outbox(self.neighbour.peer, None));
-        news.push(News::Input(rib::Input::Remove(self.neighbour.peer)));
+        let mut last = std::mem::take(&mut self.to_table);
+        last.push(News::Outbox(self.neighbour.peer, None));
+        last.push(News::Input(rib::Input::Remove(self.neighbour.peer)));
         // The table only goes away when everything ends.
-        self.neighbour.table.send(news).await.ok();
+        if let Ok(room) = self.neighbour.table.clone().reserve(last.weight()).await {
+            room.send(last);
+        }
     }
 }
 

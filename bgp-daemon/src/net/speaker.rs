@@ -549,9 +549,7 @@ impl Routes {
     ///
     /// The speaker has ended.
     pub async fn tell(&self, inputs: Vec<Input>) -> Result<(), Ended> {
-        self.table
-            .send(inputs.into_iter().map(News::Input).collect())
-            .await
+        self.table.send(inputs.into_iter().map(News::Input)).await
     }
 
     /// Lets a function look at the routes. It holds the RIB up for as long as it runs: look at a bounded number.

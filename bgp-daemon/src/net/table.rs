@@ -19,12 +19,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Ended, ForwardingEvent, ForwardingSink};
 
-/// About so much news waits for the table; beyond it, whoever has more waits.
+/// News of this weight waits for the table: about 2 MiB of UPDATEs. Beyond it, whoever has more waits.
 const ROOM: usize = 1 << 14;
-/// News taken in before what follows from it is looked at.
+/// Octets of an UPDATE that weigh as much as an UPDATE itself: of an ordinary one there are fewer.
+const UNIT: usize = 128;
+/// Weight of the news that is taken in before what follows from it is looked at.
 const INPUT_SLICE: usize = 1 << 13;
-/// Outputs handed out before new inputs are looked at.
-const OUTPUT_SLICE: usize = 512;
+/// Slices of work of the RIB that are done before new inputs are looked at.
+const WORK_SLICES: usize = 8;
 /// While it works on so much news, the table leaves its thread of the runtime to others: whom a task wakes stays on the thread
 /// that it is on, so that the table and a neighbour that has much to say would take turns on one.
 const LONG_WORK: usize = 256;
@@ -65,10 +67,47 @@ pub(super) struct Sender {
     frozen: Arc<AtomicBool>,
 }
 
-/// News that belongs together, and the room that it takes up until it is taken in.
+/// News that belongs together.
+#[derive(Default)]
+pub(super) struct Batch {
+    news: Vec<News>,
+    weight: usize,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, news: News) {
+        self.weight += news.weight();
+        self.news.push(news);
+    }
+
+    /// What it takes of [`ROOM`].
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+impl FromIterator<News> for Batch {
+    fn from_iter<I: IntoIterator<Item = News>>(news: I) -> Self {
+        let mut batch = Self::default();
+        news.into_iter().for_each(|news| batch.push(news));
+        batch
+    }
+}
+
+impl News {
+    /// One for each of them, and more for a long UPDATE, which may hold hundreds of prefixes: about what it costs to take in.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Input(rib::Input::Update { update, .. }) => 1 + update.bytes().len() / UNIT,
+            _ => 1,
+        }
+    }
+}
+
+/// News, and the room that it takes up until it is taken in.
 struct Message {
     news: Vec<News>,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 /// Room for some news.
@@ -80,9 +119,9 @@ pub(super) struct Reserved {
 
 impl Sender {
     /// Room for so much news, if there is any now.
-    pub(super) fn try_reserve(&self, count: usize) -> Option<Reserved> {
+    pub(super) fn try_reserve(&self, weight: usize) -> Option<Reserved> {
         let room = Arc::clone(&self.room);
-        let room = room.try_acquire_many_owned(permits(count)).ok()?;
+        let room = room.try_acquire_many_owned(permits(weight)).ok()?;
         let inbox = self.inbox.clone();
         Some(Reserved { inbox, room })
     }
@@ -92,9 +131,9 @@ impl Sender {
     /// # Errors
     ///
     /// The table has ended.
-    pub(super) async fn reserve(self, count: usize) -> Result<Reserved, Ended> {
+    pub(super) async fn reserve(self, weight: usize) -> Result<Reserved, Ended> {
         let Self { inbox, room, .. } = self;
-        let room = room.acquire_many_owned(permits(count)).await;
+        let room = room.acquire_many_owned(permits(weight)).await;
         let room = room.map_err(|_| Ended)?;
         Ok(Reserved { inbox, room })
     }
@@ -104,9 +143,10 @@ impl Sender {
     /// # Errors
     ///
     /// The table has ended.
-    pub(super) async fn send(&self, news: Vec<News>) -> Result<(), Ended> {
-        let reserved = self.clone().reserve(news.len()).await?;
-        reserved.send(news);
+    pub(super) async fn send(&self, news: impl IntoIterator<Item = News>) -> Result<(), Ended> {
+        let batch: Batch = news.into_iter().collect();
+        let reserved = self.clone().reserve(batch.weight()).await?;
+        reserved.send(batch);
         Ok(())
     }
 
@@ -117,16 +157,17 @@ impl Sender {
 }
 
 impl Reserved {
-    pub(super) fn send(self, news: Vec<News>) {
+    pub(super) fn send(self, batch: Batch) {
         let Self { inbox, room } = self;
+        let Batch { news, .. } = batch;
         // If the table has ended, so has everything.
-        inbox.send(Message { news, _room: room }).ok();
+        inbox.send(Message { news, room }).ok();
     }
 }
 
 /// More than there is room for goes when all of it is free.
-fn permits(count: usize) -> u32 {
-    u32::try_from(count.min(ROOM)).unwrap_or(u32::MAX)
+fn permits(weight: usize) -> u32 {
+    u32::try_from(weight.min(ROOM)).unwrap_or(u32::MAX)
 }
 
 /// The RIB and the ways out of it.
@@ -199,11 +240,12 @@ impl Table {
 
     /// Adds what else has come to a slice; tells how much it then is.
     fn fill(&mut self, slice: &mut Vec<Message>) -> usize {
-        let mut count = slice.iter().map(|message| message.news.len()).sum();
+        let weight = |message: &Message| message.room.num_permits();
+        let mut count = slice.iter().map(weight).sum();
         while count < INPUT_SLICE
             && let Ok(message) = self.inbox.try_recv()
         {
-            count += message.news.len();
+            count += weight(&message);
             slice.push(message);
         }
         count
@@ -242,17 +284,22 @@ impl Table {
         }
     }
 
-    /// Performs a bounded number of outputs, and does a slice of work when there are no more; tells whether there may be more
-    /// to do.
+    /// Performs all outputs, which are as many as the inputs and the work that they come from, and does a bounded amount of work;
+    /// tells whether there may be more to do. Were outputs bounded and inputs not, a peer whose every UPDATE makes one would keep
+    /// the RIB from its work.
     fn hand_out(&mut self) -> bool {
-        for _ in 0..OUTPUT_SLICE {
-            if self.is_frozen() {
+        let mut more = true;
+        for _ in 0..WORK_SLICES {
+            while let Some(output) = self.rib.next_output() {
+                if self.is_frozen() {
+                    return false;
+                }
+                self.perform(output);
+            }
+            if !more {
                 return false;
             }
-            let Some(output) = self.rib.next_output() else {
-                return self.rib.work();
-            };
-            self.perform(output);
+            more = self.rib.work();
         }
         true
     }
