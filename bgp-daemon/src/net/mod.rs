@@ -102,11 +102,11 @@ pub type ForwardingSink = Box<dyn Fn(ForwardingEvent) + Send + Sync>;
 const RESERVE: u64 = 64;
 
 /// Whether a connection took one of the last descriptors, and is to be closed: the system gives the smallest number that is
-/// free. Where few are allowed, only an eighth is held back.
+/// free. Where few are allowed, a quarter is held back.
 fn is_of_reserve(socket: &impl AsRawFd) -> bool {
     let number = u64::try_from(socket.as_raw_fd()).unwrap_or_default();
     let limit = getrlimit(Resource::Nofile).current;
-    limit.is_some_and(|limit| number + RESERVE.min(limit / 8) >= limit)
+    limit.is_some_and(|limit| number + RESERVE.min(limit / 4) >= limit)
 }
 
 /// Sleeps until an instant; for ever without one.
