@@ -353,6 +353,52 @@ fn too_many_prefixes_end_a_session_that_is_asked_a_lot() {
     );
 }
 
+/// A panic in what an embedder brings along is no silent death: sessions close, and the speaker says why.
+#[test]
+fn a_panic_of_the_embedder_ends_the_speaker_aloud() {
+    netns::run("a_panic_of_the_embedder_ends_the_speaker_aloud", async {
+        let router_id = RouterId("192.0.2.1".parse().unwrap());
+        let forwarding = RibConfig {
+            forwarding: true,
+            ..RibConfig::new(router_id)
+        };
+        let sink = Box::new(|_| panic!("a sink that fails"));
+        let in_sink = Speaker::start(forwarding, Some(sink));
+        let in_look = Speaker::start(RibConfig::new(router_id), None);
+        for (mut speaker, message) in [
+            (in_sink, "a sink that fails"),
+            (in_look, "a look that fails"),
+        ] {
+            let listening = vec![address("127.0.0.1:179")];
+            let local = speaker.listen(listening).await.unwrap()[0];
+            let accept = Arc::new(Policy::ACCEPT);
+            let peer = address("127.0.0.2:179");
+            let settings = PeerSettings::new(Asn(65001), router_id, peer, Asn(65002))
+                .with_policies(Arc::clone(&accept), accept);
+            speaker.configure_peer("peer", settings).await.unwrap();
+            let mut client = dial("127.0.0.2", local).connect().await.unwrap();
+            client.write_all(&first_words(1, 1)).await.unwrap();
+            if message.contains("look") {
+                let looked = speaker.routes().look(|_| panic!("a look that fails")).await;
+                looked.expect_err("nobody looks any more");
+            }
+            let failure = speaker.closed().await;
+            assert_eq!(
+                failure.to_string(),
+                format!("the task `table` panicked: {message}")
+            );
+            // To the end, or to the reset of a connection with octets that nobody reads any more.
+            let mut heard = Vec::new();
+            client.read_to_end(&mut heard).await.ok();
+            assert!(
+                !heard.ends_with(&[6, 2]),
+                "a farewell would cost the routes"
+            );
+            assert_eq!(speaker.tasks().names(), []);
+        }
+    });
+}
+
 /// OPEN, KEEPALIVE and an UPDATE for each route, as a neighbour would send them without waiting for an answer.
 fn first_words(peer: u32, routes: u32) -> BytesMut {
     let context = Context {

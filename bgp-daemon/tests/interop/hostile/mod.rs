@@ -3,8 +3,10 @@
 //!
 //! The hostile ones are sockets of this test in a namespace of their own: they say what no speaker would.
 
+mod clients;
 mod connections;
 mod doors;
+mod files;
 mod messages;
 mod routes;
 
