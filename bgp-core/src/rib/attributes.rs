@@ -321,18 +321,21 @@ impl AttrStore {
 
     /// So many references to sets are gone, after which the sets may be as well.
     pub(crate) fn leave(&mut self, references: usize) {
-        let all = self.octets.live() + self.len() * size_of::<AttrSet>();
-        self.left += references * (all / self.len().max(1));
+        self.left += references * (self.used() / self.len().max(1));
     }
 
-    /// Whether so much may have been left since the last sweep that one of so many steps pays.
-    pub(crate) fn wants_sweep(&self, references: usize) -> bool {
-        self.left >= SWEEP_MINIMUM.max(OCTETS_PER_STEP * (references + self.sets.len()))
+    /// Whether so much may have been left since the last sweep that one of so many steps pays. As long as there is other work to
+    /// do, it waits until that is half of everything.
+    pub(crate) fn wants_sweep(&self, references: usize, idle: bool) -> bool {
+        let pays = SWEEP_MINIMUM.max(OCTETS_PER_STEP * (references + self.sets.len()));
+        self.left >= pays && (idle || self.left >= self.used() / 2)
     }
 
-    /// Whether what was left is worth a sweep that keeps nothing waiting, after all routes of a peer have gone.
+    /// Whether what was left is worth a sweep that keeps nothing waiting, after all routes of a peer have gone: it is much, or a
+    /// little that keeps the room of much.
     pub(crate) fn take_tidy(&mut self) -> bool {
-        std::mem::take(&mut self.tidy) && self.left >= SWEEP_MINIMUM
+        let keeps_room = self.left > 0 && self.len() < self.sets.len() / 4;
+        std::mem::take(&mut self.tidy) && (keeps_room || self.left >= SWEEP_MINIMUM)
     }
 
     /// From now on sets are marked, until [`AttrStore::end_sweep`].

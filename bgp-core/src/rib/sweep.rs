@@ -36,7 +36,7 @@ impl Rib {
         let references = self.ipv4.references() + self.ipv6.references();
         let store = &mut self.shared.store;
         if self.sweep == Sweep::None
-            && (store.wants_sweep(references) || (idle && store.take_tidy()))
+            && (store.wants_sweep(references, idle) || (idle && store.take_tidy()))
         {
             self.begin_sweep();
         }
