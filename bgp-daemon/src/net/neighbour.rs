@@ -434,7 +434,12 @@ impl Running {
                 self.since = Instant::now();
                 self.note_established(false);
                 self.ended = Some(down.reason.clone());
-                warn!(peer = %self.neighbour.name, reason = %down.reason, "session down");
+                let (peer, reason) = (&self.neighbour.name, &down.reason);
+                match reason {
+                    // We stop, and the peer keeps the routes.
+                    DownReason::Left => info!(%peer, %reason, "session down"),
+                    _ => warn!(%peer, %reason, "session down"),
+                }
                 self.tell(Event::Down {
                     peer: Arc::clone(&self.neighbour.name),
                     reason: down.reason,
