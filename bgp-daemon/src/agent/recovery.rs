@@ -5,15 +5,15 @@
 //!
 //! | wait | for | because | at most |
 //! |---|---|---|---|
-//! | for sessions | each peer that was up when the earlier run ended | its routes are told to others, and in the kernel | [`UP_BY`] |
-//! | for End-of-RIB | each of these that is up and has promised one | before that, what is missing is not known to be gone | [`UNTIL`] |
-//! | for leftovers | each configured peer, for [`SETTLE`] beyond its session's start | a peer without End-of-RIB does not say that it is done | [`LEFTOVERS_UNTIL`] |
+//! | for sessions | each peer that was up when the earlier run ended | its routes are told to others, and in the kernel | `UP_BY` |
+//! | for End-of-RIB | each of these that is up and has promised one | before that, what is missing is not known to be gone | `UNTIL` |
+//! | for leftovers | each configured peer, for `SETTLE` beyond its session's start | a peer without End-of-RIB does not say that it is done | `LEFTOVERS_UNTIL` |
 //!
 //! The last one holds back nothing but the removal of routes from the kernel. The first two are per family, and hold back all
 //! that follows from a decision, own blocks too: a restarting speaker has no routes to advertise before it has selected (§4.1).
 //! Peers lose nothing by that, they keep what we announced in the earlier run.
 //!
-//! Which peers were up stands in a file, the [`Register`]. Without it every configured peer counts as having been up.
+//! Which peers were up stands in a file, the `Register`. Without it every configured peer counts as having been up.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

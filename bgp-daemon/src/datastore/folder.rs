@@ -1,7 +1,7 @@
 //! A folder, or a single file, of YAML or JSON documents. A saved file takes effect at once.
 //!
 //! On any sign of change everything is read again and, if it means something else than before, sent; what then counts is for
-//! [`state`] to say. Signs come from inotify, and from a clock: now and then in case a sign was lost or a file is a link to
+//! `state` to say. Signs come from inotify, and from a clock: now and then in case a sign was lost or a file is a link to
 //! somewhere else, and often while inotify cannot watch. The watch is set up anew **before** each reading, so no change falls
 //! between the two, and folders that are swapped for others (the `..data` link of a mounted ConfigMap) or come back are watched
 //! again.
