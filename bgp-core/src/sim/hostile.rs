@@ -425,6 +425,7 @@ impl World {
                 | Output::Up(..)
                 | Output::Down(..)
                 | Output::Forward { .. }
+                | Output::Forget(_)
                 | Output::Resolve(_)
                 | Output::DeferralEnded => {}
             }
