@@ -29,7 +29,7 @@ const WATCH: u32 = 290;
 const SILENCE: Duration = Duration::from_secs(150);
 /// Watches that fail one after another before everything is listed again.
 const FAILURES: u32 = 5;
-/// A kind that is not served for so long after the start has no objects.
+/// A kind of Calico that is not served for so long after the start has no objects.
 const UNSERVED: Duration = Duration::from_secs(30);
 /// Before such a kind is looked for again: it may be installed later.
 const MISSING: Duration = Duration::from_secs(30);
@@ -85,7 +85,12 @@ impl Follower {
                 Err(error) if code(&error) == Some(404) && !was_served => {
                     let settled = began.elapsed() >= UNSERVED;
                     debug!(part = %self.part, settled, "not served by the Kubernetes API");
-                    self.reporter.tell(News::Unserved { settled }).await;
+                    let news = match self.part.is_required() {
+                        true => News::Unserved { settled },
+                        // What is Kubernetes' own is there from the start, or in no server of this age.
+                        false => News::Listed(Vec::new()),
+                    };
+                    self.reporter.tell(news).await;
                     let pause = if settled { MISSING } else { RETRY };
                     sleep(self.pause.spread(pause)).await;
                 }
