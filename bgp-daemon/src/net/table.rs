@@ -27,7 +27,7 @@ const UNIT: usize = 128;
 const INPUT_SLICE: usize = 1 << 13;
 /// Slices of work of the RIB that are done before new inputs are looked at.
 const WORK_SLICES: usize = 8;
-/// While it works on so much news, the table leaves its thread of the runtime to others: whom a task wakes stays on the thread
+/// While it works on news of so much weight, the table leaves its thread of the runtime to others: whom a task wakes stays on the thread
 /// that it is on, so that the table and a neighbour that has much to say would take turns on one.
 const LONG_WORK: usize = 256;
 
