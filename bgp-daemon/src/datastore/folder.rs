@@ -1,6 +1,6 @@
 //! A folder, or a single file, of YAML or JSON documents. A saved file takes effect at once.
 //!
-//! On any sign of change everything is read again and, if it means something else than before, sent; what then counts is for
+//! On any sign of change what has changed is read again and, if it means something else than before, sent; what then counts is for
 //! `state` to say. Signs come from inotify, and from a clock: now and then in case a sign was lost or a file is a link to
 //! somewhere else, and often while inotify cannot watch. The watch is set up anew **before** each reading, so no change falls
 //! between the two, and folders that are swapped for others (the `..data` link of a mounted ConfigMap) or come back are watched
@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::state::{FolderState, Moved};
 use super::Snapshot;
-use crate::resources::{Listing, Problem};
+use crate::resources::{Listing, Problem, Reader};
 use crate::tasks::Tasks;
 
 pub(crate) use self::signs::Signs;
@@ -84,13 +84,14 @@ async fn watch_with(
         error,
     })?;
     let mut state = FolderState::new(timing.loss);
-    let signs = first(&path, &timing, &mut state).await;
+    let (signs, reader) = first(&path, &timing, &mut state).await;
     let (sender, receiver) = watch::channel(Arc::new(state.snapshot()));
     let follower = Follower {
         path,
         timing,
         sender,
         state,
+        reader,
         watching: true,
     };
     tasks.job("datastore", follower.run(signs));
@@ -98,7 +99,7 @@ async fn watch_with(
 }
 
 /// Reads until it can be read.
-async fn first(path: &Path, timing: &Timing, state: &mut FolderState) -> Option<Signs> {
+async fn first(path: &Path, timing: &Timing, state: &mut FolderState) -> (Option<Signs>, Reader) {
     let mut told = String::new();
     let mut tell = |reason: String| {
         if told != reason {
@@ -106,20 +107,23 @@ async fn first(path: &Path, timing: &Timing, state: &mut FolderState) -> Option<
             told = reason;
         }
     };
+    let mut reader = Reader::default();
     loop {
-        let reading = read(path.to_owned());
+        let reading = read(path.to_owned(), reader);
         tokio::pin!(reading);
-        let Reading { listing, mut signs } = match timeout(timing.patience, &mut reading).await {
+        let reading = match timeout(timing.patience, &mut reading).await {
             Ok(reading) => reading,
             Err(_) => {
                 tell("does not answer".to_owned());
                 reading.await
             }
         };
-        match listing {
+        let mut signs = reading.signs;
+        reader = reading.reader;
+        match reading.listing {
             Ok(listing) => {
                 state.observe(Instant::now(), listing, &Moved::default());
-                return signs;
+                return (signs, reader);
             }
             Err(error) => tell(format!("cannot be read: {error}")),
         }
@@ -132,6 +136,7 @@ struct Follower {
     timing: Timing,
     sender: watch::Sender<Snapshot>,
     state: FolderState,
+    reader: Reader,
     /// Whether inotify watches, as far as the log knows.
     watching: bool,
 }
@@ -165,6 +170,7 @@ impl Follower {
                 signs.settle(self.timing.quiet, end).await;
             }
             let reading = self.read().await;
+            self.reader = reading.reader;
             let before = std::mem::replace(signs, reading.signs);
             if let Some(before) = before {
                 before.add_moved(&mut moved);
@@ -183,7 +189,7 @@ impl Follower {
 
     /// Reads once. What takes long is told meanwhile.
     async fn read(&mut self) -> Reading {
-        let reading = read(self.path.clone());
+        let reading = read(self.path.clone(), std::mem::take(&mut self.reader));
         tokio::pin!(reading);
         if let Ok(reading) = timeout(self.timing.patience, &mut reading).await {
             return reading;
@@ -247,6 +253,7 @@ async fn wait_for_sign(signs: Option<&mut Signs>, timing: &Timing) {
 /// A reading, and the signs of change since just before it.
 struct Reading {
     listing: io::Result<Listing>,
+    reader: Reader,
     /// `None` if inotify cannot watch.
     signs: Option<Signs>,
 }
@@ -255,13 +262,18 @@ struct Reading {
 const STACK: usize = 8 << 20;
 
 /// Reads on a thread of its own: the threads of the runtime are waited for at the end.
-async fn read(path: PathBuf) -> Reading {
+async fn read(path: PathBuf, mut reader: Reader) -> Reading {
     let (done, reading) = oneshot::channel();
     let read = move || {
         let signs = Signs::watch(&path).ok();
-        let listing = Listing::read(&path);
+        let listing = reader.read(&path);
+        let reading = Reading {
+            listing,
+            reader,
+            signs,
+        };
         // Nobody waits for it any more.
-        done.send(Reading { listing, signs }).ok();
+        done.send(reading).ok();
     };
     let spawned = std::thread::Builder::new()
         .stack_size(STACK)
@@ -269,6 +281,7 @@ async fn read(path: PathBuf) -> Reading {
         .spawn(read);
     let failed = |error| Reading {
         listing: Err(error),
+        reader: Reader::default(),
         signs: None,
     };
     match spawned {

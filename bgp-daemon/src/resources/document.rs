@@ -1,6 +1,10 @@
 //! From text to documents: splits a file, reads each part by itself so that a broken one does not take its
 //! neighbours with it, opens lists, and puts file and line to what is wrong.
+//!
+//! A text that was read before is mostly the same text: [`Text`] remembers its parts by their octets, and reads those that are new.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -25,15 +29,23 @@ pub struct Document {
     pub location: Location,
     /// Which fields it has.
     pub(crate) shape: Shape,
-    /// Line and column of each of its fields, if they are worth knowing later.
+    /// Line, counted from that of the object, and column of each of its fields, if they are worth knowing later.
     pub(super) fields: Arc<[(String, (usize, usize))]>,
+}
+
+impl Document {
+    /// Line and column of a field, if they are known.
+    pub(super) fn place_of(&self, field: &str) -> Option<(usize, usize)> {
+        let (_, (line, column)) = self.fields.iter().find(|(name, _)| name == field)?;
+        Some((self.location.line + line, *column))
+    }
 }
 
 /// What a text holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed {
     /// Its objects in order, without those that are wrong.
-    pub documents: Vec<Document>,
+    pub documents: Vec<Arc<Document>>,
     /// What is wrong.
     pub problems: Vec<Problem>,
     /// Something in it cannot be read at all: it is not YAML, or beyond a limit.
@@ -49,33 +61,104 @@ pub(crate) const MAX_DOCUMENTS: usize = 100_000;
 
 /// Reads YAML with any number of documents, or JSON. `source` is what problems call it, such as a file name.
 pub fn parse(source: &str, text: &str) -> Parsed {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut parsed = Parsed {
-        may_go_on: !text.ends_with(['\n', '}', ']']),
-        ..Parsed::default()
-    };
-    let worth_reading = parts(text).filter(Part::says_something);
-    for (at, part) in worth_reading.enumerate() {
-        let mut reader = Reader {
-            source,
-            part,
-            lines: None,
-            drawable: !part.text.contains("Secret"),
-            parsed: &mut parsed,
-        };
-        if at == MAX_DOCUMENTS {
-            let reason =
-                format!("has more than {MAX_DOCUMENTS} documents, from here on none is read");
-            reader.give_up(reason, START);
-            break;
+    Text::read(source, text, None).parsed()
+}
+
+/// A text, part by part.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Text {
+    parts: Vec<(Digest, Arc<ParsedPart>)>,
+    may_go_on: bool,
+}
+
+/// Equal for equal octets.
+pub(crate) type Digest = u64;
+
+pub(crate) fn digest(text: &str) -> Digest {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What a part holds.
+#[derive(Clone, Debug, Default)]
+struct ParsedPart {
+    /// Number of lines before the part.
+    lines_before: usize,
+    documents: Vec<Arc<Document>>,
+    problems: Vec<Problem>,
+    is_broken: bool,
+}
+
+impl Text {
+    /// Reads a text. Of parts that `before` has, the result shares the documents.
+    pub(crate) fn read(source: &str, text: &str, before: Option<&Self>) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let known = before.into_iter().flat_map(|before| &before.parts);
+        let known: HashMap<Digest, &Arc<ParsedPart>> =
+            known.map(|(digest, part)| (*digest, part)).collect();
+        let mut parts = Vec::new();
+        for (at, part) in parts_of(text).filter(Part::says_something).enumerate() {
+            let mut reader = Reader::new(source, part);
+            if at == MAX_DOCUMENTS {
+                let reason =
+                    format!("has more than {MAX_DOCUMENTS} documents, from here on none is read");
+                reader.give_up(reason, START);
+                parts.push((0, Arc::new(reader.parsed)));
+                break;
+            }
+            let digest = digest(part.text);
+            let parsed = match known.get(&digest) {
+                Some(known) => ParsedPart::moved_to(known, part.lines_before),
+                None => {
+                    reader.read();
+                    Arc::new(reader.parsed)
+                }
+            };
+            parts.push((digest, parsed));
         }
-        reader.read();
+        Self {
+            parts,
+            may_go_on: !text.ends_with(['\n', '}', ']']),
+        }
     }
-    parsed.problems.sort_by_key(|problem| {
-        let location = problem.location.as_ref();
-        location.map(|location| (location.line, location.column))
-    });
-    parsed
+
+    /// All that it holds.
+    pub(crate) fn parsed(&self) -> Parsed {
+        let parts = || self.parts.iter().map(|(_, part)| part);
+        let mut problems: Vec<_> = parts().flat_map(|part| &part.problems).cloned().collect();
+        problems.sort_by_key(|problem| {
+            let location = problem.location.as_ref();
+            location.map(|location| (location.line, location.column))
+        });
+        Parsed {
+            documents: parts().flat_map(|part| &part.documents).cloned().collect(),
+            problems,
+            is_broken: parts().any(|part| part.is_broken),
+            may_go_on: self.may_go_on,
+        }
+    }
+}
+
+impl ParsedPart {
+    /// The same with another number of lines before it.
+    fn moved_to(this: &Arc<Self>, lines_before: usize) -> Arc<Self> {
+        if this.lines_before == lines_before {
+            return Arc::clone(this);
+        }
+        let mut moved = Self::clone(this);
+        let move_to = |location: &mut Location| {
+            location.line = location.line - this.lines_before + lines_before;
+        };
+        for document in &mut moved.documents {
+            move_to(&mut Arc::make_mut(document).location);
+        }
+        for problem in &mut moved.problems {
+            problem.location.as_mut().map(move_to);
+        }
+        moved.lines_before = lines_before;
+        Arc::new(moved)
+    }
 }
 
 /// One document's text and the number of lines before it.
@@ -93,7 +176,7 @@ impl Part<'_> {
 }
 
 /// Splits at the lines that begin with `---`: nothing else in YAML can begin so.
-pub(super) fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+pub(super) fn parts_of(text: &str) -> impl Iterator<Item = Part<'_>> {
     let mut rest = Some(text);
     let mut lines_before = 0;
     std::iter::from_fn(move || {
@@ -134,10 +217,23 @@ struct Reader<'a> {
     lines: Option<Vec<&'a str>>,
     /// Whether lines of it may be shown.
     drawable: bool,
-    parsed: &'a mut Parsed,
+    parsed: ParsedPart,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(source: &'a str, part: Part<'a>) -> Self {
+        Self {
+            source,
+            part,
+            lines: None,
+            drawable: !part.text.contains("Secret"),
+            parsed: ParsedPart {
+                lines_before: part.lines_before,
+                ..ParsedPart::default()
+            },
+        }
+    }
+
     fn read(&mut self) {
         match Tree::parse(self.part.text) {
             Ok(tree) => self.object(&tree, None),
@@ -250,21 +346,17 @@ impl Reader<'_> {
 
     fn keep(&mut self, key: ObjectKey, resource: Resource, value: &Value, tree: &Tree) {
         let fields = match has_settings(key.kind) {
-            true => tree.fields().into(),
+            true => fields_of(tree),
             false => Arc::default(),
         };
-        let mut document = Document {
+        let document = Document {
             key,
             resource: Arc::new(resource),
             location: self.location(tree.place),
             shape: Shape::of(value),
             fields,
         };
-        let lines_before = self.part.lines_before;
-        for (_, (line, _)) in Arc::make_mut(&mut document.fields) {
-            *line += lines_before;
-        }
-        self.parsed.documents.push(document);
+        self.parsed.documents.push(Arc::new(document));
     }
 
     fn report(&mut self, mut problem: Problem, place: Place) {
@@ -295,6 +387,13 @@ fn has_settings(kind: Kind) -> bool {
         kind,
         Kind::BgpConfiguration | Kind::BgpPeer | Kind::BgpFilter | Kind::IpPool
     )
+}
+
+/// The fields of an object, with lines counted from its own.
+fn fields_of(tree: &Tree) -> Arc<[(String, (usize, usize))]> {
+    let fields = tree.fields().into_iter();
+    let counted = fields.map(|(name, (line, column))| (name, (line - tree.place.line, column)));
+    counted.collect()
 }
 
 /// Where a document begins.

@@ -5,6 +5,7 @@ use std::fs::{self, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::problem::Problem;
 
@@ -35,6 +36,39 @@ impl FileId {
     #[cfg(test)]
     pub(crate) fn new(inode: u64) -> Self {
         Self { device: 0, inode }
+    }
+}
+
+/// Changes with every change of a file, if changes are not too close to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) id: FileId,
+    size: u64,
+    /// Times of the last change of the octets and of anything, seconds and nanoseconds since 1970.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// Times of files are coarse: two changes within this time, seconds, may leave the same stamp.
+const COARSE: i64 = 2;
+
+impl Stamp {
+    /// Of a file.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self {
+            id: FileId::of(metadata),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether the file would have another stamp if it changed now. The clock of the file may be that of another machine, and
+    /// then wrong: such a file is read each time.
+    pub(crate) fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        self.changed.0.max(self.modified.0).saturating_add(COARSE) < now
     }
 }
 
@@ -133,7 +167,7 @@ fn is_wanted(entry: &Path) -> bool {
 /// # Errors
 ///
 /// It cannot be read, is something else, is larger than [`MAX_FILE`], or is not UTF-8.
-pub(crate) fn read_text(path: &Path) -> io::Result<(String, FileId)> {
+pub(crate) fn read_text(path: &Path) -> io::Result<(String, Stamp)> {
     // A device may do something when it is opened.
     expect_regular(fs::metadata(path)?.file_type())?;
     let file = OpenOptions::new()
@@ -143,7 +177,7 @@ pub(crate) fn read_text(path: &Path) -> io::Result<(String, FileId)> {
     let metadata = file.metadata()?;
     expect_regular(metadata.file_type())?;
     let text = read_limited(&file)?;
-    Ok((text, FileId::of(&metadata)))
+    Ok((text, Stamp::of(&metadata)))
 }
 
 /// All text of a reader.

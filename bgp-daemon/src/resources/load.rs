@@ -1,15 +1,15 @@
 //! Reads files and folders into a [`ResourceSet`].
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::document::{Document, MAX_DOCUMENTS, Parsed, parse};
-use super::files::{self, FileId, unreadable};
-use super::kind::ObjectKey;
+use super::document::{Digest, Document, MAX_DOCUMENTS, Parsed, Text, digest};
+use super::files::{self, FileId, Stamp, unreadable};
 use super::places::Places;
-use super::problem::{Location, Problem};
+use super::problem::Problem;
 use super::set::ResourceSet;
 
 /// What files hold. Two are equal if they mean the same, wherever it is written.
@@ -44,7 +44,7 @@ impl ResourceSet {
         let mut problems = Vec::new();
         let mut documents = Vec::new();
         for path in paths {
-            let listing = match Listing::read(path) {
+            let listing = match Reader::default().read(path) {
                 Ok(listing) => listing,
                 Err(error) => {
                     problems.push(unreadable(path, &error));
@@ -55,8 +55,8 @@ impl ResourceSet {
             for (_, content) in listing.files {
                 match content {
                     Ok(content) => {
-                        problems.extend(content.parsed.problems);
-                        documents.extend(content.parsed.documents);
+                        problems.extend_from_slice(&content.parsed.problems);
+                        documents.extend_from_slice(&content.parsed.documents);
                     }
                     Err(problem) => problems.push(problem),
                 }
@@ -69,26 +69,29 @@ impl ResourceSet {
     }
 
     /// Puts documents together. Of several with the same kind and name the first is used and the others are problems.
-    pub fn from_documents(documents: impl IntoIterator<Item = Document>) -> Loaded {
-        let mut loaded = Loaded::default();
-        let mut seen: BTreeMap<ObjectKey, Location> = BTreeMap::new();
-        for document in documents {
-            match seen.get(&document.key) {
-                Some(first) => {
-                    let reason = format!("is already defined at {first}; this one is left out");
-                    loaded.problems.push(Problem {
-                        location: Some(document.location),
-                        ..Problem::error(&document.key, reason)
-                    });
-                }
-                None => {
-                    loaded.places.add(&document);
-                    seen.insert(document.key, document.location);
-                    loaded.set.insert_shared(document.resource);
-                }
+    pub fn from_documents(documents: impl IntoIterator<Item = impl Into<Arc<Document>>>) -> Loaded {
+        let mut documents: Vec<Arc<Document>> = documents.into_iter().map(Into::into).collect();
+        // Equal ones stay in their order.
+        documents.sort_by(|a, b| a.key.cmp(&b.key));
+        let mut problems = Vec::new();
+        documents.dedup_by(|document, first| {
+            let is_again = document.key == first.key;
+            if is_again {
+                let place = &first.location;
+                let reason = format!("is already defined at {place}; this one is left out");
+                let problem = Problem::error(&document.key, reason);
+                problems.push(problem.at(document.location.clone()));
             }
+            is_again
+        });
+        let objects = documents.iter();
+        Loaded {
+            set: objects
+                .map(|document| (document.key.clone(), Arc::clone(&document.resource)))
+                .collect(),
+            problems,
+            places: Places::of(documents),
         }
-        loaded
     }
 }
 
@@ -96,55 +99,78 @@ impl ResourceSet {
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// The files in their order, and what they hold.
-    pub(crate) files: Vec<(PathBuf, Result<Content, Problem>)>,
+    pub(crate) files: Vec<(PathBuf, Result<Arc<Content>, Problem>)>,
     /// Paths below which there may be other files.
     pub(crate) unlisted: Vec<PathBuf>,
     /// Why.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// One reading of a file.
+/// What a file holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) id: FileId,
     /// Equal for equal octets.
-    pub(crate) digest: u64,
+    pub(crate) digest: Digest,
     /// There is nothing in it but blanks.
     pub(crate) is_empty: bool,
     pub(crate) parsed: Parsed,
+    text: Text,
 }
 
 impl Content {
-    /// Reads a text.
-    pub(crate) fn read(path: &Path, id: FileId, text: &str) -> Self {
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
+    /// Reads a text. What it shares with `before` is not parsed again.
+    pub(crate) fn read(path: &Path, id: FileId, text: &str, before: Option<&Self>) -> Self {
+        let source = path.display().to_string();
+        let before = before.map(|before| &before.text);
+        let (digest, is_empty) = (digest(text), text.trim().is_empty());
+        let text = Text::read(&source, text, before);
         Self {
             id,
-            digest: hasher.finish(),
-            is_empty: text.trim().is_empty(),
-            parsed: parse(&path.display().to_string(), text),
+            digest,
+            is_empty,
+            parsed: text.parsed(),
+            text,
         }
     }
 }
 
-impl Listing {
-    /// Reads what is below a path.
+/// Reads a path again and again, and of it only what has changed.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    known: HashMap<PathBuf, Known>,
+}
+
+/// A file as it was read last.
+#[derive(Debug)]
+struct Known {
+    content: Arc<Content>,
+    /// Of the file when it was read; `None` if it may change without a change of this.
+    stamp: Option<Stamp>,
+}
+
+impl Reader {
+    /// Reads what is below a path. A file that has not changed has the same [`Content`] as in the reading before.
     ///
     /// # Errors
     ///
     /// The path itself cannot be listed.
-    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+    pub(crate) fn read(&mut self, path: &Path) -> io::Result<Listing> {
         let walk = files::walk(path)?;
-        let mut listing = Self {
+        let mut listing = Listing {
             files: Vec::new(),
             unlisted: walk.unlisted,
             problems: walk.problems,
         };
+        let mut before = std::mem::take(&mut self.known);
         let mut room = MAX_DOCUMENTS;
         for path in walk.files {
-            let content = match files::read_text(&path) {
-                Ok((text, id)) => Ok(Content::read(&path, id, &text)),
+            let content = match read_file(&path, before.remove(&path)) {
+                Ok(known) => {
+                    let content = Arc::clone(&known.content);
+                    self.known.insert(path.clone(), known);
+                    Ok(content)
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => Err(unreadable(&path, &error)),
             };
@@ -167,9 +193,35 @@ impl Listing {
     }
 }
 
+impl Known {
+    /// Whether the file is as it was.
+    fn is_current(&self, path: &Path) -> io::Result<bool> {
+        match self.stamp {
+            Some(stamp) => Ok(Stamp::of(&fs::metadata(path)?) == stamp),
+            None => Ok(false),
+        }
+    }
+}
+
+fn read_file(path: &Path, before: Option<Known>) -> io::Result<Known> {
+    let before = match before {
+        Some(known) if known.is_current(path)? => return Ok(known),
+        before => before.map(|known| known.content),
+    };
+    let (text, stamp) = files::read_text(path)?;
+    let content = match before {
+        Some(content) if (content.id, content.digest) == (stamp.id, digest(&text)) => content,
+        before => Arc::new(Content::read(path, stamp.id, &text, before.as_deref())),
+    };
+    Ok(Known {
+        content,
+        stamp: stamp.is_settled().then_some(stamp),
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 
@@ -243,5 +295,40 @@ mod tests {
         let loaded = ResourceSet::load(&["/nonexistent/x.yaml".into()]);
         assert!(loaded.set.is_empty());
         assert_eq!(loaded.problems.len(), 1);
+    }
+
+    #[test]
+    fn only_a_file_that_has_changed_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let long_ago = SystemTime::now() - Duration::from_secs(60);
+        let write = |name: &str, text: &str| fs::write(at(name), text).unwrap();
+        let mut reader = Reader::default();
+        let mut read = || {
+            let files = reader.read(folder.path()).unwrap().files.into_iter();
+            files
+                .map(|(_, content)| content.unwrap())
+                .collect::<Vec<_>>()
+        };
+        write("a.yaml", &PEER.replace("NAME", "a"));
+        write("b.yaml", &PEER.replace("NAME", "b"));
+        let first = read();
+        let again = read();
+        assert!(Arc::ptr_eq(&first[0], &again[0]));
+        write("b.yaml", &PEER.replace("NAME", "c"));
+        // With the time and size of the old one.
+        let file = fs::File::options().write(true).open(at("b.yaml")).unwrap();
+        file.set_modified(long_ago).unwrap();
+        let changed = read();
+        assert!(Arc::ptr_eq(&first[0], &changed[0]));
+        assert_eq!(changed[1].parsed.documents[0].key.name, "c");
+    }
+
+    #[test]
+    fn a_stamp_of_just_now_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        fs::write(&path, "").unwrap();
+        assert!(!Stamp::of(&fs::metadata(&path).unwrap()).is_settled());
     }
 }

@@ -65,7 +65,7 @@ pub use ip_pool::{
 };
 pub use kind::{Kind, ObjectKey};
 pub use load::Loaded;
-pub(crate) use load::{Content, Listing};
+pub(crate) use load::{Content, Listing, Reader};
 pub use metadata::{Metadata, Object};
 pub use node::{
     Node, NodeAddress, NodeAddressType, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef,

@@ -9,7 +9,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::decode::Fault;
-use super::document::{Part, parts};
+use super::document::{Part, parts_of};
 use super::kind::Kind;
 use super::problem::{Location, Problem};
 use super::tree::{Place, Tree};
@@ -68,7 +68,7 @@ impl Outline {
     pub(crate) fn read(source: &str, text: &str) -> Self {
         let mark = text.len() - text.trim_start_matches('\u{feff}').len();
         let mut start = mark;
-        let parts = parts(&text[mark..]).map(|part| {
+        let parts = parts_of(&text[mark..]).map(|part| {
             let range = start..start + part.text.len();
             start = range.end;
             read_part(source, range, part.text, part.lines_before)

@@ -1,51 +1,57 @@
 //! Where objects and their fields are written, for problems that are found after the text was read.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use super::document::Document;
 use super::problem::{Location, Problem};
 
-/// The places of objects, by the names that problems give them.
+/// The places of objects. Found by the names that problems give to objects; nothing is sorted before somebody asks.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Places(BTreeMap<String, ObjectPlaces>);
-
-/// The places of an object and of its fields.
-#[derive(Clone, Debug)]
-struct ObjectPlaces {
-    object: Location,
-    /// Line and column, by the field as problems write it.
-    fields: BTreeMap<String, (usize, usize)>,
+pub(crate) struct Places {
+    documents: Vec<Arc<Document>>,
+    by_name: OnceLock<HashMap<String, usize>>,
 }
 
 impl Places {
-    pub(super) fn add(&mut self, document: &Document) {
-        let places = ObjectPlaces {
-            object: document.location.clone(),
-            fields: document.fields.iter().cloned().collect(),
-        };
-        self.0.insert(document.key.to_string(), places);
+    /// Of these documents.
+    pub(super) fn of(documents: Vec<Arc<Document>>) -> Self {
+        Self {
+            documents,
+            by_name: OnceLock::new(),
+        }
     }
 
     /// The problem with its place: that of its field, or of the nearest one around that is written down.
     pub(super) fn locate(&self, problem: Problem) -> Problem {
-        let places = match self.0.get(&problem.object) {
-            Some(places) if problem.location.is_none() => places,
+        let document = match self.document(&problem.object) {
+            Some(document) if problem.location.is_none() => document,
             _ => return problem,
         };
         let mut field = problem.field.as_deref();
         let mut place = None;
         while let Some(name) = field.filter(|_| place.is_none()) {
-            place = places.fields.get(name);
+            place = document.place_of(name);
             field = name.rfind(['.', '[']).map(|end| &name[..end]);
         }
-        let mut location = places.object.clone();
-        if let Some((line, column)) = place {
-            (location.line, location.column) = (*line, *column);
-        }
-        Problem {
-            location: Some(location),
-            ..problem
-        }
+        let object = &document.location;
+        let (line, column) = place.unwrap_or((object.line, object.column));
+        let location = Location {
+            file: object.file.clone(),
+            line,
+            column,
+        };
+        problem.at(location)
+    }
+
+    fn document(&self, object: &str) -> Option<&Document> {
+        let by_name = self.by_name.get_or_init(|| {
+            let documents = self.documents.iter().enumerate();
+            documents
+                .map(|(at, document)| (document.key.to_string(), at))
+                .collect()
+        });
+        by_name.get(object).map(|at| &*self.documents[*at])
     }
 }
 

@@ -31,7 +31,7 @@ pub enum Resource {
 }
 
 /// Objects by kind and name. Two sets are equal if they mean the same; a copy of a set shares its objects.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct ResourceSet {
     objects: BTreeMap<ObjectKey, Arc<Resource>>,
 }
@@ -40,11 +40,6 @@ impl ResourceSet {
     /// Puts an object in; returns the one of the same kind and name that it took the place of.
     pub fn insert(&mut self, resource: Resource) -> Option<Arc<Resource>> {
         self.objects.insert(resource.key(), Arc::new(resource))
-    }
-
-    /// Puts an object in that others have too.
-    pub(super) fn insert_shared(&mut self, resource: Arc<Resource>) {
-        self.objects.insert(resource.key(), resource);
     }
 
     /// Takes an object out.
@@ -80,6 +75,25 @@ impl ResourceSet {
             .range(first..)
             .take_while(move |(key, _)| key.kind == kind)
             .map(|(_, resource)| resource.as_ref())
+    }
+}
+
+impl PartialEq for ResourceSet {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |((a_key, a), (b_key, b)): (Entry<'_>, Entry<'_>)| {
+            a_key == b_key && (Arc::ptr_eq(a, b) || a == b)
+        };
+        self.len() == other.len() && self.objects.iter().zip(&other.objects).all(same)
+    }
+}
+
+type Entry<'a> = (&'a ObjectKey, &'a Arc<Resource>);
+
+impl FromIterator<(ObjectKey, Arc<Resource>)> for ResourceSet {
+    fn from_iter<I: IntoIterator<Item = (ObjectKey, Arc<Resource>)>>(objects: I) -> Self {
+        Self {
+            objects: objects.into_iter().collect(),
+        }
     }
 }
 

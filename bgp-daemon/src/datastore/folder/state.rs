@@ -14,11 +14,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::resources::{Content, Document, FileId, Listing, Loaded, Problem, ResourceSet};
+use crate::resources::{Content, Document, Listing, Loaded, Problem, ResourceSet};
 
 /// Paths that were moved since the reading before, as far as that is known.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +42,7 @@ pub(super) struct FolderState {
 #[derive(Debug)]
 struct FileState {
     /// What was read last; `None` if it is not there, or cannot be read.
-    seen: Option<(FileId, u64)>,
+    seen: Option<Arc<Content>>,
     /// When that was other than before.
     changed: Instant,
     /// What counts, in order.
@@ -53,7 +54,7 @@ struct FileState {
 
 #[derive(Clone, Debug)]
 struct InForce {
-    document: Document,
+    document: Arc<Document>,
     /// The file does not have the object any more.
     is_lost: bool,
 }
@@ -75,10 +76,15 @@ impl FolderState {
         let present: BTreeSet<PathBuf> =
             listing.files.iter().map(|(path, _)| path.clone()).collect();
         for (path, content) in listing.files {
+            if let (Some(file), Ok(content)) = (self.files.get(&path), &content)
+                && file.is_as_in(content)
+            {
+                continue;
+            }
             let was_moved = covers(&moved.to, &path);
             let file = self.files.remove(&path);
             let file = match content {
-                Ok(content) => FileState::read(file, &path, content, (now, quiet), was_moved),
+                Ok(content) => FileState::read(file, &path, &content, (now, quiet), was_moved),
                 Err(problem) => FileState::unreadable(file, &path, problem, now),
             };
             self.files.insert(path, file);
@@ -118,11 +124,14 @@ impl FolderState {
     /// What is in force.
     pub(super) fn snapshot(&self) -> Loaded {
         let all = || self.files.values().flat_map(|file| &file.in_force);
-        let there = || all().filter(|it| !it.is_lost).map(|it| &it.document);
-        let keys: BTreeSet<_> = there().map(|document| &document.key).collect();
-        let lost = all().filter(|it| it.is_lost && !keys.contains(&it.document.key));
-        let documents = there().chain(lost.map(|it| &it.document));
-        let mut loaded = ResourceSet::from_documents(documents.cloned());
+        let (there, lost): (Vec<_>, Vec<_>) = all().partition(|it| !it.is_lost);
+        let mut documents: Vec<_> = there.iter().map(|it| Arc::clone(&it.document)).collect();
+        if !lost.is_empty() {
+            let keys: BTreeSet<_> = there.iter().map(|it| &it.document.key).collect();
+            let lost = lost.iter().map(|it| &it.document);
+            documents.extend(lost.filter(|lost| !keys.contains(&lost.key)).cloned());
+        }
+        let mut loaded = ResourceSet::from_documents(documents);
         let of_files = self.files.values().flat_map(|file| &file.problems);
         loaded.problems = self
             .problems
@@ -141,17 +150,22 @@ fn covers(paths: &BTreeSet<PathBuf>, path: &Path) -> bool {
 }
 
 impl FileState {
+    /// Whether another look at a file that still has this content changes nothing.
+    fn is_as_in(&self, content: &Arc<Content>) -> bool {
+        let seen = self.seen.as_ref();
+        !self.is_waiting && seen.is_some_and(|seen| Arc::ptr_eq(seen, content))
+    }
+
     fn read(
         before: Option<Self>,
         path: &Path,
-        content: Content,
+        content: &Arc<Content>,
         (now, quiet): (Instant, Duration),
         was_moved: bool,
     ) -> Self {
-        let parsed = content.parsed;
-        let seen = Some((content.id, content.digest));
+        let parsed = content.parsed.clone();
         let mut file = Self {
-            seen,
+            seen: Some(Arc::clone(content)),
             changed: now,
             in_force: Vec::new(),
             problems: parsed.problems,
@@ -165,10 +179,11 @@ impl FileState {
             file.in_force = parsed.documents.into_iter().map(there).collect();
             return file;
         };
-        if before.seen == seen {
+        let seen = before.seen.as_ref().map(|seen| (seen.id, seen.digest));
+        if seen == Some((content.id, content.digest)) {
             file.changed = before.changed;
         }
-        let is_replaced = was_moved && before.seen.map(|(id, _)| id) != Some(content.id);
+        let is_replaced = was_moved && seen.map(|(id, _)| id) != Some(content.id);
         let is_whole = !parsed.is_broken && (is_replaced || !content.is_empty);
         if is_whole && (is_replaced || now >= file.changed + quiet) {
             file.in_force = parsed.documents.into_iter().map(there).collect();
@@ -188,7 +203,7 @@ impl FileState {
     }
 
     /// What is there now, beside what it does not say any more. Returns how many objects are not yet as the file says.
-    fn merge(&mut self, old: Vec<InForce>, new: Vec<Document>, may_go_on: bool) -> usize {
+    fn merge(&mut self, old: Vec<InForce>, new: Vec<Arc<Document>>, may_go_on: bool) -> usize {
         // Of several with one name the first counts.
         let old = old.into_iter().rev();
         let mut old: BTreeMap<_, _> = old.map(|it| (it.document.key.clone(), it)).collect();

@@ -441,3 +441,46 @@ proptest! {
         parsed.problems.iter().for_each(|problem| drop(problem.render()));
     }
 }
+
+/// A text of any order of known parts, some of them wrong.
+fn any_text() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        peer("  peerIP: 192.0.2.1\n"),
+        peer("  peerIP: 192.0.2.2\n  filters: [nope]\n").replace("tor", "spine"),
+        peer("  peerIP: 10.0.0.300\n"),
+        "a: [\n".to_owned(),
+        "# nothing\n\n".to_owned(),
+        "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata: {name: a, namespace: b}\n".to_owned(),
+    ]);
+    prop::collection::vec(part, 0..8).prop_map(|parts| parts.join("---\n"))
+}
+
+proptest! {
+    /// A text that is read after another one means what it means by itself, to the line.
+    #[test]
+    fn what_was_read_before_makes_no_difference(texts in prop::collection::vec(any_text(), 1..6)) {
+        let mut before = None;
+        for text in &texts {
+            let read = Text::read("x.yaml", text, before.as_ref());
+            let (parsed, fresh) = (read.parsed(), parse("x.yaml", text));
+            prop_assert_eq!(&parsed, &fresh);
+            let places = |parsed: Parsed, field: &str| {
+                let loaded = crate::resources::ResourceSet::from_documents(parsed.documents);
+                loaded.located(Problem::error("BGPPeer/spine", "").at_field(field)).location
+            };
+            prop_assert_eq!(places(parsed, "spec.filters[0]"), places(fresh, "spec.filters[0]"));
+            before = Some(read);
+        }
+    }
+}
+
+#[test]
+fn a_part_that_was_read_before_is_the_same_object() {
+    let text = format!("# first\n---\n{}", peer("  peerIP: 192.0.2.1\n"));
+    let first = Text::read("x.yaml", &text, None);
+    let second = Text::read("x.yaml", &format!("# one more line\n{text}"), Some(&first));
+    let [first, second] = [first.parsed(), second.parsed()];
+    let [first, second] = [&first.documents[0], &second.documents[0]];
+    assert!(Arc::ptr_eq(&first.resource, &second.resource));
+    assert_eq!(first.location.line + 1, second.location.line);
+}

@@ -3,7 +3,7 @@ use std::io;
 use proptest::prelude::*;
 
 use super::*;
-use crate::resources::{Problem, ResourceSet};
+use crate::resources::{FileId, Problem, ResourceSet};
 
 const QUIET: Duration = Duration::from_secs(2);
 const A_SECOND: Duration = Duration::from_secs(1);
@@ -21,6 +21,8 @@ struct Scene {
     files: BTreeMap<PathBuf, (u64, String)>,
     moved: Moved,
     inodes: u64,
+    /// What was read last.
+    known: BTreeMap<PathBuf, Arc<Content>>,
 }
 
 impl Scene {
@@ -31,6 +33,7 @@ impl Scene {
             files: BTreeMap::new(),
             moved: Moved::default(),
             inodes: 0,
+            known: BTreeMap::new(),
         }
     }
 
@@ -69,9 +72,18 @@ impl Scene {
         self.moved.from.insert(name.into());
     }
 
-    fn listing(&self) -> Listing {
+    fn listing(&mut self) -> Listing {
+        let known = &mut self.known;
         let content = |(path, (inode, text)): (&PathBuf, &(u64, String))| {
-            let content = Content::read(path, FileId::new(*inode), text);
+            let before = known.get(path);
+            let content = Content::read(path, FileId::new(*inode), text, before.map(|it| &**it));
+            let is_same =
+                |before: &&Arc<Content>| (before.id, before.digest) == (content.id, content.digest);
+            let content = match before.filter(is_same) {
+                Some(before) => Arc::clone(before),
+                None => Arc::new(content),
+            };
+            known.insert(path.clone(), Arc::clone(&content));
             (path.clone(), Ok(content))
         };
         Listing {
@@ -82,7 +94,8 @@ impl Scene {
 
     fn read(&mut self) {
         let moved = std::mem::take(&mut self.moved);
-        self.state.observe(self.now, self.listing(), &moved);
+        let listing = self.listing();
+        self.state.observe(self.now, listing, &moved);
     }
 
     /// As a follower does it: time passes, with a reading at each deadline.
@@ -112,7 +125,7 @@ impl Scene {
     }
 
     /// What the files say, or only those whose last line is whole.
-    fn said(&self, whole: bool) -> ResourceSet {
+    fn said(&mut self, whole: bool) -> ResourceSet {
         let mut state = FolderState::new(QUIET);
         let mut listing = self.listing();
         let is_whole = |path: &PathBuf| self.files[path].1.ends_with('\n');
