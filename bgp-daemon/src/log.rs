@@ -1,6 +1,6 @@
 //! The log: lines of text or JSON on standard error.
 //!
-//! What is logged is decided by a filter such as `info` or `warn,bgp_daemon::net=debug`: as given, else from `BGP_DAEMON_LOG`
+//! What is logged is decided by a filter such as `info` or `warn,bgp_speaker=debug`: as given, else from `BGP_DAEMON_LOG`
 //! or `RUST_LOG`, else by the level that Calico sets in `BGP_LOGSEVERITYSCREEN`. If none of these says anything, or nothing that
 //! can be read, the level is `info` and follows `logSeverityScreen` of the resources ([`LogLevel`]).
 
@@ -25,7 +25,7 @@ use queue::Queue;
 /// Arguments about the log.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
-    /// What to log: off, error, warn, info, debug, trace, or a list such as warn,bgp_daemon::net=debug, in which the level of
+    /// What to log: off, error, warn, info, debug, trace, or a list such as warn,bgp_speaker=debug, in which the level of
     /// all that has none is info [default: info]
     #[arg(
         long,
@@ -95,7 +95,7 @@ pub struct Filter(Option<Targets>);
 /// A filter that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no level: there are off, error, warn, info, debug, trace, and lists such as warn,bgp_daemon::net=debug"
+    "`{0}` is no level: there are off, error, warn, info, debug, trace, and lists such as warn,bgp_speaker=debug"
 )]
 pub struct FilterError(String);
 
@@ -265,13 +265,13 @@ mod tests {
             let Filter(targets) = text.parse().expect("a filter");
             targets.expect("a list")
         };
-        let targets = read("bgp_daemon::net=debug");
-        assert!(targets.would_enable("bgp_daemon::net::speaker", &Level::DEBUG));
+        let targets = read("bgp_speaker=debug");
+        assert!(targets.would_enable("bgp_speaker::speaker", &Level::DEBUG));
         assert!(targets.would_enable("bgp_daemon::agent", &Level::INFO));
         assert!(!targets.would_enable("bgp_daemon::agent", &Level::DEBUG));
         assert_eq!(
-            read("bgp_daemon::net=debug, WARN"),
-            read("warn,bgp_daemon::net=debug")
+            read("bgp_speaker=debug, WARN"),
+            read("warn,bgp_speaker=debug")
         );
         assert!(!read("off").would_enable("bgp_daemon", &Level::ERROR));
         for bad in [

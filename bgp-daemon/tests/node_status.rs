@@ -1,5 +1,6 @@
 //! `node status` against sockets that play back transcripts: what is printed is what calicoctl prints, byte for byte.
 
+#[path = "../../bgp-speaker/tests/skip/mod.rs"]
 mod skip;
 
 use std::fs;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "../../bgp-speaker/tests/skip/mod.rs"]
 mod skip;
 
 use std::collections::BTreeSet;

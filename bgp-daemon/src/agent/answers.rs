@@ -22,7 +22,7 @@ use crate::control::model::{
 };
 use crate::control::server::{Answer, Request};
 use crate::datastore::Snapshot;
-use crate::net::Routes;
+use bgp_speaker::Routes;
 use protocols::Observer;
 
 impl Agent {

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bgp_core::session::Stop;
-use tokio::sync::oneshot;
 use tracing::info;
 
-use super::forwarding::Order;
 use super::{Agent, Running};
-use crate::net::Partings;
 use crate::plan::OnStop;
+use bgp_speaker::Partings;
 
 /// The task between the RIB and the kernel may take so long to let go. It changes nothing any more in either case.
 const KERNEL_LEFT_WITHIN: Duration = Duration::from_secs(1);
@@ -53,12 +51,9 @@ impl Running {
     }
 
     async fn leave_kernel_alone(&self) {
-        let (done, stopped) = oneshot::channel();
-        if let Some(orders) = &self.forwarding {
+        if let Some(forwarding) = &self.forwarding {
             // A forwarding task that has ended leaves the kernel alone anyway.
-            if orders.send(Order::Stop(done)).await.is_ok() {
-                stopped.await.ok();
-            }
+            forwarding.stop().await.ok();
         }
     }
 }

@@ -4,10 +4,10 @@
 //! |--------------|-----------------------------------------------------------------------|
 //! | `settings`   | pure: a peer of the plan to the settings of a session                 |
 //! | `transition` | pure: the steps from one plan to the next                             |
-//! | `forwarding` | a task between the RIB and the kernel                                 |
+//! | `kernel_rules` | pure: what of a plan is about the kernel                            |
 //! | `ending`     | what peers are told at the end                                        |
 //! | `recovery`   | whom a start waits for, and who was up before                         |
-//! | `learning`   | pure: what the kernel tells the RIB                                   |
+//! | `local_kind` | the kinds of local routes                                             |
 //! | `answers`    | questions on the control sockets                                      |
 //! | `workloads`  | local workloads that peer, as Felix writes them down                  |
 //! | `node_status`| CalicoNodeStatus objects of this node                                 |
@@ -18,8 +18,8 @@
 mod answers;
 mod clock;
 mod ending;
-mod forwarding;
-mod learning;
+mod kernel_rules;
+mod local_kind;
 pub mod node_status;
 pub mod recovery;
 mod settings;
@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_core::policy::Policy;
-use bgp_core::rib::{PEER_PREFERENCE, RibConfig};
+use bgp_core::rib::RibConfig;
 use bgp_core::session::Stop;
 use bgp_core::types::RouterId;
 use jiff::Timestamp;
@@ -43,50 +43,24 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::alarms::Alarms;
 use crate::control::model::{Phase, ProblemSnapshot};
 use crate::control::server::Request;
 use crate::datastore::Snapshot;
-use crate::kernel::{Kernel, KernelConfig};
 use crate::log::LogLevel;
-use crate::net::{Ended, Speaker, SpeakerError};
 use crate::occupant::Occupants;
 use crate::plan::{Environment, OnStop, Plan, plan};
-use crate::pool::Pool;
 use crate::resources::{LogSeverity, Problem};
-use crate::tasks::{Failure, Tasks};
+use bgp_speaker::alarms::Alarms;
+use bgp_speaker::forwarding::{Forwarding, Mailbox, Prepared};
+use bgp_speaker::kernel::KernelConfig;
+use bgp_speaker::pool::Pool;
+use bgp_speaker::tasks::{Failure, Tasks};
+use bgp_speaker::{Ended, Speaker, SpeakerError};
 use clock::{elapsed_secs, timestamp};
-use forwarding::{Forwarding, ForwardingPlan, Mailbox, Order};
-use learning::LocalKind;
+use kernel_rules::RulesInForce;
 use recovery::Register;
 use transition::{Step, Target};
 use workloads::LocalWorkloads;
-
-/// Own blocks and service addresses.
-const STATIC: LocalKind = LocalKind {
-    id: 0,
-    preference: 200,
-};
-/// Routes to peers that the plan asks for.
-const HOST_ROUTE: LocalKind = LocalKind {
-    id: 1,
-    preference: 200,
-};
-/// Routes of other programs in the kernel.
-const KERNEL: LocalKind = LocalKind {
-    id: 2,
-    preference: 10,
-};
-/// Routes to workloads on this node, which Felix writes into the kernel. They are compared with those of peers by their priority.
-const WORKLOAD: LocalKind = LocalKind {
-    id: 2,
-    preference: PEER_PREFERENCE,
-};
-/// Directly connected networks.
-const DIRECT: LocalKind = LocalKind {
-    id: 3,
-    preference: 240,
-};
 
 /// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
 const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
@@ -158,7 +132,8 @@ struct Agent {
 /// What exists from the first plan with a router ID on.
 struct Running {
     speaker: Speaker,
-    forwarding: Option<mpsc::Sender<Order>>,
+    forwarding: Option<Forwarding>,
+    rules: RulesInForce,
     plan: Plan,
     /// What the speaker has been told to be.
     target: Target,
@@ -396,10 +371,10 @@ impl Agent {
         let mut speaker = Speaker::start(rib, sink);
         let recover = self.config.recover && self.reconfigured == self.boot;
         speaker.set_restarting(recover);
-        let (mut forwarding, mut orders, mut leftovers) = (None, None, false);
+        let (mut forwarding, mut prepared, mut leftovers) = (None, None, false);
         if self.config.kernel {
-            let (task, sender, found) = self.forward(&speaker, mailbox).await?;
-            (forwarding, orders, leftovers) = (Some(task), Some(sender), found);
+            let (handle, task, found) = self.forward(&speaker, mailbox).await?;
+            (forwarding, prepared, leftovers) = (Some(handle), Some(task), found);
         }
         let register = self.config.peers_file.clone().map(|file| Register {
             file,
@@ -412,7 +387,8 @@ impl Agent {
         };
         let mut running = Running {
             speaker,
-            forwarding: orders,
+            forwarding,
+            rules: RulesInForce::default(),
             plan: plan.clone(),
             target: Target::default(),
             policies: Pool::default(),
@@ -423,20 +399,16 @@ impl Agent {
             ending: CancellationToken::new(),
         };
         running.move_to(&mut self.config, plan).await?;
-        if let Some(orders) = running.forwarding.as_ref().filter(|_| !earlier) {
+        if let Some(forwarding) = running.forwarding.as_ref().filter(|_| !earlier) {
             // Nothing of an earlier run is in use: there is nobody to wait for.
             self.leftovers = None;
-            orders
-                .send(Order::FinishRecovery)
-                .await
-                .map_err(|_| Ended)?;
+            forwarding.finish_recovery().await?;
         }
         running.speaker.set_restarting(false);
         // Not before decisions wait: what is learned from the kernel would win while the peers are silent, and take the routes
         // of the last run away.
-        if let Some(forwarding) = forwarding {
-            let tasks = running.speaker.tasks();
-            tasks.service("forwarding", forwarding.run());
+        if let Some(prepared) = prepared {
+            prepared.start(&running.speaker);
         }
         if let Some(register) = register {
             let established = running.speaker.established();
@@ -448,33 +420,22 @@ impl Agent {
         Ok(())
     }
 
-    /// Makes the task between the RIB and the kernel; also tells whether routes of an earlier run are in the kernel.
+    /// Opens the kernel's table; also tells whether routes of an earlier run are in the kernel.
     async fn forward(
         &mut self,
         speaker: &Speaker,
         mailbox: Arc<Mailbox>,
-    ) -> Result<(Forwarding, mpsc::Sender<Order>, bool), AgentError> {
-        let (kernel, events) =
-            Kernel::start(KernelConfig::default(), speaker.tasks(), &self.alarms)?;
-        let status = tokio::time::timeout(KERNEL_SEEN_WITHIN, kernel.status()).await;
+    ) -> Result<(Forwarding, Prepared, bool), AgentError> {
+        let (forwarding, prepared, deferral) =
+            Forwarding::prepare(speaker, mailbox, KernelConfig::default())?;
+        self.leftovers = Some(deferral);
+        let status = tokio::time::timeout(KERNEL_SEEN_WITHIN, prepared.status()).await;
         // Where the kernel does not answer, there may be some.
         let leftovers = match status {
-            Ok(status) => status.map_err(|_| Ended)?.unclaimed > 0,
+            Ok(status) => status?.unclaimed > 0,
             Err(_) => true,
         };
-        let (orders, inbox) = mpsc::channel(16);
-        let (ended, deferral) = oneshot::channel();
-        self.leftovers = Some(deferral);
-        let routes = speaker.routes();
-        let forwarding = Forwarding {
-            kernel,
-            events,
-            mailbox,
-            orders: inbox,
-            routes,
-            deferral_ended: Some(ended),
-        };
-        Ok((forwarding, orders, leftovers))
+        Ok((forwarding, prepared, leftovers))
     }
 
     /// The peers have spoken. Routes of the last run that nobody announced again may go, but those of peers that say nothing
@@ -485,12 +446,12 @@ impl Agent {
             return;
         };
         running.recovered.cancel();
-        if let Some(orders) = running.forwarding.clone() {
+        if let Some(forwarding) = running.forwarding.clone() {
             let (inquirer, boot) = (running.speaker.inquirer(), self.boot);
             let tasks = running.speaker.tasks();
             tasks.job(
                 "recovery",
-                recovery::sweep_leftovers(inquirer, orders, boot),
+                recovery::sweep_leftovers(inquirer, forwarding, boot),
             );
         }
     }
@@ -499,11 +460,8 @@ impl Agent {
 impl Running {
     /// Takes the steps from the old plan to the new one.
     async fn move_to(&mut self, config: &mut AgentConfig, plan: Plan) -> Result<(), Ended> {
-        if let Some(orders) = &self.forwarding {
-            orders
-                .send(Order::Plan(Box::new(ForwardingPlan::of(&plan))))
-                .await
-                .map_err(|_| Ended)?;
+        if let Some(forwarding) = &self.forwarding {
+            forwarding.follow(self.rules.follow(&plan)).await?;
         }
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen(&mut config.occupants).await?;

@@ -22,12 +22,12 @@ use serde::Serialize;
 
 use crate::control::VERSION;
 use crate::control::model::{
-    BgpState, NextHops, ProtocolKind, ProtocolSnapshot, ProtocolState, RouteSnapshot,
-    StatusSnapshot,
+    BgpState, ProtocolKind, ProtocolSnapshot, ProtocolState, RouteSnapshot, StatusSnapshot,
 };
 use crate::control::render::Clock;
 use crate::control::session_name::{self, PeerType};
 use crate::resources::StatusClass;
+use bgp_speaker::forwarding::NextHops;
 
 pub use report::{StatusSink, report};
 pub use store_sink::StoreSink;

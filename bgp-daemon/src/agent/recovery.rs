@@ -27,15 +27,15 @@ use bgp_core::session::State;
 use bgp_core::types::Family;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::clock::elapsed_secs;
-use super::forwarding::Order;
-use crate::alarms::Alarms;
-use crate::net::{Ended, Inquirer, NeighbourStatus, Speaker};
 use crate::plan::{Peer, Plan};
+use bgp_speaker::alarms::Alarms;
+use bgp_speaker::forwarding::Forwarding;
+use bgp_speaker::{Ended, Inquirer, NeighbourStatus, Speaker};
 
 /// A peer that was up before and is not by then is not waited for.
 pub(super) const UP_BY: Duration = Duration::from_secs(30);
@@ -215,11 +215,7 @@ pub(super) async fn wait_for_peers(
 }
 
 /// Lets leftovers in the kernel go as soon as every peer has been up for a while, or has been waited for long enough.
-pub(super) async fn sweep_leftovers(
-    inquirer: Inquirer,
-    orders: mpsc::Sender<Order>,
-    boot: Timestamp,
-) {
+pub(super) async fn sweep_leftovers(inquirer: Inquirer, forwarding: Forwarding, boot: Timestamp) {
     let settled = |status: &NeighbourStatus| {
         status.session.state == State::Established && status.since.elapsed() >= SETTLE
     };
@@ -229,7 +225,7 @@ pub(super) async fn sweep_leftovers(
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     // A forwarding task that has ended has said so.
-    orders.send(Order::FinishRecovery).await.ok();
+    forwarding.finish_recovery().await.ok();
 }
 
 #[cfg(test)]

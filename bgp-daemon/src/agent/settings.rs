@@ -13,12 +13,12 @@ use bgp_core::speaker::NeighbourConfig;
 use bgp_core::types::{Family, PerFamily};
 use bgp_core::wire::NextHop;
 
-use crate::net::PeerSettings;
-use crate::net::connect::{self, Dial};
-use crate::net::sockopt::{Md5Key, Ttl};
 use crate::plan::policy::Audience;
 use crate::plan::{NextHop as PlannedNextHop, Peer, Plan};
-use crate::pool::Pool;
+use bgp_speaker::PeerSettings;
+use bgp_speaker::connect::{self, Dial};
+use bgp_speaker::pool::Pool;
+use bgp_speaker::sockopt::{Md5Key, Ttl};
 
 /// Restart time that is announced if nothing else is configured, seconds.
 const RESTART_TIME: u16 = 120;

@@ -1,6 +1,6 @@
 //! What follows from the end of a task.
 
-#[path = "../../tests/netns/mod.rs"]
+#[path = "../../../bgp-speaker/tests/netns/mod.rs"]
 #[allow(clippy::print_stdout, dead_code, reason = "shared with other tests")]
 mod netns;
 

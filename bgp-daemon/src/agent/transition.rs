@@ -15,11 +15,11 @@ use bgp_core::rib::{Input, LocalRoute};
 use bgp_core::types::{RouterId, family_of};
 use ipnet::IpNet;
 
+use super::local_kind::{HOST_ROUTE, STATIC};
 use super::settings::{self, Policies, SettingsError};
-use super::{HOST_ROUTE, STATIC};
-use crate::net::PeerSettings;
 use crate::plan::Plan;
-use crate::pool::Pool;
+use bgp_speaker::PeerSettings;
+use bgp_speaker::pool::Pool;
 
 /// A plan in the terms of the speaker. The default is a speaker that knows nobody and announces nothing.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -15,7 +15,7 @@ use tracing::info;
 use crate::datastore::folder::{self, Signs, Timing};
 use crate::plan::{Workload, WorkloadFiles, read_workload_files};
 use crate::resources::Problem;
-use crate::tasks::Tasks;
+use bgp_speaker::tasks::Tasks;
 
 /// The workloads at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -28,7 +28,7 @@ use crate::log::{self, LogArgs};
 use crate::occupant::Occupants;
 use crate::plan::{BGP_PORT, Environment, OnStop};
 use crate::privileges::{self, Group};
-use crate::tasks::Tasks;
+use bgp_speaker::tasks::Tasks;
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, Args)]

@@ -23,7 +23,7 @@ use super::render::Clock;
 pub use super::socket::BindError;
 use super::socket::SocketFile;
 use crate::privileges::Group;
-use crate::tasks::Tasks;
+use bgp_speaker::tasks::Tasks;
 
 /// How long to wait before the next try when a connection cannot be accepted, which happens when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);

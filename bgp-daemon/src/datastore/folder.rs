@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use self::state::{FolderState, Moved};
 use super::Snapshot;
 use crate::resources::{Listing, Problem, Reader};
-use crate::tasks::Tasks;
+use bgp_speaker::tasks::Tasks;
 
 pub(crate) use self::signs::Signs;
 

@@ -33,7 +33,7 @@ use self::folder_store::{Access, FolderStore};
 pub use self::settings::Settings;
 use self::store::{Store, StoreError};
 use crate::resources::{Loaded, ResourceSet};
-use crate::tasks::Tasks;
+use bgp_speaker::tasks::Tasks;
 
 /// All resources at one moment, and what is wrong with some.
 pub type Snapshot = Arc<Loaded>;

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::store::{Store, StoreError};
 use super::{DatastoreError, Interest, Server, Settings, Snapshot};
 use crate::resources::Loaded;
-use crate::tasks::Tasks;
+use bgp_speaker::tasks::Tasks;
 
 /// See [`super::watch`].
 #[expect(clippy::unused_async, reason = "as where there are servers")]

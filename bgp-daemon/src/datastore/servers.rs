@@ -31,7 +31,7 @@ use self::remote::{Origin, Origins};
 use super::store::{Store, StoreError};
 use super::{DatastoreError, Interest, Server, Settings, Snapshot};
 use crate::resources::{Kind, Loaded};
-use crate::tasks::Tasks;
+use bgp_speaker::tasks::Tasks;
 
 /// See [`super::watch`].
 pub(super) async fn watch(

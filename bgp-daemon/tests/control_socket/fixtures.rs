@@ -7,13 +7,14 @@ use bgp_core::wire::attribute::{Community, Origin};
 use bgp_daemon::control::command::{NamePattern, Query};
 use bgp_daemon::control::model::{
     ActionOutcome, ActionReport, BgpAttributes, BgpRouteSnapshot, BgpSnapshot, BgpState,
-    ChangeCounts, ConfigureOutcome, Countdown, ErrorClass, EstablishedSnapshot, Gateway, IgpMetric,
-    LastError, MemorySnapshot, NeighborCapabilities, NextHops, NodeSnapshot, Phase,
-    ProblemSnapshot, ProtocolKind, ProtocolSnapshot, ProtocolState, RecoverySnapshot,
-    RestartSupport, RouteChanges, RouteCounts, RouteSnapshot, StatusSnapshot,
+    ChangeCounts, ConfigureOutcome, Countdown, ErrorClass, EstablishedSnapshot, IgpMetric,
+    LastError, MemorySnapshot, NeighborCapabilities, NodeSnapshot, Phase, ProblemSnapshot,
+    ProtocolKind, ProtocolSnapshot, ProtocolState, RecoverySnapshot, RestartSupport, RouteChanges,
+    RouteCounts, RouteSnapshot, StatusSnapshot,
 };
 use bgp_daemon::control::render::Clock;
 use bgp_daemon::control::server::Answer;
+use bgp_speaker::forwarding::{Gateway, NextHops};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;

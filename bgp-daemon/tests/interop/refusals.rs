@@ -32,7 +32,7 @@ fn stays(mut stage: Stage, asn_here: u32, asn_there: Option<u32>, error: &str) {
     stage.peering(asn_here, &[], &[]);
     stage
         .node
-        .set("BGP_DAEMON_LOG_LEVEL", "info,bgp_daemon::net=debug");
+        .set("BGP_DAEMON_LOG_LEVEL", "info,bgp_speaker=debug");
     let config = stage.tor_config(TOR_AS).with_sessions(|session| {
         session.asn = asn_there.unwrap_or(session.asn);
     });

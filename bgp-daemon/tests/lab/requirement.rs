@@ -1,6 +1,6 @@
 //! What a test needs of the machine; where it is not there, the test is skipped.
 
-#[path = "../skip/mod.rs"]
+#[path = "../../../bgp-speaker/tests/skip/mod.rs"]
 mod skip;
 
 use std::path::Path;

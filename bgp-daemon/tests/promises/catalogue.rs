@@ -83,6 +83,8 @@ fn tests() -> Vec<(Promise, String)> {
     for root in [
         "bgp-core/src",
         "bgp-core/tests",
+        "bgp-speaker/src",
+        "bgp-speaker/tests",
         "bgp-daemon/src",
         "bgp-daemon/tests",
     ] {

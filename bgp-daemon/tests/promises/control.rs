@@ -7,7 +7,7 @@ use bgp_core::session::State;
 use bgp_core::types::{Asn, Family};
 use bgp_core::wire::NextHop;
 use bgp_daemon::control::server::Server;
-use bgp_daemon::net::NeighbourStatus;
+use bgp_speaker::NeighbourStatus;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};

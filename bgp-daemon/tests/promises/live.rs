@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use bgp_core::session::State;
 use bgp_core::types::Asn;
 use bgp_core::wire::Capability;
-use bgp_daemon::net::NeighbourStatus;
 use bgp_daemon::plan::OnStop;
+use bgp_speaker::NeighbourStatus;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 

@@ -5,7 +5,7 @@
 mod catalogue;
 mod control;
 mod live;
-#[path = "../netns/mod.rs"]
+#[path = "../../../bgp-speaker/tests/netns/mod.rs"]
 mod netns;
 mod plans;
 mod scene;

@@ -6,7 +6,7 @@ use bgp_core::types::Asn;
 use bgp_daemon::agent::node_status::{NodeStatus, StatusSink, report};
 use bgp_daemon::datastore::folder;
 use bgp_daemon::resources::ResourceSet;
-use bgp_daemon::tasks::Tasks;
+use bgp_speaker::tasks::Tasks;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

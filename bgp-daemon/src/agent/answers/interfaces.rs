@@ -5,15 +5,14 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use bgp_core::types::Family;
 use ipnet::IpNet;
-use tokio::sync::mpsc;
 
-use super::super::forwarding::{Order, State, view};
 use crate::control::model::{self, AddressScope, AddressSnapshot, InterfaceSnapshot};
-use crate::kernel::{Interface, LinkKind};
+use bgp_speaker::forwarding::{Forwarding, State};
+use bgp_speaker::kernel::{Interface, LinkKind};
 
 /// All interfaces, with their addresses of one family.
 pub(super) async fn snapshots(
-    orders: Option<&mpsc::Sender<Order>>,
+    forwarding: Option<&Forwarding>,
     family: Family,
 ) -> Vec<InterfaceSnapshot> {
     let all = move |state: &State| {
@@ -22,7 +21,10 @@ pub(super) async fn snapshots(
             .map(|interface| snapshot(interface, family))
             .collect()
     };
-    view::look(orders, all).await.unwrap_or_default()
+    match forwarding {
+        Some(forwarding) => forwarding.look(all).await.unwrap_or_default(),
+        None => Vec::new(),
+    }
 }
 
 fn snapshot(interface: &Interface, family: Family) -> InterfaceSnapshot {
@@ -83,7 +85,7 @@ fn scope(address: IpAddr) -> AddressScope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::InterfaceAddress;
+    use bgp_speaker::kernel::InterfaceAddress;
 
     fn interface(kind: LinkKind, addresses: &[&str]) -> Interface {
         let address = |text: &&str| {

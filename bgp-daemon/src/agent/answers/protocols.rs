@@ -9,25 +9,25 @@ use bgp_core::session::{self, Negotiated, SessionStatus, State};
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{AddPathDirection, Capability};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 
-use super::super::forwarding::{self, Order, view};
-use super::super::{DIRECT, HOST_ROUTE, KERNEL, Running, STATIC, timestamp};
+use super::super::local_kind::{DIRECT, HOST_ROUTE, KERNEL, STATIC};
+use super::super::{Running, timestamp};
 use crate::control::command::NamePattern;
 use crate::control::model::{
     BgpSnapshot, BgpState, ChangeCounts, Countdown, ErrorClass, EstablishedSnapshot, LastError,
     NeighborCapabilities, ProtocolKind, ProtocolSnapshot, ProtocolState, RestartSupport,
     RouteChanges, RouteCounts, RouteLimit, Waiting,
 };
-use crate::net::{Inquirer, NeighbourStatus, Routes};
 use crate::plan::Peer;
+use bgp_speaker::forwarding::Forwarding;
+use bgp_speaker::{Inquirer, NeighbourStatus, Routes};
 
 /// Looks at the sessions of one family, as they are configured now.
 pub(super) struct Observer {
     family: Family,
     boot: Timestamp,
     running: Option<(Inquirer, Routes)>,
-    forwarding: Option<mpsc::Sender<Order>>,
+    forwarding: Option<Forwarding>,
     /// Configured peers, and whether an operator switched them off.
     peers: Vec<(Peer, bool)>,
 }
@@ -130,8 +130,14 @@ impl Observer {
             (counts.imported, counts.preferred) = (imported as u64, preferred as u64);
         }
         if kind == ProtocolKind::Kernel {
-            let count = move |state: &forwarding::State| state.kernel_count(family);
-            let exported = view::look(self.forwarding.as_ref(), count).await;
+            let exported = match &self.forwarding {
+                Some(forwarding) => {
+                    forwarding
+                        .look(move |state| state.kernel_count(family))
+                        .await
+                }
+                None => Ok(0),
+            };
             counts.exported = exported.unwrap_or_default() as u64;
         }
         counts

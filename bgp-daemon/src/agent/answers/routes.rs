@@ -10,17 +10,16 @@ use bgp_core::wire::{Attributes, NextHop};
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::forwarding::view;
-use super::super::forwarding::{Order, REMOTE_METRIC, State};
-use super::super::{DIRECT, KERNEL, Running};
+use super::super::Running;
+use super::super::local_kind::{DIRECT, KERNEL};
 use super::send;
 use crate::control::command::{RouteQuery, RouteSelection};
-use crate::control::model::{
-    BgpAttributes, BgpRouteSnapshot, Gateway, IgpMetric, NextHops, RouteSnapshot,
-};
+use crate::control::model::{BgpAttributes, BgpRouteSnapshot, IgpMetric, RouteSnapshot};
 use crate::control::server::Answer;
-use crate::net::Routes;
-use crate::tasks::Tasks;
+use bgp_speaker::Routes;
+use bgp_speaker::forwarding::{Forwarding, REMOTE_METRIC, State};
+use bgp_speaker::forwarding::{Gateway, NextHops};
+use bgp_speaker::tasks::Tasks;
 
 /// Routes looked at in one go: the RIB is held up for no longer.
 const CHUNK: usize = 1000;
@@ -97,7 +96,7 @@ pub(super) fn answer(
 
 async fn stream(
     routes: Routes,
-    forwarding: Option<mpsc::Sender<Order>>,
+    forwarding: Option<Forwarding>,
     search: Arc<Search>,
     chunks: mpsc::Sender<Vec<RouteSnapshot>>,
 ) {
@@ -108,14 +107,15 @@ async fn stream(
             return;
         };
         from = next;
-        let rows = if forwarding.is_some() {
-            let search = Arc::clone(&search);
-            let rows = move |state: &State| search.rows(found, Some(state));
-            view::look(forwarding.as_ref(), rows).await
-        } else {
-            Some(search.rows(found, None))
+        let rows = match &forwarding {
+            Some(forwarding) => {
+                let search = Arc::clone(&search);
+                let rows = move |state: &State| search.rows(found, Some(state));
+                forwarding.look(rows).await
+            }
+            None => Ok(search.rows(found, None)),
         };
-        let Some(rows) = rows else { return };
+        let Ok(rows) = rows else { return };
         if !rows.is_empty() && chunks.send(rows).await.is_err() {
             return;
         }

@@ -1,6 +1,7 @@
 use super::*;
-use crate::control::model::{BgpSnapshot, Gateway, Phase, RouteChanges, RouteCounts};
+use crate::control::model::{BgpSnapshot, Phase, RouteChanges, RouteCounts};
 use bgp_core::types::Asn;
+use bgp_speaker::forwarding::Gateway;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};

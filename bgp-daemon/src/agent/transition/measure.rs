@@ -14,8 +14,8 @@ use bgp_core::wire::Context;
 
 use super::{Step, Target, steps};
 use crate::plan::{Environment, Plan, plan};
-use crate::pool::Pool;
 use crate::resources::{Resource, ResourceSet, parse};
+use bgp_speaker::pool::Pool;
 
 const CLIENTS: usize = 5_000;
 const SERVICES: usize = 1_000;

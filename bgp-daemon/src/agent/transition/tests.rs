@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::Target;
 use crate::plan::{Environment, Peer, Plan, plan};
-use crate::pool::Pool;
+use bgp_speaker::pool::Pool;
 use resources::{Documents, NODE, Story, object};
 use world::{Prefixes, Routes, World};
 

@@ -21,7 +21,7 @@ pub use protocol::{
     NeighborCapabilities, ProtocolKind, ProtocolSnapshot, ProtocolState, RestartSupport,
     RouteChanges, RouteCounts, RouteLimit, Waiting,
 };
-pub use route::{BgpAttributes, BgpRouteSnapshot, Gateway, IgpMetric, NextHops, RouteSnapshot};
+pub use route::{BgpAttributes, BgpRouteSnapshot, IgpMetric, RouteSnapshot};
 
 /// The speaker as a whole, for `show status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

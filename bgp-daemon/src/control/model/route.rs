@@ -7,6 +7,7 @@ use bgp_core::types::{Asn, RouterId};
 use bgp_core::wire::attribute::{
     Aggregator, Community, ExtendedCommunity, LargeCommunity, Origin, UnknownAttribute,
 };
+use bgp_speaker::forwarding::NextHops;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -34,28 +35,6 @@ pub struct RouteSnapshot {
     /// Attributes of BGP, when asked for with [`RouteQuery::all`](crate::control::command::RouteQuery::all): those of a route
     /// of BGP, and those that any route is announced with.
     pub attributes: Option<Box<BgpAttributes>>,
-}
-
-/// Where packets of a route go. There is no word for "prohibited": CalicoNodeStatus fails on it, `Unreachable` says it too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NextHops {
-    /// Through these gateways; never empty.
-    Via(Vec<Gateway>),
-    /// To whoever has the address on this interface.
-    Device(Arc<str>),
-    /// They are dropped.
-    Blackhole,
-    /// They are refused, or the BGP next hop cannot be resolved.
-    Unreachable,
-}
-
-/// One of the gateways of a route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gateway {
-    /// Its address.
-    pub address: IpAddr,
-    /// Name of the interface that leads there.
-    pub interface: Arc<str>,
 }
 
 /// What only a route of BGP has.

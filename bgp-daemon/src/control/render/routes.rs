@@ -10,12 +10,11 @@ use ipnet::IpNet;
 
 use super::Clock;
 use crate::control::command::{RouteQuery, RouteSelection};
-use crate::control::model::{
-    BgpAttributes, BgpRouteSnapshot, Gateway, IgpMetric, NextHops, RouteSnapshot,
-};
+use crate::control::model::{BgpAttributes, BgpRouteSnapshot, IgpMetric, RouteSnapshot};
 use crate::control::reply::{Code, Reply};
 use crate::control::session_name;
 use bgp_core::wire::attribute::Origin;
+use bgp_speaker::forwarding::{Gateway, NextHops};
 
 /// A listing in the making.
 #[derive(Debug)]

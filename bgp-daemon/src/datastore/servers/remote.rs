@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use super::gather::{Gathered, News, Part};
 use crate::datastore::{DatastoreError, Interest, Snapshot};
 use crate::resources::{Kind, Loaded, ObjectKey, PasswordSource, ResourceSet};
-use crate::tasks::Tasks;
+use bgp_speaker::tasks::Tasks;
 
 /// News that wait to be gathered; beyond it, followers wait.
 const NEWS: usize = 1024;

@@ -15,8 +15,8 @@ use bgp_core::types::{Asn, Family, PeerId, RouterId};
 use bgp_core::wire::attribute::{AsPath, Attributes, Community};
 use ipnet::IpNet;
 
-use crate::agent::{DIRECT, KERNEL, WORKLOAD};
-use crate::net::PeerSettings;
+use crate::agent::local_kind::{DIRECT, KERNEL, WORKLOAD};
+use bgp_speaker::PeerSettings;
 
 /// The node, as a neighbour knows it.
 pub(super) const THE_NODE: PeerId = PeerId(0);

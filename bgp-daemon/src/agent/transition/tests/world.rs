@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 use super::super::{Step, Target, steps};
 use super::neighbour::{Neighbour, THE_NODE, held, kernel_routes, own_address, routes, text};
-use crate::net::PeerSettings;
+use bgp_speaker::PeerSettings;
 
 /// Prefixes by the name of a session.
 pub(super) type Prefixes = BTreeMap<Arc<str>, BTreeSet<IpNet>>;

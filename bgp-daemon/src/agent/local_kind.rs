@@ -1,0 +1,61 @@
+//! The kinds of local routes, as BIRD's protocols bring them.
+
+use std::sync::Arc;
+
+use bgp_core::rib::{LocalRoute, PEER_PREFERENCE};
+use bgp_core::wire::{Attributes, NextHop};
+
+/// Own blocks and service addresses.
+pub(super) const STATIC: LocalKind = LocalKind {
+    id: 0,
+    preference: 200,
+};
+/// Routes to peers that the plan asks for.
+pub(super) const HOST_ROUTE: LocalKind = LocalKind {
+    id: 1,
+    preference: 200,
+};
+/// Routes of other programs in the kernel.
+pub(super) const KERNEL: LocalKind = LocalKind {
+    id: 2,
+    preference: 10,
+};
+/// Routes to workloads on this node, which Felix writes into the kernel. They are compared with those of peers by their priority.
+pub(super) const WORKLOAD: LocalKind = LocalKind {
+    id: 2,
+    preference: PEER_PREFERENCE,
+};
+/// Directly connected networks.
+pub(super) const DIRECT: LocalKind = LocalKind {
+    id: 3,
+    preference: 240,
+};
+
+/// A kind of local route: how it is told apart from others of the same prefix, and how it is preferred.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalKind {
+    pub(super) id: u32,
+    pub(super) preference: u32,
+}
+
+impl LocalKind {
+    /// A route of this kind.
+    pub(super) fn route(
+        self,
+        local_pref: u32,
+        next_hop: Option<NextHop>,
+        interface: Option<Arc<str>>,
+    ) -> LocalRoute {
+        let attributes = Attributes {
+            local_pref: Some(local_pref),
+            ..Attributes::default()
+        };
+        LocalRoute {
+            id: self.id,
+            attributes,
+            next_hop,
+            interface,
+            preference: self.preference,
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! The task that accepts connections and brings each to the neighbour it comes from.
+//!
+//! A connection from an address that no neighbour has is closed without a word (RFC 4271 §8.2.1.4 allows it): it costs nothing
+//! and keeps no state. So is one that is not what its neighbour's settings demand, one of a neighbour that comes too often or
+//! is too busy to take it, and any while descriptors are short; the peer will come again.
+//!
+//! No key, no door: a neighbour whose TCP MD5 key the kernel does not take is neither accepted nor dialled, and it is tried
+//! again, see [`Guard`].
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{debug, info};
+
+use crate::alarms::Alarms;
+use crate::descriptors::is_of_reserve;
+use crate::listener::{Incoming, ListenError, Listeners, PeerSecurity, Refusal};
+use crate::timer::sleep_until;
+
+/// Orders waiting for the acceptor; beyond it, the owner waits.
+pub(super) const ORDERS: usize = 64;
+
+/// What the acceptor is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Listen on these addresses, and no others: sockets that are there stay, and each address is tried.
+    Listen(
+        Vec<SocketAddr>,
+        oneshot::Sender<Result<Vec<SocketAddr>, ListenError>>,
+    ),
+    /// A neighbour takes connections.
+    Open(Door),
+    /// It no longer does.
+    Close(Arc<str>),
+}
+
+/// Whether a neighbour may have connections at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// Its key is about to be set.
+    Pending,
+    /// It may.
+    Open,
+    /// Its key is not on the listening sockets.
+    Shut,
+}
+
+/// Where connections of a neighbour go.
+#[derive(Debug)]
+pub(super) struct Door {
+    name: Arc<str>,
+    /// A link-local one has its interface as scope.
+    address: SocketAddr,
+    security: PeerSecurity,
+    connections: mpsc::Sender<TcpStream>,
+    guard: watch::Sender<Guard>,
+    /// Why it is shut.
+    refused: Option<Arc<str>>,
+    pace: Pace,
+}
+
+/// How often a neighbour connects: [`BURST`] times at once, and then once in [`INTERVAL`].
+#[derive(Debug, Default)]
+struct Pace {
+    /// When it will have been as often as it may.
+    even_at: Option<Instant>,
+}
+
+/// Connections of one neighbour that are taken however fast they come.
+const BURST: u32 = 16;
+/// For each of these a neighbour may connect once more.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// Connections of one neighbour that wait for it.
+pub(super) const WAITING: usize = 4;
+/// How long the system is left alone when it has no descriptor or memory for a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How soon keys are tried again, and how long a shortage of descriptors is named after it was seen.
+const RETRY: Duration = Duration::from_secs(5);
+
+impl Pace {
+    /// Whether one more connection is not too many.
+    fn allows(&mut self, now: Instant) -> bool {
+        let even_at = self.even_at.map_or(now, |at| at.max(now));
+        let allowed = even_at - now < INTERVAL * BURST;
+        if allowed {
+            self.even_at = Some(even_at + INTERVAL);
+        }
+        allowed
+    }
+}
+
+/// The listening sockets and the neighbours behind them.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    listeners: Listeners,
+    /// By address; more than one neighbour where several have the address with different ports: the first by name takes all.
+    doors: HashMap<IpAddr, Vec<Door>>,
+    /// Where it cannot listen, and why: said once.
+    refused: HashMap<SocketAddr, String>,
+    alarms: Alarms,
+    /// The system was out of descriptors or memory at that time.
+    short_at: Option<Instant>,
+    /// No connection is accepted before.
+    paused_until: Option<Instant>,
+}
+
+impl Acceptor {
+    pub(super) fn new(alarms: Alarms) -> Self {
+        Self {
+            listeners: Listeners::default(),
+            doors: HashMap::new(),
+            refused: HashMap::new(),
+            alarms,
+            short_at: None,
+            paused_until: None,
+        }
+    }
+
+    /// Runs until the owner is gone.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut retry = tokio::time::interval(RETRY);
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                // Whoever is configured before it comes is known when it does.
+                biased;
+                count = orders.recv_many(&mut batch, ORDERS) => match count {
+                    0 => return,
+                    _ => self.obey_all(&mut batch),
+                },
+                _ = retry.tick() => self.retry(),
+                incoming = self.accept() => match incoming {
+                    Ok(incoming) => self.admit(incoming),
+                    Err(error) => self.pause(&error),
+                },
+            }
+        }
+    }
+
+    fn obey_all(&mut self, orders: &mut Vec<Order>) {
+        for order in orders.drain(..) {
+            match order {
+                Order::Listen(addresses, reply) => {
+                    // Whoever gave the order may have gone.
+                    reply.send(self.listen(&addresses)).ok();
+                }
+                Order::Open(door) => self.open(door),
+                Order::Close(name) => self.close(&name),
+            }
+        }
+        self.protect();
+    }
+
+    fn open(&mut self, door: Door) {
+        let address = door.address.ip();
+        let doors = self.doors.entry(address).or_default();
+        doors.push(door);
+        doors.sort_by(|a, b| a.name.cmp(&b.name));
+        self.secure(address);
+    }
+
+    fn close(&mut self, name: &str) {
+        let mut doors = self.doors.values().flatten();
+        let Some(address) = doors.find(|door| *door.name == *name) else {
+            return;
+        };
+        let address = address.address.ip();
+        if let Some(doors) = self.doors.get_mut(&address) {
+            doors.retain(|door| *door.name != *name);
+        }
+        self.alarms.clear(MD5, &object(name));
+        self.secure(address);
+    }
+
+    /// The rules of the first neighbour with this address count: the sockets have one key for each address.
+    fn secure(&mut self, address: IpAddr) {
+        let doors = self.doors.get(&address);
+        match doors.and_then(|doors| doors.first()) {
+            Some(door) => self.listeners.set_peer(address, door.security.clone()),
+            None => {
+                self.doors.remove(&address);
+                self.listeners.remove_peer(address);
+            }
+        }
+    }
+
+    /// Brings the keys to the sockets, and tells the neighbours whether that was possible.
+    fn protect(&mut self) {
+        self.listeners.protect();
+        for (address, doors) in &mut self.doors {
+            let refused = self.listeners.shut().get(address);
+            for (place, door) in doors.iter_mut().enumerate() {
+                // The others are only dialled, with keys of their own.
+                door.tell(refused.filter(|_| place == 0), &self.alarms);
+            }
+        }
+    }
+
+    fn retry(&mut self) {
+        if !self.listeners.shut().is_empty() {
+            self.protect();
+        }
+        if self.short_at.is_some_and(|at| at.elapsed() > RETRY) {
+            self.short_at = None;
+            self.alarms.clear(DESCRIPTORS, PEERS);
+        }
+    }
+
+    /// The next connection. Safe to drop and call again.
+    async fn accept(&mut self) -> io::Result<Incoming> {
+        if let Some(until) = self.paused_until {
+            sleep_until(Some(until)).await;
+            self.paused_until = None;
+        }
+        self.listeners.accept().await
+    }
+
+    /// The connection stays in the queue of the system, which needs time.
+    fn pause(&mut self, error: &io::Error) {
+        self.paused_until = Some(Instant::now() + PAUSE);
+        self.short_of_descriptors(error);
+    }
+
+    fn short_of_descriptors(&mut self, error: &io::Error) {
+        self.short_at = Some(Instant::now());
+        let error = crate::connect::words(error);
+        let reason = format!("connections of peers cannot be accepted: {error} (see ulimit -n)");
+        self.alarms.raise(DESCRIPTORS, PEERS, &reason);
+    }
+
+    /// Returns the first error of an address that is worth another try.
+    fn listen(&mut self, addresses: &[SocketAddr]) -> Result<Vec<SocketAddr>, ListenError> {
+        let before = self.listeners.addresses();
+        self.listeners.keep(addresses);
+        self.refused
+            .retain(|address, _| addresses.contains(address));
+        let (mut bound, mut failed) = (Vec::new(), Vec::new());
+        for address in addresses {
+            match self.listeners.bind(*address) {
+                Ok(local) => {
+                    self.refused.remove(address);
+                    bound.push(local);
+                }
+                Err(error) => failed.extend(self.take_failure(error)),
+            }
+        }
+        if bound.iter().any(|address| !before.contains(address)) {
+            info!(addresses = ?bound, "listening");
+        }
+        failed.into_iter().next().map_or(Ok(bound), Err)
+    }
+
+    /// Logs an error when it is new. Returns it unless another try is in vain.
+    fn take_failure(&mut self, error: ListenError) -> Option<ListenError> {
+        let text = error.to_string();
+        let absent = error.is_family_absent();
+        if self.refused.get(&error.address) != Some(&text) {
+            // Whoever gave the order learns of the others, and says so.
+            if absent {
+                info!("{text}");
+            } else {
+                debug!("{text}");
+            }
+            self.refused.insert(error.address, text);
+        }
+        (!absent).then_some(error)
+    }
+
+    fn admit(&mut self, incoming: Incoming) {
+        if is_of_reserve(&incoming.stream) {
+            return self.short_of_descriptors(&io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        let peer = incoming.peer;
+        let Some(doors) = self.doors.get_mut(&peer.ip()) else {
+            return debug!(%peer, "connection from an address that is not configured");
+        };
+        let rules = doors.first().map(|door| door.security.clone());
+        let Some(door) = doors.iter_mut().find(|door| door.is_of(peer)) else {
+            return debug!(%peer, "connection from an address that is not configured there");
+        };
+        // On another link than the first of the address: the key on the sockets is not this one's.
+        let admitted = match rules.as_ref() == Some(&door.security) {
+            true => self.listeners.admit(&incoming),
+            false => Err(Refusal::NoKey),
+        };
+        if let Err(refusal) = admitted {
+            return debug!(peer = %door.name, %refusal, "connection refused");
+        }
+        if !door.pace.allows(Instant::now()) {
+            return debug!(peer = %door.name, "connects too often");
+        }
+        if door.connections.try_send(incoming.stream).is_err() {
+            debug!(peer = %door.name, "too busy for another connection");
+        }
+    }
+}
+
+impl Door {
+    pub(super) fn new(
+        name: Arc<str>,
+        address: SocketAddr,
+        security: PeerSecurity,
+        connections: mpsc::Sender<TcpStream>,
+        guard: watch::Sender<Guard>,
+    ) -> Self {
+        Self {
+            name,
+            address,
+            security,
+            connections,
+            guard,
+            refused: None,
+            pace: Pace::default(),
+        }
+    }
+
+    /// A link-local address is one of its link.
+    fn is_of(&self, peer: SocketAddr) -> bool {
+        match (self.address, peer) {
+            (SocketAddr::V6(own), SocketAddr::V6(peer)) => {
+                own.scope_id() == 0 || own.scope_id() == peer.scope_id()
+            }
+            _ => true,
+        }
+    }
+
+    /// Tells the neighbour, and everybody when its key was refused.
+    fn tell(&mut self, refused: Option<&Arc<str>>, alarms: &Alarms) {
+        let guard = match refused {
+            Some(_) => Guard::Shut,
+            None => Guard::Open,
+        };
+        self.guard
+            .send_if_modified(|before| std::mem::replace(before, guard) != guard);
+        if self.refused.as_ref() != refused {
+            alarms.set(MD5, &object(&self.name), refused.map(|reason| &**reason));
+            self.refused = refused.cloned();
+        }
+    }
+}
+
+/// Kinds of alarms.
+const MD5: &str = "md5";
+const DESCRIPTORS: &str = "descriptors";
+/// What the second kind is about.
+const PEERS: &str = "peers";
+
+fn object(peer: &str) -> String {
+    format!("peer {peer}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    fn door(name: &str, address: IpAddr) -> Door {
+        let address = SocketAddr::new(address, 179);
+        let connections = mpsc::channel(WAITING).0;
+        let guard = watch::Sender::new(Guard::Pending);
+        Door::new(
+            name.into(),
+            address,
+            PeerSecurity::default(),
+            connections,
+            guard,
+        )
+    }
+
+    #[test]
+    fn a_neighbour_may_connect_so_often() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        let mut taken = |at: Duration| (0..1000).filter(|_| pace.allows(start + at)).count();
+        assert_eq!(taken(Duration::ZERO), BURST as usize);
+        assert_eq!(taken(INTERVAL), 1);
+        assert_eq!(taken(INTERVAL * 4), 3);
+        assert_eq!(taken(INTERVAL * 1000), BURST as usize);
+    }
+
+    /// Promise 2.4.
+    #[tokio::test]
+    async fn an_address_that_is_taken_keeps_no_other_from_being_listened_on() {
+        let other = std::net::TcpListener::bind("127.0.0.2:0").expect("a port");
+        let taken = other.local_addr().expect("an address");
+        let wanted = [taken, address("127.0.0.1:0")];
+        let mut acceptor = Acceptor::new(Alarms::default());
+        assert!(acceptor.listen(&wanted).expect_err("taken").is_in_use());
+        let good = acceptor.listeners.addresses();
+        assert_eq!(good.len(), 1);
+        // The socket stays: another would have another port.
+        assert!(acceptor.listen(&wanted).expect_err("taken").is_in_use());
+        assert_eq!(acceptor.listeners.addresses(), good);
+        drop(other);
+        assert_eq!(acceptor.listen(&wanted).expect("free"), [taken, good[0]]);
+        assert_eq!(acceptor.listen(&[taken]).expect("it stays"), [taken]);
+        assert_eq!(acceptor.listeners.addresses(), [taken]);
+        assert_eq!(acceptor.refused, HashMap::new());
+    }
+
+    /// Promise 5.15.
+    #[test]
+    fn the_first_of_an_address_by_name_takes_its_connections() {
+        let peer = address("192.0.2.1:179").ip();
+        let mut acceptor = Acceptor::new(Alarms::default());
+        for name in ["b", "a", "c"] {
+            acceptor.open(door(name, peer));
+        }
+        let first = |acceptor: &Acceptor| Arc::clone(&acceptor.doors[&peer][0].name);
+        assert_eq!(*first(&acceptor), *"a");
+        acceptor.close("a");
+        assert_eq!(*first(&acceptor), *"b");
+    }
+
+    #[test]
+    fn a_link_local_address_is_one_of_its_link() {
+        let linked = |scope: u32| address(&format!("[fe80::1%{scope}]:179"));
+        let door = |address| Door {
+            address,
+            ..door("a", "fe80::1".parse().expect("an address"))
+        };
+        assert!(door(linked(2)).is_of(linked(2)));
+        assert!(!door(linked(2)).is_of(linked(3)));
+        assert!(door(linked(0)).is_of(linked(3)));
+    }
+
+    #[test]
+    fn a_family_that_is_absent_is_no_reason_to_try_again() {
+        let error = |address, errno| ListenError {
+            address,
+            error: io::Error::from_raw_os_error(errno),
+        };
+        let (v6, v4) = (address("[::]:179"), address("0.0.0.0:179"));
+        let mut acceptor = Acceptor::new(Alarms::default());
+        let absent = error(v6, libc::EAFNOSUPPORT);
+        assert_eq!(
+            absent.to_string(),
+            "cannot listen on address :: port 179: this system has no IPv6"
+        );
+        assert!(acceptor.take_failure(absent).is_none());
+        assert!(acceptor.take_failure(error(v4, libc::EADDRINUSE)).is_some());
+    }
+}

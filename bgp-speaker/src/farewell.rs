@@ -1,0 +1,121 @@
+//! Connections that are being closed.
+//!
+//! Each lives on until the peer has taken note of the NOTIFICATION on it, or its time is up (see [`Connection::finish`]). A peer
+//! that connects again and again and stays costs no more than [`PER_PEER`] descriptors, all peers together no more than
+//! [`FOR_ALL`]: beyond that the oldest one is closed at once. What was to be said has been written by then, so that only a peer
+//! that is sending misses it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bgp_core::types::PeerId;
+use tokio::sync::oneshot;
+
+use crate::connection::Connection;
+use crate::tasks::Tasks;
+
+/// Connections of one peer that linger.
+const PER_PEER: usize = 4;
+/// Connections of all peers that linger.
+const FOR_ALL: usize = 256;
+
+/// All of them. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Farewells {
+    tasks: Tasks,
+    lingering: Arc<Mutex<VecDeque<Lingering>>>,
+}
+
+/// The oldest comes first.
+#[derive(Debug)]
+struct Lingering {
+    peer: PeerId,
+    /// Dropped, it closes the connection. The other end is gone when the connection is.
+    held: oneshot::Sender<()>,
+}
+
+impl Farewells {
+    pub(super) fn new(tasks: Tasks) -> Self {
+        let lingering = Arc::default();
+        Self { tasks, lingering }
+    }
+
+    /// Writes what the connection still has to say, as far as TCP takes it, and lets it linger.
+    pub(super) fn add(&self, peer: PeerId, mut connection: Connection) {
+        // A connection that takes nothing has nobody to say it to.
+        if connection.write().is_err() {
+            return;
+        }
+        let (held, closed) = oneshot::channel();
+        self.make_room(Lingering { peer, held });
+        self.tasks.errand("farewell", async {
+            tokio::select! {
+                () = connection.finish() => {}
+                _ = closed => {}
+            }
+        });
+    }
+
+    fn make_room(&self, newest: Lingering) {
+        let lingering = self.lingering.lock();
+        let mut lingering = lingering.unwrap_or_else(PoisonError::into_inner);
+        lingering.retain(|one| !one.held.is_closed());
+        let of_peer = |one: &Lingering| one.peer == newest.peer;
+        if lingering.iter().filter(|one| of_peer(one)).count() >= PER_PEER {
+            let oldest = lingering.iter().position(of_peer);
+            oldest.map(|place| lingering.remove(place));
+        } else if lingering.len() >= FOR_ALL {
+            lingering.pop_front();
+        }
+        lingering.push_back(newest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bgp_core::session::ConnId;
+    use bytes::Bytes;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// All but the newest few have ended, and all have heard the last words.
+    async fn only_the_newest_linger(count: usize, peers: usize, newest: usize) {
+        let farewells = Farewells::new(Tasks::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut clients = Vec::new();
+        for number in 0..count {
+            let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+            let mut connection =
+                Connection::new(ConnId(number as u64), accepted.expect("accepted").0);
+            connection.push(Bytes::from_static(b"bye"), false);
+            farewells.add(PeerId((number % peers) as u32), connection);
+            clients.push(client.expect("connected"));
+        }
+        while farewells.tasks.names().len() > newest {
+            tokio::task::yield_now().await;
+        }
+        for client in &mut clients {
+            let mut words = [0; 3];
+            client.read_exact(&mut words).await.expect("the last words");
+            assert_eq!(&words, b"bye");
+        }
+        // Whoever takes note ends it.
+        drop(clients);
+        while !farewells.tasks.names().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_few_connections_of_a_peer_linger() {
+        only_the_newest_linger(10 * PER_PEER, 1, PER_PEER).await;
+    }
+
+    #[tokio::test]
+    async fn connections_of_all_peers_that_linger_have_a_limit() {
+        only_the_newest_linger(FOR_ALL + 40, FOR_ALL + 40, FOR_ALL).await;
+    }
+}

@@ -1,0 +1,148 @@
+//! Everything that decisions about the kernel's table are made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bgp_core::rib::ForwardRoute;
+use bgp_core::types::family_of;
+use ipnet::IpNet;
+
+use super::learning::Learning;
+use super::rules::{ForwardingPlan, Install};
+use super::wanted::Wanted;
+use crate::kernel::resolve::{Resolution, Resolver};
+use crate::kernel::{Device, Hop, Interface, KernelRoute, RouteKind};
+
+/// What the forwarding task knows.
+#[derive(Debug, Default)]
+pub struct State {
+    pub(super) plan: ForwardingPlan,
+    pub(super) wanted: Wanted,
+    pub(super) resolver: Resolver,
+    pub(super) learning: Learning,
+    pub(super) interfaces: BTreeMap<u32, Interface>,
+    /// Prefixes whose route is wanted, and not in the kernel.
+    pub(super) refused: BTreeSet<IpNet>,
+    /// Everything that the kernel had at the start is known. Nothing is decided before: routes of the last run still carry
+    /// traffic, and must not be replaced by a decision in the dark.
+    pub(super) synced: bool,
+}
+
+impl State {
+    /// The prefixes about which this plan says something else than the old one. If rules changed, all of their family.
+    pub(super) fn prefixes_changed_since(&self, old: &ForwardingPlan) -> BTreeSet<IpNet> {
+        let mut changed = self.plan.own_changed_since(old);
+        let learned = self.wanted.keys().copied();
+        changed.extend(learned.filter(|prefix| !self.plan.has_rules_of(old, *prefix)));
+        changed
+    }
+
+    /// The route of a prefix that is to be in the kernel.
+    pub(super) fn decide(&self, prefix: IpNet) -> Option<KernelRoute> {
+        match self.wanted.get(&prefix) {
+            Some(route) => self.learned(prefix, route),
+            None => self.plan.own.get(&prefix).cloned(),
+        }
+    }
+
+    fn learned(&self, prefix: IpNet, route: &ForwardRoute) -> Option<KernelRoute> {
+        let (mut hops, mut metric, mut allowed) = (Vec::new(), None, false);
+        for (next_hop, install) in self.installed(prefix, route) {
+            allowed = true;
+            metric = metric.or(install.metric);
+            match install.tunnel {
+                // The outer packet needs a way too.
+                Some(tunnel) => hops.extend(
+                    self.way_to(next_hop)
+                        .map(|_| Hop::gateway(next_hop).dev(tunnel).onlink()),
+                ),
+                None => hops.extend(self.hops_towards(next_hop)),
+            }
+        }
+        let kind = match (allowed, hops.is_empty()) {
+            (false, _) => return None,
+            // With a better metric it would take the place of the route that it stands by for.
+            (true, true) if route.standby => return None,
+            (true, true) => RouteKind::Unreachable,
+            (true, false) => RouteKind::Unicast { next_hops: hops },
+        };
+        Some(KernelRoute { metric, kind })
+    }
+
+    /// The next hops by which the rules let a peer's route into the kernel.
+    pub(super) fn installed(
+        &self,
+        prefix: IpNet,
+        route: &ForwardRoute,
+    ) -> impl Iterator<Item = (IpAddr, Install)> {
+        let rules = &self.plan.rules[family_of(prefix)];
+        let next_hops = route.next_hops.iter().map(|next_hop| next_hop.address());
+        next_hops
+            .filter_map(move |next_hop| Some((next_hop, rules.install(prefix, route, next_hop)?)))
+    }
+
+    /// The way to a next hop. Where the plan says by which gateway it is reached, that is the way.
+    pub(super) fn way_to(&self, next_hop: IpAddr) -> Option<Resolution> {
+        let Some(via) = self.plan.gateways.get(&next_hop).copied() else {
+            return self.kernel_way_to(next_hop);
+        };
+        let mut way = self.kernel_way_to(via)?;
+        for hop in &mut way.hops {
+            hop.gateway.get_or_insert(via);
+        }
+        Some(Resolution {
+            prefix: next_hop.into(),
+            direct: false,
+            ..way
+        })
+    }
+
+    /// The way that the kernel has: never by a route that BGP itself brought, unless the rules say that the way counts
+    /// nevertheless. Which of two routes wins can depend on the answer given here, which must not depend on who wins in turn.
+    fn kernel_way_to(&self, next_hop: IpAddr) -> Option<Resolution> {
+        let way = self.resolver.resolve(next_hop)?;
+        let address = IpNet::from(next_hop);
+        if self.plan.rules[family_of(address)].always_reaches(&way) {
+            return Some(way);
+        }
+        let mut covering = Some(address).filter(|_| !self.wanted.is_empty());
+        while let Some(net) = covering.filter(|net| net.prefix_len() >= way.prefix.prefix_len()) {
+            if self.wanted.contains_key(&net) {
+                return None;
+            }
+            covering = net.supernet();
+        }
+        Some(way)
+    }
+
+    pub(super) fn watch(&mut self, next_hop: IpAddr, wanted: bool) {
+        if wanted {
+            self.resolver.watch(next_hop);
+        } else {
+            self.resolver.unwatch(&next_hop);
+        }
+    }
+
+    /// The watched next hops inside a prefix.
+    pub(super) fn watched_in(&self, prefix: IpNet) -> impl Iterator<Item = IpAddr> {
+        self.resolver.watched(prefix.network()..=prefix.broadcast())
+    }
+
+    fn hops_towards(&self, next_hop: IpAddr) -> Vec<Hop> {
+        let way = self.way_to(next_hop);
+        let hops = way.into_iter().flat_map(|way| way.hops);
+        hops.map(|hop| Hop {
+            gateway: Some(hop.gateway.unwrap_or(next_hop)),
+            device: Some(Device::Index(hop.index)),
+            onlink: false,
+            weight: 1,
+        })
+        .collect()
+    }
+
+    /// The interface of the first hop of a way.
+    pub(super) fn interface_of(way: &Resolution) -> Option<Arc<str>> {
+        way.hops.first().map(|hop| Arc::clone(&hop.interface))
+    }
+}

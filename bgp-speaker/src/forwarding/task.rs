@@ -1,0 +1,220 @@
+//! The task between the RIB and the kernel.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bgp_core::rib::{Input, Resolution};
+use ipnet::IpNet;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, warn};
+
+use super::mailbox::{Mailbox, Updates};
+use super::rules::ForwardingPlan;
+use super::state::State;
+use crate::event::Ended;
+use crate::kernel::{Kernel, KernelEvent, RouteChange};
+use crate::speaker::Routes;
+
+/// The cost of a next hop that is reached through a router: unknown, and more than that of one on a link.
+pub const REMOTE_METRIC: u32 = 1 << 31;
+
+/// A question to the forwarding task.
+pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
+
+/// What the forwarding task is asked to do.
+pub(super) enum Request {
+    /// Follow a new plan.
+    Plan(Box<ForwardingPlan>),
+    /// Let somebody look.
+    Look(Question),
+    /// Remove what the last run left.
+    FinishRecovery,
+    /// Leave the kernel as it is from now on.
+    Stop(oneshot::Sender<()>),
+}
+
+/// Between the RIB and the kernel.
+pub(super) struct Task {
+    pub(super) kernel: Kernel,
+    pub(super) events: mpsc::Receiver<KernelEvent>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) routes: Routes,
+    /// Told once, when the RIB has decided on everything that there was to wait for.
+    pub(super) deferral_ended: Option<oneshot::Sender<()>>,
+}
+
+impl Task {
+    /// Runs until the owner is gone. Routes stay in the kernel.
+    pub(super) async fn run(mut self) {
+        let mut state = State::default();
+        let mut events = Vec::new();
+        loop {
+            let done = tokio::select! {
+                updates = self.mailbox.take(), if state.synced => self.update(&mut state, updates).await,
+                count = self.events.recv_many(&mut events, 1024) => {
+                    if count == 0 {
+                        warn!("routes are no longer written to the kernel: its task has ended");
+                        return;
+                    }
+                    self.handle_events(&mut state, events.drain(..)).await
+                }
+                request = self.requests.recv() => match request {
+                    Some(Request::Stop(done)) => {
+                        done.send(()).ok();
+                        return;
+                    }
+                    Some(request) => self.handle(&mut state, request).await,
+                    None => return,
+                },
+            };
+            if done.is_err() {
+                return;
+            }
+        }
+    }
+
+    pub(super) async fn update(
+        &mut self,
+        state: &mut State,
+        updates: Updates,
+    ) -> Result<(), Ended> {
+        for (address, wanted) in updates.next_hops {
+            state.watch(address, wanted);
+            if wanted {
+                self.tell_next_hop(state, address).await?;
+            }
+        }
+        let mut covered = BTreeSet::new();
+        for (prefix, route) in updates.routes {
+            covered.extend(state.watched_in(prefix));
+            match route {
+                Some(route) => state.wanted.insert(prefix, route),
+                None => state.wanted.remove(&prefix),
+            }
+            self.apply(state, prefix).await?;
+        }
+        self.next_hops_changed(state, &covered).await?;
+        if updates.deferral_ended
+            && let Some(told) = self.deferral_ended.take()
+        {
+            // The owner may have gone.
+            told.send(()).ok();
+        }
+        Ok(())
+    }
+
+    async fn tell_next_hop(&self, state: &State, address: IpAddr) -> Result<(), Ended> {
+        let way = state.way_to(address);
+        debug!(%address, ?way, "next hop");
+        let resolution = way.map_or(Resolution::Unreachable, |way| Resolution::Reachable {
+            metric: if way.direct { 0 } else { REMOTE_METRIC },
+            interface: State::interface_of(&way),
+        });
+        self.routes
+            .tell(vec![Input::NextHop {
+                address,
+                resolution,
+            }])
+            .await
+    }
+
+    pub(super) async fn handle_events(
+        &self,
+        state: &mut State,
+        events: impl Iterator<Item = KernelEvent>,
+    ) -> Result<(), Ended> {
+        let mut inputs = Vec::new();
+        for event in events {
+            state.resolver.apply(&event);
+            inputs.extend(state.learning.apply(&event, &state.plan));
+            match event {
+                KernelEvent::Interface {
+                    index,
+                    interface: Some(interface),
+                } => {
+                    state.interfaces.insert(index, interface);
+                }
+                KernelEvent::Interface {
+                    index,
+                    interface: None,
+                } => {
+                    state.interfaces.remove(&index);
+                }
+                // What the kernel refuses is an alarm, with all of them summed up.
+                KernelEvent::RouteRejected { prefix, error } => {
+                    debug!(%prefix, %error, "route not installed");
+                    state.refused.insert(prefix);
+                }
+                KernelEvent::RejectionCleared { prefix } => {
+                    debug!(%prefix, "route is no longer refused");
+                    state.refused.remove(&prefix);
+                }
+                KernelEvent::Synced => state.synced = true,
+                KernelEvent::Direct { .. } | KernelEvent::Routes { .. } => {}
+            }
+        }
+        self.routes.tell(inputs).await?;
+        let changed = state.resolver.take_changed().into_iter().collect();
+        self.next_hops_changed(state, &changed).await
+    }
+
+    async fn next_hops_changed(
+        &self,
+        state: &State,
+        changed: &BTreeSet<IpAddr>,
+    ) -> Result<(), Ended> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        for address in changed {
+            self.tell_next_hop(state, *address).await?;
+        }
+        self.apply_all(state, state.wanted.through(changed)).await
+    }
+
+    pub(super) async fn handle(&self, state: &mut State, request: Request) -> Result<(), Ended> {
+        match request {
+            Request::Plan(plan) => self.follow(state, *plan).await,
+            Request::Look(question) => {
+                question(state);
+                Ok(())
+            }
+            Request::FinishRecovery => self.kernel.finish_recovery().await.map_err(|_| Ended),
+            Request::Stop(_) => Ok(()),
+        }
+    }
+
+    /// Applies what another plan changes.
+    async fn follow(&self, state: &mut State, plan: ForwardingPlan) -> Result<(), Ended> {
+        let old = std::mem::replace(&mut state.plan, plan);
+        let inputs = state.learning.follow(&old, &state.plan);
+        self.routes.tell(inputs).await?;
+        self.apply_all(state, state.prefixes_changed_since(&old))
+            .await?;
+        let gateways = state.plan.gateways_changed_since(&old);
+        let watched = gateways.into_iter();
+        let watched = watched.flat_map(|address| state.watched_in(address.into()));
+        self.next_hops_changed(state, &watched.collect()).await
+    }
+
+    async fn apply_all(
+        &self,
+        state: &State,
+        prefixes: impl IntoIterator<Item = IpNet>,
+    ) -> Result<(), Ended> {
+        for prefix in prefixes {
+            self.apply(state, prefix).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, state: &State, prefix: IpNet) -> Result<(), Ended> {
+        let route = state.decide(prefix);
+        self.kernel
+            .change(RouteChange { prefix, route })
+            .await
+            .map_err(|_| Ended)
+    }
+}

@@ -1,0 +1,64 @@
+//! Asking the sessions how they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use crate::neighbour::{Command, NeighbourStatus};
+
+/// How long a neighbour may take to say how it is.
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
+
+/// Asks the sessions how they are: those that were configured when the inquirer was made.
+#[derive(Clone, Debug)]
+pub struct Inquirer {
+    peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>,
+}
+
+impl Inquirer {
+    pub(super) fn new(peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>) -> Self {
+        Self { peers }
+    }
+
+    /// The state of every session, by name; those that are ending, or do not answer within five seconds, are left out.
+    pub async fn sessions(&self) -> BTreeMap<Arc<str>, NeighbourStatus> {
+        self.sessions_until(Instant::now() + ANSWER).await
+    }
+
+    async fn sessions_until(&self, until: Instant) -> BTreeMap<Arc<str>, NeighbourStatus> {
+        let mut waiting = Vec::new();
+        for (name, commands) in &self.peers {
+            let (reply, answer) = oneshot::channel();
+            let asked = commands.send(Command::Status(reply));
+            if let Ok(Ok(())) = timeout_at(until, asked).await {
+                waiting.push((Arc::clone(name), answer));
+            }
+        }
+        let mut sessions = BTreeMap::new();
+        for (name, answer) in waiting {
+            if let Ok(Ok(status)) = timeout_at(until, answer).await {
+                sessions.insert(name, status);
+            }
+        }
+        sessions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_hangs_is_left_out() {
+        // One takes no question, the other gives no answer.
+        let (full, _full) = mpsc::channel(1);
+        full.try_send(Command::Start).expect("there is room");
+        let (mute, _mute) = mpsc::channel(1);
+        let peers = [("full".into(), full), ("mute".into(), mute)];
+        let inquirer = Inquirer::new(peers.into());
+        assert!(inquirer.sessions_until(Instant::now()).await.is_empty());
+    }
+}

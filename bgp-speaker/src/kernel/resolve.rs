@@ -1,0 +1,245 @@
+//! How a next hop is reached: longest prefix match over connected prefixes and the routes of others. Pure.
+//!
+//! Fed with every [`KernelEvent`]; never looks at routes of our own, so a next hop is not resolved through what BGP
+//! itself announced. RFC 4271 §9.1.2.1 asks for a route to be usable only while its next hop resolves, and gives the
+//! metric of the resolving route as the interior cost.
+//!
+//! Next hops in use are watched; [`Resolver::take_changed`] tells which of them are now reached in another way.
+//! Link-local next hops resolve to nothing here: their interface is known from the session.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use prefix_trie::PrefixMap;
+
+use super::event::KernelEvent;
+use super::interface::Interface;
+use super::route::{ForeignHop, ForeignKind, ForeignRoute};
+
+/// The way to a next hop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// Where to send; several if the kernel spreads the traffic. At least one.
+    pub hops: Vec<ResolvedHop>,
+    /// Metric of the route that was used; 0 for a connected prefix.
+    pub metric: u32,
+    /// The prefix that matched.
+    pub prefix: IpNet,
+    /// The next hop is on a link of this node.
+    pub direct: bool,
+}
+
+/// One way to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedHop {
+    /// Router to send to; `None` when the next hop itself is on the link.
+    pub gateway: Option<IpAddr>,
+    /// Interface index.
+    pub index: u32,
+    /// Interface name.
+    pub interface: Arc<str>,
+}
+
+/// Everything needed to resolve next hops, and the next hops in use with the answer last given for each.
+#[derive(Debug, Default)]
+pub struct Resolver {
+    interfaces: HashMap<u32, Interface>,
+    ipv4: PrefixMap<Ipv4Net, Ways>,
+    ipv6: PrefixMap<Ipv6Net, Ways>,
+    watched: BTreeMap<IpAddr, Option<Resolution>>,
+}
+
+/// What is known for one prefix.
+#[derive(Debug, Clone, Default)]
+struct Ways {
+    direct: Vec<(u32, Arc<str>)>,
+    /// By metric.
+    routes: Vec<ForeignRoute>,
+}
+
+impl Resolver {
+    /// Takes in an event; those without bearing on next hops are ignored.
+    pub fn apply(&mut self, event: &KernelEvent) {
+        match event {
+            KernelEvent::Interface {
+                index,
+                interface: Some(interface),
+            } => {
+                self.interfaces.insert(*index, interface.clone());
+            }
+            KernelEvent::Interface {
+                index,
+                interface: None,
+            } => {
+                self.interfaces.remove(index);
+            }
+            KernelEvent::Direct { prefix, interfaces } => {
+                self.edit(prefix, |ways| ways.direct.clone_from(interfaces));
+            }
+            KernelEvent::Routes { prefix, routes } => {
+                self.edit(prefix, |ways| ways.routes.clone_from(routes));
+            }
+            KernelEvent::Synced
+            | KernelEvent::RouteRejected { .. }
+            | KernelEvent::RejectionCleared { .. } => {}
+        }
+    }
+
+    /// The way to `next_hop`. `None` when there is none: no route, one that drops, interfaces down, link-local, or one
+    /// of this node's own addresses (RFC 4271 §6.3: a next hop must not be the receiver itself).
+    pub fn resolve(&self, next_hop: IpAddr) -> Option<Resolution> {
+        if self.is_own(next_hop) {
+            return None;
+        }
+        match next_hop {
+            IpAddr::V4(address) => self.resolve_v4(address),
+            IpAddr::V6(address) => self.resolve_v6(address),
+        }
+    }
+
+    /// The route that others have for exactly this prefix, the one that the kernel uses.
+    pub fn foreign(&self, prefix: IpNet) -> Option<&ForeignRoute> {
+        let ways = match prefix {
+            IpNet::V4(prefix) => self.ipv4.get(&prefix),
+            IpNet::V6(prefix) => self.ipv6.get(&prefix),
+        };
+        ways?.routes.first()
+    }
+
+    /// Whether an interface of this node has the address.
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        self.interfaces
+            .values()
+            .any(|i| i.addresses.iter().any(|a| a.address == address))
+    }
+
+    /// Starts to watch a next hop; answers how it is reached now.
+    pub fn watch(&mut self, next_hop: IpAddr) -> Option<Resolution> {
+        let resolution = self.resolve(next_hop);
+        self.watched.insert(next_hop, resolution.clone());
+        resolution
+    }
+
+    /// Stops to watch a next hop.
+    pub fn unwatch(&mut self, next_hop: &IpAddr) {
+        self.watched.remove(next_hop);
+    }
+
+    /// The watched next hops in a range.
+    pub fn watched(&self, range: RangeInclusive<IpAddr>) -> impl Iterator<Item = IpAddr> {
+        self.watched.range(range).map(|(next_hop, _)| *next_hop)
+    }
+
+    /// The watched next hops that are reached differently than at the last call, or since they are watched. Call it
+    /// after a burst of events, not after each: it resolves every watched next hop.
+    pub fn take_changed(&mut self) -> Vec<IpAddr> {
+        let mut watched = std::mem::take(&mut self.watched);
+        let mut changed = Vec::new();
+        for (next_hop, known) in &mut watched {
+            let resolution = self.resolve(*next_hop);
+            if *known != resolution {
+                *known = resolution;
+                changed.push(*next_hop);
+            }
+        }
+        self.watched = watched;
+        changed
+    }
+
+    fn resolve_v4(&self, address: Ipv4Addr) -> Option<Resolution> {
+        let covers = self.ipv4.cover(&Ipv4Net::from(address));
+        covers
+            .filter_map(|(prefix, ways)| self.usable(prefix.into(), ways))
+            .last()?
+    }
+
+    fn resolve_v6(&self, address: Ipv6Addr) -> Option<Resolution> {
+        if address.is_unicast_link_local() {
+            return None;
+        }
+        let covers = self.ipv6.cover(&Ipv6Net::from(address));
+        covers
+            .filter_map(|(prefix, ways)| self.usable(prefix.into(), ways))
+            .last()?
+    }
+
+    /// The best way for a prefix. `None`: no way over an interface that is up, so a shorter prefix counts;
+    /// `Some(None)`: the kernel drops what goes there.
+    fn usable(&self, prefix: IpNet, ways: &Ways) -> Option<Option<Resolution>> {
+        let direct: Vec<ResolvedHop> = ways
+            .direct
+            .iter()
+            .map(|(index, name)| on_link(*index, name))
+            .collect();
+        if !direct.is_empty() {
+            return Some(Some(Resolution {
+                hops: direct,
+                metric: 0,
+                prefix,
+                direct: true,
+            }));
+        }
+        ways.routes
+            .iter()
+            .find_map(|route| self.through(prefix, route))
+    }
+
+    /// As [`Self::usable`] for one route.
+    fn through(&self, prefix: IpNet, route: &ForeignRoute) -> Option<Option<Resolution>> {
+        let ForeignKind::Unicast(next_hops) = &route.kind else {
+            return Some(None);
+        };
+        let up = |hop: &&ForeignHop| self.interfaces.get(&hop.index).is_some_and(|i| i.up);
+        let hops: Vec<ResolvedHop> = next_hops.iter().filter(up).map(ResolvedHop::from).collect();
+        let direct = hops.iter().all(|hop| hop.gateway.is_none());
+        (!hops.is_empty()).then_some(Some(Resolution {
+            hops,
+            metric: route.metric,
+            prefix,
+            direct,
+        }))
+    }
+
+    fn edit(&mut self, prefix: &IpNet, edit: impl FnOnce(&mut Ways)) {
+        match prefix {
+            IpNet::V4(prefix) => edit_map(&mut self.ipv4, *prefix, edit),
+            IpNet::V6(prefix) => edit_map(&mut self.ipv6, *prefix, edit),
+        }
+    }
+}
+
+impl From<&ForeignHop> for ResolvedHop {
+    fn from(hop: &ForeignHop) -> Self {
+        Self {
+            gateway: hop.gateway,
+            index: hop.index,
+            interface: hop.interface.clone(),
+        }
+    }
+}
+
+fn on_link(index: u32, name: &Arc<str>) -> ResolvedHop {
+    ResolvedHop {
+        gateway: None,
+        index,
+        interface: name.clone(),
+    }
+}
+
+fn edit_map<P: prefix_trie::Prefix>(
+    map: &mut PrefixMap<P, Ways>,
+    prefix: P,
+    edit: impl FnOnce(&mut Ways),
+) {
+    let mut ways = map.remove(&prefix).unwrap_or_default();
+    edit(&mut ways);
+    if !(ways.direct.is_empty() && ways.routes.is_empty()) {
+        map.insert(prefix, ways);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,412 @@
+//! Wanted routes against present ones, and the operations that bring the kernel in line. Pure.
+//!
+//! Input: what the speaker wants, results of earlier operations, full readings of the kernel table, and changes made by
+//! others. Output: [`Operation`]s, one per prefix at a time, and [`Key`]s of what the speaker should hear of.
+//!
+//! What is known of our own routes changes only by results and full readings: an event by which somebody else touched
+//! one of them asks for a reading, which also limits the pace at which two programs can fight over a route. Routes of
+//! others follow their events; where an event leaves doubt, a reading is asked for too.
+//!
+//! What the last run left is adopted during recovery: until the speaker says what it wants for a prefix, the route found there
+//! counts as wanted, and is put back if somebody removes it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::entry::{Entry, Other};
+use super::event::KernelStatus;
+use super::links::{Links, is_routable};
+use super::operation::{Action, Operation, PresentRoute, Refusal, Refusals};
+use super::outbox::Key;
+use super::route::{Device, ForeignRoute, InstallError, KernelRoute, RouteChange};
+use crate::pool::Pool;
+
+/// Whether the table must be read anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Certainty {
+    Known,
+    ReadAgain,
+}
+
+/// All prefixes that are wanted or present.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Our protocol number.
+    protocol: u8,
+    entries: HashMap<IpNet, Entry, foldhash::fast::RandomState>,
+    routes: Pool<KernelRoute>,
+    agenda: Agenda,
+    /// Routes of ours that nobody asked for stay for now.
+    recovering: bool,
+}
+
+/// What is to be done, and to be told.
+#[derive(Debug, Default)]
+struct Agenda {
+    /// Prefixes to look at. Each at most once, so never longer than the table.
+    queue: VecDeque<IpNet>,
+    /// Prefixes whose route is rejected.
+    rejected: usize,
+    changes: Vec<Key>,
+}
+
+impl Table {
+    /// An empty table whose routes carry this protocol number, in recovery.
+    pub(crate) fn new(protocol: u8) -> Self {
+        Self {
+            protocol,
+            entries: HashMap::default(),
+            routes: Pool::default(),
+            agenda: Agenda::default(),
+            recovering: true,
+        }
+    }
+
+    /// The speaker wants another route, or none, for a prefix.
+    pub(crate) fn want(&mut self, change: RouteChange, links: &Links) {
+        let prefix = change.prefix.trunc();
+        let canonical = change.route.map(KernelRoute::canonical);
+        let wanted = canonical.map(|route| self.routes.share(route));
+        let entry = self.entries.entry(prefix).or_default();
+        if entry.adopted && wanted.is_none() {
+            return;
+        }
+        entry.adopted = false;
+        entry.withdrawn = wanted.is_none() && (entry.withdrawn || entry.wanted.is_some());
+        if entry.wanted != wanted || wanted.is_none() {
+            entry.want(&prefix, wanted, links);
+        }
+        if entry.wanted.is_none() || entry.in_place {
+            self.agenda.judge(prefix, entry, None);
+        }
+        self.agenda.enqueue(prefix, entry);
+    }
+
+    /// Unclaimed routes of ours may be removed from now on.
+    pub(crate) fn finish_recovery(&mut self) {
+        self.recovering = false;
+        for (prefix, entry) in &mut self.entries {
+            if entry.disown() {
+                self.agenda.judge(*prefix, entry, None);
+                self.agenda.enqueue(*prefix, entry);
+            } else if !entry.strays().is_empty() {
+                self.agenda.enqueue(*prefix, entry);
+            }
+        }
+    }
+
+    /// A full reading of the kernel table. Everything refused earlier is tried again.
+    pub(crate) fn observe_all(&mut self, mut present: Vec<PresentRoute>, links: &Links) {
+        present.sort_by_key(|route| route.prefix);
+        let is_gone = |prefix: &&IpNet| {
+            present
+                .binary_search_by_key(*prefix, |route| route.prefix)
+                .is_err()
+        };
+        let gone: Vec<IpNet> = self.entries.keys().filter(is_gone).copied().collect();
+        for prefix in gone {
+            self.observe(prefix, &[], links);
+        }
+        for of_prefix in present.chunk_by(|a, b| a.prefix == b.prefix) {
+            self.observe(of_prefix[0].prefix, of_prefix, links);
+        }
+    }
+
+    /// Makes a route that the kernel reported one with those that equal it.
+    pub(crate) fn share(&mut self, present: PresentRoute) -> PresentRoute {
+        let route = self.routes.share(Arc::unwrap_or_clone(present.route));
+        PresentRoute { route, ..present }
+    }
+
+    /// Somebody else added a route; with `replace`, in the place of one with the same metric.
+    pub(crate) fn added(&mut self, new: PresentRoute, replace: bool) -> Certainty {
+        let PresentRoute {
+            prefix,
+            protocol,
+            route,
+        } = new;
+        if protocol == self.protocol {
+            return Certainty::ReadAgain;
+        }
+        let entry = self.entries.entry(prefix).or_default();
+        let other = Other { protocol, route };
+        if entry.others().contains(&other) {
+            return Certainty::Known;
+        }
+        let metric = other.route.metric;
+        let beside = entry
+            .others()
+            .iter()
+            .filter(|o| o.route.metric == metric)
+            .count();
+        let certain = match (replace, beside) {
+            (false, 0) | (true, 1) => !entry.has_own_with(&prefix, metric),
+            _ => false,
+        };
+        let gone = if replace {
+            entry.remove_others(|o| o.route.metric == metric)
+        } else {
+            Vec::new()
+        };
+        entry.insert_other(other.clone());
+        self.agenda.tell_routes(prefix, gone.iter().chain([&other]));
+        self.agenda.enqueue(prefix, entry);
+        if certain {
+            Certainty::Known
+        } else {
+            Certainty::ReadAgain
+        }
+    }
+
+    /// Somebody else removed a route.
+    pub(crate) fn removed(&mut self, old: PresentRoute) -> Certainty {
+        let PresentRoute {
+            prefix,
+            protocol,
+            route,
+        } = old;
+        let other = Other { protocol, route };
+        let Some(entry) = self.entries.get_mut(&prefix) else {
+            return Certainty::ReadAgain;
+        };
+        if protocol == self.protocol || entry.remove_others(|o| *o == other).is_empty() {
+            return Certainty::ReadAgain;
+        }
+        self.agenda.tell_routes(prefix, [&other]);
+        self.agenda.enqueue(prefix, entry);
+        Certainty::Known
+    }
+
+    /// Up to `limit` operations for different prefixes. Each must be answered by [`Self::finished`].
+    pub(crate) fn operations(&mut self, limit: usize, links: &Links) -> Vec<Operation> {
+        let mut operations = Vec::new();
+        while operations.len() < limit {
+            let Some(prefix) = self.agenda.queue.pop_front() else {
+                break;
+            };
+            let Some(entry) = self.entries.get_mut(&prefix) else {
+                continue;
+            };
+            entry.queued = false;
+            match entry.install(&prefix, links) {
+                Some(Ok(operation)) => {
+                    operations.push(operation);
+                    continue;
+                }
+                Some(Err(rejection)) => self.agenda.judge(prefix, entry, Some(rejection)),
+                None => {}
+            }
+            operations.extend(self.sweep(prefix));
+        }
+        operations
+    }
+
+    /// What became of an operation.
+    pub(crate) fn finished(
+        &mut self,
+        operation: Operation,
+        result: Result<(), Refusal>,
+    ) -> Certainty {
+        let Operation {
+            action,
+            prefix,
+            route,
+        } = operation;
+        let Some(entry) = self.entries.get_mut(&prefix) else {
+            return Certainty::ReadAgain;
+        };
+        let certainty = match (action, result) {
+            (Action::Delete, result) => {
+                entry.forget_strays(|stray| *stray == *route);
+                if result.is_ok() {
+                    Certainty::Known
+                } else {
+                    Certainty::ReadAgain
+                }
+            }
+            (Action::Add | Action::Replace, Ok(())) => {
+                entry.in_place = true;
+                let metric = route.effective_metric(&prefix);
+                entry.forget_strays(|stray| stray.effective_metric(&prefix) == metric);
+                self.agenda.judge(prefix, entry, None);
+                Certainty::Known
+            }
+            (Action::Add | Action::Replace, Err(refusal)) => {
+                entry.tried = true;
+                let occupied = refusal.errno == libc::EEXIST;
+                self.agenda.judge(prefix, entry, Some(refusal.into()));
+                if occupied {
+                    Certainty::ReadAgain
+                } else {
+                    Certainty::Known
+                }
+            }
+        };
+        if !entry.is_settled() {
+            self.agenda.enqueue(prefix, entry);
+        }
+        certainty
+    }
+
+    /// Something is left to do.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.agenda.queue.is_empty()
+    }
+
+    /// Some wanted route is rejected.
+    pub(crate) fn has_rejected(&self) -> bool {
+        self.agenda.rejected > 0
+    }
+
+    /// Why the route for a prefix is not in place.
+    pub(crate) fn rejection(&self, prefix: &IpNet) -> Option<&InstallError> {
+        self.entries.get(prefix)?.rejection()
+    }
+
+    /// What is rejected, by reason; visits every entry if anything is.
+    pub(crate) fn refusals(&self) -> Refusals<'_> {
+        let mut refusals = Refusals::new();
+        if self.has_rejected() {
+            for (prefix, entry) in &self.entries {
+                if let Some(error) = entry.rejection() {
+                    refusals.entry(error).or_insert((0, *prefix)).0 += 1;
+                }
+            }
+        }
+        refusals
+    }
+
+    /// The routes of others for a prefix that a speaker may learn, by metric.
+    pub(crate) fn foreign(&self, prefix: &IpNet, links: &Links) -> Vec<ForeignRoute> {
+        let others = self
+            .entries
+            .get(prefix)
+            .map(Entry::others)
+            .unwrap_or_default();
+        others
+            .iter()
+            .filter(|other| other.is_learnable())
+            .map(|other| other.to_foreign(links))
+            .collect()
+    }
+
+    /// Prefixes with learnable routes through an interface.
+    pub(crate) fn foreign_through(&self, index: u32) -> Vec<IpNet> {
+        let device = Some(Device::Index(index));
+        let through = |e: &Entry| {
+            let mut learnable = e.others().iter().filter(|o| o.is_learnable());
+            learnable.any(|o| o.route.hops().iter().any(|hop| hop.device == device))
+        };
+        let routable = self
+            .entries
+            .iter()
+            .filter(|(prefix, e)| is_routable(prefix) && through(e));
+        routable.map(|(prefix, _)| *prefix).collect()
+    }
+
+    /// Objects that changed since the last call.
+    pub(crate) fn take_changes(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.agenda.changes)
+    }
+
+    /// Counts; visits every entry.
+    pub(crate) fn status(&self) -> KernelStatus {
+        let mut status = KernelStatus {
+            rejected: self.agenda.rejected,
+            ..KernelStatus::default()
+        };
+        for entry in self.entries.values() {
+            let placed = usize::from(entry.in_place);
+            status.unclaimed += entry.strays().len();
+            if entry.adopted {
+                status.unclaimed += placed;
+            } else {
+                status.wanted += usize::from(entry.wanted.is_some());
+                status.installed += placed;
+            }
+        }
+        status
+    }
+
+    /// What a full reading found for one prefix.
+    fn observe(&mut self, prefix: IpNet, present: &[PresentRoute], links: &Links) {
+        let entry = self.entries.entry(prefix).or_default();
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        for PresentRoute {
+            protocol, route, ..
+        } in present
+        {
+            let (protocol, route) = (*protocol, Arc::clone(route));
+            match protocol == self.protocol {
+                true => own.push(route),
+                false => others.push(Other { protocol, route }),
+            }
+        }
+        entry.set_strays(own);
+        entry.in_place = entry.claim(&prefix, links);
+        if self.recovering && entry.wanted.is_none() && !entry.withdrawn {
+            entry.adopt(&prefix);
+        }
+        entry.tried = false;
+        let before = entry.remove_others(|_| true);
+        others
+            .into_iter()
+            .for_each(|other| entry.insert_other(other));
+        let after = entry.others().to_vec();
+        if before != after {
+            self.agenda.tell_routes(prefix, before.iter().chain(&after));
+        }
+        if entry.in_place {
+            self.agenda.judge(prefix, entry, None);
+        }
+        if !entry.is_settled() {
+            self.agenda.enqueue(prefix, entry);
+        }
+    }
+
+    /// The next removal for a prefix where nothing is to be installed; forgets a prefix that is of no interest.
+    fn sweep(&mut self, prefix: IpNet) -> Option<Operation> {
+        let entry = self.entries.get(&prefix)?;
+        if entry.wanted.is_none() && entry.strays().is_empty() && entry.others().is_empty() {
+            self.entries.remove(&prefix);
+            return None;
+        }
+        let undecided = entry.adopted || entry.wanted.is_none() && !entry.withdrawn;
+        let kept = self.recovering && undecided;
+        let route = Arc::clone(entry.strays().first().filter(|_| !kept)?);
+        Some(Operation {
+            action: Action::Delete,
+            prefix,
+            route,
+        })
+    }
+}
+
+impl Agenda {
+    /// Notes whether the wanted route is rejected, and tells if that is new.
+    fn judge(&mut self, prefix: IpNet, entry: &mut Entry, rejection: Option<InstallError>) {
+        if entry.rejection() != rejection.as_ref() {
+            self.rejected += usize::from(rejection.is_some());
+            self.rejected -= usize::from(entry.set_rejection(rejection).is_some());
+            self.changes.push(Key::Verdict(prefix));
+        }
+    }
+
+    fn tell_routes<'a>(&mut self, prefix: IpNet, changed: impl IntoIterator<Item = &'a Other>) {
+        if is_routable(&prefix) && changed.into_iter().any(|o| o.is_learnable()) {
+            self.changes.push(Key::Routes(prefix));
+        }
+    }
+
+    fn enqueue(&mut self, prefix: IpNet, entry: &mut Entry) {
+        if !std::mem::replace(&mut entry.queued, true) {
+            self.queue.push_back(prefix);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

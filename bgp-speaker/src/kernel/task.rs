@@ -1,0 +1,504 @@
+//! The task that joins the speaker, the pure tables and the netlink sockets.
+//!
+//! One turn does at most one batch of operations, so that commands, events and answers keep flowing during a large
+//! change.
+//!
+//! Whatever fails in netlink, an answer that stays away included, the sockets are opened anew after a pause and everything
+//! is read again, for ever. What is wanted is kept meanwhile, and commands are taken.
+
+use std::io;
+
+use tokio::sync::mpsc::Permit;
+use tokio::sync::mpsc::error::SendError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::config::KernelConfig;
+use super::event::{KernelEvent, KernelStatus};
+use super::links::Links;
+use super::netlink::link::{
+    encode_address_dump, encode_link_dump, link_index, parse_address, parse_link,
+};
+use super::netlink::message::{
+    DELADDR, DELLINK, DELROUTE, Message, NEWADDR, NEWLINK, NEWROUTE, REPLACE,
+};
+use super::netlink::route::{self, AF_INET, AF_INET6, Mark};
+use super::netlink::socket::{Monitor, Requests, is_overrun, is_overrun_message};
+use super::outbox::{Key, Outbox};
+use super::pace::{Pauses, Readings};
+use super::report::Report;
+use super::route::RouteChange;
+use super::table::{Certainty, Table};
+use crate::alarms::Alarms;
+
+/// What the task is asked to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// A wanted route changes.
+    Change(RouteChange),
+    /// Leftovers of the last run may go.
+    FinishRecovery,
+    /// Answer when every earlier command has been carried out or rejected.
+    Status(oneshot::Sender<KernelStatus>),
+}
+
+/// All state of the kernel side.
+pub(crate) struct Task {
+    mark: Mark,
+    inbox: mpsc::Receiver<Command>,
+    events: mpsc::Sender<KernelEvent>,
+    state: State,
+    /// Asked for the state; answered when nothing is left to do.
+    askers: Vec<oneshot::Sender<KernelStatus>>,
+    report: Report,
+}
+
+/// The sockets of the network namespace of the thread that opens them.
+pub(crate) struct Sockets {
+    requests: Requests,
+    monitor: Monitor,
+}
+
+impl Sockets {
+    /// Opens both.
+    pub(crate) fn open() -> io::Result<Self> {
+        // The monitor first: a change between its start and the first reading is then seen twice, not never.
+        let monitor = Monitor::open()?;
+        let requests = Requests::open()?;
+        Ok(Self { requests, monitor })
+    }
+}
+
+/// What is known, apart from sockets and channels.
+struct State {
+    table_number: u32,
+    own_port: u32,
+    links: Links,
+    table: Table,
+    outbox: Outbox,
+    readings: Readings,
+    overruns: Overruns,
+}
+
+/// Times that messages were lost.
+#[derive(Default)]
+struct Overruns {
+    count: u64,
+    logged: u64,
+}
+
+impl Task {
+    pub(crate) fn new(
+        config: KernelConfig,
+        inbox: mpsc::Receiver<Command>,
+        events: mpsc::Sender<KernelEvent>,
+        alarms: Alarms,
+    ) -> Self {
+        let state = State {
+            table_number: config.table,
+            own_port: 0,
+            links: Links::default(),
+            table: Table::new(config.protocol),
+            outbox: Outbox::default(),
+            readings: Readings::new(config.scan_interval),
+            overruns: Overruns::default(),
+        };
+        let mark = Mark {
+            table: config.table,
+            protocol: config.protocol,
+        };
+        Self {
+            mark,
+            inbox,
+            events,
+            state,
+            askers: Vec::new(),
+            report: Report::new(alarms),
+        }
+    }
+
+    /// Runs until the speaker lets go of its end.
+    pub(crate) async fn run(mut self, sockets: Sockets) {
+        let mut pauses = Pauses::default();
+        let mut opened = Ok(sockets);
+        loop {
+            let served = match opened {
+                Ok(sockets) => self.serve(sockets).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = served else {
+                return debug!("kernel route task ends, routes stay");
+            };
+            self.report.out_of_reach(&error);
+            if !self.pause_until(pauses.next()).await {
+                return warn!("kernel route task ends while netlink fails, routes stay");
+            }
+            opened = Sockets::open();
+        }
+    }
+
+    /// Returns when all is done that was asked for, and nothing more can be.
+    ///
+    /// # Errors
+    /// When netlink fails.
+    async fn serve(&mut self, mut sockets: Sockets) -> io::Result<()> {
+        let Sockets { requests, monitor } = &mut sockets;
+        self.state.own_port = requests.port();
+        let first = self.state.readings.count == 0;
+        self.read_all(requests).await?;
+        if first {
+            self.state.outbox.push(Key::Synced);
+        }
+        self.report.within_reach();
+        let mut open = true;
+        while open || self.state.can_work() {
+            open = self.turn(open, requests, monitor).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits, and takes commands meanwhile. Answers whether commands can still come.
+    async fn pause_until(&mut self, end: Instant) -> bool {
+        loop {
+            let (mut commands, state) = (Vec::new(), &mut self.state);
+            tokio::select! {
+                count = self.inbox.recv_many(&mut commands, COMMANDS_PER_TURN) => if count == 0 {
+                    return false;
+                },
+                permit = self.events.reserve(), if !state.outbox.is_empty() => state.tell(permit),
+                () = tokio::time::sleep_until(end) => return true,
+            }
+            commands.into_iter().for_each(|command| self.obey(command));
+            self.collect_changes();
+        }
+    }
+
+    /// One batch if there is work, then whatever comes first. Answers whether commands can still come.
+    async fn turn(
+        &mut self,
+        mut open: bool,
+        requests: &mut Requests,
+        monitor: &mut Monitor,
+    ) -> io::Result<bool> {
+        if self.state.readings.due <= Instant::now() {
+            self.read_all(requests).await?;
+        }
+        if self.state.can_work() {
+            self.carry_out(requests).await?;
+        }
+        self.report.tell_if_due(&self.state.table);
+        if !self.state.table.has_work() {
+            self.answer();
+        }
+        let (mut commands, state) = (Vec::new(), &mut self.state);
+        let due = self.report.due().min(state.readings.due);
+        tokio::select! {
+            count = self.inbox.recv_many(&mut commands, COMMANDS_PER_TURN), if open => open = count > 0,
+            received = monitor.receive(), if !state.outbox.is_full() => match received {
+                Ok(messages) => messages.for_each(|message| state.hear(&message)),
+                Err(error) => state.lost_events(error)?,
+            },
+            permit = self.events.reserve(), if !state.outbox.is_empty() => state.tell(permit),
+            () = tokio::time::sleep_until(due) => {}
+            () = std::future::ready(()), if state.can_work() => {}
+        }
+        commands.into_iter().for_each(|command| self.obey(command));
+        self.hear_all(monitor)?;
+        self.tell_what_fits();
+        Ok(open)
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Change(change) => self.state.table.want(change, &self.state.links),
+            Command::FinishRecovery => {
+                info!(
+                    unclaimed = self.state.table.status().unclaimed,
+                    "recovery of kernel routes ends"
+                );
+                self.state.table.finish_recovery();
+            }
+            Command::Status(asker) => self.askers.push(asker),
+        }
+    }
+
+    /// One batch of operations.
+    async fn carry_out(&mut self, requests: &mut Requests) -> io::Result<()> {
+        let state = &mut self.state;
+        let operations = state.table.operations(BATCH, &state.links);
+        let results = match requests.apply(&operations, self.mark).await {
+            Ok(results) => results,
+            Err(error) => {
+                // It is not known how far the kernel came: look.
+                state.lost_events(error)?;
+                return self.read_all(requests).await;
+            }
+        };
+        for (operation, result) in operations.into_iter().zip(results) {
+            debug!(prefix = %operation.prefix, action = ?operation.action, ?result, "kernel route");
+            let certainty = state.table.finished(operation, result);
+            state.ask_reading(certainty);
+        }
+        self.collect_changes();
+        Ok(())
+    }
+
+    /// Takes in what the monitor already holds, within limits.
+    fn hear_all(&mut self, monitor: &mut Monitor) -> io::Result<()> {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            if self.state.outbox.is_full() {
+                break;
+            }
+            match monitor.try_receive() {
+                Ok(Some(messages)) => messages.for_each(|message| self.state.hear(&message)),
+                Ok(None) => break,
+                Err(error) => self.state.lost_events(error)?,
+            }
+        }
+        self.collect_changes();
+        Ok(())
+    }
+
+    /// Reads links, addresses and routes in full.
+    async fn read_all(&mut self, requests: &mut Requests) -> io::Result<()> {
+        self.state.overruns.log();
+        let first = self.state.readings.count == 0;
+        let mut consistent = false;
+        for tries_left in (0..READING_TRIES).rev() {
+            consistent = self.read_once(requests, first && tries_left == 0).await?;
+            if consistent {
+                break;
+            }
+        }
+        let state = &mut self.state;
+        let rejected = state.table.has_rejected();
+        state.readings.done(rejected);
+        if !consistent {
+            state.readings.ask();
+        }
+        self.collect_changes();
+        self.report.ask();
+        Ok(())
+    }
+
+    /// Reads everything once; takes it over if the kernel calls it consistent, or if there is nothing better yet. Later
+    /// a list that changes on every try is left to the events and to the next reading.
+    async fn read_once(&mut self, requests: &mut Requests, anyway: bool) -> io::Result<bool> {
+        let (mut links, mut addresses, mut routes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut consistent = requests
+            .dump(encode_link_dump, |message| {
+                links.extend(parse_link(message.payload))
+            })
+            .await?;
+        consistent &= requests
+            .dump(encode_address_dump, |message| {
+                addresses.extend(parse_address(message.payload))
+            })
+            .await?;
+        let (table, known) = (self.mark.table, &mut self.state.table);
+        for family in [AF_INET, AF_INET6] {
+            let encode =
+                |writer: &mut _, sequence| route::encode_dump(writer, family, table, sequence);
+            // Without IPv6 in the kernel the question about it is answered with routes of every family.
+            let read = |message: &Message<'_>| {
+                let of_family = message.payload.first() == Some(&family);
+                let parsed = route::parse(message.payload, table).filter(|_| of_family);
+                routes.extend(parsed.map(|route| known.share(route)));
+            };
+            consistent &= requests.dump(encode, read).await?;
+        }
+        if consistent || anyway {
+            let state = &mut self.state;
+            let changed = state.links.replace_all(links, addresses);
+            state.outbox.extend(changed);
+            state.table.observe_all(routes, &state.links);
+        }
+        Ok(consistent)
+    }
+
+    fn answer(&mut self) {
+        if self.askers.is_empty() {
+            return;
+        }
+        let mut status = self.state.table.status();
+        status.scans = self.state.readings.count;
+        status.overruns = self.state.overruns.count;
+        for asker in self.askers.drain(..) {
+            let _ = asker.send(status); // gone meanwhile: no matter
+        }
+    }
+
+    /// Fills the event channel as far as it goes without waiting.
+    fn tell_what_fits(&mut self) {
+        while !self.state.outbox.is_empty() {
+            let Ok(permit) = self.events.try_reserve() else {
+                break;
+            };
+            self.state.tell(Ok(permit));
+        }
+    }
+
+    fn collect_changes(&mut self) {
+        let changes = self.state.table.take_changes();
+        if changes.iter().any(|key| matches!(key, Key::Verdict(_))) {
+            self.report.ask();
+        }
+        self.state.outbox.extend(changes);
+    }
+}
+
+impl Overruns {
+    /// One line for all since the last.
+    fn log(&mut self) {
+        let times = self.count - std::mem::replace(&mut self.logged, self.count);
+        if times > 0 {
+            warn!(times, "netlink messages were lost, the kernel is read anew");
+        }
+    }
+}
+
+impl State {
+    /// Operations wait, and there is room for what they may lead to.
+    fn can_work(&self) -> bool {
+        self.table.has_work() && !self.outbox.is_full()
+    }
+
+    /// One event of the kernel.
+    fn hear(&mut self, message: &Message<'_>) {
+        if is_overrun_message(message) {
+            self.readings.ask();
+        }
+        match message.kind {
+            NEWROUTE | DELROUTE if message.port != self.own_port => self.hear_route(message),
+            NEWLINK | DELLINK => self.hear_link(message),
+            NEWADDR | DELADDR => self.hear_address(message),
+            _ => {}
+        }
+    }
+
+    fn hear_route(&mut self, message: &Message<'_>) {
+        let Some(route) = route::parse(message.payload, self.table_number) else {
+            return;
+        };
+        let route = self.table.share(route);
+        let certainty = match message.kind {
+            NEWROUTE => self.table.added(route, message.flags & REPLACE != 0),
+            _ => self.table.removed(route),
+        };
+        self.ask_reading(certainty);
+        self.retry_soon();
+    }
+
+    /// The kernel drops the IPv4 routes of an interface that goes down without a word, so that asks for a reading.
+    fn hear_link(&mut self, message: &Message<'_>) {
+        let Some(index) = link_index(message.payload) else {
+            return;
+        };
+        let before = self.links.interface(index).map(|i| (i.up, i.name.clone()));
+        let changed = match (message.kind, parse_link(message.payload)) {
+            (NEWLINK, Some(link)) => self.links.set(link),
+            (DELLINK, Some(link)) => self.links.remove(link.index),
+            _ => return,
+        };
+        let after = self.links.interface(index).map(|i| (i.up, i.name.clone()));
+        self.outbox.extend(changed);
+        if before == after {
+            return;
+        }
+        if before.is_some() {
+            self.outbox.extend(
+                self.table
+                    .foreign_through(index)
+                    .into_iter()
+                    .map(Key::Routes),
+            );
+            self.readings.ask();
+        }
+        self.retry_soon();
+    }
+
+    /// Routes with a removed address as source or gateway go without a word too.
+    fn hear_address(&mut self, message: &Message<'_>) {
+        let Some((index, address)) = parse_address(message.payload) else {
+            return;
+        };
+        let changed = match message.kind {
+            NEWADDR => self.links.add_address(index, address),
+            _ => self.links.remove_address(index, &address),
+        };
+        if !changed.is_empty() && message.kind == DELADDR {
+            self.readings.ask();
+        }
+        self.outbox.extend(changed);
+        self.retry_soon();
+    }
+
+    /// Something changed that may let a rejected route in.
+    fn retry_soon(&mut self) {
+        if self.table.has_rejected() {
+            self.readings.ask();
+        }
+    }
+
+    /// # Errors
+    /// Any error other than a lost message is passed on.
+    fn lost_events(&mut self, error: io::Error) -> io::Result<()> {
+        if !is_overrun(&error) {
+            return Err(error);
+        }
+        self.overruns.count += 1;
+        self.readings.ask();
+        Ok(())
+    }
+
+    fn ask_reading(&mut self, certainty: Certainty) {
+        if certainty == Certainty::ReadAgain {
+            self.readings.ask();
+        }
+    }
+
+    /// Sends one event; forgets all if nobody listens.
+    fn tell(&mut self, permit: Result<Permit<'_, KernelEvent>, SendError<()>>) {
+        match permit {
+            Ok(permit) => {
+                if let Some(event) = self.next_event() {
+                    permit.send(event);
+                }
+            }
+            Err(_) => self.outbox = Outbox::default(),
+        }
+    }
+
+    /// The event for the key that waited longest, from the present state.
+    fn next_event(&mut self) -> Option<KernelEvent> {
+        Some(match self.outbox.pop()? {
+            Key::Interface(index) => KernelEvent::Interface {
+                index,
+                interface: self.links.interface(index).cloned(),
+            },
+            Key::Direct(prefix) => KernelEvent::Direct {
+                prefix,
+                interfaces: self.links.direct(&prefix),
+            },
+            Key::Routes(prefix) => KernelEvent::Routes {
+                prefix,
+                routes: self.table.foreign(&prefix, &self.links),
+            },
+            Key::Verdict(prefix) => match self.table.rejection(&prefix) {
+                Some(error) => KernelEvent::RouteRejected {
+                    prefix,
+                    error: error.clone(),
+                },
+                None => KernelEvent::RejectionCleared { prefix },
+            },
+            Key::Synced => KernelEvent::Synced,
+        })
+    }
+}
+
+/// Operations in one datagram, well below the default limit of a socket's send buffer with 16 next hops each.
+const BATCH: usize = 128;
+const COMMANDS_PER_TURN: usize = 1024;
+const DATAGRAMS_PER_TURN: usize = 1024;
+const READING_TRIES: usize = 4;

@@ -1,0 +1,392 @@
+//! The sockets on which BGP peers reach this node.
+//!
+//! Binds, holds the TCP MD5 key and TTL rule of each peer, hands out accepted connections, and judges whether one is what its
+//! peer's rules demand. IPv4 and IPv6 have sockets of their own. Whether the other side is a configured peer at all is not
+//! judged here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ipnet::IpNet;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::keys::{self, Keys, Refused};
+use crate::sockopt::{self, Md5Key, Ttl};
+
+/// All listening sockets of the speaker, with what each peer's connections need.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    sockets: Vec<Bound>,
+    peers: BTreeMap<IpAddr, PeerSecurity>,
+    /// Peers whose key one of the sockets lacks.
+    shut: BTreeMap<IpAddr, Arc<str>>,
+    /// Where the next search for a waiting connection starts, so that no socket starves the others.
+    turn: usize,
+}
+
+/// A listening socket, and the address that it was asked for with.
+#[derive(Debug)]
+struct Bound {
+    wanted: SocketAddr,
+    socket: TcpListener,
+    keys: Keys,
+    ttl: Ttl,
+}
+
+/// What connections from one peer need.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PeerSecurity {
+    /// Key for TCP MD5 signatures (RFC 2385).
+    pub md5: Option<Md5Key>,
+    /// TTL to send and to demand.
+    pub ttl: Ttl,
+}
+
+/// A connection that was accepted, but not yet admitted.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The connection.
+    pub stream: TcpStream,
+    /// The other side.
+    pub peer: SocketAddr,
+    /// The own address that was dialled.
+    pub local: SocketAddr,
+}
+
+/// Why a connection is closed without a word.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// A listening socket lacks the peer's key, so it may not have been signed.
+    #[error("there is no TCP MD5 password on the listening sockets")]
+    NoKey,
+    /// It came from further away than TTL security allows (RFC 5082 §3).
+    #[error("it came with TTL {0}")]
+    TooFar(u8),
+    /// It is gone, or the system refuses its options.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// Why a socket cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on address {} port {}: {}", .address.ip(), .address.port(), self.reason())]
+pub struct ListenError {
+    pub(super) address: SocketAddr,
+    pub(super) error: io::Error,
+}
+
+impl Listeners {
+    /// Listens on one more address, if not there already; 0.0.0.0 and :: stand for all of the family. Port 0 lets the system
+    /// choose. An address need not be on this node yet.
+    ///
+    /// # Errors
+    /// A sentence with address, port and reason.
+    pub fn bind(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
+        let kept = self.sockets.iter().find(|bound| bound.wanted == address);
+        let local = match kept {
+            Some(bound) => bound.socket.local_addr(),
+            None => self.bind_new(address),
+        };
+        local.map_err(|error| ListenError { address, error })
+    }
+
+    /// Its keys are there before anybody can connect.
+    fn bind_new(&mut self, wanted: SocketAddr) -> io::Result<SocketAddr> {
+        let socket = open(wanted)?;
+        let ttl = self.handshake_ttl();
+        sockopt::set_ttl(&socket, ttl)?;
+        let mut keys = Keys::default();
+        keys.bring(&socket, &keys_of_family(&self.peers, wanted.is_ipv4()));
+        socket.listen(BACKLOG)?;
+        let socket = TcpListener::from_std(socket.into())?;
+        let local = socket.local_addr()?;
+        self.sockets.push(Bound {
+            wanted,
+            socket,
+            keys,
+            ttl,
+        });
+        self.note_shut();
+        Ok(local)
+    }
+
+    /// Stops listening on all other addresses; the peers stay known.
+    pub fn keep(&mut self, addresses: &[SocketAddr]) {
+        self.sockets
+            .retain(|bound| addresses.contains(&bound.wanted));
+        self.note_shut();
+    }
+
+    /// Addresses listened on.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets
+            .iter()
+            .filter_map(|bound| bound.socket.local_addr().ok())
+            .collect()
+    }
+
+    /// Sets what connections from a peer need, in the place of what was set before; [`Listeners::protect`] follows.
+    pub fn set_peer(&mut self, peer: IpAddr, security: PeerSecurity) {
+        self.peers.insert(peer, security);
+    }
+
+    /// Forgets a peer; [`Listeners::protect`] follows.
+    pub fn remove_peer(&mut self, peer: IpAddr) {
+        self.peers.remove(&peer);
+    }
+
+    /// Brings the keys of all peers to the sockets, as far as the kernel takes them: it drops unsigned segments of those peers
+    /// from then on. See [`Listeners::is_shut`] for the others.
+    pub fn protect(&mut self) {
+        let [v4, v6] = [true, false].map(|ipv4| keys_of_family(&self.peers, ipv4));
+        let ttl = self.handshake_ttl();
+        for bound in &mut self.sockets {
+            let keys = if bound.wanted.is_ipv4() { &v4 } else { &v6 };
+            bound.keys.bring(&bound.socket, keys);
+            if bound.ttl != ttl && sockopt::set_ttl(&bound.socket, ttl).is_ok() {
+                bound.ttl = ttl;
+            }
+        }
+        self.note_shut();
+    }
+
+    /// Whether a socket lacks the peer's key. None of its connections is admitted then, and none should be opened: the peer
+    /// would be spoken to without a signature.
+    pub fn is_shut(&self, peer: IpAddr) -> bool {
+        self.shut.contains_key(&peer)
+    }
+
+    /// Peers whose key a socket lacks, and why.
+    pub(super) fn shut(&self) -> &BTreeMap<IpAddr, Arc<str>> {
+        &self.shut
+    }
+
+    fn note_shut(&mut self) {
+        self.shut.clear();
+        let mut reasons: HashMap<Refused, Arc<str>> = HashMap::new();
+        let missing = self.sockets.iter().flat_map(|bound| bound.keys.missing());
+        for (net, why) in missing {
+            let reason = reasons.entry(*why).or_insert_with(|| why.reason().into());
+            let within = self.peers.range(net.network()..=net.broadcast());
+            let with_key = within.filter(|(_, security)| security.md5.is_some());
+            self.shut
+                .extend(with_key.map(|(peer, _)| (*peer, Arc::clone(reason))));
+        }
+    }
+
+    /// The next connection. Waits for ever while there is no socket. Safe to drop and call again.
+    ///
+    /// # Errors
+    /// The system is out of descriptors or memory. The connection stays in the queue, so give it time.
+    pub async fn accept(&mut self) -> io::Result<Incoming> {
+        loop {
+            let accepted = std::future::poll_fn(|cx| self.poll_accept(cx)).await;
+            let accepted = accepted.and_then(|(stream, peer)| {
+                let local = stream.local_addr()?;
+                Ok(Incoming {
+                    stream,
+                    peer,
+                    local,
+                })
+            });
+            if !accepted.as_ref().is_err_and(is_of_connection) {
+                return accepted;
+            }
+        }
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        for step in 0..self.sockets.len() {
+            let index = (self.turn + step) % self.sockets.len();
+            if let Poll::Ready(accepted) = self.sockets[index].socket.poll_accept(cx) {
+                self.turn = index + 1;
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Whether a peer's connection is what the peer's settings demand; sets its options if so.
+    ///
+    /// # Errors
+    /// Why not: it is to be closed without a word.
+    pub fn admit(&self, incoming: &Incoming) -> Result<(), Refusal> {
+        let (stream, peer) = (&incoming.stream, incoming.peer.ip());
+        if self.is_shut(peer) {
+            return Err(Refusal::NoKey);
+        }
+        let security = self.peers.get(&peer).cloned().unwrap_or_default();
+        if let Ttl::Security { .. } = security.ttl
+            && let Some(ttl) = sockopt::syn_ttl(stream)?.filter(|ttl| *ttl < security.ttl.least())
+        {
+            return Err(Refusal::TooFar(ttl));
+        }
+        if security.md5.is_some() {
+            // It may be older than the key on the listening socket: from now on the kernel demands signatures on it.
+            sockopt::set_md5_key(stream, peer.into(), security.md5.as_ref())?;
+        }
+        sockopt::set_ttl(stream, security.ttl)?;
+        sockopt::set_bgp_defaults(stream)?;
+        Ok(())
+    }
+
+    /// The listener answers for all peers. One with TTL security only takes answers sent with 255 (RFC 5082 §3); which
+    /// TTL to demand in turn is only known when the peer is, on the accepted connection.
+    fn handshake_ttl(&self) -> Ttl {
+        let secured = self
+            .peers
+            .values()
+            .any(|security| matches!(security.ttl, Ttl::Security { .. }));
+        if secured {
+            Ttl::Hops(u8::MAX)
+        } else {
+            Ttl::System
+        }
+    }
+}
+
+fn keys_of_family(peers: &BTreeMap<IpAddr, PeerSecurity>, ipv4: bool) -> Vec<(IpNet, &Md5Key)> {
+    let of_family = peers.iter().filter(|(peer, _)| peer.is_ipv4() == ipv4);
+    keys::cover(of_family.filter_map(|(peer, security)| Some((*peer, security.md5.as_ref()?))))
+}
+
+impl ListenError {
+    fn reason(&self) -> String {
+        match self.error.kind() {
+            io::ErrorKind::AddrInUse => "another program listens there".into(),
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE".into()
+            }
+            _ if self.is_family_absent() && self.address.is_ipv6() => {
+                "this system has no IPv6".into()
+            }
+            _ if self.is_family_absent() => "this system has no IPv4".into(),
+            _ => self
+                .error
+                .raw_os_error()
+                .map_or_else(|| self.error.to_string(), sockopt::errno_text),
+        }
+    }
+
+    /// Where it was to listen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Another program has the port.
+    pub fn is_in_use(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
+
+    /// The system does not know the family of the address at all, such as a kernel without IPv6.
+    pub fn is_family_absent(&self) -> bool {
+        self.error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+    }
+}
+
+/// The wildcard address of each family with a port.
+pub fn any_address(port: u16) -> [SocketAddr; 2] {
+    [
+        (Ipv4Addr::UNSPECIFIED, port).into(),
+        (Ipv6Addr::UNSPECIFIED, port).into(),
+    ]
+}
+
+/// A socket that does not listen yet.
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+        socket.set_freebind_v6(true)?;
+    } else {
+        socket.set_freebind_v4(true)?;
+    }
+    // A restart must not wait for old connections to leave TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    // A system that cannot turns away those whose SYN matters.
+    sockopt::keep_syn(&socket).ok();
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Whether an error of `accept` or of the first options concerns only that one connection, which is gone already.
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, InvalidInput, NotConnected};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | InvalidInput | NotConnected
+    )
+}
+
+/// Connections that the kernel completes ahead of us.
+const BACKLOG: i32 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn accepts_on_every_socket() {
+        let mut listeners = Listeners::default();
+        let v4 = listeners.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let other = listeners.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        assert_eq!(listeners.addresses(), [v4, other]);
+        for address in [other, v4, v4] {
+            let (dialled, incoming) = tokio::join!(TcpStream::connect(address), listeners.accept());
+            let incoming = incoming.unwrap();
+            listeners.admit(&incoming).unwrap();
+            assert_eq!(incoming.local, address);
+            assert_eq!(incoming.peer, dialled.unwrap().local_addr().unwrap());
+            assert!(incoming.stream.nodelay().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named_in_one_sentence() {
+        let mut first = Listeners::default();
+        let taken = first.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let error = Listeners::default()
+            .bind(taken)
+            .expect_err("the port is taken");
+        assert!(error.is_in_use());
+        let port = taken.port();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot listen on address 127.0.0.1 port {port}: another program listens there"
+            )
+        );
+    }
+
+    #[test]
+    fn a_privileged_port_names_the_capability() {
+        let error = ListenError {
+            address: "[::]:179".parse().unwrap(),
+            error: io::Error::from_raw_os_error(libc::EACCES),
+        };
+        assert_eq!(
+            error.to_string(),
+            "cannot listen on address :: port 179: ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_port_is_free_once_its_address_is_not_kept() {
+        let mut listeners = Listeners::default();
+        let wanted = "127.0.0.1:0".parse().unwrap();
+        let address = listeners.bind(wanted).unwrap();
+        listeners.keep(&[wanted]);
+        assert_eq!(listeners.bind(wanted).unwrap(), address);
+        listeners.keep(&[]);
+        assert_eq!(listeners.bind(address).unwrap(), address);
+    }
+}

@@ -1,0 +1,392 @@
+//! The task that owns the RIB.
+//!
+//! Input: batches of [`rib::Input`] from the neighbours and from the owner, and questions, over one channel: who sends more than
+//! it can take waits for room. Output: UPDATEs into the outbox of each neighbour, routes and next hops to the owner. It never
+//! waits for a neighbour: what is on the way to one is bounded by the RIB itself, by octets that were not reported as written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use bgp_core::rib::{self, Rib};
+use bgp_core::session::Stop;
+use bgp_core::speaker::MAX_PREFIXES_IDLE;
+use bgp_core::types::PeerId;
+use bytes::Bytes;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::event::{Ended, ForwardingEvent, ForwardingSink};
+use crate::timer::sleep_until;
+
+/// News of this weight waits for the table: about 2 MiB of UPDATEs. Beyond it, whoever has more waits.
+const ROOM: usize = 1 << 14;
+/// Octets of an UPDATE that weigh as much as an UPDATE itself: of an ordinary one there are fewer.
+const UNIT: usize = 128;
+/// Weight of the news that is taken in before what follows from it is looked at.
+const INPUT_SLICE: usize = 1 << 13;
+/// Slices of work of the RIB that are done before new inputs are looked at.
+const WORK_SLICES: usize = 8;
+/// While it works on news of so much weight, the table leaves its thread of the runtime to others: whom a task wakes stays on the thread
+/// that it is on, so that the table and a neighbour that has much to say would take turns on one.
+const LONG_WORK: usize = 256;
+
+/// A question about the routes.
+pub(super) type Question = Box<dyn FnOnce(&Rib) + Send>;
+
+/// One thing that the table is told.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are UPDATEs, and a box would cost each an allocation"
+)]
+pub(super) enum News {
+    /// Something for the RIB.
+    Input(rib::Input),
+    /// A neighbour's session is about to come up: what is for it goes there from now on, so that nothing meant for an
+    /// earlier session reaches it. `None` when the neighbour is gone. Without a limit of its own: it never holds more than the
+    /// RIB lets be in flight, and one order to stop.
+    Outbox(PeerId, Option<mpsc::UnboundedSender<ToNeighbour>>),
+    /// A question; answered from what is known now, without waiting for the RIB to be idle.
+    Ask(Question),
+}
+
+/// What the table has for the session of a neighbour.
+#[derive(Debug)]
+pub(super) enum ToNeighbour {
+    /// UPDATEs.
+    Routes(Bytes),
+    /// The session is to stop.
+    Stop(Stop),
+}
+
+/// The way to the table.
+#[derive(Clone, Debug)]
+pub(super) struct Sender {
+    inbox: mpsc::UnboundedSender<Message>,
+    room: Arc<Semaphore>,
+    frozen: Arc<AtomicBool>,
+}
+
+/// News that belongs together.
+#[derive(Default)]
+pub(super) struct Batch {
+    news: Vec<News>,
+    weight: usize,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, news: News) {
+        self.weight += news.weight();
+        self.news.push(news);
+    }
+
+    /// What it takes of [`ROOM`].
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+impl FromIterator<News> for Batch {
+    fn from_iter<I: IntoIterator<Item = News>>(news: I) -> Self {
+        let mut batch = Self::default();
+        news.into_iter().for_each(|news| batch.push(news));
+        batch
+    }
+}
+
+impl News {
+    /// One for each of them, and more for a long UPDATE, which may hold hundreds of prefixes: about what it costs to take in.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Input(rib::Input::Update { update, .. }) => 1 + update.bytes().len() / UNIT,
+            _ => 1,
+        }
+    }
+}
+
+/// News, and the room that it takes up until it is taken in.
+struct Message {
+    news: Vec<News>,
+    room: OwnedSemaphorePermit,
+}
+
+/// Room for some news.
+#[must_use = "others wait for it"]
+pub(super) struct Reserved {
+    inbox: mpsc::UnboundedSender<Message>,
+    room: OwnedSemaphorePermit,
+}
+
+impl Sender {
+    /// Room for so much news, if there is any now.
+    pub(super) fn try_reserve(&self, weight: usize) -> Option<Reserved> {
+        let room = Arc::clone(&self.room);
+        let room = room.try_acquire_many_owned(permits(weight)).ok()?;
+        let inbox = self.inbox.clone();
+        Some(Reserved { inbox, room })
+    }
+
+    /// Waits for room for so much news.
+    ///
+    /// # Errors
+    ///
+    /// The table has ended.
+    pub(super) async fn reserve(self, weight: usize) -> Result<Reserved, Ended> {
+        let Self { inbox, room, .. } = self;
+        let room = room.acquire_many_owned(permits(weight)).await;
+        let room = room.map_err(|_| Ended)?;
+        Ok(Reserved { inbox, room })
+    }
+
+    /// Waits for room, and tells.
+    ///
+    /// # Errors
+    ///
+    /// The table has ended.
+    pub(super) async fn send(&self, news: impl IntoIterator<Item = News>) -> Result<(), Ended> {
+        let batch: Batch = news.into_iter().collect();
+        let reserved = self.clone().reserve(batch.weight()).await?;
+        reserved.send(batch);
+        Ok(())
+    }
+
+    /// From now on nothing is taken in, and nobody is told of anything. A flag, because an order would wait behind other news.
+    pub(super) fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Reserved {
+    pub(super) fn send(self, batch: Batch) {
+        let Self { inbox, room } = self;
+        let Batch { news, .. } = batch;
+        // If the table has ended, so has everything.
+        inbox.send(Message { news, room }).ok();
+    }
+}
+
+/// More than there is room for goes when all of it is free.
+fn permits(weight: usize) -> u32 {
+    u32::try_from(weight.min(ROOM)).unwrap_or(u32::MAX)
+}
+
+/// The RIB and the ways out of it.
+pub(super) struct Table {
+    rib: Rib,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    room: Arc<Semaphore>,
+    /// By peer: a neighbour has the smallest number that is free.
+    outboxes: Vec<Option<mpsc::UnboundedSender<ToNeighbour>>>,
+    forwarding: Option<ForwardingSink>,
+    frozen: Arc<AtomicBool>,
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
+impl Table {
+    /// A table, and the way to it.
+    pub(super) fn new(rib: Rib, forwarding: Option<ForwardingSink>) -> (Self, Sender) {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(ROOM));
+        let frozen = Arc::new(AtomicBool::new(false));
+        let sender = Sender {
+            inbox: sender,
+            room: Arc::clone(&room),
+            frozen: Arc::clone(&frozen),
+        };
+        let table = Self {
+            rib,
+            inbox,
+            room,
+            outboxes: Vec::new(),
+            forwarding,
+            frozen,
+        };
+        (table, sender)
+    }
+
+    /// Runs until every sender is gone.
+    pub(super) async fn run(mut self) {
+        let several_threads = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
+        let mut busy = false;
+        loop {
+            let deadline = self.rib.poll_timeout().filter(|_| !self.is_frozen());
+            let mut slice = Vec::new();
+            tokio::select! {
+                biased;
+                message = self.inbox.recv() => match message {
+                    Some(message) => slice.push(message),
+                    None => return,
+                },
+                () = std::future::ready(()), if busy => tokio::task::yield_now().await,
+                () = sleep_until(deadline) => self.rib.handle_timeout(Instant::now()),
+            }
+            // However much there is to do.
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                self.rib.handle_timeout(Instant::now());
+            }
+            let count = self.fill(&mut slice);
+            let work = || self.work(slice);
+            busy = match count >= LONG_WORK && several_threads {
+                true => tokio::task::block_in_place(work),
+                false => work(),
+            };
+        }
+    }
+
+    /// Adds what else has come to a slice; tells how much it then is.
+    fn fill(&mut self, slice: &mut Vec<Message>) -> usize {
+        let weight = |message: &Message| message.room.num_permits();
+        let mut count = slice.iter().map(weight).sum();
+        while count < INPUT_SLICE
+            && let Ok(message) = self.inbox.try_recv()
+        {
+            count += weight(&message);
+            slice.push(message);
+        }
+        count
+    }
+
+    /// Takes in what has come and hands out what follows from it; tells whether there may be more of that.
+    fn work(&mut self, slice: Vec<Message>) -> bool {
+        let now = Instant::now();
+        for news in slice.into_iter().flat_map(|message| message.news) {
+            self.take(now, news);
+        }
+        self.hand_out()
+    }
+
+    fn take(&mut self, now: Instant, news: News) {
+        match news {
+            News::Input(_) if self.is_frozen() => {}
+            News::Input(input) => self.rib.handle(now, input),
+            News::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
+            News::Ask(question) => question(&self.rib),
+        }
+    }
+
+    fn outbox(&mut self, peer: PeerId) -> &mut Option<mpsc::UnboundedSender<ToNeighbour>> {
+        let place = peer.0 as usize;
+        if place >= self.outboxes.len() {
+            self.outboxes.resize_with(place + 1, || None);
+        }
+        &mut self.outboxes[place]
+    }
+
+    fn tell(&mut self, peer: PeerId, what: ToNeighbour) {
+        if let Some(outbox) = self.outbox(peer) {
+            // A session that is over needs neither.
+            outbox.send(what).ok();
+        }
+    }
+
+    /// Performs all outputs, which are as many as the inputs and the work that they come from, and does a bounded amount of work;
+    /// tells whether there may be more to do. Were outputs bounded and inputs not, a peer whose every UPDATE makes one would keep
+    /// the RIB from its work.
+    fn hand_out(&mut self) -> bool {
+        let mut more = true;
+        for _ in 0..WORK_SLICES {
+            while let Some(output) = self.rib.next_output() {
+                if self.is_frozen() {
+                    return false;
+                }
+                self.perform(output);
+            }
+            if !more {
+                return false;
+            }
+            more = self.rib.work();
+        }
+        true
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
+    }
+
+    fn perform(&mut self, output: rib::Output) {
+        match output {
+            rib::Output::Send { peer, messages } => {
+                self.tell(peer, ToNeighbour::Routes(messages));
+            }
+            rib::Output::TooManyPrefixes {
+                peer,
+                family,
+                limit,
+            } => {
+                let stop = Stop::MaxPrefixes {
+                    family,
+                    limit,
+                    idle: MAX_PREFIXES_IDLE,
+                };
+                self.tell(peer, ToNeighbour::Stop(stop));
+            }
+            rib::Output::OutOfResources(peer) => {
+                let idle = MAX_PREFIXES_IDLE;
+                self.tell(peer, ToNeighbour::Stop(Stop::OutOfResources { idle }));
+            }
+            rib::Output::Forward { prefix, route } => {
+                self.forward(ForwardingEvent::Route { prefix, route })
+            }
+            rib::Output::Resolve(address) => self.forward(ForwardingEvent::Resolve(address)),
+            rib::Output::Forget(address) => self.forward(ForwardingEvent::Forget(address)),
+            rib::Output::DeferralEnded => self.forward(ForwardingEvent::DeferralEnded),
+        }
+    }
+
+    fn forward(&self, event: ForwardingEvent) {
+        if let Some(sink) = &self.forwarding {
+            sink(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bgp_core::rib::{Input, RibConfig};
+    use bgp_core::types::RouterId;
+
+    use super::*;
+
+    /// It has something to say at once.
+    fn waiting_for_nobody() -> Vec<News> {
+        let now = Instant::now();
+        vec![News::Input(Input::Defer {
+            expected: Vec::new(),
+            up_by: now,
+            until: now,
+        })]
+    }
+
+    async fn ask(sender: &Sender) {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let question: Question = Box::new(|_| reply.send(()).expect("it is awaited"));
+        let asked = sender.send(vec![News::Ask(question)]).await;
+        asked.expect("the table runs");
+        answer.await.expect("the table runs");
+    }
+
+    #[tokio::test]
+    async fn a_frozen_table_tells_nobody_of_anything() {
+        let (told, mut heard) = mpsc::unbounded_channel();
+        let sink: ForwardingSink = Box::new(move |event| told.send(event).expect("it is heard"));
+        let rib = Rib::new(RibConfig::new(RouterId::from_bits(1)), Instant::now(), 7);
+        let (table, sender) = Table::new(rib, Some(sink));
+        tokio::spawn(table.run());
+        let sent = sender.send(waiting_for_nobody()).await;
+        sent.expect("the table runs");
+        assert_eq!(heard.recv().await, Some(ForwardingEvent::DeferralEnded));
+        sender.freeze();
+        let sent = sender.send(waiting_for_nobody()).await;
+        sent.expect("the table runs");
+        // What follows from one message is handed out before the next one is looked at.
+        ask(&sender).await;
+        ask(&sender).await;
+        assert!(heard.try_recv().is_err());
+    }
+}
