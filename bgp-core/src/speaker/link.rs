@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::NeighbourConfig;
+use super::config::NeighbourConfig;
 use crate::rib::{Input, KeepStale, PeerUp, Preserved};
 use crate::session::{ConnId, Down, Negotiated, Output, PeerRestart};
 use crate::types::{Family, PeerId, PerFamily};
