@@ -212,7 +212,7 @@ impl Speaker {
 
     /// Originates a route.
     pub fn announce(&mut self, now: Instant, prefix: IpNet, route: LocalRoute) {
-        self.tell_rib(now, rib::Input::Announce { prefix, route });
+        self.tell_rib(now, rib::Input::announce(prefix, route));
     }
 
     /// Stops originating a route.
@@ -354,10 +354,11 @@ impl Speaker {
             return;
         };
         while let Some(output) = neighbour.session.poll_output() {
-            if let Some(input) = neighbour.link.rib_input(&neighbour.config, &output) {
+            let (input, output) = neighbour.link.split(&neighbour.config, output);
+            if let Some(input) = input {
                 self.rib.handle(now, input);
             }
-            self.outputs.extend(match output {
+            self.outputs.extend(output.and_then(|output| match output {
                 session::Output::Connect => Some(Output::Connect(peer)),
                 session::Output::CancelConnect => Some(Output::CancelConnect(peer)),
                 session::Output::Transmit { conn, bytes } => {
@@ -370,7 +371,7 @@ impl Speaker {
                 | session::Output::EndOfRib(_)
                 | session::Output::Refresh(_)
                 | session::Output::Refused(_) => None,
-            });
+            }));
         }
     }
 }

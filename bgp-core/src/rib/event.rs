@@ -85,8 +85,8 @@ pub enum Input {
     Announce {
         /// Its prefix.
         prefix: IpNet,
-        /// All else.
-        route: LocalRoute,
+        /// Everything else. Boxed: far larger than what an UPDATE needs, and rare.
+        route: Box<LocalRoute>,
     },
     /// A local route is gone.
     Withdraw {
@@ -111,6 +111,16 @@ pub enum Input {
         /// The end of all waiting (RFC 4724 §4.1, selection deferral timer).
         until: Instant,
     },
+}
+
+impl Input {
+    /// A local route is there: [`Input::Announce`].
+    pub fn announce(prefix: IpNet, route: LocalRoute) -> Self {
+        Self::Announce {
+            prefix,
+            route: Box::new(route),
+        }
+    }
 }
 
 /// What is to happen, in this order.
@@ -162,4 +172,17 @@ pub struct ForwardRoute {
     /// A local route of no more than [`PEER_PREFERENCE`] is better. Whoever installed that one forwards by it; this one may be
     /// installed beside it, where it does not take its place.
     pub standby: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Queues are made of these: nothing rare makes them larger.
+    #[test]
+    fn an_input_is_about_as_large_as_an_update() {
+        assert_eq!(size_of::<Update>(), 112);
+        assert_eq!(size_of::<Input>(), 120);
+        assert_eq!(size_of::<Output>(), 64);
+    }
 }

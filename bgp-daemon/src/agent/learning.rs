@@ -36,10 +36,7 @@ impl Learning {
                         prefix: *prefix,
                         id: KERNEL.id,
                     },
-                    |route| Input::Announce {
-                        prefix: *prefix,
-                        route: learned(*prefix, route),
-                    },
+                    |route| Input::announce(*prefix, learned(*prefix, route)),
                 ))
             }
             KernelEvent::Direct { prefix, interfaces } => {
@@ -96,7 +93,7 @@ impl Learning {
                 self.told.insert(prefix);
                 let local_pref = self.usual[family_of(prefix)].local_pref();
                 let route = DIRECT.route(local_pref, None, Some(interface));
-                Some(Input::Announce { prefix, route })
+                Some(Input::announce(prefix, route))
             }
             None => self.told.remove(&prefix).then_some(Input::Withdraw {
                 prefix,
@@ -173,7 +170,7 @@ mod tests {
 
     fn announced(input: Option<Input>) -> Option<LocalRoute> {
         match input {
-            Some(Input::Announce { route, .. }) => Some(route),
+            Some(Input::Announce { route, .. }) => Some(*route),
             _ => None,
         }
     }
