@@ -4,6 +4,7 @@
 //! Input: what happens to connections, time, local routes, configuration. Output: one ordered queue of [`Output`]. The glue
 //! between a session and the RIB ([`Link`]) is here, so that both compositions use the same.
 
+mod config;
 mod link;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,38 +15,15 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 
-use crate::rib::{self, ForwardRoute, LocalRoute, PeerConfig, Resolution, Rib, RibConfig};
-use crate::session::{self, ConnId, Direction, Down, Negotiated, Session, SessionConfig, Stop};
-use crate::types::{Family, PeerId, PerFamily, RouterId};
-use crate::wire::NextHop;
+use crate::rib::{self, ForwardRoute, LocalRoute, Resolution, Rib, RibConfig};
+use crate::session::{self, ConnId, Direction, Down, Negotiated, Session, Stop};
+use crate::types::{Family, PeerId, RouterId};
 
+pub use config::NeighbourConfig;
 pub use link::Link;
 
 /// How long a session that sent too many prefixes, or filled the memory, stays down (RFC 4486 §4).
 pub const MAX_PREFIXES_IDLE: Duration = Duration::from_secs(120);
-
-/// A neighbour: how it is spoken to and how its routes are treated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NeighbourConfig {
-    /// A change of it needs a new session.
-    pub session: Arc<SessionConfig>,
-    /// A change of it does not.
-    pub routes: Arc<PeerConfig>,
-    /// Our next hop in families other than the one of the connection, or instead of its local address.
-    pub own_next_hop: PerFamily<Option<NextHop>>,
-}
-
-impl NeighbourConfig {
-    /// A neighbour that is told the local address of the connection as next hop.
-    pub fn new(session: SessionConfig, routes: PeerConfig) -> Self {
-        let own_next_hop = PerFamily::default();
-        Self {
-            session: Arc::new(session),
-            routes: Arc::new(routes),
-            own_next_hop,
-        }
-    }
-}
 
 /// What is to happen, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -234,7 +212,7 @@ impl Speaker {
 
     /// Originates a route.
     pub fn announce(&mut self, now: Instant, prefix: IpNet, route: LocalRoute) {
-        self.tell_rib(now, rib::Input::Announce { prefix, route });
+        self.tell_rib(now, rib::Input::announce(prefix, route));
     }
 
     /// Stops originating a route.
@@ -376,10 +354,11 @@ impl Speaker {
             return;
         };
         while let Some(output) = neighbour.session.poll_output() {
-            if let Some(input) = neighbour.link.rib_input(&neighbour.config, &output) {
+            let (input, output) = neighbour.link.split(&neighbour.config, output);
+            if let Some(input) = input {
                 self.rib.handle(now, input);
             }
-            self.outputs.extend(match output {
+            self.outputs.extend(output.and_then(|output| match output {
                 session::Output::Connect => Some(Output::Connect(peer)),
                 session::Output::CancelConnect => Some(Output::CancelConnect(peer)),
                 session::Output::Transmit { conn, bytes } => {
@@ -392,7 +371,7 @@ impl Speaker {
                 | session::Output::EndOfRib(_)
                 | session::Output::Refresh(_)
                 | session::Output::Refused(_) => None,
-            });
+            }));
         }
     }
 }

@@ -401,13 +401,16 @@ impl Running {
 
     fn drain_session(&mut self) {
         while let Some(output) = self.session.poll_output() {
-            if let Some(input) = self.link.rib_input(&self.neighbour.config, &output) {
-                if matches!(output, Output::Up { .. }) {
+            let (input, output) = self.link.split(&self.neighbour.config, output);
+            if let Some(input) = input {
+                if matches!(input, rib::Input::Up { .. }) {
                     self.renew_outbox();
                 }
                 self.to_table.push(News::Input(input));
             }
-            self.perform(output);
+            if let Some(output) = output {
+                self.perform(output);
+            }
         }
     }
 

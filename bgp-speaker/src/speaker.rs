@@ -526,7 +526,7 @@ impl Routes {
     ///
     /// The speaker has ended.
     pub async fn announce(&self, prefix: IpNet, route: LocalRoute) -> Result<(), Ended> {
-        self.tell(vec![Input::Announce { prefix, route }]).await
+        self.tell(vec![Input::announce(prefix, route)]).await
     }
 
     /// Stops originating a route.

@@ -280,7 +280,7 @@ impl Life {
 
     fn announce_local(&mut self, prefix: IpNet, route: LocalRoute) {
         self.facts.local.insert((prefix, route.id), route.clone());
-        self.handle(Input::Announce { prefix, route });
+        self.handle(Input::announce(prefix, route));
     }
 
     fn forget(&mut self, choices: &mut Choices<'_>) {

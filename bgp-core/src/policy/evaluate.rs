@@ -3,7 +3,8 @@
 use ipnet::IpNet;
 
 use super::outcomes::{Asked, Question};
-use super::{Action, Condition, Policy, PrefixSet, Source, Verdict};
+use super::prefix_set::PrefixSet;
+use super::rules::{Action, Condition, Policy, Source, Verdict};
 use crate::types::Asn;
 use crate::wire::attribute::{AttributeView, Attributes};
 

@@ -5,7 +5,8 @@
 
 use ipnet::IpNet;
 
-use super::{Policy, PrefixSet};
+use super::prefix_set::PrefixSet;
+use super::rules::Policy;
 
 /// Names a question about the prefix: the place of a rule in the policy, and of a condition in the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

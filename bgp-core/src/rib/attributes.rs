@@ -12,8 +12,8 @@ use super::exit::{Exit, ExitId, Exits};
 use super::hash::SeededHash;
 use super::next_hop::{NextHopId, NextHops, Resolution};
 use super::octets::{Octets, Place};
-use super::table::Path;
-use super::{RibConfig, shrink};
+use super::room::shrink;
+use super::settings::RibConfig;
 use crate::steps;
 use crate::types::{Asn, RouterId};
 use crate::wire::NextHop;
@@ -151,7 +151,7 @@ impl AttrStore {
 
     /// The id of the set, which is kept until a sweep does not find it marked.
     pub(crate) fn intern(&mut self, key: AttrKey<'_>) -> AttrId {
-        let exit = self.exits.find_or_insert(key);
+        let exit = self.exits.find_or_insert(key.next_hop, key.interface);
         let hash = self.hash.of((exit, key.preference, key.octets));
         let (sets, octets) = (&self.sets, &self.octets);
         let same = |set: &AttrSet| {
@@ -268,6 +268,16 @@ impl AttrStore {
         }
     }
 
+    /// The set with the community LLGR_STALE, which marks a last resort (RFC 9494 §4.2).
+    pub(crate) fn with_llgr_stale(&mut self, id: AttrId) -> AttrId {
+        if self[id].llgr_stale {
+            return id;
+        }
+        let mut attributes = self.view(id).to_attributes();
+        attributes.communities.push(Community::LLGR_STALE);
+        self.intern_edited(id, Some(&attributes), None)
+    }
+
     /// The interface that routes with these attributes leave by, as far as known.
     pub(crate) fn interface_of(&self, id: AttrId) -> Option<&Arc<str>> {
         let way = match self.next_hops.all_reachable() {
@@ -281,15 +291,12 @@ impl AttrStore {
         }
     }
 
-    /// The cost of the way to a path's next hop; `None` if there is no way.
-    pub(crate) fn igp_metric(&self, path: &Path) -> Option<u32> {
+    /// The cost of the way to the next hop of these attributes; `None` if there is no way.
+    pub(crate) fn igp_metric(&self, id: AttrId) -> Option<u32> {
         if self.next_hops.all_reachable() {
             return Some(0);
         }
-        match self
-            .tracked(path.attrs)
-            .map(|id| self.next_hops.resolution(id))
-        {
+        match self.tracked(id).map(|id| self.next_hops.resolution(id)) {
             Some(Resolution::Reachable { metric, .. }) => Some(*metric),
             Some(Resolution::Unreachable) => None,
             None => Some(0),

@@ -39,7 +39,7 @@ impl BitSet {
         }
         let ones = self.words.iter().map(|word| word.count_ones() as usize);
         self.len = ones.sum();
-        super::shrink(&mut self.words);
+        super::room::shrink(&mut self.words);
     }
 
     pub(crate) fn contains(&self, bit: u32) -> bool {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashTable;
 
 use super::hash::SeededHash;
-use super::table::Path;
+use super::path::Path;
 use crate::steps;
 use crate::types::{PathId, PeerId};
 

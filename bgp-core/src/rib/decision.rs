@@ -7,9 +7,10 @@ use std::cmp::{Ordering, Reverse};
 use std::net::IpAddr;
 
 use super::attributes::AttrStore;
+use super::path::Path;
 use super::peer::Peers;
-use super::table::Path;
-use super::{RibConfig, Shared};
+use super::settings::RibConfig;
+use super::shared::Shared;
 use crate::steps;
 use crate::types::{Asn, Family, PathId, RouterId};
 use crate::wire::attribute::Origin;
@@ -50,18 +51,16 @@ pub(crate) struct Ranking<'a> {
     pub(crate) family: Family,
 }
 
-impl Shared {
-    pub(crate) fn ranking(&self, family: Family) -> Ranking<'_> {
-        Ranking {
+impl<'a> Ranking<'a> {
+    pub(crate) fn of(shared: &'a Shared, family: Family) -> Self {
+        Self {
             family,
-            store: &self.store,
-            peers: &self.peers,
-            config: &self.config,
+            store: &shared.store,
+            peers: &shared.peers,
+            config: &shared.config,
         }
     }
-}
 
-impl Ranking<'_> {
     /// The place of the best path; `None` if no path may be used.
     pub(crate) fn best(&self, paths: &[Path]) -> Option<usize> {
         match paths {
@@ -131,7 +130,7 @@ impl Ranking<'_> {
 
     /// Whether it may be chosen at all.
     pub(crate) fn is_eligible(&self, path: &Path) -> bool {
-        let usable = self.config.use_unresolved || self.store.igp_metric(path).is_some();
+        let usable = self.config.use_unresolved || self.store.igp_metric(path.attrs).is_some();
         path.unusable.is_none() && usable && !self.peers.is_dead(self.family, path)
     }
 
@@ -139,7 +138,7 @@ impl Ranking<'_> {
         let set = &self.store[path.attrs];
         Head {
             preference: Reverse(set.preference),
-            unresolved: self.store.igp_metric(path).is_none(),
+            unresolved: self.store.igp_metric(path.attrs).is_none(),
             llgr_stale: set.llgr_stale,
             local_pref: Reverse(set.local_pref),
             path_len: set.path_len,
@@ -159,7 +158,7 @@ impl Ranking<'_> {
         let peer = self.peers.find(path.peer);
         Cost {
             internal: peer.is_some_and(|peer| peer.config.kind.is_internal()),
-            igp_metric: self.store.igp_metric(path).unwrap_or(u32::MAX),
+            igp_metric: self.store.igp_metric(path.attrs).unwrap_or(u32::MAX),
         }
     }
 

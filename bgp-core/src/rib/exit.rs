@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::attributes::AttrKey;
 use super::hash::SeededHash;
 use super::next_hop::{NextHopId, NextHops};
-use super::shrink;
+use super::room::shrink;
 use crate::steps;
 use crate::wire::NextHop;
 
@@ -49,29 +48,33 @@ impl Exits {
     }
 
     /// The exit of attributes, which is given a user next or has some.
-    pub(super) fn find_or_insert(&mut self, key: AttrKey<'_>) -> ExitId {
+    pub(super) fn find_or_insert(
+        &mut self,
+        next_hop: Option<NextHop>,
+        interface: Option<&str>,
+    ) -> ExitId {
         let list = &self.list;
         let is_it = |id: &u32| {
             steps::count(1);
             let exit = &list[*id as usize];
-            exit.next_hop == key.next_hop && exit.interface.as_deref() == key.interface
+            exit.next_hop == next_hop && exit.interface.as_deref() == interface
         };
         if let Some(id) = self.last.filter(|ExitId(id)| is_it(id)) {
             return id;
         }
-        let hash = self.hash.of((key.next_hop, key.interface));
+        let hash = self.hash.of((next_hop, interface));
         let id = match self.index.find(hash, is_it) {
             Some(id) => *id,
-            None => self.insert(key, hash),
+            None => self.insert(next_hop, interface, hash),
         };
         self.last = Some(ExitId(id));
         ExitId(id)
     }
 
-    fn insert(&mut self, key: AttrKey<'_>, hash: u64) -> u32 {
+    fn insert(&mut self, next_hop: Option<NextHop>, interface: Option<&str>, hash: u64) -> u32 {
         let exit = Exit {
-            next_hop: key.next_hop,
-            interface: key.interface.map(Arc::from),
+            next_hop,
+            interface: interface.map(Arc::from),
             ..Exit::default()
         };
         let id = match self.free.pop() {

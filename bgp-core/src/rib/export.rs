@@ -9,9 +9,10 @@ use ipnet::IpNet;
 
 use super::attributes::{AttrId, AttrKey};
 use super::hash::SeededHash;
-use super::peer::{NextHopMode, Peer, PeerKind};
-use super::table::Path;
-use super::{PEER_PREFERENCE, Shared};
+use super::path::Path;
+use super::peer::Peer;
+use super::settings::{NextHopMode, PEER_PREFERENCE, PeerKind};
+use super::shared::Shared;
 use crate::policy::{Asked, Decision, Outcomes, Policy, RouteView, Source};
 use crate::steps;
 use crate::types::Role;

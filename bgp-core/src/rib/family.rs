@@ -1,306 +1,134 @@
-//! The RIB of one family: changes of paths in the table, and what follows from them when it is worked on.
+//! The RIB of one family: Adj-RIB-In, the best paths (Loc-RIB), and the update groups with their Adj-RIB-Out.
+//!
+//! Changes only mark slots. [`FamilyRib::work`] takes a slice of them: the best path of each is chosen, forwarding hears of it,
+//! and every group tells its members.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use super::attributes::AttrKey;
-use super::bitset::BitSet;
-use super::forwarded::Forwarded;
-use super::group::Group;
+use super::adj_in::AdjIn;
+use super::adj_out::Entry;
+use super::decision::Ranking;
+use super::event::Output;
+use super::few::Few;
+use super::forwarded::{Forwarded, forward_route};
+use super::groups::Groups;
 use super::hash::SeededHash;
-use super::import::{Arrival, is_routable};
-use super::peer::PeerStats;
-use super::query::RouteCounts;
-use super::table::{Path, Table, Unusable};
+use super::path::Path;
+use super::shared::Shared;
+use super::stale::{KeepStale, Preserved, Stale};
+use super::table::Slot;
 use super::walk::Walk;
-use super::{FLUSH_SLICE, ForwardRoute, LOCAL, LocalRoute, Output, PEER_PREFERENCE, Shared};
-use crate::types::{Family, PathId, PeerId, Prefix};
-use crate::wire::{NextHop, Nlri};
+use crate::types::{PeerId, Prefix};
 
-/// Next hops of one forwarding route (contract of the kernel: more are not installed).
-const MAX_NEXT_HOPS: usize = 16;
+/// Changed slots that are worked on before the next output is handed out. Of few things, tests make many slices.
+const FLUSH_SLICE: usize = if cfg!(test) { 3 } else { 4096 };
+
+/// What an entry of an index takes up, with its share of what is free.
+const INDEX: usize = 2 * size_of::<u32>();
 
 /// All routes of one family.
 #[derive(Debug)]
 pub(crate) struct FamilyRib<P> {
-    pub(super) table: Table<P>,
-    pub(super) groups: Vec<Option<Group>>,
-    /// Slots to work on, in the order in which they changed; each at most once.
-    pub(super) changed: VecDeque<u32>,
+    pub(super) paths: AdjIn<P>,
+    pub(super) groups: Groups,
     /// What was said of each slot for forwarding.
     pub(super) forwarded: Forwarded,
     /// What is to be done to all paths.
     pub(super) walk: Walk,
-    /// Slots that may not be needed any more: what was kept for members that have left, in the order of the table.
-    pub(super) left: BitSet,
-    /// What is known of local routes, by their numbers.
-    pub(super) local: BTreeMap<u32, RouteCounts>,
-    /// Prefixes that have paths.
-    pub(super) prefixes: usize,
-    /// What paths take up beside the slots.
-    pub(super) spilled: usize,
-}
-
-/// What became of a path that was to be put into the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Put {
-    Added,
-    Replaced,
-    /// The prefix has as many paths as it may.
-    Refused,
 }
 
 impl<P: Prefix> FamilyRib<P> {
     pub(super) fn new(hash: SeededHash) -> Self {
         Self {
-            table: Table::new(hash),
-            groups: Vec::new(),
-            changed: VecDeque::new(),
+            paths: AdjIn::new(hash),
+            groups: Groups::default(),
             forwarded: Forwarded::default(),
             walk: Walk::default(),
-            left: BitSet::default(),
-            local: BTreeMap::new(),
-            prefixes: 0,
-            spilled: 0,
         }
     }
 
-    /// Takes in the routes of one UPDATE, as far as the peer may have so many.
-    pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &mut Arrival, nlri: Nlri<'_>) {
-        let Some(peer) = shared.peers.find(arrival.peer) else {
+    /// One slice of work; tells whether there was any. Nothing is decided while that is `deferred`.
+    pub(super) fn work(&mut self, shared: &mut Shared, deferred: bool) -> bool {
+        if deferred {
+            return self.walk.slice(shared, &mut self.paths, usize::MAX);
+        }
+        let groups = self.groups.iter().count();
+        let limit = (8 * FLUSH_SLICE / groups.max(1)).clamp(FLUSH_SLICE.div_ceil(16), FLUSH_SLICE);
+        let walked = self.walk.slice(shared, &mut self.paths, limit);
+        let mut from = 0;
+        for at in self.groups.left.take_slice(&mut from, FLUSH_SLICE) {
+            if self.paths.table[at].paths.is_empty() {
+                self.paths.mark_changed(at);
+            }
+        }
+        let count = limit.min(self.paths.changed.len());
+        let slice: Vec<u32> = self.paths.changed.drain(..count).collect();
+        for at in &slice {
+            self.choose(shared, *at);
+        }
+        let settled = self.paths.changed.is_empty();
+        let mut told = Vec::new();
+        for group in self.groups.iter_mut() {
+            told.extend(group.flush(shared, &self.paths.table, &slice, limit));
+            told.extend(group.catch_up(shared, &self.paths.table, settled));
+        }
+        shared.steps += (count + told.len()) as u64;
+        let worked = walked || count > 0 || !told.is_empty() || !self.groups.left.is_empty();
+        for at in slice.into_iter().chain(told) {
+            self.release_if_unused(at);
+        }
+        worked
+    }
+
+    /// Puts the best path first.
+    fn choose(&mut self, shared: &mut Shared, at: u32) {
+        let slot = &mut self.paths.table[at];
+        slot.dirty = false;
+        let was = slot.best().copied();
+        let ranking = Ranking::of(shared, P::FAMILY);
+        let best = ranking.best(slot.paths.as_slice());
+        slot.chosen = best.is_some();
+        if let Some(best) = best {
+            self.paths.table.put_first(at, best);
+        }
+        let is = self.paths.table[at].best().copied();
+        let source = |path: &Path| (path.peer, path.remote_id);
+        if was.as_ref().map(source) != is.as_ref().map(source) {
+            for (path, more) in [(was, -1), (is, 1)] {
+                if let Some(path) = path {
+                    self.paths.count_preferred(shared, path, more);
+                }
+            }
+        }
+        if shared.config.forwarding {
+            let route = forward_route(shared, &self.paths.table[at]);
+            if self.forwarded.replace(at, route.as_ref()) {
+                shared.outputs.push_back(Output::Forward {
+                    prefix: self.paths.table[at].prefix.into(),
+                    route,
+                });
+            }
+        }
+    }
+
+    /// A slot may be given to another prefix once no member of any group has still to hear of it.
+    fn release_if_unused(&mut self, at: u32) {
+        let slot = &self.paths.table[at];
+        if slot.dirty || !slot.paths.as_slice().is_empty() {
             return;
-        };
-        let (epoch, mut paths) = {
-            let state = &peer.families[P::FAMILY];
-            (state.epoch, state.paths)
-        };
-        let limit = peer.config.max_prefixes[P::FAMILY];
-        let (mut replaced, mut counts) = (0, PeerStats::default());
-        let mut over = false;
-        for (remote_id, prefix) in nlri.iter::<P>() {
-            if !is_routable(prefix.into()) {
-                continue;
-            }
-            over = limit.is_some_and(|limit| paths >= limit)
-                && self.find(shared, prefix, arrival.peer, remote_id).is_none();
-            if over {
-                break;
-            }
-            let path = shared.import(arrival, prefix.into(), remote_id, epoch);
-            let at = self.table.find_or_insert(prefix);
-            let put = self.put(shared, at, path);
-            paths += u32::from(put == Put::Added);
-            replaced += usize::from(put == Put::Replaced);
-            counts.import_updates += 1;
-            match path.unusable {
-                _ if put == Put::Refused => counts.import_invalid += 1,
-                None => {}
-                Some(Unusable::Policy) => counts.import_filtered += 1,
-                Some(_) => counts.import_invalid += 1,
-            }
         }
-        shared.store.leave(replaced);
-        if let Some(peer) = shared.peers.find_mut(arrival.peer) {
-            let stats = &mut peer.families[P::FAMILY].stats;
-            stats.import_updates += counts.import_updates;
-            stats.import_filtered += counts.import_filtered;
-            stats.import_invalid += counts.import_invalid;
-        }
-        if let Some(limit) = limit.filter(|_| over) {
-            shared.stop_for_limit(arrival.peer, P::FAMILY, limit);
+        if !self.groups.refer_to(at) {
+            self.paths.table.release(at);
         }
     }
 
-    /// The slot and the place of the path of a peer with an identifier, if it stands by that.
-    fn find(
-        &self,
-        shared: &Shared,
-        prefix: P,
-        peer: PeerId,
-        remote_id: PathId,
-    ) -> Option<(u32, usize)> {
-        let at = self.table.find(prefix)?;
-        let place = self.table.place(at, peer, remote_id)?;
-        let is_dead = shared
-            .peers
-            .is_dead(P::FAMILY, &self.table[at].paths.as_slice()[place]);
-        (!is_dead).then_some((at, place))
-    }
-
-    /// Puts a path in place of the one of the same peer and identifier.
-    ///
-    /// Inlined with what makes the path and what keeps it: written in parts to the stack and read back whole, it would wait
-    /// there for the cache misses of the index.
-    #[inline(always)]
-    pub(super) fn put(&mut self, shared: &mut Shared, at: u32, mut path: Path) -> Put {
-        let Some(place) = self.table.place(at, path.peer, path.remote_id) else {
-            let paths = &self.table[at].paths;
-            let (was_empty, before) = (paths.is_empty(), paths.octets());
-            if !self.table.add(at, path) {
-                return Put::Refused;
-            }
-            self.prefixes += usize::from(was_empty);
-            self.spilled += self.table[at].paths.octets() - before;
-            self.count(shared, &path);
-            self.mark_changed(at);
-            return Put::Added;
-        };
-        let old = &mut self.table[at].paths.as_mut_slice()[place];
-        path.local_id = old.local_id;
-        let repeated =
-            (old.attrs, old.received, old.unusable) == (path.attrs, path.received, path.unusable);
-        if old.received == path.received && !shared.peers.is_dead(P::FAMILY, old) {
-            // Announced again as it was, whatever policy makes of it now.
-            path.since = old.since;
-        }
-        let old = std::mem::replace(old, path);
-        let was_dead = self.uncount(shared, &old);
-        self.count(shared, &path);
-        if !repeated || was_dead {
-            self.mark_changed(at);
-        }
-        match was_dead {
-            true => Put::Added,
-            false => Put::Replaced,
-        }
-    }
-
-    /// Counts a path that has come.
-    fn count(&mut self, shared: &mut Shared, path: &Path) {
-        if path.is_local() {
-            self.local.entry(path.remote_id.0).or_default().imported += 1;
-        } else if let Some(peer) = shared.peers.known_mut(path.peer) {
-            peer.families[P::FAMILY].add(path);
-        }
-    }
-
-    /// Counts a path that goes; tells whether its peer had not stood by it any more.
-    fn uncount(&mut self, shared: &mut Shared, path: &Path) -> bool {
-        if path.is_local() {
-            self.local.entry(path.remote_id.0).or_default().imported -= 1;
-            return false;
-        }
-        let Some(peer) = shared.peers.known_mut(path.peer) else {
-            return false;
-        };
-        let was_dead = peer.families[P::FAMILY].take(path);
-        if was_dead {
-            shared.store.tidy |= self.walk.remove_dead();
-            shared.peers.forget_removed(path.peer);
-        }
-        was_dead
-    }
-
-    /// Counts the best path of a slot, or that it is not the best any more.
-    fn count_preferred(&mut self, shared: &mut Shared, best: Path, more: i64) {
-        if best.is_local() {
-            let counts = self.local.entry(best.remote_id.0).or_default();
-            counts.preferred = counts.preferred.saturating_add_signed(more as isize);
-        } else if let Some(peer) = shared.peers.known_mut(best.peer) {
-            let state = &mut peer.families[P::FAMILY];
-            state.preferred = state.preferred.saturating_add_signed(more);
-        }
-    }
-
-    pub(super) fn mark_changed(&mut self, at: u32) {
-        let slot = &mut self.table[at];
-        if !slot.dirty {
-            slot.dirty = true;
-            self.changed.push_back(at);
-        }
-    }
-
-    pub(super) fn withdraw(&mut self, shared: &mut Shared, peer: PeerId, nlri: Nlri<'_>) {
-        let (mut all, mut ignored) = (0, 0);
-        for (remote_id, prefix) in nlri.iter::<P>() {
-            all += 1;
-            ignored += u64::from(!self.take(shared, prefix, peer, remote_id));
-        }
-        if let Some(peer) = shared.peers.find_mut(peer) {
-            let stats = &mut peer.families[P::FAMILY].stats;
-            stats.import_withdraws += all;
-            stats.import_withdraws_ignored += ignored;
-        }
-    }
-
-    fn take(&mut self, shared: &mut Shared, prefix: P, peer: PeerId, remote_id: PathId) -> bool {
-        let Some((at, place)) = self.find(shared, prefix, peer, remote_id) else {
-            return false;
-        };
-        self.remove(shared, at, place);
-        true
-    }
-
-    /// Removes paths of one slot and tells whether there were any; the best one may be among them.
-    pub(super) fn remove_at(
-        &mut self,
-        shared: &mut Shared,
-        at: u32,
-        mut is_it: impl FnMut(&Shared, &Path) -> bool,
-    ) -> bool {
-        let before = self.table[at].paths.as_slice().len();
-        // Backwards, since the last path takes the place of one that goes.
-        for place in (0..before).rev() {
-            if is_it(shared, &self.table[at].paths.as_slice()[place]) {
-                self.remove(shared, at, place);
-            }
-        }
-        self.table[at].paths.as_slice().len() < before
-    }
-
-    fn remove(&mut self, shared: &mut Shared, at: u32, place: usize) {
-        let slot = &self.table[at];
-        let (path, before) = (slot.paths.as_slice()[place], slot.paths.octets());
-        if slot.chosen && place == 0 {
-            self.count_preferred(shared, path, -1);
-        }
-        self.table.remove(at, place);
-        shared.store.leave(1);
-        let paths = &self.table[at].paths;
-        self.spilled = self.spilled - before + paths.octets();
-        self.prefixes -= usize::from(paths.is_empty());
-        self.uncount(shared, &path);
-        self.mark_changed(at);
-    }
-
-    pub(super) fn announce_local(
-        &mut self,
-        shared: &mut Shared,
-        now: Instant,
-        prefix: P,
-        route: &LocalRoute,
-    ) {
-        let mut octets = Vec::new();
-        route.attributes.encode_canonical(&mut octets);
-        let attrs = shared.store.intern(AttrKey {
-            next_hop: route.next_hop,
-            preference: route.preference,
-            interface: route.interface.as_deref(),
-            octets: &octets,
-        });
-        let at = self.table.find_or_insert(prefix);
-        self.put(
-            shared,
-            at,
-            Path {
-                attrs,
-                received: attrs,
-                peer: LOCAL,
-                remote_id: PathId(route.id),
-                since: shared.seconds(now),
-                local_id: 0,
-                epoch: 0,
-                unusable: None,
-            },
-        );
-    }
-
-    pub(super) fn withdraw_local(&mut self, shared: &mut Shared, prefix: P, id: u32) {
-        self.take(shared, prefix, LOCAL, PathId(id));
+    /// Puts a peer into the group that fits it, which may be none.
+    pub(super) fn regroup(&mut self, shared: &mut Shared, id: PeerId) {
+        self.groups.regroup(shared, &self.paths.table, id);
     }
 
     pub(super) fn forget_peer(&mut self, shared: &mut Shared, id: PeerId) {
-        self.leave_group(shared, id);
+        self.groups.leave::<P>(shared, id);
         self.walk.forget(id);
         self.bury_all(shared, id);
     }
@@ -308,16 +136,7 @@ impl<P: Prefix> FamilyRib<P> {
     /// A peer does not stand by any of its paths any more. They are not used from now on, and go when the walk comes by.
     pub(super) fn bury_all(&mut self, shared: &mut Shared, id: PeerId) {
         self.begin_epoch(shared, id);
-        self.bury_stale(shared, id);
-    }
-
-    /// As [`FamilyRib::bury_all`], of the paths that it has not announced in this epoch.
-    pub(super) fn bury_stale(&mut self, shared: &mut Shared, id: PeerId) {
-        if let Some(peer) = shared.peers.known_mut(id) {
-            let state = &mut peer.families[P::FAMILY];
-            state.stale = None;
-            self.walk.add_dead(state.bury_stale());
-        }
+        self.paths.bury_stale(shared, id);
     }
 
     /// All paths that a peer has become stale.
@@ -328,156 +147,147 @@ impl<P: Prefix> FamilyRib<P> {
         };
         if !begun(shared) {
             // So many epochs have passed by that their numbers are used up: the oldest paths go now.
-            self.bury_stale(shared, id);
-            self.walk_to_the_end(shared);
+            self.paths.bury_stale(shared, id);
+            self.walk.finish(shared, &mut self.paths);
             begun(shared);
         }
     }
 
-    /// Judges every route of a peer anew, from what was received.
-    pub(super) fn judge_again_all(&mut self, shared: &Shared, id: PeerId) {
+    /// Imports every route of a peer again, from what was received.
+    pub(super) fn import_again(&mut self, shared: &Shared, id: PeerId) {
         let peer = shared.peers.find(id);
         if peer.is_some_and(|peer| peer.families[P::FAMILY].paths > 0) {
-            self.walk.judge(id);
+            self.walk.import_again(id);
         }
     }
 
     /// Works on every path again: what peers are told depends on more than paths, and that has changed.
     pub(super) fn tell_again(&mut self) {
-        self.forget_rewritten();
-        if self.prefixes > 0 {
+        self.groups.forget_rewritten();
+        if self.paths.prefixes > 0 {
             self.walk.tell();
         }
     }
 
-    pub(super) fn forget_rewritten(&mut self) {
-        let groups = self.groups.iter_mut().flatten();
-        groups.for_each(Group::forget_rewritten);
-    }
-
-    /// One slice of work; tells whether there was any. Nothing is decided while that is `deferred`.
-    pub(super) fn work(&mut self, shared: &mut Shared, deferred: bool) -> bool {
-        if deferred {
-            return self.walk(shared, usize::MAX);
-        }
-        let groups = self.groups.iter().flatten().count();
-        let limit = (8 * FLUSH_SLICE / groups.max(1)).clamp(FLUSH_SLICE.div_ceil(16), FLUSH_SLICE);
-        let walked = self.walk(shared, limit);
-        let mut from = 0;
-        for at in self.left.take_slice(&mut from, FLUSH_SLICE) {
-            if self.table[at].paths.is_empty() {
-                self.mark_changed(at);
-            }
-        }
-        let count = limit.min(self.changed.len());
-        let slice: Vec<u32> = self.changed.drain(..count).collect();
-        for at in &slice {
-            self.choose(shared, *at);
-        }
-        let settled = self.changed.is_empty();
-        let mut told = Vec::new();
-        for group in self.groups.iter_mut().flatten() {
-            told.extend(group.flush(shared, &self.table, &slice, limit));
-            told.extend(group.catch_up(shared, &self.table, settled));
-        }
-        shared.steps += (count + told.len()) as u64;
-        let worked = walked || count > 0 || !told.is_empty() || !self.left.is_empty();
-        for at in slice.into_iter().chain(told) {
-            self.release_if_unused(at);
-        }
-        worked
-    }
-
-    /// Puts the best path first.
-    fn choose(&mut self, shared: &mut Shared, at: u32) {
-        let slot = &mut self.table[at];
-        slot.dirty = false;
-        let was = slot.best().copied();
-        let ranking = shared.ranking(P::FAMILY);
-        let best = ranking.best(slot.paths.as_slice());
-        slot.chosen = best.is_some();
-        if let Some(best) = best {
-            self.table.put_first(at, best);
-        }
-        let is = self.table[at].best().copied();
-        let source = |path: &Path| (path.peer, path.remote_id);
-        if was.as_ref().map(source) != is.as_ref().map(source) {
-            for (path, more) in [(was, -1), (is, 1)] {
-                if let Some(path) = path {
-                    self.count_preferred(shared, path, more);
-                }
-            }
-        }
-        if shared.config.forwarding {
-            let route = self.forward_route(shared, at);
-            if self.forwarded.replace(at, route.as_ref()) {
-                shared.outputs.push_back(Output::Forward {
-                    prefix: self.table[at].prefix.into(),
-                    route,
-                });
-            }
-        }
-    }
-
-    fn forward_route(&self, shared: &Shared, at: u32) -> Option<ForwardRoute> {
-        let slot = &self.table[at];
-        let best = slot.best()?;
-        if !best.is_local() {
-            return Some(shared.forward_route(P::FAMILY, slot.paths.as_slice(), best, false));
-        }
-        if shared.store[best.attrs].preference > PEER_PREFERENCE {
-            return None;
-        }
-        let learned = slot.paths.as_slice().iter().filter(|path| !path.is_local());
-        let learned: Vec<Path> = learned.copied().collect();
-        let best = shared.ranking(P::FAMILY).best(&learned)?;
-        Some(shared.forward_route(P::FAMILY, &learned, &learned[best], true))
-    }
-
-    /// A slot may be given to another prefix once no member of any group has still to hear of it.
-    fn release_if_unused(&mut self, at: u32) {
-        let slot = &self.table[at];
-        if slot.dirty || !slot.paths.as_slice().is_empty() {
+    /// The session of a peer has ended; its paths go, or stay as stale for a time.
+    pub(super) fn peer_down(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: PeerId,
+        keep: Option<KeepStale>,
+    ) {
+        self.groups.leave::<P>(shared, id);
+        let Some(keep) = keep else {
+            self.bury_all(shared, id);
             return;
+        };
+        let stale = shared
+            .peers
+            .find(id)
+            .and_then(|peer| peer.families[P::FAMILY].stale);
+        if !keep.again && stale.is_some_and(Stale::is_restart) {
+            // RFC 4724 §4.2: what it has not repeated since it was away before.
+            self.paths.bury_stale(shared, id);
         }
-        if self
-            .groups
-            .iter()
-            .flatten()
-            .all(|group| !group.refers_to(at))
-        {
-            self.table.release(at);
+        self.begin_epoch(shared, id);
+        if let Some(peer) = shared.peers.find_mut(id) {
+            peer.families[P::FAMILY].stale = Some(Stale::away(now, keep));
         }
     }
-}
 
-impl Shared {
-    /// The best of these paths, and those that are as good for forwarding.
-    fn forward_route(
+    /// The session of a peer has come up; what is stale goes unless the peer says that its forwarding goes on.
+    pub(super) fn peer_back(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        id: PeerId,
+        preserved: Preserved,
+    ) {
+        let Some(peer) = shared.peers.find_mut(id) else {
+            return;
+        };
+        let stale = &mut peer.families[P::FAMILY].stale;
+        match stale.and_then(|stale| stale.back(now, preserved)) {
+            Some(kept) => *stale = Some(kept),
+            None => self.sweep_stale(shared, id),
+        }
+    }
+
+    /// Removes what the peer has not announced since its routes became stale.
+    pub(super) fn sweep_stale(&mut self, shared: &mut Shared, id: PeerId) {
+        let peer = shared.peers.find(id);
+        if peer.is_some_and(|peer| peer.families[P::FAMILY].stale.is_some()) {
+            self.paths.bury_stale(shared, id);
+        }
+    }
+
+    /// Does what is due to stale paths.
+    pub(super) fn expire_stale(&mut self, shared: &mut Shared, now: Instant) {
+        let due: Vec<(PeerId, Stale)> = shared
+            .peers
+            .iter()
+            .filter_map(|(id, peer)| Some((id, peer.families[P::FAMILY].stale?)))
+            .filter(|(_, stale)| stale.until <= now)
+            .collect();
+        for (id, stale) in due {
+            let Some(next) = stale.when_over(now) else {
+                self.sweep_stale(shared, id);
+                continue;
+            };
+            if let Some(peer) = shared.peers.find_mut(id) {
+                peer.families[P::FAMILY].stale = Some(next);
+            }
+            // RFC 9494 §4.2: the paths are marked, and those that must not be kept go, when they are imported again.
+            self.import_again(shared, id);
+        }
+    }
+
+    /// Octets that it takes up.
+    pub(super) fn octets(&self) -> usize {
+        self.paths.table.octets()
+            + self.paths.spilled
+            + self.forwarded.octets()
+            + self.groups.octets()
+    }
+
+    /// Octets in use: without the room that tables keep for later.
+    pub(super) fn used(&self) -> usize {
+        let groups = self.groups.iter();
+        let told =
+            groups.map(|group| self.paths.prefixes * size_of::<Few<Entry>>() + group.out.spilled());
+        self.paths.prefixes * (size_of::<Slot<P>>() + INDEX)
+            + self.paths.spilled
+            + self.forwarded.octets()
+            + told.sum::<usize>()
+    }
+
+    /// About how many references to attributes there may be.
+    pub(super) fn references(&self) -> usize {
+        (1 + self.groups.places()) * self.paths.table.end() as usize
+    }
+
+    /// Marks the attributes that slots from one on refer to; tells where to go on.
+    pub(super) fn mark_attributes(
         &self,
-        family: Family,
-        paths: &[Path],
-        best: &Path,
-        standby: bool,
-    ) -> ForwardRoute {
-        let set = &self.store[best.attrs];
-        let mut next_hops: Vec<NextHop> = self.store.next_hop(best.attrs).into_iter().collect();
-        if let [_, _, ..] = paths {
-            for place in self.ranking(family).equal_to_best(paths) {
-                if next_hops.len() == MAX_NEXT_HOPS {
-                    break;
-                }
-                let next_hop = self.store.next_hop(paths[place].attrs);
-                let wanted = next_hop
-                    .filter(|next_hop| !next_hops.contains(next_hop) && !paths[place].is_local());
-                next_hops.extend(wanted);
+        shared: &mut Shared,
+        from: u32,
+        left: &mut usize,
+    ) -> Option<u32> {
+        let each = 1 + self.groups.places();
+        let count = u32::try_from(left.div_ceil(each)).unwrap_or(u32::MAX);
+        let end = from.saturating_add(count).min(self.paths.table.end());
+        let store = &mut shared.store;
+        for at in from..end {
+            for path in self.paths.table[at].paths.as_slice() {
+                store.mark(path.attrs);
+                store.mark(path.received);
             }
         }
-        ForwardRoute {
-            next_hops,
-            local_pref: set.local_pref,
-            preference: set.preference,
-            standby,
+        for group in self.groups.iter() {
+            group.mark_attributes(store, from..end);
         }
+        *left = left.saturating_sub(each * (end - from) as usize);
+        (end < self.paths.table.end()).then_some(end)
     }
 }

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn one_takes_little_room() {
-        assert_eq!(size_of::<Few<super::super::table::Path>>(), 24);
-        assert_eq!(size_of::<Few<super::super::group::Entry>>(), 16);
+        assert_eq!(size_of::<Few<super::super::path::Path>>(), 24);
+        assert_eq!(size_of::<Few<super::super::adj_out::Entry>>(), 16);
     }
 }

@@ -4,7 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ForwardRoute;
+use super::decision::Ranking;
+use super::event::ForwardRoute;
+use super::path::Path;
+use super::settings::PEER_PREFERENCE;
+use super::shared::Shared;
+use super::table::Slot;
+use crate::types::{Family, Prefix};
+use crate::wire::NextHop;
+
+/// Next hops of one forwarding route (contract of the kernel: more are not installed).
+const MAX_NEXT_HOPS: usize = 16;
 
 /// Stands for a prefix of which nothing was said, or that there is no route.
 const NONE: u32 = 0;
@@ -80,6 +90,51 @@ impl Forwarded {
 
 /// About what a route takes up, in both maps and with a few next hops.
 const ROUTE: usize = 3 * size_of::<ForwardRoute>();
+
+/// The route to forward by for a prefix; `None`: none from a peer.
+pub(super) fn forward_route<P: Prefix>(shared: &Shared, slot: &Slot<P>) -> Option<ForwardRoute> {
+    let best = slot.best()?;
+    if !best.is_local() {
+        let paths = slot.paths.as_slice();
+        return Some(route_of(shared, P::FAMILY, paths, best, false));
+    }
+    if shared.store[best.attrs].preference > PEER_PREFERENCE {
+        return None;
+    }
+    let learned = slot.paths.as_slice().iter().filter(|path| !path.is_local());
+    let learned: Vec<Path> = learned.copied().collect();
+    let best = Ranking::of(shared, P::FAMILY).best(&learned)?;
+    Some(route_of(shared, P::FAMILY, &learned, &learned[best], true))
+}
+
+/// The best of these paths, and those that are as good for forwarding.
+fn route_of(
+    shared: &Shared,
+    family: Family,
+    paths: &[Path],
+    best: &Path,
+    standby: bool,
+) -> ForwardRoute {
+    let set = &shared.store[best.attrs];
+    let mut next_hops: Vec<NextHop> = shared.store.next_hop(best.attrs).into_iter().collect();
+    if let [_, _, ..] = paths {
+        for place in Ranking::of(shared, family).equal_to_best(paths) {
+            if next_hops.len() == MAX_NEXT_HOPS {
+                break;
+            }
+            let next_hop = shared.store.next_hop(paths[place].attrs);
+            let wanted = next_hop
+                .filter(|next_hop| !next_hops.contains(next_hop) && !paths[place].is_local());
+            next_hops.extend(wanted);
+        }
+    }
+    ForwardRoute {
+        next_hops,
+        local_pref: set.local_pref,
+        preference: set.preference,
+        standby,
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,9 +7,9 @@ use std::time::Instant;
 use ipnet::IpNet;
 
 use super::attributes::{AttrId, AttrKey};
-use super::peer::PeerConfig;
-use super::table::{Path, Unusable};
-use super::{LOCAL, PEER_PREFERENCE, Shared};
+use super::path::{Path, Unusable};
+use super::settings::{PEER_PREFERENCE, PeerConfig};
+use super::shared::Shared;
 use crate::policy::{Decision, Outcomes, Policy, RouteView, Source};
 use crate::steps;
 use crate::types::Role;
@@ -51,7 +51,7 @@ impl Arrival {
             peer,
             config: Arc::clone(config),
             received,
-            stamped: shared.stamp_role(config, received),
+            stamped: stamp_role(shared, config, received),
             unusable: find_fault(shared, config, peer, received),
             since: shared.seconds(now),
             outcomes: Outcomes::default(),
@@ -59,117 +59,119 @@ impl Arrival {
     }
 }
 
-impl Shared {
-    /// Seconds since the start.
-    pub(crate) fn seconds(&self, now: Instant) -> u32 {
-        u32::try_from(now.saturating_duration_since(self.start).as_secs()).unwrap_or(u32::MAX)
+/// The path that a route becomes: what import policy makes of its attributes, or why it is not used.
+#[inline(always)]
+pub(crate) fn import(
+    shared: &mut Shared,
+    arrival: &mut Arrival,
+    prefix: IpNet,
+    remote_id: PathId,
+    epoch: u8,
+) -> Path {
+    let (attrs, unusable) = match arrival.unusable {
+        Some(fault) => (arrival.stamped, Some(fault)),
+        None if arrival.config.import.is_accept_all() => (arrival.stamped, None),
+        None => apply_import_policy(shared, arrival, prefix),
+    };
+    Path {
+        attrs,
+        received: arrival.received,
+        peer: arrival.peer,
+        remote_id,
+        since: arrival.since,
+        local_id: 0,
+        epoch,
+        unusable,
     }
+}
 
-    /// The path that a route becomes: what import policy makes of its attributes, or why it is not used.
-    #[inline(always)]
-    pub(crate) fn import(
-        &mut self,
-        arrival: &mut Arrival,
-        prefix: IpNet,
-        remote_id: PathId,
-        epoch: u8,
-    ) -> Path {
-        let (attrs, unusable) = match arrival.unusable {
-            Some(fault) => (arrival.stamped, Some(fault)),
-            None if arrival.config.import.is_accept_all() => (arrival.stamped, None),
-            None => self.apply_import_policy(arrival, prefix),
-        };
-        Path {
-            attrs,
-            received: arrival.received,
-            peer: arrival.peer,
-            remote_id,
-            since: arrival.since,
-            local_id: 0,
-            epoch,
-            unusable,
-        }
+/// The path as it is imported now, from what was received.
+pub(crate) fn import_again<P: Prefix>(
+    shared: &mut Shared,
+    path: Path,
+    prefix: P,
+    config: &Arc<PeerConfig>,
+) -> Path {
+    let mut arrival = Arrival {
+        peer: path.peer,
+        config: Arc::clone(config),
+        received: path.received,
+        stamped: stamp_role(shared, config, path.received),
+        unusable: find_fault(shared, config, path.peer, path.received),
+        since: path.since,
+        outcomes: Outcomes::default(),
+    };
+    let mut imported = import(
+        shared,
+        &mut arrival,
+        prefix.into(),
+        path.remote_id,
+        path.epoch,
+    );
+    if shared.is_last_resort::<P>(&imported) {
+        imported.attrs = shared.store.with_llgr_stale(imported.attrs);
     }
+    imported
+}
 
-    /// Judges a path anew, from what was received.
-    pub(crate) fn judge_again<P: Prefix>(
-        &mut self,
-        path: Path,
-        prefix: P,
-        config: &Arc<PeerConfig>,
-    ) -> Path {
-        let mut arrival = Arrival {
-            peer: path.peer,
-            config: Arc::clone(config),
-            received: path.received,
-            stamped: self.stamp_role(config, path.received),
-            unusable: find_fault(self, config, path.peer, path.received),
-            since: path.since,
-            outcomes: Outcomes::default(),
-        };
-        let mut judged = self.import(&mut arrival, prefix.into(), path.remote_id, path.epoch);
-        if self.is_last_resort::<P>(&judged) {
-            judged.attrs = self.store.as_last_resort(judged.attrs);
-        }
-        judged
+/// RFC 9234 §5, ingress 3: a route from a provider, peer or route server is stamped with its AS. Not so in what is kept as
+/// received: our role may change.
+fn stamp_role(shared: &mut Shared, config: &PeerConfig, received: AttrId) -> AttrId {
+    let stamps = matches!(
+        config.role,
+        Some(Role::Customer | Role::Peer | Role::RsClient)
+    );
+    let view = shared.store.view(received);
+    if !stamps || view.otc().is_some() {
+        return received;
     }
+    let mut attributes = view.to_attributes();
+    attributes.otc = Some(config.peer_as);
+    shared
+        .store
+        .intern_edited(received, Some(&attributes), None)
+}
 
-    /// RFC 9234 §5, ingress 3: a route from a provider, peer or route server is stamped with its AS. Not so in what is kept as
-    /// received: our role may change.
-    fn stamp_role(&mut self, config: &PeerConfig, received: AttrId) -> AttrId {
-        let stamps = matches!(
-            config.role,
-            Some(Role::Customer | Role::Peer | Role::RsClient)
-        );
-        let view = self.store.view(received);
-        if !stamps || view.otc().is_some() {
-            return received;
-        }
-        let mut attributes = view.to_attributes();
-        attributes.otc = Some(config.peer_as);
-        self.store.intern_edited(received, Some(&attributes), None)
+fn apply_import_policy(
+    shared: &mut Shared,
+    arrival: &mut Arrival,
+    prefix: IpNet,
+) -> (AttrId, Option<Unusable>) {
+    let policy: &Policy = &arrival.config.import;
+    let received = arrival.stamped;
+    if let Some(outcome) = arrival.outcomes.find(policy, prefix) {
+        return outcome;
     }
-
-    fn apply_import_policy(
-        &mut self,
-        arrival: &mut Arrival,
-        prefix: IpNet,
-    ) -> (AttrId, Option<Unusable>) {
-        let policy: &Policy = &arrival.config.import;
-        let received = arrival.stamped;
-        if let Some(outcome) = arrival.outcomes.find(policy, prefix) {
-            return outcome;
-        }
-        steps::count_evaluation();
-        let set = &self.store[received];
-        let interface = self.store.interface_of(received);
-        let route = RouteView {
-            prefix,
-            attributes: self.store.view(received),
-            local_pref: Some(set.local_pref),
-            source: Source::Peer,
-            interface: interface.map(|name| &**name),
-            own_as: None,
-        };
-        let (decision, asked) = policy.evaluate_asking(route);
-        let outcome = match decision {
-            Decision::Reject => (received, Some(Unusable::Policy)),
-            Decision::Accept {
-                attributes: None,
-                preference: None,
-            } => (received, None),
-            Decision::Accept {
-                attributes,
-                preference,
-            } => (
-                self.store
-                    .intern_edited(received, attributes.as_deref(), preference),
-                None,
-            ),
-        };
-        arrival.outcomes.note(&asked, outcome);
-        outcome
-    }
+    steps::count_evaluation();
+    let set = &shared.store[received];
+    let interface = shared.store.interface_of(received);
+    let route = RouteView {
+        prefix,
+        attributes: shared.store.view(received),
+        local_pref: Some(set.local_pref),
+        source: Source::Peer,
+        interface: interface.map(|name| &**name),
+        own_as: None,
+    };
+    let (decision, asked) = policy.evaluate_asking(route);
+    let outcome = match decision {
+        Decision::Reject => (received, Some(Unusable::Policy)),
+        Decision::Accept {
+            attributes: None,
+            preference: None,
+        } => (received, None),
+        Decision::Accept {
+            attributes,
+            preference,
+        } => (
+            shared
+                .store
+                .intern_edited(received, attributes.as_deref(), preference),
+            None,
+        ),
+    };
+    arrival.outcomes.note(&asked, outcome);
+    outcome
 }
 
 /// Why the routes of an UPDATE cannot be used, whatever their prefix.
@@ -232,11 +234,5 @@ pub(crate) fn is_routable(prefix: IpNet) -> bool {
             let address: Ipv6Addr = net.network();
             !(address.is_loopback() || address.is_unicast_link_local() || address.is_multicast())
         }
-    }
-}
-
-impl Path {
-    pub(crate) fn is_local(&self) -> bool {
-        self.peer == LOCAL
     }
 }

@@ -9,23 +9,14 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 
-use super::Shared;
+use super::adj_out::{AdjOut, Change, Entry, is_withheld};
 use super::attributes::{AttrId, AttrStore};
 use super::bitset::BitSet;
-use super::chunks::Chunks;
-use super::family::FamilyRib;
 use super::few::Few;
-use super::group::{
-    Change, Entries, Entry, Group, HIGH_WATER, SLICE, in_flight, is_withheld, send,
-};
-use super::peer::Told;
-use super::table::Table;
-use crate::types::{Family, PeerId, Prefix};
+use super::shared::Shared;
+use crate::types::{Family, PeerId};
 use crate::wire::update::encode_end_of_rib;
 use crate::wire::{Context, Message, RefreshKind, RouteRefresh};
-
-/// Slots that all members together are told in one go; who comes later goes first the next time.
-const SLICE_OF_ALL: usize = 4 * SLICE;
 
 /// What a member has still to be told.
 #[derive(Debug, Default)]
@@ -69,8 +60,8 @@ impl Held {
 
 /// A slot to tell about.
 #[derive(Clone, Copy, Debug)]
-struct Due {
-    at: u32,
+pub(super) struct Due {
+    pub(super) at: u32,
     /// It changed; if not, the member asked for it again.
     pending: bool,
 }
@@ -78,7 +69,7 @@ struct Due {
 /// What a group told a member before it left.
 #[derive(Debug)]
 struct Moved {
-    out: Chunks<Entries>,
+    out: AdjOut,
     /// Slots that have not been compared with what the new group says.
     left: BitSet,
 }
@@ -97,26 +88,26 @@ enum Mark {
 }
 
 impl Lag {
-    /// For a member that holds nothing yet.
-    pub(super) fn initial(group: &Group) -> Self {
+    /// For a member that holds nothing yet of the slots up to `end`.
+    pub(super) fn initial(end: u32) -> Self {
         let mut lag = Self {
             mark: Mark::Initial,
             ..Self::default()
         };
-        lag.pending.fill(group.out.len());
+        lag.pending.fill(end);
         lag
     }
 
     /// For a member that comes from another group, where it may have lagged: only what differs will be told.
-    pub(super) fn moving(old: Option<Self>, from: &Group, to: &Group) -> Self {
+    pub(super) fn moving(old: Option<Self>, from: &AdjOut, to: &AdjOut) -> Self {
         let mut lag = old.unwrap_or_default();
         let mut left = BitSet::default();
-        left.fill(from.out.len().max(to.out.len()));
+        left.fill(from.len().max(to.len()));
         left.subtract(&lag.pending);
         for moved in &lag.moved {
             left.subtract(&moved.left);
         }
-        let out = from.out.clone();
+        let out = from.clone();
         lag.moved.push(Moved { out, left });
         lag
     }
@@ -152,13 +143,19 @@ impl Lag {
     }
 
     /// Compares a slice of what earlier groups told it with what this one says.
-    fn compare(&mut self, shared: &Shared, peer: PeerId, group: &Group, limit: usize) -> Vec<u32> {
+    pub(super) fn compare(
+        &mut self,
+        shared: &Shared,
+        peer: PeerId,
+        out: &AdjOut,
+        limit: usize,
+    ) -> Vec<u32> {
         let Some(moved) = self.moved.last_mut() else {
             return Vec::new();
         };
         let slice: Vec<u32> = moved.left.iter().take(limit).collect();
         for at in &slice {
-            let entries = group.entries(*at);
+            let entries = out.get(*at);
             self.note(shared, peer, *at, entries, entries);
         }
         self.moved.retain(|moved| !moved.left.is_empty());
@@ -166,7 +163,7 @@ impl Lag {
     }
 
     /// Slots to tell it about now, less those that are about to change, which are told when they have.
-    fn slice(&mut self, limit: usize, changes: impl Fn(u32) -> bool) -> Vec<Due> {
+    pub(super) fn slice(&mut self, limit: usize, changes: impl Fn(u32) -> bool) -> Vec<Due> {
         let mut slice = Vec::new();
         for pending in [true, false] {
             let set = match pending {
@@ -182,6 +179,38 @@ impl Lag {
             }
         }
         slice
+    }
+
+    /// Whether it is new and gets its first table.
+    pub(super) fn is_initial(&self) -> bool {
+        self.mark == Mark::Initial
+    }
+
+    /// Whether it wants everything again, which has not begun.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked
+    }
+
+    /// Adds what has to be told of a slot whose entries these are; answers with how many more routes the member holds then.
+    pub(super) fn tell(
+        &mut self,
+        shared: &Shared,
+        peer: PeerId,
+        due: Due,
+        entries: &[Entry],
+        changes: &mut Vec<Change>,
+    ) -> i64 {
+        let at = due.at;
+        let (was, repeat) = self.take(shared, peer, due, entries);
+        let is: Few<Held> = told(shared, peer, entries).collect();
+        let (is, was) = (is.as_slice(), was.as_slice());
+        let new = is
+            .iter()
+            .filter(|held| repeat || held.of_same_path(was) != Some(*held));
+        changes.extend(new.map(|held| held.change(at, Some(held.attrs))));
+        let gone = was.iter().filter(|held| held.of_same_path(is).is_none());
+        changes.extend(gone.map(|held| held.change(at, None)));
+        is.len() as i64 - was.len() as i64
     }
 
     /// What it holds of a slot that it is told about now, and whether it is told even what it holds.
@@ -205,10 +234,11 @@ impl Lag {
         (held, true)
     }
 
-    fn begin_refresh(&mut self, shared: &Shared, peer: PeerId, out: &Chunks<Entries>) {
+    /// If it wants everything again, that begins now: with the slots up to `end`.
+    pub(super) fn begin_refresh(&mut self, shared: &Shared, peer: PeerId, end: u32) {
         if self.asked && self.mark == Mark::None && self.again.is_empty() {
             self.asked = false;
-            self.again.fill(out.len());
+            self.again.fill(end);
             let up = shared.peers.find(peer).and_then(|peer| peer.up.as_ref());
             if up.is_some_and(|up| up.context.enhanced_refresh) {
                 self.mark = Mark::RefreshWanted;
@@ -216,7 +246,8 @@ impl Lag {
         }
     }
 
-    fn is_caught_up(&self) -> bool {
+    /// Whether it has been told everything, but for what may have changed.
+    pub(super) fn is_caught_up(&self) -> bool {
         self.pending.is_empty() && self.again.is_empty() && self.moved.is_empty()
     }
 
@@ -248,7 +279,7 @@ impl Lag {
     }
 
     /// The octets that go before the next slice.
-    fn before(&mut self, context: &Context, family: Family) -> BytesMut {
+    pub(super) fn before(&mut self, context: &Context, family: Family) -> BytesMut {
         let mut octets = BytesMut::new();
         if self.mark == Mark::RefreshWanted {
             self.mark = Mark::Refreshing;
@@ -258,7 +289,7 @@ impl Lag {
     }
 
     /// The octets that go after the last slice.
-    fn after(&mut self, context: &Context, family: Family) -> BytesMut {
+    pub(super) fn after(&mut self, context: &Context, family: Family) -> BytesMut {
         let mut octets = BytesMut::new();
         match std::mem::take(&mut self.mark) {
             Mark::Initial => encode_end_of_rib(family, &mut octets),
@@ -271,7 +302,7 @@ impl Lag {
 
 impl Moved {
     fn entries(&self, at: u32) -> &[Entry] {
-        self.out.get(at).map_or(&[], Entries::as_slice)
+        self.out.get(at)
     }
 }
 
@@ -291,98 +322,4 @@ fn refresh_mark(context: &Context, family: Family, kind: RefreshKind, octets: &m
         kind,
     });
     message.encode(context, octets);
-}
-
-impl Group {
-    /// Tells members that lag behind, and have room, a slice of what they miss. `settled`: no changed slot waits to be
-    /// decided. Returns the slots that were looked at, some of which may not be needed any more.
-    pub(super) fn catch_up<P: Prefix>(
-        &mut self,
-        shared: &mut Shared,
-        table: &Table<P>,
-        settled: bool,
-    ) -> Vec<u32> {
-        let mut looked_at = Vec::new();
-        let settled = settled && self.waiting.is_empty();
-        let members = self.members.len();
-        for turn in 0..members {
-            let place = (self.turn + turn) % members;
-            if looked_at.len() >= SLICE_OF_ALL {
-                self.turn = place;
-                return looked_at;
-            }
-            let peer = self.members[place].peer;
-            if let Some(mut lag) = self.members[place].lag.take() {
-                if in_flight(shared, peer) <= HIGH_WATER {
-                    lag.begin_refresh(shared, peer, &self.out);
-                    // A group that is new has yet to find out what it says.
-                    if self.waiting.is_empty() {
-                        looked_at.extend(lag.compare(shared, peer, self, SLICE));
-                    }
-                    let changes = |at: u32| table[at].dirty || self.waiting.contains(at);
-                    let slice = lag.slice(SLICE, changes);
-                    self.tell_slice(shared, table, peer, &mut lag, &slice);
-                    looked_at.extend(slice.iter().map(|due| due.at));
-                }
-                let done = settled && lag.is_caught_up();
-                if done {
-                    send(shared, peer, lag.after(&self.key.context, P::FAMILY));
-                }
-                let in_step = done && !lag.asked && in_flight(shared, peer) <= HIGH_WATER;
-                self.members[place].lag = (!in_step).then_some(lag);
-            }
-        }
-        looked_at
-    }
-
-    fn tell_slice<P: Prefix>(
-        &self,
-        shared: &mut Shared,
-        table: &Table<P>,
-        peer: PeerId,
-        lag: &mut Lag,
-        slice: &[Due],
-    ) {
-        let mut octets = lag.before(&self.key.context, P::FAMILY);
-        let mut changes = Vec::with_capacity(slice.len());
-        let mut count = Told::default();
-        for due in slice {
-            let at = due.at;
-            let entries = self.entries(at);
-            if lag.mark == Mark::Initial {
-                self.count_kept(shared, &table[at], peer, entries, &mut count);
-            }
-            let (was, repeat) = lag.take(shared, peer, *due, entries);
-            let is: Few<Held> = told(shared, peer, entries).collect();
-            let (is, was) = (is.as_slice(), was.as_slice());
-            count.held += is.len() as i64 - was.len() as i64;
-            let new = is
-                .iter()
-                .filter(|held| repeat || held.of_same_path(was) != Some(*held));
-            changes.extend(new.map(|held| held.change(at, Some(held.attrs))));
-            let gone = was.iter().filter(|held| held.of_same_path(is).is_none());
-            changes.extend(gone.map(|held| held.change(at, None)));
-        }
-        let updates = changes.iter().filter(|change| change.attrs.is_some());
-        count.updates = updates.count() as u64;
-        count.withdraws = changes.len() as u64 - count.updates;
-        shared.count_told::<P>(peer, count);
-        octets.unsplit(self.encode_changes(shared, table, &mut changes));
-        send(shared, peer, octets);
-    }
-}
-
-impl<P: Prefix> FamilyRib<P> {
-    /// A peer wants everything again. That costs nothing here; it is told in slices.
-    pub(super) fn send_again(&mut self, shared: &Shared, id: PeerId) {
-        let place = shared
-            .peers
-            .find(id)
-            .and_then(|peer| peer.families[P::FAMILY].group);
-        let group = place.and_then(|place| self.groups[place as usize].as_mut());
-        let member = group.and_then(|group| group.members.iter_mut().find(|m| m.peer == id));
-        if let Some(member) = member {
-            member.lag.get_or_insert_default().ask();
-        }
-    }
 }

@@ -6,18 +6,15 @@
 use std::collections::BTreeMap;
 
 use super::bitset::BitSet;
-use super::family::FamilyRib;
-use super::few::Few;
-use super::group::Entry;
-use super::table::{Path, Slot};
-use super::{Output, Rib};
-use crate::types::{PeerId, Prefix};
+use super::event::Output;
+use super::path::Path;
+use super::stop::stop;
+use super::sweep::Sweep;
+use super::tables::Tables;
+use crate::types::PeerId;
 
 /// UPDATEs that are taken in before the limit is looked at again.
 const UNCHECKED: u32 = 256;
-
-/// What an entry of an index takes up, with its share of what is free.
-const INDEX: usize = 2 * size_of::<u32>();
 
 /// What is known of the limit.
 #[derive(Debug, Default)]
@@ -28,90 +25,65 @@ pub(super) struct Guard {
     clean: usize,
 }
 
-impl Rib {
-    pub(super) fn note_update(&mut self) {
-        self.guard.updates += 1;
-        if self.guard.updates >= UNCHECKED {
-            self.check_memory();
+impl Guard {
+    /// Counts an UPDATE; now and then the limit is looked at.
+    pub(super) fn note_update(&mut self, tables: &mut Tables, sweep: &mut Sweep) {
+        self.updates += 1;
+        if self.updates >= UNCHECKED {
+            self.check(tables, sweep);
         }
-    }
-
-    /// Octets in use by tables and attributes.
-    fn used(&self) -> usize {
-        self.ipv4.used() + self.ipv6.used() + self.shared.store.used()
     }
 
     /// Stops whoever holds most, if all hold too much.
-    pub(super) fn check_memory(&mut self) {
-        self.guard.updates = 0;
-        let Some(limit) = self.shared.config.memory_limit else {
+    pub(super) fn check(&mut self, tables: &mut Tables, sweep: &mut Sweep) {
+        self.updates = 0;
+        let Some(limit) = tables.shared.config.memory_limit else {
             return;
         };
-        let used = self.used();
-        // Who has been stopped is about to give back what it holds.
-        let gives_back = |rib: &Self| {
-            rib.ipv4.walk.has_dead() || rib.ipv6.walk.has_dead() || rib.shared.peers.any_stopping()
-        };
+        let used = tables.used();
         // A look that did not help is not worth another one before there is a good deal more.
-        let clean = self.guard.clean;
-        let much_the_same = (clean..=clean + limit / 16).contains(&used);
-        if used <= limit || much_the_same || gives_back(self) {
+        let much_the_same = (self.clean..=self.clean + limit / 16).contains(&used);
+        // Who has been stopped is about to give back what it holds.
+        let gives_back = || tables.has_dead() || tables.shared.peers.any_stopping();
+        if used <= limit || much_the_same || gives_back() {
             return;
         }
-        self.sweep_all();
-        self.guard.clean = self.used();
-        if self.guard.clean <= limit {
+        sweep.finish(tables);
+        self.clean = tables.used();
+        if self.clean <= limit {
             return;
         }
-        let Some(worst) = self.heaviest() else {
+        let Some(worst) = heaviest(tables) else {
             return;
         };
-        let is_up = |rib: &Self| rib.shared.peers.find(worst).is_some_and(|p| p.up.is_some());
-        if is_up(self) {
-            self.shared.stop(worst, Output::OutOfResources(worst));
+        let peer = tables.shared.peers.find(worst);
+        if peer.is_some_and(|peer| peer.up.is_some()) {
+            stop(&mut tables.shared, worst, Output::OutOfResources(worst));
         } else {
             // They are only kept for its return.
-            self.ipv4.bury_all(&mut self.shared, worst);
-            self.ipv6.bury_all(&mut self.shared, worst);
+            tables.bury_all(worst);
         }
-    }
-
-    /// The peer whose routes take up most. What several share counts for one of them.
-    fn heaviest(&self) -> Option<PeerId> {
-        let mut held: BTreeMap<PeerId, usize> = BTreeMap::new();
-        let mut seen = BitSet::default();
-        let mut add = |path: &Path| {
-            if path.is_local() {
-                return;
-            }
-            let held = held.entry(path.peer).or_default();
-            *held += size_of::<Path>();
-            for attrs in [path.received, path.attrs] {
-                if seen.insert(attrs.0) {
-                    *held += self.shared.store.octets_of(attrs);
-                }
-            }
-        };
-        self.ipv4.each_path(&mut add);
-        self.ipv6.each_path(&mut add);
-        let heaviest = held.into_iter().max_by_key(|(_, held)| *held);
-        heaviest.map(|(peer, _)| peer)
     }
 }
 
-impl<P: Prefix> FamilyRib<P> {
-    fn used(&self) -> usize {
-        let groups = self.groups.iter().flatten();
-        let told = groups.map(|group| self.prefixes * size_of::<Few<Entry>>() + group.spilled);
-        self.prefixes * (size_of::<Slot<P>>() + INDEX)
-            + self.spilled
-            + self.forwarded.octets()
-            + told.sum::<usize>()
-    }
-
-    fn each_path(&self, add: &mut impl FnMut(&Path)) {
-        for (_, slot) in self.table.slots() {
-            slot.paths.as_slice().iter().for_each(&mut *add);
+/// The peer whose routes take up most. What several share counts for one of them.
+fn heaviest(tables: &Tables) -> Option<PeerId> {
+    let mut held: BTreeMap<PeerId, usize> = BTreeMap::new();
+    let mut seen = BitSet::default();
+    let mut add = |path: &Path| {
+        if path.is_local() {
+            return;
         }
-    }
+        let held = held.entry(path.peer).or_default();
+        *held += size_of::<Path>();
+        for attrs in [path.received, path.attrs] {
+            if seen.insert(attrs.0) {
+                *held += tables.shared.store.octets_of(attrs);
+            }
+        }
+    };
+    tables.ipv4.paths.each_path(&mut add);
+    tables.ipv6.paths.each_path(&mut add);
+    let heaviest = held.into_iter().max_by_key(|(_, held)| *held);
+    heaviest.map(|(peer, _)| peer)
 }

@@ -12,310 +12,82 @@
 //! Changes only mark slots; the decision and everything after it happen when the outputs are drained, so a prefix that
 //! changes twice in between is decided and sent once. Memory is bounded by the number of routes, not by what happened to them.
 
+mod adj_in;
+mod adj_out;
 mod attributes;
 mod bitset;
 mod chunks;
 mod crowd;
+mod deadline;
 mod decision;
+mod deferral;
+mod event;
 mod exit;
 mod export;
+mod exporter;
 mod family;
 mod few;
 mod forwarded;
 mod group;
+mod groups;
 mod hash;
 mod import;
 mod lag;
-mod membership;
+mod lifecycle;
 mod memory;
 mod next_hop;
 mod octets;
+mod pack;
+mod path;
 mod peer;
 mod query;
-mod restart;
+mod room;
+mod settings;
+mod shared;
 mod stale;
+mod stats;
 mod stop;
 mod sweep;
 mod table;
+mod tables;
 mod walk;
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
-use crate::types::{Family, PeerId, PerFamily, RouterId};
-use crate::wire::{Attributes, NextHop, Nlri, RefreshKind, Update};
+use crate::types::{Family, PeerId};
+use crate::wire::Update;
 
-use attributes::AttrStore;
-use family::FamilyRib;
+use deferral::Deferral;
 use hash::SeededHash;
+use import::{Arrival, hides_loop};
 use memory::Guard;
-use next_hop::Wish;
-use peer::{Peer, Peers};
-use restart::Deferral;
+use next_hop::Question;
+use peer::Peer;
+use stale::Stale;
+use stop::stop_again;
 use sweep::Sweep;
+use tables::Tables;
 
 pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
+pub use event::{ForwardRoute, Input, Output};
 pub use next_hop::Resolution;
-pub use peer::{NextHopMode, PeerConfig, PeerKind, PeerStats, PeerUp};
-pub use query::{Exported, MemoryUse, Route, RouteCounts, RouteSource};
+pub use path::Unusable;
+pub use query::{Exported, MemoryUse, Route, RouteSource};
+pub use settings::{
+    LocalRoute, NextHopMode, PEER_PREFERENCE, PeerConfig, PeerKind, PeerUp, RibConfig,
+};
 pub use stale::{KeepStale, Preserved};
-pub use table::Unusable;
-
-/// Stands for this speaker where a route's peer is asked for.
-pub(crate) const LOCAL: PeerId = PeerId(u32::MAX);
-
-/// The preference of routes from peers, if no policy sets another.
-pub const PEER_PREFERENCE: u32 = 100;
-
-/// Changed slots that are worked on before the next output is handed out. Of few things, tests make many slices.
-const FLUSH_SLICE: usize = if cfg!(test) { 3 } else { 4096 };
-
-/// What is further away than the clock can tell comes then.
-const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-/// Settings of the RIB as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RibConfig {
-    /// Our BGP identifier.
-    pub router_id: RouterId,
-    /// Ours as a route reflector; the identifier if not set (RFC 4456 §7).
-    pub cluster_id: Option<RouterId>,
-    /// LOCAL_PREF of routes that came without.
-    pub default_local_pref: u32,
-    /// Ask for the way to next hops; without, every next hop counts as reachable at no cost.
-    pub resolve_next_hops: bool,
-    /// Routes whose next hop cannot be reached, or is our own address, are used when there is nothing better, instead of not
-    /// at all. Whoever forwards must drop their packets.
-    pub use_unresolved: bool,
-    /// Tell which routes are to be installed.
-    pub forwarding: bool,
-    /// With more octets than this in tables and attributes, whoever holds most of them is stopped, and whoever holds most
-    /// after that until it is less. `None`: no limit.
-    pub memory_limit: Option<usize>,
-}
-
-impl RibConfig {
-    /// Settings of a speaker that does not forward: next hops are not resolved, routes are not installed.
-    pub fn new(router_id: RouterId) -> Self {
-        Self {
-            router_id,
-            cluster_id: None,
-            default_local_pref: 100,
-            resolve_next_hops: false,
-            use_unresolved: false,
-            forwarding: false,
-            memory_limit: None,
-        }
-    }
-}
-
-/// A route of this speaker's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalRoute {
-    /// Tells apart several local routes of one prefix; the same number replaces.
-    pub id: u32,
-    /// Its attributes.
-    pub attributes: Attributes,
-    /// The gateway, if there is one.
-    pub next_hop: Option<NextHop>,
-    /// The interface it leaves by, if known.
-    pub interface: Option<Arc<str>>,
-    /// Compared before anything of BGP; routes from peers have 100. With no more than that, the best of the peers' routes is
-    /// given for forwarding all the same, beside the local one.
-    pub preference: u32,
-}
-
-impl Default for LocalRoute {
-    /// A route with empty attributes and our own address as next hop, preferred over those of peers.
-    fn default() -> Self {
-        Self {
-            id: 0,
-            attributes: Attributes::default(),
-            next_hop: None,
-            interface: None,
-            preference: 2 * PEER_PREFERENCE,
-        }
-    }
-}
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// A neighbour was configured, or its settings changed. Its routes are judged anew, it is sent what differs. Beyond
-    /// [`PeerId::MAX`] it is refused.
-    Configure {
-        /// Which.
-        peer: PeerId,
-        /// How it is treated from now on.
-        config: Arc<PeerConfig>,
-    },
-    /// A neighbour is no longer configured.
-    Remove(PeerId),
-    /// Our own next hops in the session with a peer changed.
-    OwnNextHop {
-        /// Which peer.
-        peer: PeerId,
-        /// As [`PeerUp::own_next_hop`].
-        own_next_hop: PerFamily<Option<NextHop>>,
-    },
-    /// Our cluster ID changed. What was reflected is judged and told anew.
-    ClusterId(Option<RouterId>),
-    /// The session came up.
-    Up {
-        /// Whose.
-        peer: PeerId,
-        /// What is known of it.
-        up: PeerUp,
-        /// Whether its stale routes, if there are any, may stay until End-of-RIB.
-        preserved: PerFamily<Preserved>,
-    },
-    /// The session ended.
-    Down {
-        /// Whose.
-        peer: PeerId,
-        /// Families whose routes stay as stale, and for how long.
-        keep_stale: PerFamily<Option<KeepStale>>,
-    },
-    /// Routes came or went.
-    Update {
-        /// From whom.
-        peer: PeerId,
-        /// Which.
-        update: Update,
-    },
-    /// The peer has sent all its routes.
-    EndOfRib {
-        /// Who.
-        peer: PeerId,
-        /// In which family.
-        family: Family,
-    },
-    /// The peer asks for our routes again, or marks its own answer.
-    Refresh {
-        /// Who.
-        peer: PeerId,
-        /// In which family.
-        family: Family,
-        /// What it says.
-        kind: RefreshKind,
-    },
-    /// The peer's connection has taken so many octets of what was sent.
-    Written {
-        /// Whose.
-        peer: PeerId,
-        /// How many.
-        octets: usize,
-    },
-    /// A local route is there.
-    Announce {
-        /// Its prefix.
-        prefix: IpNet,
-        /// All else.
-        route: LocalRoute,
-    },
-    /// A local route is gone.
-    Withdraw {
-        /// Its prefix.
-        prefix: IpNet,
-        /// Its number.
-        id: u32,
-    },
-    /// The answer to [`Output::Resolve`], again whenever it changes.
-    NextHop {
-        /// Which.
-        address: IpAddr,
-        /// The way to it.
-        resolution: Resolution,
-    },
-    /// This speaker has just restarted: nothing is decided, sent or installed until these peers have sent End-of-RIB.
-    Defer {
-        /// Who is expected to send it, in which family. A family nobody is waited for in goes its way.
-        expected: Vec<(PeerId, Family)>,
-        /// Whoever is not up by then is not waited for.
-        up_by: Instant,
-        /// The end of all waiting (RFC 4724 §4.1, selection deferral timer).
-        until: Instant,
-    },
-}
-
-/// What is to happen, in this order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Send these messages; report with [`Input::Written`].
-    Send {
-        /// To whom.
-        peer: PeerId,
-        /// Whole messages, shared with other peers where they are the same.
-        messages: Bytes,
-    },
-    /// The route to a prefix changed.
-    Forward {
-        /// Which.
-        prefix: IpNet,
-        /// `None`: there is none from a peer, or a local one is preferred by its preference.
-        route: Option<ForwardRoute>,
-    },
-    /// The way to this next hop is wanted from now on.
-    Resolve(IpAddr),
-    /// The way to this next hop is no longer wanted, until it is asked for again.
-    Forget(IpAddr),
-    /// The peer has sent more prefixes than it may (RFC 4486 §4). Those that are too many are not in the tables, and nothing
-    /// more of it is looked at until its session has ended.
-    TooManyPrefixes {
-        /// Who.
-        peer: PeerId,
-        /// In which family.
-        family: Family,
-        /// How many it may.
-        limit: u32,
-    },
-    /// This speaker holds more than it may, and most of it from this peer, whose session is to end (RFC 4486 §4).
-    OutOfResources(PeerId),
-    /// Waiting after a restart is over: all that is to be installed has been told.
-    DeferralEnded,
-}
-
-/// A route from a peer, as it is to be installed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ForwardRoute {
-    /// Next hops of equal cost, the best path's first, without repetition.
-    pub next_hops: Vec<NextHop>,
-    /// LOCAL_PREF, the default if it came without.
-    pub local_pref: u32,
-    /// The preference that it won with.
-    pub preference: u32,
-    /// A local route of no more than [`PEER_PREFERENCE`] is better. Whoever installed that one forwards by it; this one may be
-    /// installed beside it, where it does not take its place.
-    pub standby: bool,
-}
-
-/// What both families share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: RibConfig,
-    pub(crate) store: AttrStore,
-    pub(crate) peers: Peers,
-    pub(crate) outputs: VecDeque<Output>,
-    /// Time zero of [`table::Path::since`].
-    pub(crate) start: Instant,
-    pub(crate) deferral: Option<Deferral>,
-    /// Slots and paths that were looked at, the measure of work.
-    pub(crate) steps: u64,
-    /// When the last input came.
-    pub(crate) now: Instant,
-}
+pub use stats::{PeerStats, RouteCounts};
 
 /// All routes of a speaker.
 #[derive(Debug)]
 pub struct Rib {
-    shared: Shared,
-    ipv4: FamilyRib<Ipv4Net>,
-    ipv6: FamilyRib<Ipv6Net>,
+    tables: Tables,
     /// Canonical attributes of the UPDATE in hand.
     scratch: Vec<u8>,
     /// What is known of the limit of memory.
@@ -323,32 +95,12 @@ pub struct Rib {
     sweep: Sweep,
 }
 
-/// Gives back room that was needed once, and is not by far any more.
-fn shrink<T>(list: &mut Vec<T>) {
-    if list.len() < list.capacity() / 4 {
-        list.shrink_to(2 * list.len());
-    }
-}
-
 impl Rib {
     /// An empty RIB; `now` is the instant that ages of routes are counted from. `seed` is a secret: whoever knows it can choose
     /// routes that are slow to find. It changes nothing else.
     pub fn new(config: RibConfig, now: Instant, seed: u64) -> Self {
-        let hash = SeededHash::new(seed);
-        let shared = Shared {
-            store: AttrStore::new(&config, hash.clone()),
-            config,
-            peers: Peers::default(),
-            outputs: VecDeque::new(),
-            start: now,
-            deferral: None,
-            steps: 0,
-            now,
-        };
         Self {
-            shared,
-            ipv4: FamilyRib::new(hash.clone()),
-            ipv6: FamilyRib::new(hash),
+            tables: Tables::new(config, now, SeededHash::new(seed)),
             scratch: Vec::new(),
             guard: Guard::default(),
             sweep: Sweep::None,
@@ -357,85 +109,68 @@ impl Rib {
 
     /// Takes in what happened.
     pub fn handle(&mut self, now: Instant, input: Input) {
-        self.shared.now = now;
+        let tables = &mut self.tables;
+        tables.shared.now = now;
         match input {
-            Input::Configure { peer, config } => self.configure(peer, config),
-            Input::Remove(peer) => self.remove(peer),
-            Input::OwnNextHop { peer, own_next_hop } => self.set_own_next_hop(peer, own_next_hop),
-            Input::ClusterId(cluster_id) => self.set_cluster_id(cluster_id),
+            Input::Configure { peer, config } => lifecycle::configure(tables, peer, config),
+            Input::Remove(peer) => lifecycle::remove(tables, peer),
+            Input::OwnNextHop { peer, own_next_hop } => {
+                lifecycle::set_own_next_hop(tables, peer, own_next_hop);
+            }
+            Input::ClusterId(cluster_id) => lifecycle::set_cluster_id(tables, cluster_id),
             Input::Up {
                 peer,
                 up,
                 preserved,
-            } => self.peer_up(now, peer, up, preserved),
-            Input::Down { peer, keep_stale } => self.peer_down(now, peer, keep_stale),
+            } => lifecycle::peer_up(tables, now, peer, up, preserved),
+            Input::Down { peer, keep_stale } => lifecycle::peer_down(tables, now, peer, keep_stale),
             Input::Update { peer, update } => {
                 self.update(now, peer, &update);
-                self.note_update();
+                self.guard.note_update(&mut self.tables, &mut self.sweep);
             }
-            Input::EndOfRib { peer, family } => self.end_of_rib(peer, family),
-            Input::Refresh { peer, family, kind } => self.refresh(now, peer, family, kind),
+            Input::EndOfRib { peer, family } => lifecycle::end_of_rib(tables, peer, family),
+            Input::Refresh { peer, family, kind } => {
+                lifecycle::refresh(tables, now, peer, family, kind);
+            }
             Input::Written { peer, octets } => {
-                if let Some(peer) = self.shared.peers.find_mut(peer) {
+                if let Some(peer) = tables.shared.peers.find_mut(peer) {
                     peer.in_flight = peer.in_flight.saturating_sub(octets);
                 }
             }
-            Input::Announce { prefix, route } => match prefix {
-                IpNet::V4(prefix) => {
-                    self.ipv4
-                        .announce_local(&mut self.shared, now, prefix.trunc(), &route)
-                }
-                IpNet::V6(prefix) => {
-                    self.ipv6
-                        .announce_local(&mut self.shared, now, prefix.trunc(), &route)
-                }
-            },
-            Input::Withdraw { prefix, id } => match prefix {
-                IpNet::V4(prefix) => self
-                    .ipv4
-                    .withdraw_local(&mut self.shared, prefix.trunc(), id),
-                IpNet::V6(prefix) => self
-                    .ipv6
-                    .withdraw_local(&mut self.shared, prefix.trunc(), id),
-            },
+            Input::Announce { prefix, route } => tables.announce_local(now, prefix, &route),
+            Input::Withdraw { prefix, id } => tables.withdraw_local(prefix, id),
             Input::NextHop {
                 address,
                 resolution,
-            } => {
-                if let Some(id) = self.shared.store.next_hops.resolve(address, resolution) {
-                    // Export policies may have looked at interfaces.
-                    self.forget_rewritten();
-                    self.ipv4.walk.next_hop(id);
-                    self.ipv6.walk.next_hop(id);
-                }
-            }
+            } => self.resolve(address, resolution),
             Input::Defer {
                 expected,
                 up_by,
                 until,
             } => {
-                self.shared.deferral = Some(Deferral::new(expected, up_by, until));
+                tables.shared.deferral = Some(Deferral::new(expected, up_by, until));
             }
         }
     }
 
     /// Does what is due at `now`; harmless when nothing is.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.shared.now = now;
-        self.shared.stop_again();
-        if let Some(deferral) = &mut self.shared.deferral {
-            deferral.expire(now, &self.shared.peers);
+        let Tables { shared, ipv4, ipv6 } = &mut self.tables;
+        shared.now = now;
+        stop_again(shared);
+        if let Some(deferral) = &mut shared.deferral {
+            deferral.expire(now, &shared.peers);
         }
-        self.ipv4.expire_stale(&mut self.shared, now);
-        self.ipv6.expire_stale(&mut self.shared, now);
+        ipv4.expire_stale(shared, now);
+        ipv6.expire_stale(shared, now);
     }
 
     /// When [`Rib::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deferral = self.shared.deferral.as_ref().map(Deferral::next_deadline);
+        let shared = &self.tables.shared;
+        let deferral = shared.deferral.as_ref().map(Deferral::next_deadline);
         let until = |peer: &Peer, family| peer.families[family].stale.map(|stale| stale.until);
-        let peers = self.shared.peers.iter();
-        let of_peers = peers.flat_map(|(_, peer)| {
+        let of_peers = shared.peers.iter().flat_map(|(_, peer)| {
             let stopping = peer.stopping.as_ref().map(|stopping| stopping.again);
             let [ipv4, ipv6] = Family::ALL.map(|family| until(peer, family));
             [ipv4, ipv6, stopping]
@@ -458,91 +193,35 @@ impl Rib {
     /// The next thing to do of what has been found out so far. With [`Rib::work`], for those who have other things to look
     /// at in between.
     pub fn next_output(&mut self) -> Option<Output> {
-        match self.shared.store.next_hops.pop_wish() {
-            Some(Wish::Resolve(address)) => Some(Output::Resolve(address)),
-            Some(Wish::Forget(address)) => Some(Output::Forget(address)),
-            None => self.shared.outputs.pop_front(),
+        let shared = &mut self.tables.shared;
+        match shared.store.next_hops.next_question() {
+            Some(Question::Resolve(address)) => Some(Output::Resolve(address)),
+            Some(Question::Forget(address)) => Some(Output::Forget(address)),
+            None => shared.outputs.pop_front(),
         }
     }
 
     /// Does one slice of work, when there are no outputs to take; `false`: nothing is left but outputs. A slice looks at some
     /// thousand slots of the tables, whatever has happened to them.
     pub fn work(&mut self) -> bool {
-        self.check_memory();
-        let deferral = self.shared.deferral.as_ref();
-        let deferred = |family| deferral.is_some_and(|deferral| !deferral.is_over_for(family));
-        let (ipv4, ipv6) = (deferred(Family::Ipv4Unicast), deferred(Family::Ipv6Unicast));
-        let worked = self.ipv4.work(&mut self.shared, ipv4);
-        let worked = self.ipv6.work(&mut self.shared, ipv6) || worked;
-        self.sweep_slice(!worked);
-        if worked || !self.shared.outputs.is_empty() || self.shared.store.next_hops.wishes() {
+        self.guard.check(&mut self.tables, &mut self.sweep);
+        let worked = self.tables.work();
+        self.sweep.slice(&mut self.tables, !worked);
+        let shared = &mut self.tables.shared;
+        if worked || !shared.outputs.is_empty() || shared.store.next_hops.has_questions() {
             return true;
         }
-        let deferral = &mut self.shared.deferral;
+        let deferral = &mut shared.deferral;
         if deferral.take_if(|deferral| deferral.is_over()).is_some() {
-            self.shared.outputs.push_back(Output::DeferralEnded);
+            shared.outputs.push_back(Output::DeferralEnded);
             return true;
         }
-        self.sweep != Sweep::None
-    }
-
-    fn configure(&mut self, peer: PeerId, config: Arc<PeerConfig>) {
-        if peer > PeerId::MAX {
-            return;
-        }
-        let old = self
-            .shared
-            .peers
-            .find(peer)
-            .map(|peer| Arc::clone(&peer.config));
-        if old
-            .as_ref()
-            .is_some_and(|old| old.address != config.address)
-        {
-            // What it holds was told to another router.
-            self.ipv4.leave_group(&mut self.shared, peer);
-            self.ipv6.leave_group(&mut self.shared, peer);
-        }
-        self.shared.peers.insert(peer, Arc::clone(&config));
-        let Some(old) = old.filter(|old| *old != config) else {
-            return;
-        };
-        if old.judges_otherwise(&config) {
-            self.ipv4.judge_again_all(&self.shared, peer);
-            self.ipv6.judge_again_all(&self.shared, peer);
-        }
-        if (old.kind, old.address) != (config.kind, config.address) {
-            // Whom its routes may be told, and whose are better.
-            self.ipv4.tell_again();
-            self.ipv6.tell_again();
-        }
-        self.ipv4.regroup(&mut self.shared, peer);
-        self.ipv6.regroup(&mut self.shared, peer);
-        for family in Family::ALL {
-            self.shared.check_limit(peer, family);
-        }
-    }
-
-    fn remove(&mut self, peer: PeerId) {
-        self.shared.drop_outputs_to(peer);
-        self.ipv4.forget_peer(&mut self.shared, peer);
-        self.ipv6.forget_peer(&mut self.shared, peer);
-        if let Some(deferral) = &mut self.shared.deferral {
-            deferral.forget(peer);
-        }
-        self.shared.peers.remove(peer);
-        self.forget_rewritten();
-    }
-
-    fn withdraw(&mut self, peer: PeerId, nlri: Nlri<'_>) {
-        match nlri.family() {
-            Family::Ipv4Unicast => self.ipv4.withdraw(&mut self.shared, peer, nlri),
-            Family::Ipv6Unicast => self.ipv6.withdraw(&mut self.shared, peer, nlri),
-        }
+        !self.sweep.is_over()
     }
 
     fn update(&mut self, now: Instant, peer_id: PeerId, update: &Update) {
-        let Some(peer) = self
+        let tables = &mut self.tables;
+        let Some(peer) = tables
             .shared
             .peers
             .find(peer_id)
@@ -552,47 +231,163 @@ impl Rib {
         };
         let config = Arc::clone(&peer.config);
         for nlri in update.unreachable() {
-            self.withdraw(peer_id, nlri);
+            tables.withdraw(peer_id, nlri);
         }
         self.scratch.clear();
         for reachable in update.reachable() {
             if self.scratch.is_empty() {
                 update.canonical_attributes(&mut self.scratch);
             }
-            // As if it had never come: what the table keeps would not show the loop when the route is judged again.
-            if import::hides_loop(&config, update, &self.scratch) {
-                self.withdraw(peer_id, reachable.nlri);
+            // As if it had never come: what the table keeps would not show the loop when the route is imported again.
+            if hides_loop(&config, update, &self.scratch) {
+                tables.withdraw(peer_id, reachable.nlri);
                 continue;
             }
-            let mut arrival = import::Arrival::new(
-                &mut self.shared,
+            let mut arrival = Arrival::new(
+                &mut tables.shared,
                 &config,
                 peer_id,
                 now,
                 reachable.next_hop,
                 &self.scratch,
             );
-            match reachable.nlri.family() {
-                Family::Ipv4Unicast => {
-                    self.ipv4
-                        .announce(&mut self.shared, &mut arrival, reachable.nlri)
-                }
-                Family::Ipv6Unicast => {
-                    self.ipv6
-                        .announce(&mut self.shared, &mut arrival, reachable.nlri)
-                }
-            }
-            if self.shared.is_stopping(peer_id) {
+            tables.announce(&mut arrival, reachable.nlri);
+            if tables.shared.is_stopping(peer_id) {
                 return;
             }
         }
     }
+
+    fn resolve(&mut self, address: IpAddr, resolution: Resolution) {
+        let Tables { shared, ipv4, ipv6 } = &mut self.tables;
+        if let Some(id) = shared.store.next_hops.resolve(address, resolution) {
+            ipv4.walk.next_hop(id);
+            ipv6.walk.next_hop(id);
+            // Export policies may have looked at interfaces.
+            self.tables.forget_rewritten();
+        }
+    }
 }
 
-/// The end of a time, which may be longer than the clock can tell.
-fn later(now: Instant, time: Duration) -> Instant {
-    let far = || now + FAR;
-    now.checked_add(time).unwrap_or_else(far)
+/// Questions about the routes, for operators and tests. None of them changes anything.
+impl Rib {
+    /// What the RIB takes up.
+    pub fn memory(&self) -> MemoryUse {
+        let peers = self.tables.shared.peers.iter();
+        MemoryUse {
+            tables: self.tables.ipv4.octets() + self.tables.ipv6.octets(),
+            attributes: self.tables.shared.store.octets(),
+            messages: peers.map(|(_, peer)| peer.in_flight).sum(),
+        }
+    }
+
+    /// Prefixes that have at least one path.
+    pub fn prefix_count(&self, family: Family) -> usize {
+        self.tables.prefixes(family)
+    }
+
+    /// Sets of attributes that are stored.
+    pub fn attribute_set_count(&self) -> usize {
+        self.tables.shared.store.len()
+    }
+
+    /// Every path of a prefix, the best one first.
+    pub fn paths(&self, prefix: IpNet) -> Vec<Route> {
+        let Tables { shared, ipv4, ipv6 } = &self.tables;
+        match prefix {
+            IpNet::V4(prefix) => query::paths_of(ipv4, shared, prefix.trunc()),
+            IpNet::V6(prefix) => query::paths_of(ipv6, shared, prefix.trunc()),
+        }
+    }
+
+    /// The used path of a prefix.
+    pub fn best(&self, prefix: IpNet) -> Option<Route> {
+        self.paths(prefix).into_iter().find(|route| route.best)
+    }
+
+    /// Routes in the order of the table, from a place on, at most about `limit` of them; and the place to go on from.
+    pub fn routes(&self, family: Family, from: u32, limit: usize) -> (Vec<Route>, Option<u32>) {
+        let Tables { shared, ipv4, ipv6 } = &self.tables;
+        match family {
+            Family::Ipv4Unicast => query::routes(ipv4, shared, from, limit),
+            Family::Ipv6Unicast => query::routes(ipv6, shared, from, limit),
+        }
+    }
+
+    /// Like [`Rib::routes`], of what a peer is told.
+    pub fn exported(
+        &self,
+        peer: PeerId,
+        family: Family,
+        from: u32,
+        limit: usize,
+    ) -> (Vec<Exported>, Option<u32>) {
+        let Tables { shared, ipv4, ipv6 } = &self.tables;
+        match family {
+            Family::Ipv4Unicast => query::exported(ipv4, shared, peer, from, limit),
+            Family::Ipv6Unicast => query::exported(ipv6, shared, peer, from, limit),
+        }
+    }
+
+    /// What a peer is told of a prefix.
+    pub fn exported_paths(&self, peer: PeerId, prefix: IpNet) -> Vec<Exported> {
+        let Tables { shared, ipv4, ipv6 } = &self.tables;
+        match prefix {
+            IpNet::V4(prefix) => query::exported_paths(ipv4, shared, peer, prefix.trunc()),
+            IpNet::V6(prefix) => query::exported_paths(ipv6, shared, peer, prefix.trunc()),
+        }
+    }
+
+    /// Routes of a peer, counted as they came and went.
+    pub fn counts(&self, peer: PeerId, family: Family) -> RouteCounts {
+        let state = self.tables.shared.peers.find(peer);
+        let state = state.map(|peer| &peer.families[family]);
+        let counts = state.map(|state| RouteCounts {
+            imported: state.imported as usize,
+            exported: state.group.map_or(0, |_| state.exported as usize),
+            preferred: state.preferred as usize,
+        });
+        counts.unwrap_or_default()
+    }
+
+    /// Local routes of one number, counted as they came and went.
+    pub fn local_counts(&self, id: u32, family: Family) -> RouteCounts {
+        self.tables.local_counts(id, family)
+    }
+
+    /// Slots and paths of tables that were looked at since the start: what all inputs together have cost.
+    pub fn steps(&self) -> u64 {
+        self.tables.shared.steps
+    }
+
+    /// The peers that decisions wait for after our own restart (RFC 4724 §4.1).
+    pub fn awaited(&self) -> BTreeSet<PeerId> {
+        let deferral = self.tables.shared.deferral.as_ref();
+        deferral.map(Deferral::awaited).unwrap_or_default()
+    }
+
+    /// Whether routes of a peer are kept because it restarts (RFC 4724 §4.2, RFC 9494 §4.2).
+    pub fn is_restarting(&self, peer: PeerId) -> bool {
+        let stale = |peer: &Peer| Family::ALL.map(|family| peer.families[family].stale);
+        let stale = self.tables.shared.peers.find(peer).map(stale);
+        stale.into_iter().flatten().flatten().any(Stale::is_restart)
+    }
+
+    /// What happened between a peer and the RIB.
+    pub fn stats(&self, peer: PeerId, family: Family) -> PeerStats {
+        let Some(known) = self.tables.shared.peers.find(peer) else {
+            return PeerStats::default();
+        };
+        let mut stats = known.families[family].stats;
+        let kept = self.tables.kept_from(peer, family);
+        stats.count_kept(kept.unwrap_or_default());
+        stats
+    }
+
+    /// Next hops that the owner was asked for.
+    pub fn next_hops(&self) -> impl Iterator<Item = IpAddr> {
+        self.tables.shared.store.next_hops.addresses()
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::hash::SeededHash;
-use super::shrink;
+use super::room::shrink;
 use crate::steps;
 
 /// The way to a next hop.
@@ -37,9 +37,9 @@ struct Entry {
     users: u32,
 }
 
-/// What the owner is to be told of a next hop.
+/// A question to the owner that begins or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum Question {
     Resolve(IpAddr),
     Forget(IpAddr),
 }
@@ -53,7 +53,7 @@ pub(crate) struct NextHops {
     hash: SeededHash,
     initial: Resolution,
     /// Not yet told to the owner.
-    wishes: VecDeque<Wish>,
+    questions: VecDeque<Question>,
 }
 
 impl NextHops {
@@ -73,7 +73,7 @@ impl NextHops {
             free: Vec::new(),
             hash,
             initial,
-            wishes: VecDeque::new(),
+            questions: VecDeque::new(),
         }
     }
 
@@ -103,7 +103,7 @@ impl NextHops {
         let hash_of = |id: &u32| entry_hash(hash, &entries[*id as usize]);
         self.index.insert_unique(hash.of(address), id, hash_of);
         if !self.all_reachable() {
-            self.wishes.push_back(Wish::Resolve(address));
+            self.questions.push_back(Question::Resolve(address));
         }
         NextHopId(id)
     }
@@ -123,7 +123,7 @@ impl NextHops {
         self.entries[id as usize] = None;
         self.free.push(id);
         if !self.all_reachable() {
-            self.wishes.push_back(Wish::Forget(address));
+            self.questions.push_back(Question::Forget(address));
         }
     }
 
@@ -162,18 +162,18 @@ impl NextHops {
         changed.then_some(id)
     }
 
-    /// What the owner is to be told next.
-    pub(crate) fn pop_wish(&mut self) -> Option<Wish> {
-        let wish = self.wishes.pop_front();
-        if self.wishes.is_empty() {
-            self.wishes.shrink_to(64);
+    /// What the owner is to be asked, or need no longer answer, next.
+    pub(crate) fn next_question(&mut self) -> Option<Question> {
+        let question = self.questions.pop_front();
+        if self.questions.is_empty() {
+            self.questions.shrink_to(64);
         }
-        wish
+        question
     }
 
-    /// Whether there is something to tell the owner.
-    pub(crate) fn wishes(&self) -> bool {
-        !self.wishes.is_empty()
+    /// Whether there is something to ask the owner.
+    pub(crate) fn has_questions(&self) -> bool {
+        !self.questions.is_empty()
     }
 
     /// Every address that was asked for and not forgotten.
@@ -185,7 +185,7 @@ impl NextHops {
     pub(crate) fn octets(&self) -> usize {
         self.entries.capacity() * size_of::<Option<Entry>>()
             + self.index.capacity() * size_of::<u32>()
-            + self.wishes.capacity() * size_of::<Wish>()
+            + self.questions.capacity() * size_of::<Question>()
     }
 
     /// Gives back the room of what has been forgotten.

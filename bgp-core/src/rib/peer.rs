@@ -1,130 +1,17 @@
-//! What the RIB knows of a neighbour: how its routes are judged and what it may be told.
+//! The neighbours as the RIB knows them: their settings, their sessions, and how many paths each has.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::group::Kept;
+use super::event::Output;
+use super::path::Path;
+use super::settings::{PeerConfig, PeerUp};
 use super::stale::Stale;
-use super::table::Path;
-use super::{Output, Shared};
-use crate::policy::Policy;
-use crate::types::Role;
-use crate::types::{Asn, Family, PeerId, PerFamily, Prefix, RouterId};
-use crate::wire::{Context, NextHop};
-
-/// Whose AS a peer is in, and who reflects for whom (RFC 4456 §6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub enum PeerKind {
-    /// Another AS.
-    External,
-    /// Our AS.
-    Internal,
-    /// Our AS, and we reflect for it.
-    Client,
-}
-
-impl PeerKind {
-    /// Whether the peer is in our AS.
-    pub const fn is_internal(self) -> bool {
-        matches!(self, Self::Internal | Self::Client)
-    }
-}
-
-/// Which next hop a peer is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub enum NextHopMode {
-    /// RFC 4271 §5.1.3: our own address to another AS and for routes without a gateway, else unchanged.
-    #[default]
-    Auto,
-    /// Always our own address.
-    Own,
-    /// Always unchanged, where there is one.
-    Keep,
-}
-
-/// A neighbour as the RIB sees it. May change while the session is up: nothing in it is negotiated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerConfig {
-    /// The peer's address: the last tie-break, and the next hop it is never told (RFC 4271 §5.1.3).
-    pub address: IpAddr,
-    /// Whose AS it is in.
-    pub kind: PeerKind,
-    /// Our AS number on this session.
-    pub local_as: Asn,
-    /// The peer's.
-    pub peer_as: Asn,
-    /// How often our AS may be in a path that it sends.
-    pub allowed_local_as: u32,
-    /// Which next hop it is told.
-    pub next_hop_mode: NextHopMode,
-    /// Decides on what it sends.
-    pub import: Arc<Policy>,
-    /// Decides on what it is told.
-    pub export: Arc<Policy>,
-    /// More prefixes than this end the session (RFC 4486 §4).
-    pub max_prefixes: PerFamily<Option<u32>>,
-    /// Our role towards it (RFC 9234).
-    pub role: Option<Role>,
-}
-
-impl PeerConfig {
-    /// A peer of another AS exchanges nothing before it has policies (RFC 8212 §3); one of the same AS exchanges everything.
-    pub fn new(local_as: Asn, address: IpAddr, peer_as: Asn) -> Self {
-        let internal = local_as == peer_as;
-        let policy = Arc::new(if internal {
-            Policy::ACCEPT
-        } else {
-            Policy::REJECT
-        });
-        Self {
-            address,
-            kind: if internal {
-                PeerKind::Internal
-            } else {
-                PeerKind::External
-            },
-            local_as,
-            peer_as,
-            allowed_local_as: 0,
-            next_hop_mode: NextHopMode::Auto,
-            import: Arc::clone(&policy),
-            export: policy,
-            max_prefixes: PerFamily::default(),
-            role: None,
-        }
-    }
-}
-
-impl PeerConfig {
-    /// Whether routes of the peer must be judged anew when these settings become those.
-    pub(super) fn judges_otherwise(&self, new: &Self) -> bool {
-        self.import != new.import
-            || self.kind != new.kind
-            || self.allowed_local_as != new.allowed_local_as
-            || self.local_as != new.local_as
-            || self.peer_as != new.peer_as
-            || self.role != new.role
-    }
-}
-
-/// What became known when the session came up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerUp {
-    /// The peer's BGP identifier.
-    pub peer_id: RouterId,
-    /// How its messages are written; tells the families in use.
-    pub context: Context,
-    /// Our own next hop in each family: the local address of the connection. `None`: routes without another cannot be told.
-    pub own_next_hop: PerFamily<Option<NextHop>>,
-    /// It said that it will send End-of-RIB (RFC 4724 §4.1), so the RIB may wait for it when it has just restarted itself.
-    pub sends_end_of_rib: bool,
-    /// It knows what LLGR_STALE means, and so may be told routes that have it (RFC 9494 §4.3).
-    pub long_lived_aware: bool,
-}
+use super::stats::PeerStats;
+use crate::types::{Family, PeerId, PerFamily, RouterId};
+use crate::wire::NextHop;
 
 /// One neighbour.
 #[derive(Debug)]
@@ -236,71 +123,6 @@ impl PeerFamily {
 
     fn is_dead(&self, epoch: u8) -> bool {
         self.epoch.wrapping_sub(epoch) > self.epoch.wrapping_sub(self.oldest)
-    }
-}
-
-/// What happened between a neighbour and the RIB since it was added.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct PeerStats {
-    /// Routes it announced.
-    pub import_updates: u64,
-    /// Of those, the ones that import policy rejected.
-    pub import_filtered: u64,
-    /// Of those, the ones that could not be used for another reason.
-    pub import_invalid: u64,
-    /// Routes it withdrew.
-    pub import_withdraws: u64,
-    /// Withdrawals of routes that it had not announced.
-    pub import_withdraws_ignored: u64,
-    /// Routes that it was told.
-    pub export_updates: u64,
-    /// Routes that a rule of BGP kept from it: it told them to us, is their next hop, or must not have them by RFC.
-    pub export_rejected: u64,
-    /// Routes that export policy kept from it.
-    pub export_filtered: u64,
-    /// Routes that it was told are gone.
-    pub export_withdraws: u64,
-}
-
-/// What became of routes on their way to a peer.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
-    pub(super) updates: u64,
-    pub(super) withdraws: u64,
-    pub(super) kept: Kept,
-    /// Routes that it holds more than before.
-    pub(super) held: i64,
-}
-
-impl Told {
-    /// Updates and withdrawals that were sent, and how many more routes it holds then.
-    pub(super) fn sent((updates, withdraws): (u64, u64), held: i64) -> Self {
-        Self {
-            updates,
-            withdraws,
-            held,
-            kept: Kept::default(),
-        }
-    }
-}
-
-impl Shared {
-    pub(super) fn count_told<P: Prefix>(&mut self, peer: PeerId, told: Told) {
-        if let Some(peer) = self.peers.find_mut(peer) {
-            let state = &mut peer.families[P::FAMILY];
-            state.stats.export_updates += told.updates;
-            state.stats.export_withdraws += told.withdraws;
-            state.stats.count_kept(told.kept);
-            state.exported = state.exported.saturating_add_signed(told.held);
-        }
-    }
-}
-
-impl PeerStats {
-    pub(super) fn count_kept(&mut self, kept: Kept) {
-        self.export_rejected += kept.rejected;
-        self.export_filtered += kept.filtered;
     }
 }
 

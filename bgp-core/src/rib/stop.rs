@@ -5,64 +5,58 @@
 
 use std::time::Duration;
 
+use super::deadline::later;
+use super::event::Output;
 use super::peer::Stopping;
-use super::{Output, Shared, later};
+use super::shared::Shared;
 use crate::types::{Family, PeerId};
 
 /// The end of a session is asked for again after so long.
 const STOP_AGAIN: Duration = Duration::from_secs(1);
 
-impl Shared {
-    pub(super) fn is_stopping(&self, peer: PeerId) -> bool {
-        self.peers
-            .find(peer)
-            .is_some_and(|peer| peer.stopping.is_some())
+/// Asks for the end of a peer's session, and looks at nothing more of it until then.
+pub(super) fn stop(shared: &mut Shared, id: PeerId, output: Output) {
+    if let Some(peer) = shared.peers.find_mut(id)
+        && peer.up.is_some()
+        && peer.stopping.is_none()
+    {
+        peer.stopping = Some(Stopping {
+            output: output.clone(),
+            again: later(shared.now, STOP_AGAIN),
+        });
+        shared.outputs.push_back(output);
     }
+}
 
-    /// Asks for the end of a peer's session, and looks at nothing more of it until then.
-    pub(super) fn stop(&mut self, id: PeerId, stop: Output) {
-        if let Some(peer) = self.peers.find_mut(id)
-            && peer.up.is_some()
-            && peer.stopping.is_none()
+/// Asks again for what has not happened: whoever was asked may have lost it.
+pub(super) fn stop_again(shared: &mut Shared) {
+    for peer in shared.peers.iter_mut() {
+        if let Some(stopping) = &mut peer.stopping
+            && stopping.again <= shared.now
         {
-            peer.stopping = Some(Stopping {
-                output: stop.clone(),
-                again: later(self.now, STOP_AGAIN),
-            });
-            self.outputs.push_back(stop);
+            stopping.again = later(shared.now, STOP_AGAIN);
+            shared.outputs.push_back(stopping.output.clone());
         }
     }
+}
 
-    /// Asks again for what has not happened: whoever was asked may have lost it.
-    pub(super) fn stop_again(&mut self) {
-        for peer in self.peers.iter_mut() {
-            if let Some(stopping) = &mut peer.stopping
-                && stopping.again <= self.now
-            {
-                stopping.again = later(self.now, STOP_AGAIN);
-                self.outputs.push_back(stopping.output.clone());
-            }
-        }
+/// RFC 4486 §4: more prefixes than allowed end the session.
+pub(super) fn check_limit(shared: &mut Shared, id: PeerId, family: Family) {
+    let Some(peer) = shared.peers.find(id) else {
+        return;
+    };
+    if let Some(limit) = peer.config.max_prefixes[family]
+        && peer.families[family].paths > limit
+    {
+        stop_for_limit(shared, id, family, limit);
     }
+}
 
-    /// RFC 4486 §4: more prefixes than allowed end the session.
-    pub(super) fn check_limit(&mut self, id: PeerId, family: Family) {
-        let Some(peer) = self.peers.find(id) else {
-            return;
-        };
-        if let Some(limit) = peer.config.max_prefixes[family]
-            && peer.families[family].paths > limit
-        {
-            self.stop_for_limit(id, family, limit);
-        }
-    }
-
-    pub(super) fn stop_for_limit(&mut self, id: PeerId, family: Family, limit: u32) {
-        let stop = Output::TooManyPrefixes {
-            peer: id,
-            family,
-            limit,
-        };
-        self.stop(id, stop);
-    }
+pub(super) fn stop_for_limit(shared: &mut Shared, id: PeerId, family: Family, limit: u32) {
+    let output = Output::TooManyPrefixes {
+        peer: id,
+        family,
+        limit,
+    };
+    stop(shared, id, output);
 }

@@ -5,14 +5,9 @@
 //! What is looked up or made meanwhile is marked at once; a reference that was there before only ever moves within its slot
 //! (from the Adj-RIB-Out to what a lagging member holds), and all that a slot refers to is marked in one step.
 
-use std::ops::Range;
-
-use super::attributes::AttrStore;
-use super::family::FamilyRib;
-use super::group::Group;
-use super::{Rib, Shared};
+use super::tables::Tables;
 use crate::steps;
-use crate::types::{Family, Prefix};
+use crate::types::Family;
 
 /// Steps that are taken before other work has its turn.
 const SLICE: usize = 1 << 16;
@@ -30,114 +25,78 @@ pub(super) enum Sweep {
     Settle(u32),
 }
 
-impl Rib {
+impl Sweep {
     /// Begins a sweep if it pays, or goes on with one. `idle`: nothing else is to be done.
-    pub(super) fn sweep_slice(&mut self, idle: bool) {
-        let references = self.ipv4.references() + self.ipv6.references();
-        let store = &mut self.shared.store;
-        if self.sweep == Sweep::None
+    pub(super) fn slice(&mut self, tables: &mut Tables, idle: bool) {
+        let references = tables.references();
+        let store = &mut tables.shared.store;
+        if *self == Self::None
             && (store.wants_sweep(references, idle) || (idle && store.take_tidy()))
         {
-            self.begin_sweep();
+            self.begin(tables);
         }
         let mut left = SLICE;
-        while left > 0 && self.sweep != Sweep::None {
-            self.sweep = self.sweep_step(&mut left);
+        while left > 0 && *self != Self::None {
+            *self = self.step(tables, &mut left);
         }
         steps::count(SLICE - left);
     }
 
     /// A whole sweep at once, or what is left of one.
-    pub(super) fn sweep_all(&mut self) {
-        if self.sweep == Sweep::None {
-            self.begin_sweep();
+    pub(super) fn finish(&mut self, tables: &mut Tables) {
+        if *self == Self::None {
+            self.begin(tables);
         }
-        while self.sweep != Sweep::None {
+        while *self != Self::None {
             let mut left = SLICE;
-            self.sweep = self.sweep_step(&mut left);
+            *self = self.step(tables, &mut left);
         }
     }
 
-    fn begin_sweep(&mut self) {
-        self.ipv4.forget_rewritten();
-        self.ipv6.forget_rewritten();
-        self.shared.store.begin_sweep();
-        self.sweep = Sweep::Mark(Family::Ipv4Unicast, 0);
+    /// Whether there is nothing to go on with.
+    pub(super) fn is_over(&self) -> bool {
+        *self == Self::None
+    }
+
+    fn begin(&mut self, tables: &mut Tables) {
+        tables.forget_rewritten();
+        tables.shared.store.begin_sweep();
+        *self = Self::Mark(Family::Ipv4Unicast, 0);
     }
 
     /// Takes up to `left` steps of one kind, and them off it.
-    fn sweep_step(&mut self, left: &mut usize) -> Sweep {
-        let store = &mut self.shared.store;
-        match self.sweep {
-            Sweep::None => Sweep::None,
-            Sweep::Mark(Family::Ipv4Unicast, from) => {
-                match self.ipv4.mark_attributes(&mut self.shared, from, left) {
-                    Some(next) => Sweep::Mark(Family::Ipv4Unicast, next),
-                    None => Sweep::Mark(Family::Ipv6Unicast, 0),
+    fn step(self, tables: &mut Tables, left: &mut usize) -> Self {
+        let Tables { shared, ipv4, ipv6 } = tables;
+        match self {
+            Self::None => Self::None,
+            Self::Mark(Family::Ipv4Unicast, from) => {
+                match ipv4.mark_attributes(shared, from, left) {
+                    Some(next) => Self::Mark(Family::Ipv4Unicast, next),
+                    None => Self::Mark(Family::Ipv6Unicast, 0),
                 }
             }
-            Sweep::Mark(Family::Ipv6Unicast, from) => {
-                if let Some(next) = self.ipv6.mark_attributes(&mut self.shared, from, left) {
-                    return Sweep::Mark(Family::Ipv6Unicast, next);
+            Self::Mark(Family::Ipv6Unicast, from) => {
+                if let Some(next) = ipv6.mark_attributes(shared, from, left) {
+                    return Self::Mark(Family::Ipv6Unicast, next);
                 }
                 // What is remembered of attributes that go now must not be said of those that get their numbers.
-                self.ipv4.forget_rewritten();
-                self.ipv6.forget_rewritten();
-                Sweep::Forget(0)
+                tables.forget_rewritten();
+                Self::Forget(0)
             }
-            Sweep::Forget(from) => match store.forget_unmarked(from, left) {
-                Some(next) => Sweep::Forget(next),
-                None if store.begin_to_settle() => Sweep::Settle(0),
-                None => self.end_sweep(),
+            Self::Forget(from) => match shared.store.forget_unmarked(from, left) {
+                Some(next) => Self::Forget(next),
+                None if shared.store.begin_to_settle() => Self::Settle(0),
+                None => Self::end(tables),
             },
-            Sweep::Settle(from) => match store.settle(from, left) {
-                Some(next) => Sweep::Settle(next),
-                None => self.end_sweep(),
+            Self::Settle(from) => match shared.store.settle(from, left) {
+                Some(next) => Self::Settle(next),
+                None => Self::end(tables),
             },
         }
     }
 
-    fn end_sweep(&mut self) -> Sweep {
-        self.shared.store.end_sweep();
-        Sweep::None
-    }
-}
-
-impl<P: Prefix> FamilyRib<P> {
-    /// About how many references to attributes there may be.
-    fn references(&self) -> usize {
-        (1 + self.groups.len()) * self.table.end() as usize
-    }
-
-    /// Marks the attributes that slots from one on refer to; tells where to go on.
-    fn mark_attributes(&self, shared: &mut Shared, from: u32, left: &mut usize) -> Option<u32> {
-        let each = 1 + self.groups.len();
-        let count = u32::try_from(left.div_ceil(each)).unwrap_or(u32::MAX);
-        let end = from.saturating_add(count).min(self.table.end());
-        let store = &mut shared.store;
-        for at in from..end {
-            for path in self.table[at].paths.as_slice() {
-                store.mark(path.attrs);
-                store.mark(path.received);
-            }
-        }
-        for group in self.groups.iter().flatten() {
-            group.mark_attributes(store, from..end);
-        }
-        *left = left.saturating_sub(each * (end - from) as usize);
-        (end < self.table.end()).then_some(end)
-    }
-}
-
-impl Group {
-    fn mark_attributes(&self, store: &mut AttrStore, slots: Range<u32>) {
-        for at in slots.clone() {
-            for entry in self.entries(at) {
-                store.mark(entry.attrs);
-            }
-        }
-        for lag in self.members.iter().filter_map(|member| member.lag.as_ref()) {
-            lag.mark_attributes(store, slots.clone());
-        }
+    fn end(tables: &mut Tables) -> Self {
+        tables.shared.store.end_sweep();
+        Self::None
     }
 }

@@ -2,24 +2,22 @@
 //!
 //! One cursor goes round the slots as long as anything is wanted. What is wanted meanwhile joins in where the cursor is and has
 //! had its turn when the cursor is back there; wanting the same again only makes it stay for another round. A path that comes
-//! while its peer is judged again is judged by the new settings anyway.
+//! while the paths of its peer are imported again is imported by the new settings anyway.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::Shared;
+use super::adj_in::AdjIn;
 use super::bitset::BitSet;
-use super::family::FamilyRib;
 use super::next_hop::NextHopId;
-use super::table::Path;
+use super::path::Path;
+use super::shared::Shared;
 use crate::types::{PeerId, Prefix};
-use crate::wire::attribute::Community;
 
 /// Slots and paths that are looked at in one go.
 const WALK_SLICE: u64 = if cfg!(test) { 3 } else { 1 << 15 };
 
-/// To judge a path is as much work as to look at so many.
-const JUDGEMENT: u64 = 8;
+/// To import a path again is as much work as to look at so many.
+const IMPORT_STEPS: u64 = 8;
 
 /// How often the cursor has been round, and where it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,10 +30,8 @@ struct Position {
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     cursor: Position,
-    /// Paths that are in the table though their peers do not stand by them any more.
-    dead: u64,
-    /// Peers whose paths are judged anew.
-    judge: BTreeMap<PeerId, Position>,
+    /// Peers whose paths are imported again.
+    imports: BTreeMap<PeerId, Position>,
     /// Next hops to which the way has changed.
     next_hops: BitSet,
     next_hops_until: Option<Position>,
@@ -51,14 +47,14 @@ impl Walk {
         }
     }
 
-    /// The paths of a peer are to be judged anew.
-    pub(super) fn judge(&mut self, peer: PeerId) {
-        self.judge.insert(peer, self.once_round());
+    /// The paths of a peer are to be imported again.
+    pub(super) fn import_again(&mut self, peer: PeerId) {
+        self.imports.insert(peer, self.once_round());
     }
 
     /// There is no such peer any more.
     pub(super) fn forget(&mut self, peer: PeerId) {
-        self.judge.remove(&peer);
+        self.imports.remove(&peer);
     }
 
     /// What depends on a next hop is to be looked at.
@@ -72,24 +68,9 @@ impl Walk {
         self.tell_until = Some(self.once_round());
     }
 
-    pub(super) fn add_dead(&mut self, paths: u32) {
-        self.dead += u64::from(paths);
-    }
-
-    /// Tells whether it was the last.
-    pub(super) fn remove_dead(&mut self) -> bool {
-        self.dead -= 1;
-        self.dead == 0
-    }
-
-    /// Whether dead paths are still in the table.
-    pub(super) fn has_dead(&self) -> bool {
-        self.dead > 0
-    }
-
-    fn is_needed(&self) -> bool {
-        self.dead > 0
-            || !self.judge.is_empty()
+    fn is_needed<P>(&self, paths: &AdjIn<P>) -> bool {
+        paths.dead > 0
+            || !self.imports.is_empty()
             || self.next_hops_until.is_some()
             || self.tell_until.is_some()
     }
@@ -98,106 +79,81 @@ impl Walk {
     fn strike_out(&mut self) {
         let cursor = self.cursor;
         let is_over = |until: &mut Position| *until <= cursor;
-        self.judge.retain(|_, until| *until > cursor);
+        self.imports.retain(|_, until| *until > cursor);
         self.tell_until.take_if(is_over);
         if self.next_hops_until.take_if(is_over).is_some() {
             self.next_hops = BitSet::default();
         }
     }
-}
 
-impl<P: Prefix> FamilyRib<P> {
     /// Looks at a slice of the table, if anything is wanted of it; less if so many slots are waiting to be decided then.
-    pub(super) fn walk(&mut self, shared: &mut Shared, enough: usize) -> bool {
+    /// Answers whether there was anything to do.
+    pub(super) fn slice<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        paths: &mut AdjIn<P>,
+        enough: usize,
+    ) -> bool {
         let mut steps = 0;
-        while self.walk.is_needed() && steps < WALK_SLICE && self.changed.len() < enough {
-            let Position { round, at } = self.walk.cursor;
-            if at < self.table.end() {
-                steps += self.visit(shared, at);
-                self.walk.cursor.at += 1;
+        while self.is_needed(paths) && steps < WALK_SLICE && paths.changed.len() < enough {
+            let Position { round, at } = self.cursor;
+            if at < paths.table.end() {
+                steps += self.visit(shared, paths, at);
+                self.cursor.at += 1;
             } else {
-                self.walk.cursor = Position {
+                self.cursor = Position {
                     round: round + 1,
                     at: 0,
                 };
-                self.walk.strike_out();
+                self.strike_out();
             }
         }
-        self.walk.strike_out();
+        self.strike_out();
         shared.steps += steps;
         steps > 0
     }
 
     /// All that is wanted, at once.
-    pub(super) fn walk_to_the_end(&mut self, shared: &mut Shared) {
-        while self.walk.is_needed() {
-            self.walk(shared, usize::MAX);
+    pub(super) fn finish<P: Prefix>(&mut self, shared: &mut Shared, paths: &mut AdjIn<P>) {
+        while self.is_needed(paths) {
+            self.slice(shared, paths, usize::MAX);
         }
     }
 
-    fn visit(&mut self, shared: &mut Shared, at: u32) -> u64 {
-        let count = self.table[at].paths.as_slice().len();
+    fn visit<P: Prefix>(&self, shared: &mut Shared, paths: &mut AdjIn<P>, at: u32) -> u64 {
+        let count = paths.table[at].paths.as_slice().len();
         if count == 0 {
             return 1;
         }
-        if self.walk.dead > 0 {
-            let is_dead = |shared: &Shared, path: &Path| shared.peers.is_dead(P::FAMILY, path);
-            self.remove_at(shared, at, is_dead);
-        }
-        if self.walk.tell_until.is_some() {
-            self.mark_changed(at);
+        paths.remove_dead_at(shared, at);
+        if self.tell_until.is_some() {
+            paths.mark_changed(at);
         }
         let mut steps = 1 + count as u64;
-        if self.walk.judge.is_empty() && self.walk.next_hops_until.is_none() {
+        if self.imports.is_empty() && self.next_hops_until.is_none() {
             return steps;
         }
-        // Judging takes no path out and puts none in but in the same place, unless it is one that nobody wants to keep.
-        for path in self.table[at].paths.as_slice().to_vec() {
+        // An import takes no path out and puts none in but in the same place, unless it is one that nobody wants to keep.
+        for path in paths.table[at].paths.as_slice().to_vec() {
             let rerouted = self.is_rerouted(shared, &path);
             if rerouted {
-                self.mark_changed(at);
+                paths.mark_changed(at);
             }
-            if self.walk.judge.contains_key(&path.peer)
+            if self.imports.contains_key(&path.peer)
                 || (rerouted && shared.looks_at_interfaces(path.peer))
             {
-                self.judge_again(shared, at, path);
-                steps += JUDGEMENT;
+                paths.import_again(shared, at, path);
+                steps += IMPORT_STEPS;
             }
         }
         steps
     }
 
     fn is_rerouted(&self, shared: &Shared, path: &Path) -> bool {
-        self.walk.next_hops_until.is_some()
+        self.next_hops_until.is_some()
             && shared
                 .store
                 .tracked(path.attrs)
-                .is_some_and(|NextHopId(id)| self.walk.next_hops.contains(id))
-    }
-
-    fn judge_again(&mut self, shared: &mut Shared, at: u32, path: Path) {
-        let Some(peer) = shared.peers.find(path.peer) else {
-            return;
-        };
-        let config = Arc::clone(&peer.config);
-        let judged = shared.judge_again(path, self.table[at].prefix, &config);
-        // RFC 9494 §4.2: some must not become the last resort.
-        let unwanted = shared.is_last_resort::<P>(&judged)
-            && shared.store.has(judged.attrs, Community::NO_LLGR);
-        if unwanted {
-            let is_it = |_: &Shared, other: &Path| {
-                other.peer == path.peer && other.remote_id == path.remote_id
-            };
-            self.remove_at(shared, at, is_it);
-        } else {
-            self.put(shared, at, judged);
-        }
-    }
-}
-
-impl Shared {
-    fn looks_at_interfaces(&self, peer: PeerId) -> bool {
-        let peer = self.peers.find(peer);
-        peer.is_some_and(|peer| peer.config.import.looks_at_interfaces())
+                .is_some_and(|NextHopId(id)| self.next_hops.contains(id))
     }
 }

@@ -5,7 +5,8 @@
 
 use crate::types::{Asn, RouterId};
 
-use super::connection::{Connection, Direction};
+use super::connection::Connection;
+use super::ids::Direction;
 
 /// What becomes of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

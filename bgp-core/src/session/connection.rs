@@ -3,69 +3,20 @@
 //! Cuts and decodes what arrives, and judges whether a message may come in the present state at all. What a message then
 //! leads to is decided in `fsm`, where the other connection is known too.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
 
 use super::config::SessionConfig;
-use super::negotiate::{Negotiated, expected_peer};
+use super::ids::{ConnId, Direction, State};
+use super::negotiate::expected_peer;
+use super::negotiated::Negotiated;
 use super::stop::Outlives;
 use super::timers::Timers;
 use crate::types::{Family, PerFamily};
 use crate::wire::frame;
 use crate::wire::{Context, ErrorCode, HEADER_LEN, Message, MessageError, MessageType, Open};
-
-/// A TCP connection, by a number that its owner never uses twice for one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// Who opened a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize),
-    serde(rename_all = "lowercase")
-)]
-pub enum Direction {
-    /// We dialled.
-    Outgoing,
-    /// The peer dialled.
-    Incoming,
-}
-
-/// States of RFC 4271 §8.2.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub enum State {
-    /// Refuses connections.
-    Idle,
-    /// Waits for its own connection to come up.
-    Connect,
-    /// Waits for the next try, and for the peer to connect.
-    Active,
-    /// OPEN sent, waits for the peer's.
-    OpenSent,
-    /// Waits for the KEEPALIVE that confirms the OPEN.
-    OpenConfirm,
-    /// Exchanges routes.
-    Established,
-}
-
-impl fmt::Display for State {
-    /// As in `show protocols`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Idle => "Idle",
-            Self::Connect => "Connect",
-            Self::Active => "Active",
-            Self::OpenSent => "OpenSent",
-            Self::OpenConfirm => "OpenConfirm",
-            Self::Established => "Established",
-        })
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Connection {

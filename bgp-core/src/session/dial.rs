@@ -4,13 +4,11 @@
 //! It goes on beside a connection that the peer opened until an OPEN has been accepted on that: a peer that connects and
 //! then stays silent keeps nobody from dialling.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Session;
-use super::connection::{Connection, Direction};
-use super::output::Output;
-use super::status::ErrorClass;
-use super::timers::Timer;
+use super::config::SessionConfig;
+use super::timers::{Backoff, Jitter, Timer, Timers};
 use crate::wire::notification::cease;
 use crate::wire::{ErrorCode, Notification};
 
@@ -71,7 +69,30 @@ impl Next {
     };
 }
 
-impl Session {
+/// Tries to open a connection of our own, with the waits between them.
+#[derive(Debug)]
+pub(super) struct Dialler {
+    config: Arc<SessionConfig>,
+    pub(super) state: Dial,
+    /// IdleHold and ConnectRetry; the others belong to a connection.
+    pub(super) timers: Timers,
+    pub(super) backoff: Backoff,
+    /// Random numbers of the whole session.
+    pub(super) jitter: Jitter,
+}
+
+impl Dialler {
+    /// In Idle. All randomness comes from `seed`.
+    pub(super) fn new(config: Arc<SessionConfig>, seed: u64) -> Self {
+        Self {
+            jitter: Jitter::new(seed),
+            backoff: Backoff::new(config.idle_hold),
+            state: Dial::Off,
+            timers: Timers::default(),
+            config,
+        }
+    }
+
     /// Leaves Idle as if for the first time.
     pub(super) fn begin(&mut self, now: Instant) {
         self.backoff.reset();
@@ -79,17 +100,16 @@ impl Session {
         self.wait(now, self.config.connect_delay);
     }
 
-    /// Goes on after the fall of a connection, unless another one makes it pointless.
-    pub(super) fn go_on(&mut self, now: Instant, next: Next) {
-        if self.connections.iter().any(settles) {
-            return;
-        }
-        match (next, self.dial) {
+    /// Goes on after the fall of a connection, without another one that makes it pointless. Tells whether to cancel a try.
+    #[must_use]
+    pub(super) fn go_on(&mut self, now: Instant, next: Next) -> bool {
+        match (next, self.state) {
             (Next::Retry, Dial::Done) => {
-                self.wait(now, self.config.connect_retry_time.max(SHORTEST_RETRY));
+                self.wait(now, self.retry_time());
+                false
             }
             // An incoming connection was lost before its OPEN: nothing has changed.
-            (Next::Retry, Dial::Off | Dial::Held { .. } | Dial::Waiting | Dial::UnderWay) => {}
+            (Next::Retry, Dial::Off | Dial::Held { .. } | Dial::Waiting | Dial::UnderWay) => false,
             (Next::Hold { grows, refuses }, _) => {
                 let stay = if grows {
                     self.backoff.grow()
@@ -97,85 +117,85 @@ impl Session {
                     self.backoff.stay()
                 };
                 let stay = self.jitter.shorten(stay);
-                self.hold(now, stay, refuses);
+                self.hold(now, stay, refuses)
             }
         }
     }
 
-    /// Idle for so long.
-    pub(super) fn hold(&mut self, now: Instant, stay: Duration, refuses: bool) {
-        self.stop_dialling(Dial::Held { refuses });
+    /// Idle for so long. Tells whether to cancel a try.
+    #[must_use]
+    pub(super) fn hold(&mut self, now: Instant, stay: Duration, refuses: bool) -> bool {
+        let cancel = self.stop(Dial::Held { refuses });
         self.timers.arm(Timer::IdleHold, now, stay);
+        cancel
     }
 
-    /// Ends every wait and try, and stands at `dial`.
-    pub(super) fn stop_dialling(&mut self, dial: Dial) {
-        if self.dial == Dial::UnderWay {
-            self.outputs.push_back(Output::CancelConnect);
-        }
-        self.dial = dial;
+    /// Ends every wait and try, and is in `state` then. Tells whether to cancel a try.
+    #[must_use]
+    pub(super) fn stop(&mut self, state: Dial) -> bool {
+        let cancel = self.state == Dial::UnderWay;
+        self.state = state;
         self.timers.cancel(Timer::ConnectRetry);
         self.timers.cancel(Timer::IdleHold);
+        cancel
     }
 
     pub(super) fn idle_hold_expired(&mut self, now: Instant) {
         self.wait(now, Duration::ZERO);
     }
 
-    /// Dials; a dialling that took as long as the ConnectRetry timer runs is given up for a new one.
-    pub(super) fn connect_retry_expired(&mut self, now: Instant) {
-        if self.dial == Dial::UnderWay {
-            self.outputs.push_back(Output::CancelConnect);
-            self.record
-                .error(now, ErrorClass::Socket, "Connection timed out");
-        }
-        self.dial = Dial::UnderWay;
-        self.outputs.push_back(Output::Connect);
-        self.arm_connect_retry(now, self.config.connect_retry_time.max(SHORTEST_RETRY));
+    /// A new try begins. Tells whether to cancel an earlier one, which took as long as the ConnectRetry timer runs.
+    #[must_use]
+    pub(super) fn connect_retry_expired(&mut self, now: Instant) -> bool {
+        let timed_out = self.state == Dial::UnderWay;
+        self.state = Dial::UnderWay;
+        self.arm_connect_retry(now, self.retry_time());
+        timed_out
     }
 
-    /// Whether there was a dial to succeed.
-    pub(super) fn dial_succeeded(&mut self) -> bool {
-        let dialled = self.dial == Dial::UnderWay;
+    /// Whether there was a try to succeed.
+    pub(super) fn succeeded(&mut self) -> bool {
+        let dialled = self.state == Dial::UnderWay;
         if dialled {
-            self.dial = Dial::Done;
+            self.state = Dial::Done;
             self.timers.cancel(Timer::ConnectRetry);
+        }
+        dialled
+    }
+
+    /// Whether there was a try to fail.
+    pub(super) fn failed(&mut self, now: Instant) -> bool {
+        let dialled = self.state == Dial::UnderWay;
+        if dialled {
+            self.wait(now, self.retry_time());
         }
         dialled
     }
 
     /// Whether the peer may connect.
     pub(super) fn listens(&self) -> bool {
-        match self.dial {
+        match self.state {
             Dial::Off | Dial::Held { refuses: true } => false,
             Dial::Held { refuses: false } | Dial::Waiting | Dial::UnderWay | Dial::Done => true,
         }
     }
 
-    pub(super) fn dial_failed(&mut self, now: Instant, error: &str) {
-        if self.dial == Dial::UnderWay {
-            self.record.error(now, ErrorClass::Socket, error);
-            self.wait(now, self.config.connect_retry_time.max(SHORTEST_RETRY));
-        }
-    }
-
     /// Active for so long.
     fn wait(&mut self, now: Instant, delay: Duration) {
-        self.dial = Dial::Waiting;
+        self.state = Dial::Waiting;
         if !self.config.passive {
             self.arm_connect_retry(now, delay);
         }
+    }
+
+    fn retry_time(&self) -> Duration {
+        self.config.connect_retry_time.max(SHORTEST_RETRY)
     }
 
     fn arm_connect_retry(&mut self, now: Instant, delay: Duration) {
         let delay = self.jitter.shorten(delay);
         self.timers.arm(Timer::ConnectRetry, now, delay);
     }
-}
-
-/// Whether there is no need to dial beside this connection.
-fn settles(connection: &Connection) -> bool {
-    connection.direction == Direction::Outgoing || connection.negotiated().is_some()
 }
 
 /// Subcode of [`ErrorCode::OPEN`].

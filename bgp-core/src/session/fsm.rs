@@ -9,25 +9,61 @@
 //! "Idle" and "Active" mean what the session does next; when its other connection has come as far or further, that one
 //! simply goes on.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use super::Session;
 use super::collision::{self, Verdict};
-use super::connection::{ConnId, Connection, Direction, Progress};
-use super::dial::{Dial, Next};
-use super::negotiate::{self, Negotiated, SHORTEST_KEEPALIVE};
-use super::output::{Down, DownReason, Output};
-use super::status::ErrorClass;
+use super::config::SessionConfig;
+use super::connection::{Connection, Progress};
+use super::dial::{Dial, Dialler, Next};
+use super::down::{Down, DownReason, ErrorClass};
+use super::ids::{ConnId, Direction};
+use super::negotiate::{self, SHORTEST_KEEPALIVE};
+use super::negotiated::Negotiated;
+use super::output::Output;
+use super::restart;
+use super::status::{Record, describe};
 use super::timers::{Backoff, Timer, Timers};
-use super::{restart, status};
 use crate::types::Family;
 use crate::wire::notification::cease;
 use crate::wire::{ErrorCode, Message, Notification, Open, RefreshKind, RouteRefresh, Update};
 
-impl Session {
+/// The state of a session.
+#[derive(Debug)]
+pub(super) struct Fsm {
+    pub(super) config: Arc<SessionConfig>,
+    /// Idle, Connect, Active: what is done towards a connection of our own.
+    pub(super) dialler: Dialler,
+    /// OpenSent, OpenConfirm, Established: oldest first, at most [`MAX_CONNECTIONS`].
+    pub(super) connections: Vec<Connection>,
+    /// Since when the owner does not read, if so.
+    pub(super) unread_since: Option<Instant>,
+    /// Has been Established once: the restart of this process is over for the peer (RFC 4724 §4.1).
+    came_up: bool,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) record: Record,
+}
+
+/// One that the peer opened and one of our own, or one that is Established and one that may replace it.
+pub(super) const MAX_CONNECTIONS: usize = 2;
+
+impl Fsm {
+    /// In Idle. All randomness comes from `seed`.
+    pub(super) fn new(config: Arc<SessionConfig>, seed: u64) -> Self {
+        Self {
+            dialler: Dialler::new(Arc::clone(&config), seed),
+            connections: Vec::with_capacity(MAX_CONNECTIONS),
+            unread_since: None,
+            came_up: false,
+            outputs: VecDeque::new(),
+            record: Record::new(),
+            config,
+        }
+    }
+
     /// TCP is up: sends OPEN.
     pub(super) fn open_connection(&mut self, now: Instant, id: ConnId, direction: Direction) {
         let sent_open = negotiate::own_open(&self.config, !self.came_up);
@@ -162,7 +198,7 @@ impl Session {
     /// Never answered (RFC 4271 §6.4).
     fn on_notification(&mut self, now: Instant, id: ConnId, notification: Notification) {
         self.record.received(now, &notification);
-        let text = status::describe(&notification);
+        let text = describe(&notification);
         let next = Next::after(&notification);
         self.outputs.push_back(Output::Close { conn: id });
         self.fall(now, id, DownReason::Received(notification), next);
@@ -177,7 +213,7 @@ impl Session {
     /// Ends a connection with a NOTIFICATION.
     pub(super) fn fail(&mut self, now: Instant, id: ConnId, notification: Notification) {
         self.transmit_last(now, id, &notification);
-        let text = status::describe(&notification);
+        let text = describe(&notification);
         let next = Next::after(&notification);
         let reason = if notification.code == ErrorCode::SEND_HOLD_TIMER {
             DownReason::SendHoldTimer
@@ -238,13 +274,48 @@ impl Session {
         } = connection.progress
         {
             if now.saturating_duration_since(since) >= Backoff::STABLE {
-                self.backoff.reset();
+                self.dialler.backoff.reset();
             }
             self.record.counters.flaps += 1;
             let keep_stale = restart::keep_stale(&negotiated, &reason);
             self.outputs
                 .push_back(Output::Down(Down { reason, keep_stale }));
         }
+    }
+
+    /// Goes on after the fall of a connection, unless another one makes it pointless.
+    pub(super) fn go_on(&mut self, now: Instant, next: Next) {
+        if !self.connections.iter().any(settles) {
+            let cancel = self.dialler.go_on(now, next);
+            self.cancel_connect(cancel);
+        }
+    }
+
+    /// Idle for so long.
+    pub(super) fn hold(&mut self, now: Instant, stay: Duration, refuses: bool) {
+        let cancel = self.dialler.hold(now, stay, refuses);
+        self.cancel_connect(cancel);
+    }
+
+    /// Ends every wait and try to connect.
+    pub(super) fn stop_dialling(&mut self, state: Dial) {
+        let cancel = self.dialler.stop(state);
+        self.cancel_connect(cancel);
+    }
+
+    /// Dials, after an earlier try that took too long or a wait.
+    pub(super) fn connect_retry_expired(&mut self, now: Instant) {
+        let timed_out = self.dialler.connect_retry_expired(now);
+        self.cancel_connect(timed_out);
+        if timed_out {
+            self.record
+                .error(now, ErrorClass::Socket, "Connection timed out");
+        }
+        self.outputs.push_back(Output::Connect);
+    }
+
+    fn cancel_connect(&mut self, cancel: bool) {
+        self.outputs.extend(cancel.then_some(Output::CancelConnect));
     }
 
     /// What ended a connection beside a good session is of no interest to those who ask why there is none.
@@ -288,7 +359,11 @@ impl Session {
         let Some(interval) = interval.map(|n| n.keepalive_time).filter(|t| !t.is_zero()) else {
             return;
         };
-        let after = self.jitter.shorten(interval).max(SHORTEST_KEEPALIVE);
+        let after = self
+            .dialler
+            .jitter
+            .shorten(interval)
+            .max(SHORTEST_KEEPALIVE);
         if let Some(connection) = self.find_mut(id) {
             connection.timers.arm(Timer::Keepalive, now, after);
         }
@@ -329,6 +404,11 @@ impl Session {
     pub(super) fn find_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
         self.connections.iter_mut().find(|c| c.id == id)
     }
+}
+
+/// Whether there is no need to dial beside this connection.
+fn settles(connection: &Connection) -> bool {
+    connection.direction == Direction::Outgoing || connection.negotiated().is_some()
 }
 
 /// RFC 9687 §3: longer than the hold time; none without one, and none before Established.

@@ -26,15 +26,17 @@ pub mod config;
 mod collision;
 mod connection;
 mod dial;
+mod down;
 mod fsm;
+mod ids;
 mod negotiate;
+mod negotiated;
 mod output;
 mod restart;
 mod status;
 mod stop;
 mod timers;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,63 +44,36 @@ use bytes::{Bytes, BytesMut};
 
 use connection::Connection;
 use dial::{Dial, Next};
-use status::Record;
-use timers::{Backoff, Jitter, Timers};
+use fsm::{Fsm, MAX_CONNECTIONS, send_hold_time};
 
 pub use config::SessionConfig;
-pub use connection::{ConnId, Direction, State};
-pub use negotiate::Negotiated;
-pub use output::{Down, DownReason, Output};
-pub use restart::{LongLived, PeerRestart};
-pub use status::{
-    ConnectionStatus, Counters, ErrorClass, LastError, MessageCounts, NotificationRecord,
-    SessionStatus,
-};
+pub use down::{Down, DownReason, ErrorClass, LastError};
+pub use ids::{ConnId, Direction, State};
+pub use negotiated::{LongLived, Negotiated, PeerRestart};
+pub use output::Output;
+pub use status::{ConnectionStatus, Counters, MessageCounts, NotificationRecord, SessionStatus};
 pub use stop::Stop;
 pub use timers::Timer;
 
 /// One neighbour. See the [module](self) for how to drive it.
 #[derive(Debug)]
 pub struct Session {
-    config: Arc<SessionConfig>,
-    jitter: Jitter,
-    backoff: Backoff,
-    /// Idle, Connect, Active: what is done towards a connection of our own.
-    dial: Dial,
-    /// OpenSent, OpenConfirm, Established: oldest first, at most [`MAX_CONNECTIONS`].
-    connections: Vec<Connection>,
-    /// IdleHold and ConnectRetry; the others belong to a connection.
-    timers: Timers,
-    /// Since when the owner does not read, if so.
-    unread_since: Option<Instant>,
-    /// Has been Established once: the restart of this process is over for the peer (RFC 4724 §4.1).
-    came_up: bool,
-    outputs: VecDeque<Output>,
-    record: Record,
+    fsm: Fsm,
 }
 
 impl Session {
     /// A session in Idle. All its randomness comes from `seed`.
     pub fn new(config: Arc<SessionConfig>, seed: u64) -> Self {
         Self {
-            jitter: Jitter::new(seed),
-            backoff: Backoff::new(config.idle_hold),
-            dial: Dial::Off,
-            connections: Vec::with_capacity(MAX_CONNECTIONS),
-            timers: Timers::default(),
-            unread_since: None,
-            came_up: false,
-            outputs: VecDeque::new(),
-            record: Record::new(),
-            config,
+            fsm: Fsm::new(config, seed),
         }
     }
 
     /// Leaves Idle (RFC 4271 §8.1.2, ManualStart); a stay in Idle after an error ends at once. No effect on a session that
     /// is on its way.
     pub fn start(&mut self, now: Instant) {
-        match self.dial {
-            Dial::Off | Dial::Held { .. } => self.begin(now),
+        match self.fsm.dialler.state {
+            Dial::Off | Dial::Held { .. } => self.fsm.dialler.begin(now),
             Dial::Waiting | Dial::UnderWay | Dial::Done => {}
         }
         self.note_state(now);
@@ -107,26 +82,26 @@ impl Session {
     /// Ends all connections and goes to Idle (RFC 4271 §8.1.2, ManualStop); [`Stop`] says what the peer is told and
     /// whether the session starts again by itself. No effect on one that is stopped.
     pub fn stop(&mut self, now: Instant, why: Stop) {
-        if self.dial == Dial::Off {
+        if self.fsm.dialler.state == Dial::Off {
             return;
         }
-        while let Some(connection) = self.connections.first() {
+        while let Some(connection) = self.fsm.connections.first() {
             let id = connection.id;
             let notification = why.notification(connection.routes_outlive());
-            self.close(now, id, notification.as_ref());
+            self.fsm.close(now, id, notification.as_ref());
         }
-        self.stop_dialling(Dial::Off);
+        self.fsm.stop_dialling(Dial::Off);
         match why {
             Stop::Shutdown(_) | Stop::Deconfigured | Stop::ConfigChange | Stop::Restart => {}
-            Stop::Reset(_) => self.begin(now),
+            Stop::Reset(_) => self.fsm.dialler.begin(now),
             Stop::MaxPrefixes { idle, .. } | Stop::OutOfResources { idle } => {
-                self.hold(now, idle, true)
+                self.fsm.hold(now, idle, true)
             }
-            Stop::BfdDown => self.go_on(now, Next::LOST),
+            Stop::BfdDown => self.fsm.go_on(now, Next::LOST),
         }
-        self.record.last_error = None;
+        self.fsm.record.last_error = None;
         if let Some((class, text)) = why.error() {
-            self.record.error(now, class, text);
+            self.fsm.record.error(now, class, text);
         }
         self.note_state(now);
     }
@@ -137,24 +112,26 @@ impl Session {
     /// already, unless one of those is still without the peer's OPEN and the new one is a better bet: the peer's own
     /// earlier try, or a leftover beside an Established session.
     pub fn handle_connected(&mut self, now: Instant, conn: ConnId, direction: Direction) {
-        if self.find(conn).is_some() {
+        if self.fsm.find(conn).is_some() {
             return;
         }
         let wanted = match direction {
-            Direction::Outgoing => self.dial_succeeded(),
-            Direction::Incoming => self.listens(),
+            Direction::Outgoing => self.fsm.dialler.succeeded(),
+            Direction::Incoming => self.fsm.dialler.listens(),
         };
         if wanted && self.make_room(now) {
-            self.open_connection(now, conn, direction);
+            self.fsm.open_connection(now, conn, direction);
         } else {
-            self.outputs.push_back(Output::Close { conn });
+            self.fsm.outputs.push_back(Output::Close { conn });
         }
         self.note_state(now);
     }
 
     /// The dialling that was asked for failed; `error` in the words of the operating system.
     pub fn handle_connect_failed(&mut self, now: Instant, error: &str) {
-        self.dial_failed(now, error);
+        if self.fsm.dialler.failed(now) {
+            self.fsm.record.error(now, ErrorClass::Socket, error);
+        }
         self.note_state(now);
     }
 
@@ -162,15 +139,15 @@ impl Session {
     /// ends the connection, and for a connection that is closed, the rest is discarded.
     pub fn handle_bytes(&mut self, now: Instant, conn: ConnId, input: &mut BytesMut) {
         loop {
-            let Some(connection) = self.find(conn) else {
+            let Some(connection) = self.fsm.find(conn) else {
                 input.clear();
                 break;
             };
-            match connection.next_message(&self.config, input) {
-                Ok(Some(message)) => self.on_message(now, conn, message),
+            match connection.next_message(&self.fsm.config, input) {
+                Ok(Some(message)) => self.fsm.on_message(now, conn, message),
                 Ok(None) => break,
-                Err(error) if error.answerable => self.fail(now, conn, error.notification),
-                Err(_) => self.on_unreadable_notification(now, conn),
+                Err(error) if error.answerable => self.fsm.fail(now, conn, error.notification),
+                Err(_) => self.fsm.on_unreadable_notification(now, conn),
             }
         }
         self.note_state(now);
@@ -178,23 +155,24 @@ impl Session {
 
     /// TCP was closed by the peer, or failed; `error` in the words of the operating system.
     pub fn handle_closed(&mut self, now: Instant, conn: ConnId, error: Option<&str>) {
-        if self.find(conn).is_some() {
-            self.lose(now, conn, error.unwrap_or("Connection closed"));
+        if self.fsm.find(conn).is_some() {
+            self.fsm
+                .lose(now, conn, error.unwrap_or("Connection closed"));
         }
         self.note_state(now);
     }
 
     /// Does what is due. Harmless when nothing is.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.timers.expire(Timer::IdleHold, now) {
-            self.idle_hold_expired(now);
+        if self.fsm.dialler.timers.expire(Timer::IdleHold, now) {
+            self.fsm.dialler.idle_hold_expired(now);
         }
-        if self.timers.expire(Timer::ConnectRetry, now) {
-            self.connect_retry_expired(now);
+        if self.fsm.dialler.timers.expire(Timer::ConnectRetry, now) {
+            self.fsm.connect_retry_expired(now);
         }
-        let ids: Vec<_> = self.connections.iter().map(|c| c.id).collect();
+        let ids: Vec<_> = self.fsm.connections.iter().map(|c| c.id).collect();
         for id in ids {
-            self.connection_timeout(now, id);
+            self.fsm.connection_timeout(now, id);
         }
         self.note_state(now);
     }
@@ -202,10 +180,10 @@ impl Session {
     /// Octets of an earlier `Transmit` were taken by TCP, which restarts the send hold timer (RFC 9687 §3); `pending`: more
     /// wait. Without these calls the session ends when that timer expires.
     pub fn handle_written(&mut self, now: Instant, conn: ConnId, pending: bool) {
-        let Some(connection) = self.find_mut(conn) else {
+        let Some(connection) = self.fsm.find_mut(conn) else {
             return;
         };
-        match fsm::send_hold_time(connection).filter(|_| pending) {
+        match send_hold_time(connection).filter(|_| pending) {
             Some(time) => connection.timers.arm(Timer::SendHold, now, time),
             None => connection.timers.cancel(Timer::SendHold),
         }
@@ -215,10 +193,10 @@ impl Session {
     /// may well have sent what nobody looked at.
     pub fn set_reading(&mut self, now: Instant, on: bool) {
         if !on {
-            self.unread_since.get_or_insert(now);
-        } else if let Some(since) = self.unread_since.take() {
+            self.fsm.unread_since.get_or_insert(now);
+        } else if let Some(since) = self.fsm.unread_since.take() {
             let unread = now.saturating_duration_since(since);
-            for connection in &mut self.connections {
+            for connection in &mut self.fsm.connections {
                 connection
                     .timers
                     .postpone(Timer::Hold, unread, now + CATCH_UP_TIME);
@@ -228,34 +206,34 @@ impl Session {
 
     /// Encoded UPDATEs or ROUTE-REFRESHes; dropped unless Established.
     pub fn send(&mut self, now: Instant, messages: Bytes) {
-        let Some(connection) = self.connections.iter().find(|c| c.is_established()) else {
+        let Some(connection) = self.fsm.connections.iter().find(|c| c.is_established()) else {
             return;
         };
         let id = connection.id;
-        self.transmit_bytes(now, id, messages);
+        self.fsm.transmit_bytes(now, id, messages);
         // RFC 4271 §4.4: an UPDATE is as good a sign of life as a KEEPALIVE.
-        self.arm_keepalive(now, id);
+        self.fsm.arm_keepalive(now, id);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        let unjudged = self.unread_since.map(|_| Timer::Hold);
-        let connections = self.connections.iter().map(|c| &c.timers);
+        let unjudged = self.fsm.unread_since.map(|_| Timer::Hold);
+        let connections = self.fsm.connections.iter().map(|c| &c.timers);
         connections
-            .chain([&self.timers])
+            .chain([&self.fsm.dialler.timers])
             .filter_map(|timers| timers.next(unjudged))
             .min()
     }
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.fsm.outputs.pop_front()
     }
 
     /// State of the connection that is furthest; without one, what is done towards one.
     pub fn state(&self) -> State {
-        let connections = self.connections.iter().map(Connection::state);
-        connections.max().unwrap_or(match self.dial {
+        let connections = self.fsm.connections.iter().map(Connection::state);
+        connections.max().unwrap_or(match self.fsm.dialler.state {
             Dial::Off | Dial::Held { .. } => State::Idle,
             Dial::UnderWay => State::Connect,
             Dial::Waiting | Dial::Done => State::Active,
@@ -264,24 +242,29 @@ impl Session {
 
     /// Its settings.
     pub fn config(&self) -> &Arc<SessionConfig> {
-        &self.config
+        &self.fsm.config
     }
 
     /// A copy of what operators may know.
     pub fn status(&self) -> SessionStatus {
-        let furthest = self.connections.iter().max_by_key(|c| c.state());
+        let furthest = self.fsm.connections.iter().max_by_key(|c| c.state());
         SessionStatus {
             state: self.state(),
-            since: self.record.since,
-            passive: self.config.passive,
-            connections: self.connections.iter().map(ConnectionStatus::of).collect(),
-            idle_until: self.timers.deadline(Timer::IdleHold),
-            connect_retry_at: self.timers.deadline(Timer::ConnectRetry),
-            last_error: self.record.last_error.clone(),
+            since: self.fsm.record.since,
+            passive: self.fsm.config.passive,
+            connections: self
+                .fsm
+                .connections
+                .iter()
+                .map(ConnectionStatus::of)
+                .collect(),
+            idle_until: self.fsm.dialler.timers.deadline(Timer::IdleHold),
+            connect_retry_at: self.fsm.dialler.timers.deadline(Timer::ConnectRetry),
+            last_error: self.fsm.record.last_error.clone(),
             negotiated: furthest.and_then(Connection::negotiated).cloned(),
-            last_sent: self.record.last_sent.clone(),
-            last_received: self.record.last_received.clone(),
-            counters: self.record.counters,
+            last_sent: self.fsm.record.last_sent.clone(),
+            last_received: self.fsm.record.last_received.clone(),
+            counters: self.fsm.record.counters,
         }
     }
 
@@ -290,27 +273,24 @@ impl Session {
     /// The peer dials once at a time, so an earlier try of its own without OPEN is dead; and beside an Established session
     /// nothing is lost with a connection that has not got further.
     fn make_room(&mut self, now: Instant) -> bool {
-        if self.connections.len() < MAX_CONNECTIONS {
+        if self.fsm.connections.len() < MAX_CONNECTIONS {
             return true;
         }
-        let established = self.connections.iter().any(Connection::is_established);
-        let victim = self.connections.iter().find(|c| {
+        let established = self.fsm.connections.iter().any(Connection::is_established);
+        let victim = self.fsm.connections.iter().find(|c| {
             c.state() == State::OpenSent && (established || c.direction == Direction::Incoming)
         });
         let Some(victim) = victim.map(|c| c.id) else {
             return false;
         };
-        self.close(now, victim, None);
+        self.fsm.close(now, victim, None);
         true
     }
 
     fn note_state(&mut self, now: Instant) {
-        self.record.state_is(self.state(), now);
+        self.fsm.record.state_is(self.state(), now);
     }
 }
-
-/// One that the peer opened and one of our own, or one that is Established and one that may replace it.
-const MAX_CONNECTIONS: usize = 2;
 
 /// After a pause in reading, the least time to read what has piled up before the hold timer is judged again.
 const CATCH_UP_TIME: Duration = Duration::from_secs(5);

@@ -11,49 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::config::SessionConfig;
-use super::restart::{self, LongLived, PeerRestart};
-use crate::types::{AfiSafi, Asn, Family, PerFamily, Role, RouterId};
+use super::negotiated::{Negotiated, per_family};
+use super::restart;
+use crate::types::{AfiSafi, Family, PerFamily, Role};
 use crate::wire::open::ExpectedPeer;
 use crate::wire::{
     AddPathDirection, Capability, Context, ErrorCode, MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN,
     Notification, Open,
 };
-
-/// What both sides agreed on when a session came up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Negotiated {
-    /// How messages are read and written from now on.
-    pub context: Context,
-    /// The peer's AS number.
-    pub peer_as: Asn,
-    /// The peer's BGP identifier.
-    pub peer_id: RouterId,
-    /// Hold time in force; zero is none.
-    pub hold_time: Duration,
-    /// Interval between KEEPALIVEs; zero is none.
-    pub keepalive_time: Duration,
-    /// The peer answers ROUTE-REFRESH (RFC 2918).
-    pub route_refresh: bool,
-    /// How the peer restarts; `None` when graceful restart was not offered by both sides.
-    pub graceful_restart: Option<PeerRestart>,
-    /// Families that have long-lived stale time offered by the peer, in seconds (RFC 9494), both sides taking part.
-    pub long_lived: PerFamily<Option<LongLived>>,
-    /// OPEN as we sent it.
-    pub sent_open: Open,
-    /// OPEN as the peer sent it.
-    pub received_open: Open,
-}
-
-impl Negotiated {
-    /// Whether the peer knows what the community LLGR_STALE means (RFC 9494 §4.3): it sent capability 71, if only without
-    /// families.
-    pub fn peer_is_long_lived_aware(&self) -> bool {
-        let offered = &self.received_open.capabilities;
-        let is_it =
-            |capability: &Capability| matches!(capability, Capability::LongLivedGracefulRestart(_));
-        offered.iter().any(is_it)
-    }
-}
 
 /// Our OPEN. `restarting`: say that this process has just been restarted, if the configuration says so.
 pub(super) fn own_open(config: &SessionConfig, restarting: bool) -> Open {
@@ -287,20 +252,6 @@ fn message_len(extended: bool) -> u16 {
 
 fn is_external(config: &SessionConfig) -> bool {
     config.local_as != config.peer_as
-}
-
-/// `value` of each family in use, and the default of the others.
-pub(super) fn per_family<T: Default>(
-    families: PerFamily<bool>,
-    mut value: impl FnMut(Family) -> T,
-) -> PerFamily<T> {
-    let mut result = PerFamily::default();
-    for family in Family::ALL {
-        if families[family] {
-            result[family] = value(family);
-        }
-    }
-    result
 }
 
 fn whole_secs(time: Duration) -> u16 {

@@ -1,14 +1,14 @@
-//! What a session wants done, and how it tells that it is over.
+//! What a session wants done.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::connection::ConnId;
-use super::negotiate::Negotiated;
-use crate::types::{Family, PerFamily};
-use crate::wire::{Notification, RouteRefresh, Update};
+use super::down::{Down, DownReason};
+use super::ids::ConnId;
+use super::negotiated::Negotiated;
+use crate::types::Family;
+use crate::wire::{RouteRefresh, Update};
 
 /// What is to happen, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,44 +51,4 @@ pub enum Output {
     /// A NOTIFICATION keeps the session from coming up. Told once for each reason until the session is up, and for at most
     /// 8 reasons: a peer that thinks of ever new ones fills no log.
     Refused(DownReason),
-}
-
-/// How a session left Established.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Down {
-    /// Why.
-    pub reason: DownReason,
-    /// Families whose routes are to be kept as stale (RFC 4724 §4.2, RFC 8538 §4); all others go at once.
-    pub keep_stale: PerFamily<bool>,
-}
-
-/// Why a connection or session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DownReason {
-    /// We sent this.
-    Sent(Notification),
-    /// The peer sent this.
-    Received(Notification),
-    /// TCP was closed or failed; text of the operating system, or "Connection closed".
-    Closed(String),
-    /// We closed the connection without a word, to restart (RFC 4724 §4).
-    Left,
-    /// A new connection of a gracefully restarting peer replaced this one (RFC 4724 §4.2).
-    Replaced,
-    /// The connection could not take our messages for the send hold time (RFC 9687).
-    SendHoldTimer,
-}
-
-impl fmt::Display for DownReason {
-    /// One short phrase, as operators know it from `birdcl`, and after it what else the NOTIFICATION says.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sent(notification) => write!(f, "BGP Error: {notification}"),
-            Self::Received(notification) => write!(f, "Received: {notification}"),
-            Self::Closed(error) => write!(f, "Socket: {error}"),
-            Self::Left => f.write_str("left to graceful restart"),
-            Self::Replaced => f.write_str("replaced by a new connection of the restarted peer"),
-            Self::SendHoldTimer => f.write_str("BGP Error: Send hold timer expired"),
-        }
-    }
 }

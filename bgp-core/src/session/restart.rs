@@ -6,32 +6,10 @@
 use std::time::Duration;
 
 use super::config::SessionConfig;
-use super::negotiate::{Negotiated, per_family};
-use super::output::DownReason;
+use super::down::DownReason;
+use super::negotiated::{LongLived, Negotiated, PeerRestart, per_family};
 use crate::types::{Family, PerFamily};
 use crate::wire::{Capability, GracefulRestartFamily, LongLivedFamily};
-
-/// The peer's graceful restart capability, as far as both sides take part (RFC 4724, RFC 8538).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerRestart {
-    /// R bit: it has just restarted.
-    pub restarting: bool,
-    /// Both sides set the N bit: routes survive NOTIFICATIONs too.
-    pub notification: bool,
-    /// How long its routes are kept after the connection is lost.
-    pub restart_time: Duration,
-    /// Per family: `None` not covered; else whether forwarding state survived (F bit).
-    pub families: PerFamily<Option<bool>>,
-}
-
-/// Long-lived graceful restart of one family (RFC 9494).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LongLived {
-    /// F bit.
-    pub forwarding_preserved: bool,
-    /// How long stale routes may be kept.
-    pub stale_time: Duration,
-}
 
 /// Our capability 64 (RFC 4724 §3). `restarting`: no session with this peer has come up since the process was started.
 pub(super) fn offer(config: &SessionConfig, restarting: bool) -> Option<Capability> {

@@ -1,14 +1,14 @@
 //! What operators may know of a session: a copy of plain values, made on demand.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::connection::{ConnId, Connection, Direction, State};
-use super::negotiate::Negotiated;
-use super::output::DownReason;
+use super::connection::Connection;
+use super::down::{DownReason, ErrorClass, LastError};
+use super::ids::{ConnId, Direction, State};
+use super::negotiated::Negotiated;
 use super::timers::Timer;
 use crate::wire::notification::cease;
 use crate::wire::{ErrorCode, HEADER_LEN, MessageType, Notification};
@@ -56,50 +56,6 @@ pub struct ConnectionStatus {
     pub keepalive_at: Option<Instant>,
     /// When the send hold timer expires; `None` while nothing waits to be taken by the peer.
     pub send_hold_until: Option<Instant>,
-}
-
-/// Why a session is not up. Prints as in `show protocols`: "Socket: Connection refused".
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastError {
-    /// Where it came from.
-    pub class: ErrorClass,
-    /// One short phrase.
-    pub text: String,
-    /// When.
-    pub at: Instant,
-}
-
-impl fmt::Display for LastError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.class, self.text)
-    }
-}
-
-/// Where an error came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorClass {
-    /// This speaker found a reason outside the protocol: "Error".
-    Local,
-    /// TCP, in the words of the operating system: "Socket".
-    Socket,
-    /// The peer sent a NOTIFICATION: "Received".
-    Received,
-    /// We sent a NOTIFICATION: "BGP Error".
-    Sent,
-    /// A limit shut the session down: "Automatic shutdown".
-    AutomaticShutdown,
-}
-
-impl fmt::Display for ErrorClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Local => "Error",
-            Self::Socket => "Socket",
-            Self::Received => "Received",
-            Self::Sent => "BGP Error",
-            Self::AutomaticShutdown => "Automatic shutdown",
-        })
-    }
 }
 
 /// A NOTIFICATION that was sent or received. Long data is cut.

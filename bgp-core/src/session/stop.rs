@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::status::ErrorClass;
+use super::down::ErrorClass;
 use crate::types::Family;
 use crate::wire::Notification;
 use crate::wire::notification::cease;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
-use super::model::{self, From, NaivePath, NaiveRoute};
+use super::model::{self, From, NaivePath};
+use super::naive::NaiveRoute;
 use super::network::{Network, node_of, peer_id};
 use super::node::{LOCAL_PREFERENCE, Node, SessionView};
 use super::trace::Violation;

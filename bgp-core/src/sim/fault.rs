@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::filter::Filter;
-use super::model::NaiveRoute;
+use super::naive::NaiveRoute;
 use crate::session::Stop;
 
 /// One thing that happens at one time.

@@ -6,7 +6,7 @@
 
 use ipnet::IpNet;
 
-use super::model::NaiveRoute;
+use super::naive::NaiveRoute;
 use crate::policy::{Action, Condition, Policy, PrefixMatch, Rule, Source, Verdict};
 use crate::types::Asn;
 use crate::wire::attribute::Community;

@@ -1,24 +1,24 @@
 //! One speaker between honest peers and hostile ones, which do all at once: storms of refreshes, floods of paths, prefixes,
 //! attributes and next hops, sessions that flap, messages that are none.
 //!
-//! What is checked after each round: every honest session stands, every honest peer holds just what the other honest ones
+//! What is checked after each round: every honest session is up, every honest peer holds just what the other honest ones
 //! announced, however it is wanted by the hostile ones too; the work was bounded by the table and by what was announced, not by
 //! how often somebody asked; and memory stays about its limit. In the end, nothing is left of those who have gone.
 
+mod peer;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::random::{Random, mix};
-use crate::policy::Policy;
-use crate::rib::{PeerConfig, RibConfig};
-use crate::session::{ConnId, Direction, SessionConfig};
-use crate::speaker::{NeighbourConfig, Output, Speaker};
-use crate::types::{Asn, Family, PathId, PeerId, PerFamily, RouterId};
+use crate::rib::RibConfig;
+use crate::session::{ConnId, Direction};
+use crate::speaker::{Output, Speaker};
+use crate::types::{Asn, Family, PathId, PeerId, RouterId};
 use crate::wire::attribute::{AsPath, Community};
 use crate::wire::update::{encode_reachable, encode_unreachable};
 use crate::wire::{
@@ -26,15 +26,18 @@ use crate::wire::{
     RefreshKind, RouteRefresh, frame,
 };
 
-const HONEST: usize = 3;
+use peer::{
+    HONEST, MAX_PREFIXES, OWN, OWN_AS, address, as_of, config_of, context_of, id, is_hostile, net,
+};
+
+/// How many peers are hostile.
 const HOSTILE: usize = 4;
+/// Rounds of harm, work and checks.
 const ROUNDS: u32 = 12;
 /// Prefixes of each honest peer.
 const PREFIXES: u32 = 20;
-/// Prefixes that a hostile peer may announce.
-const MAX_PREFIXES: u32 = 500;
+/// Octets that the speaker may hold.
 const MEMORY_LIMIT: usize = 2 << 20;
-const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 
 /// What a hostile simulation was like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -451,65 +454,4 @@ impl World {
             }
         }
     }
-}
-
-const OWN_AS: Asn = Asn(64512);
-
-fn is_hostile(peer: usize) -> bool {
-    peer >= HONEST
-}
-
-fn id(peer: usize) -> PeerId {
-    PeerId(peer as u32)
-}
-
-fn as_of(peer: usize) -> Asn {
-    Asn(65001 + peer as u32)
-}
-
-fn address(peer: usize) -> Ipv4Addr {
-    Ipv4Addr::from(0x0a00_0001 + peer as u32)
-}
-
-/// A prefix among those of one owner.
-fn net(owner: usize, number: u32) -> Ipv4Net {
-    let bits = ((owner as u32) << 24) + number * 256;
-    Ipv4Net::new_assert(bits.into(), 24)
-}
-
-/// As a peer sees its session.
-fn context_of(peer: usize) -> Context {
-    let add_path = PerFamily {
-        ipv4: is_hostile(peer),
-        ipv6: false,
-    };
-    Context {
-        four_octet_as: true,
-        enhanced_refresh: true,
-        external: true,
-        add_path_send: add_path,
-        add_path_receive: add_path,
-        ..Context::default()
-    }
-}
-
-fn config_of(peer: usize) -> NeighbourConfig {
-    let remote = address(peer).into();
-    let session = SessionConfig {
-        passive: true,
-        hold_time: Duration::ZERO,
-        add_path: is_hostile(peer).then_some(AddPathDirection::Both),
-        ..SessionConfig::new(OWN_AS, RouterId(OWN), remote, as_of(peer))
-    };
-    let policy = Arc::new(Policy::ACCEPT);
-    let routes = PeerConfig {
-        import: Arc::clone(&policy),
-        export: policy,
-        max_prefixes: PerFamily {
-            ipv4: is_hostile(peer).then_some(MAX_PREFIXES),
-            ipv6: None,
-        },
-        ..PeerConfig::new(OWN_AS, remote, as_of(peer))
-    };
-    NeighbourConfig::new(session, routes)
 }

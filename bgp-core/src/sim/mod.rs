@@ -23,87 +23,26 @@ mod filter;
 mod hostile;
 mod link;
 mod model;
+mod naive;
 mod network;
 mod node;
 mod random;
+mod report;
 mod script;
 mod tap;
 mod topology;
 mod trace;
 mod world;
 
-use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use fault::Action;
 pub use filter::Filter;
 pub use hostile::{HostileReport, run_hostile};
-pub use model::NaiveRoute;
+pub use naive::NaiveRoute;
 pub use network::{EndSpec, LinkSpec, Network, NodeSpec, Terms};
+pub use report::{Failure, Report};
 pub use script::{Scenario, Weather};
-
-/// What a simulation was like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Speakers.
-    pub nodes: usize,
-    /// Sessions that were configured.
-    pub links: usize,
-    /// Things that happened.
-    pub events: u64,
-    /// How often one side of a session came up.
-    pub sessions: u64,
-    /// How often one side of a session went down.
-    pub losses: u64,
-    /// From start to end.
-    pub virtual_time: Duration,
-    /// Stands for everything that was sent, and when.
-    pub trace_hash: u64,
-}
-
-impl Report {
-    fn of(network: &Network) -> Self {
-        Self {
-            nodes: network.nodes.len(),
-            links: network.links.len(),
-            events: 0,
-            sessions: 0,
-            losses: 0,
-            virtual_time: Duration::ZERO,
-            trace_hash: 0,
-        }
-    }
-}
-
-/// What must not be, and was.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// Of the scenario.
-    pub seed: u64,
-    /// Virtual time since the start.
-    pub at: Duration,
-    /// Which checker found it.
-    pub checker: &'static str,
-    /// What it found.
-    pub text: String,
-    /// What happened before, if that was recorded: the last lines of it.
-    pub trace: Vec<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.trace
-            .iter()
-            .try_for_each(|line| writeln!(f, "{line}"))?;
-        write!(
-            f,
-            "seed {} after {:?}: {}: {}",
-            self.seed, self.at, self.checker, self.text
-        )
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// Lives through a scenario. `epoch` is the instant of time zero; any will do. With `record`, a failure tells what happened
 /// before, which takes time.
@@ -112,14 +51,5 @@ impl std::error::Error for Failure {}
 ///
 /// What a checker found first.
 pub fn run(scenario: &Scenario, epoch: Instant, record: bool) -> Result<Report, Box<Failure>> {
-    let mut world = world::World::new(scenario, epoch, record);
-    world.run(scenario).map_err(|violation| {
-        Box::new(Failure {
-            seed: scenario.seed,
-            at: world.elapsed(),
-            checker: violation.checker,
-            text: violation.text,
-            trace: world.trace.lines(),
-        })
-    })
+    world::run(scenario, epoch, record)
 }

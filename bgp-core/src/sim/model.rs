@@ -6,45 +6,21 @@
 //! what its neighbours would tell it, until nobody chooses anew.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::filter::Filter;
+use super::naive::NaiveRoute;
 use super::network::{EndSpec, Network, node_of};
 use crate::rib::{NextHopMode, PeerKind, Route, RouteSource};
 use crate::types::Role;
 use crate::types::family_of;
-use crate::wire::NextHop;
-use crate::wire::attribute::{Attributes, Community};
+use crate::wire::attribute::Community;
 
 /// LOCAL_PREF where none is told.
 const DEFAULT_LOCAL_PREF: u32 = 100;
 /// The preference of routes from neighbours; local ones have more.
 const PEER_PREFERENCE: u32 = 100;
-
-/// A route as a plain value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NaiveRoute {
-    /// All in one AS_SEQUENCE.
-    pub as_path: Vec<u32>,
-    /// Its octet.
-    pub origin: u8,
-    /// MULTI_EXIT_DISC.
-    pub med: Option<u32>,
-    /// LOCAL_PREF.
-    pub local_pref: Option<u32>,
-    /// Standard communities in order.
-    pub communities: Vec<u32>,
-    /// ORIGINATOR_ID.
-    pub originator_id: Option<u32>,
-    /// CLUSTER_LIST.
-    pub cluster_list: Vec<u32>,
-    /// Only to Customer.
-    pub otc: Option<u32>,
-    /// `None` for a local route.
-    pub next_hop: Option<IpAddr>,
-}
 
 /// Where a path was learned. The order is that of the last tie-breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,35 +37,6 @@ pub(super) struct NaivePath {
     pub(super) preference: u32,
     pub(super) usable: bool,
     pub(super) route: NaiveRoute,
-}
-
-impl NaiveRoute {
-    /// The same as a plain value.
-    pub(super) fn observed(attributes: &Attributes, next_hop: Option<NextHop>) -> Self {
-        Self {
-            as_path: attributes.as_path.view().asns().map(|asn| asn.0).collect(),
-            origin: attributes.origin as u8,
-            med: attributes.med,
-            local_pref: attributes.local_pref,
-            communities: attributes
-                .communities
-                .iter()
-                .map(|community| community.0)
-                .collect(),
-            originator_id: attributes.originator_id.map(|id| id.to_bits()),
-            cluster_list: attributes
-                .cluster_list
-                .iter()
-                .map(|id| id.to_bits())
-                .collect(),
-            otc: attributes.otc.map(|asn| asn.0),
-            next_hop: next_hop.map(NextHop::address),
-        }
-    }
-
-    fn has(&self, community: Community) -> bool {
-        self.communities.contains(&community.0)
-    }
 }
 
 impl NaivePath {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 
 use super::filter::Filter;
-use super::model::NaiveRoute;
+use super::naive::NaiveRoute;
 use super::network::{EndSpec, Network, peer_id};
 use super::tap::Tap;
 use crate::rib::{ForwardRoute, LocalRoute, PeerConfig, RibConfig};

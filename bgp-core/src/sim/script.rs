@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::fault::Action;
 use super::filter::Filter;
-use super::model::NaiveRoute;
+use super::naive::NaiveRoute;
 use super::network::{Network, Terms};
 use super::random::Random;
 use super::topology::Draft;

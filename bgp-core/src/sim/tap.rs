@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 
-use super::model::NaiveRoute;
+use super::naive::NaiveRoute;
 use super::trace::Violation;
 use crate::types::{Family, PerFamily};
 use crate::wire::notification::cease;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::NeighbourConfig;
+use super::config::NeighbourConfig;
 use crate::rib::{Input, KeepStale, PeerUp, Preserved};
 use crate::session::{ConnId, Down, Negotiated, Output, PeerRestart};
 use crate::types::{Family, PeerId, PerFamily};
@@ -69,40 +69,32 @@ impl Link {
         own_next_hop
     }
 
-    /// What the RIB has to know of an output, if anything.
-    pub fn rib_input(&mut self, config: &NeighbourConfig, output: &Output) -> Option<Input> {
+    /// Takes an output of the session: what the RIB has to know, and what is left for the owner to do.
+    pub fn split(
+        &mut self,
+        config: &NeighbourConfig,
+        output: Output,
+    ) -> (Option<Input>, Option<Output>) {
         let peer = self.peer;
-        match output {
-            Output::Up { conn, negotiated } => Some(self.up(config, *conn, negotiated)),
-            Output::Update(update) => Some(Input::Update {
-                peer,
-                update: update.clone(),
-            }),
-            Output::EndOfRib(family) => Some(Input::EndOfRib {
-                peer,
-                family: *family,
-            }),
-            Output::Refresh(refresh) => {
-                let family = Family::from_afi_safi(refresh.family)?;
-                Some(Input::Refresh {
-                    peer,
-                    family,
-                    kind: refresh.kind,
-                })
-            }
+        let input = match &output {
+            Output::Up { conn, negotiated } => self.up(config, *conn, negotiated),
             Output::Down(down) => {
                 self.conn = None;
-                Some(self.down(down))
+                self.down(down)
+            }
+            Output::Update(_) | Output::EndOfRib(_) | Output::Refresh(_) => {
+                return (routes(peer, output), None);
             }
             Output::Close { conn } => {
                 self.closed(*conn);
-                None
+                return (None, Some(output));
             }
             Output::Connect
             | Output::CancelConnect
             | Output::Transmit { .. }
-            | Output::Refused(_) => None,
-        }
+            | Output::Refused(_) => return (None, Some(output)),
+        };
+        (Some(input), Some(output))
     }
 
     fn up(
@@ -162,5 +154,25 @@ impl Link {
                 ipv6: keep(Family::Ipv6Unicast),
             },
         }
+    }
+}
+
+/// What a peer says about routes.
+fn routes(peer: PeerId, output: Output) -> Option<Input> {
+    match output {
+        Output::Update(update) => Some(Input::Update { peer, update }),
+        Output::EndOfRib(family) => Some(Input::EndOfRib { peer, family }),
+        Output::Refresh(refresh) => Some(Input::Refresh {
+            peer,
+            family: Family::from_afi_safi(refresh.family)?,
+            kind: refresh.kind,
+        }),
+        Output::Connect
+        | Output::CancelConnect
+        | Output::Transmit { .. }
+        | Output::Close { .. }
+        | Output::Up { .. }
+        | Output::Down(_)
+        | Output::Refused(_) => None,
     }
 }

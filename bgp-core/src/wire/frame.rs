@@ -3,65 +3,13 @@
 //! Input is the buffer that a connection's reader fills; output is one [`Frame`] at a time, which shares the memory of that
 //! buffer. Never looks behind the header: what a message says is for [`Message::decode`](super::Message::decode).
 
-use std::fmt;
-
 use bytes::{Bytes, BytesMut};
 
-use super::{ErrorCode, HEADER_LEN, MAX_MESSAGE_LEN, MessageError};
+use super::header::{HEADER_LEN, MessageType};
+use super::notification::{ErrorCode, MessageError};
 
 /// RFC 4271 §4.1.
 const MARKER: [u8; 16] = [0xff; 16];
-
-/// A message type octet (RFC 4271 §4.1). Unknown values survive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MessageType(pub u8);
-
-#[expect(missing_docs, reason = "the names are the registry's own")]
-impl MessageType {
-    pub const OPEN: Self = Self(1);
-    pub const UPDATE: Self = Self(2);
-    pub const NOTIFICATION: Self = Self(3);
-    pub const KEEPALIVE: Self = Self(4);
-    pub const ROUTE_REFRESH: Self = Self(5);
-}
-
-impl MessageType {
-    /// Shortest and longest message of this type, header included, on a session with that limit; `None` if the type is
-    /// unknown. ROUTE-REFRESH may be too short here because the right answer depends on RFC 7313 §5.
-    #[inline]
-    fn lengths(self, max_len: u16) -> Option<(u16, u16)> {
-        // RFC 8654 §4: OPEN and KEEPALIVE never get longer.
-        let short = max_len.min(MAX_MESSAGE_LEN);
-        match self {
-            Self::OPEN => Some((29, short)),
-            Self::UPDATE => Some((23, max_len)),
-            Self::NOTIFICATION => Some((21, max_len)),
-            Self::KEEPALIVE => Some((19, 19)),
-            Self::ROUTE_REFRESH => Some((19, max_len)),
-            _ => None,
-        }
-    }
-
-    /// Whether it is known and can be that long.
-    #[inline]
-    fn allows(self, len: u16, max_len: u16) -> bool {
-        let lengths = self.lengths(max_len);
-        lengths.is_some_and(|(shortest, longest)| shortest <= len && len <= longest)
-    }
-}
-
-impl fmt::Display for MessageType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match *self {
-            Self::OPEN => "OPEN",
-            Self::UPDATE => "UPDATE",
-            Self::NOTIFICATION => "NOTIFICATION",
-            Self::KEEPALIVE => "KEEPALIVE",
-            Self::ROUTE_REFRESH => "ROUTE-REFRESH",
-            Self(other) => return write!(f, "message type {other}"),
-        })
-    }
-}
 
 /// One complete message whose header is good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +81,7 @@ fn header_error(subcode: u8, offset: usize, expected: &'static str) -> MessageEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{MAX_EXTENDED_MESSAGE_LEN, Notification};
+    use crate::wire::{MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN, Notification};
     use bytes::BufMut;
 
     fn header(len: u16, kind: u8) -> BytesMut {

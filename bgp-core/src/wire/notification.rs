@@ -4,8 +4,10 @@
 //! and data of any form are kept as they came and interpreted only for people. One whose length is wrong ends the stream
 //! with a [`MessageError`] that says that it must not be answered.
 
+mod code;
 mod name;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -14,41 +16,9 @@ use super::text::Hex;
 use super::write;
 use super::{Context, HEADER_LEN, MessageType};
 
-/// An error code (RFC 4271 §4.5 and its registry). Unknown values survive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(transparent)
-)]
-pub struct ErrorCode(pub u8);
+use name::name;
 
-#[expect(missing_docs, reason = "the names are the registry's own")]
-impl ErrorCode {
-    pub const HEADER: Self = Self(1);
-    pub const OPEN: Self = Self(2);
-    pub const UPDATE: Self = Self(3);
-    pub const HOLD_TIMER: Self = Self(4);
-    pub const FSM: Self = Self(5);
-    pub const CEASE: Self = Self(6);
-    pub const ROUTE_REFRESH: Self = Self(7);
-    pub const SEND_HOLD_TIMER: Self = Self(8);
-}
-
-/// Subcodes of [`ErrorCode::CEASE`] (RFC 4486, RFC 8538, RFC 9384).
-#[expect(missing_docs, reason = "the names are the registry's own")]
-pub mod cease {
-    pub const MAX_PREFIXES: u8 = 1;
-    pub const ADMIN_SHUTDOWN: u8 = 2;
-    pub const PEER_DECONFIGURED: u8 = 3;
-    pub const ADMIN_RESET: u8 = 4;
-    pub const CONNECTION_REJECTED: u8 = 5;
-    pub const OTHER_CONFIG_CHANGE: u8 = 6;
-    pub const COLLISION: u8 = 7;
-    pub const OUT_OF_RESOURCES: u8 = 8;
-    pub const HARD_RESET: u8 = 9;
-    pub const BFD_DOWN: u8 = 10;
-}
+pub use code::{ErrorCode, cease};
 
 /// The reason for which a session ends, as told to the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +32,17 @@ pub struct Notification {
 }
 
 impl Notification {
+    /// What code and subcode mean, such as `Hold timer expired`. Says the numbers where the registry has no name for them.
+    pub fn name(&self) -> Cow<'static, str> {
+        match name(self.code, self.subcode) {
+            Some(name) => name.into(),
+            None => match name(self.code, 0) {
+                Some(name) => format!("{name}, subcode {}", self.subcode).into(),
+                None => format!("Unknown error {}.{}", self.code.0, self.subcode).into(),
+            },
+        }
+    }
+
     /// One without data.
     pub const fn new(code: ErrorCode, subcode: u8) -> Self {
         Self {

@@ -105,7 +105,7 @@ fn at_once(old: &Target, new: &Target) -> Step {
     for (key @ (prefix, _), route) in &new.routes {
         if old.routes.get(key) != Some(route) {
             let (prefix, route) = (*prefix, route.clone());
-            inputs.push(Input::Announce { prefix, route });
+            inputs.push(Input::announce(prefix, route));
         }
     }
     let changes = |(name, settings): &(&Arc<str>, &PeerSettings)| {

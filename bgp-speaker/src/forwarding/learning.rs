@@ -105,7 +105,7 @@ impl Learning {
         let id = route.as_ref().map(|route| route.id);
         let old = told.filter(|told| Some(told.id) != id);
         let withdrawn = old.map(|old| Input::Withdraw { prefix, id: old.id });
-        let announced = route.map(|route| Input::Announce { prefix, route });
+        let announced = route.map(|route| Input::announce(prefix, route));
         withdrawn.into_iter().chain(announced).collect()
     }
 }

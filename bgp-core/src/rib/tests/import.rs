@@ -224,7 +224,7 @@ fn peers_may_have_great_numbers() {
             },
         );
     }
-    assert_eq!(world.rib.shared.peers.iter().count(), 2);
+    assert_eq!(world.rib.tables.shared.peers.iter().count(), 2);
 }
 
 /// Whoever builds attributes need not sort those that have no field of their own.

@@ -187,7 +187,7 @@ fn seen(world: &World) -> Vec<String> {
     for prefix in PREFIXES.map(net) {
         let paths = world.rib.paths(prefix).into_iter();
         seen.extend(paths.map(|route| {
-            let age = route.since - world.rib.shared.start;
+            let age = route.since - world.rib.tables.shared.start;
             format!(
                 "{age:?} {:?}",
                 (

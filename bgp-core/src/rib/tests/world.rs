@@ -321,13 +321,8 @@ impl World {
     }
 
     pub(super) fn originate(&mut self, prefix: &str, route: LocalRoute) {
-        self.rib.handle(
-            self.now,
-            Input::Announce {
-                prefix: net(prefix),
-                route,
-            },
-        );
+        self.rib
+            .handle(self.now, Input::announce(net(prefix), route));
     }
 
     pub(super) fn end_of_rib(&mut self, peer: usize) {

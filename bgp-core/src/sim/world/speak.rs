@@ -11,7 +11,8 @@ use super::super::network::{node_of, peer_id};
 use super::super::node::{DEFERRAL, SessionView};
 use super::super::tap::is_harmless;
 use super::super::trace::Violation;
-use super::{Event, World};
+use super::state::{Event, World};
+use super::wires::{close, dial, write};
 use crate::rib::Resolution;
 use crate::session::{ConnId, Down, DownReason};
 use crate::speaker::{Output, Speaker};
@@ -20,278 +21,272 @@ use crate::wire::Notification;
 /// Outputs of one step; many times what the largest table needs.
 const MOST_OUTPUTS: usize = 1_000_000;
 
-impl World {
-    /// Gives a speaker one input, performs all it wants, and looks at it. No effect on one that does not run.
-    pub(super) fn with_speaker(
-        &mut self,
-        node: usize,
-        act: impl FnOnce(&mut Speaker),
-    ) -> Result<(), Violation> {
-        let Some(speaker) = &mut self.nodes[node].speaker else {
-            return Ok(());
-        };
-        act(speaker);
-        self.drain(node)?;
-        self.note_deadline(node)?;
-        self.look_at(node)
-    }
+/// Gives a speaker one input, performs all it wants, and looks at it. No effect on one that does not run.
+pub(super) fn with_speaker(
+    world: &mut World,
+    node: usize,
+    act: impl FnOnce(&mut Speaker),
+) -> Result<(), Violation> {
+    let Some(speaker) = &mut world.nodes[node].speaker else {
+        return Ok(());
+    };
+    act(speaker);
+    drain(world, node)?;
+    note_deadline(world, node)?;
+    check_table(world, node)
+}
 
-    fn drain(&mut self, node: usize) -> Result<(), Violation> {
-        for _ in 0..MOST_OUTPUTS {
-            let Some(output) = self.nodes[node]
-                .speaker
-                .as_mut()
-                .and_then(Speaker::poll_output)
-            else {
-                return Ok(());
-            };
-            self.perform(node, output)?;
-        }
-        Err(Violation::new(
-            "bounded work",
-            format!("node {node} never stops to want things done"),
-        ))
-    }
-
-    fn perform(&mut self, node: usize, output: Output) -> Result<(), Violation> {
-        let at = u64::try_from(self.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.trace.mix(&[at, node as u64]);
-        match output {
-            Output::Connect(peer) => self.dial(node, node_of(peer)),
-            Output::CancelConnect(peer) => {
-                self.dials.remove(&(node, node_of(peer)));
-            }
-            Output::Transmit { peer, conn, bytes } => {
-                self.transmit(node, node_of(peer), conn, &bytes)?
-            }
-            Output::Close { conn, .. } => self.close(node, conn)?,
-            Output::Up(peer, negotiated) => {
-                let now = self.now;
-                self.report.sessions += 1;
-                self.note(|| format!("node {node}: session with {} is up", node_of(peer)));
-                if let Some(view) = self.nodes[node].sessions.get_mut(&node_of(peer)) {
-                    view.up(now, &negotiated);
-                }
-            }
-            Output::Down(peer, down) => self.session_down(node, node_of(peer), &down)?,
-            Output::Forward { prefix, route } => {
-                let installed = &mut self.nodes[node].installed;
-                match route {
-                    Some(route) => installed.insert(prefix, route),
-                    None => installed.remove(&prefix),
-                };
-            }
-            Output::Resolve(address) => {
-                let after = self.random.time_up_to(Duration::from_millis(20));
-                self.schedule(after, Event::Resolved { node, address });
-            }
-            // An answer that is not wanted any more must do no harm.
-            Output::Forget(_) => {}
-            Output::DeferralEnded => {
-                self.nodes[node].deferring = false;
-                self.note(|| format!("node {node}: deferral ended"));
-            }
-        }
-        Ok(())
-    }
-
-    fn transmit(
-        &mut self,
-        node: usize,
-        peer: usize,
-        conn: ConnId,
-        bytes: &Bytes,
-    ) -> Result<(), Violation> {
-        self.trace.mix_octets(bytes);
-        self.note(|| format!("node {node} -> {peer} on {}: {}", conn.0, brief(bytes)));
-        let Some(view) = self.nodes[node].sessions.get_mut(&peer) else {
-            return Err(Violation::new(
-                "wire",
-                format!("node {node} sends to a stranger"),
-            ));
-        };
-        let last_words = view
-            .tap
-            .watch(bytes)
-            .map_err(|violation| violation.within(format!("node {node} to {peer}")))?;
-        if let Some(notification) = last_words {
-            self.judge_last_words(node, peer, conn, &notification)?;
-        }
-        let open = self
-            .connections
-            .get(&conn.0)
-            .is_some_and(|known| known.sides[known.side_of(node)] == Side::Open);
-        if !open {
-            return Err(Violation::new(
-                "closed",
-                format!("node {node} sends on connection {} that is closed", conn.0),
-            ));
-        }
-        self.write(conn.0, node, bytes);
-        Ok(())
-    }
-
-    /// Without faults there is nothing to complain about; and the right connection goes after a collision.
-    fn judge_last_words(
-        &self,
-        node: usize,
-        peer: usize,
-        conn: ConnId,
-        notification: &Notification,
-    ) -> Result<(), Violation> {
-        if is_harmless(notification) {
-            return self.judge_collision(node, peer, conn);
-        }
-        if self.faulty {
-            return Ok(());
-        }
-        let text = format!("node {node} to {peer}: {notification} without a fault");
-        Err(Violation::new("notification", text))
-    }
-
-    /// RFC 4271 §6.8: beside a session that is up a connection may always go; else it is the one that the side with the lower
-    /// identity opened, or an earlier one of two that the same side opened.
-    fn judge_collision(&self, node: usize, peer: usize, conn: ConnId) -> Result<(), Violation> {
-        let up = |view: &SessionView| view.up.is_some();
-        let Some(closed) = self.connections.get(&conn.0) else {
-            return Ok(());
-        };
-        if self.nodes[node].sessions.get(&peer).is_some_and(up) || self.tainted {
-            return Ok(());
-        }
-        let identity = |node: usize| {
-            let spec = &self.network.nodes[node];
-            (spec.router_id, spec.asn)
-        };
-        let [opener, other] = closed.nodes;
-        let repeated = self
-            .connections
-            .range(conn.0 + 1..)
-            .any(|(_, newer)| newer.nodes == closed.nodes);
-        if identity(opener) < identity(other) || repeated {
-            return Ok(());
-        }
-        let text = format!("node {node} closes {} to {peer}, which wins", conn.0);
-        Err(Violation::new("collision", text))
-    }
-
-    fn session_down(&mut self, node: usize, peer: usize, down: &Down) -> Result<(), Violation> {
-        self.note(|| format!("node {node}: session with {peer} is down: {}", down.reason));
-        self.report.losses += 1;
-        let collided = match &down.reason {
-            DownReason::Sent(notification) | DownReason::Received(notification) => {
-                is_harmless(notification)
-            }
-            DownReason::Closed(_)
-            | DownReason::Left
-            | DownReason::Replaced
-            | DownReason::SendHoldTimer => false,
-        };
-        if !self.faulty && !collided {
-            return Err(Violation::new(
-                "session",
-                format!("node {node} lost {peer} without a fault: {}", down.reason),
-            ));
-        }
-        let now = self.now;
-        let Some(view) = self.nodes[node].sessions.get_mut(&peer) else {
-            return Ok(());
-        };
-        if down.reason == DownReason::Replaced && !view.restarts_gracefully {
-            let text = format!("node {node} gave up its session with {peer} for a new connection");
-            return Err(Violation::new("collision", text));
-        }
-        view.down(now, down.keep_stale);
-        Ok(())
-    }
-
-    /// Plans the next call, and checks that it makes sense.
-    fn note_deadline(&mut self, node: usize) -> Result<(), Violation> {
-        let Some(at) = self.nodes[node]
+fn drain(world: &mut World, node: usize) -> Result<(), Violation> {
+    for _ in 0..MOST_OUTPUTS {
+        let Some(output) = world.nodes[node]
             .speaker
-            .as_ref()
-            .and_then(Speaker::poll_timeout)
+            .as_mut()
+            .and_then(Speaker::poll_output)
         else {
             return Ok(());
         };
-        if at < self.now {
-            return Err(Violation::new(
-                "timers",
-                format!("node {node} has a deadline {:?} ago", self.now - at),
-            ));
+        perform(world, node, output)?;
+    }
+    Err(Violation::new(
+        "bounded work",
+        format!("node {node} never stops to want things done"),
+    ))
+}
+
+fn perform(world: &mut World, node: usize, output: Output) -> Result<(), Violation> {
+    let at = u64::try_from(world.elapsed().as_micros()).unwrap_or(u64::MAX);
+    world.trace.mix(&[at, node as u64]);
+    match output {
+        Output::Connect(peer) => dial(world, node, node_of(peer)),
+        Output::CancelConnect(peer) => {
+            world.dials.remove(&(node, node_of(peer)));
         }
-        let (after, longest) = (at - self.now, self.longest_timer());
-        if after > longest && !self.tainted {
-            return Err(Violation::new(
-                "timers",
-                format!("node {node} waits {after:?}, longer than {longest:?}"),
-            ));
+        Output::Transmit { peer, conn, bytes } => {
+            transmit(world, node, node_of(peer), conn, &bytes)?
         }
-        let planned = &mut self.nodes[node].wake_at;
-        if planned.is_none_or(|planned| planned > at) {
-            *planned = Some(at);
-            self.schedule(after, Event::Wake(node));
+        Output::Close { conn, .. } => close(world, node, conn)?,
+        Output::Up(peer, negotiated) => {
+            let now = world.now;
+            world.report.sessions += 1;
+            world.note(|| format!("node {node}: session with {} is up", node_of(peer)));
+            if let Some(view) = world.nodes[node].sessions.get_mut(&node_of(peer)) {
+                view.up(now, &negotiated);
+            }
         }
-        Ok(())
-    }
-
-    /// Nothing that a speaker waits for takes longer.
-    fn longest_timer(&self) -> Duration {
-        let terms = &self.network.terms;
-        let restart_time = Duration::from_secs(terms.restart_time.unwrap_or(0).into());
-        // The hold timer of OpenSent (RFC 4271 §8.2.2) and the send hold timer (RFC 9687 §3) do not depend on settings here.
-        let fixed = Duration::from_secs(480);
-        fixed
-            .max(DEFERRAL)
-            .max(restart_time)
-            .max(terms.idle_hold.1)
-            .max(terms.connect_retry_time)
-    }
-
-    /// Checks the table of a speaker, as often as the thoroughness of the scenario says.
-    fn look_at(&self, node: usize) -> Result<(), Violation> {
-        if !self.report.events.is_multiple_of(self.look_every) {
-            return Ok(());
+        Output::Down(peer, down) => session_down(world, node, node_of(peer), &down)?,
+        Output::Forward { prefix, route } => {
+            let installed = &mut world.nodes[node].installed;
+            match route {
+                Some(route) => installed.insert(prefix, route),
+                None => installed.remove(&prefix),
+            };
         }
-        check::table(
-            &self.network,
-            &self.nodes[node],
-            node,
-            self.now,
-            self.tainted,
-        )
-        .map(|_| ())
+        Output::Resolve(address) => {
+            let after = world.random.time_up_to(Duration::from_millis(20));
+            world.schedule(after, Event::Resolved { node, address });
+        }
+        // An answer that is not wanted any more must do no harm.
+        Output::Forget(_) => {}
+        Output::DeferralEnded => {
+            world.nodes[node].deferring = false;
+            world.note(|| format!("node {node}: deferral ended"));
+        }
     }
+    Ok(())
+}
 
-    pub(super) fn resolved(&mut self, node: usize, address: IpAddr) -> Result<(), Violation> {
-        let metric = self.network.metric(node, address);
-        let resolution = Resolution::Reachable {
-            metric,
-            interface: None,
-        };
-        let now = self.now;
-        self.with_speaker(node, |speaker| {
-            speaker.handle_next_hop(now, address, resolution)
-        })
+fn transmit(
+    world: &mut World,
+    node: usize,
+    peer: usize,
+    conn: ConnId,
+    bytes: &Bytes,
+) -> Result<(), Violation> {
+    world.trace.mix_octets(bytes);
+    world.note(|| format!("node {node} -> {peer} on {}: {}", conn.0, brief(bytes)));
+    let Some(view) = world.nodes[node].sessions.get_mut(&peer) else {
+        return Err(Violation::new(
+            "wire",
+            format!("node {node} sends to a stranger"),
+        ));
+    };
+    let last_words = view
+        .tap
+        .watch(bytes)
+        .map_err(|violation| violation.within(format!("node {node} to {peer}")))?;
+    if let Some(notification) = last_words {
+        check_last_words(world, node, peer, conn, &notification)?;
     }
+    let open = world
+        .connections
+        .get(&conn.0)
+        .is_some_and(|known| known.sides[known.side_of(node)] == Side::Open);
+    if !open {
+        return Err(Violation::new(
+            "closed",
+            format!("node {node} sends on connection {} that is closed", conn.0),
+        ));
+    }
+    write(world, conn.0, node, bytes);
+    Ok(())
+}
 
-    pub(super) fn tell_closed(
-        &mut self,
-        node: usize,
-        peer: usize,
-        conn: u64,
-        error: Option<&str>,
-    ) -> Result<(), Violation> {
-        let now = self.now;
-        self.note(|| format!("node {node}: connection {conn} with {peer} is lost: {error:?}"));
-        self.with_speaker(node, |speaker| {
-            speaker.handle_closed(now, peer_id(peer), ConnId(conn), error)
-        })
+/// Without faults there is nothing to complain about; and the right connection goes after a collision.
+fn check_last_words(
+    world: &World,
+    node: usize,
+    peer: usize,
+    conn: ConnId,
+    notification: &Notification,
+) -> Result<(), Violation> {
+    if is_harmless(notification) {
+        return check_collision(world, node, peer, conn);
     }
+    if world.faulty {
+        return Ok(());
+    }
+    let text = format!("node {node} to {peer}: {notification} without a fault");
+    Err(Violation::new("notification", text))
+}
 
-    pub(super) fn note(&mut self, text: impl FnOnce() -> String) {
-        self.trace.line(self.now - self.epoch, text);
+/// RFC 4271 §6.8: beside a session that is up a connection may always go; else it is the one that the side with the lower
+/// identity opened, or an earlier one of two that the same side opened.
+fn check_collision(world: &World, node: usize, peer: usize, conn: ConnId) -> Result<(), Violation> {
+    let up = |view: &SessionView| view.up.is_some();
+    let Some(closed) = world.connections.get(&conn.0) else {
+        return Ok(());
+    };
+    if world.nodes[node].sessions.get(&peer).is_some_and(up) || world.tainted {
+        return Ok(());
     }
+    let identity = |node: usize| {
+        let spec = &world.network.nodes[node];
+        (spec.router_id, spec.asn)
+    };
+    let [opener, other] = closed.nodes;
+    let repeated = world
+        .connections
+        .range(conn.0 + 1..)
+        .any(|(_, newer)| newer.nodes == closed.nodes);
+    if identity(opener) < identity(other) || repeated {
+        return Ok(());
+    }
+    let text = format!("node {node} closes {} to {peer}, which wins", conn.0);
+    Err(Violation::new("collision", text))
+}
+
+fn session_down(world: &mut World, node: usize, peer: usize, down: &Down) -> Result<(), Violation> {
+    world.note(|| format!("node {node}: session with {peer} is down: {}", down.reason));
+    world.report.losses += 1;
+    let collided = match &down.reason {
+        DownReason::Sent(notification) | DownReason::Received(notification) => {
+            is_harmless(notification)
+        }
+        DownReason::Closed(_)
+        | DownReason::Left
+        | DownReason::Replaced
+        | DownReason::SendHoldTimer => false,
+    };
+    if !world.faulty && !collided {
+        return Err(Violation::new(
+            "session",
+            format!("node {node} lost {peer} without a fault: {}", down.reason),
+        ));
+    }
+    let now = world.now;
+    let Some(view) = world.nodes[node].sessions.get_mut(&peer) else {
+        return Ok(());
+    };
+    if down.reason == DownReason::Replaced && !view.restarts_gracefully {
+        let text = format!("node {node} gave up its session with {peer} for a new connection");
+        return Err(Violation::new("collision", text));
+    }
+    view.down(now, down.keep_stale);
+    Ok(())
+}
+
+/// Plans the next call, and checks that it makes sense.
+fn note_deadline(world: &mut World, node: usize) -> Result<(), Violation> {
+    let Some(at) = world.nodes[node]
+        .speaker
+        .as_ref()
+        .and_then(Speaker::poll_timeout)
+    else {
+        return Ok(());
+    };
+    if at < world.now {
+        return Err(Violation::new(
+            "timers",
+            format!("node {node} has a deadline {:?} ago", world.now - at),
+        ));
+    }
+    let (after, longest) = (at - world.now, longest_timer(world));
+    if after > longest && !world.tainted {
+        return Err(Violation::new(
+            "timers",
+            format!("node {node} waits {after:?}, longer than {longest:?}"),
+        ));
+    }
+    let planned = &mut world.nodes[node].wake_at;
+    if planned.is_none_or(|planned| planned > at) {
+        *planned = Some(at);
+        world.schedule(after, Event::Wake(node));
+    }
+    Ok(())
+}
+
+/// Nothing that a speaker waits for takes longer.
+fn longest_timer(world: &World) -> Duration {
+    let terms = &world.network.terms;
+    let restart_time = Duration::from_secs(terms.restart_time.unwrap_or(0).into());
+    // The hold timer of OpenSent (RFC 4271 §8.2.2) and the send hold timer (RFC 9687 §3) do not depend on settings here.
+    let fixed = Duration::from_secs(480);
+    fixed
+        .max(DEFERRAL)
+        .max(restart_time)
+        .max(terms.idle_hold.1)
+        .max(terms.connect_retry_time)
+}
+
+/// Checks the table of a speaker, as often as the thoroughness of the scenario says.
+fn check_table(world: &World, node: usize) -> Result<(), Violation> {
+    if !world.report.events.is_multiple_of(world.look_every) {
+        return Ok(());
+    }
+    check::table(
+        &world.network,
+        &world.nodes[node],
+        node,
+        world.now,
+        world.tainted,
+    )
+    .map(|_| ())
+}
+
+pub(super) fn resolved(world: &mut World, node: usize, address: IpAddr) -> Result<(), Violation> {
+    let metric = world.network.metric(node, address);
+    let resolution = Resolution::Reachable {
+        metric,
+        interface: None,
+    };
+    let now = world.now;
+    with_speaker(world, node, |speaker| {
+        speaker.handle_next_hop(now, address, resolution)
+    })
+}
+
+pub(super) fn tell_closed(
+    world: &mut World,
+    node: usize,
+    peer: usize,
+    conn: u64,
+    error: Option<&str>,
+) -> Result<(), Violation> {
+    let now = world.now;
+    world.note(|| format!("node {node}: connection {conn} with {peer} is lost: {error:?}"));
+    with_speaker(world, node, |speaker| {
+        speaker.handle_closed(now, peer_id(peer), ConnId(conn), error)
+    })
 }
 
 /// The types of the messages, for a person to read.

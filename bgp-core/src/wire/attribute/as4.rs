@@ -3,8 +3,8 @@
 use bytes::BufMut;
 
 use super::as_path::{AsPath, AsPathView, Builder, Segment, SegmentKind};
-use super::table::flag;
-use super::{AttributeView, code, put};
+use super::canonical::{AttributeView, put};
+use super::{code, flag};
 use crate::types::Asn;
 
 /// The path of a route: the AS numbers in AS4_PATH, and before them what two-octet speakers have put in front since

@@ -1,14 +1,16 @@
-//! The canonical form of attributes: what tables keep, compare and send. Encode and decode of it stand here.
+//! The attributes of a route in two forms, and the ways between them: the canonical one, which tables keep, compare and send,
+//! and the typed one, to build and to edit.
 
 use std::fmt;
 
-use super::community::without_repetitions;
-use super::table::flag;
-use super::{
-    Aggregator, AsPathView, Attributes, Community, ExtendedCommunity, LargeCommunity, Origin,
-    UnknownAttribute, carried_flags, code,
-};
+use super::as_path::{AsPath, AsPathView};
+use super::community::{Community, ExtendedCommunity, LargeCommunity, without_repetitions};
+use super::flag::put_flags;
+use super::table::carried_flags;
+use super::value::{Aggregator, Origin, UnknownAttribute};
+use super::{code, flag};
 use crate::types::{Asn, RouterId};
+use crate::wire::text::Hex;
 
 /// The canonical form of a route's attributes: encoded as for a four-octet AS session, ascending by type code, flags as
 /// their table says (and partial where it came so), without NEXT_HOP, MP_REACH_NLRI, MP_UNREACH_NLRI, AS4_PATH and
@@ -239,6 +241,45 @@ fn is_field(code: u8) -> bool {
     FIELDS.contains(&code)
 }
 
+/// The attributes of a route but for its next hop, as a value to build and to edit. Tables keep the canonical form.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default)
+)]
+pub struct Attributes {
+    /// Type 1.
+    pub origin: Origin,
+    /// Type 2, in four-octet form.
+    pub as_path: AsPath,
+    /// Type 4.
+    pub med: Option<u32>,
+    /// Type 5.
+    pub local_pref: Option<u32>,
+    /// Type 6.
+    pub atomic_aggregate: bool,
+    /// Type 7.
+    pub aggregator: Option<Aggregator>,
+    /// Type 8, in the order received.
+    pub communities: Vec<Community>,
+    /// Type 9.
+    pub originator_id: Option<RouterId>,
+    /// Type 10.
+    pub cluster_list: Vec<RouterId>,
+    /// Type 16.
+    pub ext_communities: Vec<ExtendedCommunity>,
+    /// Type 32.
+    pub large_communities: Vec<LargeCommunity>,
+    /// Type 35 (RFC 9234).
+    pub otc: Option<Asn>,
+    /// Codes of those above that came with the partial bit, ascending. Nobody may clear it (RFC 4271 §5), and only types
+    /// 7, 8, 16, 32 and 35 can have it.
+    pub partial: Vec<u8>,
+    /// All others that are carried on, ascending by code. In another order they mean the same, and are encoded the same.
+    pub unknown: Vec<UnknownAttribute>,
+}
+
 impl Attributes {
     /// Appends the canonical form: see [`AttributeView`].
     ///
@@ -288,6 +329,49 @@ impl Attributes {
         out.number(code::OTC, self.otc.map(|asn| asn.0));
         out.unknown_below(u16::MAX);
     }
+}
+
+/// Name and value of each attribute that is there.
+impl fmt::Display for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "origin {}, as-path [{}]", self.origin, self.as_path)?;
+        option(f, "med", self.med)?;
+        option(f, "local-pref", self.local_pref)?;
+        f.write_str(if self.atomic_aggregate {
+            ", atomic-aggregate"
+        } else {
+            ""
+        })?;
+        if let Some(Aggregator { asn, router_id }) = self.aggregator {
+            write!(f, ", aggregator {asn} {router_id}")?;
+        }
+        list(f, "communities", &self.communities)?;
+        option(f, "originator-id", self.originator_id)?;
+        list(f, "cluster-list", &self.cluster_list)?;
+        list(f, "ext-communities", &self.ext_communities)?;
+        list(f, "large-communities", &self.large_communities)?;
+        option(f, "otc", self.otc)?;
+        self.unknown.iter().try_for_each(|attribute| {
+            let UnknownAttribute { code, flags, value } = attribute;
+            write!(f, ", attribute {code} flags {flags:02x} {}", Hex(value))
+        })
+    }
+}
+
+fn option<T: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    value: Option<T>,
+) -> fmt::Result {
+    value.map_or(Ok(()), |value| write!(f, ", {name} {value}"))
+}
+
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, name: &str, items: &[T]) -> fmt::Result {
+    if items.is_empty() {
+        return Ok(());
+    }
+    write!(f, ", {name}")?;
+    items.iter().try_for_each(|item| write!(f, " {item}"))
 }
 
 /// Writes the canonical form; the attributes must come ascending.
@@ -340,16 +424,6 @@ impl Encoder<'_> {
             put(attribute.flags, attribute.code, &attribute.value, self.out);
             self.unknown = rest;
         }
-    }
-}
-
-/// Flags of an attribute with a value of that length: only where one octet is not enough, its length takes two.
-#[inline]
-pub(in crate::wire) fn put_flags(flags: u8, len: usize) -> u8 {
-    if len > u8::MAX.into() {
-        flags | flag::EXTENDED_LENGTH
-    } else {
-        flags & !flag::EXTENDED_LENGTH
     }
 }
 

@@ -3,8 +3,11 @@
 //! Everything that an attribute parser would decide stands in one row: flags, lengths, where it may come from, what its
 //! value must be, the action on an error. [`Spec::judge`] applies a row. Attributes without one are carried on unread.
 
-use super::{Origin, as_path, code, has_repetitions, put_flags};
-use crate::wire::Context;
+use super::community::has_repetitions;
+use super::flag::put_flags;
+use super::value::Origin;
+use super::{as_path, code, flag};
+use crate::wire::context::Context;
 
 use ErrorAction::{Discard, Reset, Withdraw};
 
@@ -22,14 +25,6 @@ pub enum ErrorAction {
     Withdraw,
     /// The session ends with a NOTIFICATION.
     Reset,
-}
-
-/// Bits of the flags octet (RFC 4271 §4.3).
-pub(in crate::wire) mod flag {
-    pub(in crate::wire) const OPTIONAL: u8 = 0x80;
-    pub(in crate::wire) const TRANSITIVE: u8 = 0x40;
-    pub(in crate::wire) const PARTIAL: u8 = 0x20;
-    pub(in crate::wire) const EXTENDED_LENGTH: u8 = 0x10;
 }
 
 const WELL_KNOWN: u8 = flag::TRANSITIVE;

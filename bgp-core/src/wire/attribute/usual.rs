@@ -3,10 +3,11 @@
 //! It only says yes. What does not fit here, be it wrong or merely rare, is for [`Spec::judge`], which would also say yes
 //! to what does (a test compares both). All of it is derived from the table: there is nothing to keep in step.
 
+use super::community::has_repetitions;
 use super::table::{
-    Kept, OPTIONAL_TRANSITIVE, Scopes, Spec, TABLE, Value, check_aggregator, check_origin, flag,
+    Kept, OPTIONAL_TRANSITIVE, Scopes, Spec, TABLE, Value, check_aggregator, check_origin,
 };
-use super::{as_path, code, has_repetitions};
+use super::{as_path, code, flag};
 
 /// How an attribute looks that is right, canonical, and has a length of one octet.
 #[derive(Clone, Copy, Debug)]

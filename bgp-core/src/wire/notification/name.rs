@@ -1,24 +1,9 @@
 //! Names of error codes and subcodes, as operators read them in a status table.
 
-use std::borrow::Cow;
-
-use super::{ErrorCode, Notification};
-
-impl Notification {
-    /// What code and subcode mean, such as `Hold timer expired`. Says the numbers where the registry has no name for them.
-    pub fn name(&self) -> Cow<'static, str> {
-        match name(self.code, self.subcode) {
-            Some(name) => name.into(),
-            None => match name(self.code, 0) {
-                Some(name) => format!("{name}, subcode {}", self.subcode).into(),
-                None => format!("Unknown error {}.{}", self.code.0, self.subcode).into(),
-            },
-        }
-    }
-}
+use super::code::ErrorCode;
 
 /// The registered name of a code with a subcode; with subcode 0, of the code alone.
-fn name(code: ErrorCode, subcode: u8) -> Option<&'static str> {
+pub(super) fn name(code: ErrorCode, subcode: u8) -> Option<&'static str> {
     let names: &[&str] = match code {
         ErrorCode::HEADER => &HEADER,
         ErrorCode::OPEN => &OPEN,

@@ -1,13 +1,14 @@
 //! Reads an UPDATE: the rules of RFC 7606, applied to what the attribute table says.
 //!
 //! Order matters. First the three sections are framed, then each attribute within its section, then its value within
-//! itself; prefixes are always read, even behind a bad attribute, because routes that cannot be found cannot be withdrawn.
+//! itself; prefixes are always read, even after a bad attribute, because routes that cannot be found cannot be withdrawn.
 //! What is wrong is noted as a [`Fault`], and the strongest action wins.
 
 use bytes::Bytes;
 
+use super::fault::Fault;
+use super::notes::{MpReach, Notes, Translated};
 use super::sections::{Codes, Received, Sections, Span, read_family, read_mp_reach};
-use super::{Fault, MpReach, NextHop, Notes, Translated, Update};
 use crate::types::{AfiSafi, Asn, Family};
 use crate::wire::attribute::ErrorAction::{Discard, Reset, Withdraw};
 use crate::wire::attribute::{
@@ -15,42 +16,41 @@ use crate::wire::attribute::{
     subcode,
 };
 use crate::wire::read::{Malformed, Reader};
-use crate::wire::{Context, ErrorCode, HEADER_LEN, MessageError, next_hop, nlri};
+use crate::wire::{Context, ErrorCode, HEADER_LEN, MessageError, NextHop, next_hop, nlri};
 
 /// Faults that are listed for one UPDATE.
 const MAX_FAULTS: usize = 32;
 
-/// What ends the session; in a box, as results of every step would be as large as it is.
+/// What ends the session. Boxed: an inline error would make the result of every step as large as it is.
 pub(in crate::wire) type Fatal = Box<MessageError>;
 
-impl Update {
-    pub(in crate::wire) fn decode(message: Bytes, context: &Context) -> Result<Self, Fatal> {
-        // RFC 4271 §6.3, RFC 7606 §3 b: lengths that do not fit each other leave nothing to rely on.
-        let sections = Sections::split(&message).map_err(|Malformed| {
-            let expected = "lengths that fit the message";
-            fatal(subcode::ATTRIBUTE_LIST, HEADER_LEN, expected)
-        })?;
-        let mut notes = Notes::none(context.add_path_receive);
-        let mut decoder = Decoder {
-            message: &message,
-            context,
-            notes: &mut notes,
-            seen: Codes::default(),
-            next_hop: None,
-            as4_path: &[],
-            as4_aggregator: None,
-            announces: false,
-            withdraw: None,
-        };
-        decoder.attributes(sections.attributes)?;
-        decoder.fields(&sections)?;
-        decoder.mandatory_attributes()?;
-        if !context.four_octet_as {
-            decoder.translate();
-        }
-        decoder.finish(&sections)?;
-        Ok(Self::new(message, notes))
+/// Walks over a message.
+pub(super) fn read(message: &Bytes, context: &Context) -> Result<Notes, Fatal> {
+    // RFC 4271 §6.3, RFC 7606 §3 b: lengths that do not fit each other leave nothing to rely on.
+    let sections = Sections::split(message).map_err(|Malformed| {
+        let expected = "lengths that fit the message";
+        fatal(subcode::ATTRIBUTE_LIST, HEADER_LEN, expected)
+    })?;
+    let mut notes = Notes::none(context.add_path_receive);
+    let mut decoder = Decoder {
+        message,
+        context,
+        notes: &mut notes,
+        seen: Codes::default(),
+        next_hop: None,
+        as4_path: &[],
+        as4_aggregator: None,
+        announces: false,
+        withdraw: None,
+    };
+    decoder.attributes(sections.attributes)?;
+    decoder.fields(&sections)?;
+    decoder.mandatory_attributes()?;
+    if !context.four_octet_as {
+        decoder.translate();
     }
+    decoder.finish(&sections)?;
+    Ok(notes)
 }
 
 struct Decoder<'a> {

@@ -6,10 +6,9 @@ use std::net::Ipv4Addr;
 
 use bytes::{BufMut, BytesMut};
 
-use super::NextHop;
 use crate::types::{Family, PathId, Prefix};
 use crate::wire::attribute::{code, flag, put_two_octet};
-use crate::wire::{AttributeView, Context, HEADER_LEN, MessageType, nlri, write};
+use crate::wire::{AttributeView, Context, HEADER_LEN, MessageType, NextHop, nlri, write};
 
 /// The attributes and one prefix do not fit a message of the session (RFC 4271 §9.2, RFC 8654 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,30 +4,31 @@
 //! it shares with the read buffer: keep it for as long as the routes are on their way, not at rest. Nothing is allocated
 //! for an UPDATE without faults from a peer with four-octet AS numbers.
 //!
-//! `decode.rs` has the rules, `attribute/table.rs` what they apply to each attribute, `usual.rs` a short way for what nearly
+//! `decode.rs` has the rules, `notes.rs` what they find out, `attribute/table.rs` what they apply to each attribute, `usual.rs` a short way for what nearly
 //! all send, `encode.rs` the way back.
 
 mod decode;
 mod encode;
 mod fault;
 mod kept;
+mod notes;
 mod sections;
 mod usual;
 
 use std::fmt;
-use std::net::Ipv4Addr;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use self::kept::{Kept, Piece};
+use self::decode::Fatal;
+use self::kept::Piece;
+use self::notes::{Notes, Translated};
 use self::sections::Span;
 use super::attribute::{
     AsPath, AsPathView, RawAttribute, carried_flags, code, put, without_repetitions,
 };
-use super::{AttributeView, Attributes, Nlri};
-use crate::types::{Asn, Family, PerFamily};
+use super::{AttributeView, Attributes, Context, NextHop, Nlri};
+use crate::types::{Asn, Family};
 
-pub use super::next_hop::NextHop;
 pub use encode::{TooLong, encode_end_of_rib, encode_reachable, encode_unreachable};
 pub use fault::Fault;
 
@@ -41,76 +42,6 @@ pub(super) use usual::read_usual;
 pub struct Update {
     bytes: Bytes,
     notes: Notes,
-}
-
-/// What decoding found out about a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Notes {
-    /// Fields of the message, if their family is used; empty else.
-    withdrawn: Span,
-    nlri: Span,
-    next_hop: Option<Ipv4Addr>,
-    mp_reach: Option<MpReach>,
-    mp_unreach: Option<(Family, Span)>,
-    kept: Kept,
-    rare: Option<Box<Rare>>,
-    path_ids: PerFamily<bool>,
-    treat_as_withdraw: bool,
-    end_of_rib: Option<Family>,
-}
-
-impl Notes {
-    /// Nothing yet.
-    fn none(path_ids: PerFamily<bool>) -> Self {
-        Self {
-            withdrawn: Span::default(),
-            nlri: Span::default(),
-            next_hop: None,
-            mp_reach: None,
-            mp_unreach: None,
-            kept: Kept::none(),
-            rare: None,
-            path_ids,
-            treat_as_withdraw: false,
-            end_of_rib: None,
-        }
-    }
-}
-
-/// MP_REACH_NLRI of a family that is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct MpReach {
-    family: Family,
-    /// Empty if it is not usable; the routes are treated as withdrawn then.
-    next_hop: Span,
-    nlri: Span,
-}
-
-/// What few UPDATEs have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Rare {
-    translated: Option<Translated>,
-    faults: Vec<Fault>,
-}
-
-/// What a peer with two-octet AS numbers meant (RFC 6793 §4.2.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Translated {
-    as_path: AsPath,
-    /// Empty if there is none.
-    aggregator: Vec<u8>,
-    /// What they were put together from, for finding loops.
-    received: [AsPath; 2],
-}
-
-impl Translated {
-    fn value(&self, code: u8) -> &[u8] {
-        if code == code::AS_PATH {
-            self.as_path.view().octets()
-        } else {
-            &self.aggregator
-        }
-    }
 }
 
 /// Where an UPDATE has routes that it announces.
@@ -133,6 +64,16 @@ impl Update {
     #[inline]
     pub(super) fn new(bytes: Bytes, notes: Notes) -> Self {
         Self { bytes, notes }
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    ///
+    /// What ends the session.
+    pub(super) fn decode(message: Bytes, context: &Context) -> Result<Self, Fatal> {
+        let notes = decode::read(&message, context)?;
+        Ok(Self::new(message, notes))
     }
 
     /// The message as received, header included.

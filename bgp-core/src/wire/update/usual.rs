@@ -6,8 +6,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::Notes;
 use super::kept::{Kept, Piece};
+use super::notes::Notes;
 use super::sections::{Sections, Span};
 use crate::types::Family;
 use crate::wire::attribute::{Scopes, Usual, code, usual};

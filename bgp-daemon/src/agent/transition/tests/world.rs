@@ -95,7 +95,9 @@ impl World {
             Step::AtOnce { inputs, peers } => {
                 for input in inputs {
                     match input {
-                        Input::Announce { prefix, route } => self.node.announce(now, prefix, route),
+                        Input::Announce { prefix, route } => {
+                            self.node.announce(now, prefix, *route)
+                        }
                         Input::Withdraw { prefix, id } => self.node.withdraw(now, prefix, id),
                         Input::ClusterId(cluster_id) => self.node.set_cluster_id(now, cluster_id),
                         other => panic!("not expected of a step: {other:?}"),

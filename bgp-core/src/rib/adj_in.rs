@@ -1,0 +1,336 @@
+//! Adj-RIB-In of one family: the table with the paths of all peers and of this speaker, and how they come and go. What
+//! changes a slot puts it into a queue; the decision takes it from there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::attributes::AttrKey;
+use super::hash::SeededHash;
+use super::import::{Arrival, import, import_again, is_routable};
+use super::path::{LOCAL, Path, Unusable};
+use super::settings::LocalRoute;
+use super::shared::Shared;
+use super::stats::{PeerStats, RouteCounts};
+use super::stop::stop_for_limit;
+use super::table::Table;
+use crate::types::{PathId, PeerId, Prefix};
+use crate::wire::Nlri;
+use crate::wire::attribute::Community;
+
+/// The table of one family, with what is counted about its paths.
+#[derive(Debug)]
+pub(super) struct AdjIn<P> {
+    pub(super) table: Table<P>,
+    /// Slots to work on, in the order in which they changed; each at most once.
+    pub(super) changed: VecDeque<u32>,
+    /// What is known of local routes, by their numbers.
+    pub(super) local: BTreeMap<u32, RouteCounts>,
+    /// Prefixes that have paths.
+    pub(super) prefixes: usize,
+    /// What paths take up beside the slots.
+    pub(super) spilled: usize,
+    /// Paths that are in the table though their peers do not stand by them any more.
+    pub(super) dead: u64,
+}
+
+/// What became of a path that was to be put into the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Put {
+    Added,
+    Replaced,
+    /// The prefix has as many paths as it may.
+    Refused,
+}
+
+impl<P: Prefix> AdjIn<P> {
+    pub(super) fn new(hash: SeededHash) -> Self {
+        Self {
+            table: Table::new(hash),
+            changed: VecDeque::new(),
+            local: BTreeMap::new(),
+            prefixes: 0,
+            spilled: 0,
+            dead: 0,
+        }
+    }
+
+    /// Takes in the routes of one UPDATE, as far as the peer may have so many.
+    pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &mut Arrival, nlri: Nlri<'_>) {
+        let Some(peer) = shared.peers.find(arrival.peer) else {
+            return;
+        };
+        let (epoch, mut paths) = {
+            let state = &peer.families[P::FAMILY];
+            (state.epoch, state.paths)
+        };
+        let limit = peer.config.max_prefixes[P::FAMILY];
+        let (mut replaced, mut counts) = (0, PeerStats::default());
+        let mut over = false;
+        for (remote_id, prefix) in nlri.iter::<P>() {
+            if !is_routable(prefix.into()) {
+                continue;
+            }
+            over = limit.is_some_and(|limit| paths >= limit)
+                && self.find(shared, prefix, arrival.peer, remote_id).is_none();
+            if over {
+                break;
+            }
+            let path = import(shared, arrival, prefix.into(), remote_id, epoch);
+            let at = self.table.find_or_insert(prefix);
+            let put = self.put(shared, at, path);
+            paths += u32::from(put == Put::Added);
+            replaced += usize::from(put == Put::Replaced);
+            counts.import_updates += 1;
+            match path.unusable {
+                _ if put == Put::Refused => counts.import_invalid += 1,
+                None => {}
+                Some(Unusable::Policy) => counts.import_filtered += 1,
+                Some(_) => counts.import_invalid += 1,
+            }
+        }
+        shared.store.leave(replaced);
+        if let Some(peer) = shared.peers.find_mut(arrival.peer) {
+            let stats = &mut peer.families[P::FAMILY].stats;
+            stats.import_updates += counts.import_updates;
+            stats.import_filtered += counts.import_filtered;
+            stats.import_invalid += counts.import_invalid;
+        }
+        if let Some(limit) = limit.filter(|_| over) {
+            stop_for_limit(shared, arrival.peer, P::FAMILY, limit);
+        }
+    }
+
+    /// The slot and the place of the path of a peer with an identifier, if it stands by that.
+    fn find(
+        &self,
+        shared: &Shared,
+        prefix: P,
+        peer: PeerId,
+        remote_id: PathId,
+    ) -> Option<(u32, usize)> {
+        let at = self.table.find(prefix)?;
+        let place = self.table.place(at, peer, remote_id)?;
+        let is_dead = shared
+            .peers
+            .is_dead(P::FAMILY, &self.table[at].paths.as_slice()[place]);
+        (!is_dead).then_some((at, place))
+    }
+
+    /// Puts a path in place of the one of the same peer and identifier.
+    ///
+    /// Inlined with what makes the path and what keeps it: written in parts to the stack and read back whole, it would wait
+    /// there for the cache misses of the index.
+    #[inline(always)]
+    fn put(&mut self, shared: &mut Shared, at: u32, mut path: Path) -> Put {
+        let Some(place) = self.table.place(at, path.peer, path.remote_id) else {
+            let paths = &self.table[at].paths;
+            let (was_empty, before) = (paths.is_empty(), paths.octets());
+            if !self.table.add(at, path) {
+                return Put::Refused;
+            }
+            self.prefixes += usize::from(was_empty);
+            self.spilled += self.table[at].paths.octets() - before;
+            self.count(shared, &path);
+            self.mark_changed(at);
+            return Put::Added;
+        };
+        let old = &mut self.table[at].paths.as_mut_slice()[place];
+        path.local_id = old.local_id;
+        let repeated =
+            (old.attrs, old.received, old.unusable) == (path.attrs, path.received, path.unusable);
+        if old.received == path.received && !shared.peers.is_dead(P::FAMILY, old) {
+            // Announced again as it was, whatever policy makes of it now.
+            path.since = old.since;
+        }
+        let old = std::mem::replace(old, path);
+        let was_dead = self.uncount(shared, &old);
+        self.count(shared, &path);
+        if !repeated || was_dead {
+            self.mark_changed(at);
+        }
+        match was_dead {
+            true => Put::Added,
+            false => Put::Replaced,
+        }
+    }
+
+    /// Counts a path that has come.
+    fn count(&mut self, shared: &mut Shared, path: &Path) {
+        if path.is_local() {
+            self.local.entry(path.remote_id.0).or_default().imported += 1;
+        } else if let Some(peer) = shared.peers.known_mut(path.peer) {
+            peer.families[P::FAMILY].add(path);
+        }
+    }
+
+    /// Counts a path that goes; tells whether its peer had not stood by it any more.
+    fn uncount(&mut self, shared: &mut Shared, path: &Path) -> bool {
+        if path.is_local() {
+            self.local.entry(path.remote_id.0).or_default().imported -= 1;
+            return false;
+        }
+        let Some(peer) = shared.peers.known_mut(path.peer) else {
+            return false;
+        };
+        let was_dead = peer.families[P::FAMILY].take(path);
+        if was_dead {
+            self.dead -= 1;
+            shared.store.tidy |= self.dead == 0;
+            shared.peers.forget_removed(path.peer);
+        }
+        was_dead
+    }
+
+    /// Counts the best path of a slot, or that it is not the best any more.
+    pub(super) fn count_preferred(&mut self, shared: &mut Shared, best: Path, more: i64) {
+        if best.is_local() {
+            let counts = self.local.entry(best.remote_id.0).or_default();
+            counts.preferred = counts.preferred.saturating_add_signed(more as isize);
+        } else if let Some(peer) = shared.peers.known_mut(best.peer) {
+            let state = &mut peer.families[P::FAMILY];
+            state.preferred = state.preferred.saturating_add_signed(more);
+        }
+    }
+
+    pub(super) fn mark_changed(&mut self, at: u32) {
+        let slot = &mut self.table[at];
+        if !slot.dirty {
+            slot.dirty = true;
+            self.changed.push_back(at);
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, shared: &mut Shared, peer: PeerId, nlri: Nlri<'_>) {
+        let (mut all, mut ignored) = (0, 0);
+        for (remote_id, prefix) in nlri.iter::<P>() {
+            all += 1;
+            ignored += u64::from(!self.take(shared, prefix, peer, remote_id));
+        }
+        if let Some(peer) = shared.peers.find_mut(peer) {
+            let stats = &mut peer.families[P::FAMILY].stats;
+            stats.import_withdraws += all;
+            stats.import_withdraws_ignored += ignored;
+        }
+    }
+
+    fn take(&mut self, shared: &mut Shared, prefix: P, peer: PeerId, remote_id: PathId) -> bool {
+        let Some((at, place)) = self.find(shared, prefix, peer, remote_id) else {
+            return false;
+        };
+        self.remove(shared, at, place);
+        true
+    }
+
+    /// Removes paths of one slot and tells whether there were any; the best one may be among them.
+    fn remove_at(
+        &mut self,
+        shared: &mut Shared,
+        at: u32,
+        mut is_it: impl FnMut(&Shared, &Path) -> bool,
+    ) -> bool {
+        let before = self.table[at].paths.as_slice().len();
+        // Backwards, since the last path takes the place of one that goes.
+        for place in (0..before).rev() {
+            if is_it(shared, &self.table[at].paths.as_slice()[place]) {
+                self.remove(shared, at, place);
+            }
+        }
+        self.table[at].paths.as_slice().len() < before
+    }
+
+    fn remove(&mut self, shared: &mut Shared, at: u32, place: usize) {
+        let slot = &self.table[at];
+        let (path, before) = (slot.paths.as_slice()[place], slot.paths.octets());
+        if slot.chosen && place == 0 {
+            self.count_preferred(shared, path, -1);
+        }
+        self.table.remove(at, place);
+        shared.store.leave(1);
+        let paths = &self.table[at].paths;
+        self.spilled = self.spilled - before + paths.octets();
+        self.prefixes -= usize::from(paths.is_empty());
+        self.uncount(shared, &path);
+        self.mark_changed(at);
+    }
+
+    pub(super) fn announce_local(
+        &mut self,
+        shared: &mut Shared,
+        now: Instant,
+        prefix: P,
+        route: &LocalRoute,
+    ) {
+        let mut octets = Vec::new();
+        route.attributes.encode_canonical(&mut octets);
+        let attrs = shared.store.intern(AttrKey {
+            next_hop: route.next_hop,
+            preference: route.preference,
+            interface: route.interface.as_deref(),
+            octets: &octets,
+        });
+        let at = self.table.find_or_insert(prefix);
+        self.put(
+            shared,
+            at,
+            Path {
+                attrs,
+                received: attrs,
+                peer: LOCAL,
+                remote_id: PathId(route.id),
+                since: shared.seconds(now),
+                local_id: 0,
+                epoch: 0,
+                unusable: None,
+            },
+        );
+    }
+
+    pub(super) fn withdraw_local(&mut self, shared: &mut Shared, prefix: P, id: u32) {
+        self.take(shared, prefix, LOCAL, PathId(id));
+    }
+
+    /// A peer does not stand by the paths any more that it has not announced in this epoch. They are not used from now on, and
+    /// are taken out later, a slice at a time.
+    pub(super) fn bury_stale(&mut self, shared: &mut Shared, id: PeerId) {
+        if let Some(peer) = shared.peers.known_mut(id) {
+            let state = &mut peer.families[P::FAMILY];
+            state.stale = None;
+            self.dead += u64::from(state.bury_stale());
+        }
+    }
+
+    /// Takes out the dead paths of a slot.
+    pub(super) fn remove_dead_at(&mut self, shared: &mut Shared, at: u32) {
+        if self.dead > 0 {
+            let is_dead = |shared: &Shared, path: &Path| shared.peers.is_dead(P::FAMILY, path);
+            self.remove_at(shared, at, is_dead);
+        }
+    }
+
+    /// Applies import rules and policy once more to a path of a slot, as it was received.
+    pub(super) fn import_again(&mut self, shared: &mut Shared, at: u32, path: Path) {
+        let Some(peer) = shared.peers.find(path.peer) else {
+            return;
+        };
+        let config = Arc::clone(&peer.config);
+        let imported = import_again(shared, path, self.table[at].prefix, &config);
+        // RFC 9494 §4.2: some must not become the last resort.
+        let unwanted = shared.is_last_resort::<P>(&imported)
+            && shared.store.has(imported.attrs, Community::NO_LLGR);
+        if unwanted {
+            let is_it = |_: &Shared, other: &Path| {
+                other.peer == path.peer && other.remote_id == path.remote_id
+            };
+            self.remove_at(shared, at, is_it);
+        } else {
+            self.put(shared, at, imported);
+        }
+    }
+
+    pub(super) fn each_path(&self, add: &mut impl FnMut(&Path)) {
+        for (_, slot) in self.table.slots() {
+            slot.paths.as_slice().iter().for_each(&mut *add);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Waiting after our own restart (RFC 4724 §4.1): nothing is decided before the peers have told what they know.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::peer::Peers;
+use super::settings::PeerUp;
+use crate::types::{Family, PeerId};
+
+/// Who is still waited for, and for what.
+#[derive(Debug)]
+pub(crate) struct Deferral {
+    waiting: BTreeSet<(PeerId, Family)>,
+    up_by: Option<Instant>,
+    until: Instant,
+}
+
+impl Deferral {
+    pub(crate) fn new(expected: Vec<(PeerId, Family)>, up_by: Instant, until: Instant) -> Self {
+        Self {
+            waiting: expected.into_iter().collect(),
+            up_by: Some(up_by),
+            until,
+        }
+    }
+
+    /// Whether nobody is waited for in a family.
+    pub(crate) fn is_over_for(&self, family: Family) -> bool {
+        !self.waiting.iter().any(|(_, waiting)| *waiting == family)
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whoever is waited for, in any family.
+    pub(crate) fn awaited(&self) -> BTreeSet<PeerId> {
+        self.waiting.iter().map(|(peer, _)| *peer).collect()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Instant {
+        self.up_by.map_or(self.until, |up_by| up_by.min(self.until))
+    }
+
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        self.waiting.retain(|(waiting, _)| *waiting != peer);
+    }
+
+    /// A session went down. There is time to come back for as long as others may still come up.
+    pub(crate) fn lost(&mut self, peer: PeerId) {
+        if self.up_by.is_none() {
+            self.forget(peer);
+        }
+    }
+
+    pub(crate) fn expire(&mut self, now: Instant, peers: &Peers) {
+        if now >= self.until {
+            self.waiting.clear();
+        }
+        if self.up_by.is_some_and(|up_by| now >= up_by) {
+            self.up_by = None;
+            self.waiting
+                .retain(|(peer, _)| peers.find(*peer).is_some_and(|peer| peer.up.is_some()));
+        }
+    }
+
+    /// A session came up: only families that will end with an End-of-RIB are worth waiting for.
+    pub(crate) fn narrow(&mut self, peer: PeerId, up: &PeerUp) {
+        let finishes = |family: Family| up.sends_end_of_rib && up.context.families[family];
+        self.waiting
+            .retain(|(waiting, family)| *waiting != peer || finishes(*family));
+    }
+
+    pub(crate) fn complete(&mut self, peer: PeerId, family: Family) {
+        self.waiting.remove(&(peer, family));
+    }
+}

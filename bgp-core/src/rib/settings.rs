@@ -1,0 +1,186 @@
+//! Settings of the RIB, of its peers and of local routes: what the owner says, without any state.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::policy::Policy;
+use crate::types::{Asn, PerFamily, Role, RouterId};
+use crate::wire::{Attributes, Context, NextHop};
+
+/// The preference of routes from peers, if no policy sets another.
+pub const PEER_PREFERENCE: u32 = 100;
+
+/// Settings of the RIB as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RibConfig {
+    /// Our BGP identifier.
+    pub router_id: RouterId,
+    /// Ours as a route reflector; the identifier if not set (RFC 4456 §7).
+    pub cluster_id: Option<RouterId>,
+    /// LOCAL_PREF of routes that came without.
+    pub default_local_pref: u32,
+    /// Ask for the way to next hops; without, every next hop counts as reachable at no cost.
+    pub resolve_next_hops: bool,
+    /// Routes whose next hop cannot be reached, or is our own address, are used when there is nothing better, instead of not
+    /// at all. Whoever forwards must drop their packets.
+    pub use_unresolved: bool,
+    /// Tell which routes are to be installed.
+    pub forwarding: bool,
+    /// With more octets than this in tables and attributes, whoever holds most of them is stopped, and whoever holds most
+    /// after that until it is less. `None`: no limit.
+    pub memory_limit: Option<usize>,
+}
+
+impl RibConfig {
+    /// Settings of a speaker that does not forward: next hops are not resolved, routes are not installed.
+    pub fn new(router_id: RouterId) -> Self {
+        Self {
+            router_id,
+            cluster_id: None,
+            default_local_pref: 100,
+            resolve_next_hops: false,
+            use_unresolved: false,
+            forwarding: false,
+            memory_limit: None,
+        }
+    }
+}
+
+/// A route of this speaker's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalRoute {
+    /// Tells apart several local routes of one prefix; the same number replaces.
+    pub id: u32,
+    /// Its attributes.
+    pub attributes: Attributes,
+    /// The gateway, if there is one.
+    pub next_hop: Option<NextHop>,
+    /// The interface it leaves by, if known.
+    pub interface: Option<Arc<str>>,
+    /// Compared before anything of BGP; routes from peers have 100. With no more than that, the best of the peers' routes is
+    /// given for forwarding all the same, beside the local one.
+    pub preference: u32,
+}
+
+impl Default for LocalRoute {
+    /// A route with empty attributes and our own address as next hop, preferred over those of peers.
+    fn default() -> Self {
+        Self {
+            id: 0,
+            attributes: Attributes::default(),
+            next_hop: None,
+            interface: None,
+            preference: 2 * PEER_PREFERENCE,
+        }
+    }
+}
+
+/// Whose AS a peer is in, and who reflects for whom (RFC 4456 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum PeerKind {
+    /// Another AS.
+    External,
+    /// Our AS.
+    Internal,
+    /// Our AS, and we reflect for it.
+    Client,
+}
+
+impl PeerKind {
+    /// Whether the peer is in our AS.
+    pub const fn is_internal(self) -> bool {
+        matches!(self, Self::Internal | Self::Client)
+    }
+}
+
+/// Which next hop a peer is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub enum NextHopMode {
+    /// RFC 4271 §5.1.3: our own address to another AS and for routes without a gateway, else unchanged.
+    #[default]
+    Auto,
+    /// Always our own address.
+    Own,
+    /// Always unchanged, where there is one.
+    Keep,
+}
+
+/// A neighbour as the RIB sees it. May change while the session is up: nothing in it is negotiated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerConfig {
+    /// The peer's address: the last tie-break, and the next hop it is never told (RFC 4271 §5.1.3).
+    pub address: IpAddr,
+    /// Whose AS it is in.
+    pub kind: PeerKind,
+    /// Our AS number on this session.
+    pub local_as: Asn,
+    /// The peer's.
+    pub peer_as: Asn,
+    /// How often our AS may be in a path that it sends.
+    pub allowed_local_as: u32,
+    /// Which next hop it is told.
+    pub next_hop_mode: NextHopMode,
+    /// Decides on what it sends.
+    pub import: Arc<Policy>,
+    /// Decides on what it is told.
+    pub export: Arc<Policy>,
+    /// More prefixes than this end the session (RFC 4486 §4).
+    pub max_prefixes: PerFamily<Option<u32>>,
+    /// Our role towards it (RFC 9234).
+    pub role: Option<Role>,
+}
+
+impl PeerConfig {
+    /// A peer of another AS exchanges nothing before it has policies (RFC 8212 §3); one of the same AS exchanges everything.
+    pub fn new(local_as: Asn, address: IpAddr, peer_as: Asn) -> Self {
+        let internal = local_as == peer_as;
+        let policy = Arc::new(if internal {
+            Policy::ACCEPT
+        } else {
+            Policy::REJECT
+        });
+        Self {
+            address,
+            kind: if internal {
+                PeerKind::Internal
+            } else {
+                PeerKind::External
+            },
+            local_as,
+            peer_as,
+            allowed_local_as: 0,
+            next_hop_mode: NextHopMode::Auto,
+            import: Arc::clone(&policy),
+            export: policy,
+            max_prefixes: PerFamily::default(),
+            role: None,
+        }
+    }
+
+    /// Whether routes of the peer must be imported again when these settings become the new ones.
+    pub(super) fn changes_import(&self, new: &Self) -> bool {
+        self.import != new.import
+            || self.kind != new.kind
+            || self.allowed_local_as != new.allowed_local_as
+            || self.local_as != new.local_as
+            || self.peer_as != new.peer_as
+            || self.role != new.role
+    }
+}
+
+/// What became known when the session came up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerUp {
+    /// The peer's BGP identifier.
+    pub peer_id: RouterId,
+    /// How its messages are written; tells the families in use.
+    pub context: Context,
+    /// Our own next hop in each family: the local address of the connection. `None`: routes without another cannot be told.
+    pub own_next_hop: PerFamily<Option<NextHop>>,
+    /// It said that it will send End-of-RIB (RFC 4724 §4.1), so the RIB may wait for it when it has just restarted itself.
+    pub sends_end_of_rib: bool,
+    /// It knows what LLGR_STALE means, and so may be told routes that have it (RFC 9494 §4.3).
+    pub long_lived_aware: bool,
+}

@@ -1,0 +1,116 @@
+//! What the routes of both families share: settings, attributes, peers, and the queue of outputs.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::attributes::AttrStore;
+use super::deferral::Deferral;
+use super::event::Output;
+use super::hash::SeededHash;
+use super::path::Path;
+use super::peer::Peers;
+use super::settings::RibConfig;
+use super::stale::Stale;
+use super::stats::Told;
+use crate::types::{Family, PeerId, Prefix};
+
+/// What both families share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: RibConfig,
+    pub(crate) store: AttrStore,
+    pub(crate) peers: Peers,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Time zero of [`Path::since`].
+    pub(crate) start: Instant,
+    /// Set while decisions wait after our own restart.
+    pub(crate) deferral: Option<Deferral>,
+    /// Slots and paths that were looked at, the measure of work.
+    pub(crate) steps: u64,
+    /// When the last input came.
+    pub(crate) now: Instant,
+}
+
+impl Shared {
+    pub(super) fn new(config: RibConfig, now: Instant, hash: SeededHash) -> Self {
+        Self {
+            store: AttrStore::new(&config, hash),
+            config,
+            peers: Peers::default(),
+            outputs: VecDeque::new(),
+            start: now,
+            deferral: None,
+            steps: 0,
+            now,
+        }
+    }
+
+    /// Seconds since the start.
+    pub(super) fn seconds(&self, now: Instant) -> u32 {
+        u32::try_from(now.saturating_duration_since(self.start).as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether nothing is decided in a family, because peers have yet to send End-of-RIB after our own restart.
+    pub(super) fn is_deferred(&self, family: Family) -> bool {
+        let deferral = self.deferral.as_ref();
+        deferral.is_some_and(|deferral| !deferral.is_over_for(family))
+    }
+
+    /// Whether the end of a peer's session has been asked for and has not come.
+    pub(super) fn is_stopping(&self, peer: PeerId) -> bool {
+        let peer = self.peers.find(peer);
+        peer.is_some_and(|peer| peer.stopping.is_some())
+    }
+
+    /// Whether the import policy of a peer depends on the interfaces that routes leave by.
+    pub(super) fn looks_at_interfaces(&self, peer: PeerId) -> bool {
+        let peer = self.peers.find(peer);
+        peer.is_some_and(|peer| peer.config.import.looks_at_interfaces())
+    }
+
+    /// Whether a path is kept as the last resort only (RFC 9494 §4.2).
+    pub(super) fn is_last_resort<P: Prefix>(&self, path: &Path) -> bool {
+        self.peers.find(path.peer).is_some_and(|peer| {
+            let state = &peer.families[P::FAMILY];
+            path.epoch != state.epoch && state.stale.is_some_and(Stale::is_long_lived)
+        })
+    }
+
+    pub(super) fn count_told<P: Prefix>(&mut self, peer: PeerId, told: Told) {
+        if let Some(peer) = self.peers.find_mut(peer) {
+            let state = &mut peer.families[P::FAMILY];
+            state.stats.export_updates += told.updates;
+            state.stats.export_withdraws += told.withdraws;
+            state.stats.count_kept(told.kept);
+            state.exported = state.exported.saturating_add_signed(told.held);
+        }
+    }
+
+    /// Octets on the way to a peer.
+    pub(super) fn in_flight(&self, peer: PeerId) -> usize {
+        self.peers.find(peer).map_or(0, |peer| peer.in_flight)
+    }
+
+    /// Sends messages to a peer, if there are any.
+    pub(super) fn send(&mut self, peer: PeerId, messages: BytesMut) {
+        if !messages.is_empty() {
+            self.send_shared(peer, messages.freeze());
+        }
+    }
+
+    /// Sends messages to a peer that others may be sent as well.
+    pub(super) fn send_shared(&mut self, peer: PeerId, messages: Bytes) {
+        if let Some(state) = self.peers.find_mut(peer) {
+            state.in_flight += messages.len();
+            self.outputs.push_back(Output::Send { peer, messages });
+        }
+    }
+
+    /// Takes back what is not handed out yet: it belongs to a session that has ended.
+    pub(super) fn drop_outputs_to(&mut self, id: PeerId) {
+        let is_to_it = |output: &Output| matches!(output, Output::Send { peer, .. } if *peer == id);
+        self.outputs.retain(|output| !is_to_it(output));
+    }
+}

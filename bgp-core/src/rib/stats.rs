@@ -1,0 +1,93 @@
+//! Counters: what happened between a peer and the RIB, and how many routes there are.
+
+/// Routes of one peer in one family, or of one kind of local routes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RouteCounts {
+    /// In the table and usable.
+    pub imported: usize,
+    /// Told to it and not withdrawn; nobody tells local routes anything.
+    pub exported: usize,
+    /// Used: the best of their prefixes.
+    pub preferred: usize,
+}
+
+/// What happened between a neighbour and the RIB since it was added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct PeerStats {
+    /// Routes it announced.
+    pub import_updates: u64,
+    /// Of those, the ones that import policy rejected.
+    pub import_filtered: u64,
+    /// Of those, the ones that could not be used for another reason.
+    pub import_invalid: u64,
+    /// Routes it withdrew.
+    pub import_withdraws: u64,
+    /// Withdrawals of routes that it had not announced.
+    pub import_withdraws_ignored: u64,
+    /// Routes that it was told.
+    pub export_updates: u64,
+    /// Routes that a rule of BGP kept from it: it told them to us, is their next hop, or must not have them by RFC.
+    pub export_rejected: u64,
+    /// Routes that export policy kept from it.
+    pub export_filtered: u64,
+    /// Routes that it was told are gone.
+    pub export_withdraws: u64,
+}
+
+impl PeerStats {
+    pub(super) fn count_kept(&mut self, kept: Kept) {
+        self.export_rejected += kept.rejected;
+        self.export_filtered += kept.filtered;
+    }
+}
+
+/// Routes that a group has not told its members, counted each time one was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// By a rule of BGP.
+    pub(super) rejected: u64,
+    /// By export policy.
+    pub(super) filtered: u64,
+}
+
+impl Kept {
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            rejected: self.rejected - earlier.rejected,
+            filtered: self.filtered - earlier.filtered,
+        }
+    }
+
+    /// One that BGP allows to be told is kept by policy.
+    pub(super) fn count(&mut self, allowed: bool) {
+        let counter = match allowed {
+            true => &mut self.filtered,
+            false => &mut self.rejected,
+        };
+        *counter += 1;
+    }
+}
+
+/// What became of routes on their way to a peer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    pub(super) updates: u64,
+    pub(super) withdraws: u64,
+    pub(super) kept: Kept,
+    /// Routes that it holds more than before.
+    pub(super) held: i64,
+}
+
+impl Told {
+    /// Updates and withdrawals that were sent, and how many more routes it holds then.
+    pub(super) fn sent((updates, withdraws): (u64, u64), held: i64) -> Self {
+        Self {
+            updates,
+            withdraws,
+            held,
+            kept: Kept::default(),
+        }
+    }
+}

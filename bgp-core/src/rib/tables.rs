@@ -1,0 +1,148 @@
+//! The routes of both families and what they share: each question and each change goes to the right family from here.
+
+use std::time::Instant;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::family::FamilyRib;
+use super::hash::SeededHash;
+use super::import::Arrival;
+use super::settings::{LocalRoute, RibConfig};
+use super::shared::Shared;
+use super::stats::{Kept, RouteCounts};
+use crate::types::{Family, PeerId};
+use crate::wire::Nlri;
+
+/// All routes.
+#[derive(Debug)]
+pub(super) struct Tables {
+    pub(super) shared: Shared,
+    pub(super) ipv4: FamilyRib<Ipv4Net>,
+    pub(super) ipv6: FamilyRib<Ipv6Net>,
+}
+
+impl Tables {
+    pub(super) fn new(config: RibConfig, now: Instant, hash: SeededHash) -> Self {
+        Self {
+            shared: Shared::new(config, now, hash.clone()),
+            ipv4: FamilyRib::new(hash.clone()),
+            ipv6: FamilyRib::new(hash),
+        }
+    }
+
+    pub(super) fn announce(&mut self, arrival: &mut Arrival, nlri: Nlri<'_>) {
+        let Self { shared, ipv4, ipv6 } = self;
+        match nlri.family() {
+            Family::Ipv4Unicast => ipv4.paths.announce(shared, arrival, nlri),
+            Family::Ipv6Unicast => ipv6.paths.announce(shared, arrival, nlri),
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, peer: PeerId, nlri: Nlri<'_>) {
+        let Self { shared, ipv4, ipv6 } = self;
+        match nlri.family() {
+            Family::Ipv4Unicast => ipv4.paths.withdraw(shared, peer, nlri),
+            Family::Ipv6Unicast => ipv6.paths.withdraw(shared, peer, nlri),
+        }
+    }
+
+    pub(super) fn announce_local(&mut self, now: Instant, prefix: IpNet, route: &LocalRoute) {
+        let Self { shared, ipv4, ipv6 } = self;
+        match prefix {
+            IpNet::V4(prefix) => ipv4
+                .paths
+                .announce_local(shared, now, prefix.trunc(), route),
+            IpNet::V6(prefix) => ipv6
+                .paths
+                .announce_local(shared, now, prefix.trunc(), route),
+        }
+    }
+
+    pub(super) fn withdraw_local(&mut self, prefix: IpNet, id: u32) {
+        let Self { shared, ipv4, ipv6 } = self;
+        match prefix {
+            IpNet::V4(prefix) => ipv4.paths.withdraw_local(shared, prefix.trunc(), id),
+            IpNet::V6(prefix) => ipv6.paths.withdraw_local(shared, prefix.trunc(), id),
+        }
+    }
+
+    /// One slice of work; tells whether there was any.
+    pub(super) fn work(&mut self) -> bool {
+        let Self { shared, ipv4, ipv6 } = self;
+        let deferred = Family::ALL.map(|family| shared.is_deferred(family));
+        let worked = ipv4.work(shared, deferred[0]);
+        ipv6.work(shared, deferred[1]) || worked
+    }
+
+    /// Attributes are rewritten anew: what that depends on has changed. A number may come to stand for another peer, or a peer
+    /// to have another identifier (RFC 4456 §8).
+    pub(super) fn forget_rewritten(&mut self) {
+        self.ipv4.groups.forget_rewritten();
+        self.ipv6.groups.forget_rewritten();
+    }
+
+    /// Imports every route of a peer again, from what was received.
+    pub(super) fn import_again(&mut self, peer: PeerId) {
+        self.ipv4.import_again(&self.shared, peer);
+        self.ipv6.import_again(&self.shared, peer);
+    }
+
+    /// Works on every path again: what peers are told depends on more than paths, and that has changed.
+    pub(super) fn tell_again(&mut self) {
+        self.ipv4.tell_again();
+        self.ipv6.tell_again();
+    }
+
+    /// Puts a peer into the groups that fit it.
+    pub(super) fn regroup(&mut self, peer: PeerId) {
+        self.ipv4.regroup(&mut self.shared, peer);
+        self.ipv6.regroup(&mut self.shared, peer);
+    }
+
+    /// A peer does not stand by any of its paths any more.
+    pub(super) fn bury_all(&mut self, peer: PeerId) {
+        self.ipv4.bury_all(&mut self.shared, peer);
+        self.ipv6.bury_all(&mut self.shared, peer);
+    }
+
+    /// Whether paths are in the tables that their peers do not stand by any more.
+    pub(super) fn has_dead(&self) -> bool {
+        self.ipv4.paths.dead > 0 || self.ipv6.paths.dead > 0
+    }
+
+    /// Octets in use by tables and attributes.
+    pub(super) fn used(&self) -> usize {
+        self.ipv4.used() + self.ipv6.used() + self.shared.store.used()
+    }
+
+    /// About how many references to attributes there may be.
+    pub(super) fn references(&self) -> usize {
+        self.ipv4.references() + self.ipv6.references()
+    }
+
+    /// Prefixes of a family that have at least one path.
+    pub(super) fn prefixes(&self, family: Family) -> usize {
+        match family {
+            Family::Ipv4Unicast => self.ipv4.paths.prefixes,
+            Family::Ipv6Unicast => self.ipv6.paths.prefixes,
+        }
+    }
+
+    /// Local routes of one number.
+    pub(super) fn local_counts(&self, id: u32, family: Family) -> RouteCounts {
+        let local = match family {
+            Family::Ipv4Unicast => &self.ipv4.paths.local,
+            Family::Ipv6Unicast => &self.ipv6.paths.local,
+        };
+        local.get(&id).copied().unwrap_or_default()
+    }
+
+    /// What the group of a peer has kept from it since it came.
+    pub(super) fn kept_from(&self, peer: PeerId, family: Family) -> Option<Kept> {
+        let group = match family {
+            Family::Ipv4Unicast => self.ipv4.groups.of_peer::<Ipv4Net>(&self.shared, peer),
+            Family::Ipv6Unicast => self.ipv6.groups.of_peer::<Ipv6Net>(&self.shared, peer),
+        };
+        group?.kept_from(peer)
+    }
+}

@@ -1,0 +1,91 @@
+//! Why connections and sessions end.
+
+use std::fmt;
+use std::time::Instant;
+
+use crate::types::PerFamily;
+use crate::wire::Notification;
+
+/// How a session left Established.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Down {
+    /// Why.
+    pub reason: DownReason,
+    /// Families whose routes are to be kept as stale (RFC 4724 §4.2, RFC 8538 §4); all others go at once.
+    pub keep_stale: PerFamily<bool>,
+}
+
+/// Why a connection or session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DownReason {
+    /// We sent this.
+    Sent(Notification),
+    /// The peer sent this.
+    Received(Notification),
+    /// TCP was closed or failed; text of the operating system, or "Connection closed".
+    Closed(String),
+    /// We closed the connection without a word, to restart (RFC 4724 §4).
+    Left,
+    /// A new connection of a gracefully restarting peer replaced this one (RFC 4724 §4.2).
+    Replaced,
+    /// The connection could not take our messages for the send hold time (RFC 9687).
+    SendHoldTimer,
+}
+
+impl fmt::Display for DownReason {
+    /// One short phrase, as operators know it from `birdcl`, and after it what else the NOTIFICATION says.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sent(notification) => write!(f, "BGP Error: {notification}"),
+            Self::Received(notification) => write!(f, "Received: {notification}"),
+            Self::Closed(error) => write!(f, "Socket: {error}"),
+            Self::Left => f.write_str("left to graceful restart"),
+            Self::Replaced => f.write_str("replaced by a new connection of the restarted peer"),
+            Self::SendHoldTimer => f.write_str("BGP Error: Send hold timer expired"),
+        }
+    }
+}
+
+/// Why a session is not up. Prints as in `show protocols`: "Socket: Connection refused".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// Where it came from.
+    pub class: ErrorClass,
+    /// One short phrase.
+    pub text: String,
+    /// When.
+    pub at: Instant,
+}
+
+impl fmt::Display for LastError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.class, self.text)
+    }
+}
+
+/// Where an error came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorClass {
+    /// This speaker found a reason outside the protocol: "Error".
+    Local,
+    /// TCP, in the words of the operating system: "Socket".
+    Socket,
+    /// The peer sent a NOTIFICATION: "Received".
+    Received,
+    /// We sent a NOTIFICATION: "BGP Error".
+    Sent,
+    /// A limit shut the session down: "Automatic shutdown".
+    AutomaticShutdown,
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "Error",
+            Self::Socket => "Socket",
+            Self::Received => "Received",
+            Self::Sent => "BGP Error",
+            Self::AutomaticShutdown => "Automatic shutdown",
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! Bits of the flags octet of an attribute (RFC 4271 §4.3).
+
+pub(in crate::wire) const OPTIONAL: u8 = 0x80;
+pub(in crate::wire) const TRANSITIVE: u8 = 0x40;
+pub(in crate::wire) const PARTIAL: u8 = 0x20;
+pub(in crate::wire) const EXTENDED_LENGTH: u8 = 0x10;
+
+/// Flags of an attribute with a value of that length: only where one octet is not enough, its length takes two.
+#[inline]
+pub(in crate::wire) fn put_flags(flags: u8, len: usize) -> u8 {
+    if len > u8::MAX.into() {
+        flags | EXTENDED_LENGTH
+    } else {
+        flags & !EXTENDED_LENGTH
+    }
+}

@@ -1,0 +1,79 @@
+//! What decoding finds out about an UPDATE: where everything is in the message, and what was wrong with it.
+
+use std::net::Ipv4Addr;
+
+use super::fault::Fault;
+use super::kept::Kept;
+use super::sections::Span;
+use crate::types::{Family, PerFamily};
+use crate::wire::attribute::{AsPath, code};
+
+/// What decoding found out about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::wire) struct Notes {
+    /// Fields of the message, if their family is used; empty else.
+    pub(super) withdrawn: Span,
+    pub(super) nlri: Span,
+    pub(super) next_hop: Option<Ipv4Addr>,
+    pub(super) mp_reach: Option<MpReach>,
+    pub(super) mp_unreach: Option<(Family, Span)>,
+    pub(super) kept: Kept,
+    pub(super) rare: Option<Box<Rare>>,
+    pub(super) path_ids: PerFamily<bool>,
+    pub(super) treat_as_withdraw: bool,
+    pub(super) end_of_rib: Option<Family>,
+}
+
+impl Notes {
+    /// Nothing yet.
+    pub(super) fn none(path_ids: PerFamily<bool>) -> Self {
+        Self {
+            withdrawn: Span::default(),
+            nlri: Span::default(),
+            next_hop: None,
+            mp_reach: None,
+            mp_unreach: None,
+            kept: Kept::none(),
+            rare: None,
+            path_ids,
+            treat_as_withdraw: false,
+            end_of_rib: None,
+        }
+    }
+}
+
+/// MP_REACH_NLRI of a family that is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MpReach {
+    pub(super) family: Family,
+    /// Empty if it is not usable; the routes are treated as withdrawn then.
+    pub(super) next_hop: Span,
+    pub(super) nlri: Span,
+}
+
+/// What few UPDATEs have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rare {
+    pub(super) translated: Option<Translated>,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// What a peer with two-octet AS numbers meant (RFC 6793 §4.2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Translated {
+    pub(super) as_path: AsPath,
+    /// Empty if there is none.
+    pub(super) aggregator: Vec<u8>,
+    /// What they were put together from, for finding loops.
+    pub(super) received: [AsPath; 2],
+}
+
+impl Translated {
+    pub(super) fn value(&self, code: u8) -> &[u8] {
+        if code == code::AS_PATH {
+            self.as_path.view().octets()
+        } else {
+            &self.aggregator
+        }
+    }
+}
