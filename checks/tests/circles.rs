@@ -6,7 +6,7 @@ use std::path::Path;
 use workspace_checks::{Crate, Import, circles};
 
 /// Folders of the workspace, each with a `src/lib.rs`.
-const CRATES: [&str; 1] = ["bgp-core"];
+const CRATES: [&str; 2] = ["bgp-core", "bgp-speaker"];
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
