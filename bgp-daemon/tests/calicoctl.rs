@@ -603,12 +603,13 @@ fn validate_tells_every_mistake_with_its_place() {
         lines,
         [
             "failed to execute command: open gone.yaml: no such file or directory",
-            "bad.yaml:5:11: BGPPeer/a: spec.peerIP: invalid value: string \"10.0.0.300\", expected an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790",
+            "bad.yaml:5:11: BGPPeer/a: spec.peerIP: expected an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790, found \"10.0.0.300\"",
+            "bad.yaml:6:3: BGPPeer/a: spec.asNumbr: unknown field (did you mean asNumber?)",
             "bad.yaml:9:7: BGPPeeer/b: kind: Calico has no kind BGPPeeer (did you mean BGPPeer?); the object is left out",
-            "bad.yaml:12:7: not valid YAML: unclosed bracket '['",
+            "bad.yaml:12:7: not valid YAML: a list has [ and no ]",
             "bad.yaml:14:1: IPPool/c: IPPool.Spec.BlockSize = '99' (must be between 20 and 32)",
             "bad.yaml:19:1: Deployment: unknown resource type (Deployment) and/or version (apps/v1)",
-            "failed to validate: 6 mistake(s), 7 resource(s)",
+            "failed to validate: 7 mistake(s), 7 resource(s)",
         ]
     );
 }
@@ -729,7 +730,7 @@ fn patches_change_what_they_say() {
         ),
         (
             "a -p {",
-            "Failed to patch 'BGPPeer' resource: the patch is not JSON: EOF while parsing an object at line 1 column 1\n",
+            "Failed to patch 'BGPPeer' resource: the patch is not JSON: it ends within a value\n",
         ),
         (
             "a -p {} -n x",

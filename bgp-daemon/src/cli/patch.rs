@@ -13,6 +13,7 @@ use super::resource::merge::PatchType;
 use super::resource::{kinds, open};
 use crate::datastore::DatastoreSpec;
 use crate::datastore::folder_store::Access;
+use crate::resources::not_json;
 
 /// Arguments of `patch`.
 #[derive(Clone, Debug, Args)]
@@ -47,7 +48,7 @@ pub fn execute(
     }
     let failed = |error: String| anyhow!("Failed to patch '{}' resource: {error}", kind.name());
     let patch = serde_json::from_str(&args.patch)
-        .map_err(|error| failed(format!("the patch is not JSON: {error}")))?;
+        .map_err(|error| failed(format!("the patch {}", not_json(&error))))?;
     let given = Given::named(kind, &args.name);
     let mut store = open(datastore, &args.place, Access::Write)?;
     let patched = action::check_namespace(&given, &args.place, false)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 
-use crate::resources::Problem;
+use crate::resources::{Problem, from_json_text};
 
 /// A workload on this node that a BGPPeer selects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +77,7 @@ pub fn read_workload_files(folder: &Path) -> io::Result<WorkloadFiles> {
 
 /// Reads a file; a workload that no BGPPeer selects is none.
 fn read(text: &str) -> Result<Option<Workload>, String> {
-    let file: StatusFile = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let file: StatusFile = from_json_text(text)?;
     if file.bgp_peer_name.is_empty() {
         return Ok(None);
     }

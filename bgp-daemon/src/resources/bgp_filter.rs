@@ -179,7 +179,8 @@ impl Check for BgpFilterSpec {
 impl FilterRule {
     fn check(&self, place: &str, family: Family, faults: &mut Vec<Fault>) {
         let mut error = |field: &str, reason: &str| {
-            faults.push(Fault::error(&format!("{place}{field}"), reason))
+            let fault = Fault::error(&format!("{place}{field}"), reason);
+            faults.push(fault.unless_wrong(&["cidr", "action"]));
         };
         if self.cidr.is_some() != self.match_operator.is_some() {
             error(

@@ -212,15 +212,16 @@ impl BgpPeerSpec {
     }
 
     fn check_fields_without_effect(&self, faults: &mut Vec<Fault>) {
+        if self.reachable_by.is_some() && self.peer_ip.is_none() {
+            let fault = Fault::warning("spec.reachableBy", "has no effect without peerIP");
+            faults.push(fault.unless_wrong(&["peerIP"]));
+        }
         let mut warning = |field, reason: &str| faults.push(Fault::warning(field, reason));
         if self.peer_selector.is_some() && self.as_number.is_some_and(|asn| asn.0 != 0) {
             warning(
                 "spec.asNumber",
                 "has no effect with peerSelector: the nodes' own AS numbers are used",
             );
-        }
-        if self.reachable_by.is_some() && self.peer_ip.is_none() {
-            warning("spec.reachableBy", "has no effect without peerIP");
         }
         let allowed = self.num_allowed_local_as_numbers;
         if allowed.is_some_and(|times| u16::try_from(times).is_err()) {

@@ -3,6 +3,7 @@
 //! Knows nothing of text and lines; a [`Fault`] says at which path something is wrong, and whoever has the text finds
 //! the line.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -13,14 +14,16 @@ use super::kind::{Kind, ObjectKey};
 use super::metadata::Object;
 use super::node::KubernetesNode;
 use super::problem::{Problem, Severity};
+use super::reader::Reader;
 use super::set::Resource;
 use super::suggest::did_you_mean;
+use super::syntax::not_json;
 
 /// How the reason of the warning about a field that is not known here begins.
 pub(crate) const UNKNOWN_FIELD: &str = "unknown field";
 
 /// A step from a value to one inside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     Key(String),
     Index(usize),
@@ -36,6 +39,8 @@ pub(super) struct Fault {
     pub(super) severity: Severity,
     /// Nothing but the field, or the entry of a list, is left out.
     pub(super) field_only: bool,
+    /// Fields beside this one without which nothing would be wrong with it, or may be.
+    depends_on: &'static [&'static str],
 }
 
 impl Fault {
@@ -47,6 +52,7 @@ impl Fault {
             reason: reason.to_owned(),
             severity: Severity::Error,
             field_only: false,
+            depends_on: &[],
         }
     }
 
@@ -70,6 +76,37 @@ impl Fault {
     pub(super) fn below(mut self, key: &str) -> Self {
         self.path.push(Step::Key(key.to_owned()));
         self
+    }
+
+    /// The same, and no fault if one of these fields beside it is wrong itself.
+    pub(super) fn unless_wrong(mut self, fields: &'static [&'static str]) -> Self {
+        self.depends_on = fields;
+        self
+    }
+
+    /// Only the field, or the entry of a list, is lost; of one that means nothing here, it is a warning.
+    fn tolerate(&mut self, unused: &[&str]) {
+        self.field_only = true;
+        if matches!(self.path.get(1), Some(Step::Key(field)) if unused.contains(&field.as_str())) {
+            self.severity = Severity::Warning;
+        }
+    }
+
+    /// Finds the path in the whole object that is this one in an object without some values.
+    fn restore(&mut self, left_out: &[Vec<Step>]) {
+        self.path = original(&self.path, left_out);
+    }
+
+    /// Whether it may be there only because values were left out: at its own place, or at a field that it depends on.
+    fn follows_from(&self, left_out: &[Vec<Step>]) -> bool {
+        let (_, around) = self.path.split_last().unwrap_or((&Step::Index(0), &[]));
+        let is_needed = |field: &Step| matches!(field, Step::Key(field) if self.depends_on.contains(&field.as_str()));
+        left_out.iter().any(|gone| {
+            gone.starts_with(&self.path)
+                || gone
+                    .strip_prefix(around)
+                    .is_some_and(|rest| rest.first().is_some_and(is_needed))
+        })
     }
 
     /// The problem of an object that this is.
@@ -180,26 +217,37 @@ fn typed<T: DeserializeOwned + Check>(
     value: &Value,
     wrap: fn(T) -> Resource,
 ) -> Decoded {
-    let mut faults = Vec::new();
-    let object: Option<T> = match T::TOLERANCE {
-        Tolerance::None => typed_fields(value, &mut faults),
-        Tolerance::PerField { vital, unused } => sound_fields(value, vital, unused, &mut faults),
-    };
+    let mut read = Reading::<T>::of(value, kind == Kind::Secret);
+    if let Tolerance::PerField { vital, unused } = T::TOLERANCE
+        && !read.left_out.is_empty()
+    {
+        read = read.tolerated(value, vital, unused);
+    }
+    let Reading {
+        object,
+        mut faults,
+        left_out,
+    } = read;
     if !kind.is_calico() || kind == Kind::IpamBlock {
         // Their other fields are none of our business.
         faults.retain(|fault| fault.severity == Severity::Error);
     }
     if let Some(object) = &object {
-        object.check(&mut faults);
+        let mut found = Vec::new();
+        object.check(&mut found);
+        found.iter_mut().for_each(|fault| fault.restore(&left_out));
+        found.retain(|fault| !fault.follows_from(&left_out));
+        faults.append(&mut found);
     }
     finish(object.map(wrap), faults)
 }
 
 fn kubernetes_node(value: &Value) -> Decoded {
-    let mut faults = Vec::new();
-    let node: Option<KubernetesNode> = typed_fields(value, &mut faults);
+    let Reading {
+        object, mut faults, ..
+    } = Reading::<KubernetesNode>::of(value, false);
     faults.retain(|fault| fault.severity == Severity::Error);
-    let node = node.map(|node| node.into_node(&mut faults));
+    let node = object.map(|node| node.into_node(&mut faults));
     finish(node.map(Resource::KubernetesNode), faults)
 }
 
@@ -221,34 +269,146 @@ fn finish(mut resource: Option<Resource>, faults: Vec<Fault>) -> Decoded {
     }
 }
 
-/// Decodes any type from a value; a wrong field is an error, one that is not known a warning.
+/// Decodes any type from a value; `None` if a field is wrong. One that is not known is a warning.
 pub(super) fn typed_fields<T: DeserializeOwned>(
     value: &Value,
     faults: &mut Vec<Fault>,
 ) -> Option<T> {
+    let mut read = Reading::of(value, false);
+    faults.append(&mut read.faults);
+    read.object.filter(|_| read.left_out.is_empty())
+}
+
+/// Reads a text of JSON, such as that of an annotation; fields that are not known do not matter.
+///
+/// # Errors
+///
+/// One sentence without a subject.
+pub(crate) fn from_json_text<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+    read_once(&value, false)
+        .map(|(object, _)| object)
+        .map_err(|fault| match fault.field() {
+            field if field.is_empty() => fault.reason,
+            field => format!("{field}: {}", fault.reason),
+        })
+}
+
+/// What can be read of a value, and what is wrong with the rest.
+struct Reading<T> {
+    object: Option<T>,
+    faults: Vec<Fault>,
+    /// Where values were that are not in the object.
+    left_out: Vec<Vec<Step>>,
+}
+
+/// So many wrong values are told of one object, so that thousands of them cost no more than a few.
+const MAX_WRONG_VALUES: usize = 100;
+
+impl<T: DeserializeOwned> Reading<T> {
+    /// Finds every wrong value: each one is left out, and the rest read again.
+    fn of(value: &Value, is_secret: bool) -> Self {
+        let mut read = Self {
+            object: None,
+            faults: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let mut rest = Cow::Borrowed(value);
+        while read.faults.len() < MAX_WRONG_VALUES {
+            let mut wrong = match read_once(&rest, is_secret) {
+                Err(wrong) => wrong,
+                Ok((object, mut unknown)) => {
+                    let faults = unknown.iter_mut();
+                    faults.for_each(|fault| fault.restore(&read.left_out));
+                    read.faults.append(&mut unknown);
+                    read.object = Some(object);
+                    break;
+                }
+            };
+            let path = wrong.path.clone();
+            wrong.restore(&read.left_out);
+            // A field that is missing because it was wrong has been told.
+            if !read.left_out.contains(&wrong.path) {
+                read.faults.push(wrong.clone());
+            }
+            let cut = (1..=path.len())
+                .rev()
+                .find(|len| remove(rest.to_mut(), &path[..*len]));
+            let Some(cut) = cut else {
+                read.left_out.push(Vec::new());
+                break;
+            };
+            read.left_out.push(wrong.path[..cut].to_vec());
+        }
+        read
+    }
+
+    /// The same, where wrong values cost no more than the field, or entry of a list, that they are in.
+    fn tolerated(mut self, value: &Value, vital: &[&str], unused: &[&str]) -> Self {
+        let mut rest = value.clone();
+        let mut cuts = Vec::new();
+        let wrong = self
+            .faults
+            .iter_mut()
+            .filter(|fault| fault.severity == Severity::Error);
+        for fault in wrong {
+            let Some(cut) = removable(&fault.path, vital, false) else {
+                return self;
+            };
+            fault.tolerate(unused);
+            cuts.push(fault.path[..cut].to_vec());
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        for cut in cuts.iter().rev() {
+            remove(&mut rest, cut);
+        }
+        // What is beyond the number of values that are told one by one.
+        self.object = loop {
+            let (mut fault, path) = match read_once(&rest, false) {
+                Ok((object, _)) => break Some(object),
+                Err(fault) => (fault.clone(), fault.path),
+            };
+            let cut = removable(&path, vital, true).filter(|cut| remove(&mut rest, &path[..*cut]));
+            let Some(cut) = cut else {
+                self.faults.push(fault);
+                break None;
+            };
+            fault.restore(&cuts);
+            fault.tolerate(unused);
+            cuts.push(fault.path[..cut].to_vec());
+            self.faults.push(fault);
+        };
+        self.left_out = cuts;
+        self
+    }
+}
+
+/// Reads a value; returns it with its unknown fields, or the first value that is wrong.
+fn read_once<T: DeserializeOwned>(
+    value: &Value,
+    is_secret: bool,
+) -> Result<(T, Vec<Fault>), Fault> {
     let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(value, &mut track);
+    let tracked = serde_path_to_error::Deserializer::new(Reader(value), &mut track);
     let mut unknown = Vec::new();
     let result = serde_ignored::deserialize(tracked, |path| unknown.push(ignored_steps(&path)));
     match result {
         Ok(object) => {
-            faults.extend(
-                unknown
-                    .into_iter()
-                    .filter(|path| is_ours(path))
-                    .map(unknown_field::<T>),
-            );
-            Some(object)
+            let ours = unknown.into_iter().filter(|path| is_ours(path));
+            Ok((object, ours.map(unknown_field::<T>).collect()))
         }
-        Err(error) => {
-            faults.push(Fault {
-                path: tracked_steps(&track.path()),
-                at_key: false,
-                reason: error.to_string(),
-                severity: Severity::Error,
-                field_only: false,
-            });
-            None
+        Err(wrong) => {
+            let mut path = tracked_steps(&track.path());
+            path.extend(wrong.missing.map(|field| Step::Key(field.to_owned())));
+            let reason = match is_secret {
+                true => wrong.reason_without_value(),
+                false => wrong.reason(),
+            };
+            Err(Fault {
+                path,
+                ..Fault::error("", &reason)
+            })
         }
     }
 }
@@ -263,47 +423,7 @@ fn unknown_field<T: DeserializeOwned>(path: Vec<Step>) -> Fault {
     Fault {
         path,
         at_key: true,
-        reason: format!("{UNKNOWN_FIELD}{hint}"),
-        severity: Severity::Warning,
-        field_only: false,
-    }
-}
-
-/// Entries of lists that are left out one by one; after so many wrong values it is whole fields, so that an object with
-/// thousands of them costs no more than one with a few.
-const MAX_WRONG_VALUES: usize = 100;
-
-/// Decodes what can be read of an object: a wrong value is taken out, and the rest tried again.
-fn sound_fields<T: DeserializeOwned>(
-    value: &Value,
-    vital: &[&str],
-    unused: &[&str],
-    faults: &mut Vec<Fault>,
-) -> Option<T> {
-    let mut rest = value.clone();
-    let mut taken_out: Vec<Vec<Step>> = Vec::new();
-    loop {
-        let mut found = Vec::new();
-        let object = typed_fields(&rest, &mut found);
-        let paths: Vec<_> = found.iter().map(|fault| fault.path.clone()).collect();
-        for fault in &mut found {
-            fault.path = original(&fault.path, &taken_out);
-        }
-        if object.is_some() {
-            faults.append(&mut found);
-            return object;
-        }
-        let (mut fault, path) = found.pop().zip(paths.last())?;
-        let whole_field = taken_out.len() >= MAX_WRONG_VALUES;
-        let cut =
-            removable(path, vital, whole_field).filter(|cut| remove(&mut rest, &path[..*cut]));
-        fault.field_only = cut.is_some();
-        if matches!(fault.path.get(1), Some(Step::Key(field)) if unused.contains(&field.as_str())) {
-            fault.severity = Severity::Warning;
-        }
-        taken_out.extend(cut.map(|cut| fault.path[..cut].to_vec()));
-        faults.push(fault);
-        cut?;
+        ..Fault::warning("", &format!("{UNKNOWN_FIELD}{hint}"))
     }
 }
 
@@ -318,7 +438,7 @@ fn removable(path: &[Step], vital: &[&str], whole_field: bool) -> Option<usize> 
             let entry = path.iter().rposition(|step| matches!(step, Step::Index(_)));
             Some(entry.filter(|_| !whole_field).map_or(2, |at| at + 1))
         }
-        ("metadata", [Step::Key(_), Step::Key(_)]) => Some(3),
+        ("metadata", [Step::Key(_), Step::Key(_)]) => Some(if whole_field { 2 } else { 3 }),
         _ => None,
     }
 }

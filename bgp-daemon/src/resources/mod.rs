@@ -27,6 +27,7 @@ mod outline;
 mod places;
 mod problem;
 mod profile;
+mod reader;
 mod scalar;
 mod secret;
 pub mod selector;
@@ -34,6 +35,7 @@ mod service;
 mod set;
 mod shape;
 mod suggest;
+mod syntax;
 mod tree;
 mod v1;
 
@@ -55,7 +57,7 @@ pub use block::{
     AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec, BlockAttribute, IpamBlock,
     IpamBlockSpec,
 };
-pub(crate) use decode::{UNKNOWN_FIELD, key_of};
+pub(crate) use decode::{UNKNOWN_FIELD, from_json_text, key_of};
 pub use document::{Document, Parsed, parse};
 pub use duration::{DurationError, parse_duration};
 pub(crate) use files::{FileId, MAX_DEPTH, read_limited, read_text, walk};
@@ -84,4 +86,5 @@ pub use service::{
 };
 pub use set::{Resource, ResourceSet};
 pub(crate) use suggest::did_you_mean;
+pub(crate) use syntax::not_json;
 pub(crate) use tree::{Content as TreeContent, Place, Tree};

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use bgp_core::types::Asn;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::decode::{Check, Fault};
+use super::decode::{Check, Fault, from_json_text};
 use super::metadata::Metadata;
 use super::scalar::{self, Scalar};
 
@@ -275,10 +276,10 @@ impl Annotations<'_> {
         value
     }
 
-    fn json<T: for<'de> Deserialize<'de>>(&mut self, name: &str) -> Option<T> {
+    fn json<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let text = self.text(name)?;
-        serde_json::from_str(&text)
-            .map_err(|error| self.ignore(name, &format!("is ignored: {error}")))
+        from_json_text(&text)
+            .map_err(|reason| self.ignore(name, &format!("is ignored: {reason}")))
             .ok()
     }
 

@@ -105,7 +105,7 @@ impl Problem {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = format!("{}{}", self.who(), self.what());
+        let title = printable(&format!("{}{}", self.who(), self.what()));
         let snippet = Snippet::source(line.as_str())
             .line_start(location.line)
             .path(location.file.as_str())
@@ -143,8 +143,18 @@ impl fmt::Display for Problem {
         if let Some(location) = &self.location {
             write!(f, "{location}: ")?;
         }
-        write!(f, "{}{}", self.who(), self.what())
+        let text = format!("{}{}", self.who(), self.what());
+        f.write_str(&printable(&text))
     }
+}
+
+/// A text without what a terminal or a log could take for more than text.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// Length in bytes of the value or key that a line goes on with: up to a blank, `,`, `]`, `}` or `:`, or the whole of
@@ -184,6 +194,15 @@ mod tests {
             "{drawn}"
         );
         assert!(drawn.contains("6 |   peerIP: \"10.0.0.300\""), "{drawn}");
+    }
+
+    #[test]
+    fn control_characters_of_a_document_reach_no_terminal() {
+        let problem = Problem::warning("BGPPeer/a\u{1b}[31m", "unknown field").at_field("spec.\n");
+        assert_eq!(
+            problem.to_string(),
+            "BGPPeer/a\\u{1b}[31m: spec.\\n: unknown field"
+        );
     }
 
     #[test]

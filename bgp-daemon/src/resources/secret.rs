@@ -45,10 +45,8 @@ impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let document = SecretDocument::deserialize(from)?;
         let mut values = BTreeMap::new();
-        for (key, text) in document.data {
-            let octets = decode_base64(&text.0)
-                .ok_or_else(|| D::Error::custom("a value of data is not base64"))?;
-            values.insert(key, SecretValue::new(octets));
+        for (key, octets) in document.data {
+            values.insert(key, octets.0);
         }
         for (key, text) in document.string_data {
             values.insert(key, SecretValue::new(text.0.as_bytes().to_vec()));
@@ -64,8 +62,20 @@ impl<'de> Deserialize<'de> for Secret {
 #[serde(rename_all = "camelCase", default)]
 struct SecretDocument {
     metadata: Metadata,
-    data: BTreeMap<String, SecretText>,
+    data: BTreeMap<String, Base64>,
     string_data: BTreeMap<String, SecretText>,
+}
+
+/// A value in base64.
+struct Base64(SecretValue);
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = SecretText::deserialize(from)?;
+        decode_base64(&text.0)
+            .map(|octets| Self(SecretValue::new(octets)))
+            .ok_or_else(|| D::Error::custom("is not base64"))
+    }
 }
 
 /// Text that an error must not repeat.
@@ -195,6 +205,12 @@ mod tests {
         for body in [
             "stringData: {a: 4711}",
             "data: {a: '!4711'}",
+            "data: {a: [4711]}",
+            "data: 'x4711'",
+            "stringData: 4711",
+            "stringData: {4711: [1]}\nstringData: 1",
+            "stringData: {a: &4711 x, b: *47112}",
+            "stringData: {a: \"\\4711\"}",
             "stringData: [4711",
             "stringData:\n  a: '4711\n",
         ] {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::api::KeyValue;
-use crate::resources::{Kind, ObjectKey};
+use crate::resources::{Kind, ObjectKey, not_json};
 
 const RESOURCES: &str = "/calico/resources/v3/projectcalico.org/";
 const AFFINITIES: &str = "/calico/ipam/v2/host/";
@@ -211,10 +211,6 @@ fn block(cidr: IpNet, value: &[u8]) -> Result<Value, String> {
     }
     spec["cidr"] = cidr.to_string().into();
     Ok(json!({ "spec": spec }))
-}
-
-fn not_json(error: &serde_json::Error) -> String {
-    format!("is not JSON: {error}")
 }
 
 /// `ipv4/block/10.0.0.0-26`, or IPv6 likewise.
