@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::resource::action::{self, ActionError, EMPTY_NAME};
 use super::resource::args::PlaceArgs;
+use super::resource::batch::warn_of_losses;
 use super::resource::manifest::{Given, ManifestError};
 use super::resource::merge::PatchType;
 use super::resource::{kinds, open};
@@ -53,6 +54,7 @@ pub fn execute(
     let mut store = open(datastore, &args.place, Access::Write)?;
     let patched = action::check_namespace(&given, &args.place, false)
         .and_then(|()| action::patch(store.as_mut(), &given, &patch, args.form));
+    warn_of_losses(store.as_mut());
     match patched {
         Ok(()) => {
             writeln!(out, "Successfully patched 1 '{}' resource", kind.name())?;

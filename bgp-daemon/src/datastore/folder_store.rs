@@ -26,7 +26,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use self::disk::{Disk, RealDisk};
-use self::source::{Slot, Source};
+use self::source::{Loss, Slot, Source};
 use super::kubernetes_node;
 use super::store::{Store, StoreError, resource_version};
 use crate::resources::{Kind, ObjectKey, Severity, read_text, walk};
@@ -50,6 +50,8 @@ pub struct FolderStore {
     /// Held until the store is dropped.
     lock: Option<File>,
     disk: Box<dyn Disk>,
+    /// What could not be kept of what was changed, one sentence each.
+    losses: Vec<String>,
 }
 
 impl FolderStore {
@@ -84,6 +86,7 @@ impl FolderStore {
             root,
             lock,
             disk,
+            losses: Vec::new(),
         })
     }
 
@@ -179,6 +182,26 @@ impl FolderStore {
         self.write(file, changed)
     }
 
+    /// Writes a file in which one object has changed or gone.
+    fn write_change(
+        &mut self,
+        place: Place,
+        key: &ObjectKey,
+        changed: Source,
+    ) -> Result<(), StoreError> {
+        let lost = match changed.loss() {
+            Loss::Nothing => None,
+            Loss::Comments => Some("comments inside of what was changed are gone"),
+            Loss::Form => Some(
+                "was written anew: its comments, the order of its fields and its style are not kept",
+            ),
+        };
+        let lost = lost.map(|lost| format!("{}: {key}: {lost}", self.describe(place)));
+        self.write(place.file, changed)?;
+        self.losses.extend(lost);
+        Ok(())
+    }
+
     /// Changes the annotations in which the Node of Kubernetes keeps Calico's settings.
     fn update_kubernetes_node(
         &mut self,
@@ -195,7 +218,7 @@ impl FolderStore {
             let changed = source
                 .replaced(place.slot, &object)
                 .map_err(|error| unchanged(path, &error))?;
-            self.write(place.file, changed)?;
+            self.write_change(place, key, changed)?;
         }
         kubernetes_node::calico_view(&versioned(&object))
             .map(|(_, view)| view)
@@ -249,6 +272,10 @@ impl FolderStore {
 }
 
 impl Store for FolderStore {
+    fn losses(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.losses)
+    }
+
     fn list(&self, kind: Kind) -> Result<Vec<Value>, StoreError> {
         let mut objects = BTreeMap::new();
         for (_, source) in &self.files {
@@ -313,7 +340,7 @@ impl Store for FolderStore {
             let changed = source
                 .replaced(place.slot, &object)
                 .map_err(|error| unchanged(path, &error))?;
-            self.write(place.file, changed)?;
+            self.write_change(place, key, changed)?;
         }
         Ok(versioned(&object))
     }
@@ -325,7 +352,7 @@ impl Store for FolderStore {
             .removed(place.slot)
             .map_err(|error| unchanged(path, &error))?;
         match changed {
-            Some(changed) => self.write(place.file, changed),
+            Some(changed) => self.write_change(place, key, changed),
             // The datastore itself stays, empty.
             None if *path == self.root => {
                 let empty = Source::new(&path.display().to_string(), "");

@@ -52,6 +52,11 @@ pub trait Store {
     /// There is none, it has another version, or the datastore cannot be written; then it is as it was.
     fn delete(&mut self, key: &ObjectKey, version: Option<&str>) -> Result<(), StoreError>;
 
+    /// What changes since the last call could not keep of how somebody wrote an object: comments, order. One sentence each.
+    fn losses(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Puts another `status` into an object, and touches nothing else of it.
     ///
     /// # Errors

@@ -42,7 +42,16 @@ pub(in crate::cli) fn on_objects(
         action::check_namespace(given, place, false)?;
         act(store.as_mut(), given)
     });
+    warn_of_losses(store.as_mut());
     report::conclude(verb, &outcome, out)
+}
+
+/// Says what a change could not keep of the file that it changed.
+pub(in crate::cli) fn warn_of_losses(store: &mut dyn Store) {
+    for loss in store.losses() {
+        // If standard error is closed there is nowhere left to say so.
+        let _ = writeln!(io::stderr(), "warning: {loss}");
+    }
 }
 
 /// Does something with each object.

@@ -10,12 +10,13 @@ use crate::datastore::yaml;
 use crate::resources::{Place, Tree, TreeContent};
 
 /// The text of a document with one of its objects changed into another. `path` leads to the object through the lists around it.
-/// `None` if that cannot be done in place.
-pub(super) fn edited(text: &str, path: &[usize], object: &Value) -> Option<String> {
+/// With it, whether comments inside of a value that has become another are gone. `None` if it cannot be done in place.
+pub(super) fn edited(text: &str, path: &[usize], object: &Value) -> Option<(String, bool)> {
     let tree = Tree::parse(text).ok()?;
     let mut editor = Editor {
         text,
         splices: Vec::new(),
+        loses_comments: false,
     };
     let (mut target, mut end) = (&tree, text.len());
     for at in path {
@@ -32,12 +33,14 @@ pub(super) fn edited(text: &str, path: &[usize], object: &Value) -> Option<Strin
         fields.retain(|key, _| key != "apiVersion" && key != "kind");
     }
     editor.change(target, &object, end, false)?;
-    Some(editor.done())
+    let loses_comments = editor.loses_comments;
+    Some((editor.done(), loses_comments))
 }
 
 struct Editor<'a> {
     text: &'a str,
     splices: Vec<(Range<usize>, String)>,
+    loses_comments: bool,
 }
 
 type Entry = (String, Place, Tree);
@@ -63,6 +66,29 @@ impl Editor<'_> {
         }
         let start = self.offset(tree.place)?;
         let in_flow = in_flow || self.text[start..].starts_with(['{', '[']);
+        let before = self.splices.len();
+        let changed = self.change_parts(tree, start, new, end, in_flow);
+        if changed.is_some() || !in_flow {
+            return changed;
+        }
+        self.splices.truncate(before);
+        let range = match tree.content {
+            TreeContent::Scalar(_) => self.scalar(start, true)?,
+            TreeContent::Mapping(_) | TreeContent::Sequence(_) => start..self.flow_end(start)?,
+        };
+        self.splices.push((range, flow(new, self.is_json())?));
+        Some(())
+    }
+
+    /// The same by changes of what is inside of it.
+    fn change_parts(
+        &mut self,
+        tree: &Tree,
+        start: usize,
+        new: &Value,
+        end: usize,
+        in_flow: bool,
+    ) -> Option<()> {
         match (&tree.content, new) {
             (TreeContent::Mapping(entries), Value::Object(fields)) if in_flow => {
                 self.flow_mapping(start, entries, fields)
@@ -79,6 +105,9 @@ impl Editor<'_> {
                     self.change(item, value, end, in_flow)?;
                 }
                 Some(())
+            }
+            (TreeContent::Sequence(items), Value::Array(values)) if !in_flow => {
+                self.block_sequence(items, values, end)
             }
             (TreeContent::Scalar(_), new) if !new.is_object() && !new.is_array() => {
                 let range = self.scalar(start, in_flow)?;
@@ -122,6 +151,7 @@ impl Editor<'_> {
                     if self.change(field, new, end, false).is_none() {
                         self.splices.truncate(before);
                         let lines = block(key, new, indent)?;
+                        self.loses_comments |= has_comment(&self.text[start..end]);
                         self.splices.push((start..end, lines[indent..].to_owned()));
                     }
                 }
@@ -141,6 +171,61 @@ impl Editor<'_> {
         }
         // Without any field it would be null.
         (kept > 0).then_some(())
+    }
+
+    /// Items that are the same at both ends of the list stay; between them each one takes the place of another, as far as there
+    /// are as many.
+    fn block_sequence(&mut self, items: &[Tree], values: &[Value], end: usize) -> Option<()> {
+        let is_same = |(item, value): &(&Tree, &Value)| item.to_value() == **value;
+        let head = items.iter().zip(values).take_while(is_same).count();
+        let rest = items[head..].iter().rev().zip(values[head..].iter().rev());
+        let tail = rest.take_while(is_same).count();
+        let new = &values[head..values.len() - tail];
+        let starts = items
+            .iter()
+            .map(|item| self.item_start(item))
+            .collect::<Option<Vec<_>>>()?;
+        let last = items.len() - tail;
+        let mut at = match head.checked_sub(1) {
+            Some(before) => self.item_end(&starts, before, end),
+            None => *starts.first()?,
+        };
+        for (place, item) in items[..last].iter().enumerate().skip(head) {
+            let next = starts.get(place + 1).copied().unwrap_or(end);
+            at = self.item_end(&starts, place, end);
+            match new.get(place - head) {
+                Some(value) => self.change(item, value, next, false)?,
+                None => self.splices.push((starts[place]..at, String::new())),
+            }
+        }
+        let indent = self.text[starts[0]..].find('-')?;
+        let fresh = if self.text[..at].ends_with('\n') || at == 0 {
+            ""
+        } else {
+            "\n"
+        };
+        let mut lines = String::new();
+        for value in new.iter().skip(last - head) {
+            lines += &block_item(value, indent)?;
+        }
+        if !lines.is_empty() {
+            self.splices.push((at..at, format!("{fresh}{lines}")));
+        }
+        // Without any item it would be null.
+        (!values.is_empty()).then_some(())
+    }
+
+    /// The line on which an item begins, if nothing but its `-` stands before it there.
+    fn item_start(&self, item: &Tree) -> Option<usize> {
+        let at = self.offset(item.place)?;
+        let line = self.line_start(at);
+        (self.text[line..at].trim() == "-").then_some(line)
+    }
+
+    /// The end of an item, without the comments behind it.
+    fn item_end(&self, starts: &[usize], at: usize, end: usize) -> usize {
+        let next = starts.get(at + 1).copied().unwrap_or(end);
+        self.without_comments(starts[at]..next)
     }
 
     fn flow_mapping(
@@ -279,6 +364,22 @@ fn block(key: &str, value: &Value, indent: usize) -> Option<String> {
     Some(lines.collect())
 }
 
+/// An item on lines of its own.
+fn block_item(value: &Value, indent: usize) -> Option<String> {
+    let written = yaml::write(value).ok()?;
+    let lines = written.lines().enumerate().map(|(at, line)| {
+        let dash = if at == 0 { "- " } else { "  " };
+        format!("{:indent$}{dash}{line}\n", "")
+    });
+    Some(lines.collect())
+}
+
+/// Whether a comment may be in it: a `#` in a text looks the same.
+fn has_comment(text: &str) -> bool {
+    text.lines()
+        .any(|line| line.trim_start().starts_with('#') || line.contains(" #"))
+}
+
 /// A value within braces.
 fn flow(value: &Value, is_json: bool) -> Option<String> {
     let written = match value {
@@ -295,141 +396,4 @@ fn flow(value: &Value, is_json: bool) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn parse(text: &str) -> Value {
-        Tree::parse(text).expect(text).to_value()
-    }
-
-    /// The text after `change`, which must mean what it says.
-    fn edit(text: &str, change: impl FnOnce(&mut Value)) -> String {
-        let mut object = parse(text);
-        change(&mut object);
-        let edited = edited(text, &[], &object).expect("it can be edited");
-        assert_eq!(parse(&edited), object, "{edited}");
-        edited
-    }
-
-    const BLOCK: &str = "\
-# head
-kind: BGPPeer   # a peer
-spec:
-  # the rack
-  peerIP: 192.0.2.1   # its ToR
-  filters:   # in order
-  - a   # first
-  - b
-
-  asNumber: 65001
-  # the end of it
-metadata: {name: tor, labels: {rack: 'a'}}
-";
-
-    #[test]
-    fn only_what_changes_is_written() {
-        for (pointer, value, from, to) in [
-            ("/spec/asNumber", json!(65002), "65001", "65002"),
-            ("/spec/peerIP", json!("fd00::1"), "192.0.2.1", "fd00::1"),
-            ("/spec/filters/0", json!("c"), "- a ", "- c "),
-            ("/metadata/labels/rack", json!("b, c"), "'a'", "\"b, c\""),
-        ] {
-            let edited = edit(BLOCK, |object| {
-                *object.pointer_mut(pointer).unwrap() = value
-            });
-            assert_eq!(edited, BLOCK.replace(from, to));
-        }
-    }
-
-    #[test]
-    fn fields_come_and_go_and_comments_stay() {
-        let added = edit(BLOCK, |object| object["spec"]["node"] = "a".into());
-        assert_eq!(added, BLOCK.replace("65001\n", "65001\n  node: a\n"));
-        let removed = edit(BLOCK, |object| {
-            object["spec"].as_object_mut().unwrap().remove("peerIP");
-        });
-        assert_eq!(
-            removed,
-            BLOCK.replace("  peerIP: 192.0.2.1   # its ToR\n", "")
-        );
-        let list = edit(BLOCK, |object| object["spec"]["filters"] = json!(["c"]));
-        assert_eq!(
-            list,
-            BLOCK.replace(
-                "filters:   # in order\n  - a   # first\n  - b\n",
-                "filters:\n  - c\n"
-            )
-        );
-        let flow = edit(BLOCK, |object| {
-            object["metadata"]["labels"] = json!({"x": "y"});
-            object["metadata"]["annotations"] = json!({"p": "q"});
-        });
-        assert!(
-            flow.starts_with(&BLOCK[..BLOCK.find("metadata").unwrap()]),
-            "{flow}"
-        );
-        assert!(
-            flow.contains("name: tor, labels: {x: \"y\"}, annotations: "),
-            "{flow}"
-        );
-    }
-
-    #[test]
-    fn json_stays_json() {
-        let text =
-            "{\n  \"kind\": \"BGPPeer\",\n  \"spec\": {\"asNumber\": 1, \"node\": \"a\"}\n}\n";
-        let edited = edit(text, |object| {
-            object["spec"] = json!({"asNumber": 2, "peerIP": "192.0.2.1"});
-        });
-        assert_eq!(
-            edited,
-            text.replace("1, \"node\": \"a\"", "2, \"peerIP\": \"192.0.2.1\"")
-        );
-        serde_json::from_str::<Value>(&edited).expect("JSON");
-    }
-
-    #[test]
-    fn an_item_of_a_list_is_changed_alone() {
-        let text = "kind: List\nitems:\n- a: 1 # one\n  b: 2\n- a: 3 # three\n# end\n";
-        let edited = edited(text, &[0], &json!({"a": 7, "b": 2, "c": 3})).expect("it can");
-        assert_eq!(
-            edited,
-            text.replace("a: 1", "a: 7")
-                .replace("  b: 2\n", "  b: 2\n  c: 3\n")
-        );
-    }
-
-    fn any_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            "[-a-z0-9.:, #'\"{}]{1,8}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(3, 20, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 1..4).prop_map(Value::from),
-                prop::collection::btree_map("[a-d]", inner, 1..4)
-                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_edited_means_what_it_shall(old in any_value(), new in any_value(), in_flow: bool) {
-            let (old, new) = (json!({"k": old, "z": 1}), json!({"k": new, "z": 1}));
-            let text = match in_flow {
-                true => old.to_string(),
-                false => yaml::write(&old).expect("YAML"),
-            };
-            // What cannot be edited is written anew.
-            if let Some(edited) = edited(&text, &[], &new)
-                && let Ok(read) = Tree::parse(&edited)
-            {
-                prop_assert_eq!(read.to_value(), new, "{}\n{}", text, edited);
-            }
-        }
-    }
-}
+mod tests;

@@ -19,6 +19,18 @@ pub(super) struct Source {
     text: String,
     outline: Outline,
     objects: Vec<Object>,
+    loss: Loss,
+}
+
+/// What an edit could not keep of the object that it changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Loss {
+    #[default]
+    Nothing,
+    /// Comments inside of a value that is another now.
+    Comments,
+    /// It was written anew.
+    Form,
 }
 
 /// Which of the file's objects.
@@ -68,7 +80,13 @@ impl Source {
             text: text.to_owned(),
             outline,
             objects,
+            loss: Loss::Nothing,
         }
+    }
+
+    /// What the edit that made this text could not keep.
+    pub(super) fn loss(&self) -> Loss {
+        self.loss
     }
 
     pub(super) fn text(&self) -> &str {
@@ -121,9 +139,12 @@ impl Source {
     pub(super) fn replaced(&self, slot: Slot, object: &Value) -> Result<Self, EditError> {
         let mut expected = self.contents();
         expected[self.content_index(slot)] = Content::Object(object);
-        if let Some(edited) = self.edited(slot, object)
-            && let Ok(edited) = self.verified(edited, &expected)
+        if let Some((edited, loses_comments)) = self.edited(slot, object)
+            && let Ok(mut edited) = self.verified(edited, &expected)
         {
+            if loses_comments {
+                edited.loss = Loss::Comments;
+            }
             return Ok(edited);
         }
         let text = if self.is_alone(slot) {
@@ -133,19 +154,21 @@ impl Source {
         } else {
             self.with_item(slot, Some(object))?
         };
-        self.verified(text, &expected)
+        let mut changed = self.verified(text, &expected)?;
+        changed.loss = Loss::Form;
+        Ok(changed)
     }
 
     /// With nothing but the values of an object changed that are others, if that can be done; not one of the older API, which means
     /// something else than it says.
-    fn edited(&self, slot: Slot, object: &Value) -> Option<String> {
+    fn edited(&self, slot: Slot, object: &Value) -> Option<(String, bool)> {
         let entry = self.entry(slot);
         if entry.value["apiVersion"] != object["apiVersion"] {
             return None;
         }
         let range = self.outline.parts[self.objects[slot.0].part].range.clone();
-        let edited = edit::edited(&self.text[range.clone()], &entry.path, object)?;
-        Some(self.spliced(range, &edited))
+        let (edited, loses) = edit::edited(&self.text[range.clone()], &entry.path, object)?;
+        Some((self.spliced(range, &edited), loses))
     }
 
     /// Without one object; `None` if nothing is left.
@@ -155,14 +178,18 @@ impl Source {
         if expected.is_empty() {
             return Ok(None);
         }
+        let mut loss = Loss::Nothing;
         let text = if self.outline.parts[self.objects[slot.0].part].entries.len() == 1 {
             self.without_part(slot)
         } else if self.form(slot) == Form::Json {
+            loss = Loss::Form;
             self.with_list(slot, |items, at| drop(items.remove(at)))?
         } else {
             self.with_item(slot, None)?
         };
-        self.verified(text, &expected).map(Some)
+        let mut changed = self.verified(text, &expected)?;
+        changed.loss = loss;
+        Ok(Some(changed))
     }
 
     fn verified(&self, text: String, expected: &[Content<'_>]) -> Result<Self, EditError> {

@@ -168,6 +168,13 @@ fn lists_in_braces_are_written_anew_unless_comments_would_go() {
     store.delete(&key("a"), None).expect("it is there");
     let list: Value = serde_json::from_str(&text(&folder, "list.json")).expect("JSON");
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
+    let [loss] = &store.losses()[..] else {
+        panic!("the list was written anew, and changed in place before")
+    };
+    assert!(
+        loss.contains("list.json:1: BGPPeer/a: was written anew"),
+        "{loss}"
+    );
 
     let refused = store
         .delete(&key("b"), None)
