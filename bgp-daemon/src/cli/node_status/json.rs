@@ -4,6 +4,7 @@
 //! same keys, without the details.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io::Write;
 
 use bgp_core::types::Family;
@@ -31,22 +32,28 @@ const NODE_KEYS: [&str; 9] = [
 
 pub(super) fn print(node: Node, out: &mut dyn Write) -> anyhow::Result<()> {
     let running = node.running.clone();
-    let document = document(node);
+    let (document, broken) = document(node);
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)?;
-    running.check()
+    running.check()?;
+    match broken {
+        Some(error) => Err(super::command_error(error)),
+        None => Ok(()),
+    }
 }
 
-fn document(node: Node) -> Value {
+/// With it, why a daemon that listens did not answer as one should.
+fn document(node: Node) -> (Value, Option<ClientError>) {
     let mut document = Map::from_iter(NODE_KEYS.map(|key| (key.to_owned(), Value::Null)));
     document.insert("running".to_owned(), node.running.to_json());
     let mut sockets = Vec::new();
     let mut peers = Vec::new();
     let mut problems = Problems::default();
+    let mut broken = None;
     for daemon in node.daemons {
         let (family, running) = (daemon.family, daemon.running.to_json());
         let (path, found) = query(daemon);
-        let error = found.as_ref().err().cloned();
+        let error = found.as_ref().err().map(ToString::to_string);
         sockets.push(json!({ "family": family, "running": running, "path": path, "error": error }));
         match found {
             Ok(Found::Snapshot(mut snapshot)) => {
@@ -57,13 +64,31 @@ fn document(node: Node) -> Value {
             Ok(Found::Rows(rows)) => {
                 peers.extend(rows.into_iter().map(|row| row_peer(row, family)))
             }
-            Err(_) => {}
+            Err(Unanswered::Dial(_)) => {}
+            Err(Unanswered::Broken(error)) => drop(broken.get_or_insert(error)),
         }
     }
     document.insert("sockets".to_owned(), sockets.into());
     document.insert("problems".to_owned(), problems.list.into());
     document.insert("peers".to_owned(), peers.into());
-    document.into()
+    (document.into(), broken)
+}
+
+/// Why nothing was said.
+enum Unanswered {
+    /// Nobody listens, or not to us.
+    Dial(String),
+    /// Somebody does, and the conversation broke.
+    Broken(ClientError),
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dial(why) => f.write_str(why),
+            Self::Broken(error) => error.fmt(f),
+        }
+    }
 }
 
 /// What a daemon said.
@@ -73,27 +98,28 @@ enum Found {
 }
 
 /// The path of the socket, and what was said there or why nothing was.
-fn query(daemon: Daemon) -> (Option<String>, Result<Found, String>) {
+fn query(daemon: Daemon) -> (Option<String>, Result<Found, Unanswered>) {
     let mut connection = match daemon.connection {
         Ok(connection) => connection,
         Err(error) => {
             let why = error.first().map(|why| why.to_string());
-            return (None, Err(why.unwrap_or_else(|| error.to_string())));
+            let why = why.unwrap_or_else(|| error.to_string());
+            return (None, Err(Unanswered::Dial(why)));
         }
     };
     let path = connection.path().to_owned();
     let found = match snapshot(&mut connection) {
         Ok(Some(snapshot)) => Ok(Found::Snapshot(snapshot)),
         Ok(None) => rows(&path, daemon.family).map(Found::Rows),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(Unanswered::Broken(error)),
     };
     (Some(path.display().to_string()), found)
 }
 
-fn rows(path: &std::path::Path, family: Family) -> Result<Vec<PeerRow>, String> {
+fn rows(path: &std::path::Path, family: Family) -> Result<Vec<PeerRow>, Unanswered> {
     let mut connection = Connection::dial(&[path.to_owned()], client::LINE_DEADLINE)
-        .map_err(|error| error.to_string())?;
-    client::peers(&mut connection, family).map_err(|error| error.to_string())
+        .map_err(|error| Unanswered::Dial(error.to_string()))?;
+    client::peers(&mut connection, family).map_err(Unanswered::Broken)
 }
 
 /// `None` when the daemon does not know the command.
@@ -122,7 +148,11 @@ fn snapshot(connection: &mut Connection) -> Result<Option<Map<String, Value>>, C
             return Err(ClientError::LineTooLong);
         }
     }
-    Ok(serde_json::from_str(&text).ok())
+    match serde_json::from_str(&text) {
+        Ok(snapshot) => Ok(Some(snapshot)),
+        Err(_) if text.is_empty() => Ok(None),
+        Err(_) => Err(ClientError::NoAnswer("the answer is cut short".to_owned())),
+    }
 }
 
 /// The first socket that knows something about the node is right.
