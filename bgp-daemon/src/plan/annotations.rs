@@ -9,7 +9,7 @@ use bgp_core::types::Role;
 use bgp_core::wire::AddPathDirection;
 use serde::{Serialize, Serializer};
 
-use crate::resources::{Metadata, Problem, did_you_mean, parse_duration};
+use crate::resources::{Kind, Metadata, Problem, ResourceSet, did_you_mean, parse_duration};
 
 /// What annotations say; `None` where they say nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,6 +114,11 @@ impl Annotations {
         let mut read = Self::default();
         for (key, value) in &metadata.annotations {
             let Some(name) = key.strip_prefix(PREFIX) else {
+                if let Some(meant) = meant_by(key) {
+                    let reason = format!("has no effect (did you mean {PREFIX}{meant}?)");
+                    let problem = Problem::warning(object, reason);
+                    problems.push(problem.at_field(format!("metadata.annotations.{key}")));
+                }
                 continue;
             };
             if let Err(reason) = read.set(name, value.trim()) {
@@ -122,6 +127,25 @@ impl Annotations {
             }
         }
         read
+    }
+
+    /// Names annotations of ours where they mean nothing: on objects of another kind.
+    pub(super) fn find_misplaced(resources: &ResourceSet, problems: &mut Vec<Problem>) {
+        const NOT_HERE: &str = "has no effect here: only a BGPPeer or a BGPConfiguration has it";
+        for (key, resource) in resources.iter() {
+            let is_written_by_people = matches!(
+                key.kind,
+                Kind::BgpFilter | Kind::IpPool | Kind::Node | Kind::KubernetesNode
+            );
+            if !is_written_by_people {
+                continue;
+            }
+            let ours = resource.metadata().annotations.keys();
+            for name in ours.filter(|name| name.starts_with(PREFIX)) {
+                let problem = Problem::warning(key, NOT_HERE);
+                problems.push(problem.at_field(format!("metadata.annotations.{name}")));
+            }
+        }
     }
 
     /// What these say, and where they say nothing what the others say.
@@ -174,7 +198,6 @@ impl Annotations {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        const TRUTH: &str = "true or false";
         match name {
             "hold-time" => {
                 let what = "0, or 3s to 65535s in whole seconds";
@@ -185,19 +208,16 @@ impl Annotations {
             }
             "passive" => self.passive = read(value, truth, TRUTH)?,
             "families" => {
-                let what = "ipv4-unicast, ipv6-unicast or both with a comma";
-                self.families = read(value, families, what)?;
+                self.families = read(value, families, FAMILIES)?;
             }
-            "add-path" => self.add_path = read(value, add_path, "off, receive, send or both")?,
+            "add-path" => self.add_path = read(value, add_path, ADD_PATH)?,
             "extended-messages" => self.extended_messages = read(value, truth, TRUTH)?,
             "extended-next-hop" => self.extended_next_hop = read(value, truth, TRUTH)?,
             "graceful-restart-notification" => {
                 self.graceful_restart_notification = read(value, truth, TRUTH)?;
             }
             "role" => {
-                let what =
-                    "provider, rs-server, rs-client, customer or peer, with -strict or without";
-                self.role = read(value, role, what)?;
+                self.role = read(value, role, ROLES)?;
             }
             "max-prefixes" => {
                 let number = |value: &str| value.parse().ok();
@@ -207,7 +227,7 @@ impl Annotations {
                 let what = "off, or a duration up to 16777215s";
                 self.long_lived_stale_time = read(value, stale_time, what)?;
             }
-            "on-stop" => self.on_stop = read(value, on_stop, "keep, withdraw or auto")?,
+            "on-stop" => self.on_stop = read(value, on_stop, ON_STOP)?,
             "require-password" => self.require_password = read(value, truth, TRUTH)?,
             // What would be promised and not done is refused.
             "bfd" if value == "off" => {}
@@ -224,16 +244,34 @@ impl Annotations {
     }
 }
 
+/// The annotation of ours that somebody else's may be: the same name without the part before the slash, or with one that is
+/// nearly ours.
+fn meant_by(key: &str) -> Option<&'static str> {
+    let (domain, name) = key.rsplit_once('/').unwrap_or_default();
+    let name = if domain.is_empty() { key } else { name };
+    let ours = PREFIX.trim_end_matches('/');
+    let is_near = domain.is_empty() || !did_you_mean(domain, [ours]).is_empty();
+    NAMES.into_iter().find(|known| *known == name && is_near)
+}
+
+const TRUTH: &str = "true or false";
+const ROLES: &str = "provider, rs-server, rs-client, customer or peer, with -strict or without";
+const ADD_PATH: &str = "off, receive, send or both";
+const FAMILIES: &str = "ipv4-unicast, ipv6-unicast or both with a comma";
+const ON_STOP: &str = "keep, withdraw or auto";
+
 /// Reads a value, or says what it should be.
-fn read<T>(
-    value: &str,
-    of: impl FnOnce(&str) -> Option<T>,
-    what: &str,
-) -> Result<Option<T>, String> {
-    match of(value) {
-        Some(read) => Ok(Some(read)),
-        None => Err(format!("expected {what}, found {value:?}")),
+fn read<T>(value: &str, of: impl Fn(&str) -> Option<T>, what: &str) -> Result<Option<T>, String> {
+    let read = of(value);
+    if read.is_some() {
+        return Ok(read);
     }
+    // Those words of the sentence that are values; a number that is near is no help.
+    let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_alphabetic());
+    let words = what.split([' ', ',']).filter(is_word);
+    let words = words.filter(|word| of(word).is_some());
+    let meant = did_you_mean(value, words);
+    Err(format!("expected {what}, found {value:?}{meant}"))
 }
 
 fn on_stop(value: &str) -> Option<OnStop> {
@@ -324,123 +362,4 @@ fn optional_seconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read_all(pairs: &[(&str, &str)]) -> (Annotations, Vec<String>) {
-        let annotations = pairs
-            .iter()
-            .map(|(k, v)| (format!("{PREFIX}{k}"), (*v).to_owned()));
-        let metadata = Metadata {
-            annotations: annotations.collect(),
-            ..Metadata::default()
-        };
-        let mut problems = Vec::new();
-        let read = Annotations::read(&metadata, "BGPPeer/tor", &mut problems);
-        (read, problems.iter().map(ToString::to_string).collect())
-    }
-
-    /// Promise 2.6.
-    #[test]
-    fn defaults_are_those_of_the_replaced_speaker() {
-        let options = Annotations::default().options(Family::Ipv6Unicast);
-        assert_eq!(options.hold_time.as_secs(), 240);
-        assert_eq!(options.connect_retry_time.as_secs(), 5);
-        assert_eq!(options.families, [Family::Ipv6Unicast]);
-        assert_eq!(options.add_path, Some(AddPathDirection::Both));
-        assert!(!options.extended_messages && !options.extended_next_hop);
-        assert_eq!((options.role, options.max_prefixes), (None, None));
-        assert_eq!(options.long_lived_stale_time, None);
-        assert_eq!(options.on_stop, OnStop::Auto);
-    }
-
-    /// Promise 2.11.
-    #[test]
-    fn every_annotation_is_read() {
-        let (read, problems) = read_all(&[
-            ("hold-time", "9s"),
-            ("connect-retry-time", "500ms"),
-            ("passive", "true"),
-            ("families", "ipv6-unicast, ipv4-unicast"),
-            ("add-path", "off"),
-            ("extended-messages", "true"),
-            ("extended-next-hop", "true"),
-            ("graceful-restart-notification", "true"),
-            ("role", "rs-client-strict"),
-            ("max-prefixes", "1000"),
-            ("long-lived-stale-time", "1h"),
-            ("on-stop", "withdraw"),
-            ("require-password", "true"),
-            ("bfd", "off"),
-        ]);
-        assert_eq!(problems, [] as [String; 0]);
-        assert_eq!(read.passive(), Some(true));
-        let options = read.options(Family::Ipv4Unicast);
-        assert_eq!(options.hold_time.as_secs(), 9);
-        assert_eq!(options.families, Family::ALL);
-        assert_eq!(options.add_path, None);
-        assert!(options.graceful_restart_notification);
-        assert_eq!(
-            options.role,
-            Some(RoleConfig {
-                role: Role::RsClient,
-                strict: true
-            })
-        );
-        assert_eq!(options.max_prefixes, Some(1000));
-        assert_eq!(
-            options.long_lived_stale_time,
-            Some(Duration::from_secs(3600))
-        );
-        assert_eq!(options.on_stop, OnStop::Withdraw);
-        assert!(read.require_password());
-    }
-
-    #[test]
-    fn a_bad_value_is_a_problem_and_the_rest_works() {
-        for (name, bad) in [
-            ("hold-time", "2s"),
-            ("hold-time", "3.5s"),
-            ("hold-time", "65536s"),
-            ("connect-retry-time", "0"),
-            ("passive", "yes"),
-            ("families", ""),
-            ("families", "ipv4-unicast,l2vpn"),
-            ("add-path", "all"),
-            ("role", "strict"),
-            ("max-prefixes", "-1"),
-            ("long-lived-stale-time", "16777216s"),
-            ("bfd", "on"),
-            ("bfd", "300ms/300ms/3"),
-            ("on-stop", "stay"),
-            ("require-password", "1"),
-            ("hold", "9s"),
-        ] {
-            let (read, problems) = read_all(&[(name, bad), ("extended-messages", "true")]);
-            assert_eq!(problems.len(), 1, "{name}: {bad}");
-            assert!(
-                problems[0].starts_with(&format!(
-                    "BGPPeer/tor: metadata.annotations.bgp-daemon.io/{name}: "
-                )),
-                "{}",
-                problems[0]
-            );
-            let expected = Annotations {
-                extended_messages: Some(true),
-                ..Annotations::default()
-            };
-            assert_eq!(read, expected, "{name}: {bad}");
-        }
-    }
-
-    /// Promise 2.11.
-    #[test]
-    fn the_nearer_object_wins_each_annotation_by_itself() {
-        let (peer, _) = read_all(&[("on-stop", "auto"), ("hold-time", "30s")]);
-        let (global, _) = read_all(&[("on-stop", "keep"), ("add-path", "receive")]);
-        let options = peer.or(global).options(Family::Ipv4Unicast);
-        assert_eq!(options.on_stop, OnStop::Auto);
-        assert_eq!(options.hold_time.as_secs(), 30);
-        assert_eq!(options.add_path, Some(AddPathDirection::Receive));
-    }
-}
+mod tests;

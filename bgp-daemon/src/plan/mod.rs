@@ -40,6 +40,7 @@ mod workload;
 use crate::resources::ResourceSet;
 use cluster::Cluster;
 
+use annotations::Annotations;
 pub use annotations::{OnStop, PeerOptions};
 pub use cluster::BGP_PORT;
 pub use environment::Environment;
@@ -57,6 +58,7 @@ pub use workload::{Workload, WorkloadFiles, load_workloads, read_workload_files}
 pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> Plan {
     let mut problems = Vec::new();
     let cluster = Cluster::new(resources, node, environment, &mut problems);
+    Annotations::find_misplaced(resources, &mut problems);
     let blocks = blocks::own_blocks(&cluster);
     let services = services::service_routes(&cluster, &mut problems);
     let sessions = session::sessions(&cluster, &mut problems);
