@@ -39,10 +39,9 @@ pub(super) fn find(
     field: &str,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<Password>, Missing> {
-    let Some(source) = source else {
+    let Some(wanted) = source.and_then(|source| source.secret_key_ref.as_ref()) else {
         return Ok(None);
     };
-    let wanted = &source.secret_key_ref;
     let namespace = &cluster.environment.namespace;
     let secret = cluster.resources.secret(namespace, &wanted.name);
     let value = secret.and_then(|secret| secret.values.get(&wanted.key));

@@ -99,6 +99,7 @@ pub enum LogSeverity {
 
 /// Reads a severity; upper and lower case are the same.
 fn log_severity<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogSeverity>, D::Error> {
+    const KNOWN: &[&str] = &["Trace", "Debug", "Info", "Warning", "Error", "Fatal"];
     let Some(text) = Option::<String>::deserialize(from)? else {
         return Ok(None);
     };
@@ -109,12 +110,7 @@ fn log_severity<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogSeverity
         "warning" => LogSeverity::Warning,
         "error" => LogSeverity::Error,
         "fatal" => LogSeverity::Fatal,
-        _ => {
-            return Err(serde::de::Error::invalid_value(
-                serde::de::Unexpected::Str(&text),
-                &"Trace, Debug, Info, Warning, Error or Fatal",
-            ));
-        }
+        _ => return Err(serde::de::Error::unknown_variant(&text, KNOWN)),
     }))
 }
 
@@ -187,6 +183,21 @@ impl Check for BgpConfigurationSpec {
     };
 
     fn check(&self, faults: &mut Vec<Fault>) {
+        for (name, blocks) in [
+            ("serviceClusterIPs", &self.service_cluster_ips),
+            ("serviceExternalIPs", &self.service_external_ips),
+            ("serviceLoadBalancerIPs", &self.service_load_balancer_ips),
+        ] {
+            let cidrs = blocks.iter().enumerate();
+            let cidrs = cidrs.filter_map(|(at, block)| Some((at, block.cidr?)));
+            faults.extend(cidrs.filter_map(|(at, cidr)| {
+                Fault::unmasked(&format!("spec.{name}[{at}].cidr"), cidr)
+            }));
+        }
+        for (at, entry) in self.prefix_advertisements.iter().enumerate() {
+            let field = format!("spec.prefixAdvertisements[{at}].cidr");
+            faults.extend(Fault::unmasked(&field, entry.cidr));
+        }
         for (at, interface) in self.ignored_interfaces.iter().enumerate() {
             if !is_ignorable(interface) {
                 faults.push(Fault::field_error(

@@ -194,6 +194,9 @@ impl FilterRule {
                 "is of the other address family than the list it stands in",
             );
         }
+        let unmasked = self
+            .cidr
+            .and_then(|cidr| Fault::unmasked(&format!("{place}.cidr"), cidr));
         if let Some(range) = self.prefix_length {
             if self.cidr.is_none() {
                 error(".prefixLength", "cidr is required when prefixLength is set");
@@ -238,6 +241,7 @@ impl FilterRule {
                 );
             }
         }
+        faults.extend(unmasked);
     }
 }
 

@@ -1,7 +1,7 @@
 //! BGPPeer: with whom to speak, on which nodes.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bgp_core::types::Asn;
@@ -99,8 +99,9 @@ pub enum ReversePeering {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PasswordSource {
-    /// The Secret, in the namespace of the speaker.
-    pub secret_key_ref: SecretKeyRef,
+    /// The Secret, in the namespace of the speaker. Without one there is no password.
+    #[serde(default)]
+    pub secret_key_ref: Option<SecretKeyRef>,
 }
 
 /// One value of a Secret.
@@ -133,8 +134,17 @@ impl Scalar for PeerAddress {
         if let Ok(ip) = text.parse() {
             return Some(Self { ip, port: None });
         }
-        let socket: std::net::SocketAddr = text.parse().ok()?;
-        (socket.port() != 0 && !text.contains('%')).then_some(Self {
+        // Calico takes an IPv4 address in brackets too.
+        let in_brackets = || {
+            let (ip, port) = text.strip_prefix('[')?.split_once("]:")?;
+            Some(SocketAddr::new(
+                ip.parse::<Ipv4Addr>().ok()?.into(),
+                port.parse().ok()?,
+            ))
+        };
+        let socket = text.parse::<SocketAddr>().ok().or_else(in_brackets);
+        let socket = socket.filter(|socket| socket.port() != 0 && !text.contains('%'))?;
+        Some(Self {
             ip: socket.ip(),
             port: Some(socket.port()),
         })
@@ -145,7 +155,7 @@ impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.ip, self.port) {
             (ip, None) => ip.fmt(f),
-            (ip, Some(port)) => std::net::SocketAddr::new(ip, port).fmt(f),
+            (ip, Some(port)) => SocketAddr::new(ip, port).fmt(f),
         }
     }
 }
@@ -258,6 +268,8 @@ mod tests {
             let peer = PeerAddress::from_text(text).expect(text);
             assert_eq!((peer.port, peer.to_string()), (port, text.to_owned()));
         }
+        let bracketed = PeerAddress::from_text("[10.0.0.1]:1790");
+        assert_eq!(bracketed, PeerAddress::from_text("10.0.0.1:1790"));
         for bad in [
             "",
             "10.0.0",
@@ -265,7 +277,9 @@ mod tests {
             "10.0.0.1:65536",
             "10.0.0.1:",
             "[fd00::1]",
-            "[10.0.0.1]:1",
+            "[10.0.0.1:1",
+            "10.0.0.1]:1",
+            "[10.0.0.1]",
             "[fe80::1%1]:179",
             "tor.example",
         ] {

@@ -60,6 +60,9 @@ impl Check for BlockAffinitySpec {
         if self.cidr.is_none() {
             faults.push(Fault::error("spec.cidr", "is required"));
         }
+        if self.node.is_empty() {
+            faults.push(Fault::error("spec.node", "is required"));
+        }
     }
 }
 

@@ -284,10 +284,14 @@ impl<'a> Reader<'a> {
 
     fn resource(&mut self, tree: &Tree, kind: Kind, value: Value) {
         let Some(key) = decode::key_of(&value, kind) else {
-            let problem = Problem::error(kind.name(), "is required").at_field("metadata.name");
+            let problem =
+                Problem::error(kind.name(), decode::nameless(&value)).at_field("metadata.name");
             return self.report(
                 problem,
-                tree.find(&[decode::Step::Key("metadata".into())], true),
+                tree.find(
+                    &["metadata", "name"].map(|key| decode::Step::Key(key.into())),
+                    false,
+                ),
             );
         };
         self.drawable &= kind != Kind::Secret;

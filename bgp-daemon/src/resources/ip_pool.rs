@@ -94,10 +94,7 @@ impl Check for IpPoolSpec {
             faults.push(Fault::error("spec.cidr", "is required"));
             return;
         };
-        if cidr != cidr.trunc() {
-            let reason = format!("has bits set behind its length; {} is used", cidr.trunc());
-            faults.push(Fault::warning("spec.cidr", &reason));
-        }
+        faults.extend(Fault::unmasked("spec.cidr", cidr));
         self.check_block_size(cidr, faults);
         let never = EncapsulationMode::Never;
         if self.vxlan_mode != never && self.ipip_mode != never {
@@ -122,11 +119,12 @@ impl IpPoolSpec {
             IpNet::V4(_) => (20, 32),
             IpNet::V6(_) => (116, 128),
         };
-        let reason = match self.block_size {
+        // Zero is as good as nothing.
+        let reason = match self.block_size.filter(|size| *size != 0) {
             Some(size) if !(least..=most).contains(&size) => {
                 format!("expected {least} to {most}, found {size}")
             }
-            Some(size) if size < cidr.prefix_len() => {
+            Some(size) if size < cidr.prefix_len() && !self.disabled => {
                 format!("a block of length {size} is larger than the pool {cidr}")
             }
             _ => return,

@@ -15,6 +15,7 @@ mod block;
 mod decode;
 mod document;
 mod duration;
+mod fault;
 mod fields;
 mod files;
 mod ip_pool;
@@ -28,6 +29,7 @@ mod places;
 mod problem;
 mod profile;
 mod reader;
+mod reading;
 mod scalar;
 mod secret;
 pub mod selector;
@@ -38,6 +40,8 @@ mod suggest;
 mod syntax;
 mod tree;
 mod v1;
+#[cfg(test)]
+mod wrong_values;
 
 pub(crate) use bgp_configuration::is_ignorable;
 pub use bgp_configuration::{
@@ -57,7 +61,7 @@ pub use block::{
     AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec, BlockAttribute, IpamBlock,
     IpamBlockSpec,
 };
-pub(crate) use decode::{UNKNOWN_FIELD, from_json_text, key_of};
+pub(crate) use decode::key_of;
 pub use document::{Document, Parsed, parse};
 pub use duration::{DurationError, parse_duration};
 pub(crate) use files::{FileId, MAX_DEPTH, read_limited, read_text, walk};
@@ -77,6 +81,8 @@ pub use node_status::{CalicoNodeStatus, CalicoNodeStatusSpec, StatusClass};
 pub(crate) use outline::{Entry, Meaning, Outline};
 pub use problem::{Location, Problem, Severity};
 pub use profile::{Profile, ProfileSpec};
+pub(crate) use reading::{UNKNOWN_FIELD, from_json_text};
+pub(crate) use scalar::prefix;
 pub use scalar::{CommunityParseError, CommunityValue, RoutePriority};
 pub use secret::{Secret, SecretValue};
 pub use selector::Selector;

@@ -131,8 +131,20 @@ scalar_from_str! {
     IpAddr: "an IP address",
     Ipv4Addr: "an IPv4 address",
     Ipv6Addr: "an IPv6 address",
-    IpNet: "a prefix such as 10.0.0.0/8",
     CommunityValue: "a community: aa:nn with parts up to 65535, or aa:nn:mm with parts up to 4294967295",
+}
+
+impl Scalar for IpNet {
+    const EXPECTED: &'static str = "a prefix such as 10.0.0.0/8";
+    fn from_text(text: &str) -> Option<Self> {
+        prefix(text)
+    }
+}
+
+/// Reads a prefix. An address is one without a length, as Calico has it.
+pub(crate) fn prefix(text: &str) -> Option<IpNet> {
+    let alone = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(alone)
 }
 
 impl Scalar for Ipv4Net {
@@ -327,6 +339,16 @@ mod tests {
             Some("10.0.0.1".into())
         );
         assert_eq!(Ipv4Net::from_text("fd00::1"), None);
+        for (text, length) in [
+            ("10.0.0.1", Some(32)),
+            ("fd00::1", Some(128)),
+            ("10.0.0.0/8", Some(8)),
+            ("10.0.0", None),
+            ("10.0.0.0/33", None),
+            ("", None),
+        ] {
+            assert_eq!(prefix(text).map(|net| net.prefix_len()), length, "{text}");
+        }
     }
 
     /// Promise 7.6.

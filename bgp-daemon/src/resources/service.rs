@@ -127,8 +127,21 @@ impl Service {
 }
 
 impl Check for Service {
-    fn check(&self, _: &mut Vec<Fault>) {}
+    fn check(&self, faults: &mut Vec<Fault>) {
+        let listed = self.spec.cluster_ips.iter().enumerate();
+        let listed = listed.map(|(at, ip)| (format!("spec.clusterIPs[{at}]"), ip));
+        let first = self.spec.cluster_ip.iter();
+        let first = first.map(|ip| ("spec.clusterIP".to_owned(), ip));
+        let is_bad = |ip: &str| !matches!(ip, "" | HEADLESS) && ip.parse::<IpAddr>().is_err();
+        for (field, ip) in first.chain(listed).filter(|(_, ip)| is_bad(ip)) {
+            let reason = format!("expected an IP address or {HEADLESS}, found {ip:?}");
+            faults.push(Fault::error(&field, &reason));
+        }
+    }
 }
+
+/// What stands in the place of an address of a service that has none.
+const HEADLESS: &str = "None";
 
 /// Some endpoints of a service.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -10,8 +10,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::decode::{self, Fault};
+use super::decode::Fault;
 use super::kind::Kind;
+use super::reading::typed_fields;
 use super::scalar;
 
 /// A kind of the first API.
@@ -53,11 +54,11 @@ pub(super) fn convert(
     match old {
         OldKind::BgpPeer => Some((
             Kind::BgpPeer,
-            bgp_peer(decode::typed_fields(value, faults)?, faults)?,
+            bgp_peer(typed_fields(value, faults)?, faults)?,
         )),
-        OldKind::IpPool => Some((Kind::IpPool, ip_pool(decode::typed_fields(value, faults)?))),
-        OldKind::Node => Some((Kind::Node, node(decode::typed_fields(value, faults)?))),
-        OldKind::Profile => Some((Kind::Profile, profile(decode::typed_fields(value, faults)?))),
+        OldKind::IpPool => Some((Kind::IpPool, ip_pool(typed_fields(value, faults)?))),
+        OldKind::Node => Some((Kind::Node, node(typed_fields(value, faults)?))),
+        OldKind::Profile => Some((Kind::Profile, profile(typed_fields(value, faults)?))),
     }
 }
 

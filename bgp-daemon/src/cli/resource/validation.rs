@@ -3,6 +3,7 @@
 //! The speaker is laxer: it uses whatever makes sense. Here the rules of the API hold, and what the speaker would leave out
 //! is refused too.
 
+mod forms;
 mod pool;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::go_value;
 use super::manifest::Given;
 use crate::datastore::store::{Store, StoreError};
-use crate::resources::{CommunityValue, Kind, NO_AS, Problem, Resource, Severity};
+use crate::resources::{CommunityValue, Kind, NO_AS, Problem, Resource, Severity, prefix};
 
 /// Fields that are wrong, in calicoctl's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,8 @@ fn api_fields(given: &Given) -> Vec<Field> {
         Kind::CalicoNodeStatus => check_node_status(spec, &mut fields),
         _ => {}
     }
+    forms::check_metadata(&given.value["metadata"], &mut fields);
+    forms::check(given.kind, spec, &mut fields);
     fields
 }
 
@@ -331,7 +334,7 @@ fn check_communities(spec: &Value, fields: &mut Vec<Field>) {
     for advertisement in &advertisements {
         let cidr = &advertisement["cidr"];
         let text = cidr.as_str().unwrap_or_default();
-        if text.parse::<ipnet::IpNet>().is_err() {
+        if prefix(text).is_none() {
             let field = Field::new("Spec.PrefixAdvertisements[].CIDR", BAD_CIDR);
             fields.push(field.with_value(cidr));
         }

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::gather::{Gathered, News, Part};
 use crate::datastore::{DatastoreError, Interest, Snapshot};
-use crate::resources::{Kind, Loaded, ObjectKey, PasswordSource, ResourceSet};
+use crate::resources::{Kind, Loaded, ObjectKey, ResourceSet, SecretKeyRef};
 use bgp_speaker::tasks::Tasks;
 
 /// News that wait to be gathered; beyond it, followers wait.
@@ -247,11 +247,12 @@ fn wanted(interest: &Interest, nodes: Kind, set: &ResourceSet) -> BTreeSet<Part>
         .bgp_configurations()
         .map(|configuration| &configuration.spec.node_mesh_password);
     let passwords = of_peers.chain(of_mesh).flatten();
-    let secret = |source: &PasswordSource| {
+    let passwords = passwords.filter_map(|source| source.secret_key_ref.as_ref());
+    let secret = |wanted: &SecretKeyRef| {
         Part::Object(ObjectKey {
             kind: Kind::Secret,
             namespace: interest.namespace.clone(),
-            name: source.secret_key_ref.name.clone(),
+            name: wanted.name.clone(),
         })
     };
     let kinds = kinds.into_iter().map(Part::Kind);

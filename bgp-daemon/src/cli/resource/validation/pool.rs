@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Field, Invalid, finish, is_set};
 use crate::cli::resource::manifest::Given;
 use crate::datastore::store::{Store, StoreError};
-use crate::resources::Kind;
+use crate::resources::{Kind, prefix};
 
 const CIDR: &str = "IPPool.Spec.CIDR";
 const BLOCK_SIZE: &str = "IPPool.Spec.BlockSize";
@@ -32,7 +32,7 @@ pub(super) fn check(spec: &Value, fields: &mut Vec<Field>) {
     if !sizes.contains(&size) {
         let reason = format!("must be between {} and {}", sizes.start(), sizes.end());
         refuse(BLOCK_SIZE, &spec["blockSize"], &reason);
-    } else if size < u64::from(cidr.prefix_len()) {
+    } else if size < u64::from(cidr.prefix_len()) && !is_set(&spec["disabled"]) {
         refuse(BLOCK_SIZE, &json!(size), "a block is larger than the pool");
     }
     check_uses(spec, fields);
@@ -43,6 +43,11 @@ fn check_uses(spec: &Value, fields: &mut Vec<Field>) {
     let uses = spec["allowedUses"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
+    if uses.contains(&json!("Tunnel")) && is_set(&spec["namespaceSelector"]) {
+        let reason = "a pool with the use Tunnel has no namespaceSelector";
+        let field = Field::new("IPPool.Spec.NamespaceSelector", reason);
+        fields.push(field.with_value(&spec["namespaceSelector"]));
+    }
     if !uses.contains(&json!("LoadBalancer")) {
         return;
     }
@@ -127,7 +132,7 @@ pub(super) fn check_change(old: &Value, new: &Value) -> Result<(), Invalid> {
 
 /// The range, unless it is missing or malformed: that is said elsewhere.
 fn cidr(spec: &Value) -> Option<IpNet> {
-    spec["cidr"].as_str()?.parse().ok()
+    prefix(spec["cidr"].as_str()?)
 }
 
 fn overlap(one: IpNet, other: IpNet) -> bool {
@@ -183,6 +188,10 @@ mod tests {
             (json!({"cidr": "10.1.0.0/16", "blockSize": 19}), "IPPool.Spec.BlockSize = '19' (must be between 20 and 32)"),
             (json!({"cidr": "fd00::/48", "blockSize": 26}), "IPPool.Spec.BlockSize = '26' (must be between 116 and 128)"),
             (json!({"cidr": "10.1.0.0/27"}), "IPPool.Spec.BlockSize = '26' (a block is larger than the pool)"),
+            (json!({"cidr": "10.1.0.0/27", "disabled": true}), ""),
+            (json!({"cidr": "10.1.0.1", "blockSize": 32}), ""),
+            (json!({"cidr": "10.1.0.0/24", "blockSize": 0}), ""),
+            (json!({"cidr": "10.1.0.0/24", "allowedUses": ["Tunnel"], "namespaceSelector": "all()"}), "IPPool.Spec.NamespaceSelector = 'all()' (a pool with the use Tunnel has no namespaceSelector)"),
             (json!({"cidr": "10.1.0.0/24", "allowedUses": ["LoadBalancer"], "nodeSelector": "all()", "ipipMode": "Never"}), ""),
             (json!({"cidr": "10.1.0.0/24", "allowedUses": ["LoadBalancer", "Tunnel"]}), "IPPool.Spec.AllowedUses = '[LoadBalancer Tunnel]' (LoadBalancer can only be used alone)"),
             (json!({"cidr": "10.1.0.0/24", "allowedUses": ["LoadBalancer"], "vxlanMode": "Always", "disableBGPExport": true}), "IPPool.Spec.VXLANMode = 'Always' (must be Never for LoadBalancer); IPPool.Spec.DisableBGPExport = 'true' (must be false for LoadBalancer)"),
