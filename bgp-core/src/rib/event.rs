@@ -169,7 +169,7 @@ pub struct ForwardRoute {
     pub local_pref: u32,
     /// The preference that it won with.
     pub preference: u32,
-    /// A local route of no more than [`PEER_PREFERENCE`] is better. Whoever installed that one forwards by it; this one may be
+    /// A local route of no more than [`PEER_PREFERENCE`](super::PEER_PREFERENCE) is better. Whoever installed that one forwards by it; this one may be
     /// installed beside it, where it does not take its place.
     pub standby: bool,
 }
