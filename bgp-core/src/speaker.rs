@@ -34,18 +34,18 @@ pub enum Output {
     CancelConnect(PeerId),
     /// Write octets to a connection; report with [`Speaker::handle_written`].
     Transmit {
-        /// Whose.
+        /// The peer.
         peer: PeerId,
-        /// Which.
+        /// The connection.
         conn: ConnId,
         /// Whole messages.
         bytes: Bytes,
     },
     /// Deliver what was handed over, then close.
     Close {
-        /// Whose.
+        /// The peer.
         peer: PeerId,
-        /// Which.
+        /// The connection.
         conn: ConnId,
     },
     /// A session came up.
@@ -54,7 +54,7 @@ pub enum Output {
     Down(PeerId, Down),
     /// The route to a prefix changed; only with [`RibConfig::forwarding`].
     Forward {
-        /// Which.
+        /// The prefix.
         prefix: IpNet,
         /// `None`: there is none from a peer.
         route: Option<ForwardRoute>,

@@ -30,7 +30,7 @@ pub(super) struct AdjIn<P> {
     pub(super) prefixes: usize,
     /// What paths take up beside the slots.
     pub(super) spilled: usize,
-    /// Paths that are in the table though their peers do not stand by them any more.
+    /// Paths in the table that their peers no longer announce: dead ones.
     pub(super) dead: u64,
 }
 
@@ -101,7 +101,7 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// The slot and the place of the path of a peer with an identifier, if it stands by that.
+    /// The slot and the place of the path of a peer with an identifier, unless the path is dead.
     fn find(
         &self,
         shared: &Shared,
@@ -164,7 +164,7 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// Counts a path that goes; tells whether its peer had not stood by it any more.
+    /// Counts a path that goes; tells whether it was dead.
     fn uncount(&mut self, shared: &mut Shared, path: &Path) -> bool {
         if path.is_local() {
             self.local.entry(path.remote_id.0).or_default().imported -= 1;
@@ -290,8 +290,8 @@ impl<P: Prefix> AdjIn<P> {
         self.take(shared, prefix, LOCAL, PathId(id));
     }
 
-    /// A peer does not stand by the paths any more that it has not announced in this epoch. They are not used from now on, and
-    /// are taken out later, a slice at a time.
+    /// The paths die that a peer has not announced in this epoch. They are not used from now on, and are taken out later, a
+    /// slice at a time.
     pub(super) fn bury_stale(&mut self, shared: &mut Shared, id: PeerId) {
         if let Some(peer) = shared.peers.known_mut(id) {
             let state = &mut peer.families[P::FAMILY];

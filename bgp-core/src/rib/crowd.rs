@@ -23,7 +23,7 @@ pub const MAX_PATHS_PER_PEER: usize = 256;
 /// refused as well.
 pub const MAX_PATHS_PER_PREFIX: usize = u16::MAX as usize;
 
-/// Where the paths of a prefix stand, and which identifiers are free.
+/// Where the paths of a prefix are, and which identifiers are free.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     /// Places in the list of paths, by peer and its identifier of the path.
@@ -74,7 +74,7 @@ impl Crowd {
         found.map(|place| usize::from(*place))
     }
 
-    /// Takes note of a path that is about to stand at the end; tells its identifier, or that it is refused.
+    /// Takes note of a path that is added at the end next; answers with its identifier, or `None` if it is refused.
     pub(crate) fn admit(&mut self, hash: &SeededHash, paths: &[Path], path: &Path) -> Option<u16> {
         let of_peer = self.of_peer.get(&path.peer).copied().unwrap_or(0);
         if of_peer >= MAX_PATHS_PER_PEER && !path.is_local() {

@@ -16,10 +16,10 @@ use crate::wire::{NextHop, RefreshKind, Update};
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A neighbour was configured, or its settings changed. Its routes are judged anew, it is sent what differs. Beyond
+    /// A neighbour was configured, or its settings changed. Its routes are imported again, and it is sent what differs. Beyond
     /// [`PeerId::MAX`] it is refused.
     Configure {
-        /// Which.
+        /// The peer.
         peer: PeerId,
         /// How it is treated from now on.
         config: Arc<PeerConfig>,
@@ -28,16 +28,16 @@ pub enum Input {
     Remove(PeerId),
     /// Our own next hops in the session with a peer changed.
     OwnNextHop {
-        /// Which peer.
+        /// The peer.
         peer: PeerId,
         /// As [`PeerUp::own_next_hop`].
         own_next_hop: PerFamily<Option<NextHop>>,
     },
-    /// Our cluster ID changed. What was reflected is judged and told anew.
+    /// Our cluster ID changed. What was reflected is imported and told again.
     ClusterId(Option<RouterId>),
     /// The session came up.
     Up {
-        /// Whose.
+        /// The peer.
         peer: PeerId,
         /// What is known of it.
         up: PeerUp,
@@ -46,39 +46,39 @@ pub enum Input {
     },
     /// The session ended.
     Down {
-        /// Whose.
+        /// The peer.
         peer: PeerId,
         /// Families whose routes stay as stale, and for how long.
         keep_stale: PerFamily<Option<KeepStale>>,
     },
     /// Routes came or went.
     Update {
-        /// From whom.
+        /// The peer.
         peer: PeerId,
-        /// Which.
+        /// The UPDATE.
         update: Update,
     },
     /// The peer has sent all its routes.
     EndOfRib {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// In which family.
+        /// The family.
         family: Family,
     },
     /// The peer asks for our routes again, or marks its own answer.
     Refresh {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// In which family.
+        /// The family.
         family: Family,
-        /// What it says.
+        /// A request, or the begin or end of an answer.
         kind: RefreshKind,
     },
     /// The peer's connection has taken so many octets of what was sent.
     Written {
-        /// Whose.
+        /// The peer.
         peer: PeerId,
-        /// How many.
+        /// The octets that it has taken since the last report.
         octets: usize,
     },
     /// A local route is there.
@@ -92,12 +92,12 @@ pub enum Input {
     Withdraw {
         /// Its prefix.
         prefix: IpNet,
-        /// Its number.
+        /// The number of the route: [`LocalRoute::id`].
         id: u32,
     },
     /// The answer to [`Output::Resolve`], again whenever it changes.
     NextHop {
-        /// Which.
+        /// The next hop.
         address: IpAddr,
         /// The way to it.
         resolution: Resolution,
@@ -128,14 +128,14 @@ impl Input {
 pub enum Output {
     /// Send these messages; report with [`Input::Written`].
     Send {
-        /// To whom.
+        /// The peer.
         peer: PeerId,
         /// Whole messages, shared with other peers where they are the same.
         messages: Bytes,
     },
     /// The route to a prefix changed.
     Forward {
-        /// Which.
+        /// The prefix.
         prefix: IpNet,
         /// `None`: there is none from a peer, or a local one is preferred by its preference.
         route: Option<ForwardRoute>,
@@ -147,9 +147,9 @@ pub enum Output {
     /// The peer has sent more prefixes than it may (RFC 4486 §4). Those that are too many are not in the tables, and nothing
     /// more of it is looked at until its session has ended.
     TooManyPrefixes {
-        /// Who.
+        /// The peer.
         peer: PeerId,
-        /// In which family.
+        /// The family.
         family: Family,
         /// How many it may.
         limit: u32,
@@ -169,7 +169,7 @@ pub struct ForwardRoute {
     pub local_pref: u32,
     /// The preference that it won with.
     pub preference: u32,
-    /// A local route of no more than [`PEER_PREFERENCE`] is better. Whoever installed that one forwards by it; this one may be
+    /// A local route of no more than [`PEER_PREFERENCE`](super::PEER_PREFERENCE) is better. Whoever installed that one forwards by it; this one may be
     /// installed beside it, where it does not take its place.
     pub standby: bool,
 }

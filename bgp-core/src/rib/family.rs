@@ -133,7 +133,7 @@ impl<P: Prefix> FamilyRib<P> {
         self.bury_all(shared, id);
     }
 
-    /// A peer does not stand by any of its paths any more. They are not used from now on, and go when the walk comes by.
+    /// All paths of a peer die. They are not used from now on, and go when the walk comes by.
     pub(super) fn bury_all(&mut self, shared: &mut Shared, id: PeerId) {
         self.begin_epoch(shared, id);
         self.paths.bury_stale(shared, id);

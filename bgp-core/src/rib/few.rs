@@ -1,4 +1,4 @@
-//! A list that mostly holds one thing, which then stands in place.
+//! A list that is optimised for one element, which is stored inline.
 
 /// None, one, or several of something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -202,7 +202,7 @@ fn find_fault(
     }
 }
 
-/// Whether our AS stands in the path of an UPDATE as it was received, but not in its attributes: those have what was put
+/// Whether our AS is in the path of an UPDATE as it was received, but not in its attributes: those have what was put
 /// together of both paths of a peer with two-octet AS numbers (RFC 6793 §4.2.3).
 pub(crate) fn hides_loop(config: &PeerConfig, update: &Update, attributes: &[u8]) -> bool {
     let path = AttributeView::new(attributes).as_path();

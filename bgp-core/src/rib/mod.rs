@@ -1,10 +1,10 @@
 //! All routes of a speaker: Adj-RIB-In, Loc-RIB and Adj-RIB-Out (RFC 4271 §3.2, §9).
 //!
-//! Input: [`Input`], from sessions (already decoded and judged by RFC 7606), from the owner (local routes, policies, next hops).
+//! Input: [`Input`], from sessions (already decoded, with errors handled by RFC 7606), from the owner (local routes, policies, next hops).
 //! Output: one ordered queue of [`Output`]: encoded UPDATEs for peers, routes for forwarding, next hops to resolve, sessions
 //! to stop. Never does input or output itself, never reads a clock.
 //!
-//! - A prefix is a slot with a number; its paths stand in the slot, the best one first (`table`).
+//! - A prefix is a slot with a number; the slot holds its paths, the best one first (`table`).
 //! - Attributes are stored once and named by a number (`attributes`).
 //! - What a peer is told belongs to its update group (`group`): peers of which the same is true share one Adj-RIB-Out
 //!   and the same encoded octets. A member that lags behind has a set of slots to catch up on, never a queue of history.

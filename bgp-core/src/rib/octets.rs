@@ -1,7 +1,7 @@
 //! Where the octets of attributes lie: one after the other in chunks. What is no longer wanted makes its chunk emptier; a chunk
 //! that is empty goes back to the system, which single allocations between others that stay would not.
 
-/// A chunk is at least as large as this, and else an eighth of what there is, so that little is reserved for nothing.
+/// A chunk is at least as large as this, and otherwise an eighth of what there is, so that little is reserved for nothing.
 const SMALLEST_CHUNK: usize = 4 << 10;
 /// And no larger than this. Large enough that any allocator asks the system for it, and gives it back at once.
 const LARGEST_CHUNK: usize = 64 << 20;

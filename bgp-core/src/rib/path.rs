@@ -3,7 +3,7 @@
 use super::attributes::AttrId;
 use crate::types::{PathId, PeerId};
 
-/// Stands for this speaker where a route's peer is asked for.
+/// Names this speaker where a route's peer is asked for.
 pub(crate) const LOCAL: PeerId = PeerId(u32::MAX);
 
 /// Why a path may not be chosen.

@@ -22,14 +22,14 @@ pub enum RouteSource {
     Peer(PeerId, PathId),
 }
 
-/// A path of a prefix, as it stands in the table or as a peer is told it.
+/// A path of a prefix, as the table has it or as a peer is told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Its prefix.
     pub prefix: IpNet,
     /// Where it was learned.
     pub source: RouteSource,
-    /// When.
+    /// When it was learned.
     pub since: Instant,
     /// Where packets go; `None` for a local route without a gateway.
     pub next_hop: Option<NextHop>,
@@ -52,7 +52,7 @@ pub struct Route {
 /// What a peer is told of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// As it stands in the table.
+    /// As the table has it.
     pub route: Route,
     /// The attributes as sent.
     pub attributes: Attributes,

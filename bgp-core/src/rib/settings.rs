@@ -98,7 +98,7 @@ impl PeerKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum NextHopMode {
-    /// RFC 4271 §5.1.3: our own address to another AS and for routes without a gateway, else unchanged.
+    /// RFC 4271 §5.1.3: our own address to another AS and for routes without a gateway, otherwise unchanged.
     #[default]
     Auto,
     /// Always our own address.

@@ -17,7 +17,7 @@ const SLICE: usize = 1 << 16;
 pub(super) enum Sweep {
     #[default]
     None,
-    /// Slots of the family from this one on have to be looked at, and all families behind it.
+    /// Slots of the family from this one on have to be looked at, and all families after it.
     Mark(Family, u32),
     /// Sets from this one on may have to go.
     Forget(u32),

@@ -74,7 +74,7 @@ impl Tables {
         ipv6.work(shared, deferred[1]) || worked
     }
 
-    /// Attributes are rewritten anew: what that depends on has changed. A number may come to stand for another peer, or a peer
+    /// Attributes are rewritten anew: what that depends on has changed. A number may come to name another peer, or a peer
     /// to have another identifier (RFC 4456 §8).
     pub(super) fn forget_rewritten(&mut self) {
         self.ipv4.groups.forget_rewritten();
@@ -99,13 +99,13 @@ impl Tables {
         self.ipv6.regroup(&mut self.shared, peer);
     }
 
-    /// A peer does not stand by any of its paths any more.
+    /// All paths of a peer die: they are not used from now on.
     pub(super) fn bury_all(&mut self, peer: PeerId) {
         self.ipv4.bury_all(&mut self.shared, peer);
         self.ipv6.bury_all(&mut self.shared, peer);
     }
 
-    /// Whether paths are in the tables that their peers do not stand by any more.
+    /// Whether dead paths are in the tables.
     pub(super) fn has_dead(&self) -> bool {
         self.ipv4.paths.dead > 0 || self.ipv6.paths.dead > 0
     }

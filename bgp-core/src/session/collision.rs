@@ -1,6 +1,6 @@
 //! Two connections to one peer: which of them stays (RFC 4271 §6.8, RFC 6286 §2.3).
 //!
-//! Judged when a good OPEN arrives on one connection while the OPEN of the other was accepted before. A connection on
+//! Decided when a good OPEN arrives on one connection while the OPEN of the other was accepted before. A connection on
 //! which no OPEN has come is never weighed against another: whoever connects and stays silent harms nobody.
 
 use crate::types::{Asn, RouterId};
@@ -22,8 +22,8 @@ pub(super) enum Verdict {
 /// Who a speaker is, in the order in which speakers are compared: identifiers first, then AS numbers.
 pub(super) type Identity = (RouterId, Asn);
 
-/// Judges between `older`, whose OPEN was accepted before, and `newer`, whose good OPEN says that `peer` is there.
-pub(super) fn judge(
+/// Decides between `older`, whose OPEN was accepted before, and `newer`, whose good OPEN says that `peer` is there.
+pub(super) fn decide(
     local: Identity,
     peer: Identity,
     older: &Connection,

@@ -1,6 +1,6 @@
 //! One connection to the peer, from the moment TCP is up: the states OpenSent, OpenConfirm and Established.
 //!
-//! Cuts and decodes what arrives, and judges whether a message may come in the present state at all. What a message then
+//! Cuts and decodes what arrives, and checks whether a message may come in the present state at all. What a message then
 //! leads to is decided in `fsm`, where the other connection is known too.
 
 use std::sync::Arc;
@@ -133,5 +133,5 @@ impl Connection {
     }
 }
 
-/// Where the type of a message stands: the last octet of its header.
+/// Where the type of a message is: the last octet of its header.
 const TYPE_AT: usize = HEADER_LEN - 1;

@@ -12,7 +12,7 @@ use super::timers::{Backoff, Jitter, Timer, Timers};
 use crate::wire::notification::cease;
 use crate::wire::{ErrorCode, Notification};
 
-/// Where the session stands with a connection of its own.
+/// How far a connection of our own has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dial {
     /// Idle: not started, or stopped for good. Connections are refused.

@@ -53,7 +53,7 @@ pub struct LastError {
     pub class: ErrorClass,
     /// One short phrase.
     pub text: String,
-    /// When.
+    /// When it happened.
     pub at: Instant,
 }
 

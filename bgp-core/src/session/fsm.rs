@@ -113,7 +113,7 @@ impl Fsm {
             return;
         };
         let older_id = older.id;
-        match collision::judge(local, peer, older, newer) {
+        match collision::decide(local, peer, older, newer) {
             Verdict::KeepOlder => self.close(now, id, Some(&Notification::cease(cease::COLLISION))),
             Verdict::KeepNewer => {
                 self.confirm(now, id, negotiated);
@@ -327,12 +327,12 @@ impl Fsm {
 
     /// The timers of a connection that are due. Hold comes first: after it there is nothing to keep alive.
     pub(super) fn connection_timeout(&mut self, now: Instant, id: ConnId) {
-        let judges_hold = self.unread_since.is_none();
+        let checks_hold = self.unread_since.is_none();
         let Some(connection) = self.find_mut(id) else {
             return;
         };
         let timers = &mut connection.timers;
-        if judges_hold && timers.expire(Timer::Hold, now) {
+        if checks_hold && timers.expire(Timer::Hold, now) {
             self.fail(now, id, Notification::new(ErrorCode::HOLD_TIMER, 0));
         } else if timers.expire(Timer::SendHold, now) {
             self.fail(now, id, Notification::new(ErrorCode::SEND_HOLD_TIMER, 0));

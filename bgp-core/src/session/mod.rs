@@ -1,6 +1,6 @@
 //! One neighbour: the finite state machine of RFC 4271 §8, with the two connections it may have for a while, as a value.
 //!
-//! In: instants, octets that were read, and what became of connections (`handle_*`), the wishes of the owner
+//! In: instants, octets that were read, and what became of connections (`handle_*`), the commands of the owner
 //! ([`start`](Session::start), [`stop`](Session::stop), [`send`](Session::send)). Out: one ordered queue
 //! ([`poll_output`](Session::poll_output)) and one deadline ([`poll_timeout`](Session::poll_timeout)). Every input has a
 //! defined effect in every state; none fails. What comes too late, for a connection that is closed or a state that is left,
@@ -189,7 +189,7 @@ impl Session {
         }
     }
 
-    /// While the owner does not read (back-pressure), the hold timer is not judged, and that time does not count: the peer
+    /// While the owner does not read (back-pressure), the hold timer is not checked, and that time does not count: the peer
     /// may well have sent what nobody looked at.
     pub fn set_reading(&mut self, now: Instant, on: bool) {
         if !on {
@@ -217,11 +217,11 @@ impl Session {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        let unjudged = self.fsm.unread_since.map(|_| Timer::Hold);
+        let unchecked = self.fsm.unread_since.map(|_| Timer::Hold);
         let connections = self.fsm.connections.iter().map(|c| &c.timers);
         connections
             .chain([&self.fsm.dialler.timers])
-            .filter_map(|timers| timers.next(unjudged))
+            .filter_map(|timers| timers.next(unchecked))
             .min()
     }
 
@@ -292,5 +292,5 @@ impl Session {
     }
 }
 
-/// After a pause in reading, the least time to read what has piled up before the hold timer is judged again.
+/// After a pause in reading, the least time to read what has piled up before the hold timer is checked again.
 const CATCH_UP_TIME: Duration = Duration::from_secs(5);

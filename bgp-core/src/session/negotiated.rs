@@ -50,7 +50,7 @@ pub struct PeerRestart {
     pub notification: bool,
     /// How long its routes are kept after the connection is lost.
     pub restart_time: Duration,
-    /// Per family: `None` not covered; else whether forwarding state survived (F bit).
+    /// Per family: `None` is not covered; otherwise whether forwarding state survived (F bit).
     pub families: PerFamily<Option<bool>>,
 }
 

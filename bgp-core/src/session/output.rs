@@ -20,7 +20,7 @@ pub enum Output {
     CancelConnect,
     /// Write these octets to the connection, after all earlier ones.
     Transmit {
-        /// Where.
+        /// The connection.
         conn: ConnId,
         /// Whole messages.
         bytes: Bytes,
@@ -29,12 +29,12 @@ pub enum Output {
     ///
     /// The owner bounds how long it tries to deliver: after the send hold time the peer takes nothing any more.
     Close {
-        /// Which.
+        /// The connection.
         conn: ConnId,
     },
     /// The session is Established over this connection.
     Up {
-        /// Which.
+        /// The connection.
         conn: ConnId,
         /// What was agreed on.
         negotiated: Arc<Negotiated>,

@@ -44,7 +44,7 @@ pub struct SessionStatus {
 /// One connection of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionStatus {
-    /// Which.
+    /// The connection.
     pub id: ConnId,
     /// Who opened it.
     pub direction: Direction,
@@ -67,7 +67,7 @@ pub struct NotificationRecord {
     pub text: String,
     /// What the sender's operator wrote in it (RFC 9003), fit to be printed.
     pub communication: Option<String>,
-    /// When.
+    /// When it was sent or received.
     pub at: Instant,
 }
 

@@ -50,8 +50,8 @@ pub(super) fn table(
             paths.entry(route.prefix).or_default().push(path);
         }
     }
-    let judged = !node.deferring && !node.mistakes_a_neighbour(network);
-    for (prefix, paths) in paths.iter().filter(|_| judged) {
+    let checked = !node.deferring && !node.mistakes_a_neighbour(network);
+    for (prefix, paths) in paths.iter().filter(|_| checked) {
         let expected = model::best(network, place, paths);
         if expected != chosen.get(prefix) {
             let text = format!(

@@ -28,7 +28,7 @@ pub enum Action {
     HoldTime {
         /// The session.
         link: usize,
-        /// Who.
+        /// The side of the link that does it.
         side: usize,
         /// In seconds.
         secs: u16,
@@ -37,21 +37,21 @@ pub enum Action {
     Remove {
         /// The session.
         link: usize,
-        /// Who.
+        /// The side of the link that does it.
         side: usize,
     },
     /// It adds it again.
     Add {
         /// The session.
         link: usize,
-        /// Who.
+        /// The side of the link that does it.
         side: usize,
     },
     /// A speaker stops a session.
     Stop {
         /// The session.
         link: usize,
-        /// Who.
+        /// The side of the link that does it.
         side: usize,
         /// With which words.
         why: Stop,
@@ -60,7 +60,7 @@ pub enum Action {
     Start {
         /// The session.
         link: usize,
-        /// Who.
+        /// The side of the link that does it.
         side: usize,
     },
     /// Nothing that this side sends arrives any more, and nobody is told.
@@ -88,7 +88,7 @@ pub enum Action {
     Leave(usize),
     /// A process starts; `graceful`: as one whose forwarding state survived.
     Boot {
-        /// Who.
+        /// The speaker.
         node: usize,
         /// RFC 4724 §4.1.
         graceful: bool,

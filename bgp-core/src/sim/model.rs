@@ -50,7 +50,7 @@ impl NaivePath {
         }
     }
 
-    /// A path as it stands in the table of a speaker.
+    /// A path as the table of a speaker has it.
     pub(super) fn observed(route: &Route) -> Self {
         let from = match route.source {
             RouteSource::Local(_) => From::Local,

@@ -1,4 +1,4 @@
-//! An observer on the wire behind one speaker: decodes what it sends to one neighbour and remembers what the neighbour must
+//! An observer on the wire next to one speaker: decodes what it sends to one neighbour and remembers what the neighbour must
 //! hold after it.
 //!
 //! Finds messages that may not be sent in the present state, UPDATEs that cannot be read without complaint, and needless

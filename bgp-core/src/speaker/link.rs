@@ -52,7 +52,7 @@ impl Link {
         })
     }
 
-    /// As configured, or else our address on the connection of the session.
+    /// As configured, otherwise our address on the connection of the session.
     fn own_next_hop(&self, config: &NeighbourConfig) -> PerFamily<Option<NextHop>> {
         let mut own_next_hop = config.own_next_hop;
         if let Some(local) = self.conn.and_then(|conn| self.local.get(&conn)) {

@@ -33,7 +33,7 @@ pub enum AddPathDirection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct GracefulRestartFamily {
-    /// Which.
+    /// The family.
     pub family: AfiSafi,
     /// F bit: its forwarding state survived the restart.
     pub forwarding_preserved: bool,
@@ -43,7 +43,7 @@ pub struct GracefulRestartFamily {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct LongLivedFamily {
-    /// Which.
+    /// The family.
     pub family: AfiSafi,
     /// F bit: its forwarding state survived the restart.
     pub forwarding_preserved: bool,

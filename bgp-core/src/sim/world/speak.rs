@@ -149,7 +149,7 @@ fn check_last_words(
     Err(Violation::new("notification", text))
 }
 
-/// RFC 4271 §6.8: beside a session that is up a connection may always go; else it is the one that the side with the lower
+/// RFC 4271 §6.8: beside a session that is up a connection may always go; otherwise it is the one that the side with the lower
 /// identity opened, or an earlier one of two that the same side opened.
 fn check_collision(world: &World, node: usize, peer: usize, conn: ConnId) -> Result<(), Violation> {
     let up = |view: &SessionView| view.up.is_some();

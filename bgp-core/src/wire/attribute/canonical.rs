@@ -19,7 +19,7 @@ use crate::wire::text::Hex;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttributeView<'a>(&'a [u8]);
 
-/// One attribute as it stands in the canonical form.
+/// One attribute of the canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawAttribute<'a> {
     /// Its type code.
@@ -31,7 +31,7 @@ pub struct RawAttribute<'a> {
 }
 
 impl RawAttribute<'_> {
-    /// Appends it, as it stands in the canonical form.
+    /// Appends it in canonical form.
     pub fn encode(self, out: &mut Vec<u8>) {
         put(self.flags, self.code, self.value, out);
     }
@@ -289,7 +289,7 @@ impl Attributes {
         let unknown = if self.unknown.is_sorted_by(|a, b| a.code < b.code) {
             &self.unknown
         } else {
-            // Whoever built them may not have kept to the order. No attribute stands twice (RFC 4271 §5).
+            // Whoever built them may not have kept to the order. No attribute is there twice (RFC 4271 §5).
             sorted = self.unknown.clone();
             sorted.sort_by_key(|attribute| attribute.code);
             sorted.dedup_by_key(|attribute| attribute.code);

@@ -1,7 +1,7 @@
 //! The table of path attributes: what each one must look like, and what happens when it does not (RFC 7606 §7).
 //!
-//! Everything that an attribute parser would decide stands in one row: flags, lengths, where it may come from, what its
-//! value must be, the action on an error. [`Spec::judge`] applies a row. Attributes without one are carried on unread.
+//! Everything that an attribute parser would decide is in one row: flags, lengths, where it may come from, what its
+//! value must be, the action on an error. [`Spec::check`] applies a row. Attributes without one are carried on unread.
 
 use super::community::has_repetitions;
 use super::flag::put_flags;
@@ -181,7 +181,7 @@ impl Wrong {
 
 impl Spec {
     /// Judges an attribute as received; the first thing that is wrong.
-    pub(in crate::wire) fn judge(
+    pub(in crate::wire) fn check(
         &self,
         flags: u8,
         value: &[u8],
@@ -322,7 +322,7 @@ pub(super) static TABLE: [Spec; 19] = [
     row(code::AS_PATH, "AS_PATH", WELL_KNOWN, ANY, Withdraw)
         .checked(subcode::AS_PATH, Value::AsPath)
         .kept(Kept::WithFourOctetAs),
-    // RFC 7606 §7.3; the address is judged together with the NLRI that it is for.
+    // RFC 7606 §7.3; the address is checked together with the NLRI that it is for.
     row(code::NEXT_HOP, "NEXT_HOP", WELL_KNOWN, FOUR, Withdraw).not_kept(),
     // RFC 7606 §7.4
     row(

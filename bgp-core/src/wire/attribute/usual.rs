@@ -1,6 +1,6 @@
 //! The attribute table once more, cut down to what one look can decide: attributes as nearly everyone sends them.
 //!
-//! It only says yes. What does not fit here, be it wrong or merely rare, is for [`Spec::judge`], which would also say yes
+//! It only says yes. What does not fit here, be it wrong or merely rare, is for [`Spec::check`], which would also say yes
 //! to what does (a test compares both). All of it is derived from the table: there is nothing to keep in step.
 
 use super::community::has_repetitions;
@@ -19,7 +19,7 @@ pub(in crate::wire) struct Usual {
     more_flags: u8,
     from: Scopes,
     value: Value,
-    /// Nothing stands in it twice.
+    /// Nothing is in it twice.
     distinct: bool,
 }
 
@@ -151,7 +151,7 @@ mod tests {
             });
             if fits {
                 let spec = spec(code).expect("usual attributes are known");
-                prop_assert!(spec.judge(flags, &value, &context).is_ok());
+                prop_assert!(spec.check(flags, &value, &context).is_ok());
                 let canonical = spec.is_canonical(flags, &value, &context);
                 prop_assert!(canonical || code == code::NEXT_HOP);
             }

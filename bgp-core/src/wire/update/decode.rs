@@ -141,7 +141,7 @@ impl<'a> Decoder<'a> {
         let Received {
             flags, code, value, ..
         } = attribute;
-        if let Err(wrong) = spec.judge(flags, value, self.context) {
+        if let Err(wrong) = spec.check(flags, value, self.context) {
             return self.fault(attribute, wrong);
         }
         match code {
@@ -155,7 +155,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Notes an attribute that is carried on. `canonical`: it can be copied as it stands.
+    /// Notes an attribute that is carried on. `canonical`: it can be copied as it is.
     fn keep(&mut self, attribute: Received<'a>, canonical: bool) {
         let Received { code, whole, .. } = attribute;
         self.notes.kept.insert(code, whole, canonical, self.message);

@@ -23,7 +23,7 @@ const MP_LEN: usize = 7;
 
 /// Appends as many UPDATEs as it takes to announce `routes`, all with the same canonical attributes and next hop.
 ///
-/// IPv4 routes with an IPv4 next hop stand in the NLRI field, all others in MP_REACH_NLRI. That the session allows an IPv6
+/// IPv4 routes with an IPv4 next hop are in the NLRI field, all others in MP_REACH_NLRI. That the session allows an IPv6
 /// next hop for IPv4 routes (RFC 8950 §4) is the caller's business. An IPv4 next hop of IPv6 routes is written as an
 /// IPv4-mapped address.
 ///
@@ -69,7 +69,7 @@ fn put_mp_reach<P: Prefix>(
     routes: &[(PathId, P)],
     out: &mut BytesMut,
 ) -> Result<(), TooLong> {
-    // The length of the next hop, and the reserved octet behind it.
+    // The length of the next hop, and the reserved octet after it.
     let len = EMPTY_LEN + MP_LEN + 1 + next_hop.len() + 1 + attributes.octets().len();
     for batch in Batches::new(context, len, routes)? {
         write::message(out, MessageType::UPDATE, |out| {

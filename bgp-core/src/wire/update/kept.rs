@@ -1,7 +1,7 @@
 //! Which octets of an UPDATE are carried on, in canonical form: what decoding finds out once, so that nobody looks again.
 //!
 //! Most senders write attributes as the canonical form has them, but for a few that are left out of it. So a message is kept
-//! as pieces of one or more attributes, and those that can be are copied as they stand.
+//! as pieces of one or more attributes, and those that can be are copied as they are.
 
 use super::sections::{Received, Span};
 use crate::wire::AttributeView;
@@ -12,12 +12,12 @@ use crate::wire::read::Reader;
 pub(super) struct Piece {
     octets: Span,
     last_code: u8,
-    /// In canonical form; else it is one attribute that has to be written anew.
+    /// In canonical form; otherwise it is one attribute that has to be written anew.
     canonical: bool,
 }
 
 impl Piece {
-    /// Attributes that can be copied as they stand.
+    /// Attributes that can be copied as they are.
     pub(super) fn canonical(octets: Span, last_code: u8) -> Self {
         Self {
             octets,
@@ -97,7 +97,7 @@ impl Kept {
         piece.view(message).find(code)
     }
 
-    /// Puts an attribute in its place. `canonical`: it can be copied as it stands.
+    /// Puts an attribute in its place. `canonical`: it can be copied as it is.
     pub(super) fn insert(&mut self, code: u8, octets: Span, canonical: bool, message: &[u8]) {
         if let Self::InOrder { pieces, len } = self
             && let Some(last) = pieces[..usize::from(*len)].last_mut()

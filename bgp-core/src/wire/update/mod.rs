@@ -35,7 +35,7 @@ pub use fault::Fault;
 pub(super) use usual::read_usual;
 
 /// An UPDATE as received. Errors in its attributes have been dealt with by RFC 7606: discarded attributes are not there any
-/// more, and where the routes are to be treated as withdrawn, they stand in [`Update::unreachable`].
+/// more, and where the routes are to be treated as withdrawn, they are in [`Update::unreachable`].
 ///
 /// Owns one slice of the read buffer; everything else is read from it on demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl Update {
         self.notes.treat_as_withdraw
     }
 
-    /// Whether an AS stands in AS_PATH or AS4_PATH as they were received. On sessions with two-octet AS numbers the path in
+    /// Whether an AS is in AS_PATH or AS4_PATH as they were received. On sessions with two-octet AS numbers the path in
     /// the attributes is made of both and may lack some of them; a loop shows in any of the three.
     pub fn received_path_contains(&self, asn: Asn) -> bool {
         let contains = |path: &AsPath| path.view().occurrences(asn) > 0;

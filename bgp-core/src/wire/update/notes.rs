@@ -11,7 +11,7 @@ use crate::wire::attribute::{AsPath, code};
 /// What decoding found out about a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::wire) struct Notes {
-    /// Fields of the message, if their family is used; empty else.
+    /// Fields of the message, if their family is used; empty otherwise.
     pub(super) withdrawn: Span,
     pub(super) nlri: Span,
     pub(super) next_hop: Option<Ipv4Addr>,

@@ -58,7 +58,7 @@ impl Span {
     }
 }
 
-/// The three parts of an UPDATE behind their lengths.
+/// The three parts of an UPDATE, without their lengths.
 pub(super) struct Sections {
     pub(super) withdrawn: Span,
     pub(super) attributes: Span,
@@ -140,7 +140,7 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// Where the value stands from its octet `at` on.
+    /// Where the value is from its octet `at` on.
     pub(super) fn value_from(&self, at: usize) -> Span {
         let end = self.whole.end();
         Span::new(end - self.value.len() + at, end)
