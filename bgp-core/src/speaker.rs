@@ -136,6 +136,12 @@ impl Speaker {
         self.drain(now, peer);
     }
 
+    /// Decides anew on the routes of a peer, and on what it is told: a hook in its policies would decide otherwise now. Done in
+    /// slices, as the outputs are taken; see [`rib::Input::Reevaluate`].
+    pub fn reevaluate(&mut self, now: Instant, peer: PeerId) {
+        self.tell_rib(now, rib::Input::Reevaluate(peer));
+    }
+
     /// Changes our cluster ID (RFC 4456 §7); no session is touched.
     pub fn set_cluster_id(&mut self, now: Instant, cluster_id: Option<RouterId>) {
         self.tell_rib(now, rib::Input::ClusterId(cluster_id));

@@ -299,6 +299,7 @@ pub fn family_of(net: IpNet) -> Family {
 /// A neighbour, by the number its owner gave it. Dense and small, if it is to be found fast. [`PeerId::MAX`] is the greatest
 /// that a neighbour can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct PeerId(pub u32);
 
 impl PeerId {

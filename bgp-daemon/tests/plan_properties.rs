@@ -259,7 +259,7 @@ proptest! {
                 prop_assert_ne!(Some(peer.address), peer.source_address);
                 let policies = [Audience::importing(peer), Audience::exporting(peer)];
                 let policies = policies.map(|audience| audience.policy(&planned));
-                prop_assert!(policies.iter().all(|policy| !policy.rules.is_empty()));
+                prop_assert!(policies.iter().all(|policy| !policy.rules().is_empty()));
             }
             prop_assert!(render::json(&planned).is_ok());
             prop_assert!(render::yaml(&planned).is_ok());

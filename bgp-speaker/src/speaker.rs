@@ -388,6 +388,19 @@ impl Speaker {
         }
     }
 
+    /// Decides anew on the routes of a peer, and on what it is told: a [`Hook`](bgp_core::policy::Hook) in its policies would decide
+    /// otherwise now. Nothing happens if there is no peer of that name. Returns before the work is done, which is in slices.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn reevaluate(&self, name: &str) -> Result<(), Ended> {
+        match self.peer_id(name) {
+            Some(peer) => self.tell_table(Input::Reevaluate(peer)).await,
+            None => Ok(()),
+        }
+    }
+
     /// How a peer is; `None` if there is none of that name, or if it does not say within five seconds.
     pub async fn status(&self, name: &str) -> Option<NeighbourStatus> {
         let (reply, answer) = oneshot::channel();

@@ -1,43 +1,52 @@
 //! Applies a policy to a route.
 
-use ipnet::IpNet;
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 
-use super::outcomes::{Asked, Question};
-use super::prefix_set::PrefixSet;
-use super::rules::{Action, Condition, Policy, Source, Verdict};
+use super::action::{Action, NextHopChoice};
+use super::condition::Condition;
+use super::hook::{Answer, HookRef};
+use super::outcomes::Asked;
+use super::pattern::Pattern;
+use super::route::RouteView;
+use super::rules::{Policy, Verdict};
 use crate::types::Asn;
+use crate::wire::NextHop;
 use crate::wire::attribute::{AttributeView, Attributes};
-
-/// What a policy sees of a route.
-#[derive(Clone, Copy, Debug)]
-pub struct RouteView<'a> {
-    /// Its prefix.
-    pub prefix: IpNet,
-    /// Its attributes.
-    pub attributes: AttributeView<'a>,
-    /// Its LOCAL_PREF; where the attributes have none, what counts instead.
-    pub local_pref: Option<u32>,
-    /// Where it was learned.
-    pub source: Source,
-    /// The interface it leaves by, as far as known.
-    pub interface: Option<&'a str>,
-    /// Our AS number, on the way to another AS: the policy sees and edits the AS path with it in front, though the attributes
-    /// are still without it.
-    pub own_as: Option<Asn>,
-}
 
 /// The outcome for one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Use it.
-    Accept {
-        /// Its attributes, if they changed; then with [`RouteView::own_as`] in front of the AS path.
-        attributes: Option<Box<Attributes>>,
-        /// Its preference, if it was set.
-        preference: Option<u32>,
-    },
+    /// Use it, with these changes.
+    Accept(Changes),
     /// Do not use it.
     Reject,
+}
+
+/// What a policy changed about a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Changes {
+    /// All its attributes, if some changed; then with [`RouteView::own_as`] in front of the AS path.
+    pub attributes: Option<Box<Attributes>>,
+    /// Its preference, if it was set.
+    pub preference: Option<u32>,
+    /// Its next hop, if it was set.
+    pub next_hop: Option<NextHop>,
+    /// MULTI_EXIT_DISC was set, maybe to the value that it had.
+    pub med: bool,
+}
+
+/// A decision and what it follows from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// What was decided.
+    pub decision: Decision,
+    /// The rule that decided, by its place; `None` is the default.
+    pub rule: Option<usize>,
+    /// Why a [`Hook`](super::Hook) rejected the route, if one did.
+    pub reason: Option<Cow<'static, str>>,
 }
 
 impl RouteView<'_> {
@@ -51,176 +60,282 @@ impl RouteView<'_> {
 }
 
 impl Policy {
-    /// Whether it accepts every route unchanged, so that nobody needs to ask.
-    pub fn is_accept_all(&self) -> bool {
-        self.default == Verdict::Accept && self.rules.is_empty()
-    }
-
-    /// Whether its outcome can depend on the interface that a route leaves by.
-    pub fn looks_at_interfaces(&self) -> bool {
-        self.rules
-            .iter()
-            .flat_map(|rule| &rule.conditions)
-            .any(Condition::looks_at_interface)
-    }
-
     /// Decides on a route.
     pub fn evaluate(&self, route: RouteView<'_>) -> Decision {
-        self.explain(route).0
+        self.explain(route).decision
     }
 
-    /// Decides on a route and names the rule that did, by its place; `None` is the default.
-    pub fn explain(&self, route: RouteView<'_>) -> (Decision, Option<usize>) {
-        let (decision, by, _) = self.trace(route);
-        (decision, by)
+    /// Decides on a route and tells which rule did, and why.
+    ///
+    /// ```
+    /// use bgp_core::policy::{Condition, Decision, Policy, RouteView, Rule, Verdict};
+    /// use bgp_core::types::Asn;
+    /// use bgp_core::wire::attribute::{AsPath, AttributeView, Attributes};
+    ///
+    /// let bogus = Rule::new("bogus origin").when(Condition::OriginAs(Asn(64496))).reject();
+    /// let policy = Policy::new([bogus], Verdict::Accept);
+    /// let as_path = AsPath::sequence([Asn(65001), Asn(64496)]);
+    /// let mut octets = Vec::new();
+    /// Attributes { as_path, ..Attributes::default() }.encode_canonical(&mut octets);
+    /// let route = RouteView::new("192.0.2.0/24".parse()?, AttributeView::new(&octets));
+    /// let explanation = policy.explain(route);
+    /// assert_eq!((explanation.decision, explanation.rule), (Decision::Reject, Some(0)));
+    /// # Ok::<(), ipnet::AddrParseError>(())
+    /// ```
+    pub fn explain(&self, route: RouteView<'_>) -> Explanation {
+        self.trace(route).0
     }
 
     /// Decides on a route and tells which questions about its prefix the decision follows from.
-    pub(crate) fn evaluate_asking(&self, route: RouteView<'_>) -> (Decision, Asked) {
-        let (decision, _, asked) = self.trace(route);
-        (decision, asked)
+    pub(crate) fn evaluate_asking(&self, route: RouteView<'_>) -> (Decision, Asked<'_>) {
+        let (explanation, asked) = self.trace(route);
+        (explanation.decision, asked)
     }
 
-    fn trace(&self, route: RouteView<'_>) -> (Decision, Option<usize>, Asked) {
+    fn trace(&self, route: RouteView<'_>) -> (Explanation, Asked<'_>) {
         let mut state = Evaluation {
             route,
-            edited: None,
-            preference: None,
+            changes: Changes::default(),
+            canonical: Vec::new(),
+            asked: Asked::default(),
         };
-        let mut asked = Asked::default();
-        for (place, rule) in (0u32..).zip(&self.rules) {
-            let mut conditions = (0u32..).zip(&rule.conditions);
-            let holds = conditions.all(|(number, condition)| {
-                let holds = state.holds(condition);
-                if let Some((_, holds_inside)) = condition.prefix_set() {
-                    let question = Question {
-                        rule: place,
-                        condition: number,
-                    };
-                    asked.0.push((question, holds == holds_inside));
-                }
-                holds
-            });
-            if !holds {
+        for (place, rule) in self.rules().iter().enumerate() {
+            if !rule.conditions.iter().all(|it| state.holds(it)) {
                 continue;
+            }
+            let by_hook = match &rule.hook {
+                Some(hook) => state.ask(hook),
+                None => None,
+            };
+            if let Some((verdict, reason)) = by_hook {
+                return state.finish(verdict, Some(place), reason);
             }
             rule.actions.iter().for_each(|action| state.perform(action));
             if let Some(verdict) = rule.verdict {
-                return (state.finish(verdict), Some(place as usize), asked);
+                return state.finish(verdict, Some(place), None);
             }
         }
-        (state.finish(self.default), None, asked)
+        state.finish(self.default_verdict(), None, None)
     }
 }
 
-impl Condition {
-    /// The set that it compares the prefix with, and whether it holds for what is in the set.
-    pub(super) fn prefix_set(&self) -> Option<(&PrefixSet, bool)> {
-        match self {
-            Self::Prefix(set) => Some((set, true)),
-            Self::Not(condition) => condition.prefix_set().map(|(set, holds)| (set, !holds)),
-            Self::Source(_)
-            | Self::Interface(_)
-            | Self::Community(_)
-            | Self::LargeCommunity(_)
-            | Self::AsPathPrefix(_)
-            | Self::LocalPref(_)
-            | Self::LocalPrefAbove(_) => None,
-        }
-    }
-
-    fn looks_at_interface(&self) -> bool {
-        match self {
-            Self::Interface(_) => true,
-            Self::Not(condition) => condition.looks_at_interface(),
-            Self::Prefix(_)
-            | Self::Source(_)
-            | Self::Community(_)
-            | Self::LargeCommunity(_)
-            | Self::AsPathPrefix(_)
-            | Self::LocalPref(_)
-            | Self::LocalPrefAbove(_) => false,
-        }
-    }
-}
-
-/// A route on its way through the rules.
-struct Evaluation<'a> {
+/// A route on its way through the rules of a policy.
+struct Evaluation<'a, 'p> {
+    /// As it was at the beginning.
     route: RouteView<'a>,
-    edited: Option<Box<Attributes>>,
-    preference: Option<u32>,
+    changes: Changes,
+    /// The changed attributes in canonical form; empty until somebody asks for them.
+    canonical: Vec<u8>,
+    asked: Asked<'p>,
 }
 
-impl Evaluation<'_> {
-    fn finish(self, verdict: Verdict) -> Decision {
-        match verdict {
-            Verdict::Accept => Decision::Accept {
-                attributes: self.edited,
-                preference: self.preference,
-            },
+impl<'p> Evaluation<'_, 'p> {
+    fn finish(
+        self,
+        verdict: Verdict,
+        rule: Option<usize>,
+        reason: Option<Cow<'static, str>>,
+    ) -> (Explanation, Asked<'p>) {
+        let decision = match verdict {
+            Verdict::Accept => Decision::Accept(self.changes),
             Verdict::Reject => Decision::Reject,
+        };
+        let explanation = Explanation {
+            decision,
+            rule,
+            reason,
+        };
+        (explanation, self.asked)
+    }
+
+    /// As earlier actions left them.
+    fn attributes(&mut self) -> AttributeView<'_> {
+        let Some(edited) = &self.changes.attributes else {
+            return self.route.attributes;
+        };
+        if self.canonical.is_empty() {
+            edited.encode_canonical(&mut self.canonical);
         }
+        AttributeView::new(&self.canonical)
+    }
+
+    /// Our AS number, if it is missing in front of the path of [`Evaluation::attributes`].
+    fn own_as(&self) -> Option<Asn> {
+        let edited = self.changes.attributes.is_some();
+        self.route.own_as.filter(|_| !edited)
     }
 
     fn local_pref(&self) -> Option<u32> {
-        let edited = self.edited.as_ref().and_then(|edited| edited.local_pref);
+        let edited = self.changes.attributes.as_ref();
+        let edited = edited.and_then(|edited| edited.local_pref);
         edited.or(self.route.local_pref)
     }
 
-    fn holds(&self, condition: &Condition) -> bool {
-        let original = self.route.attributes;
+    fn next_hop(&self) -> Option<NextHop> {
+        self.changes.next_hop.or(self.route.next_hop)
+    }
+
+    fn path_text(&mut self) -> String {
+        let own_as = self.own_as();
+        let path = self.attributes().as_path();
+        match own_as {
+            None => path.to_string(),
+            Some(own_as) => {
+                let mut path = path.to_owned();
+                path.leave_as(own_as);
+                path.to_string()
+            }
+        }
+    }
+
+    fn path_begins_with(&mut self, wanted: &[Asn]) -> bool {
+        let own_as = self.own_as();
+        let path = self.attributes().as_path().asns();
+        let mut asns = own_as.into_iter().chain(path);
+        wanted.iter().all(|asn| asns.next() == Some(*asn))
+    }
+
+    fn origin_as(&mut self) -> Option<Asn> {
+        let own_as = self.own_as();
+        let path = self.attributes().as_path();
+        match path.is_empty() {
+            true => own_as,
+            false => path.origin(),
+        }
+    }
+
+    fn holds(&mut self, condition: &'p Condition) -> bool {
+        let route = &self.route;
         match condition {
-            Condition::Prefix(set) => set.contains(self.route.prefix),
-            Condition::Source(source) => self.route.source == *source,
+            Condition::Prefix(set) => self.asked.ask(set, route.prefix),
+            Condition::NextHop(set) => {
+                let next_hop = self.next_hop();
+                next_hop.is_some_and(|next_hop| set.contains(next_hop.address().into()))
+            }
+            Condition::Peer(wanted) => route.peer.is_some_and(|peer| wanted.contains(peer)),
+            Condition::LearnedFrom(wanted) => {
+                route.learned_from.is_some_and(|peer| wanted.contains(peer))
+            }
+            Condition::Source(source) => route.source == *source,
             Condition::Interface(pattern) => {
-                glob_matches(pattern, self.route.interface.unwrap_or_default())
+                glob_matches(pattern, route.interface.unwrap_or_default())
             }
-            Condition::Community(wanted) => match &self.edited {
-                Some(edited) => edited.communities.contains(wanted),
-                None => original.communities().any(|community| community == *wanted),
-            },
-            Condition::LargeCommunity(wanted) => match &self.edited {
-                Some(edited) => edited.large_communities.contains(wanted),
-                None => original
-                    .large_communities()
-                    .any(|community| community == *wanted),
-            },
-            Condition::AsPathPrefix(wanted) => {
-                let (own_as, path) = match &self.edited {
-                    Some(edited) => (None, edited.as_path.view()),
-                    None => (self.route.own_as, original.as_path()),
-                };
-                let mut asns = own_as.into_iter().chain(path.asns());
-                wanted.iter().all(|asn| asns.next() == Some(*asn))
+            Condition::Origin(wanted) => self.attributes().origin() == *wanted,
+            Condition::AsPath(pattern) => pattern.is_match(&self.path_text()),
+            Condition::AsPathPrefix(wanted) => self.path_begins_with(wanted),
+            Condition::OriginAs(wanted) => self.origin_as() == Some(*wanted),
+            Condition::Community(wanted) => self.attributes().communities().any(|it| it == *wanted),
+            Condition::CommunityMatching(pattern) => {
+                any_matches(self.attributes().communities(), pattern)
             }
+            Condition::LargeCommunity(wanted) => self
+                .attributes()
+                .large_communities()
+                .any(|it| it == *wanted),
+            Condition::LargeCommunityMatching(pattern) => {
+                any_matches(self.attributes().large_communities(), pattern)
+            }
+            Condition::ExtCommunity(wanted) => {
+                self.attributes().ext_communities().any(|it| it == *wanted)
+            }
+            Condition::ExtCommunityMatching(pattern) => {
+                any_matches(self.attributes().ext_communities(), pattern)
+            }
+            Condition::Med(value) => self.attributes().med() == Some(*value),
+            Condition::MedAbove(bound) => self.attributes().med().is_some_and(|it| it > *bound),
             Condition::LocalPref(value) => self.local_pref() == Some(*value),
-            Condition::LocalPrefAbove(bound) => {
-                self.local_pref().is_some_and(|value| value > *bound)
-            }
+            Condition::LocalPrefAbove(bound) => self.local_pref().is_some_and(|it| it > *bound),
+            Condition::Attribute(code) => self.attributes().find(*code).is_some(),
+            Condition::Any(conditions) => conditions.iter().any(|it| self.holds(it)),
             Condition::Not(condition) => !self.holds(condition),
         }
     }
 
+    /// What the hook decided, if it did.
+    #[cold]
+    fn ask(&mut self, hook: &HookRef) -> Option<(Verdict, Option<Cow<'static, str>>)> {
+        self.asked.of_each_prefix |= hook.hook().looks_at_prefix();
+        let (local_pref, next_hop) = (self.local_pref(), self.next_hop());
+        let (own_as, route) = (self.own_as(), self.route);
+        let route = RouteView {
+            local_pref,
+            next_hop,
+            own_as,
+            attributes: self.attributes(),
+            ..route
+        };
+        match hook.hook().decide(&route) {
+            Answer::Next => None,
+            Answer::Edit(actions) => {
+                actions.iter().for_each(|action| self.perform(action));
+                None
+            }
+            Answer::Accept => Some((Verdict::Accept, None)),
+            Answer::Reject(reason) => Some((Verdict::Reject, Some(reason))),
+        }
+    }
+
     fn perform(&mut self, action: &Action) {
+        let route = self.route;
         if let Action::SetPreference(preference) = action {
-            self.preference = Some(*preference);
+            self.changes.preference = Some(*preference);
             return;
         }
-        let route = self.route;
-        let edited = self.edited.get_or_insert_with(|| Box::new(route.to_edit()));
-        match action {
-            Action::AddCommunity(community) => push_new(&mut edited.communities, *community),
-            Action::AddLargeCommunity(community) => {
-                push_new(&mut edited.large_communities, *community)
-            }
-            Action::PrependAsPath(asns) => asns
-                .iter()
-                .rev()
-                .for_each(|asn| edited.as_path.prepend(*asn, 1)),
-            Action::SetLocalPref(value) => edited.local_pref = Some(*value),
-            Action::SetMed(value) => edited.med = Some(*value),
-            Action::SetPreference(_) => {}
+        if let Action::SetNextHop(choice) = action {
+            let chosen = choose(*choice, &route);
+            self.changes.next_hop = chosen.or(self.changes.next_hop);
+            return;
         }
+        self.canonical.clear();
+        let edited = &mut self.changes.attributes;
+        let edited = edited.get_or_insert_with(|| Box::new(route.to_edit()));
+        self.changes.med |= matches!(
+            action,
+            Action::SetMed(_) | Action::AddMed(_) | Action::SubtractMed(_)
+        );
+        edit(edited, action);
+    }
+}
+
+/// The next hop that is meant, if there is one.
+fn choose(choice: NextHopChoice, route: &RouteView<'_>) -> Option<NextHop> {
+    match choice {
+        NextHopChoice::Address(next_hop) => Some(next_hop),
+        NextHopChoice::Own => route.own_next_hop,
+        NextHopChoice::Peer => route.peer.map(|peer| NextHop::from(peer.address)),
+        NextHopChoice::Unchanged => route.next_hop,
+    }
+}
+
+fn edit(edited: &mut Attributes, action: &Action) {
+    match action {
+        Action::AddCommunity(it) => push_new(&mut edited.communities, *it),
+        Action::RemoveCommunity(it) => edited.communities.retain(|other| other != it),
+        Action::RemoveCommunities(pattern) => remove(&mut edited.communities, pattern),
+        Action::SetCommunities(all) => edited.communities.clone_from(all),
+        Action::AddLargeCommunity(it) => push_new(&mut edited.large_communities, *it),
+        Action::RemoveLargeCommunity(it) => edited.large_communities.retain(|other| other != it),
+        Action::RemoveLargeCommunities(pattern) => remove(&mut edited.large_communities, pattern),
+        Action::SetLargeCommunities(all) => edited.large_communities.clone_from(all),
+        Action::AddExtCommunity(it) => push_new(&mut edited.ext_communities, *it),
+        Action::RemoveExtCommunity(it) => edited.ext_communities.retain(|other| other != it),
+        Action::RemoveExtCommunities(pattern) => remove(&mut edited.ext_communities, pattern),
+        Action::SetExtCommunities(all) => edited.ext_communities.clone_from(all),
+        Action::SetOrigin(origin) => edited.origin = *origin,
+        Action::PrependAsPath(asns) => {
+            let nearest_last = asns.iter().rev();
+            nearest_last.for_each(|asn| edited.as_path.prepend(*asn, 1));
+        }
+        Action::ReplaceAs { from, to } => edited.as_path.replace(*from, *to),
+        Action::SetLocalPref(value) => edited.local_pref = Some(*value),
+        Action::SetMed(value) => edited.med = Some(*value),
+        Action::AddMed(more) => {
+            edited.med = Some(edited.med.unwrap_or_default().saturating_add(*more));
+        }
+        Action::SubtractMed(less) => {
+            edited.med = Some(edited.med.unwrap_or_default().saturating_sub(*less));
+        }
+        Action::SetNextHop(_) | Action::SetPreference(_) => {}
     }
 }
 
@@ -228,6 +343,22 @@ fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
     if !list.contains(&item) {
         list.push(item);
     }
+}
+
+fn remove(list: &mut Vec<impl Display>, pattern: &Pattern) {
+    let mut text = String::new();
+    list.retain(|item| !is_match(item, pattern, &mut text));
+}
+
+fn any_matches(items: impl IntoIterator<Item = impl Display>, pattern: &Pattern) -> bool {
+    let mut text = String::new();
+    let mut items = items.into_iter();
+    items.any(|item| is_match(item, pattern, &mut text))
+}
+
+fn is_match(item: impl Display, pattern: &Pattern, text: &mut String) -> bool {
+    text.clear();
+    write!(text, "{item}").is_ok() && pattern.is_match(text)
 }
 
 /// Whether `text` matches `pattern`, in which `*` stands for any run of characters.

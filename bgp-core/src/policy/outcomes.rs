@@ -1,19 +1,12 @@
 //! What a policy makes of one set of attributes, remembered for prefix after prefix.
 //!
 //! Of all that a policy looks at, only the prefix differs between the routes of an UPDATE. So what it decides follows from the
-//! answers to its questions about prefixes, and has to be worked out once for each sequence of answers.
+//! answers to its questions about prefixes, and has to be worked out once for each sequence of answers. Where a hook looks at the
+//! prefix, nothing is remembered: the hook is asked for each one.
 
 use ipnet::IpNet;
 
 use super::prefix_set::PrefixSet;
-use super::rules::Policy;
-
-/// Names a question about the prefix: the place of a rule in the policy, and of a condition in the rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Question {
-    pub(super) rule: u32,
-    pub(super) condition: u32,
-}
 
 /// The outcomes that are known, as a tree of questions.
 #[derive(Clone, Debug)]
@@ -24,14 +17,27 @@ pub(crate) struct Outcomes<T> {
 
 #[derive(Clone, Debug)]
 enum Node<T> {
-    /// Where to go on with no, and with yes.
-    Ask(Question, [Option<u32>; 2]),
+    /// Is the prefix in this set? Where to go on with no, and with yes.
+    Ask(PrefixSet, [Option<u32>; 2]),
     Is(T),
 }
 
 /// The questions about the prefix that an evaluation asked, and their answers.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asked(pub(super) Vec<(Question, bool)>);
+pub(crate) struct Asked<'p> {
+    questions: Vec<(&'p PrefixSet, bool)>,
+    /// The outcome may be another one for each prefix.
+    pub(super) of_each_prefix: bool,
+}
+
+impl<'p> Asked<'p> {
+    /// Whether the prefix is in the set.
+    pub(super) fn ask(&mut self, set: &'p PrefixSet, prefix: IpNet) -> bool {
+        let answer = set.contains(prefix);
+        self.questions.push((set, answer));
+        answer
+    }
+}
 
 impl<T> Default for Outcomes<T> {
     fn default() -> Self {
@@ -40,29 +46,33 @@ impl<T> Default for Outcomes<T> {
 }
 
 impl<T: Copy> Outcomes<T> {
-    /// The outcome for a prefix, if it is known. Always with the same policy.
-    pub(crate) fn find(&self, policy: &Policy, prefix: IpNet) -> Option<T> {
+    /// The outcome for a prefix, if it is known.
+    pub(crate) fn find(&self, prefix: IpNet) -> Option<T> {
         let mut node = self.nodes.first()?;
         loop {
             match node {
                 Node::Is(outcome) => return Some(*outcome),
-                Node::Ask(question, next) => {
-                    let answer = policy.set_of(*question)?.contains(prefix);
-                    node = &self.nodes[next[usize::from(answer)]? as usize];
+                Node::Ask(set, next) => {
+                    let next = next[usize::from(set.contains(prefix))];
+                    node = &self.nodes[next? as usize];
                 }
             }
         }
     }
 
-    /// Remembers the outcome of an evaluation that asked this.
-    pub(crate) fn note(&mut self, Asked(asked): &Asked, outcome: T) {
+    /// Remembers the outcome of an evaluation that asked this. Always of the same policy.
+    pub(crate) fn note(&mut self, asked: &Asked<'_>, outcome: T) {
+        if asked.of_each_prefix {
+            return;
+        }
         let mut from = None;
-        for (question, answer) in asked {
+        for (set, answer) in &asked.questions {
             let known = match from {
                 None => (!self.nodes.is_empty()).then_some(0),
                 Some((node, answer)) => self.next(node, answer),
             };
-            let node = known.unwrap_or_else(|| self.add(from, Node::Ask(*question, [None; 2])));
+            let ask = || Node::Ask(PrefixSet::clone(set), [None; 2]);
+            let node = known.unwrap_or_else(|| self.add(from, ask()));
             from = Some((node, *answer));
         }
         self.add(from, Node::Is(outcome));
@@ -89,13 +99,5 @@ impl<T: Copy> Outcomes<T> {
         }
         self.nodes.push(node);
         new
-    }
-}
-
-impl Policy {
-    fn set_of(&self, question: Question) -> Option<&PrefixSet> {
-        let rule = self.rules.get(question.rule as usize)?;
-        let condition = rule.conditions.get(question.condition as usize)?;
-        condition.prefix_set().map(|(set, _)| set)
     }
 }

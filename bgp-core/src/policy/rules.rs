@@ -1,8 +1,8 @@
-//! The rules of a policy, as plain data.
+//! Policies: rules in order, and what can be known of them before they see a route.
 
-use super::prefix_set::PrefixSet;
-use crate::types::Asn;
-use crate::wire::attribute::{Community, LargeCommunity};
+use super::action::{Action, NextHopChoice};
+use super::condition::Condition;
+use super::hook::HookRef;
 
 /// What happens to a route in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,91 +19,206 @@ pub enum Verdict {
 }
 
 /// Rules in order; the first one that decides ends the evaluation.
+///
+/// ```
+/// use bgp_core::policy::{Action, Condition, Policy, PrefixMatch, Rule, Verdict};
+/// use bgp_core::wire::attribute::Community;
+///
+/// let own = [PrefixMatch::within("10.0.0.0/8".parse()?).ge(16).le(24)];
+/// let policy = Policy::new(
+///     [
+///         Rule::new("mark").when(Condition::Med(7)).then(Action::AddCommunity(Community(7))),
+///         Rule::new("own networks").when(Condition::Prefix(own.into_iter().collect())).accept(),
+///     ],
+///     Verdict::Reject,
+/// );
+/// assert_eq!(policy.rules().len(), 2);
+/// # Ok::<(), ipnet::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Policy {
-    /// Tried one after the other.
-    pub rules: Vec<Rule>,
-    /// What happens when none decided.
-    pub default: Verdict,
+    rules: Vec<Rule>,
+    default: Verdict,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    traits: Traits,
 }
 
-/// If all conditions hold, does its actions, then decides or lets the next rule go on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// If all conditions hold, asks the hook if there is one, does the actions, then decides or lets the next rule go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Rule {
     /// Where it comes from, for whoever asks why a route was rejected; for example `BGPFilter/no-default rule 2`.
     pub origin: String,
     /// All of them must hold; none is always true.
     pub conditions: Vec<Condition>,
+    /// Asked first; what it decides counts.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub hook: Option<HookRef>,
     /// Done in order.
     pub actions: Vec<Action>,
     /// Ends the evaluation, if there is one.
     pub verdict: Option<Verdict>,
 }
 
-/// A question about a route.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub enum Condition {
-    /// Its prefix is in the set.
-    Prefix(PrefixSet),
-    /// Where it was learned.
-    Source(Source),
-    /// The interface that it leaves by matches the pattern; `*` stands for any run of characters. A route without one has the
-    /// empty name.
-    Interface(String),
-    /// It carries the community.
-    Community(Community),
-    /// It carries the large community.
-    LargeCommunity(LargeCommunity),
-    /// Its AS path begins with these; on the way to another AS, ours is the first ([`RouteView::own_as`](super::RouteView::own_as)).
-    AsPathPrefix(Vec<Asn>),
-    /// Its LOCAL_PREF is exactly this. False if it has none.
-    LocalPref(u32),
-    /// Its LOCAL_PREF is greater than this. False if it has none.
-    LocalPrefAbove(u32),
-    /// The opposite.
-    Not(Box<Self>),
-}
-
-/// Where a route was learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub enum Source {
-    /// By BGP, from a peer.
-    Peer,
-    /// On this machine.
-    Local,
-}
-
-/// A change of a route.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub enum Action {
-    /// Adds the community if it is not there.
-    AddCommunity(Community),
-    /// Adds the large community if it is not there.
-    AddLargeCommunity(LargeCommunity),
-    /// Puts these in front of the AS path: it then begins with them, in this order.
-    PrependAsPath(Vec<Asn>),
-    /// Sets LOCAL_PREF.
-    SetLocalPref(u32),
-    /// Sets MULTI_EXIT_DISC.
-    SetMed(u32),
-    /// Sets the preference that is compared before anything of BGP; routes from peers start with 100.
-    SetPreference(u32),
+/// What outcomes depend on, and what they may change: found out once for each policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Traits {
+    /// The interface that a route leaves by.
+    pub(crate) interface: bool,
+    /// The peer that the policy belongs to.
+    pub(crate) peer: bool,
+    /// The peer that announced the route.
+    pub(crate) learned_from: bool,
+    /// The next hop may become another one.
+    pub(crate) sets_next_hop: bool,
 }
 
 impl Policy {
     /// Accepts everything unchanged.
-    pub const ACCEPT: Self = Self {
-        rules: Vec::new(),
-        default: Verdict::Accept,
-    };
+    pub const ACCEPT: Self = Self::always(Verdict::Accept);
     /// Rejects everything: what an eBGP session without a policy has (RFC 8212 §3).
-    pub const REJECT: Self = Self {
-        rules: Vec::new(),
-        default: Verdict::Reject,
-    };
+    pub const REJECT: Self = Self::always(Verdict::Reject);
+
+    const fn always(default: Verdict) -> Self {
+        Self {
+            rules: Vec::new(),
+            default,
+            traits: Traits {
+                interface: false,
+                peer: false,
+                learned_from: false,
+                sets_next_hop: false,
+            },
+        }
+    }
+
+    /// Rules that are tried one after the other, and what happens when none decided.
+    pub fn new(rules: impl IntoIterator<Item = Rule>, default: Verdict) -> Self {
+        let rules: Vec<Rule> = rules.into_iter().collect();
+        let mut traits = Traits::default();
+        rules.iter().for_each(|rule| traits.add_rule(rule));
+        Self {
+            rules,
+            default,
+            traits,
+        }
+    }
+
+    /// Tried one after the other.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// What happens when no rule decided.
+    pub fn default_verdict(&self) -> Verdict {
+        self.default
+    }
+
+    /// Whether it accepts every route unchanged, so that nobody needs to ask.
+    pub fn is_accept_all(&self) -> bool {
+        self.default == Verdict::Accept && self.rules.is_empty()
+    }
+
+    /// Whether its outcome can depend on the interface that a route leaves by.
+    pub fn looks_at_interfaces(&self) -> bool {
+        self.traits.interface
+    }
+
+    pub(crate) fn traits(&self) -> Traits {
+        self.traits
+    }
+}
+
+impl Rule {
+    /// A rule that always holds, changes nothing and decides nothing.
+    pub fn new(origin: impl Into<String>) -> Self {
+        Self {
+            origin: origin.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Only if this holds, too.
+    #[must_use]
+    pub fn when(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
+        self
+    }
+
+    /// Asks a hook, before the actions.
+    #[must_use]
+    pub fn ask(mut self, hook: impl Into<HookRef>) -> Self {
+        self.hook = Some(hook.into());
+        self
+    }
+
+    /// Does this, after earlier actions.
+    #[must_use]
+    pub fn then(mut self, action: Action) -> Self {
+        self.actions.push(action);
+        self
+    }
+
+    /// Then uses the route.
+    #[must_use]
+    pub fn accept(mut self) -> Self {
+        self.verdict = Some(Verdict::Accept);
+        self
+    }
+
+    /// Then does not use the route.
+    #[must_use]
+    pub fn reject(mut self) -> Self {
+        self.verdict = Some(Verdict::Reject);
+        self
+    }
+}
+
+impl Traits {
+    fn add_rule(&mut self, rule: &Rule) {
+        rule.conditions.iter().for_each(|it| self.add_condition(it));
+        for action in &rule.actions {
+            if let Action::SetNextHop(choice) = action {
+                self.sets_next_hop = true;
+                self.peer |= *choice == NextHopChoice::Peer;
+            }
+        }
+        if let Some(hook) = &rule.hook {
+            let looks_at_peer = hook.hook().looks_at_peer();
+            self.interface = true;
+            self.sets_next_hop = true;
+            self.peer |= looks_at_peer;
+            self.learned_from |= looks_at_peer;
+        }
+    }
+
+    fn add_condition(&mut self, condition: &Condition) {
+        match condition {
+            Condition::Interface(_) => self.interface = true,
+            Condition::Peer(_) => self.peer = true,
+            Condition::LearnedFrom(_) => self.learned_from = true,
+            Condition::Any(conditions) => conditions.iter().for_each(|it| self.add_condition(it)),
+            Condition::Not(condition) => self.add_condition(condition),
+            Condition::Prefix(_)
+            | Condition::NextHop(_)
+            | Condition::Source(_)
+            | Condition::Origin(_)
+            | Condition::AsPath(_)
+            | Condition::AsPathPrefix(_)
+            | Condition::OriginAs(_)
+            | Condition::Community(_)
+            | Condition::CommunityMatching(_)
+            | Condition::LargeCommunity(_)
+            | Condition::LargeCommunityMatching(_)
+            | Condition::ExtCommunity(_)
+            | Condition::ExtCommunityMatching(_)
+            | Condition::Med(_)
+            | Condition::MedAbove(_)
+            | Condition::LocalPref(_)
+            | Condition::LocalPrefAbove(_)
+            | Condition::Attribute(_) => {}
+        }
+    }
 }

@@ -278,6 +278,23 @@ impl AttrStore {
         self.intern_edited(id, Some(&attributes), None)
     }
 
+    /// The set with another next hop. `tracked`: the way to it matters.
+    pub(crate) fn with_next_hop(&mut self, id: AttrId, next_hop: NextHop, tracked: bool) -> AttrId {
+        let set = &self[id];
+        let octets = self.octets.get(set.octets).to_vec();
+        let interface = self.exits[set.exit].interface.clone();
+        let key = AttrKey {
+            next_hop: Some(next_hop),
+            preference: set.preference,
+            interface: interface.as_deref(),
+            octets: &octets,
+        };
+        match tracked {
+            true => self.intern_tracked(key),
+            false => self.intern(key),
+        }
+    }
+
     /// The interface that routes with these attributes leave by, as far as known.
     pub(crate) fn interface_of(&self, id: AttrId) -> Option<&Arc<str>> {
         let way = match self.next_hops.all_reachable() {

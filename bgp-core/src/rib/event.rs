@@ -26,6 +26,9 @@ pub enum Input {
     },
     /// A neighbour is no longer configured.
     Remove(PeerId),
+    /// A [`Hook`](crate::policy::Hook) in the policies of this neighbour would decide otherwise now. Its routes are imported
+    /// again, and whoever is in its update group is sent what differs, a slice at a time.
+    Reevaluate(PeerId),
     /// Our own next hops in the session with a peer changed.
     OwnNextHop {
         /// The peer.

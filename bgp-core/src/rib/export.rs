@@ -13,10 +13,12 @@ use super::path::Path;
 use super::peer::Peer;
 use super::settings::{NextHopMode, PEER_PREFERENCE, PeerKind};
 use super::shared::Shared;
-use crate::policy::{Asked, Decision, Outcomes, Policy, RouteView, Source};
+use crate::policy::{
+    Asked, Changes, Decision, Direction, Outcomes, PeerView, Policy, RouteView, Source,
+};
 use crate::steps;
 use crate::types::Role;
-use crate::types::{Asn, Family, RouterId};
+use crate::types::{Asn, Family, PeerId, RouterId};
 use crate::wire::attribute::{AttributeView, Attributes, ExtendedCommunity, code};
 use crate::wire::{Context, NextHop};
 
@@ -32,6 +34,8 @@ pub(crate) struct GroupKey {
     pub(crate) next_hop_mode: NextHopMode,
     pub(crate) own_next_hop: Option<NextHop>,
     pub(crate) policy: Arc<Policy>,
+    /// The only member, if the policy looks at the peer that is told.
+    pub(crate) peer: Option<PeerView>,
     pub(crate) role: Option<Role>,
     /// Whether routes with LLGR_STALE may be told.
     pub(crate) long_lived_aware: bool,
@@ -47,6 +51,8 @@ pub(crate) struct Admitted {
     edited: bool,
     /// The MED is ours, not one that another AS said.
     own_med: bool,
+    /// The next hop is the one that the policy chose.
+    own_choice: bool,
 }
 
 /// What the policy of a group made of attributes, for the prefixes that they came with.
@@ -57,22 +63,16 @@ pub(crate) struct Admissions {
     nodes: usize,
 }
 
-/// Attributes, and whether they are of a local route.
-type AdmissionKey = (AttrId, bool);
+/// Attributes and where they were learned: the peer if the policy looks at that, otherwise a [`Source`] by its number.
+type AdmissionKey = (AttrId, PeerId);
 
 /// Results of a group that are remembered: of its policy, and of the rewriting of attributes.
 pub(crate) const REMEMBERED: usize = 1 << 14;
 
 impl Admissions {
-    fn find(
-        &self,
-        hash: u64,
-        key: AdmissionKey,
-        policy: &Policy,
-        prefix: IpNet,
-    ) -> Option<Option<Admitted>> {
+    fn find(&self, hash: u64, key: AdmissionKey, prefix: IpNet) -> Option<Option<Admitted>> {
         let (_, outcomes) = self.by_attrs.find(hash, |(other, _)| *other == key)?;
-        outcomes.find(policy, prefix)
+        outcomes.find(prefix)
     }
 
     fn note(
@@ -80,7 +80,7 @@ impl Admissions {
         hasher: &SeededHash,
         hash: u64,
         key: AdmissionKey,
-        asked: &Asked,
+        asked: &Asked<'_>,
         admitted: Option<Admitted>,
     ) {
         if self.nodes >= REMEMBERED {
@@ -100,7 +100,7 @@ impl Admissions {
 
 impl GroupKey {
     /// The key of a peer in a family; `None` if it is not spoken to.
-    pub(crate) fn of(peer: &Peer, family: Family) -> Option<Self> {
+    pub(crate) fn of(id: PeerId, peer: &Peer, family: Family) -> Option<Self> {
         let up = peer.speaks(family)?;
         let context = Context {
             four_octet_as: up.context.four_octet_as,
@@ -117,6 +117,12 @@ impl GroupKey {
             next_hop_mode: peer.config.next_hop_mode,
             own_next_hop: up.own_next_hop[family],
             policy: Arc::clone(&peer.config.export),
+            peer: peer
+                .config
+                .export
+                .traits()
+                .peer
+                .then(|| peer.config.view(id)),
             role: peer.config.role,
             long_lived_aware: up.long_lived_aware,
             context,
@@ -127,6 +133,7 @@ impl GroupKey {
     pub(crate) fn differs_in_policy_from(&self, other: &Self) -> bool {
         let with_policy = Self {
             policy: Arc::clone(&self.policy),
+            peer: self.peer,
             ..other.clone()
         };
         *self == with_policy
@@ -134,6 +141,10 @@ impl GroupKey {
 
     /// Whether the next hop that is told is always our own address.
     pub(crate) fn tells_own_next_hop(&self) -> bool {
+        !self.policy.traits().sets_next_hop && self.own_next_hop_by_default()
+    }
+
+    fn own_next_hop_by_default(&self) -> bool {
         match self.next_hop_mode {
             NextHopMode::Own => true,
             NextHopMode::Auto => !self.kind.is_internal(),
@@ -157,64 +168,59 @@ impl GroupKey {
             attrs: path.attrs,
             edited: false,
             own_med: path.is_local(),
+            own_choice: false,
         };
         if self.policy.is_accept_all() {
             return Some(unchanged);
         }
-        let key = (path.attrs, path.is_local());
+        let source = match from {
+            _ if path.is_local() => Source::Local,
+            Some(kind) => kind.source(),
+            None => Source::External,
+        };
+        let learned = match self.policy.traits().learned_from {
+            true => path.peer,
+            false => PeerId(source as u32),
+        };
+        let key = (path.attrs, learned);
         let hash = shared.store.hash.of(key);
-        if let Some(admitted) = known.find(hash, key, &self.policy, prefix) {
+        if let Some(admitted) = known.find(hash, key, prefix) {
             return admitted;
         }
-        let (admitted, asked) = self.ask_policy(shared, path, prefix, unchanged);
+        steps::count_evaluation();
+        let (decision, asked) = self
+            .policy
+            .evaluate_asking(self.view(shared, path, prefix, source));
+        let admitted = match decision {
+            Decision::Reject => None,
+            Decision::Accept(changes) => Some(apply(shared, changes, unchanged)),
+        };
         known.note(&shared.store.hash, hash, key, &asked, admitted);
         admitted
     }
 
-    fn ask_policy(
+    fn view<'a>(
         &self,
-        shared: &mut Shared,
+        shared: &'a Shared,
         path: &Path,
         prefix: IpNet,
-        unchanged: Admitted,
-    ) -> (Option<Admitted>, Asked) {
-        steps::count_evaluation();
-        let set = &shared.store[path.attrs];
+        source: Source,
+    ) -> RouteView<'a> {
+        let learned_from = shared.peers.find(path.peer);
         let interface = shared.store.interface_of(path.attrs);
-        let source = if path.is_local() {
-            Source::Local
-        } else {
-            Source::Peer
-        };
-        let route = RouteView {
-            prefix,
-            attributes: shared.store.view(path.attrs),
-            // As it would be sent inside the AS.
-            local_pref: Some(set.local_pref),
+        RouteView {
+            direction: Direction::Export,
+            peer: self.peer,
+            learned_from: learned_from.map(|peer| peer.config.view(path.peer)),
             source,
+            next_hop: shared.store.next_hop(path.attrs),
+            own_next_hop: self.own_next_hop,
+            // As it would be sent inside the AS.
+            local_pref: Some(shared.store[path.attrs].local_pref),
             interface: interface.map(|name| &**name),
             own_as: (!self.kind.is_internal()).then_some(self.local_as),
-        };
-        let (decision, asked) = self.policy.evaluate_asking(route);
-        let admitted = match decision {
-            Decision::Reject => None,
-            Decision::Accept {
-                attributes: None, ..
-            } => Some(unchanged),
-            Decision::Accept {
-                attributes: Some(edited),
-                ..
-            } => {
-                let attrs = shared.store.intern_edited(path.attrs, Some(&edited), None);
-                let was = shared.store[path.attrs].med;
-                Some(Admitted {
-                    attrs,
-                    edited: true,
-                    own_med: path.is_local() || shared.store[attrs].med != was,
-                })
-            }
-        };
-        (admitted, asked)
+            ..RouteView::new(prefix, shared.store.view(path.attrs))
+        }
     }
 
     /// Whether anything but policy keeps a path from the members.
@@ -255,9 +261,10 @@ impl GroupKey {
             attrs,
             edited,
             own_med,
+            own_choice,
         } = admitted;
         let view = shared.store.view(attrs);
-        let next_hop = self.next_hop(shared.store.next_hop(attrs))?;
+        let next_hop = self.next_hop(shared.store.next_hop(attrs), own_choice)?;
         let rewrite = |shared| {
             let mut attributes = view.to_attributes();
             if !self.kind.is_internal() && !edited {
@@ -363,15 +370,16 @@ impl GroupKey {
         attributes.cluster_list.insert(0, cluster_id);
     }
 
-    fn next_hop(&self, of_route: Option<NextHop>) -> Option<NextHop> {
+    /// `own_choice`: the policy has chosen it.
+    fn next_hop(&self, of_route: Option<NextHop>, own_choice: bool) -> Option<NextHop> {
         let own = self.own_next_hop;
+        if !own_choice && self.own_next_hop_by_default() {
+            return own;
+        }
         let kept = of_route
             .filter(|next_hop| self.can_be_told(*next_hop))
             .and_then(without_link_local);
-        match (self.next_hop_mode, self.kind.is_internal()) {
-            (NextHopMode::Own, _) | (NextHopMode::Auto, false) => own,
-            (NextHopMode::Auto, true) | (NextHopMode::Keep, _) => kept.or(own),
-        }
+        kept.or(own)
     }
 
     /// RFC 8950 §4: an IPv4 route has an IPv6 next hop only towards peers that agreed on it.
@@ -380,6 +388,23 @@ impl GroupKey {
             || self.context.extended_next_hop
             || next_hop.address().is_ipv4()
     }
+}
+
+/// What the policy made of a path.
+fn apply(shared: &mut Shared, changes: Changes, unchanged: Admitted) -> Admitted {
+    let mut admitted = unchanged;
+    if let Some(edited) = changes.attributes {
+        admitted.attrs = shared
+            .store
+            .intern_edited(unchanged.attrs, Some(&edited), None);
+        admitted.edited = true;
+        admitted.own_med |= changes.med;
+    }
+    if let Some(next_hop) = changes.next_hop {
+        admitted.attrs = shared.store.with_next_hop(admitted.attrs, next_hop, false);
+        admitted.own_choice = true;
+    }
+    admitted
 }
 
 /// All but the AS path.

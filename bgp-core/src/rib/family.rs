@@ -127,6 +127,12 @@ impl<P: Prefix> FamilyRib<P> {
         self.groups.regroup(shared, &self.paths.table, id);
     }
 
+    /// Decides and tells anew what a peer is told.
+    pub(super) fn tell_peer_again(&mut self, shared: &Shared, id: PeerId) {
+        let end = self.paths.table.end();
+        self.groups.tell_peer_again::<P>(shared, end, id);
+    }
+
     pub(super) fn forget_peer(&mut self, shared: &mut Shared, id: PeerId) {
         self.groups.leave::<P>(shared, id);
         self.walk.forget(id);

@@ -69,7 +69,7 @@ impl Groups {
         };
         let (current, wanted) = (
             peer.families[P::FAMILY].group,
-            GroupKey::of(peer, P::FAMILY),
+            GroupKey::of(id, peer, P::FAMILY),
         );
         let current_key = current
             .and_then(|place| self.list[place as usize].as_ref())
@@ -107,6 +107,16 @@ impl Groups {
             if current.is_none() {
                 state.exported = 0;
             }
+        }
+    }
+
+    /// Decides and tells anew what a peer is told: what its policy follows from has changed. Those in its group are told the same.
+    pub(super) fn tell_peer_again<P: Prefix>(&mut self, shared: &Shared, end: u32, id: PeerId) {
+        let peer = shared.peers.find(id);
+        let group = peer.and_then(|peer| peer.families[P::FAMILY].group);
+        if let Some(group) = group.and_then(|place| self.list[place as usize].as_mut()) {
+            group.exporter.forget_rewritten();
+            group.waiting.fill(end);
         }
     }
 

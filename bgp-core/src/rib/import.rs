@@ -10,7 +10,7 @@ use super::attributes::{AttrId, AttrKey};
 use super::path::{Path, Unusable};
 use super::settings::{PEER_PREFERENCE, PeerConfig};
 use super::shared::Shared;
-use crate::policy::{Decision, Outcomes, Policy, RouteView, Source};
+use crate::policy::{Changes, Decision, Outcomes, RouteView};
 use crate::steps;
 use crate::types::Role;
 use crate::types::{PathId, PeerId, Prefix};
@@ -137,41 +137,56 @@ fn apply_import_policy(
     arrival: &mut Arrival,
     prefix: IpNet,
 ) -> (AttrId, Option<Unusable>) {
-    let policy: &Policy = &arrival.config.import;
     let received = arrival.stamped;
-    if let Some(outcome) = arrival.outcomes.find(policy, prefix) {
+    if let Some(outcome) = arrival.outcomes.find(prefix) {
         return outcome;
     }
     steps::count_evaluation();
+    let config = &arrival.config;
     let set = &shared.store[received];
     let interface = shared.store.interface_of(received);
+    let peer = config.view(arrival.peer);
     let route = RouteView {
-        prefix,
-        attributes: shared.store.view(received),
+        peer: Some(peer),
+        learned_from: Some(peer),
+        source: config.kind.source(),
+        next_hop: shared.store.next_hop(received),
         local_pref: Some(set.local_pref),
-        source: Source::Peer,
         interface: interface.map(|name| &**name),
-        own_as: None,
+        ..RouteView::new(prefix, shared.store.view(received))
     };
-    let (decision, asked) = policy.evaluate_asking(route);
+    let (decision, asked) = config.import.evaluate_asking(route);
     let outcome = match decision {
         Decision::Reject => (received, Some(Unusable::Policy)),
-        Decision::Accept {
-            attributes: None,
-            preference: None,
-        } => (received, None),
-        Decision::Accept {
-            attributes,
-            preference,
-        } => (
-            shared
-                .store
-                .intern_edited(received, attributes.as_deref(), preference),
-            None,
-        ),
+        Decision::Accept(changes) => apply(shared, changes, received, arrival.peer),
     };
     arrival.outcomes.note(&asked, outcome);
     outcome
+}
+
+fn apply(
+    shared: &mut Shared,
+    changes: Changes,
+    received: AttrId,
+    peer: PeerId,
+) -> (AttrId, Option<Unusable>) {
+    let mut attrs = received;
+    if changes.attributes.is_some() || changes.preference.is_some() {
+        let (attributes, preference) = (changes.attributes.as_deref(), changes.preference);
+        attrs = shared.store.intern_edited(received, attributes, preference);
+    }
+    let Some(next_hop) = changes.next_hop else {
+        return (attrs, None);
+    };
+    let own = is_own_next_hop(shared, peer, next_hop);
+    let attrs = shared.store.with_next_hop(attrs, next_hop, true);
+    (attrs, own.then_some(Unusable::OwnNextHop))
+}
+
+/// Whether routes with this next hop would come back to us, and are not to be used.
+fn is_own_next_hop(shared: &Shared, peer: PeerId, next_hop: NextHop) -> bool {
+    let peer = shared.peers.find(peer);
+    !shared.config.use_unresolved && peer.is_some_and(|it| it.knows_us_as(next_hop.address()))
 }
 
 /// Why the routes of an UPDATE cannot be used, whatever their prefix.
@@ -185,15 +200,14 @@ fn find_fault(
     let own_id = shared.config.router_id;
     let cluster_id = shared.config.cluster_id.unwrap_or(own_id);
     let next_hop = shared.store.next_hop(received);
-    let peer = shared.peers.find(peer);
-    let is_own = |next_hop: NextHop| peer.is_some_and(|peer| peer.knows_us_as(next_hop.address()));
+    let is_own = |next_hop| is_own_next_hop(shared, peer, next_hop);
     if view.as_path().occurrences(config.local_as) > config.allowed_local_as as usize {
         Some(Unusable::AsLoop)
     } else if shared.store.originator_id(received) == Some(own_id)
         || view.cluster_list().any(|id| id == cluster_id)
     {
         Some(Unusable::ReflectionLoop)
-    } else if !shared.config.use_unresolved && next_hop.is_some_and(is_own) {
+    } else if next_hop.is_some_and(is_own) {
         Some(Unusable::OwnNextHop)
     } else if leaks(config, view) {
         Some(Unusable::RouteLeak)

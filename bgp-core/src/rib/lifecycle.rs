@@ -31,7 +31,8 @@ pub(super) fn configure(tables: &mut Tables, peer: PeerId, config: Arc<PeerConfi
     if old.changes_import(&config) {
         tables.import_again(peer);
     }
-    if (old.kind, old.address) != (config.kind, config.address) {
+    let identity = |config: &PeerConfig| (config.kind, config.address, config.peer_as);
+    if identity(&old) != identity(&config) {
         // Whom its routes may be told, and whose are better.
         tables.tell_again();
     }
@@ -39,6 +40,14 @@ pub(super) fn configure(tables: &mut Tables, peer: PeerId, config: Arc<PeerConfi
     for family in Family::ALL {
         check_limit(&mut tables.shared, peer, family);
     }
+}
+
+/// Hooks in the policies of a peer would decide otherwise now.
+pub(super) fn reevaluate(tables: &mut Tables, peer: PeerId) {
+    tables.import_again(peer);
+    let Tables { shared, ipv4, ipv6 } = tables;
+    ipv4.tell_peer_again(shared, peer);
+    ipv6.tell_peer_again(shared, peer);
 }
 
 /// A peer is no longer configured.

@@ -114,6 +114,7 @@ impl Rib {
         match input {
             Input::Configure { peer, config } => lifecycle::configure(tables, peer, config),
             Input::Remove(peer) => lifecycle::remove(tables, peer),
+            Input::Reevaluate(peer) => lifecycle::reevaluate(tables, peer),
             Input::OwnNextHop { peer, own_next_hop } => {
                 lifecycle::set_own_next_hop(tables, peer, own_next_hop);
             }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::policy::Policy;
-use crate::types::{Asn, PerFamily, Role, RouterId};
+use crate::policy::{PeerView, Policy, Source};
+use crate::types::{Asn, PeerId, PerFamily, Role, RouterId};
 use crate::wire::{Attributes, Context, NextHop};
 
 /// The preference of routes from peers, if no policy sets another.
@@ -92,6 +92,15 @@ impl PeerKind {
     pub const fn is_internal(self) -> bool {
         matches!(self, Self::Internal | Self::Client)
     }
+
+    /// Where its routes are learned, for policies.
+    pub(super) const fn source(self) -> Source {
+        match self {
+            Self::External => Source::External,
+            Self::Internal => Source::Internal,
+            Self::Client => Source::Client,
+        }
+    }
 }
 
 /// Which next hop a peer is told.
@@ -159,10 +168,20 @@ impl PeerConfig {
         }
     }
 
+    /// The peer with this number, for policies.
+    pub(super) fn view(&self, id: PeerId) -> PeerView {
+        PeerView {
+            id,
+            address: self.address,
+            asn: self.peer_as,
+        }
+    }
+
     /// Whether routes of the peer must be imported again when these settings become the new ones.
     pub(super) fn changes_import(&self, new: &Self) -> bool {
         self.import != new.import
             || self.kind != new.kind
+            || self.address != new.address
             || self.allowed_local_as != new.allowed_local_as
             || self.local_as != new.local_as
             || self.peer_as != new.peer_as

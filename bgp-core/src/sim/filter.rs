@@ -33,11 +33,7 @@ pub enum Filter {
 impl Filter {
     /// The policy that a speaker is given: the steps in order, then acceptance.
     pub(super) fn policy(steps: &[Self]) -> Policy {
-        let rules = steps.iter().map(Self::rule).collect();
-        Policy {
-            rules,
-            default: Verdict::Accept,
-        }
+        Policy::new(steps.iter().map(Self::rule), Verdict::Accept)
     }
 
     fn rule(&self) -> Rule {
@@ -54,9 +50,8 @@ impl Filter {
             Self::Prepend(asns) => edit(Action::PrependAsPath(asns.clone())),
             Self::SetLocalPref(value) => edit(Action::SetLocalPref(*value)),
             Self::OnlyAbove(bound) => {
-                let not = |condition| Condition::Not(Box::new(condition));
                 let local = Condition::Source(Source::Local);
-                reject(vec![not(local), not(Condition::LocalPrefAbove(*bound))])
+                reject(vec![!local, !Condition::LocalPrefAbove(*bound)])
             }
         };
         Rule {
@@ -64,6 +59,7 @@ impl Filter {
             conditions,
             actions,
             verdict,
+            ..Rule::default()
         }
     }
 

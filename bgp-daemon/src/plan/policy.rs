@@ -66,17 +66,10 @@ fn import_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
         let usual = plan.kernel[*family].normal_priority;
         let mut conditions = vec![is_better_than(usual)];
         conditions.extend(family_condition(audience, *family));
-        rules.push(Rule {
-            origin: "better priority than usual".into(),
-            conditions,
-            actions: vec![Action::SetPreference(BETTER_PREFERENCE)],
-            verdict: None,
-        });
+        let better = rule("better priority than usual", conditions);
+        rules.push(better.then(Action::SetPreference(BETTER_PREFERENCE)));
     }
-    Policy {
-        rules,
-        default: Verdict::Accept,
-    }
+    Policy::new(rules, Verdict::Accept)
 }
 
 /// What happens to routes for peers: their filters, then the rules of the cluster.
@@ -89,10 +82,9 @@ fn export_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
     if audience.internal {
         rules.extend(interface_rules(plan, audience));
     }
-    rules.push(Rule {
-        origin: format!("interface {BPF_DEVICES}"),
-        ..reject(vec![Condition::Interface(BPF_DEVICES.into())])
-    });
+    let origin = format!("interface {BPF_DEVICES}");
+    let bpf = rule(origin, [Condition::Interface(BPF_DEVICES.into())]);
+    rules.push(bpf.reject());
     for family in audience.families {
         rules.extend(community_rules(plan, *family));
         rules.extend(block_rules(plan, *family));
@@ -101,19 +93,12 @@ fn export_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
             Verdict::Accept,
         ));
     }
-    Policy {
-        rules,
-        default: Verdict::Reject,
-    }
+    Policy::new(rules, Verdict::Reject)
 }
 
-fn reject(conditions: Vec<Condition>) -> Rule {
-    Rule {
-        origin: String::new(),
-        conditions,
-        actions: Vec::new(),
-        verdict: Some(Verdict::Reject),
-    }
+fn rule(origin: impl Into<String>, conditions: impl IntoIterator<Item = Condition>) -> Rule {
+    let conditions = conditions.into_iter();
+    conditions.fold(Rule::new(origin), Rule::when)
 }
 
 /// Routes that leave by a tunnel are not for internal peers.
@@ -123,9 +108,9 @@ fn interface_rules(plan: &Plan, audience: &Audience<'_>) -> Vec<Rule> {
     interfaces
         .into_iter()
         .flatten()
-        .map(|pattern| Rule {
-            origin: format!("interface {pattern} towards internal peers"),
-            ..reject(vec![Condition::Interface(pattern.clone())])
+        .map(|pattern| {
+            let origin = format!("interface {pattern} towards internal peers");
+            rule(origin, [Condition::Interface(pattern.clone())]).reject()
         })
         .collect()
 }
@@ -133,15 +118,10 @@ fn interface_rules(plan: &Plan, audience: &Audience<'_>) -> Vec<Rule> {
 fn community_rules(plan: &Plan, family: Family) -> impl Iterator<Item = Rule> {
     let entries = plan.communities.iter();
     let entries = entries.filter(move |entry| family_of(entry.cidr) == family);
-    entries.map(|entry| Rule {
-        origin: format!("{} prefixAdvertisements {}", entry.resource, entry.cidr),
-        conditions: vec![within([entry.cidr])],
-        actions: entry
-            .communities
-            .iter()
-            .map(|value| add_community(*value))
-            .collect(),
-        verdict: None,
+    entries.map(|entry| {
+        let origin = format!("{} prefixAdvertisements {}", entry.resource, entry.cidr);
+        let actions = entry.communities.iter().map(|value| add_community(*value));
+        actions.fold(rule(origin, [within([entry.cidr])]), Rule::then)
     })
 }
 
@@ -155,30 +135,13 @@ fn block_rules(plan: &Plan, family: Family) -> Vec<Rule> {
         return Vec::new();
     }
     let usual = plan.kernel[family].normal_priority;
-    let rule = |origin: &str, conditions, verdict| Rule {
-        origin: origin.to_owned(),
-        conditions,
-        actions: Vec::new(),
-        verdict: Some(verdict),
-    };
+    let own = Condition::Prefix(blocks().map(PrefixMatch::exact).collect());
+    let inside = within(blocks());
+    let better = "inside an own block, with a better priority than usual";
     vec![
-        rule(
-            "own block",
-            vec![Condition::Prefix(
-                blocks().map(PrefixMatch::exact).collect(),
-            )],
-            Verdict::Accept,
-        ),
-        rule(
-            "inside an own block, with a better priority than usual",
-            vec![within(blocks()), is_better_than(usual)],
-            Verdict::Accept,
-        ),
-        rule(
-            "inside an own block",
-            vec![within(blocks())],
-            Verdict::Reject,
-        ),
+        rule("own block", [own]).accept(),
+        rule(better, [inside.clone(), is_better_than(usual)]).accept(),
+        rule("inside an own block", [inside]).reject(),
     ]
 }
 
@@ -188,11 +151,11 @@ fn within_each(list: &[Sourced], verdict: Verdict) -> Vec<Rule> {
     let mut sorted: Vec<&Sourced> = list.iter().collect();
     sorted.sort_by(|a, b| a.origin.cmp(&b.origin));
     for same in sorted.chunk_by(|a, b| a.origin == b.origin) {
-        rules.push(Rule {
-            origin: same[0].origin.clone(),
-            conditions: vec![within(same.iter().map(|sourced| sourced.prefix))],
-            actions: Vec::new(),
-            verdict: Some(verdict),
+        let prefixes = same.iter().map(|sourced| sourced.prefix);
+        let rule = rule(same[0].origin.clone(), [within(prefixes)]);
+        rules.push(match verdict {
+            Verdict::Accept => rule.accept(),
+            Verdict::Reject => rule.reject(),
         });
     }
     rules
@@ -254,14 +217,12 @@ fn filter_rules(plan: &Plan, audience: &Audience<'_>) -> Vec<Rule> {
                     continue;
                 };
                 conditions.extend(family_condition(audience, *family));
-                compiled.push(Rule {
-                    origin: format!("BGPFilter/{name} {}[{at}]", direction.field(*family)),
-                    conditions,
-                    actions: rule.operations.iter().map(action).collect(),
-                    verdict: Some(match rule.action {
-                        FilterAction::Accept => Verdict::Accept,
-                        FilterAction::Reject => Verdict::Reject,
-                    }),
+                let origin = format!("BGPFilter/{name} {}[{at}]", direction.field(*family));
+                let actions = rule.operations.iter().map(action);
+                let changed = actions.fold(self::rule(origin, conditions), Rule::then);
+                compiled.push(match rule.action {
+                    FilterAction::Accept => changed.accept(),
+                    FilterAction::Reject => changed.reject(),
                 });
             }
         }
@@ -290,7 +251,7 @@ fn conditions(
         )?);
     }
     if let Some(FilterSource::RemotePeers) = rule.source {
-        conditions.push(Condition::Source(Source::Peer));
+        conditions.push(!Condition::Source(Source::Local));
     }
     conditions.extend(rule.interface.clone().map(Condition::Interface));
     let communities = rule.communities.iter().flat_map(|wanted| &wanted.values);
@@ -324,12 +285,11 @@ fn prefix_condition(
         },
     }]);
     let exact = || Condition::Prefix(PrefixSet::from_iter([PrefixMatch::exact(cidr)]));
-    let not = |condition| Condition::Not(Box::new(condition));
     Some(match (operator, lengths) {
         (MatchOperator::In, _) => vec![Condition::Prefix(set)],
-        (MatchOperator::NotIn, _) => vec![not(Condition::Prefix(set))],
+        (MatchOperator::NotIn, _) => vec![!Condition::Prefix(set)],
         (MatchOperator::Equal, None) => vec![exact()],
-        (MatchOperator::NotEqual, None) => vec![not(exact())],
+        (MatchOperator::NotEqual, None) => vec![!exact()],
         // With lengths the replaced speaker compares a prefix with a set of prefixes, and those are never equal.
         (MatchOperator::Equal, Some(_)) => return None,
         (MatchOperator::NotEqual, Some(_)) => Vec::new(),

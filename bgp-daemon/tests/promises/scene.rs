@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bgp_core::policy::{Policy, Verdict};
+use bgp_core::policy::Policy;
 use bgp_core::rib::{NextHopMode, PeerConfig, PeerKind, RibConfig, Route};
 use bgp_core::session::SessionConfig;
 use bgp_core::session::config::GracefulRestart;
@@ -250,10 +250,7 @@ fn snapshot(resources: &str) -> Snapshot {
 }
 
 fn settings(asn: Asn) -> PeerSettings {
-    let accept = Arc::new(Policy {
-        rules: Vec::new(),
-        default: Verdict::Accept,
-    });
+    let accept = Arc::new(Policy::ACCEPT);
     let second = Duration::from_secs(1);
     PeerSettings {
         neighbour: NeighbourConfig {

@@ -72,16 +72,7 @@ impl Judgement {
             Self::Mark => Action::AddCommunity(MARK),
             Self::Prefer => Action::SetPreference(PREFERRED),
         };
-        let rule = Rule {
-            origin: String::new(),
-            conditions: Vec::new(),
-            actions: vec![action],
-            verdict: None,
-        };
-        Policy {
-            rules: vec![rule],
-            default: Verdict::Accept,
-        }
+        Policy::new([Rule::new("test").then(action)], Verdict::Accept)
     }
 }
 

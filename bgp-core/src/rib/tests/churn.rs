@@ -95,6 +95,7 @@ pub(super) fn policy(variant: usize) -> Policy {
         conditions,
         actions,
         verdict,
+        ..Rule::default()
     };
     match variant {
         0 => Policy::ACCEPT,
@@ -108,17 +109,11 @@ pub(super) fn policy(variant: usize) -> Policy {
                 vec![],
                 Some(Verdict::Reject),
             );
-            Policy {
-                rules: vec![reject],
-                default: Verdict::Accept,
-            }
+            Policy::new(vec![reject], Verdict::Accept)
         }
         _ => {
             let mark = rule(vec![], vec![Action::AddCommunity(Community(77))], None);
-            Policy {
-                rules: vec![mark],
-                default: Verdict::Accept,
-            }
+            Policy::new(vec![mark], Verdict::Accept)
         }
     }
 }

@@ -285,15 +285,16 @@ fn evaluations(prefixes: u32) -> usize {
             conditions,
             actions,
             verdict: None,
+            ..Rule::default()
         };
         let half = Condition::Not(Box::new(within("20.128.0.0/9")));
-        Arc::new(Policy {
-            rules: vec![
+        Arc::new(Policy::new(
+            vec![
                 rule(vec![half], vec![Action::AddCommunity(Community(low))]),
                 rule(Vec::new(), vec![Action::AddCommunity(Community(low + 1))]),
             ],
-            default: Verdict::Accept,
-        })
+            Verdict::Accept,
+        ))
     };
     let mut world = World::up(rib_config(), &[PeerKind::External; 2]);
     world.configure(0, |config| config.import = marks(10));
@@ -351,17 +352,18 @@ fn cost_of_another_policy(peers: usize) -> u64 {
     }
     world.drain();
     let gone = "10.7.0.0/16";
-    let policy = Arc::new(Policy {
-        rules: vec![Rule {
+    let policy = Arc::new(Policy::new(
+        vec![Rule {
             origin: "one prefix less".into(),
             conditions: vec![Condition::Prefix(
                 [PrefixMatch::exact(net(gone))].into_iter().collect(),
             )],
             actions: Vec::new(),
             verdict: Some(Verdict::Reject),
+            ..Rule::default()
         }],
-        default: Verdict::Accept,
-    });
+        Verdict::Accept,
+    ));
     let before = world.rib.steps();
     for peer in 0..peers {
         world.configure(peer, |config| config.export = Arc::clone(&policy));

@@ -380,11 +380,9 @@ fn a_med_that_our_policy_sets_is_told_to_another_as() {
         conditions: Vec::new(),
         actions: vec![Action::SetMed(50)],
         verdict: Some(Verdict::Accept),
+        ..Rule::default()
     };
-    let policy = Policy {
-        rules: vec![rule],
-        default: Verdict::Reject,
-    };
+    let policy = Policy::new(vec![rule], Verdict::Reject);
     world.configure(1, |config| config.export = Arc::new(policy));
     let with_med = Attributes {
         med: Some(7),
@@ -407,16 +405,17 @@ fn a_med_that_our_policy_sets_is_not_taken_for_one_that_came() {
         conditions,
         actions: vec![action],
         verdict: None,
+        ..Rule::default()
     };
     let only = [PrefixMatch::exact(OTHER.parse().unwrap())];
     let only = Condition::Prefix(only.into_iter().collect());
-    let policy = Policy {
-        rules: vec![
+    let policy = Policy::new(
+        vec![
             rule(vec![], Action::AddCommunity(Community(5))),
             rule(vec![only], Action::SetMed(50)),
         ],
-        default: Verdict::Accept,
-    };
+        Verdict::Accept,
+    );
     let mut world = World::up(rib_config(), &[External, External]);
     world.configure(1, |config| config.export = Arc::new(policy));
     for (prefix, med) in [(PREFIX, 50), (OTHER, 7)] {
@@ -443,11 +442,12 @@ fn what_a_policy_prepends_stands_before_our_as() {
             asns.iter().copied().map(Asn).collect(),
         )],
         verdict: None,
+        ..Rule::default()
     };
-    let policy = Arc::new(Policy {
-        rules: vec![prepend(&[9]), prepend(&[7, 8])],
-        default: Verdict::Accept,
-    });
+    let policy = Arc::new(Policy::new(
+        vec![prepend(&[9]), prepend(&[7, 8])],
+        Verdict::Accept,
+    ));
     for peer in [1, 2] {
         world.configure(peer, |config| config.export = Arc::clone(&policy));
     }
@@ -474,11 +474,9 @@ fn our_as_is_put_in_front_once_whatever_a_policy_changed() {
         )],
         actions: vec![Action::AddCommunity(Community(5))],
         verdict: None,
+        ..Rule::default()
     };
-    let policy = Policy {
-        rules: vec![rule],
-        default: Verdict::Accept,
-    };
+    let policy = Policy::new(vec![rule], Verdict::Accept);
     world.configure(1, |config| config.export = Arc::new(policy));
     let received = Attributes {
         as_path: "(65001) 1".parse().unwrap(),
@@ -534,10 +532,7 @@ fn a_new_export_policy_sends_only_what_differs() {
     world.configure(1, |config| config.export = Arc::new(Policy::ACCEPT));
     world.drain();
     assert_eq!(world.told(1, PREFIX).len(), 1);
-    let equal = Policy {
-        rules: Vec::new(),
-        default: Verdict::Accept,
-    };
+    let equal = Policy::new(Vec::new(), Verdict::Accept);
     world.configure(1, |config| config.export = Arc::new(equal));
     world.drain();
     assert_eq!(

@@ -130,11 +130,9 @@ fn a_new_import_policy_judges_the_routes_at_hand() {
         conditions: vec![],
         actions: vec![Action::SetLocalPref(300), Action::SetPreference(150)],
         verdict: Some(Verdict::Accept),
+        ..Rule::default()
     };
-    let policy = Policy {
-        rules: vec![prefer],
-        default: Verdict::Reject,
-    };
+    let policy = Policy::new(vec![prefer], Verdict::Reject);
     world.configure(0, |config| config.import = Arc::new(policy));
     world.drain();
     let best = world.rib.best(net(PREFIX)).unwrap();

@@ -127,6 +127,16 @@ impl AsPath {
         *self = path.finish();
     }
 
+    /// Puts `to` in each place where `from` stands.
+    pub fn replace(&mut self, from: Asn, to: Asn) {
+        let mut path = Builder::default();
+        let replaced = |asn| if asn == from { to } else { asn };
+        for segment in self.view().segments() {
+            path.segment(segment.kind, segment.asns().map(replaced));
+        }
+        *self = path.finish();
+    }
+
     /// Makes it what another AS is told: `own_as` in front (RFC 4271 §5.1.2), and what is inside a confederation left out
     /// (RFC 5065 §5).
     pub fn leave_as(&mut self, own_as: Asn) {

@@ -38,9 +38,10 @@ fn compiled(rule: &str, name: &str) -> Vec<Rule> {
     let plan = plan_with(&format!("exportV4: [{{{rule}}}]"), "");
     let policy = Audience::exporting(peer(&plan, name)).policy(&plan);
     policy
-        .rules
-        .into_iter()
+        .rules()
+        .iter()
         .filter(|rule| rule.origin.starts_with("BGPFilter/f exportV4[0]"))
+        .cloned()
         .collect()
 }
 
@@ -121,7 +122,7 @@ fn with_lengths_equal_never_matches_and_not_equal_always() {
 #[test]
 fn every_other_condition() {
     for (rule, expected) in [
-        ("source: RemotePeers", Condition::Source(Source::Peer)),
+        ("source: RemotePeers", !Condition::Source(Source::Local)),
         (
             "interface: '*.calico'",
             Condition::Interface("*.calico".into()),
@@ -201,7 +202,7 @@ const CLUSTER: &str = "\
 
 fn origins(policy: &Policy) -> Vec<&str> {
     policy
-        .rules
+        .rules()
         .iter()
         .map(|rule| rule.origin.as_str())
         .collect()
@@ -229,8 +230,8 @@ fn export_rules_stand_in_calicos_order() {
             "advertised service",
         ]
     );
-    assert_eq!(policy.default, Verdict::Reject);
-    let better = &policy.rules[8];
+    assert_eq!(policy.default_verdict(), Verdict::Reject);
+    let better = &policy.rules()[8];
     assert_eq!(
         better.conditions,
         [
@@ -238,7 +239,7 @@ fn export_rules_stand_in_calicos_order() {
             Condition::LocalPrefAbove(2_147_481_647)
         ]
     );
-    assert_eq!(policy.rules[6].verdict, None, "communities do not decide");
+    assert_eq!(policy.rules()[6].verdict, None, "communities do not decide");
     let external = Audience::exporting(peer(&plan, EXTERNAL)).policy(&plan);
     assert!(
         !origins(&external)
@@ -260,11 +261,11 @@ fn import_accepts_and_prefers_better_priorities() {
         ["BGPFilter/f importV4[0]", "better priority than usual"]
     );
     assert_eq!(
-        policy.rules[1].conditions,
+        policy.rules()[1].conditions,
         [Condition::LocalPrefAbove(2_147_481_647)]
     );
-    assert_eq!(policy.rules[1].actions, [Action::SetPreference(200)]);
-    assert_eq!(policy.default, Verdict::Accept);
+    assert_eq!(policy.rules()[1].actions, [Action::SetPreference(200)]);
+    assert_eq!(policy.default_verdict(), Verdict::Accept);
 }
 
 #[test]
@@ -284,8 +285,8 @@ fn a_session_with_both_families_asks_for_the_family() {
         both,
     );
     let policy = Audience::importing(peer(&plan, "Global_192_0_2_9")).policy(&plan);
-    assert_eq!(policy.rules[0].conditions, [prefix("0.0.0.0/0", 0, 32)]);
-    assert_eq!(policy.rules[1].conditions, [prefix("::/0", 0, 128)]);
+    assert_eq!(policy.rules()[0].conditions, [prefix("0.0.0.0/0", 0, 32)]);
+    assert_eq!(policy.rules()[1].conditions, [prefix("::/0", 0, 128)]);
     assert_eq!(
         origins(&policy),
         [
