@@ -20,7 +20,7 @@ pub(crate) struct Peer {
     pub(crate) up: Option<PeerUp>,
     /// Of the last session; its stale routes are compared by it.
     pub(crate) peer_id: RouterId,
-    /// Ours in the last session, by which its stale routes are imported again.
+    /// Ours in the last session, by which its stale routes are judged.
     pub(crate) own_next_hop: PerFamily<Option<NextHop>>,
     pub(crate) families: PerFamily<PeerFamily>,
     /// Octets handed out and not yet reported as written.
@@ -44,7 +44,7 @@ pub(crate) struct Stopping {
 pub(crate) struct PeerFamily {
     /// Paths of an older epoch are stale.
     pub(crate) epoch: u8,
-    /// Paths of an epoch before this one are dead: the peer no longer announces them.
+    /// Paths of an epoch before this one are dead: it does not stand by them any more.
     oldest: u8,
     /// There are no paths of an epoch before this one.
     swept: u8,
@@ -242,7 +242,7 @@ impl Peers {
         }
     }
 
-    /// Whether the peer of a path no longer announces it.
+    /// Whether a path's peer does not stand by it any more.
     pub(crate) fn is_dead(&self, family: Family, path: &Path) -> bool {
         let peer = self.known(path.peer);
         peer.is_some_and(|peer| peer.families[family].is_dead(path.epoch))

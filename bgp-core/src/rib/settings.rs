@@ -107,7 +107,7 @@ impl PeerKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum NextHopMode {
-    /// RFC 4271 §5.1.3: our own address to another AS and for routes without a gateway, otherwise unchanged.
+    /// RFC 4271 §5.1.3: our own address to another AS and for routes without a gateway, else unchanged.
     #[default]
     Auto,
     /// Always our own address.
@@ -202,4 +202,18 @@ pub struct PeerUp {
     pub sends_end_of_rib: bool,
     /// It knows what LLGR_STALE means, and so may be told routes that have it (RFC 9494 §4.3).
     pub long_lived_aware: bool,
+}
+
+impl PeerUp {
+    /// A session with what the two sides agreed on, and nothing else: routes without a next hop cannot be told, End-of-RIB is not
+    /// waited for.
+    pub fn new(peer_id: RouterId, context: Context) -> Self {
+        Self {
+            peer_id,
+            context,
+            own_next_hop: PerFamily::default(),
+            sends_end_of_rib: false,
+            long_lived_aware: false,
+        }
+    }
 }

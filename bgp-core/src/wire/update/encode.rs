@@ -14,6 +14,14 @@ use crate::wire::{AttributeView, Context, HEADER_LEN, MessageType, NextHop, nlri
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
+impl std::fmt::Display for TooLong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the attributes and one prefix do not fit a message")
+    }
+}
+
+impl std::error::Error for TooLong {}
+
 /// Octets of an UPDATE with nothing in it: the header and two lengths.
 const EMPTY_LEN: usize = HEADER_LEN + 4;
 /// Octets of a NEXT_HOP attribute.

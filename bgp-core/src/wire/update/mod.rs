@@ -7,6 +7,7 @@
 //! `decode.rs` has the rules, `notes.rs` what they find out, `attribute/table.rs` what they apply to each attribute, `usual.rs` a short way for what nearly
 //! all send, `encode.rs` the way back.
 
+mod announce;
 mod decode;
 mod encode;
 mod fault;
