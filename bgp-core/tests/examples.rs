@@ -5,10 +5,17 @@ use std::path::Path;
 
 #[path = "../examples/origin_validation.rs"]
 mod origin_validation;
+#[path = "../examples/private_attribute.rs"]
+mod private_attribute;
 
 #[test]
 fn origin_validation_runs() {
     origin_validation::main();
+}
+
+#[test]
+fn private_attribute_runs() {
+    private_attribute::main();
 }
 
 #[test]

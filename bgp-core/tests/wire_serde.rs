@@ -22,11 +22,11 @@ fn attributes_are_read_back() {
             local2: 3,
         }],
         otc: Some(Asn(64512)),
-        unknown: vec![UnknownAttribute {
-            code: 200,
-            flags: 0xe0,
-            value: [1, 0xab].into(),
-        }],
+        unknown: vec![
+            UnknownAttribute::new(200, true, [1, 0xab])
+                .unwrap()
+                .with_partial(),
+        ],
         ..Attributes::default()
     };
     let json = serde_json::to_value(&attributes).expect("JSON");

@@ -68,7 +68,7 @@ fn r4271_5_02_unknown_attributes() {
     let kept: Vec<_> = attributes
         .unknown
         .iter()
-        .map(|attribute| (attribute.code, attribute.flags, attribute.value.len()))
+        .map(|attribute| (attribute.code(), attribute.flags(), attribute.value().len()))
         .collect();
     assert_eq!(kept, [(200, 0xe0, 3), (201, 0xe0, 0), (202, 0xe0, 300)]);
     let mut again = Vec::new();
@@ -104,7 +104,12 @@ fn every_code_can_be_there() {
         .map(|code| attribute(0xc0, code, &[code]))
         .collect();
     let update = read(announcing(&unknown), &internal());
-    let codes: Vec<u8> = update.attributes().unknown.iter().map(|a| a.code).collect();
+    let codes: Vec<u8> = update
+        .attributes()
+        .unknown
+        .iter()
+        .map(|a| a.code())
+        .collect();
     assert!(codes.into_iter().eq(100..=255));
 }
 

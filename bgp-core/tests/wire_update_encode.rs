@@ -137,11 +137,11 @@ fn r7606_5_1_01_multiprotocol_attributes_come_first() {
 #[test]
 fn a_route_that_fits_no_message_is_not_sent() {
     let long = Attributes {
-        unknown: vec![UnknownAttribute {
-            code: 200,
-            flags: 0xe0,
-            value: vec![0; 4090].into(),
-        }],
+        unknown: vec![
+            UnknownAttribute::new(200, true, vec![0; 4090])
+                .unwrap()
+                .with_partial(),
+        ],
         ..attributes()
     };
     let octets = canonical(&long);

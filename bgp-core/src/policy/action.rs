@@ -3,7 +3,9 @@
 use super::pattern::Pattern;
 use crate::types::Asn;
 use crate::wire::NextHop;
-use crate::wire::attribute::{Community, ExtendedCommunity, LargeCommunity, Origin};
+use crate::wire::attribute::{
+    Community, ExtendedCommunity, LargeCommunity, Origin, UnknownAttribute,
+};
 
 /// A change of a route.
 ///
@@ -67,6 +69,10 @@ pub enum Action {
     AddMed(u32),
     /// Subtracts from MULTI_EXIT_DISC, down to 0. None counts as 0.
     SubtractMed(u32),
+    /// Adds an attribute of the embedder's own, in the place of one with the same code.
+    SetAttribute(UnknownAttribute),
+    /// Removes the attribute with this type code, if it is one that has no field in [`Attributes`](crate::wire::Attributes).
+    RemoveAttribute(u8),
     /// Sets the preference that is compared before anything of BGP; routes from peers start with 100. Without effect on export.
     SetPreference(u32),
 }

@@ -335,6 +335,8 @@ fn edit(edited: &mut Attributes, action: &Action) {
         Action::SubtractMed(less) => {
             edited.med = Some(edited.med.unwrap_or_default().saturating_sub(*less));
         }
+        Action::SetAttribute(attribute) => edited.set_unknown(attribute.clone()),
+        Action::RemoveAttribute(code) => edited.remove_unknown(*code),
         Action::SetNextHop(_) | Action::SetPreference(_) => {}
     }
 }

@@ -11,6 +11,7 @@ use crate::types::{Asn, PeerId};
 use crate::wire::NextHop;
 use crate::wire::attribute::{
     AsPath, AttributeView, Attributes, Community, ExtendedCommunity, LargeCommunity, Origin,
+    UnknownAttribute,
 };
 
 /// A route taken apart, as a rule may change it.
@@ -55,7 +56,7 @@ fn naive_holds(condition: &Condition, view: &RouteView<'_>, route: &Naive) -> bo
         Condition::Attribute(code) => match code {
             4 => attributes.med.is_some(),
             8 => !attributes.communities.is_empty(),
-            _ => false,
+            code => attributes.unknown.iter().any(|it| it.code() == *code),
         },
         Condition::Any(all) => all.iter().any(|it| naive_holds(it, view, route)),
         Condition::Not(it) => !naive_holds(it, view, route),
@@ -119,6 +120,12 @@ fn naive_perform(action: &Action, view: &RouteView<'_>, route: &mut Naive) {
         Action::SetMed(value) => it.med = Some(*value),
         Action::AddMed(more) => it.med = Some(it.med.unwrap_or(0).saturating_add(*more)),
         Action::SubtractMed(less) => it.med = Some(it.med.unwrap_or(0).saturating_sub(*less)),
+        Action::SetAttribute(new) => {
+            let others = it.unknown.iter().filter(|it| it.code() != new.code());
+            it.unknown = others.cloned().chain([new.clone()]).collect();
+            it.unknown.sort_by_key(UnknownAttribute::code);
+        }
+        Action::RemoveAttribute(old) => it.unknown.retain(|it| it.code() != *old),
         Action::SetPreference(value) => route.preference = Some(*value),
     }
 }
@@ -278,7 +285,7 @@ fn condition() -> impl Strategy<Value = Condition> {
         small().prop_map(Condition::MedAbove),
         small().prop_map(Condition::LocalPref),
         small().prop_map(Condition::LocalPrefAbove),
-        select(&[4_u8, 8, 200][..]).prop_map(Condition::Attribute),
+        select(&[4_u8, 8, 200, 201][..]).prop_map(Condition::Attribute),
     ];
     leaf.prop_recursive(2, 6, 3, |inner| {
         prop_oneof![
@@ -320,8 +327,19 @@ fn action() -> impl Strategy<Value = Action> {
         small().prop_map(Action::SetMed),
         small().prop_map(Action::AddMed),
         small().prop_map(Action::SubtractMed),
+        own_attribute().prop_map(Action::SetAttribute),
+        select(&[4_u8, 200, 201][..]).prop_map(Action::RemoveAttribute),
         small().prop_map(Action::SetPreference),
     ]
+}
+
+fn option_of_own() -> impl Strategy<Value = Vec<UnknownAttribute>> {
+    prop::collection::vec(own_attribute(), 0..2)
+}
+
+fn own_attribute() -> impl Strategy<Value = UnknownAttribute> {
+    let new = |(code, value)| UnknownAttribute::new(code, true, [value]).expect("not known");
+    (select(&[200_u8, 201][..]), any::<u8>()).prop_map(new)
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -348,7 +366,12 @@ fn policy() -> impl Strategy<Value = Policy> {
 fn attributes() -> impl Strategy<Value = Attributes> {
     let option = |value| prop::option::of(value);
     let numbers = (origin(), option(small()), option(small()), some(asn()));
-    let lists = (some(community()), some(large()), some(extended()));
+    let lists = (
+        some(community()),
+        some(large()),
+        some(extended()),
+        option_of_own(),
+    );
     (numbers, lists).prop_map(|((origin, med, local_pref, path), lists)| Attributes {
         origin,
         med,
@@ -357,6 +380,7 @@ fn attributes() -> impl Strategy<Value = Attributes> {
         communities: lists.0,
         large_communities: lists.1,
         ext_communities: lists.2,
+        unknown: lists.3,
         ..Attributes::default()
     })
 }

@@ -74,7 +74,7 @@ fn attributes_that_do_not_concern_us_go_through() {
         let unknown = attributes
             .unknown
             .iter()
-            .map(|u| (u.code, u.flags, &u.value[..]));
+            .map(|u| (u.code(), u.flags(), u.value()));
         assert!(unknown.eq([(200, 0xe0, &[1, 2, 3][..])]));
     }
 }
@@ -280,7 +280,7 @@ fn a_stuck_peer_costs_little_and_delays_nobody() {
     for octet in (0..=255).cycle().take(2000) {
         node.send_frame(0, via(&[1], &[long(octet)]));
         let told = &node.held(2, NET)[&PathId(0)];
-        assert_eq!(told.unknown[0].value[0], octet);
+        assert_eq!(told.unknown[0].value()[0], octet);
         assert!(node.octets(1) < (4 << 20) + 8192);
     }
     assert!(node.octets(2) > 6_000_000);
@@ -302,7 +302,7 @@ fn a_peer_that_comes_up_beside_a_stuck_one_is_told_everything() {
     for octet in 0..10 {
         node.send_frame(0, via(&[1], &[long(octet)]));
         let told = &node.held(2, NET)[&PathId(0)];
-        assert_eq!(told.unknown[0].value[0], octet);
+        assert_eq!(told.unknown[0].value()[0], octet);
     }
     node.send_frame(0, withdrawal());
     assert!(!holds(&node, 2));

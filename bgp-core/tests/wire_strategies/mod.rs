@@ -211,10 +211,10 @@ fn unknown() -> impl Strategy<Value = Vec<UnknownAttribute>> {
     btree_map(code, octets(300), 0..3).prop_map(|attributes| {
         attributes
             .into_iter()
-            .map(|(code, value)| UnknownAttribute {
-                code,
-                flags: 0xe0,
-                value: value.into(),
+            .map(|(code, value)| {
+                UnknownAttribute::new(code, true, value)
+                    .expect("not a known one")
+                    .with_partial()
             })
             .collect()
     })

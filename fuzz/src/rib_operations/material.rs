@@ -207,11 +207,11 @@ pub(super) fn attributes(choices: &mut Choices<'_>) -> Attributes {
 pub(super) fn big_route(turn: u32) -> (IpNet, LocalRoute) {
     let attributes = Attributes {
         med: Some(turn),
-        unknown: vec![UnknownAttribute {
-            code: 200,
-            flags: 0xe0,
-            value: vec![0; 60_000].into(),
-        }],
+        unknown: vec![
+            UnknownAttribute::new(200, true, vec![0; 60_000])
+                .unwrap()
+                .with_partial(),
+        ],
         ..Attributes::default()
     };
     let route = LocalRoute {

@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use super::*;
 use crate::policy::{Hook, PeerMatch, PeerView, PrefixMatch, PrefixSet, Rule, Source};
 use crate::types::PeerId;
-use crate::wire::attribute::{AsPath, Community, ExtendedCommunity, LargeCommunity, Origin};
+use crate::wire::attribute::{
+    AsPath, Community, ExtendedCommunity, LargeCommunity, Origin, UnknownAttribute,
+};
 
 fn canonical(attributes: &Attributes) -> Vec<u8> {
     let mut octets = Vec::new();
@@ -284,6 +286,7 @@ fn performed(action: &Action) -> (Changes, String) {
         communities: vec![community("0:1"), community("65000:100")],
         large_communities: vec![large("1:1:1")],
         ext_communities: vec![extended("rt:1:1"), extended("rt:2:2")],
+        unknown: vec![UnknownAttribute::new(242, true, [9]).unwrap()],
         ..Attributes::default()
     };
     let accept = rule(vec![], vec![action.clone()], Some(Verdict::Accept));
@@ -357,6 +360,7 @@ fn every_action_on_communities() {
 fn every_action_on_other_attributes() {
     use Action::*;
     let (from, to) = (Asn(2), Asn(7));
+    let own = UnknownAttribute::new(241, true, [7]).unwrap();
     for (action, expected) in [
         (SetOrigin(Origin::Incomplete), "origin incomplete,"),
         (
@@ -371,10 +375,14 @@ fn every_action_on_other_attributes() {
         (AddMed(u32::MAX), "med 4294967295,"),
         (SubtractMed(7), "med 43,"),
         (SubtractMed(70), "med 0,"),
+        (SetAttribute(own), "attribute 241 flags c0 07,"),
+        (RemoveAttribute(242), "large-communities 1:1:1,"),
     ] {
         let (changes, text) = performed(&action);
         assert!(text.contains(expected), "{action:?}: {text}");
         assert_eq!(changes.med, expected.starts_with("med"), "{action:?}");
+        let removed = matches!(action, RemoveAttribute(_));
+        assert_eq!(text.contains("attribute 242"), !removed, "{text}");
     }
 }
 

@@ -229,11 +229,7 @@ fn peers_may_have_great_numbers() {
 #[test]
 fn the_order_of_unknown_attributes_does_not_matter() {
     let unknown = |codes: [u8; 3]| {
-        let attribute = |code| UnknownAttribute {
-            code,
-            flags: 0xc0,
-            value: [code].into(),
-        };
+        let attribute = |code| UnknownAttribute::new(code, true, [code]).unwrap();
         Attributes {
             unknown: codes.map(attribute).into(),
             ..route(&[65000])
@@ -251,11 +247,11 @@ fn the_order_of_unknown_attributes_does_not_matter() {
             },
         );
     };
-    announce(&mut world, 0, [3, 201, 250]);
+    announce(&mut world, 0, [11, 201, 250]);
     let one = world.rib.attribute_set_count();
-    announce(&mut world, 1, [250, 3, 201]);
+    announce(&mut world, 1, [250, 11, 201]);
     assert_eq!(world.rib.attribute_set_count(), one);
     let routes = world.rib.paths(net("10.0.0.0/8"));
-    assert_eq!(routes[0].attributes, unknown([3, 201, 250]));
-    assert_eq!(routes[1].attributes, unknown([3, 201, 250]));
+    assert_eq!(routes[0].attributes, unknown([11, 201, 250]));
+    assert_eq!(routes[1].attributes, unknown([11, 201, 250]));
 }

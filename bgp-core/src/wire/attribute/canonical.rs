@@ -7,7 +7,8 @@ use super::as_path::{AsPath, AsPathView};
 use super::community::{Community, ExtendedCommunity, LargeCommunity, without_repetitions};
 use super::flag::put_flags;
 use super::table::carried_flags;
-use super::value::{Aggregator, Origin, UnknownAttribute};
+use super::unknown::UnknownAttribute;
+use super::value::{Aggregator, Origin};
 use super::{code, flag};
 use crate::types::{Asn, RouterId};
 use crate::wire::text::Hex;
@@ -158,10 +159,8 @@ impl<'a> AttributeView<'a> {
             unknown: self
                 .iter()
                 .filter(|attribute| !is_field(attribute.code))
-                .map(|attribute| UnknownAttribute {
-                    code: attribute.code,
-                    flags: attribute.flags,
-                    value: attribute.value.into(),
+                .map(|RawAttribute { code, flags, value }| {
+                    UnknownAttribute::from_parts(code, flags, value.into())
                 })
                 .collect(),
         }
@@ -281,18 +280,31 @@ pub struct Attributes {
 }
 
 impl Attributes {
+    /// Adds an attribute that has no field, in the place of one with the same code.
+    pub fn set_unknown(&mut self, attribute: UnknownAttribute) {
+        let code = attribute.code();
+        self.remove_unknown(code);
+        let place = self.unknown.partition_point(|other| other.code() < code);
+        self.unknown.insert(place, attribute);
+    }
+
+    /// Removes the attribute with this code, if it is one that has no field.
+    pub fn remove_unknown(&mut self, code: u8) {
+        self.unknown.retain(|other| other.code() != code);
+    }
+
     /// Appends the canonical form: see [`AttributeView`].
     ///
     /// A value beyond 65535 octets is cut. No message can hold what remains either, so that it is never sent.
     pub fn encode_canonical(&self, out: &mut Vec<u8>) {
         let mut sorted;
-        let unknown = if self.unknown.is_sorted_by(|a, b| a.code < b.code) {
+        let unknown = if self.unknown.is_sorted_by(|a, b| a.code() < b.code()) {
             &self.unknown
         } else {
             // Whoever built them may not have kept to the order. No attribute is there twice (RFC 4271 §5).
             sorted = self.unknown.clone();
-            sorted.sort_by_key(|attribute| attribute.code);
-            sorted.dedup_by_key(|attribute| attribute.code);
+            sorted.sort_by_key(UnknownAttribute::code);
+            sorted.dedup_by_key(|attribute| attribute.code());
             &sorted
         };
         let mut out = Encoder {
@@ -352,8 +364,9 @@ impl fmt::Display for Attributes {
         list(f, "large-communities", &self.large_communities)?;
         option(f, "otc", self.otc)?;
         self.unknown.iter().try_for_each(|attribute| {
-            let UnknownAttribute { code, flags, value } = attribute;
-            write!(f, ", attribute {code} flags {flags:02x} {}", Hex(value))
+            let (code, flags) = (attribute.code(), attribute.flags());
+            let value = Hex(attribute.value());
+            write!(f, ", attribute {code} flags {flags:02x} {value}")
         })
     }
 }
@@ -419,9 +432,10 @@ impl Encoder<'_> {
 
     fn unknown_below(&mut self, code: u16) {
         while let [attribute, rest @ ..] = self.unknown
-            && u16::from(attribute.code) < code
+            && u16::from(attribute.code()) < code
         {
-            put(attribute.flags, attribute.code, &attribute.value, self.out);
+            let (flags, code) = (attribute.flags(), attribute.code());
+            put(flags, code, attribute.value(), self.out);
             self.unknown = rest;
         }
     }

@@ -15,6 +15,7 @@ pub mod code;
 pub mod community;
 pub(super) mod flag;
 mod table;
+mod unknown;
 mod usual;
 mod value;
 
@@ -30,4 +31,5 @@ pub use as_path::{AsPath, AsPathView};
 pub use canonical::{AttributeView, Attributes, RawAttribute};
 pub use community::{Community, ExtendedCommunity, LargeCommunity};
 pub use table::ErrorAction;
-pub use value::{Aggregator, Origin, UnknownAttribute};
+pub use unknown::{InvalidAttribute, UnknownAttribute};
+pub use value::{Aggregator, Origin};

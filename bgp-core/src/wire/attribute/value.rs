@@ -59,16 +59,3 @@ impl Aggregator {
         }
     }
 }
-
-/// An attribute that is carried on as it came (RFC 4271 §5).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct UnknownAttribute {
-    /// Its type code.
-    pub code: u8,
-    /// Its flags; the extended length bit is not kept.
-    pub flags: u8,
-    /// Its value.
-    #[cfg_attr(feature = "serde", serde(with = "crate::wire::text"))]
-    pub value: Box<[u8]>,
-}

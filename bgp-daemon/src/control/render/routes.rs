@@ -174,8 +174,12 @@ fn optional_attributes(attributes: &BgpAttributes, line: &mut dyn FnMut(&str, &s
         line("otc", &otc.to_string());
     }
     for attribute in &attributes.unknown {
-        let octets: Vec<String> = attribute.value.iter().map(|b| format!("{b:02x}")).collect();
-        line(&format!("{:02x}", attribute.code), &octets.join(" "));
+        let octets: Vec<String> = attribute
+            .value()
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        line(&format!("{:02x}", attribute.code()), &octets.join(" "));
     }
 }
 

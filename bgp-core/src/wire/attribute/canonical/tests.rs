@@ -29,10 +29,10 @@ fn what_cannot_be_read_is_absent() {
 /// R4271-5-05: unknown attributes stand in their places among the known ones.
 #[test]
 fn r4271_5_05_ascending() {
-    let unknown = |code| UnknownAttribute {
-        code,
-        flags: 0xe0,
-        value: [code].into(),
+    let unknown = |code| {
+        UnknownAttribute::new(code, true, [code])
+            .unwrap()
+            .with_partial()
     };
     let attributes = Attributes {
         med: Some(1),
