@@ -13,7 +13,7 @@ use std::time::Duration;
 use bgp_core::session::SessionConfig;
 use bgp_core::session::config::{GracefulRestart, RoleConfig};
 use bgp_core::types::{Asn, Family, Role, RouterId};
-use bgp_core::wire::AddPathDirection;
+use bgp_core::wire::{AddPathDirection, ExtraCapability};
 
 use super::choices::Choices;
 use agreement::{check_agreement, check_routes, refusals};
@@ -86,6 +86,10 @@ fn config(number: u8, choices: &mut Choices<'_>) -> SessionConfig {
         role: bit(7).then(|| role(choices)),
         fqdn: bit(8).then(|| text(choices)),
         software_version: bit(9).then(|| text(choices)),
+        extra_capabilities: ExtraCapability::new(239, [number])
+            .into_iter()
+            .filter(|_| bit(10))
+            .collect(),
         ..SessionConfig::new(Asn(64512), router_id, peer_address.into(), Asn(64513))
     }
 }

@@ -125,5 +125,6 @@ fn config() -> SessionConfig {
         role: None,
         fqdn: None,
         software_version: None,
+        extra_capabilities: Vec::new(),
     }
 }

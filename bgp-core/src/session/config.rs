@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::types::{Asn, Family, Role, RouterId};
-use crate::wire::AddPathDirection;
+use crate::wire::{AddPathDirection, ExtraCapability};
 
 /// Settings of one session. A change of any of them needs a new session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct SessionConfig {
     pub fqdn: Option<String>,
     /// Software version to tell the peer.
     pub software_version: Option<String>,
+    /// Capabilities of the owner's own (RFC 5492). Those that would make the OPEN longer than 4096 octets are left out.
+    pub extra_capabilities: Vec<ExtraCapability>,
 }
 
 impl SessionConfig {
@@ -75,6 +77,7 @@ impl SessionConfig {
             role: None,
             fqdn: None,
             software_version: None,
+            extra_capabilities: Vec::new(),
         }
     }
 }

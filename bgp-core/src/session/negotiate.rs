@@ -61,6 +61,14 @@ fn own_capabilities(config: &SessionConfig, restarting: bool) -> Vec<Capability>
     if let Some(version) = &config.software_version {
         offered.push(Capability::SoftwareVersion(version.clone()));
     }
+    offered.extend(
+        config
+            .extra_capabilities
+            .iter()
+            .cloned()
+            .map(Capability::from),
+    );
+    offered.sort_by_key(Capability::code);
     offered
 }
 

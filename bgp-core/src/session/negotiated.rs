@@ -39,6 +39,20 @@ impl Negotiated {
             |capability: &Capability| matches!(capability, Capability::LongLivedGracefulRestart(_));
         offered.iter().any(is_it)
     }
+
+    /// Capabilities of the peer that mean nothing here, with code and value: for an owner that announces some of its own
+    /// ([`SessionConfig::extra_capabilities`](super::SessionConfig::extra_capabilities)).
+    pub fn unknown_capabilities(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        let offered = self.received_open.capabilities.iter();
+        let unknown = offered.filter(|capability| capability.is_unknown());
+        unknown.filter_map(|capability| {
+            if let Capability::Unknown { code, value } = capability {
+                Some((*code, &value[..]))
+            } else {
+                None
+            }
+        })
+    }
 }
 
 /// The peer's graceful restart capability, as far as both sides take part (RFC 4724, RFC 8538).

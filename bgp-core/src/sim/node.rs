@@ -237,6 +237,7 @@ fn session(network: &Network, end: &EndSpec, peer: usize, restarted: bool) -> Se
         }),
         fqdn: None,
         software_version: None,
+        extra_capabilities: Vec::new(),
     }
 }
 

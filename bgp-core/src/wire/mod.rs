@@ -21,7 +21,10 @@ pub mod update;
 mod write;
 
 pub use attribute::{AttributeView, Attributes};
-pub use capability::{AddPathDirection, Capability, GracefulRestartFamily, LongLivedFamily};
+pub use capability::{
+    AddPathDirection, Capability, ExtraCapability, GracefulRestartFamily, InvalidCapability,
+    LongLivedFamily,
+};
 pub use context::{Context, MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN};
 pub use frame::Frame;
 pub use header::{HEADER_LEN, MessageType};

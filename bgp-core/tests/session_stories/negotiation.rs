@@ -8,8 +8,9 @@ use bgp_core::session::{Negotiated, SessionConfig, State};
 use bgp_core::types::Role;
 use bgp_core::types::{AfiSafi, Asn, Family, PerFamily, RouterId};
 use bgp_core::wire::{
-    AddPathDirection, Capability, ErrorCode, GracefulRestartFamily, LongLivedFamily,
-    MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN, Message, Notification, Open,
+    AddPathDirection, Capability, ErrorCode, ExtraCapability, GracefulRestartFamily,
+    InvalidCapability, LongLivedFamily, MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN, Message,
+    Notification, Open,
 };
 use bytes::Bytes;
 
@@ -239,6 +240,38 @@ fn unknown_and_repeated_capabilities_are_harmless() {
     let negotiated = agreed(|_| {}, open.clone());
     assert_eq!(negotiated.received_open, open);
     assert!(negotiated.route_refresh);
+}
+
+/// Ours among the others, ascending by code; what the peer has that means nothing here is told.
+#[test]
+fn capabilities_of_the_owner_are_exchanged() {
+    let ours = ExtraCapability::new(66, [1, 2]).unwrap();
+    let config = |config: &mut SessionConfig| config.extra_capabilities = vec![ours.clone()];
+    let unknown = |code, value: &'static [u8]| Capability::Unknown {
+        code,
+        value: Bytes::from_static(value),
+    };
+    // A known code with a value that it cannot have is not the owner's business.
+    let open = peer_open_with([unknown(239, b"x"), unknown(9, b""), unknown(66, &[3])]);
+    let negotiated = agreed(config, open);
+    let theirs: Vec<_> = negotiated.unknown_capabilities().collect();
+    assert_eq!(theirs, [(239, &b"x"[..]), (66, &[3])]);
+    let sent = &negotiated.sent_open.capabilities;
+    assert!(sent.contains(&unknown(66, &[1, 2])));
+    assert!(sent.is_sorted_by_key(Capability::code));
+}
+
+#[test]
+fn only_what_is_nobody_elses_is_an_extra_capability() {
+    let new = |code, len| ExtraCapability::new(code, vec![0; len]).map(|it| it.value().len());
+    for code in [1, 2, 5, 6, 9, 64, 65, 69, 70, 71, 73, 75] {
+        assert_eq!(new(code, 0), Err(InvalidCapability::Known(code)));
+    }
+    assert_eq!(new(239, 256), Err(InvalidCapability::Length(256)));
+    assert_eq!(
+        (new(239, 255), new(0, 0), new(255, 1)),
+        (Ok(255), Ok(0), Ok(1))
+    );
 }
 
 /// R4760-8-01

@@ -278,6 +278,7 @@ fn settings(asn: Asn) -> PeerSettings {
                 role: None,
                 fqdn: None,
                 software_version: None,
+                extra_capabilities: Vec::new(),
             }),
             routes: Arc::new(PeerConfig {
                 address: NODE.into(),

@@ -209,7 +209,7 @@ pub(super) fn big_route(turn: u32) -> (IpNet, LocalRoute) {
         med: Some(turn),
         unknown: vec![
             UnknownAttribute::new(200, true, vec![0; 60_000])
-                .unwrap()
+                .expect("not a known one")
                 .with_partial(),
         ],
         ..Attributes::default()
