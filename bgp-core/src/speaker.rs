@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 
-use crate::rib::{self, ForwardRoute, LocalRoute, Resolution, Rib, RibConfig};
+use crate::rib::{self, ForwardRoute, LocalRoute, OpaqueError, Resolution, Rib, RibConfig};
 use crate::session::{self, ConnId, Direction, Down, Negotiated, Session, Stop};
 use crate::types::{Family, PeerId, RouterId};
+use crate::wire::{Attributes, OpaqueRoutes, Update};
 
 pub use config::NeighbourConfig;
 pub use link::Link;
@@ -52,6 +53,9 @@ pub enum Output {
     Up(PeerId, Arc<Negotiated>),
     /// A session went down.
     Down(PeerId, Down),
+    /// Routes of families that are not routed here came or went: see [`Update::opaque`] and [`Update::attributes`]. Only of those
+    /// that were negotiated by [`SessionConfig::opaque_families`](session::SessionConfig::opaque_families). When the session ends, all of them are gone.
+    Opaque(PeerId, Update),
     /// The route to a prefix changed; only with [`RibConfig::forwarding`].
     Forward {
         /// The prefix.
@@ -226,6 +230,26 @@ impl Speaker {
         self.tell_rib(now, rib::Input::Withdraw { prefix, id });
     }
 
+    /// Sends a peer routes of a family that is not routed here; `attributes` only count for those that are announced. What was
+    /// sent is nowhere kept: after [`Output::Up`] the owner sends everything again.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpaqueError`].
+    pub fn send_opaque(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        attributes: &Attributes,
+        routes: OpaqueRoutes<'_>,
+    ) -> Result<(), OpaqueError> {
+        self.now = now;
+        let agreed = self.session(peer).and_then(|it| it.status().negotiated);
+        let agreed = agreed.filter(|it| it.opaque_families.contains(&routes.family()));
+        agreed.ok_or(OpaqueError::NotNegotiated)?;
+        self.rib.send_opaque(peer, attributes, routes)
+    }
+
     /// Answers [`Output::Resolve`], again whenever the answer changes.
     pub fn handle_next_hop(&mut self, now: Instant, address: IpAddr, resolution: Resolution) {
         self.tell_rib(
@@ -360,6 +384,12 @@ impl Speaker {
             return;
         };
         while let Some(output) = neighbour.session.poll_output() {
+            if let session::Output::Update(update) = &output
+                && update.has_opaque()
+            {
+                let update = update.clone();
+                self.outputs.push_back(Output::Opaque(peer, update));
+            }
             let (input, output) = neighbour.link.split(&neighbour.config, output);
             if let Some(input) = input {
                 self.rib.handle(now, input);

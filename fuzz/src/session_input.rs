@@ -125,6 +125,7 @@ fn config() -> SessionConfig {
         role: None,
         fqdn: None,
         software_version: None,
+        opaque_families: Vec::new(),
         extra_capabilities: Vec::new(),
     }
 }

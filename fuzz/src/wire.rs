@@ -3,10 +3,10 @@
 //! Every input begins with two octets that say what was agreed on for the session; the rest depends on the target.
 
 use bgp_core::types::{PathId, PerFamily, Prefix};
-use bgp_core::wire::update::{encode_reachable, encode_unreachable};
+use bgp_core::wire::update::{encode_opaque, encode_reachable, encode_unreachable};
 use bgp_core::wire::{
     AttributeView, Context, Frame, MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN, Message,
-    MessageError, Update, frame,
+    MessageError, OpaqueRoutes, Update, frame,
 };
 use bytes::{BufMut, BytesMut};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -56,6 +56,7 @@ pub fn roundtrip(data: &[u8]) {
         Ok(Message::Update(update)) => {
             write_again::<Ipv4Net>(&context, &update);
             write_again::<Ipv6Net>(&context, &update);
+            write_opaque_again(&context, &update);
         }
         Ok(message) => {
             let mut out = BytesMut::new();
@@ -91,6 +92,7 @@ fn split_context(data: &[u8]) -> Option<(Context, &[u8])> {
         extended_next_hop: bit(5),
         external: bit(6),
         enhanced_refresh: bit(7),
+        opaque_families: bit(9),
         max_receive_len: max_len,
         max_send_len: max_len,
     };
@@ -139,6 +141,10 @@ fn check_update(update: &Update) {
         assert!(has_mandatory, "ORIGIN and AS_PATH");
         assert_eq!(reachable.nlri.count(), reachable.nlri.nets().count());
         assert!(!reachable.nlri.is_empty());
+    }
+    for routes in update.opaque() {
+        let announced = matches!(routes, OpaqueRoutes::Reachable { .. });
+        assert!(!announced || !update.is_treated_as_withdraw());
     }
     assert!(update.reachable().next().is_none() || !update.is_treated_as_withdraw());
     for nlri in update.unreachable() {
@@ -205,6 +211,22 @@ fn write_again<P: Prefix>(context: &Context, update: &Update) {
             .flat_map(|nlri| nlri.iter::<P>())
             .collect();
         assert_eq!(again, routes);
+    }
+}
+
+fn write_opaque_again(context: &Context, update: &Update) {
+    let octets = canonical(update);
+    let view = AttributeView::new(&octets);
+    for routes in update.opaque() {
+        let mut out = BytesMut::new();
+        if encode_opaque(context, view, routes, &mut out).is_err() {
+            continue;
+        }
+        let again = updates(context, &out);
+        let [again] = &again[..] else {
+            panic!("one UPDATE, not {again:?}");
+        };
+        assert!(again.opaque().eq([routes]), "{again}");
     }
 }
 

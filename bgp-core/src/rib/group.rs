@@ -27,7 +27,7 @@ use crate::types::{PeerId, Prefix};
 
 /// With more octets than this on the way to every member, changes wait. One that lags behind is told no more until it has
 /// taken them.
-const HIGH_WATER: usize = 1 << 20;
+pub(super) const HIGH_WATER: usize = 1 << 20;
 
 /// With more octets than this on the way to it, a member is left behind by the others. They share most of what is on the way.
 const LEFT_BEHIND: usize = 4 * HIGH_WATER;

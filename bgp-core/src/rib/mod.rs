@@ -37,6 +37,7 @@ mod lifecycle;
 mod memory;
 mod next_hop;
 mod octets;
+mod opaque;
 mod pack;
 mod path;
 mod peer;
@@ -60,7 +61,7 @@ use std::time::Instant;
 use ipnet::IpNet;
 
 use crate::types::{Family, PeerId};
-use crate::wire::Update;
+use crate::wire::{Attributes, OpaqueRoutes, Update};
 
 use deferral::Deferral;
 use hash::SeededHash;
@@ -76,6 +77,7 @@ use tables::Tables;
 pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
 pub use event::{ForwardRoute, Input, Output};
 pub use next_hop::Resolution;
+pub use opaque::OpaqueError;
 pub use path::Unusable;
 pub use query::{Exported, MemoryUse, Route, RouteSource};
 pub use settings::{
@@ -218,6 +220,21 @@ impl Rib {
             return true;
         }
         !self.sweep.is_over()
+    }
+
+    /// Sends a peer routes of a family that is not routed here, after the UPDATEs that are on their way to it. The family has been
+    /// negotiated.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpaqueError`].
+    pub fn send_opaque(
+        &mut self,
+        peer: PeerId,
+        attributes: &Attributes,
+        routes: OpaqueRoutes<'_>,
+    ) -> Result<(), OpaqueError> {
+        opaque::send(&mut self.tables.shared, peer, attributes, routes)
     }
 
     fn update(&mut self, now: Instant, peer_id: PeerId, update: &Update) {

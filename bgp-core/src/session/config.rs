@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::types::{Asn, Family, Role, RouterId};
+use crate::types::{AfiSafi, Asn, Family, Role, RouterId};
 use crate::wire::{AddPathDirection, ExtraCapability};
 
 /// Settings of one session. A change of any of them needs a new session.
@@ -49,6 +49,10 @@ pub struct SessionConfig {
     pub fqdn: Option<String>,
     /// Software version to tell the peer.
     pub software_version: Option<String>,
+    /// Families that are offered beside [`SessionConfig::families`] and whose routes are not routed here: the owner gets and gives
+    /// them as octets ([`Update::opaque`](crate::wire::Update::opaque)). Those that are routed here are left out. All are lost when
+    /// the session ends: graceful restart is not offered for them.
+    pub opaque_families: Vec<AfiSafi>,
     /// Capabilities of the owner's own (RFC 5492). Those that would make the OPEN longer than 4096 octets are left out.
     pub extra_capabilities: Vec<ExtraCapability>,
 }
@@ -77,6 +81,7 @@ impl SessionConfig {
             role: None,
             fqdn: None,
             software_version: None,
+            opaque_families: Vec::new(),
             extra_capabilities: Vec::new(),
         }
     }

@@ -167,7 +167,11 @@ impl Fsm {
         });
     }
 
-    fn on_update(&mut self, id: ConnId, update: Update) {
+    fn on_update(&mut self, id: ConnId, mut update: Update) {
+        if update.has_opaque() {
+            let negotiated = self.find(id).and_then(|connection| connection.negotiated());
+            update.keep_opaque(negotiated.map_or(&[], |agreed| &agreed.opaque_families));
+        }
         let Some(family) = update.end_of_rib() else {
             self.outputs.push_back(Output::Update(update));
             return;

@@ -33,7 +33,8 @@ pub(super) fn own_open(config: &SessionConfig, restarting: bool) -> Open {
 /// Ascending by code.
 fn own_capabilities(config: &SessionConfig, restarting: bool) -> Vec<Capability> {
     let families = || config.families.iter().map(|family| family.afi_safi());
-    let mut offered: Vec<_> = families().map(Capability::Multiprotocol).collect();
+    let offered = families().chain(opaque_families(config));
+    let mut offered: Vec<_> = offered.map(Capability::Multiprotocol).collect();
     offered.push(Capability::RouteRefresh);
     if config.extended_next_hop {
         offered.push(Capability::ExtendedNextHop(vec![IPV4_OVER_IPV6]));
@@ -84,10 +85,15 @@ pub(super) fn negotiate(
 ) -> Result<Arc<Negotiated>, Notification> {
     let peer = Offer(&received.capabilities);
     check_role(config, peer)?;
-    let families = common_families(config, peer)?;
+    let common = |it: &AfiSafi| peer.has(&Capability::Multiprotocol(*it));
+    let opaque_families: Vec<_> = opaque_families(config).filter(common).collect();
+    let families = common_families(config, peer, &opaque_families)?;
     let hold_time = Duration::from_secs(sent.hold_time.min(received.hold_time).into());
     Ok(Arc::new(Negotiated {
-        context: context(config, peer, families),
+        context: Context {
+            opaque_families: !opaque_families.is_empty(),
+            ..context(config, peer, families)
+        },
         peer_as: received.asn,
         peer_id: received.router_id,
         hold_time,
@@ -95,6 +101,7 @@ pub(super) fn negotiate(
         route_refresh: peer.has(&Capability::RouteRefresh),
         graceful_restart: restart::peer_restart(config, peer.0, families),
         long_lived: restart::long_lived(config, peer.0, families),
+        opaque_families,
         sent_open: sent.clone(),
         received_open: at_rest(received),
     }))
@@ -147,10 +154,17 @@ fn own_role(config: &SessionConfig) -> Option<Role> {
         .map(|role| role.role)
 }
 
+/// Those that we offer and do not route.
+fn opaque_families(config: &SessionConfig) -> impl Iterator<Item = AfiSafi> {
+    let named = config.opaque_families.iter().copied();
+    named.filter(|family| Family::from_afi_safi(*family).is_none())
+}
+
 /// The families that both sides offer (RFC 4760 §8). A peer that offers none speaks of IPv4 unicast.
 fn common_families(
     config: &SessionConfig,
     peer: Offer<'_>,
+    opaque: &[AfiSafi],
 ) -> Result<PerFamily<bool>, Notification> {
     let silent = !peer
         .0
@@ -161,7 +175,7 @@ fn common_families(
         common[family] = peer.has(&Capability::Multiprotocol(family.afi_safi()))
             || (silent && family == Family::Ipv4Unicast);
     }
-    if common.ipv4 || common.ipv6 {
+    if common.ipv4 || common.ipv6 || !opaque.is_empty() {
         return Ok(common);
     }
     // RFC 5492 §5: the data lists what is required, encoded as in an OPEN.
@@ -192,6 +206,7 @@ fn context(config: &SessionConfig, peer: Offer<'_>, families: PerFamily<bool>) -
         max_send_len: message_len(config.extended_messages && takes_extended),
         external: is_external(config),
         enhanced_refresh: peer.has(&Capability::EnhancedRouteRefresh),
+        opaque_families: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::types::{Asn, Family, PerFamily, RouterId};
+use crate::types::{AfiSafi, Asn, Family, PerFamily, RouterId};
 use crate::wire::{Capability, Context, Open};
 
 /// What both sides agreed on when a session came up.
@@ -24,6 +24,8 @@ pub struct Negotiated {
     pub graceful_restart: Option<PeerRestart>,
     /// Families that have long-lived stale time offered by the peer, in seconds (RFC 9494), both sides taking part.
     pub long_lived: PerFamily<Option<LongLived>>,
+    /// Families of [`SessionConfig::opaque_families`](super::SessionConfig::opaque_families) that both sides offered.
+    pub opaque_families: Vec<AfiSafi>,
     /// OPEN as we sent it.
     pub sent_open: Open,
     /// OPEN as the peer sent it.

@@ -427,6 +427,7 @@ impl World {
                 | Output::CancelConnect(_)
                 | Output::Up(..)
                 | Output::Down(..)
+                | Output::Opaque(..)
                 | Output::Forward { .. }
                 | Output::Forget(_)
                 | Output::Resolve(_)

@@ -237,6 +237,7 @@ fn session(network: &Network, end: &EndSpec, peer: usize, restarted: bool) -> Se
         }),
         fqdn: None,
         software_version: None,
+        opaque_families: Vec::new(),
         extra_capabilities: Vec::new(),
     }
 }

@@ -28,6 +28,8 @@ pub struct Context {
     pub external: bool,
     /// Our side and the peer's may exchange enhanced route refresh messages (RFC 7313 §4).
     pub enhanced_refresh: bool,
+    /// Families that are not routed here are handed over as octets: see [`Update::opaque`](super::Update::opaque).
+    pub opaque_families: bool,
 }
 
 impl Default for Context {
@@ -46,6 +48,7 @@ impl Default for Context {
             max_send_len: MAX_MESSAGE_LEN,
             external: true,
             enhanced_refresh: false,
+            opaque_families: false,
         }
     }
 }

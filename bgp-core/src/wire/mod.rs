@@ -34,4 +34,4 @@ pub use nlri::Nlri;
 pub use notification::{ErrorCode, MessageError, Notification};
 pub use open::Open;
 pub use route_refresh::{RefreshKind, RouteRefresh};
-pub use update::{Fault, Reachable, Update};
+pub use update::{Fault, OpaqueRoutes, Reachable, Update};

@@ -305,6 +305,7 @@ pub(crate) fn config() -> SessionConfig {
         role: None,
         fqdn: None,
         software_version: None,
+        opaque_families: Vec::new(),
         extra_capabilities: Vec::new(),
     }
 }

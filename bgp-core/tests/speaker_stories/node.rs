@@ -225,6 +225,7 @@ impl Node {
                 | Output::CancelConnect(_)
                 | Output::Up(..)
                 | Output::Down(..)
+                | Output::Opaque(..)
                 | Output::Forward { .. }
                 | Output::Resolve(_)
                 | Output::Forget(_)

@@ -59,6 +59,7 @@ pub(crate) fn context() -> impl Strategy<Value = Context> {
             max_send_len: max_len,
             external,
             enhanced_refresh,
+            opaque_families: false,
         }
     })
 }

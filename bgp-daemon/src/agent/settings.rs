@@ -153,6 +153,7 @@ fn session(plan: &Plan, peer: &Peer) -> Result<SessionConfig, SettingsError> {
         role: options.role,
         fqdn: None,
         software_version: None,
+        opaque_families: Vec::new(),
         extra_capabilities: Vec::new(),
     })
 }

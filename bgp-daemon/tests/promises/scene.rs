@@ -278,6 +278,7 @@ fn settings(asn: Asn) -> PeerSettings {
                 role: None,
                 fqdn: None,
                 software_version: None,
+                opaque_families: Vec::new(),
                 extra_capabilities: Vec::new(),
             }),
             routes: Arc::new(PeerConfig {

@@ -59,6 +59,7 @@ pub(super) fn check_agreement(own: &SessionConfig, peer: &SessionConfig, is: &Ne
         max_send_len: if extended { 65535 } else { 4096 },
         external: is_external(own),
         enhanced_refresh: true,
+        opaque_families: false,
     };
     assert_eq!(is.context, wanted);
     assert!(is.route_refresh);

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::fault::Fault;
-use super::notes::{MpReach, Notes, Translated};
+use super::notes::{MpReach, Notes, Opaque, Translated};
 use super::sections::{Codes, Received, Sections, Span, read_family, read_mp_reach};
 use crate::types::{AfiSafi, Asn, Family};
 use crate::wire::attribute::ErrorAction::{Discard, Reset, Withdraw};
@@ -171,7 +171,12 @@ impl<'a> Decoder<'a> {
         let nlri = attribute.value_from(reader.position());
         self.announces |= !nlri.is_empty();
         let Some(family) = self.used(family) else {
-            return self.fault(attribute, UNUSED_FAMILY);
+            if !self.context.opaque_families {
+                return self.fault(attribute, UNUSED_FAMILY);
+            }
+            let next_hop = Span::new(nlri.start() - 1 - next_hop.len(), nlri.start() - 1);
+            self.opaque().reach = Some((family, next_hop, nlri));
+            return Ok(());
         };
         self.check_mp_nlri(family, nlri, attribute)?;
         let next_hop = match NextHop::decode(family, next_hop, self.context) {
@@ -194,15 +199,25 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// Routes of families that are not ours; the session knows which of those were negotiated.
+    #[cold]
+    fn opaque(&mut self) -> &mut Opaque {
+        &mut self.notes.rare.get_or_insert_default().opaque
+    }
+
     /// RFC 4760 §4.
     fn mp_unreach(&mut self, attribute: Received<'a>) -> Result<(), Fatal> {
         let mut reader = Reader::new(attribute.value);
-        let family = read_family(&mut reader).unwrap_or(AfiSafi { afi: 0, safi: 0 });
+        let named = read_family(&mut reader).unwrap_or(AfiSafi { afi: 0, safi: 0 });
         let nlri = attribute.value_from(reader.position());
-        match self.used(family) {
+        match self.used(named) {
             Some(family) => {
                 self.check_mp_nlri(family, nlri, attribute)?;
                 self.notes.mp_unreach = Some((family, nlri));
+                Ok(())
+            }
+            None if self.context.opaque_families => {
+                self.opaque().unreach = Some((named, nlri));
                 Ok(())
             }
             // The End-of-RIB marker of a family that we do not use.
@@ -263,6 +278,8 @@ impl<'a> Decoder<'a> {
             .notes
             .mp_reach
             .is_some_and(|reach| !reach.nlri.is_empty());
+        let opaque = self.notes.opaque().reach;
+        let in_attribute = in_attribute || opaque.is_some_and(|(.., nlri)| !nlri.is_empty());
         let mandatory = [
             (code::ORIGIN, in_field || in_attribute),
             (code::AS_PATH, in_field || in_attribute),

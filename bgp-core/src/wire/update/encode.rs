@@ -23,7 +23,7 @@ impl std::fmt::Display for TooLong {
 impl std::error::Error for TooLong {}
 
 /// Octets of an UPDATE with nothing in it: the header and two lengths.
-const EMPTY_LEN: usize = HEADER_LEN + 4;
+pub(super) const EMPTY_LEN: usize = HEADER_LEN + 4;
 /// Octets of a NEXT_HOP attribute.
 const NEXT_HOP_LEN: usize = 7;
 /// Octets of a multiprotocol attribute before its next hop or NLRI: flags, code, length of two octets, AFI, SAFI.
@@ -137,7 +137,7 @@ pub fn encode_end_of_rib(family: Family, out: &mut BytesMut) {
 }
 
 /// Attributes as this session writes AS numbers.
-fn for_session<'a>(context: &Context, attributes: AttributeView<'a>) -> Cow<'a, [u8]> {
+pub(super) fn for_session<'a>(context: &Context, attributes: AttributeView<'a>) -> Cow<'a, [u8]> {
     if context.four_octet_as {
         return Cow::Borrowed(attributes.octets());
     }

@@ -13,6 +13,7 @@ mod encode;
 mod fault;
 mod kept;
 mod notes;
+mod opaque;
 mod sections;
 mod usual;
 
@@ -22,16 +23,17 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use self::decode::Fatal;
 use self::kept::Piece;
-use self::notes::{Notes, Translated};
+use self::notes::{Notes, Opaque, Translated};
 use self::sections::Span;
 use super::attribute::{
     AsPath, AsPathView, RawAttribute, carried_flags, code, put, without_repetitions,
 };
 use super::{AttributeView, Attributes, Context, NextHop, Nlri};
-use crate::types::{Asn, Family};
+use crate::types::{AfiSafi, Asn, Family, Prefix};
 
 pub use encode::{TooLong, encode_end_of_rib, encode_reachable, encode_unreachable};
 pub use fault::Fault;
+pub use opaque::{OpaqueRoutes, encode_opaque};
 
 pub(super) use usual::read_usual;
 
@@ -75,6 +77,31 @@ impl Update {
     pub(super) fn decode(message: Bytes, context: &Context) -> Result<Self, Fatal> {
         let notes = decode::read(&message, context)?;
         Ok(Self::new(message, notes))
+    }
+
+    /// One that announces prefixes: to feed a [`Rib`](crate::rib::Rib) from a file or a test.
+    ///
+    /// ```
+    /// use bgp_core::wire::{Attributes, NextHop, Update};
+    /// use ipnet::Ipv4Net;
+    ///
+    /// let prefix: Ipv4Net = "198.51.100.0/24".parse()?;
+    /// let next_hop = NextHop::V4([192, 0, 2, 1].into());
+    /// let update = Update::announce(&Attributes::default(), next_hop, &[prefix])?;
+    /// assert_eq!(update.reachable().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// It is not possible within one message of 65535 octets.
+    pub fn announce<P: Prefix>(
+        attributes: &Attributes,
+        next_hop: NextHop,
+        prefixes: &[P],
+    ) -> Result<Self, TooLong> {
+        let message = announce::message(attributes, next_hop, prefixes)?;
+        Self::decode(message, &announce::CONTEXT).map_err(|_| TooLong)
     }
 
     /// The message as received, header included.
@@ -130,6 +157,41 @@ impl Update {
             .filter(|nlri| !nlri.is_empty())
     }
 
+    /// Routes of families that are handed over as octets, those that are withdrawn first: see [`OpaqueRoutes`].
+    pub fn opaque(&self) -> impl Iterator<Item = OpaqueRoutes<'_>> {
+        let Opaque { reach, unreach } = self.notes.opaque();
+        let unreach = unreach.map(|(family, nlri)| OpaqueRoutes::Unreachable {
+            family,
+            nlri: nlri.of(&self.bytes),
+        });
+        let reach = reach.map(|(family, next_hop, nlri)| {
+            let (next_hop, nlri) = (next_hop.of(&self.bytes), nlri.of(&self.bytes));
+            match self.notes.treat_as_withdraw {
+                true => OpaqueRoutes::Unreachable { family, nlri },
+                false => OpaqueRoutes::Reachable {
+                    family,
+                    next_hop,
+                    nlri,
+                },
+            }
+        });
+        unreach.into_iter().chain(reach)
+    }
+
+    /// Whether there are any.
+    pub(crate) fn has_opaque(&self) -> bool {
+        self.notes.rare.is_some() && self.notes.opaque() != Opaque::default()
+    }
+
+    /// Leaves out those of families that were not negotiated.
+    pub(crate) fn keep_opaque(&mut self, families: &[AfiSafi]) {
+        if let Some(rare) = self.notes.rare.as_deref_mut() {
+            let Opaque { reach, unreach } = &mut rare.opaque;
+            reach.take_if(|(it, ..)| !families.contains(it));
+            unreach.take_if(|(it, _)| !families.contains(it));
+        }
+    }
+
     /// The family whose End-of-RIB marker this is (RFC 4724 §2).
     pub fn end_of_rib(&self) -> Option<Family> {
         self.notes.end_of_rib
@@ -156,7 +218,7 @@ impl Update {
         }
     }
 
-    /// Appends the attributes of the announced routes in canonical form: see [`AttributeView`].
+    /// Appends the attributes of the announced routes, opaque or not, in canonical form: see [`AttributeView`].
     pub fn canonical_attributes(&self, out: &mut Vec<u8>) {
         out.reserve(self.bytes.len());
         for &piece in self.notes.kept.pieces() {
@@ -223,7 +285,20 @@ impl fmt::Display for Update {
             write!(f, "{separator}announce {nlri} via {next_hop}")?;
             separator = "; ";
         }
-        if self.reachable().next().is_some() {
+        for routes in self.opaque() {
+            let (what, octets) = match routes {
+                OpaqueRoutes::Reachable { nlri, .. } => ("announce", nlri.len()),
+                OpaqueRoutes::Unreachable { nlri, .. } => ("withdraw", nlri.len()),
+            };
+            write!(
+                f,
+                "{separator}{what} {octets} octets of {}",
+                routes.family()
+            )?;
+            separator = "; ";
+        }
+        let is_reach = |routes| matches!(routes, OpaqueRoutes::Reachable { .. });
+        if self.reachable().next().is_some() || self.opaque().any(is_reach) {
             write!(f, "; {}", self.attributes())?;
         }
         self.faults()

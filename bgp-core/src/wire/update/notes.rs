@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::fault::Fault;
 use super::kept::Kept;
 use super::sections::Span;
-use crate::types::{Family, PerFamily};
+use crate::types::{AfiSafi, Family, PerFamily};
 use crate::wire::attribute::{AsPath, code};
 
 /// What decoding found out about a message.
@@ -42,6 +42,14 @@ impl Notes {
     }
 }
 
+impl Notes {
+    /// Routes of families that are not routed here, those that are withdrawn first.
+    pub(super) fn opaque(&self) -> Opaque {
+        let rare = self.rare.as_deref();
+        rare.map(|rare| rare.opaque).unwrap_or_default()
+    }
+}
+
 /// MP_REACH_NLRI of a family that is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MpReach {
@@ -55,7 +63,17 @@ pub(super) struct MpReach {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rare {
     pub(super) translated: Option<Translated>,
+    pub(super) opaque: Opaque,
     pub(super) faults: Vec<Fault>,
+}
+
+/// Where routes of families are that are not routed here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Opaque {
+    /// Family, next hop and NLRI.
+    pub(super) reach: Option<(AfiSafi, Span, Span)>,
+    /// Family and NLRI.
+    pub(super) unreach: Option<(AfiSafi, Span)>,
 }
 
 /// What a peer with two-octet AS numbers meant (RFC 6793 §4.2.3).

@@ -283,6 +283,7 @@ impl World {
                 self.losses.insert(Arc::clone(&self.names[&peer]));
             }
             Output::Down(..)
+            | Output::Opaque(..)
             | Output::Up(..)
             | Output::CancelConnect(_)
             | Output::Forward { .. }
