@@ -56,6 +56,20 @@ impl Farewells {
         });
     }
 
+    /// Waits until all of them are closed.
+    pub(super) async fn ended(&self) {
+        while let Some(mut oldest) = self.oldest() {
+            oldest.held.closed().await;
+        }
+    }
+
+    fn oldest(&self) -> Option<Lingering> {
+        let lingering = self.lingering.lock();
+        lingering
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    }
+
     fn make_room(&self, newest: Lingering) {
         let lingering = self.lingering.lock();
         let mut lingering = lingering.unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,8 @@
 //! | module          | what it is                                                        |
 //! |-----------------|-------------------------------------------------------------------|
 //! | `speaker`       | what an agent embeds: peers, local routes, events, questions      |
+//! | `spec`          | settings of the speaker and of peers, each value in one place     |
+//! | `desired`       | pure: from one desired state to the next                          |
 //! | `event`         | what the speaker tells its owner                                  |
 //! | `inquirer`      | asks the neighbours how they are                                  |
 //! | `neighbour`     | a task per neighbour: drives one session                          |
@@ -27,6 +29,7 @@ pub mod alarms;
 pub mod connect;
 mod connection;
 mod descriptors;
+mod desired;
 mod event;
 mod farewell;
 pub mod forwarding;
@@ -36,13 +39,18 @@ mod keys;
 pub mod listener;
 mod neighbour;
 pub mod pool;
+mod shutdown;
 pub mod sockopt;
 mod speaker;
+mod spec;
 mod table;
 pub mod tasks;
 mod timer;
 
+pub use desired::{Desired, Report, Step};
 pub use event::{Ended, Event, ForwardingEvent, ForwardingSink};
 pub use inquirer::Inquirer;
 pub use neighbour::NeighbourStatus;
-pub use speaker::{Partings, PeerSettings, Routes, Speaker, SpeakerError};
+pub use shutdown::{Partings, Shutdown};
+pub use speaker::{Routes, Speaker, SpeakerError};
+pub use spec::{ConfigError, PeerSettings, PeerSpec, SpeakerConfig};

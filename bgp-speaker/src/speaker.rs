@@ -4,14 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bgp_core::policy::Policy;
-use bgp_core::rib::{Input, LocalRoute, PeerConfig, Rib, RibConfig};
-use bgp_core::session::{DownReason, SessionConfig, Stop};
+use bgp_core::rib::{Input, LocalRoute, Rib};
+use bgp_core::session::{SessionConfig, Stop};
 use bgp_core::speaker::NeighbourConfig;
-use bgp_core::types::{Asn, Family, PeerId, RouterId};
+use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::RefreshKind;
 use ipnet::IpNet;
 use tokio::sync::mpsc::error::TrySendError;
@@ -20,12 +20,14 @@ use tracing::warn;
 
 use crate::acceptor::{self, Acceptor, Door, Guard, Order};
 use crate::alarms::Alarms;
-use crate::connect::Dial;
+use crate::desired::{Desired, Report, Step};
 use crate::event::{Ended, Event, ForwardingSink};
 use crate::farewell::Farewells;
 use crate::inquirer::{ANSWER, Inquirer};
 use crate::listener::{ListenError, PeerSecurity};
 use crate::neighbour::{Command, Established, Neighbour, NeighbourStatus};
+use crate::shutdown::{Partings, Shutdown};
+use crate::spec::{ConfigError, PeerSettings, PeerSpec, SpeakerConfig};
 use crate::table::{self, News, Table};
 use crate::tasks::{Failure, Tasks};
 
@@ -36,62 +38,16 @@ const EVENTS: usize = 1024;
 /// How long sessions may take to say goodbye.
 const SHUTDOWN: Duration = Duration::from_secs(3);
 
-/// A peer as it is configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerSettings {
-    /// Session and routes.
-    pub neighbour: NeighbourConfig,
-    /// How it is dialled; connections that it opens must have the same password and TTL.
-    pub dial: Dial,
-}
+/// A running speaker. Clones are handles on the same one; when the last is dropped, the speaker ends as after a crash: sessions are
+/// closed without a NOTIFICATION, and peers with graceful restart keep the routes (RFC 4724 §4.2).
+#[derive(Clone)]
+pub struct Speaker(Arc<Shared>);
 
-impl PeerSettings {
-    /// A peer with the defaults of [`SessionConfig::new`] and [`PeerConfig::new`], dialled from any address.
-    pub fn new(local_as: Asn, router_id: RouterId, peer: SocketAddr, peer_as: Asn) -> Self {
-        let session = SessionConfig::new(local_as, router_id, peer.ip(), peer_as);
-        let routes = PeerConfig::new(local_as, peer.ip(), peer_as);
-        let neighbour = NeighbourConfig::new(session, routes);
-        Self {
-            neighbour,
-            dial: Dial::new(peer),
-        }
-    }
-
-    /// The same with policies for what the peer sends and for what it is told.
-    #[must_use]
-    pub fn with_policies(mut self, import: Arc<Policy>, export: Arc<Policy>) -> Self {
-        let routes = PeerConfig::clone(&self.neighbour.routes);
-        self.neighbour.routes = Arc::new(PeerConfig {
-            import,
-            export,
-            ..routes
-        });
-        self
-    }
-
-    /// Whether a peer has to be spoken to anew when its settings become these: what both sides agreed on changes, or how they
-    /// connect.
-    pub fn needs_new_session(&self, new: &Self) -> bool {
-        self.dial != new.dial
-            || self.neighbour.session != new.neighbour.session
-            || self.neighbour.own_next_hop != new.neighbour.own_next_hop
-    }
-}
-
-#[derive(Debug)]
-struct Peer {
-    id: PeerId,
-    settings: PeerSettings,
-    commands: mpsc::Sender<Command>,
-}
-
-/// A running speaker.
-pub struct Speaker {
-    peers: BTreeMap<Arc<str>, Peer>,
-    /// Numbers of peers that are gone, smaller than those of some that are not.
-    free: BTreeSet<PeerId>,
-    /// Numbers of peers that are waited for and not added yet.
-    reserved: BTreeMap<Arc<str>, PeerId>,
+struct Shared {
+    config: SpeakerConfig,
+    /// What the speaker is told to be. Held during a change, so that changes come one after the other.
+    desired: tokio::sync::Mutex<Desired>,
+    registry: Mutex<Registry>,
     table: table::Sender,
     events: broadcast::Sender<Event>,
     established: Established,
@@ -102,7 +58,35 @@ pub struct Speaker {
     /// Makes the jitter of each session different.
     seed: u64,
     /// Peers that are added now are told that we have just restarted.
-    restarting: bool,
+    restarting: AtomicBool,
+}
+
+/// The peers whose tasks run.
+#[derive(Debug, Default)]
+struct Registry {
+    peers: BTreeMap<Arc<str>, Peer>,
+    /// Numbers of peers that are gone, smaller than those of some that are not.
+    free: BTreeSet<PeerId>,
+    /// Numbers of peers that are waited for and not added yet.
+    reserved: BTreeMap<Arc<str>, PeerId>,
+}
+
+#[derive(Clone, Debug)]
+struct Peer {
+    id: PeerId,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Registry {
+    /// The number that is reserved for a peer, or the smallest that no peer has, or is to have: all below are in use, or free again.
+    fn number_for(&mut self, name: &str) -> PeerId {
+        if let Some(reserved) = self.reserved.remove(name) {
+            return reserved;
+        }
+        let used = self.peers.len() + self.reserved.len();
+        let next = u32::try_from(used).expect("there are fewer than 2^32 peers");
+        self.free.pop_first().unwrap_or(PeerId(next))
+    }
 }
 
 /// A speaker that is dropped ends on purpose.
@@ -116,6 +100,7 @@ impl Drop for ClosedOnDrop {
 
 /// Why the speaker did not do as told.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpeakerError {
     /// It has ended.
     #[error(transparent)]
@@ -123,6 +108,14 @@ pub enum SpeakerError {
     /// It cannot listen there.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There are values that no session can have: nothing was changed.
+    #[error("{}", join(.0))]
+    Config(Vec<ConfigError>),
+}
+
+fn join(errors: &[ConfigError]) -> String {
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 impl Speaker {
@@ -131,17 +124,21 @@ impl Speaker {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub fn start(config: RibConfig, forwarding: Option<ForwardingSink>) -> Self {
+    pub fn start(config: SpeakerConfig, forwarding: Option<ForwardingSink>) -> Self {
         let (tasks, alarms) = (Tasks::default(), Alarms::default());
-        let rib = Rib::new(config, Instant::now(), random_seed());
+        let rib = Rib::new(config.rib.clone(), Instant::now(), random_seed());
         let (running, table) = Table::new(rib, forwarding);
         tasks.service("table", running.run());
         let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);
         tasks.service("acceptor", Acceptor::new(alarms.clone()).run(orders));
-        Self {
-            peers: BTreeMap::new(),
-            free: BTreeSet::new(),
-            reserved: BTreeMap::new(),
+        let desired = Desired {
+            cluster_id: config.rib.cluster_id,
+            ..Desired::default()
+        };
+        Self(Arc::new(Shared {
+            config,
+            desired: tokio::sync::Mutex::new(desired),
+            registry: Mutex::default(),
             table,
             events: broadcast::Sender::new(EVENTS),
             established: Arc::new(watch::Sender::default()),
@@ -150,8 +147,22 @@ impl Speaker {
             tasks: ClosedOnDrop(tasks),
             alarms,
             seed: random_seed(),
-            restarting: false,
-        }
+            restarting: AtomicBool::new(false),
+        }))
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        let registry = self.0.registry.lock();
+        registry.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn peer(&self, name: &str) -> Option<Peer> {
+        self.registry().peers.get(name).cloned()
+    }
+
+    /// The settings that the speaker was started with.
+    pub fn config(&self) -> &SpeakerConfig {
+        &self.0.config
     }
 
     /// Listens on these addresses, and no others; returns them with the ports that the system chose for 0, and without those of
@@ -165,7 +176,8 @@ impl Speaker {
         addresses: Vec<SocketAddr>,
     ) -> Result<Vec<SocketAddr>, SpeakerError> {
         let (reply, answer) = oneshot::channel();
-        self.acceptor
+        self.0
+            .acceptor
             .send(Order::Listen(addresses, reply))
             .await
             .map_err(|_| Ended)?;
@@ -175,91 +187,114 @@ impl Speaker {
     /// Waits until the speaker has ended because one of its tasks did. Its sessions are closed then, without a NOTIFICATION: peers
     /// with graceful restart keep the routes (RFC 4724 §4.2).
     pub fn closed(&self) -> impl Future<Output = Failure> + Send + use<> {
-        let tasks = self.tasks.0.clone();
+        let tasks = self.0.tasks.0.clone();
         async move { tasks.failed().await }
     }
 
     /// The tasks of the speaker.
     pub fn tasks(&self) -> &Tasks {
-        &self.tasks.0
+        &self.0.tasks.0
     }
 
     /// What is wrong at the moment.
     pub fn alarms(&self) -> &Alarms {
-        &self.alarms
+        &self.0.alarms
     }
 
     /// What happens to sessions from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        self.0.events.subscribe()
     }
 
     /// The names of the peers whose sessions are up, as it changes. Whoever is slow misses what came in between.
     pub fn established(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
-        self.established.subscribe()
+        self.0.established.subscribe()
     }
 
     /// Whether peers that are added from now on are told, until their session first comes up, that this speaker has just
     /// restarted with its forwarding state preserved (RFC 4724 §4.1).
-    pub fn set_restarting(&mut self, restarting: bool) {
-        self.restarting = restarting;
+    pub fn set_restarting(&self, restarting: bool) {
+        self.0.restarting.store(restarting, Ordering::Relaxed);
     }
 
-    /// Adds a peer and starts its session, or changes one. A session only starts anew if its own settings, or those of its
-    /// connections, changed; a change of policy is applied to the routes at hand.
+    /// Becomes what the owner wants: many peers and routes in one change. Settings that no session notices, and routes, change at
+    /// once: no peer is told of a state that is neither the old nor the new one. After that, sessions end and start.
     ///
     /// # Errors
     ///
-    /// The speaker has ended.
-    pub async fn configure_peer(
-        &mut self,
-        name: &str,
-        settings: PeerSettings,
-    ) -> Result<(), Ended> {
-        match self.peers.get(name) {
-            Some(peer) if peer.settings == settings => Ok(()),
-            Some(peer) if !peer.settings.needs_new_session(&settings) => {
-                self.change_at_once(Vec::new(), vec![(name.into(), settings)])
-                    .await
-            }
-            Some(_) => {
-                self.stop_peer(name, Stop::ConfigChange).await;
-                self.add_peer(name, settings).await
-            }
-            None => self.add_peer(name, settings).await,
+    /// There are values that no session can have, and nothing changes; or the speaker has ended.
+    pub async fn apply(&self, desired: Desired) -> Result<Report, SpeakerError> {
+        desired
+            .validate(&self.0.config)
+            .map_err(SpeakerError::Config)?;
+        let mut current = self.0.desired.lock().await;
+        let report = current.compare(&desired);
+        for step in current.steps_to(&desired) {
+            self.take(step).await?;
         }
+        *current = desired;
+        Ok(report)
     }
 
-    /// Changes routes, and peers whose session can go on, all at once: nothing is decided in between, so no peer is told of a
-    /// state that is neither the old nor the new one. Peers that do not exist are left out.
+    /// What [`Speaker::apply`] would do.
     ///
     /// # Errors
     ///
-    /// The speaker has ended.
-    pub async fn change_at_once(
-        &mut self,
-        mut inputs: Vec<Input>,
-        peers: Vec<(Arc<str>, PeerSettings)>,
-    ) -> Result<(), Ended> {
-        for (name, settings) in peers {
-            let Some(peer) = self.peers.get_mut(&name) else {
-                continue;
-            };
-            debug_assert!(!peer.settings.needs_new_session(&settings));
-            // What is left concerns the table alone.
-            inputs.push(Input::Configure {
-                peer: peer.id,
-                config: Arc::clone(&settings.neighbour.routes),
-            });
-            peer.settings = settings;
-        }
-        self.routes().tell(inputs).await
+    /// There are values that no session can have.
+    pub async fn compare(&self, desired: &Desired) -> Result<Report, SpeakerError> {
+        desired
+            .validate(&self.0.config)
+            .map_err(SpeakerError::Config)?;
+        Ok(self.0.desired.lock().await.compare(desired))
     }
 
-    async fn add_peer(&mut self, name: &str, settings: PeerSettings) -> Result<(), Ended> {
+    /// What the speaker was last told to be.
+    pub async fn desired(&self) -> Desired {
+        self.0.desired.lock().await.clone()
+    }
+
+    /// Adds a peer and starts its session, or changes one, as [`Speaker::apply`] does.
+    ///
+    /// # Errors
+    ///
+    /// There is a value that no session can have, or the speaker has ended.
+    pub async fn configure_peer(&self, name: &str, spec: PeerSpec) -> Result<(), SpeakerError> {
         let name: Arc<str> = name.into();
-        let reserved = self.reserved.remove(&name);
-        let id = reserved.unwrap_or_else(|| self.free_id());
+        let mut current = self.0.desired.lock().await;
+        current
+            .validate_peer(&name, &spec, &self.0.config)
+            .map_err(|error| SpeakerError::Config(vec![error]))?;
+        if let Some(step) = current.step_for(&name, &spec) {
+            self.take(step).await?;
+        }
+        current.peers.insert(name, spec);
+        Ok(())
+    }
+
+    async fn take(&self, step: Step) -> Result<(), Ended> {
+        match step {
+            Step::AtOnce { mut inputs, peers } => {
+                for (name, spec) in peers {
+                    // What is left concerns the table alone.
+                    let config = Arc::new(spec.routes(&self.0.config));
+                    let peer = self.peer(&name).map(|peer| peer.id);
+                    inputs.extend(peer.map(|peer| Input::Configure { peer, config }));
+                }
+                self.routes().tell(inputs).await
+            }
+            Step::Remove(name) => {
+                self.stop_peer(&name, Stop::Deconfigured).await;
+                Ok(())
+            }
+            Step::Start(name, spec) => {
+                self.stop_peer(&name, Stop::ConfigChange).await;
+                self.add_peer(name, spec.settings(&self.0.config)).await
+            }
+        }
+    }
+
+    async fn add_peer(&self, name: Arc<str>, settings: PeerSettings) -> Result<(), Ended> {
+        let id = self.registry().number_for(&name);
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (connections, accepted) = mpsc::channel(acceptor::WAITING);
         let guard = watch::Sender::new(Guard::Pending);
@@ -274,31 +309,24 @@ impl Speaker {
             commands: receiver,
             accepted,
             guard: guard.subscribe(),
-            table: self.table.clone(),
-            events: self.events.clone(),
-            established: Arc::clone(&self.established),
-            farewells: self.farewells.clone(),
+            table: self.0.table.clone(),
+            events: self.0.events.clone(),
+            established: Arc::clone(&self.0.established),
+            farewells: self.0.farewells.clone(),
         };
-        let seed = self
-            .seed
-            .wrapping_add(u64::from(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mixed = u64::from(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let seed = self.0.seed.wrapping_add(mixed);
         let task = format!("neighbour {name}");
-        self.tasks.0.job(task, neighbour.run(seed));
+        self.0.tasks.0.job(task, neighbour.run(seed));
         let security = PeerSecurity {
             md5: settings.dial.md5.clone(),
             ttl: settings.dial.ttl,
         };
         let address = settings.dial.remote;
         let door = Door::new(Arc::clone(&name), address, security, connections, guard);
-        self.peers.insert(
-            name,
-            Peer {
-                id,
-                settings,
-                commands,
-            },
-        );
-        self.acceptor
+        self.registry().peers.insert(name, Peer { id, commands });
+        self.0
+            .acceptor
             .send(Order::Open(door))
             .await
             .map_err(|_| Ended)
@@ -307,7 +335,7 @@ impl Speaker {
     fn neighbour_config(&self, config: &NeighbourConfig) -> NeighbourConfig {
         let mut session = SessionConfig::clone(&config.session);
         if let Some(restart) = &mut session.graceful_restart {
-            restart.restarting |= self.restarting;
+            restart.restarting |= self.0.restarting.load(Ordering::Relaxed);
         }
         NeighbourConfig {
             session: Arc::new(session),
@@ -315,30 +343,25 @@ impl Speaker {
         }
     }
 
-    /// The smallest number that no peer has, or is to have: all below are in use, or free again.
-    fn free_id(&mut self) -> PeerId {
-        let used = self.peers.len() + self.reserved.len();
-        let next = u32::try_from(used).expect("there are fewer than 2^32 peers");
-        self.free.pop_first().unwrap_or(PeerId(next))
-    }
-
     /// Ends a session with Cease and forgets the peer and its routes; nothing if there is none of that name.
-    pub async fn remove_peer(&mut self, name: &str) {
+    pub async fn remove_peer(&self, name: &str) {
+        let mut desired = self.0.desired.lock().await;
+        desired.peers.remove(name);
         self.stop_peer(name, Stop::Deconfigured).await;
     }
 
-    async fn stop_peer(&mut self, name: &str, why: Stop) {
-        let Some(peer) = self.peers.remove(name) else {
+    async fn stop_peer(&self, name: &str, why: Stop) {
+        let Some(peer) = self.registry().peers.remove(name) else {
             return;
         };
         // An acceptor that has ended has closed all doors.
-        self.acceptor.send(Order::Close(name.into())).await.ok();
+        self.0.acceptor.send(Order::Close(name.into())).await.ok();
         let (done, gone) = oneshot::channel();
         // A task that has ended has done so already.
         if peer.commands.send(Command::Remove(why, done)).await.is_ok() {
             gone.await.ok();
         }
-        self.free.insert(peer.id);
+        self.registry().free.insert(peer.id);
     }
 
     /// Stops a session and keeps it down until [`Speaker::enable_peer`], or starts it anew if the reason says so.
@@ -357,30 +380,25 @@ impl Speaker {
     }
 
     async fn command(&self, name: &str, command: Command) {
-        if let Some(peer) = self.peers.get(name) {
+        if let Some(peer) = self.peer(name) {
             // A task that has ended takes no commands and needs none.
             peer.commands.send(command).await.ok();
         }
     }
 
     /// Names of the peers, ascending.
-    pub fn peer_names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.peers.keys()
+    pub fn peer_names(&self) -> Vec<Arc<str>> {
+        self.registry().peers.keys().cloned().collect()
     }
 
     /// The number by which the RIB knows a peer.
     pub fn peer_id(&self, name: &str) -> Option<PeerId> {
-        self.peers.get(name).map(|peer| peer.id)
-    }
-
-    /// How a peer is configured.
-    pub fn peer_settings(&self, name: &str) -> Option<&PeerSettings> {
-        self.peers.get(name).map(|peer| &peer.settings)
+        self.peer(name).map(|peer| peer.id)
     }
 
     /// Sends a peer all routes again, as if it had asked for them.
     pub async fn send_again(&self, name: &str) {
-        if let Some(peer) = self.peers.get(name).map(|peer| peer.id) {
+        if let Some(peer) = self.peer_id(name) {
             let kind = RefreshKind::REQUEST;
             let inputs = Family::ALL.map(|family| Input::Refresh { peer, family, kind });
             // A speaker that has ended sends nothing.
@@ -413,17 +431,16 @@ impl Speaker {
 
     /// A handle for questions that can be asked while the speaker is changed.
     pub fn inquirer(&self) -> Inquirer {
-        let peers = self
-            .peers
-            .iter()
-            .map(|(name, peer)| (Arc::clone(name), peer.commands.clone()));
+        let registry = self.registry();
+        let peers = registry.peers.iter();
+        let peers = peers.map(|(name, peer)| (Arc::clone(name), peer.commands.clone()));
         Inquirer::new(peers.collect())
     }
 
     /// A handle on the routes, for whoever originates them or looks at them.
     pub fn routes(&self) -> Routes {
         Routes {
-            table: self.table.clone(),
+            table: self.0.table.clone(),
         }
     }
 
@@ -434,17 +451,19 @@ impl Speaker {
     ///
     /// The speaker has ended.
     pub async fn defer(
-        &mut self,
+        &self,
         peers: Vec<(Arc<str>, Vec<Family>)>,
         up_within: Duration,
         at_most: Duration,
     ) -> Result<(), Ended> {
         let mut expected = Vec::new();
-        for (name, families) in peers {
-            let reserved = self.reserved.remove(&name);
-            let id = reserved.unwrap_or_else(|| self.free_id());
-            expected.extend(families.into_iter().map(|family| (id, family)));
-            self.reserved.insert(name, id);
+        {
+            let mut registry = self.registry();
+            for (name, families) in peers {
+                let id = registry.number_for(&name);
+                expected.extend(families.into_iter().map(|family| (id, family)));
+                registry.reserved.insert(name, id);
+            }
         }
         let now = Instant::now();
         self.tell_table(Input::Defer {
@@ -462,22 +481,25 @@ impl Speaker {
     /// From now on nobody is told of changed routes, neither peers nor whoever forwards: all sessions are about to end, and a
     /// peer that keeps our routes must not lose those that came from the others.
     pub fn freeze(&self) {
-        self.table.freeze();
+        self.0.table.freeze();
     }
 
-    /// Ends every session for this reason, and all tasks, in three seconds at most.
-    pub async fn shutdown(self, why: Stop) -> Partings {
+    /// Ends every session, and all tasks, in three seconds at most. Other handles on the speaker find that it has ended.
+    pub async fn shutdown(&self, how: Shutdown) -> Partings {
+        let why = Stop::from(how);
         self.shutdown_each(|_| why.clone()).await
     }
 
     /// The same with a reason for each peer, by its name.
-    pub async fn shutdown_each(mut self, why: impl Fn(&str) -> Stop) -> Partings {
-        self.tasks.0.close();
+    pub async fn shutdown_each(&self, why: impl Fn(&str) -> Stop) -> Partings {
+        let tasks = &self.0.tasks.0;
+        tasks.close();
         self.freeze();
         let mut partings = Partings::default();
         let goodbye = async {
             let (mut late, mut ending) = (Vec::new(), Vec::new());
-            for (name, peer) in std::mem::take(&mut self.peers) {
+            let peers = std::mem::take(&mut self.registry().peers);
+            for (name, peer) in peers {
                 let (done, ended) = oneshot::channel();
                 ending.push(ended);
                 let command = Command::Remove(why(&name), done);
@@ -494,35 +516,13 @@ impl Speaker {
                     partings.count(&reason);
                 }
             }
-            drop((self.table, self.acceptor));
-            self.tasks.0.ended().await;
+            self.0.farewells.ended().await;
         };
         if tokio::time::timeout(SHUTDOWN, goodbye).await.is_err() {
             warn!("some sessions did not close in time");
         }
+        tasks.cancel();
         partings
-    }
-}
-
-/// How sessions that were up ended at a shutdown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Partings {
-    /// So many peers were told that the session is over, and have withdrawn our routes.
-    pub told: usize,
-    /// So many were left without a word, and keep our routes for the restart time (RFC 4724 §4.2).
-    pub left: usize,
-}
-
-impl Partings {
-    fn count(&mut self, reason: &DownReason) {
-        match reason {
-            DownReason::Left => self.left += 1,
-            DownReason::Sent(_)
-            | DownReason::Received(_)
-            | DownReason::Closed(_)
-            | DownReason::Replaced
-            | DownReason::SendHoldTimer => self.told += 1,
-        }
     }
 }
 

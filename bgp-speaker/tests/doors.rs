@@ -5,15 +5,12 @@
 mod netns;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
-use bgp_core::rib::RibConfig;
-use bgp_core::session::Stop;
 use bgp_core::types::{Asn, RouterId};
 use bgp_speaker::connect::Dial;
 use bgp_speaker::sockopt::{Md5Key, Ttl};
-use bgp_speaker::{PeerSettings, Speaker};
+use bgp_speaker::{PeerSpec, Shutdown, Speaker, SpeakerConfig};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -22,10 +19,10 @@ use tokio::net::{TcpListener, TcpStream};
 fn a_peer_that_is_too_far_away_hears_nothing() {
     netns::run("a_peer_that_is_too_far_away_hears_nothing", async {
         for (local, peer) in FAMILIES {
-            let mut speaker = speaker();
+            let speaker = speaker();
             let local = speaker.listen(vec![address(local)]).await.unwrap()[0];
             let mut settings = passive(peer.parse().unwrap());
-            settings.dial.ttl = Ttl::Security { hops: 1 };
+            settings.ttl = Ttl::Security { hops: 1 };
             speaker.configure_peer("near", settings).await.unwrap();
             for (ttl, heard) in [(Ttl::System, 0), (Ttl::Hops(254), 0), (Ttl::Hops(255), 19)] {
                 let dial = Dial {
@@ -35,7 +32,7 @@ fn a_peer_that_is_too_far_away_hears_nothing() {
                 let mut client = dial.connect().await.unwrap();
                 assert_eq!(header(&mut client).await.len(), heard, "{ttl:?}");
             }
-            speaker.shutdown(Stop::Shutdown(None)).await;
+            speaker.shutdown(Shutdown::Hard).await;
         }
     });
 }
@@ -45,7 +42,7 @@ fn a_peer_that_is_too_far_away_hears_nothing() {
 fn no_key_no_door() {
     netns::run("no_key_no_door", async {
         set_optmem_max(20_480); // 150 keys
-        let mut speaker = speaker();
+        let speaker = speaker();
         let listening = vec![address("127.0.0.1:179")];
         let local = speaker.listen(listening).await.unwrap()[0];
         // Where an unsigned connection of the speaker would arrive.
@@ -53,7 +50,7 @@ fn no_key_no_door() {
         let dialled = tokio::spawn(async move { peers.accept().await.map(|(_, from)| from) });
         for peer in MANY {
             let mut settings = active(source(peer), 1790);
-            settings.dial.md5 = key(&format!("secret {peer}"));
+            settings.md5 = key(&format!("secret {peer}"));
             speaker.configure_peer(&name(peer), settings).await.unwrap();
         }
         wait(|| speaker.alarms().list().len() == MANY.len() - 150).await;
@@ -103,14 +100,14 @@ fn no_key_no_door() {
 fn a_password_of_many_peers_takes_few_keys() {
     netns::run("a_password_of_many_peers_takes_few_keys", async {
         set_optmem_max(20_480);
-        let mut speaker = speaker();
+        let speaker = speaker();
         let local = speaker
             .listen(vec![address("127.0.0.1:179")])
             .await
             .unwrap()[0];
         for peer in MANY {
             let mut settings = passive(source(peer));
-            settings.dial.md5 = key(&format!("secret {}", MANY.start));
+            settings.md5 = key(&format!("secret {}", MANY.start));
             speaker.configure_peer(&name(peer), settings).await.unwrap();
         }
         nothing_is_said_without_a_signature(local).await;
@@ -118,12 +115,7 @@ fn a_password_of_many_peers_takes_few_keys() {
         // Neighbours of theirs need no signature, also those that leave a hole.
         let hole = MANY.start + 1000;
         speaker.remove_peer(&name(hole)).await;
-        let open = PeerSettings::new(
-            LOCAL_AS,
-            ROUTER_ID,
-            SocketAddr::new(source(hole), 179),
-            PEER_AS,
-        );
+        let open = active(source(hole), 179);
         speaker.configure_peer("open", open).await.unwrap();
         let mut client = dial(&source(hole).to_string(), local)
             .connect()
@@ -140,13 +132,13 @@ fn two_peers_of_one_address_have_passwords_of_their_own() {
     netns::run(
         "two_peers_of_one_address_have_passwords_of_their_own",
         async {
-            let mut speaker = speaker();
+            let speaker = speaker();
             let listening = vec![address("127.0.0.1:179")];
             let local = speaker.listen(listening).await.unwrap()[0];
             let other = TcpListener::bind("127.0.0.2:1790").await.unwrap();
             let ip = "127.0.0.2".parse().unwrap();
             let mut first = passive(ip);
-            first.dial.md5 = key("secret");
+            first.md5 = key("secret");
             speaker.configure_peer("a", first).await.unwrap();
             let second = active(ip, 1790);
             speaker.configure_peer("b", second).await.unwrap();
@@ -204,17 +196,17 @@ fn name(number: u32) -> String {
 }
 
 fn speaker() -> Speaker {
-    Speaker::start(RibConfig::new(ROUTER_ID), None)
+    Speaker::start(SpeakerConfig::new(LOCAL_AS, ROUTER_ID), None)
 }
 
-fn active(peer: IpAddr, port: u16) -> PeerSettings {
-    PeerSettings::new(LOCAL_AS, ROUTER_ID, SocketAddr::new(peer, port), PEER_AS)
+fn active(peer: IpAddr, port: u16) -> PeerSpec {
+    PeerSpec::new(SocketAddr::new(peer, port), PEER_AS)
 }
 
 /// Settings of a peer that is not dialled.
-fn passive(peer: IpAddr) -> PeerSettings {
+fn passive(peer: IpAddr) -> PeerSpec {
     let mut settings = active(peer, 179);
-    Arc::make_mut(&mut settings.neighbour.session).passive = true;
+    settings.passive = true;
     settings
 }
 

@@ -17,7 +17,7 @@ use bgp_core::wire::{AttributeView, Attributes, Capability, Context, Message, Ne
 use bgp_speaker::connect::{Dial, DialError};
 use bgp_speaker::listener::{Incoming, Listeners, PeerSecurity, Refusal};
 use bgp_speaker::sockopt::{Md5Key, Ttl, set_ttl};
-use bgp_speaker::{PeerSettings, Speaker};
+use bgp_speaker::{PeerSpec, Speaker, SpeakerConfig};
 use bytes::BytesMut;
 use ipnet::Ipv4Net;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -249,13 +249,13 @@ fn who_is_not_configured_is_turned_away_without_a_word() {
         "who_is_not_configured_is_turned_away_without_a_word",
         async {
             let router_id = RouterId("192.0.2.1".parse().unwrap());
-            let mut speaker = Speaker::start(RibConfig::new(router_id), None);
+            let speaker = Speaker::start(SpeakerConfig::new(Asn(65001), router_id), None);
             let local = speaker
                 .listen(vec![address("127.0.0.1:179")])
                 .await
                 .unwrap()[0];
             let known = address("127.0.0.2:179");
-            let peer = PeerSettings::new(Asn(65001), router_id, known, Asn(65002));
+            let peer = PeerSpec::new(known, Asn(65002));
             speaker.configure_peer("known", peer).await.unwrap();
             let mut stranger = dial("127.0.0.3", local).connect().await.unwrap();
             let mut octets = Vec::new();
@@ -277,7 +277,7 @@ fn a_thousand_neighbours_come_up_at_once() {
     const ROUTES: u32 = 20;
     netns::run("a_thousand_neighbours_come_up_at_once", async {
         let router_id = RouterId("192.0.2.1".parse().unwrap());
-        let mut speaker = Speaker::start(RibConfig::new(router_id), None);
+        let speaker = Speaker::start(SpeakerConfig::new(Asn(65001), router_id), None);
         let local = speaker
             .listen(vec![address("127.0.0.1:179")])
             .await
@@ -286,7 +286,7 @@ fn a_thousand_neighbours_come_up_at_once() {
         let mut connections = Vec::new();
         for peer in 0..NEIGHBOURS {
             let remote = SocketAddr::new(Ipv4Addr::from(0x7f01_0000 + peer).into(), 179);
-            let settings = PeerSettings::new(Asn(65001), router_id, remote, Asn(65002))
+            let settings = PeerSpec::new(remote, Asn(65002))
                 .with_policies(Arc::clone(&accept), Arc::clone(&accept));
             let name = remote.to_string();
             speaker.configure_peer(&name, settings).await.unwrap();
@@ -318,14 +318,12 @@ fn too_many_prefixes_end_a_session_that_is_asked_a_lot() {
         "too_many_prefixes_end_a_session_that_is_asked_a_lot",
         async {
             let router_id = RouterId("192.0.2.1".parse().unwrap());
-            let mut speaker = Speaker::start(RibConfig::new(router_id), None);
+            let speaker = Speaker::start(SpeakerConfig::new(Asn(65001), router_id), None);
             let listening = vec![address("127.0.0.1:179")];
             let local = speaker.listen(listening).await.unwrap()[0];
             let peer = address("127.0.0.2:179");
-            let mut settings = PeerSettings::new(Asn(65001), router_id, peer, Asn(65002));
-            Arc::make_mut(&mut settings.neighbour.routes)
-                .max_prefixes
-                .ipv4 = Some(10);
+            let mut settings = PeerSpec::new(peer, Asn(65002));
+            settings.max_prefixes.ipv4 = Some(10);
             speaker.configure_peer("many", settings).await.unwrap();
             let mut client = dial("127.0.0.2", local).connect().await.unwrap();
             let mut asking = tokio::task::JoinSet::new();
@@ -363,9 +361,10 @@ fn a_panic_of_the_embedder_ends_the_speaker_aloud() {
             ..RibConfig::new(router_id)
         };
         let sink = Box::new(|_| panic!("a sink that fails"));
+        let forwarding = SpeakerConfig::new(Asn(65001), router_id).with_rib(forwarding);
         let in_sink = Speaker::start(forwarding, Some(sink));
-        let in_look = Speaker::start(RibConfig::new(router_id), None);
-        for (mut speaker, message) in [
+        let in_look = Speaker::start(SpeakerConfig::new(Asn(65001), router_id), None);
+        for (speaker, message) in [
             (in_sink, "a sink that fails"),
             (in_look, "a look that fails"),
         ] {
@@ -373,8 +372,8 @@ fn a_panic_of_the_embedder_ends_the_speaker_aloud() {
             let local = speaker.listen(listening).await.unwrap()[0];
             let accept = Arc::new(Policy::ACCEPT);
             let peer = address("127.0.0.2:179");
-            let settings = PeerSettings::new(Asn(65001), router_id, peer, Asn(65002))
-                .with_policies(Arc::clone(&accept), accept);
+            let settings =
+                PeerSpec::new(peer, Asn(65002)).with_policies(Arc::clone(&accept), accept);
             speaker.configure_peer("peer", settings).await.unwrap();
             let mut client = dial("127.0.0.2", local).connect().await.unwrap();
             client.write_all(&first_words(1, 1)).await.unwrap();

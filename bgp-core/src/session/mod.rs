@@ -92,7 +92,11 @@ impl Session {
         }
         self.fsm.stop_dialling(Dial::Off);
         match why {
-            Stop::Shutdown(_) | Stop::Deconfigured | Stop::ConfigChange | Stop::Restart => {}
+            Stop::Shutdown(_)
+            | Stop::SoftShutdown(_)
+            | Stop::Deconfigured
+            | Stop::ConfigChange
+            | Stop::Restart => {}
             Stop::Reset(_) => self.fsm.dialler.begin(now),
             Stop::MaxPrefixes { idle, .. } | Stop::OutOfResources { idle } => {
                 self.fsm.hold(now, idle, true)

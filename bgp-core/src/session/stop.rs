@@ -12,6 +12,8 @@ use crate::wire::notification::cease;
 pub enum Stop {
     /// The operator shut it down, with an optional text for the peer (RFC 9003): Cease 6/2. Idle until started again.
     Shutdown(Option<String>),
+    /// As [`Stop::Shutdown`], but a peer with which RFC 8538 was agreed on may keep our routes for the restart time.
+    SoftShutdown(Option<String>),
     /// The operator resets it; it starts again by itself: Cease 6/4.
     Reset(Option<String>),
     /// The peer is no longer configured: Cease 6/3. Idle until started again.
@@ -55,7 +57,9 @@ impl Stop {
     /// What the peer is told, if anything.
     pub(super) fn notification(&self, routes: Outlives) -> Option<Notification> {
         let plain = match self {
-            Self::Shutdown(text) => with_text(cease::ADMIN_SHUTDOWN, text.as_deref()),
+            Self::Shutdown(text) | Self::SoftShutdown(text) => {
+                with_text(cease::ADMIN_SHUTDOWN, text.as_deref())
+            }
             Self::Reset(text) => with_text(cease::ADMIN_RESET, text.as_deref()),
             Self::Deconfigured => Notification::cease(cease::PEER_DECONFIGURED),
             Self::ConfigChange => Notification::cease(cease::OTHER_CONFIG_CHANGE),
@@ -88,6 +92,7 @@ impl Stop {
             }
             Self::BfdDown => Some((ErrorClass::Local, "BFD session down")),
             Self::Shutdown(_)
+            | Self::SoftShutdown(_)
             | Self::Reset(_)
             | Self::Deconfigured
             | Self::ConfigChange
@@ -102,7 +107,11 @@ impl Stop {
             | Self::Deconfigured
             | Self::MaxPrefixes { .. }
             | Self::OutOfResources { .. } => true,
-            Self::Reset(_) | Self::ConfigChange | Self::Restart | Self::BfdDown => false,
+            Self::SoftShutdown(_)
+            | Self::Reset(_)
+            | Self::ConfigChange
+            | Self::Restart
+            | Self::BfdDown => false,
         }
     }
 }

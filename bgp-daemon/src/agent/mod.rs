@@ -55,11 +55,10 @@ use bgp_speaker::forwarding::{Forwarding, Mailbox, Prepared};
 use bgp_speaker::kernel::KernelConfig;
 use bgp_speaker::pool::Pool;
 use bgp_speaker::tasks::{Failure, Tasks};
-use bgp_speaker::{Ended, Speaker, SpeakerError};
+use bgp_speaker::{Ended, Speaker, SpeakerConfig, SpeakerError};
 use clock::{elapsed_secs, timestamp};
 use kernel_rules::RulesInForce;
 use recovery::Register;
-use transition::{Step, Target};
 use workloads::LocalWorkloads;
 
 /// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
@@ -108,6 +107,9 @@ pub enum AgentError {
     /// The speaker ends.
     #[error(transparent)]
     Ended(#[from] Ended),
+    /// The speaker does not do as told.
+    #[error(transparent)]
+    Speaker(#[from] SpeakerError),
     /// Nobody brings resources any more.
     #[error("the datastore has ended")]
     Datastore,
@@ -135,8 +137,6 @@ struct Running {
     forwarding: Option<Forwarding>,
     rules: RulesInForce,
     plan: Plan,
-    /// What the speaker has been told to be.
-    target: Target,
     policies: Pool<Policy>,
     /// Where to listen, and the same again once all of it is done.
     wanted: Vec<SocketAddr>,
@@ -281,7 +281,7 @@ impl Agent {
     /// A task that others need ends before they notice.
     async fn cause_of(&self, error: AgentError) -> AgentError {
         match error {
-            AgentError::Ended(_) | AgentError::Datastore => {
+            AgentError::Ended(_) | AgentError::Speaker(_) | AgentError::Datastore => {
                 let failed = tokio::time::timeout(CAUSE_WITHIN, self.failed()).await;
                 failed.map_or(error, AgentError::Failed)
             }
@@ -329,7 +329,7 @@ impl Agent {
         running.is_some_and(|running| running.listening != running.wanted)
     }
 
-    async fn retry_listening(&mut self) -> Result<(), Ended> {
+    async fn retry_listening(&mut self) -> Result<(), SpeakerError> {
         match &mut self.speaker {
             Some(running) => running.listen(&mut self.config.occupants).await,
             None => Ok(()),
@@ -368,7 +368,8 @@ impl Agent {
         };
         let mailbox = Arc::new(Mailbox::default());
         let sink = self.config.kernel.then(|| mailbox.sink());
-        let mut speaker = Speaker::start(rib, sink);
+        let config = SpeakerConfig::new(plan.local_as, router_id).with_rib(rib);
+        let speaker = Speaker::start(config, sink);
         let recover = self.config.recover && self.reconfigured == self.boot;
         speaker.set_restarting(recover);
         let (mut forwarding, mut prepared, mut leftovers) = (None, None, false);
@@ -382,7 +383,7 @@ impl Agent {
         });
         let earlier = recover && leftovers;
         let awaited = match earlier {
-            true => recovery::wait_for_peers(&mut speaker, &plan, register.as_ref()).await?,
+            true => recovery::wait_for_peers(&speaker, &plan, register.as_ref()).await?,
             false => BTreeSet::new(),
         };
         let mut running = Running {
@@ -390,7 +391,6 @@ impl Agent {
             forwarding,
             rules: RulesInForce::default(),
             plan: plan.clone(),
-            target: Target::default(),
             policies: Pool::default(),
             wanted: Vec::new(),
             listening: Vec::new(),
@@ -459,46 +459,36 @@ impl Agent {
 
 impl Running {
     /// Takes the steps from the old plan to the new one.
-    async fn move_to(&mut self, config: &mut AgentConfig, plan: Plan) -> Result<(), Ended> {
+    async fn move_to(&mut self, config: &mut AgentConfig, plan: Plan) -> Result<(), SpeakerError> {
         if let Some(forwarding) = &self.forwarding {
             forwarding.follow(self.rules.follow(&plan)).await?;
         }
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen(&mut config.occupants).await?;
-        let (target, unspeakable) = Target::of(&plan, &self.target, &mut self.policies);
+        let speaker = self.speaker.config();
+        let (desired, unspeakable) = transition::desired(&plan, speaker, &mut self.policies);
         let wrong = unspeakable.into_iter().map(|(peer, error)| {
             let reason = format!("cannot speak to it: {error}");
             (format!("peer {peer}"), reason)
         });
         self.speaker.alarms().only("peer", &wrong.collect());
-        for step in transition::steps(&self.target, &target) {
-            self.take(step).await?;
+        let report = self.speaker.apply(desired).await?;
+        for name in &report.removed {
+            self.disabled.remove(name);
         }
-        (self.plan, self.target) = (plan, target);
+        let restarted = report.restarted.iter().map(|(name, _)| name);
+        for name in report.added.iter().chain(restarted) {
+            if self.disabled.contains(name) {
+                self.speaker.disable_peer(name, Stop::Shutdown(None)).await;
+            }
+        }
+        self.plan = plan;
         self.policies.forget_unused();
         Ok(())
     }
 
-    async fn take(&mut self, step: Step) -> Result<(), Ended> {
-        match step {
-            Step::AtOnce { inputs, peers } => self.speaker.change_at_once(inputs, peers).await,
-            Step::Remove(name) => {
-                self.disabled.remove(&name);
-                self.speaker.remove_peer(&name).await;
-                Ok(())
-            }
-            Step::Start(name, settings) => {
-                self.speaker.configure_peer(&name, settings).await?;
-                if self.disabled.contains(&name) {
-                    self.speaker.disable_peer(&name, Stop::Shutdown(None)).await;
-                }
-                Ok(())
-            }
-        }
-    }
-
     /// Listens where it wants to. What cannot be listened on is tried again later, and is a problem meanwhile.
-    async fn listen(&mut self, occupants: &mut Occupants) -> Result<(), Ended> {
+    async fn listen(&mut self, occupants: &mut Occupants) -> Result<(), SpeakerError> {
         if self.listening == self.wanted {
             return Ok(());
         }
@@ -513,7 +503,7 @@ impl Running {
                 let occupant = occupant.filter(|_| error.is_in_use());
                 Some(occupant.map_or_else(|| error.to_string(), |by| format!("{error}: {by}")))
             }
-            Err(SpeakerError::Ended(ended)) => return Err(ended),
+            Err(other) => return Err(other),
         };
         let alarms = self.speaker.alarms();
         alarms.set("listen", "BGP port", wrong.as_deref());

@@ -194,7 +194,7 @@ fn draft_of(file: &Path) -> PathBuf {
 ///
 /// The speaker has ended.
 pub(super) async fn wait_for_peers(
-    speaker: &mut Speaker,
+    speaker: &Speaker,
     plan: &Plan,
     register: Option<&Register>,
 ) -> Result<BTreeSet<Arc<str>>, Ended> {

@@ -1,4 +1,4 @@
-//! A peer of the plan to the settings of a session. Pure.
+//! A peer of the plan as the speaker is to treat it. Pure.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,24 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_core::policy::Policy;
-use bgp_core::rib::{NextHopMode, PeerConfig, PeerKind};
-use bgp_core::session::SessionConfig;
+use bgp_core::rib::NextHopMode;
 use bgp_core::session::config::GracefulRestart;
-use bgp_core::speaker::NeighbourConfig;
 use bgp_core::types::{Family, PerFamily};
 use bgp_core::wire::NextHop;
 
 use crate::plan::policy::Audience;
 use crate::plan::{NextHop as PlannedNextHop, Peer, Plan};
-use bgp_speaker::PeerSettings;
-use bgp_speaker::connect::{self, Dial};
+use bgp_speaker::PeerSpec;
 use bgp_speaker::pool::Pool;
 use bgp_speaker::sockopt::{Md5Key, Ttl};
 
 /// Restart time that is announced if nothing else is configured, seconds.
 const RESTART_TIME: u16 = 120;
-/// Pause between the start and the first try to connect: none, peers that are there are spoken to at once.
-const CONNECT_DELAY: Duration = Duration::ZERO;
 /// Shortest and longest pause after an error.
 const IDLE_HOLD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// What no TTL rule travels: the default of every system.
@@ -35,9 +30,6 @@ pub(super) enum SettingsError {
     /// Its password is not one that the kernel takes.
     #[error("its password must have 1 to 80 octets")]
     Password,
-    /// There is no router ID to speak with.
-    #[error("this node has no router ID")]
-    RouterId,
 }
 
 /// Where the plan says to listen.
@@ -82,34 +74,58 @@ impl<'a> Policies<'a> {
     }
 }
 
-/// The settings of a session.
+/// A peer as the speaker is to treat it.
 pub(super) fn of_peer<'a>(
     plan: &'a Plan,
     peer: &'a Peer,
     policies: &mut Policies<'a>,
-) -> Result<PeerSettings, SettingsError> {
-    let neighbour = NeighbourConfig {
-        session: Arc::new(session(plan, peer)?),
-        routes: Arc::new(routes(peer, policies)),
-        own_next_hop: next_hops_beside(plan, peer),
+) -> Result<PeerSpec, SettingsError> {
+    let options = &peer.options;
+    let password = peer.password.as_ref();
+    let md5 = password.map(|password| Md5Key::new(password.expose()));
+    let restart_time = peer.graceful_restart_time.unwrap_or(RESTART_TIME);
+    let mut spec = PeerSpec::new(SocketAddr::new(peer.address, peer.port), peer.peer_as);
+    spec.local_as = Some(peer.local_as);
+    spec.source = peer.source_address;
+    spec.passive = peer.passive;
+    spec.md5 = md5.transpose().map_err(|_| SettingsError::Password)?;
+    spec.ttl = match peer.ttl_security {
+        Some(hops) => Ttl::Security { hops },
+        None if peer.multihop => Ttl::Hops(MULTIHOP_TTL),
+        None => Ttl::Hops(1),
     };
-    let md5 = peer
-        .password
-        .as_ref()
-        .map(|password| Md5Key::new(password.expose()))
-        .transpose();
-    let dial = Dial {
-        remote: SocketAddr::new(peer.address, peer.port),
-        source: peer.source_address,
-        md5: md5.map_err(|_| SettingsError::Password)?,
-        ttl: match peer.ttl_security {
-            Some(hops) => Ttl::Security { hops },
-            None if peer.multihop => Ttl::Hops(MULTIHOP_TTL),
-            None => Ttl::Hops(1),
-        },
-        timeout: connect::TIMEOUT,
+    spec.connect_retry_time = options.connect_retry_time;
+    spec.idle_hold = IDLE_HOLD;
+    spec.hold_time = options.hold_time;
+    spec.keepalive_time = peer
+        .keepalive_time
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    spec.families.clone_from(&options.families);
+    spec.add_path = options.add_path;
+    spec.extended_messages = options.extended_messages;
+    spec.extended_next_hop = options.extended_next_hop;
+    spec.graceful_restart = peer.graceful_restart.then_some(GracefulRestart {
+        restart_time,
+        restarting: false,
+        notification: options.graceful_restart_notification,
+    });
+    spec.long_lived_stale_time = Some(options.long_lived_stale_time.unwrap_or(Duration::ZERO));
+    spec.role = options.role;
+    spec.route_reflector_client = peer.internal && peer.route_reflector_client;
+    spec.allowed_local_as = peer.allowed_local_as.into();
+    spec.next_hop_mode = match peer.next_hop {
+        PlannedNextHop::Own => NextHopMode::Own,
+        PlannedNextHop::Keep => NextHopMode::Keep,
+        PlannedNextHop::None => NextHopMode::Auto,
     };
-    Ok(PeerSettings { neighbour, dial })
+    spec.own_next_hop = next_hops_beside(plan, peer);
+    spec.import = Some(policies.of(Audience::importing(peer)));
+    spec.export = Some(policies.of(Audience::exporting(peer)));
+    spec.max_prefixes = PerFamily {
+        ipv4: options.max_prefixes,
+        ipv6: options.max_prefixes,
+    };
+    Ok(spec)
 }
 
 /// Our addresses as next hops in families that the session carries beside that of its own addresses. In that one the local
@@ -122,66 +138,6 @@ fn next_hops_beside(plan: &Plan, peer: &Peer) -> PerFamily<Option<NextHop>> {
         }
     }
     next_hops
-}
-
-fn session(plan: &Plan, peer: &Peer) -> Result<SessionConfig, SettingsError> {
-    let options = &peer.options;
-    let restart_time = peer.graceful_restart_time.unwrap_or(RESTART_TIME);
-    Ok(SessionConfig {
-        local_as: peer.local_as,
-        peer_as: peer.peer_as,
-        router_id: plan.router_id.ok_or(SettingsError::RouterId)?,
-        peer_address: peer.address,
-        passive: peer.passive,
-        hold_time: options.hold_time,
-        keepalive_time: peer
-            .keepalive_time
-            .map(|seconds| Duration::from_secs(seconds.into())),
-        connect_delay: CONNECT_DELAY,
-        connect_retry_time: options.connect_retry_time,
-        idle_hold: IDLE_HOLD,
-        families: options.families.clone(),
-        add_path: options.add_path,
-        extended_messages: options.extended_messages,
-        extended_next_hop: options.extended_next_hop,
-        graceful_restart: peer.graceful_restart.then_some(GracefulRestart {
-            restart_time,
-            restarting: false,
-            notification: options.graceful_restart_notification,
-        }),
-        long_lived_stale_time: Some(options.long_lived_stale_time.unwrap_or(Duration::ZERO)),
-        role: options.role,
-        fqdn: None,
-        software_version: None,
-        opaque_families: Vec::new(),
-        extra_capabilities: Vec::new(),
-    })
-}
-
-fn routes<'a>(peer: &'a Peer, policies: &mut Policies<'a>) -> PeerConfig {
-    PeerConfig {
-        address: peer.address,
-        kind: match (peer.internal, peer.route_reflector_client) {
-            (false, _) => PeerKind::External,
-            (true, true) => PeerKind::Client,
-            (true, false) => PeerKind::Internal,
-        },
-        local_as: peer.local_as,
-        peer_as: peer.peer_as,
-        allowed_local_as: peer.allowed_local_as.into(),
-        next_hop_mode: match peer.next_hop {
-            PlannedNextHop::Own => NextHopMode::Own,
-            PlannedNextHop::Keep => NextHopMode::Keep,
-            PlannedNextHop::None => NextHopMode::Auto,
-        },
-        import: policies.of(Audience::importing(peer)),
-        export: policies.of(Audience::exporting(peer)),
-        max_prefixes: PerFamily {
-            ipv4: peer.options.max_prefixes,
-            ipv6: peer.options.max_prefixes,
-        },
-        role: peer.options.role.map(|role| role.role),
-    }
 }
 
 #[cfg(test)]
@@ -230,8 +186,8 @@ mod tests {
             .iter()
             .map(|peer| of_peer(plan, peer, &mut policies));
         let of_peers = settings.map(|settings| {
-            let PeerConfig { import, export, .. } = &*settings.expect("a peer").neighbour.routes;
-            [Arc::clone(import), Arc::clone(export)]
+            let spec = settings.expect("a peer");
+            [spec.import, spec.export].map(|policy| policy.expect("a policy"))
         });
         (of_peers.collect(), policies.count())
     }

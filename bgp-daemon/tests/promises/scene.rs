@@ -1,16 +1,14 @@
 //! A node and a router beside it, joined by real TCP in a network namespace: the agent gets its resources from the test, and
 //! what the router knows is what the node announced.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_core::policy::Policy;
-use bgp_core::rib::{NextHopMode, PeerConfig, PeerKind, RibConfig, Route};
-use bgp_core::session::SessionConfig;
+use bgp_core::rib::Route;
 use bgp_core::session::config::GracefulRestart;
-use bgp_core::speaker::NeighbourConfig;
-use bgp_core::types::{Asn, Family, PerFamily, RouterId};
+use bgp_core::types::{Asn, Family, RouterId};
 use bgp_daemon::agent::{self, AgentConfig, AgentError};
 use bgp_daemon::control::command::Query;
 use bgp_daemon::control::server::{Answer, Request};
@@ -19,10 +17,9 @@ use bgp_daemon::log::LogLevel;
 use bgp_daemon::occupant::Occupants;
 use bgp_daemon::plan::{Environment, OnStop};
 use bgp_daemon::resources::{ResourceSet, parse};
-use bgp_speaker::connect::Dial;
 use bgp_speaker::sockopt::Ttl;
 use bgp_speaker::tasks::Tasks;
-use bgp_speaker::{NeighbourStatus, PeerSettings, Speaker};
+use bgp_speaker::{NeighbourStatus, PeerSpec, Speaker, SpeakerConfig};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -56,12 +53,11 @@ pub(crate) struct Router {
 
 impl Router {
     pub(crate) async fn start(asn: Asn) -> Self {
-        let mut speaker = Speaker::start(RibConfig::new(RouterId(ROUTER)), None);
+        let speaker = Speaker::start(SpeakerConfig::new(asn, RouterId(ROUTER)), None);
         let bound = speaker.listen(vec![SocketAddr::from((ROUTER, 0))]).await;
         let port = bound.expect("a port")[0].port();
-        let settings = settings(asn);
         speaker
-            .configure_peer(NAME, settings)
+            .configure_peer(NAME, peer(asn))
             .await
             .expect("it runs");
         Self { speaker, port }
@@ -249,62 +245,22 @@ fn snapshot(resources: &str) -> Snapshot {
     Arc::new(loaded)
 }
 
-fn settings(asn: Asn) -> PeerSettings {
+/// The node, as a router sees it.
+fn peer(asn: Asn) -> PeerSpec {
     let accept = Arc::new(Policy::ACCEPT);
     let second = Duration::from_secs(1);
-    PeerSettings {
-        neighbour: NeighbourConfig {
-            session: Arc::new(SessionConfig {
-                local_as: asn,
-                peer_as: NODE_AS,
-                router_id: RouterId(ROUTER),
-                peer_address: NODE.into(),
-                passive: true,
-                hold_time: 240 * second,
-                keepalive_time: None,
-                connect_delay: Duration::ZERO,
-                connect_retry_time: second,
-                idle_hold: (second, second),
-                families: vec![Family::Ipv4Unicast],
-                add_path: None,
-                extended_messages: false,
-                extended_next_hop: false,
-                graceful_restart: Some(GracefulRestart {
-                    restart_time: 120,
-                    restarting: false,
-                    notification: false,
-                }),
-                long_lived_stale_time: None,
-                role: None,
-                fqdn: None,
-                software_version: None,
-                opaque_families: Vec::new(),
-                extra_capabilities: Vec::new(),
-            }),
-            routes: Arc::new(PeerConfig {
-                address: NODE.into(),
-                kind: if asn == NODE_AS {
-                    PeerKind::Internal
-                } else {
-                    PeerKind::External
-                },
-                local_as: asn,
-                peer_as: NODE_AS,
-                allowed_local_as: 0,
-                next_hop_mode: NextHopMode::Auto,
-                import: Arc::clone(&accept),
-                export: accept,
-                max_prefixes: PerFamily::default(),
-                role: None,
-            }),
-            own_next_hop: PerFamily::default(),
-        },
-        dial: Dial {
-            remote: SocketAddr::from((NODE, 179)),
-            source: Some(IpAddr::from(ROUTER)),
-            md5: None,
-            ttl: Ttl::Hops(64),
-            timeout: PATIENCE,
-        },
-    }
+    let mut peer = PeerSpec::new(SocketAddr::from((NODE, 179)), NODE_AS);
+    peer.local_as = Some(asn);
+    peer.source = Some(ROUTER.into());
+    peer.ttl = Ttl::Hops(64);
+    peer.passive = true;
+    peer.hold_time = 240 * second;
+    peer.connect_retry_time = second;
+    peer.idle_hold = (second, second);
+    peer.graceful_restart = Some(GracefulRestart {
+        restart_time: 120,
+        restarting: false,
+        notification: false,
+    });
+    peer.with_policies(Arc::clone(&accept), accept)
 }

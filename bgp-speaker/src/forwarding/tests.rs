@@ -1,8 +1,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bgp_core::rib::{ForwardRoute, Input, LocalRoute, RibConfig};
-use bgp_core::types::{Family, PerFamily, RouterId};
+use bgp_core::rib::{ForwardRoute, Input, LocalRoute};
+use bgp_core::types::{Asn, Family, PerFamily, RouterId};
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 
@@ -16,6 +16,7 @@ use crate::kernel::{
     Command, Device, ForeignHop, ForeignKind, ForeignRoute, Hop, Interface, Kernel, KernelEvent,
     KernelRoute, LinkKind, RouteKind,
 };
+use crate::spec::SpeakerConfig;
 
 fn net(text: &str) -> IpNet {
     text.parse().expect("a prefix")
@@ -308,7 +309,7 @@ impl Desk {
     /// With so many routes through 10.0.0.2 and another few through 10.9.0.2, over which nothing leads yet.
     async fn with_routes(many: u8, few: u8) -> Self {
         let router_id = RouterId([9, 9, 9, 9].into());
-        let config = RibConfig::new(router_id);
+        let config = SpeakerConfig::new(Asn(65001), router_id);
         let speaker = Speaker::start(config, None);
         let (kernel, asked) = Kernel::without_task(10_000);
         let mut desk = Self {

@@ -8,14 +8,15 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bgp_core::rib::{Input, Output, PeerUp, Rib, RibConfig};
-use bgp_core::types::{PeerId, PerFamily, RouterId};
+use bgp_core::rib::{Input, Output, PeerUp, Rib};
+use bgp_core::types::{Asn, PeerId, PerFamily, RouterId};
 use bgp_core::wire::Context;
 
-use super::{Step, Target, steps};
+use super::desired;
 use crate::plan::{Environment, Plan, plan};
 use crate::resources::{Resource, ResourceSet, parse};
 use bgp_speaker::pool::Pool;
+use bgp_speaker::{Desired, SpeakerConfig, Step};
 
 const CLIENTS: usize = 5_000;
 const SERVICES: usize = 1_000;
@@ -55,6 +56,10 @@ fn resident_kib() -> usize {
         .unwrap()
 }
 
+fn config() -> SpeakerConfig {
+    SpeakerConfig::new(Asn(64512), RouterId([9, 9, 9, 9].into()))
+}
+
 /// The RIB with all clients up.
 struct World {
     rib: Rib,
@@ -66,16 +71,17 @@ impl World {
         for step in steps {
             match step {
                 Step::AtOnce { inputs, peers } => {
-                    for (name, settings) in peers {
-                        let (peer, config) = (self.ids[&name], settings.neighbour.routes);
+                    for (name, spec) in peers {
+                        let config = spec.settings(&config()).neighbour.routes;
+                        let peer = self.ids[&name];
                         self.handle(Input::Configure { peer, config });
                     }
                     inputs.into_iter().for_each(|input| self.handle(input));
                 }
-                Step::Start(name, settings) => {
+                Step::Start(name, spec) => {
                     let peer = PeerId(self.ids.len() as u32);
                     self.ids.insert(name, peer);
-                    let config = settings.neighbour.routes;
+                    let config = spec.settings(&config()).neighbour.routes;
                     let up = PeerUp {
                         peer_id: RouterId(std::net::Ipv4Addr::from_bits(peer.0 + 1)),
                         context: Context {
@@ -128,14 +134,10 @@ fn one_endpoint_changes() {
     let environment = Environment::default();
     println!("resources: {} KiB", resident_kib());
     let mut world = World {
-        rib: Rib::new(
-            RibConfig::new(RouterId([9, 9, 9, 9].into())),
-            Instant::now(),
-            0,
-        ),
+        rib: Rib::new(config().rib, Instant::now(), 0),
         ids: BTreeMap::new(),
     };
-    let (mut target, mut policies) = (Target::default(), Pool::default());
+    let (mut target, mut policies) = (Desired::default(), Pool::default());
     let mut kept: Option<Plan> = None;
     for node in ["a", "n1", "a", "n1", "a"] {
         for document in parse("slice.yaml", &slice(7, node)).documents {
@@ -149,10 +151,10 @@ fn one_endpoint_changes() {
         let planned = plan(&set, "a", &environment);
         let planned_in = start.elapsed();
         let start = Instant::now();
-        let (new, _) = Target::of(&planned, &target, &mut policies);
+        let (new, _) = desired(&planned, &config(), &mut policies);
         let of = start.elapsed();
         let start = Instant::now();
-        let steps = steps(&target, &new);
+        let steps = target.steps_to(&new);
         let compared = start.elapsed();
         target = new;
         policies.forget_unused();

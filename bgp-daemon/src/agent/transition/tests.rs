@@ -13,8 +13,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::Target;
 use crate::plan::{Environment, Peer, Plan, plan};
+use bgp_speaker::Desired;
 use bgp_speaker::pool::Pool;
 use resources::{Documents, NODE, Story, object};
 use world::{Prefixes, Routes, World};
@@ -28,8 +28,9 @@ fn plan_of(documents: &Documents) -> Plan {
     plan(&resources::set(documents), NODE, &environment)
 }
 
-fn target_of(plan: &Plan) -> Target {
-    let (target, unspeakable) = Target::of(plan, &Target::default(), &mut Pool::default());
+fn target_of(plan: &Plan) -> Desired {
+    let (target, unspeakable) =
+        super::desired(plan, &world::speaker_config(), &mut Pool::default());
     assert!(unspeakable.is_empty(), "{unspeakable:?}");
     target
 }

@@ -6,16 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bgp_core::rib::{Input, RibConfig, Route, RouteSource};
+use bgp_core::rib::{Input, Route, RouteSource};
 use bgp_core::session::{ConnId, Direction, State, Stop};
 use bgp_core::speaker::{Output, Speaker};
-use bgp_core::types::{Family, PeerId, RouterId};
+use bgp_core::types::{Asn, Family, PeerId, RouterId};
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 
-use super::super::{Step, Target, steps};
 use super::neighbour::{Neighbour, THE_NODE, held, kernel_routes, own_address, routes, text};
-use bgp_speaker::PeerSettings;
+use bgp_speaker::{Desired, PeerSpec, SpeakerConfig, Step};
 
 /// Prefixes by the name of a session.
 pub(super) type Prefixes = BTreeMap<Arc<str>, BTreeSet<IpNet>>;
@@ -43,7 +42,7 @@ enum End {
 pub(super) struct World {
     now: Instant,
     node: Speaker,
-    target: Target,
+    target: Desired,
     /// Each session of the node has a number that no other ever had.
     ids: BTreeMap<Arc<str>, PeerId>,
     next: u32,
@@ -60,14 +59,14 @@ impl World {
     /// A node that knows nobody, with a few routes in its kernel.
     pub(super) fn new() -> Self {
         let now = base();
-        let mut node = Speaker::new(RibConfig::new(RouterId([9, 9, 9, 9].into())), now, 1);
+        let mut node = Speaker::new(speaker_config().rib, now, 1);
         for (prefix, route) in kernel_routes() {
             node.announce(now, prefix, route);
         }
         Self {
             now,
             node,
-            target: Target::default(),
+            target: Desired::default(),
             ids: BTreeMap::new(),
             next: 0,
             neighbours: BTreeMap::new(),
@@ -81,8 +80,8 @@ impl World {
     }
 
     /// Takes the steps to another target, with time for the neighbours to notice each of them.
-    pub(super) fn move_to(&mut self, target: Target) {
-        for step in steps(&self.target, &target) {
+    pub(super) fn move_to(&mut self, target: Desired) {
+        for step in self.target.steps_to(&target) {
             self.take(step);
             self.deliver_for(10 * LATENCY);
         }
@@ -103,15 +102,15 @@ impl World {
                         other => panic!("not expected of a step: {other:?}"),
                     }
                 }
-                for (name, settings) in peers {
-                    self.node
-                        .configure(now, self.ids[&name], settings.neighbour);
+                for (name, spec) in peers {
+                    let neighbour = spec.settings(&speaker_config()).neighbour;
+                    self.node.configure(now, self.ids[&name], neighbour);
                 }
             }
             Step::Remove(name) => self.end(&name, Stop::Deconfigured),
-            Step::Start(name, settings) => {
+            Step::Start(name, spec) => {
                 self.end(&name, Stop::ConfigChange);
-                self.start(name, settings);
+                self.start(name, &spec);
             }
         }
     }
@@ -125,7 +124,8 @@ impl World {
         }
     }
 
-    fn start(&mut self, name: Arc<str>, settings: PeerSettings) {
+    fn start(&mut self, name: Arc<str>, spec: &PeerSpec) {
+        let settings = spec.settings(&speaker_config());
         let id = PeerId(self.next);
         self.next += 1;
         let neighbour = Neighbour::new(&name, &settings, self.now);
@@ -424,4 +424,9 @@ fn messages(mut octets: Bytes) -> Vec<Bytes> {
 /// Time zero: any instant will do.
 fn base() -> Instant {
     Instant::now()
+}
+
+/// The node's speaker as a whole.
+pub(super) fn speaker_config() -> SpeakerConfig {
+    SpeakerConfig::new(Asn(64512), RouterId([9, 9, 9, 9].into()))
 }

@@ -1,0 +1,292 @@
+//! From one desired state to the next: what a running speaker has to do, and in which order. Pure.
+//!
+//! What no session notices comes first, and all at once: routes, policies and the cluster ID go to the RIB together, so that no
+//! neighbour is told of a state between two, and a route that both states announce is never withdrawn. Sessions end and start after
+//! that.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use bgp_core::rib::{Input, LocalRoute};
+use bgp_core::types::RouterId;
+use ipnet::IpNet;
+
+use crate::spec::{ConfigError, PeerSpec, SpeakerConfig};
+
+/// Everything that an owner wants of a speaker. The default is a speaker that knows nobody and announces nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Desired {
+    /// Our cluster ID as a route reflector; the router ID if not set (RFC 4456 §7).
+    pub cluster_id: Option<RouterId>,
+    /// Routes to announce, by prefix and [`LocalRoute::id`]. Routes that the owner announced by other ways are not concerned.
+    pub routes: BTreeMap<(IpNet, u32), LocalRoute>,
+    /// Peers, by name.
+    pub peers: BTreeMap<Arc<str>, PeerSpec>,
+    /// Several peers may have one address and port. The first of them by name takes the connections from there, and each of them
+    /// dials; BGP itself keeps one of the sessions up.
+    pub shared_addresses: bool,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Change all of this at once. No session is touched, and nothing is decided in between.
+    AtOnce {
+        /// For the RIB.
+        inputs: Vec<Input>,
+        /// Peers whose sessions go on.
+        peers: Vec<(Arc<str>, PeerSpec)>,
+    },
+    /// End the session and forget the peer.
+    Remove(Arc<str>),
+    /// Start a session; one of that name ends first.
+    Start(Arc<str>, Box<PeerSpec>),
+}
+
+/// What a change of the desired state does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Peers that are new.
+    pub added: Vec<Arc<str>>,
+    /// Peers that are gone.
+    pub removed: Vec<Arc<str>>,
+    /// Peers whose session starts anew, and the fields of [`PeerSpec`] that are the reason.
+    pub restarted: Vec<(Arc<str>, Vec<&'static str>)>,
+    /// Peers whose session goes on with other settings, and the fields of [`PeerSpec`] that changed.
+    pub changed: Vec<(Arc<str>, Vec<&'static str>)>,
+    /// Routes that are announced, or announced with other attributes.
+    pub announced: usize,
+    /// Routes that are withdrawn.
+    pub withdrawn: usize,
+}
+
+impl Report {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Desired {
+    /// Looks for peers that cannot be spoken to.
+    ///
+    /// # Errors
+    ///
+    /// Each value that no session can have, and each second peer with the address and port of another one.
+    pub fn validate(&self, speaker: &SpeakerConfig) -> Result<(), Vec<ConfigError>> {
+        let mut errors = Vec::new();
+        let mut addresses: BTreeMap<(SocketAddr, Option<IpAddr>), &str> = BTreeMap::new();
+        for (name, peer) in &self.peers {
+            if let Err(error) = peer.validate(speaker) {
+                errors.push(error.of(name));
+            }
+            if let Some(other) = addresses.insert((peer.remote, peer.source), name)
+                && !self.shared_addresses
+            {
+                errors.push(ConfigError::twice(name, other));
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(errors),
+        }
+    }
+
+    /// Looks at one peer that takes the place of the one of its name.
+    pub(crate) fn validate_peer(
+        &self,
+        name: &Arc<str>,
+        peer: &PeerSpec,
+        speaker: &SpeakerConfig,
+    ) -> Result<(), ConfigError> {
+        peer.validate(speaker).map_err(|error| error.of(name))?;
+        let is_other = |(other, spec): &(&Arc<str>, &PeerSpec)| {
+            *other != name && (spec.remote, spec.source) == (peer.remote, peer.source)
+        };
+        match self.peers.iter().find(is_other) {
+            Some((other, _)) if !self.shared_addresses => Err(ConfigError::twice(name, other)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What makes a peer become this one.
+    pub(crate) fn step_for(&self, name: &Arc<str>, peer: &PeerSpec) -> Option<Step> {
+        let start = || Step::Start(Arc::clone(name), Box::new(peer.clone()));
+        let Some(old) = self.peers.get(name) else {
+            return Some(start());
+        };
+        if old.restarts_because(peer).next().is_some() {
+            return Some(start());
+        }
+        let changes = old.changes_softly(peer).next().is_some();
+        changes.then(|| Step::AtOnce {
+            inputs: Vec::new(),
+            peers: vec![(Arc::clone(name), peer.clone())],
+        })
+    }
+
+    /// What becoming another state does.
+    pub fn compare(&self, new: &Self) -> Report {
+        let mut report = Report::default();
+        for (name, peer) in &new.peers {
+            let Some(old) = self.peers.get(name) else {
+                report.added.push(Arc::clone(name));
+                continue;
+            };
+            let because: Vec<_> = old.restarts_because(peer).collect();
+            let changed: Vec<_> = old.changes_softly(peer).collect();
+            if !because.is_empty() {
+                report.restarted.push((Arc::clone(name), because));
+            } else if !changed.is_empty() {
+                report.changed.push((Arc::clone(name), changed));
+            }
+        }
+        let gone = self
+            .peers
+            .keys()
+            .filter(|name| !new.peers.contains_key(*name));
+        report.removed.extend(gone.cloned());
+        report.announced = self.announced(new).count();
+        report.withdrawn = self.withdrawn(new).count();
+        report
+    }
+
+    /// The steps to another state.
+    pub fn steps_to(&self, new: &Self) -> Vec<Step> {
+        let mut steps = vec![self.at_once(new)];
+        let gone = self
+            .peers
+            .keys()
+            .filter(|name| !new.peers.contains_key(*name));
+        steps.extend(gone.cloned().map(Step::Remove));
+        let changes = new.peers.iter();
+        let changes = changes.filter_map(|(name, peer)| self.step_for(name, peer));
+        steps.extend(changes.filter(|step| matches!(step, Step::Start(..))));
+        steps
+    }
+
+    fn at_once(&self, new: &Self) -> Step {
+        let mut inputs = Vec::new();
+        if self.cluster_id != new.cluster_id {
+            inputs.push(Input::ClusterId(new.cluster_id));
+        }
+        inputs.extend(
+            self.withdrawn(new)
+                .map(|(prefix, id)| Input::Withdraw { prefix, id }),
+        );
+        let announced = self.announced(new);
+        inputs.extend(announced.map(|(prefix, route)| Input::announce(prefix, route.clone())));
+        let peers = new.peers.iter().filter(|(name, peer)| {
+            let step = self.step_for(name, peer);
+            matches!(step, Some(Step::AtOnce { .. }))
+        });
+        let peers = peers.map(|(name, peer)| (Arc::clone(name), peer.clone()));
+        Step::AtOnce {
+            inputs,
+            peers: peers.collect(),
+        }
+    }
+
+    fn announced<'a>(&self, new: &'a Self) -> impl Iterator<Item = (IpNet, &'a LocalRoute)> {
+        let changed = new
+            .routes
+            .iter()
+            .filter(|(key, route)| self.routes.get(*key) != Some(*route));
+        changed.map(|((prefix, _), route)| (*prefix, route))
+    }
+
+    fn withdrawn(&self, new: &Self) -> impl Iterator<Item = (IpNet, u32)> {
+        let gone = self
+            .routes
+            .keys()
+            .filter(|key| !new.routes.contains_key(*key));
+        gone.copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bgp_core::policy::Policy;
+    use bgp_core::types::Asn;
+
+    use super::*;
+
+    fn speaker() -> SpeakerConfig {
+        SpeakerConfig::new(Asn(65001), RouterId([192, 0, 2, 1].into()))
+    }
+
+    fn with_peers(names: &[&str]) -> Desired {
+        let mut desired = Desired::default();
+        for (host, name) in (1..).zip(names) {
+            let remote = SocketAddr::from(([192, 0, 2, host], 179));
+            desired
+                .peers
+                .insert((*name).into(), PeerSpec::new(remote, Asn(65002)));
+        }
+        desired
+    }
+
+    #[test]
+    fn a_report_says_what_restarts_and_why() {
+        let old = with_peers(&["a", "b", "c"]);
+        let mut new = with_peers(&["a", "b", "c", "d"]);
+        new.peers.remove("c");
+        let peer = |new: &mut Desired, name: &str, change: fn(&mut PeerSpec)| {
+            change(new.peers.get_mut(name).expect("a peer"));
+        };
+        peer(&mut new, "a", |peer| {
+            peer.hold_time = Duration::from_secs(9);
+            peer.max_prefixes.ipv4 = Some(10);
+        });
+        peer(&mut new, "b", |peer| {
+            peer.import = Some(Arc::new(Policy::ACCEPT));
+        });
+        let prefix: IpNet = "198.51.100.0/24".parse().expect("a prefix");
+        new.routes.insert((prefix, 0), LocalRoute::default());
+        let report = old.compare(&new);
+        assert_eq!(report.restarted, [("a".into(), vec!["hold_time"])]);
+        assert_eq!(report.changed, [("b".into(), vec!["import"])]);
+        assert_eq!((&*report.added[0], &*report.removed[0]), ("d", "c"));
+        assert_eq!((report.announced, report.withdrawn), (1, 0));
+        assert_eq!(new.compare(&old).withdrawn, 1);
+        assert!(new.compare(&new).is_empty());
+    }
+
+    #[test]
+    fn steps_touch_no_session_first() {
+        let old = with_peers(&["a", "b"]);
+        let mut new = with_peers(&["a", "c"]);
+        let peer = new.peers.get_mut("a").expect("a peer");
+        peer.export = Some(Arc::new(Policy::ACCEPT));
+        let steps = old.steps_to(&new);
+        let [
+            Step::AtOnce { peers, .. },
+            Step::Remove(gone),
+            Step::Start(started, _),
+        ] = &steps[..]
+        else {
+            panic!("{steps:?}")
+        };
+        assert_eq!((&*peers[0].0, &**gone, &**started), ("a", "b", "c"));
+    }
+
+    #[test]
+    fn two_peers_of_one_address_are_a_mistake_unless_they_are_meant() {
+        let mut desired = with_peers(&["a", "b"]);
+        assert_eq!(desired.validate(&speaker()), Ok(()));
+        let remote = desired.peers["a"].remote;
+        desired.peers.get_mut("b").expect("a peer").remote = remote;
+        let errors = desired.validate(&speaker()).expect_err("one address");
+        assert_eq!(
+            errors[0].to_string(),
+            "peer b: remote: the peer a has the same address"
+        );
+        desired.shared_addresses = true;
+        assert_eq!(desired.validate(&speaker()), Ok(()));
+    }
+}

@@ -1,0 +1,539 @@
+//! What an owner says of a speaker and of its peers. Each value has one place here; the parts of `bgp-core` are made of it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bgp_core::policy::Policy;
+use bgp_core::rib::{NextHopMode, PeerConfig, PeerKind, RibConfig};
+use bgp_core::session::SessionConfig;
+use bgp_core::session::config::{GracefulRestart, RoleConfig};
+use bgp_core::speaker::NeighbourConfig;
+use bgp_core::types::{Asn, Family, PerFamily, RouterId};
+use bgp_core::wire::{AddPathDirection, ExtraCapability, NextHop};
+
+use crate::connect::{self, Dial};
+use crate::sockopt::{Md5Key, Ttl};
+
+/// Settings of the speaker as a whole.
+///
+/// ```
+/// use bgp_core::types::{Asn, RouterId};
+/// use bgp_speaker::SpeakerConfig;
+///
+/// let config = SpeakerConfig::new(Asn(65001), RouterId([192, 0, 2, 1].into()));
+/// assert!(config.validate().is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpeakerConfig {
+    /// Our AS; a peer may have another one for us, see [`PeerSpec::local_as`].
+    pub local_as: Asn,
+    /// The RIB's settings, our BGP identifier among them.
+    pub rib: RibConfig,
+}
+
+impl SpeakerConfig {
+    /// A speaker that does not forward packets: next hops count as reachable, and no route is installed.
+    pub fn new(local_as: Asn, router_id: RouterId) -> Self {
+        Self {
+            local_as,
+            rib: RibConfig::new(router_id),
+        }
+    }
+
+    /// The same with other settings of the RIB; its router ID counts.
+    #[must_use]
+    pub fn with_rib(mut self, rib: RibConfig) -> Self {
+        self.rib = rib;
+        self
+    }
+
+    /// Looks for values that no session can have.
+    ///
+    /// # Errors
+    ///
+    /// The first one.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        check_as("local_as", self.local_as)?;
+        match self.rib.router_id.0.is_unspecified() {
+            true => Err(ConfigError::new(
+                "router_id",
+                "expected an identifier other than 0.0.0.0",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A value that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{field}: {reason}", peer.as_ref().map_or_else(String::new, |peer| format!("peer {peer}: ")))]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The peer; `None` for the speaker itself.
+    pub peer: Option<Arc<str>>,
+    /// The field of [`PeerSpec`], [`SpeakerConfig`] or [`RibConfig`].
+    pub field: &'static str,
+    /// The value that was expected, and the one found.
+    pub reason: String,
+}
+
+impl ConfigError {
+    fn new(field: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            peer: None,
+            field,
+            reason: reason.into(),
+        }
+    }
+
+    /// The same, of a peer.
+    pub(crate) fn of(self, peer: &Arc<str>) -> Self {
+        Self {
+            peer: Some(Arc::clone(peer)),
+            ..self
+        }
+    }
+
+    pub(crate) fn twice(peer: &Arc<str>, other: &str) -> Self {
+        Self::new("remote", format!("the peer {other} has the same address")).of(peer)
+    }
+}
+
+/// A peer as its owner wants it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use bgp_core::policy::Policy;
+/// use bgp_core::types::Asn;
+/// use bgp_speaker::PeerSpec;
+///
+/// let mut tor = PeerSpec::new("192.0.2.1:179".parse().unwrap(), Asn(65002));
+/// tor.hold_time = Duration::from_secs(9);
+/// // An eBGP session exchanges nothing until its policies say so (RFC 8212).
+/// tor.import = Some(Arc::new(Policy::ACCEPT));
+/// tor.export = Some(Arc::new(Policy::ACCEPT));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerSpec {
+    /// The peer's address, and the port to dial. A link-local address carries its interface as scope.
+    pub remote: SocketAddr,
+    /// The AS that the peer must have.
+    pub peer_as: Asn,
+    /// Our AS on this session; `None` is the speaker's.
+    pub local_as: Option<Asn>,
+    /// Our address on this session; `None` leaves the choice to the kernel.
+    pub source: Option<IpAddr>,
+    /// Wait for the peer to connect, and never dial.
+    pub passive: bool,
+    /// TCP MD5 key, which both directions must have (RFC 2385).
+    pub md5: Option<Md5Key>,
+    /// TTL to send and to demand.
+    pub ttl: Ttl,
+    /// How long a TCP handshake may take.
+    pub connect_timeout: Duration,
+    /// Wait before the first try to connect after a start.
+    pub connect_delay: Duration,
+    /// Interval between tries to connect; at least one second is kept.
+    pub connect_retry_time: Duration,
+    /// Shortest and longest stay in Idle after an error (RFC 4271 §8.1.1).
+    pub idle_hold: (Duration, Duration),
+    /// Hold time that we propose, whole seconds: zero, or 3 s to 65535 s (RFC 4271 §4.2).
+    pub hold_time: Duration,
+    /// Interval between KEEPALIVEs; `None`, and whatever is longer, is a third of the negotiated hold time.
+    pub keepalive_time: Option<Duration>,
+    /// Families that we offer; at least one, none twice.
+    pub families: Vec<Family>,
+    /// Additional paths that we offer, for every family (RFC 7911).
+    pub add_path: Option<AddPathDirection>,
+    /// Offer messages up to 65535 octets (RFC 8654).
+    pub extended_messages: bool,
+    /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Offer graceful restart (RFC 4724); `None` does not even offer to help.
+    pub graceful_restart: Option<GracefulRestart>,
+    /// Take part in long-lived graceful restart (RFC 9494): `Some(zero)` announces awareness only.
+    pub long_lived_stale_time: Option<Duration>,
+    /// Our role, between different ASes only, and whether the peer must have the matching one (RFC 9234).
+    pub role: Option<RoleConfig>,
+    /// Host name to tell the peer.
+    pub fqdn: Option<String>,
+    /// Software version to tell the peer.
+    pub software_version: Option<String>,
+    /// Capabilities of the owner's own (RFC 5492). Those that would make the OPEN longer than 4096 octets are left out.
+    pub extra_capabilities: Vec<ExtraCapability>,
+    /// The peer is our client (RFC 4456); it must be in our AS.
+    pub route_reflector_client: bool,
+    /// How often our AS may be in a path that the peer sends.
+    pub allowed_local_as: u32,
+    /// Which next hop the peer is told.
+    pub next_hop_mode: NextHopMode,
+    /// Our next hops in families that the session carries beside that of its own addresses, or instead of its local address.
+    pub own_next_hop: PerFamily<Option<NextHop>>,
+    /// Decides on routes of the peer; `None` accepts everything inside an AS, and nothing between two (RFC 8212 §3).
+    pub import: Option<Arc<Policy>>,
+    /// Decides on routes for the peer; `None` as for `import`.
+    pub export: Option<Arc<Policy>>,
+    /// More prefixes than this end the session (RFC 4486 §4).
+    pub max_prefixes: PerFamily<Option<u32>>,
+}
+
+/// Writes the comparison of two specs, and does not compile while a field is in no list.
+macro_rules! compared_fields {
+    (restart: $($restart:ident),*; soft: $($soft:ident),*;) => {
+        impl PeerSpec {
+            /// The fields whose change needs a new session, because both sides agreed on them or the connection has them.
+            pub fn restarts_because(&self, new: &Self) -> impl Iterator<Item = &'static str> {
+                let Self { $($restart: _,)* $($soft: _,)* } = self;
+                [$((self.$restart != new.$restart).then_some(stringify!($restart))),*].into_iter().flatten()
+            }
+
+            /// The fields whose change the session does not notice: routes are judged anew.
+            pub fn changes_softly(&self, new: &Self) -> impl Iterator<Item = &'static str> {
+                [$((self.$soft != new.$soft).then_some(stringify!($soft))),*].into_iter().flatten()
+            }
+        }
+    };
+}
+
+compared_fields! {
+    restart: remote, peer_as, local_as, source, passive, md5, ttl, connect_timeout, connect_delay, connect_retry_time, idle_hold,
+        hold_time, keepalive_time, families, add_path, extended_messages, extended_next_hop, graceful_restart,
+        long_lived_stale_time, role, fqdn, software_version, extra_capabilities, own_next_hop;
+    soft: route_reflector_client, allowed_local_as, next_hop_mode, import, export, max_prefixes;
+}
+
+impl PeerSpec {
+    /// A peer with the timers of RFC 4271 §10 and the defaults of [`SessionConfig::new`], for the family of its address.
+    pub fn new(remote: SocketAddr, peer_as: Asn) -> Self {
+        Self {
+            remote,
+            peer_as,
+            local_as: None,
+            source: None,
+            passive: false,
+            md5: None,
+            ttl: Ttl::System,
+            connect_timeout: connect::TIMEOUT,
+            connect_delay: Duration::ZERO,
+            connect_retry_time: Duration::from_secs(5),
+            idle_hold: (Duration::from_secs(1), Duration::from_secs(60)),
+            hold_time: Duration::from_secs(90),
+            keepalive_time: None,
+            families: vec![Family::of(remote.ip())],
+            add_path: None,
+            extended_messages: false,
+            extended_next_hop: false,
+            graceful_restart: None,
+            long_lived_stale_time: None,
+            role: None,
+            fqdn: None,
+            software_version: None,
+            extra_capabilities: Vec::new(),
+            route_reflector_client: false,
+            allowed_local_as: 0,
+            next_hop_mode: NextHopMode::Auto,
+            own_next_hop: PerFamily::default(),
+            import: None,
+            export: None,
+            max_prefixes: PerFamily::default(),
+        }
+    }
+
+    /// The same with policies for routes of the peer and for routes towards the peer.
+    #[must_use]
+    pub fn with_policies(mut self, import: Arc<Policy>, export: Arc<Policy>) -> Self {
+        (self.import, self.export) = (Some(import), Some(export));
+        self
+    }
+
+    /// Looks for values that no session can have.
+    ///
+    /// # Errors
+    ///
+    /// The first one.
+    pub fn validate(&self, speaker: &SpeakerConfig) -> Result<(), ConfigError> {
+        speaker.validate()?;
+        self.validate_address()?;
+        self.validate_timers()?;
+        let local_as = self.local_as.unwrap_or(speaker.local_as);
+        check_as("peer_as", self.peer_as)?;
+        check_as("local_as", local_as)?;
+        let is_internal = local_as == self.peer_as;
+        let no_client = self.route_reflector_client && !is_internal;
+        let families = &self.families;
+        let twice = |(at, family): (usize, &Family)| families[..at].contains(family);
+        for (is_wrong, field, reason) in [
+            (
+                no_client,
+                "route_reflector_client",
+                "a client must be in our AS",
+            ),
+            (
+                is_internal && self.role.is_some(),
+                "role",
+                "there are roles between different ASes only",
+            ),
+            (
+                families.is_empty(),
+                "families",
+                "expected at least one family",
+            ),
+            (
+                families.iter().enumerate().any(twice),
+                "families",
+                "a family is there twice",
+            ),
+            (
+                matches!(self.ttl, Ttl::Hops(0) | Ttl::Security { hops: 0 }),
+                "ttl",
+                "expected at least one hop",
+            ),
+        ] {
+            if is_wrong {
+                return Err(ConfigError::new(field, reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_address(&self) -> Result<(), ConfigError> {
+        let address = self.remote.ip();
+        let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+        if address.is_unspecified() || address.is_multicast() || is_broadcast {
+            let reason = format!("expected the address of one host, found {address}");
+            return Err(ConfigError::new("remote", reason));
+        }
+        if self.remote.port() == 0 && !self.passive {
+            return Err(ConfigError::new("remote", "expected a port to dial"));
+        }
+        match self.source {
+            Some(source) if source.is_ipv4() != address.is_ipv4() => {
+                let reason = format!("expected an address of the family of {address}");
+                Err(ConfigError::new("source", reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_timers(&self) -> Result<(), ConfigError> {
+        let hold = self.hold_time;
+        let is_whole = hold.subsec_nanos() == 0;
+        if !is_whole || !matches!(hold.as_secs(), 0 | 3..=65535) {
+            let reason =
+                format!("expected zero, or whole seconds from 3 s to 65535 s, found {hold:?}");
+            return Err(ConfigError::new("hold_time", reason));
+        }
+        if self.keepalive_time.is_some_and(|time| time.is_zero()) {
+            return Err(ConfigError::new(
+                "keepalive_time",
+                "expected more than zero",
+            ));
+        }
+        if let Some(restart) = self.graceful_restart
+            && restart.restart_time > MAX_RESTART_TIME
+        {
+            let found = restart.restart_time;
+            let reason = format!("expected at most {MAX_RESTART_TIME} s, found {found}");
+            return Err(ConfigError::new("graceful_restart", reason));
+        }
+        if self
+            .long_lived_stale_time
+            .is_some_and(|time| time.as_secs() > MAX_STALE_TIME)
+        {
+            let reason = format!("expected at most {MAX_STALE_TIME} s");
+            return Err(ConfigError::new("long_lived_stale_time", reason));
+        }
+        let (shortest, longest) = self.idle_hold;
+        match shortest > longest {
+            true => Err(ConfigError::new(
+                "idle_hold",
+                "the shortest is longer than the longest",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// The parts of `bgp-core` that a session with this peer has.
+    pub fn settings(&self, speaker: &SpeakerConfig) -> PeerSettings {
+        let (session, routes) = (self.session(speaker), self.routes(speaker));
+        PeerSettings {
+            neighbour: NeighbourConfig {
+                own_next_hop: self.own_next_hop,
+                ..NeighbourConfig::new(session, routes)
+            },
+            dial: Dial {
+                remote: self.remote,
+                source: self.source,
+                md5: self.md5.clone(),
+                ttl: self.ttl,
+                timeout: self.connect_timeout,
+            },
+        }
+    }
+
+    fn session(&self, speaker: &SpeakerConfig) -> SessionConfig {
+        let local_as = self.local_as.unwrap_or(speaker.local_as);
+        let router_id = speaker.rib.router_id;
+        SessionConfig {
+            passive: self.passive,
+            hold_time: self.hold_time,
+            keepalive_time: self.keepalive_time,
+            connect_delay: self.connect_delay,
+            connect_retry_time: self.connect_retry_time,
+            idle_hold: self.idle_hold,
+            families: self.families.clone(),
+            add_path: self.add_path,
+            extended_messages: self.extended_messages,
+            extended_next_hop: self.extended_next_hop,
+            graceful_restart: self.graceful_restart,
+            long_lived_stale_time: self.long_lived_stale_time,
+            role: self.role,
+            fqdn: self.fqdn.clone(),
+            software_version: self.software_version.clone(),
+            extra_capabilities: self.extra_capabilities.clone(),
+            ..SessionConfig::new(local_as, router_id, self.remote.ip(), self.peer_as)
+        }
+    }
+
+    pub(crate) fn routes(&self, speaker: &SpeakerConfig) -> PeerConfig {
+        let local_as = self.local_as.unwrap_or(speaker.local_as);
+        let defaults = PeerConfig::new(local_as, self.remote.ip(), self.peer_as);
+        let or_default = |policy: &Option<Arc<Policy>>, default: &Arc<Policy>| {
+            Arc::clone(policy.as_ref().unwrap_or(default))
+        };
+        PeerConfig {
+            kind: match self.route_reflector_client {
+                true => PeerKind::Client,
+                false => defaults.kind,
+            },
+            allowed_local_as: self.allowed_local_as,
+            next_hop_mode: self.next_hop_mode,
+            import: or_default(&self.import, &defaults.import),
+            export: or_default(&self.export, &defaults.export),
+            max_prefixes: self.max_prefixes,
+            role: self.role.map(|role| role.role),
+            ..defaults
+        }
+    }
+}
+
+/// Largest restart time, seconds (RFC 4724 §3).
+const MAX_RESTART_TIME: u16 = 4095;
+/// Largest long-lived stale time, seconds (RFC 9494 §3.1).
+const MAX_STALE_TIME: u64 = (1 << 24) - 1;
+
+/// AS 0 is nobody's (RFC 7607).
+fn check_as(field: &'static str, asn: Asn) -> Result<(), ConfigError> {
+    match asn.0 {
+        0 => Err(ConfigError::new(field, "expected an AS number, found 0")),
+        _ => Ok(()),
+    }
+}
+
+/// A peer in the terms of `bgp-core`, made of a [`PeerSpec`] by [`PeerSpec::settings`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerSettings {
+    /// Session and routes.
+    pub neighbour: NeighbourConfig,
+    /// How the peer is dialled; connections that it opens must have the same password and TTL.
+    pub dial: Dial,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> SpeakerConfig {
+        SpeakerConfig::new(Asn(65001), RouterId([192, 0, 2, 1].into()))
+    }
+
+    fn peer() -> PeerSpec {
+        let remote = "192.0.2.2:179".parse().expect("an address");
+        PeerSpec::new(remote, Asn(65002))
+    }
+
+    #[test]
+    fn values_that_no_session_can_have_are_named() {
+        type Damage = fn(&mut PeerSpec);
+        let wrong: [(&str, Damage); 15] = [
+            ("remote", |spec| spec.remote.set_ip([224, 0, 0, 1].into())),
+            ("remote", |spec| spec.remote.set_ip([0, 0, 0, 0].into())),
+            ("remote", |spec| spec.remote.set_port(0)),
+            ("source", |spec| {
+                spec.source = Some("::1".parse().expect("an address"));
+            }),
+            ("hold_time", |spec| spec.hold_time = Duration::from_secs(1)),
+            ("hold_time", |spec| {
+                spec.hold_time = Duration::from_millis(3500)
+            }),
+            ("hold_time", |spec| {
+                spec.hold_time = Duration::from_secs(65536)
+            }),
+            ("keepalive_time", |spec| {
+                spec.keepalive_time = Some(Duration::ZERO);
+            }),
+            ("families", |spec| spec.families.clear()),
+            ("families", |spec| {
+                spec.families = vec![Family::Ipv4Unicast; 2]
+            }),
+            ("peer_as", |spec| spec.peer_as = Asn(0)),
+            ("local_as", |spec| spec.local_as = Some(Asn(0))),
+            ("route_reflector_client", |spec| {
+                spec.route_reflector_client = true;
+            }),
+            ("graceful_restart", |spec| {
+                spec.graceful_restart = Some(GracefulRestart {
+                    restart_time: 4096,
+                    restarting: false,
+                    notification: false,
+                });
+            }),
+            ("ttl", |spec| spec.ttl = Ttl::Security { hops: 0 }),
+        ];
+        assert_eq!(peer().validate(&config()), Ok(()));
+        for (field, change) in wrong {
+            let mut spec = peer();
+            change(&mut spec);
+            let error = spec.validate(&config()).expect_err(field);
+            assert_eq!(error.field, field);
+        }
+        let unspecified = SpeakerConfig::new(Asn(65001), RouterId([0, 0, 0, 0].into()));
+        let error = peer().validate(&unspecified).expect_err("no identifier");
+        let text = error.of(&"tor".into()).to_string();
+        assert_eq!(
+            text,
+            "peer tor: router_id: expected an identifier other than 0.0.0.0"
+        );
+    }
+
+    #[test]
+    fn every_value_reaches_its_part() {
+        let mut spec = peer();
+        spec.local_as = Some(Asn(65009));
+        spec.hold_time = Duration::from_secs(9);
+        spec.ttl = Ttl::Hops(2);
+        let settings = spec.settings(&config());
+        let (session, routes) = (&settings.neighbour.session, &settings.neighbour.routes);
+        assert_eq!(
+            (session.local_as, routes.local_as),
+            (Asn(65009), Asn(65009))
+        );
+        assert_eq!((session.peer_as, routes.peer_as), (Asn(65002), Asn(65002)));
+        assert_eq!(
+            (session.peer_address, routes.address),
+            (spec.remote.ip(), spec.remote.ip())
+        );
+        assert_eq!(session.hold_time, Duration::from_secs(9));
+        assert_eq!(
+            (settings.dial.remote, settings.dial.ttl),
+            (spec.remote, Ttl::Hops(2))
+        );
+        assert_eq!(routes.kind, PeerKind::External);
+        assert_eq!(*routes.import, Policy::REJECT, "RFC 8212");
+    }
+}
