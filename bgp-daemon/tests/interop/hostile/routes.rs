@@ -9,6 +9,7 @@ use super::session::Session;
 use super::session::{ON_LINK, announcements, attributes, community, nlri, speak, update};
 use super::*;
 use crate::lab::peer::Route;
+use crate::scenario::NODE_AS;
 
 /// A hostile peer says this; the honest ones do not notice.
 fn send(annotations: &[(&str, &str)], words: impl FnMut(u32) -> Vec<u8> + Send + 'static) {
@@ -141,4 +142,42 @@ fn long_updates_through_policies_that_edit() {
         siege.withstand();
     }
     drop(flood);
+}
+
+/// The log does not tell of each.
+#[test]
+fn routes_that_are_wrong() {
+    const LINES: usize = 100;
+    let Some(mut siege) = Siege::prepare(&[], &[], export_all) else {
+        return;
+    };
+    // ORIGIN has no such value (RFC 7606 §7.1), and our own AS is in the path.
+    let origin = |value: u8| [&[0x40, 1, 1, value][..], &attributes(ON_LINK)[4..]].concat();
+    let mut looped = attributes(ON_LINK);
+    let path = [
+        &[0x40, 2, 10, 2, 2],
+        &MALLORY_AS.to_be_bytes()[..],
+        &NODE_AS.to_be_bytes(),
+    ]
+    .concat();
+    looped.splice(4..13, path);
+    let flood = speak(&siege, move |round| {
+        let one = |number: u32| {
+            [
+                update(&origin(9), &nlri(1, number)),
+                update(&looped, &nlri(1, number)),
+            ]
+            .concat()
+        };
+        (round * 100..round * 100 + 100).flat_map(one).collect()
+    });
+    flood.wait(50);
+    for _ in 0..2 {
+        siege.withstand();
+    }
+    assert!(siege.stage.node.established(siege.mallory.ipv4.into()));
+    drop(flood);
+    let log = siege.stage.node.log();
+    let lines = log.lines().count();
+    assert!(lines < LINES, "{lines} lines");
 }
