@@ -33,10 +33,6 @@ const WORK_SLICES: usize = 8;
 pub(super) type Question = Box<dyn FnOnce(&Rib) + Send>;
 
 /// One thing that the table is told.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are UPDATEs, and a box would cost each an allocation"
-)]
 pub(super) enum News {
     /// Something for the RIB.
     Input(rib::Input),
