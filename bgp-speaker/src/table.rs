@@ -13,11 +13,11 @@ use bgp_core::session::Stop;
 use bgp_core::speaker::MAX_PREFIXES_IDLE;
 use bgp_core::types::PeerId;
 use bytes::Bytes;
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::event::{Ended, ForwardingEvent, ForwardingSink};
+use crate::tasks::work_on;
 use crate::timer::sleep_until;
 
 /// News of this weight waits for the table: about 2 MiB of UPDATEs. Beyond it, whoever has more waits.
@@ -28,9 +28,6 @@ const UNIT: usize = 128;
 const INPUT_SLICE: usize = 1 << 13;
 /// Slices of work of the RIB that are done before new inputs are looked at.
 const WORK_SLICES: usize = 8;
-/// While it works on news of so much weight, the table leaves its thread of the runtime to others: whom a task wakes stays on the thread
-/// that it is on, so that the table and a neighbour that has much to say would take turns on one.
-const LONG_WORK: usize = 256;
 
 /// A question about the routes.
 pub(super) type Question = Box<dyn FnOnce(&Rib) + Send>;
@@ -208,7 +205,6 @@ impl Table {
 
     /// Runs until every sender is gone.
     pub(super) async fn run(mut self) {
-        let several_threads = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
         let mut busy = false;
         loop {
             let deadline = self.rib.poll_timeout().filter(|_| !self.is_frozen());
@@ -227,11 +223,9 @@ impl Table {
                 self.rib.handle_timeout(Instant::now());
             }
             let count = self.fill(&mut slice);
-            let work = || self.work(slice);
-            busy = match count >= LONG_WORK && several_threads {
-                true => tokio::task::block_in_place(work),
-                false => work(),
-            };
+            // What is left of earlier inputs is long work too.
+            let pieces = if busy { usize::MAX } else { count };
+            busy = work_on(pieces, || self.work(slice));
         }
     }
 

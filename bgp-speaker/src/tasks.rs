@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
@@ -46,6 +47,19 @@ impl fmt::Display for Reason {
             Self::Returned => f.write_str("ended by itself"),
             Self::Cancelled => f.write_str("was cancelled"),
         }
+    }
+}
+
+/// While a task works on so many pieces without a pause, it leaves its thread of the runtime to others: whom a task wakes stays on
+/// the thread that it is on, and would wait.
+const LONG_WORK: usize = 256;
+
+/// Works on so many pieces, each of which takes a microsecond or a few.
+pub(crate) fn work_on<T>(pieces: usize, work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::current().runtime_flavor();
+    match pieces >= LONG_WORK && flavor != RuntimeFlavor::CurrentThread {
+        true => tokio::task::block_in_place(work),
+        false => work(),
     }
 }
 

@@ -13,6 +13,11 @@
 //! that follows from a decision, own blocks too: a restarting speaker has no routes to advertise before it has selected (§4.1).
 //! Peers lose nothing by that, they keep what we announced in the earlier run.
 //!
+//! So our first UPDATE leaves a millisecond after the last End-of-RIB, and how long that takes is up to the peers. FRR
+//! collects news for a second or more before its first UPDATE (`bgp coalesce-time`, longer with more neighbours): measured, its
+//! End-of-RIB comes 1.2 s after Established. In its own first two minutes FRR says that it has restarted too (R bit), and such a peer
+//! is not waited for (RFC 4724 §4.1).
+//!
 //! Which peers were up stands in a file, the `Register`. Without it every configured peer counts as having been up.
 
 use std::collections::BTreeSet;

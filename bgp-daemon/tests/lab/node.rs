@@ -208,6 +208,11 @@ impl Peer for Node {
         Ok(routes)
     }
 
+    fn routes_to(&self, prefix: IpNet) -> Result<BTreeSet<Route>, String> {
+        let socket = self.socket(prefix.addr());
+        bird_socket::routes(&socket, &format!("show route all {prefix}"))
+    }
+
     fn announce(&mut self, prefix: IpNet) {
         Cluster::create(&self.datastore).block(&self.host, prefix);
     }

@@ -4,6 +4,7 @@
 //! for the kernel; next hops, and routes learned from the kernel, for the RIB. The task holds the last route of each prefix, so that a
 //! change of the plan or of the way to a next hop is applied to the routes at hand.
 
+mod due;
 mod learning;
 mod mailbox;
 mod rules;

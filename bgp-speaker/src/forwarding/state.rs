@@ -8,9 +8,10 @@ use bgp_core::rib::ForwardRoute;
 use bgp_core::types::family_of;
 use ipnet::IpNet;
 
+use super::due::{Due, Step};
 use super::learning::Learning;
 use super::rules::{ForwardingPlan, Install};
-use super::wanted::Wanted;
+use super::wanted::{ByPrefix, Wanted};
 use crate::kernel::resolve::{Resolution, Resolver};
 use crate::kernel::{Device, Hop, Interface, KernelRoute, RouteKind};
 
@@ -22,6 +23,7 @@ pub struct State {
     pub(super) resolver: Resolver,
     pub(super) learning: Learning,
     pub(super) interfaces: BTreeMap<u32, Interface>,
+    pub(super) due: Due,
     /// Prefixes whose route is wanted, and not in the kernel.
     pub(super) refused: BTreeSet<IpNet>,
     /// Everything that the kernel had at the start is known. Nothing is decided before: routes of the last run still carry
@@ -30,6 +32,23 @@ pub struct State {
 }
 
 impl State {
+    /// Takes in routes of the RIB; answers which watched next hops they cover.
+    pub(super) fn take_in(
+        &mut self,
+        routes: ByPrefix<Option<Arc<ForwardRoute>>>,
+    ) -> BTreeSet<IpAddr> {
+        let mut covered = BTreeSet::new();
+        for (prefix, route) in routes {
+            covered.extend(self.watched_in(prefix));
+            match route {
+                Some(route) => self.wanted.insert(prefix, route),
+                None => self.wanted.remove(&prefix),
+            }
+            self.due.push(Step::Route(prefix));
+        }
+        covered
+    }
+
     /// The prefixes about which this plan says something else than the old one. If rules changed, all of their family.
     pub(super) fn prefixes_changed_since(&self, old: &ForwardingPlan) -> BTreeSet<IpNet> {
         let mut changed = self.plan.own_changed_since(old);

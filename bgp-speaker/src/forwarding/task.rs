@@ -1,23 +1,28 @@
 //! The task between the RIB and the kernel.
+//!
+//! The kernel is told in slices: however much it is yet to be told, next hops and questions do not wait for that.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bgp_core::rib::{Input, Resolution};
-use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 
+use super::due::Step;
 use super::mailbox::{Mailbox, Updates};
 use super::rules::ForwardingPlan;
 use super::state::State;
 use crate::event::Ended;
-use crate::kernel::{Kernel, KernelEvent, RouteChange};
+use crate::kernel::{Kernel, KernelEvent, Room, RouteChange};
 use crate::speaker::Routes;
+use crate::tasks::work_on;
 
 /// The cost of a next hop that is reached through a router: unknown, and more than that of one on a link.
 pub const REMOTE_METRIC: u32 = 1 << 31;
+/// Steps after which others have their turn.
+const SLICE: usize = 256;
 
 /// A question to the forwarding task.
 pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
@@ -68,6 +73,9 @@ impl Task {
                     Some(request) => self.handle(&mut state, request).await,
                     None => return,
                 },
+                room = self.kernel.room(), if !state.due.is_empty() => {
+                    room.map_err(|_| Ended).map(|room| self.advance(&mut state, room))
+                }
             };
             if done.is_err() {
                 return;
@@ -75,34 +83,43 @@ impl Task {
         }
     }
 
-    pub(super) async fn update(
-        &mut self,
-        state: &mut State,
-        updates: Updates,
-    ) -> Result<(), Ended> {
+    pub(super) async fn update(&self, state: &mut State, updates: Updates) -> Result<(), Ended> {
         for (address, wanted) in updates.next_hops {
             state.watch(address, wanted);
             if wanted {
                 self.tell_next_hop(state, address).await?;
             }
         }
-        let mut covered = BTreeSet::new();
-        for (prefix, route) in updates.routes {
-            covered.extend(state.watched_in(prefix));
-            match route {
-                Some(route) => state.wanted.insert(prefix, route),
-                None => state.wanted.remove(&prefix),
-            }
-            self.apply(state, prefix).await?;
-        }
+        let covered = work_on(updates.routes.len(), || state.take_in(updates.routes));
         self.next_hops_changed(state, &covered).await?;
-        if updates.deferral_ended
-            && let Some(told) = self.deferral_ended.take()
-        {
-            // The owner may have gone.
-            told.send(()).ok();
+        if updates.deferral_ended {
+            state.due.push(Step::DeferralEnded);
         }
         Ok(())
+    }
+
+    /// Some of what is due, as far as there is room for it.
+    pub(super) fn advance(&mut self, state: &mut State, first: Room) {
+        let mut room = Some(first);
+        for _ in 0..SLICE {
+            let Some(free) = room.take().or_else(|| self.kernel.try_room()) else {
+                return;
+            };
+            match state.due.pop() {
+                Some(Step::Route(prefix)) => {
+                    let route = state.decide(prefix);
+                    free.change(RouteChange { prefix, route });
+                }
+                Some(Step::FinishRecovery) => free.finish_recovery(),
+                Some(Step::DeferralEnded) => {
+                    if let Some(told) = self.deferral_ended.take() {
+                        // The owner may have gone.
+                        told.send(()).ok();
+                    }
+                }
+                None => return,
+            }
+        }
     }
 
     async fn tell_next_hop(&self, state: &State, address: IpAddr) -> Result<(), Ended> {
@@ -162,7 +179,7 @@ impl Task {
 
     async fn next_hops_changed(
         &self,
-        state: &State,
+        state: &mut State,
         changed: &BTreeSet<IpAddr>,
     ) -> Result<(), Ended> {
         if changed.is_empty() {
@@ -171,7 +188,11 @@ impl Task {
         for address in changed {
             self.tell_next_hop(state, *address).await?;
         }
-        self.apply_all(state, state.wanted.through(changed)).await
+        let dependents = state.wanted.count_through(changed);
+        work_on(dependents, || {
+            state.due.extend(state.wanted.through(changed))
+        });
+        Ok(())
     }
 
     pub(super) async fn handle(&self, state: &mut State, request: Request) -> Result<(), Ended> {
@@ -181,7 +202,10 @@ impl Task {
                 question(state);
                 Ok(())
             }
-            Request::FinishRecovery => self.kernel.finish_recovery().await.map_err(|_| Ended),
+            Request::FinishRecovery => {
+                state.due.push(Step::FinishRecovery);
+                Ok(())
+            }
             Request::Stop(_) => Ok(()),
         }
     }
@@ -191,30 +215,14 @@ impl Task {
         let old = std::mem::replace(&mut state.plan, plan);
         let inputs = state.learning.follow(&old, &state.plan);
         self.routes.tell(inputs).await?;
-        self.apply_all(state, state.prefixes_changed_since(&old))
-            .await?;
+        let known = state.wanted.len() + state.plan.own.len();
+        work_on(known, || {
+            state.due.extend(state.prefixes_changed_since(&old))
+        });
         let gateways = state.plan.gateways_changed_since(&old);
         let watched = gateways.into_iter();
         let watched = watched.flat_map(|address| state.watched_in(address.into()));
-        self.next_hops_changed(state, &watched.collect()).await
-    }
-
-    async fn apply_all(
-        &self,
-        state: &State,
-        prefixes: impl IntoIterator<Item = IpNet>,
-    ) -> Result<(), Ended> {
-        for prefix in prefixes {
-            self.apply(state, prefix).await?;
-        }
-        Ok(())
-    }
-
-    async fn apply(&self, state: &State, prefix: IpNet) -> Result<(), Ended> {
-        let route = state.decide(prefix);
-        self.kernel
-            .change(RouteChange { prefix, route })
-            .await
-            .map_err(|_| Ended)
+        let watched = watched.collect();
+        self.next_hops_changed(state, &watched).await
     }
 }

@@ -341,12 +341,17 @@ impl Desk {
         }
         let fulfilled = desk.task.update(&mut desk.state, updates).await;
         fulfilled.expect("the speaker runs");
-        assert_eq!(desk.changes(), usize::from(many) + usize::from(few));
+        assert_eq!(desk.changes().await, usize::from(many) + usize::from(few));
         desk
     }
 
     /// How many changes it asked for.
-    fn changes(&mut self) -> usize {
+    async fn changes(&mut self) -> usize {
+        while !self.state.due.is_empty() {
+            let room = self.task.kernel.room().await;
+            let room = room.expect("the kernel listens");
+            self.task.advance(&mut self.state, room);
+        }
         std::iter::from_fn(|| self.asked.try_recv().ok()).count()
     }
 
@@ -354,7 +359,7 @@ impl Desk {
         let request = Request::Plan(Box::new(plan.clone()));
         let handled = self.task.handle(&mut self.state, request).await;
         handled.expect("the speaker runs");
-        self.changes()
+        self.changes().await
     }
 }
 
@@ -390,7 +395,7 @@ async fn an_event_costs_what_depends_on_it() {
             .handle_events(&mut desk.state, [event].into_iter())
             .await;
         noticed.expect("the speaker runs");
-        assert_eq!(desk.changes(), 10, "beside {others} others");
+        assert_eq!(desk.changes().await, 10, "beside {others} others");
     }
 }
 
@@ -426,4 +431,38 @@ async fn next_hops_are_watched_as_long_as_they_are_wanted() {
         let now: Vec<IpAddr> = state.watched_in(net("192.0.2.0/24")).collect();
         assert_eq!(now, watched);
     }
+}
+
+/// Nothing that the kernel is yet to be told holds up anything else.
+#[tokio::test]
+async fn a_kernel_that_takes_nothing_keeps_nobody_waiting() {
+    let desk = Desk::with_routes(100, 10).await;
+    let ((kernel, asked), (events, heard)) = (Kernel::without_task(1), mpsc::channel(1));
+    let (requests, inbox) = mpsc::channel(1);
+    let mailbox = Arc::<Mailbox>::default();
+    let task = Task {
+        kernel,
+        events: heard,
+        mailbox: Arc::clone(&mailbox),
+        requests: inbox,
+        ..desk.task
+    };
+    let running = tokio::spawn(task.run());
+    let forwarding = Forwarding { requests };
+    events.send(KernelEvent::Synced).await.expect("it runs");
+    for third in 0..100 {
+        let prefix = IpNet::new([10, 2, third, 0].into(), 24).expect("a length");
+        let route = Some(learned("10.0.0.2", 100, false));
+        mailbox.sink()(ForwardingEvent::Route { prefix, route });
+    }
+    let seen = loop {
+        let seen = forwarding.look(|state| state.wanted.keys().count()).await;
+        match seen.expect("it runs") {
+            0 => tokio::task::yield_now().await,
+            seen => break seen,
+        }
+    };
+    assert_eq!((seen, asked.len()), (100, 1));
+    drop(forwarding);
+    running.await.expect("no panic");
 }

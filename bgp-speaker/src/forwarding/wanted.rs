@@ -62,6 +62,16 @@ impl Wanted {
         self.routes.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// As many as [`Self::through`] has at most.
+    pub(super) fn count_through(&self, next_hops: &BTreeSet<IpAddr>) -> usize {
+        let dependents = next_hops.iter().filter_map(|hop| self.dependents.get(hop));
+        dependents.map(Prefixes::len).sum()
+    }
+
     /// The prefixes whose routes have one of these next hops.
     pub(super) fn through(&self, next_hops: &BTreeSet<IpAddr>) -> BTreeSet<IpNet> {
         let dependents = next_hops.iter().filter_map(|hop| self.dependents.get(hop));
@@ -96,8 +106,12 @@ impl Prefixes {
         };
     }
 
+    fn len(&self) -> usize {
+        self.ipv4.len() + self.ipv6.len()
+    }
+
     fn is_empty(&self) -> bool {
-        self.ipv4.is_empty() && self.ipv6.is_empty()
+        self.len() == 0
     }
 
     fn iter(&self) -> impl Iterator<Item = IpNet> {

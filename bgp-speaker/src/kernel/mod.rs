@@ -60,6 +60,22 @@ pub struct Kernel {
 #[error("the kernel route task has ended")]
 pub struct KernelStopped;
 
+/// Room for one command.
+#[derive(Debug)]
+pub(crate) struct Room(mpsc::OwnedPermit<Command>);
+
+impl Room {
+    /// As [`Kernel::change`].
+    pub(crate) fn change(self, change: RouteChange) {
+        self.0.send(Command::Change(change));
+    }
+
+    /// As [`Kernel::finish_recovery`].
+    pub(crate) fn finish_recovery(self) {
+        self.0.send(Command::FinishRecovery);
+    }
+}
+
 impl Kernel {
     /// Opens the netlink sockets and spawns the task, in the network namespace of the calling thread.
     ///
@@ -108,6 +124,20 @@ impl Kernel {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Status(reply)).await?;
         answer.await.map_err(|_| KernelStopped)
+    }
+
+    /// Waits for room for a command.
+    ///
+    /// # Errors
+    /// When the task has ended.
+    pub(crate) async fn room(&self) -> Result<Room, KernelStopped> {
+        let permit = self.commands.clone().reserve_owned().await;
+        permit.map(Room).map_err(|_| KernelStopped)
+    }
+
+    /// Room for a command, if there is any now.
+    pub(crate) fn try_room(&self) -> Option<Room> {
+        self.commands.clone().try_reserve_owned().ok().map(Room)
     }
 
     /// One without a task, and what the task would be asked to do.

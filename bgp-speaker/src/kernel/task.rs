@@ -31,6 +31,7 @@ use super::report::Report;
 use super::route::RouteChange;
 use super::table::{Certainty, Table};
 use crate::alarms::Alarms;
+use crate::tasks::work_on;
 
 /// What the task is asked to do.
 #[derive(Debug)]
@@ -312,7 +313,9 @@ impl Task {
             let state = &mut self.state;
             let changed = state.links.replace_all(links, addresses);
             state.outbox.extend(changed);
-            state.table.observe_all(routes, &state.links);
+            work_on(routes.len(), || {
+                state.table.observe_all(routes, &state.links)
+            });
         }
         Ok(consistent)
     }

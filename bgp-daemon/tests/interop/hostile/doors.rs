@@ -68,3 +68,25 @@ fn a_peer_without_a_key_is_left_alone() {
         !problems(&siege).contains("optmem_max")
     });
 }
+
+/// Its Secret is not there, and without it nothing is to be said.
+#[test]
+fn a_peer_whose_secret_is_missing_is_left_alone() {
+    let password = [
+        "password:",
+        "  secretKeyRef:",
+        "    {name: nobody, key: tor}",
+    ];
+    let Some(mut siege) = Siege::lay_with(&[("require-password", "true")], &password) else {
+        return;
+    };
+    let problems = siege.stage.node.print(&["node", "status", "-o", "json"]);
+    assert!(problems.contains("nobody"), "{problems}");
+    let target = siege.target();
+    let heard = siege
+        .mallory
+        .ns
+        .spawn(move || connect(target).and_then(|mut client| next_message(&mut client)));
+    assert_eq!(heard.join().expect("no panic"), None);
+    siege.withstand();
+}

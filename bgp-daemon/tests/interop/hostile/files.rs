@@ -7,6 +7,8 @@ use std::process::Command;
 use std::thread;
 
 use super::*;
+use crate::lab::route_watch::RouteWatch;
+use crate::scenario::KERNEL_PROTOCOL;
 
 fn folder(siege: &Siege) -> PathBuf {
     siege.stage.cluster.directory().to_owned()
@@ -72,5 +74,65 @@ fn files_that_are_being_written() {
             siege.withstand();
             fs::write(&path, text).expect("all of it");
         }
+    }
+}
+
+/// A cut between two documents cannot be seen: what the file loses waits.
+#[test]
+fn a_file_that_is_cut_between_documents() {
+    let Some(mut siege) = Siege::lay(&[]) else {
+        return;
+    };
+    let block = |number: u32| {
+        format!(
+            "apiVersion: projectcalico.org/v3\nkind: BlockAffinity\nmetadata: {{name: block{number}}}\n\
+             spec: {{node: node1, cidr: 10.244.{number}.0/26, state: confirmed, deleted: \"false\"}}\n"
+        )
+    };
+    let (first, both) = (block(71), block(71) + "---\n" + &block(72));
+    let last = prefix("10.244.72.0/26");
+    siege.stage.cluster.put("blocks", &both);
+    wait_for("the blocks", SHORT, || has(&*siege.tor, last));
+    wait_for("the blackhole", SHORT, || {
+        siege
+            .stage
+            .node_host
+            .blackholes(KERNEL_PROTOCOL)
+            .contains(&last)
+    });
+    let watch = RouteWatch::start(&siege.stage.node_host);
+    let file = folder(&siege).join("blocks.yaml");
+    fs::write(&file, first).expect("a part of it");
+    // As long as somebody may take: shorter than the quiet time.
+    thread::sleep(Duration::from_secs(1));
+    fs::write(&file, both).expect("all of it");
+    siege.withstand();
+    assert!(
+        !watch.finish().removed(last),
+        "the block was gone for a while"
+    );
+    assert!(has(&*siege.tor, last));
+}
+
+/// Times that no clock can tell.
+#[test]
+fn durations_without_end() {
+    let Some(mut siege) = Siege::lay(&[]) else {
+        return;
+    };
+    for time in ["2562047h", "9999999h", "0s"] {
+        let annotations = [
+            "hold-time",
+            "connect-retry-time",
+            "long-lived-stale-time",
+            "max-prefixes",
+        ];
+        let annotations = annotations.map(|name| (name, time));
+        siege
+            .stage
+            .peering_with(&siege.mallory, MALLORY_AS, &annotations, &[]);
+        // No number of prefixes, at least.
+        wait_problem(&siege, time);
+        siege.withstand();
     }
 }

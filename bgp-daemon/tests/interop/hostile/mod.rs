@@ -3,12 +3,16 @@
 //!
 //! The hostile ones are sockets of this test in a namespace of their own: they say what no speaker would.
 
+mod api_server;
 mod clients;
 mod connections;
 mod doors;
 mod files;
+mod kernel;
 mod messages;
 mod routes;
+mod session;
+mod tables;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -21,7 +25,9 @@ use std::time::Duration;
 use bgp_core::types::{Asn, RouterId};
 use bgp_core::wire::{Capability, Context, Message, Open};
 use bytes::BytesMut;
+use ipnet::IpNet;
 
+use crate::lab::Lab;
 use crate::lab::host::Host;
 use crate::lab::peer::{Kind, Peer, prefix};
 use crate::lab::wait::{LONG, SHORT, wait_for, wait_until};
@@ -37,6 +43,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 struct Siege {
     tor: Box<dyn Peer>,
     mallory: Rc<Host>,
+    /// Addresses of those whose sessions may end.
+    hostile: Vec<IpAddr>,
     stage: Stage,
 }
 
@@ -48,15 +56,26 @@ impl Siege {
 
     /// The same with annotations of the hostile peer.
     fn lay_with(annotations: &[(&str, &str)], spec: &[&str]) -> Option<Self> {
+        Self::prepare(annotations, spec, |_| ())
+    }
+
+    /// The same with what else is to be so before the node starts.
+    fn prepare(
+        annotations: &[(&str, &str)],
+        spec: &[&str],
+        more: impl FnOnce(&mut Stage),
+    ) -> Option<Self> {
         let mut stage = Stage::open(&[Kind::Bird])?;
         stage.peering(TOR_AS, &[], &[]);
         let mallory = stage.lab.host("mallory", 66);
         let annotations = [&[("passive", "true")], annotations].concat();
         stage.peering_with(&mallory, MALLORY_AS, &annotations, spec);
-        let mut tor = Kind::Bird.on(&stage.tor_host, stage.tor_config(TOR_AS));
+        more(&mut stage);
+        let mut tor = Kind::Bird.on(&stage.tor_host, stage.tor_config(TOR_AS).without_kernel());
         stage.raise(&mut *tor);
         Some(Self {
             tor,
+            hostile: addresses(&mallory).to_vec(),
             mallory,
             stage,
         })
@@ -76,26 +95,55 @@ impl Siege {
             ("the node", &self.stage.node as &dyn Peer, theirs),
             ("the router", &*self.tor, ours),
         ] {
-            wait_until(&format!("{name} to have {wanted}"), SHORT, || {
-                let routes = peer.routes()?;
-                let known = routes.iter().any(|route| route.prefix == wanted);
-                known.then_some(()).ok_or_else(|| format!("{routes:?}"))
+            wait_for(&format!("{name} to have {wanted}"), SHORT, || {
+                has(peer, wanted)
             });
         }
+        wait_for("the kernel to have it", SHORT, || {
+            self.led_by_router(theirs)
+        });
         self.tor.withdraw(theirs);
         self.stage.cluster.remove_block(&self.stage.node_host, ours);
         wait_for("the node to forget it", SHORT, || {
-            let routes = self.stage.node.routes();
-            routes.is_ok_and(|routes| routes.iter().all(|route| route.prefix != theirs))
+            let routes = self.stage.node.routes_to(theirs);
+            routes.is_ok_and(|routes| routes.is_empty())
         });
         let log = self.stage.node.log();
-        let ended = log.lines().find(|line| {
-            line.contains("session down") && !line.contains("0_66") && !line.contains("__66")
-        });
-        assert_eq!(ended, None, "a session of an honest peer ended");
+        let ends = log.lines().filter(|line| line.contains("session down"));
+        let ended: Vec<&str> = ends.filter(|line| !self.is_of_hostile(line)).collect();
+        assert_eq!(ended, [""; 0], "a session of an honest peer ended");
         for address in addresses(&self.stage.tor_host) {
             assert!(self.stage.node.established(address), "{address}");
         }
+    }
+
+    /// Whether the node's kernel sends what is for a prefix to the router.
+    fn led_by_router(&self, prefix: IpNet) -> bool {
+        let way = self
+            .stage
+            .node_host
+            .ns
+            .exec("ip", &["route", "get", &prefix.addr().to_string()]);
+        way.is_ok_and(|way| way.contains(&format!("via {} ", self.stage.tor_host.ipv4)))
+    }
+
+    /// Whether a line of the log is about one of those whose sessions may end.
+    fn is_of_hostile(&self, line: &str) -> bool {
+        let names = self
+            .hostile
+            .iter()
+            .map(|address| address.to_string().replace(['.', ':'], "_"));
+        let mut words = names.map(|name| format!("_{name} "));
+        words.any(|word| line.contains(&word))
+    }
+
+    /// Waits until the log says that a session of a hostile peer has ended, with these words.
+    fn wait_ended(&self, words: &str) {
+        wait_for(&format!("the end of a session: {words}"), SHORT, || {
+            let log = self.stage.node.log();
+            let mut ends = log.lines().filter(|line| line.contains("session down"));
+            ends.any(|line| self.is_of_hostile(line) && line.contains(words))
+        });
     }
 
     /// How many descriptors the daemon has.
@@ -115,12 +163,20 @@ struct Flood {
 
 impl Flood {
     fn start(host: &Host, mut round: impl FnMut() + Send + 'static) -> Self {
+        Self::start_counting(host, move || {
+            round();
+            true
+        })
+    }
+
+    /// The same with something that may fail, and then does not count.
+    fn start_counting(host: &Host, mut round: impl FnMut() -> bool + Send + 'static) -> Self {
         let (stop, rounds) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&rounds));
         let thread = host.ns.spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                round();
-                counted.fetch_add(1, Ordering::Relaxed);
+                let done = round();
+                counted.fetch_add(done.into(), Ordering::Relaxed);
             }
         });
         Self {
@@ -149,6 +205,28 @@ impl Drop for Flood {
             );
         }
     }
+}
+
+/// Whether it has learned a prefix. One that does not answer has not.
+fn has(peer: &dyn Peer, prefix: IpNet) -> bool {
+    peer.routes_to(prefix)
+        .is_ok_and(|routes| !routes.is_empty())
+}
+
+/// A BGPFilter that lets all IPv4 routes in and out, and edits them so.
+fn put_filter(stage: &Stage, name: &str, operations: &str) {
+    let rule = format!("[{{action: Accept, operations: [{operations}]}}]");
+    let text = format!(
+        "apiVersion: projectcalico.org/v3\nkind: BGPFilter\nmetadata:\n  name: {name}\nspec:\n\
+         \x20 importV4: {rule}\n  exportV4: {rule}\n"
+    );
+    stage.cluster.put(&format!("filter-{name}"), &text);
+}
+
+/// What peers announce is told to the router.
+fn export_all(stage: &mut Stage) {
+    put_filter(stage, "all", "");
+    stage.peering(TOR_AS, &[], &["filters: [all]"]);
 }
 
 /// A connection that gives up soon.

@@ -1,117 +1,28 @@
 //! Sessions that are good, and whose routes cost much, again and again.
 
-use std::io;
-use std::net::Shutdown;
+use std::collections::BTreeSet;
 
 use bgp_core::types::Family;
-use bgp_core::wire::{AddPathDirection, RefreshKind, RouteRefresh};
+use bgp_core::wire::{RefreshKind, RouteRefresh};
 
+use super::session::Session;
+use super::session::{ON_LINK, announcements, attributes, community, nlri, speak, update};
 use super::*;
+use crate::lab::peer::Route;
+use crate::scenario::NODE_AS;
 
-/// A session of the hostile peer. What the node sends is read and thrown away.
-struct Session {
-    stream: TcpStream,
-    reader: Option<JoinHandle<()>>,
-}
-
-impl Session {
-    fn open(target: SocketAddr) -> Option<Self> {
-        let mut stream = connect(target)?;
-        let family = Family::Ipv4Unicast.afi_safi();
-        let open = Message::Open(Open {
-            asn: Asn(MALLORY_AS),
-            hold_time: 90,
-            router_id: RouterId(Ipv4Addr::new(10, 0, 0, 66)),
-            capabilities: vec![
-                Capability::FourOctetAs(Asn(MALLORY_AS)),
-                Capability::Multiprotocol(family),
-                Capability::RouteRefresh,
-                Capability::AddPath(vec![(family, AddPathDirection::Both)]),
-            ],
-        });
-        stream
-            .write_all(&octets(&[open, Message::Keepalive]))
-            .ok()?;
-        const KEEPALIVE: u8 = 4;
-        while next_message(&mut stream)? != KEEPALIVE {}
-        stream.set_read_timeout(None).ok()?;
-        let mut input = stream.try_clone().ok()?;
-        let reader = std::thread::spawn(move || {
-            let mut scrap = vec![0; 1 << 16];
-            while matches!(input.read(&mut scrap), Ok(1..)) {}
-        });
-        Some(Self {
-            stream,
-            reader: Some(reader),
-        })
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // The node may have closed it.
-        self.stream.shutdown(Shutdown::Both).ok();
-        if let Some(reader) = self.reader.take() {
-            drop(reader.join());
-        }
-    }
-}
-
-/// A hostile peer sends what `words` makes of the number of the round, in a session that it opens again when it has ended; the
-/// honest ones do not notice.
-fn send(annotations: &[(&str, &str)], mut words: impl FnMut(u32) -> Vec<u8> + Send + 'static) {
+/// A hostile peer says this; the honest ones do not notice.
+fn send(annotations: &[(&str, &str)], words: impl FnMut(u32) -> Vec<u8> + Send + 'static) {
     let Some(mut siege) = Siege::lay_with(annotations, &[]) else {
         return;
     };
-    let target = siege.target();
-    let (mut session, mut round) = (None, 0);
-    let flood = Flood::start(&siege.mallory, move || {
-        round += 1;
-        let words = words(round);
-        if session.is_none() {
-            session = Session::open(target);
-        }
-        let sent = |session: &mut Session| -> io::Result<()> { session.stream.write_all(&words) };
-        if session
-            .as_mut()
-            .is_none_or(|session| sent(session).is_err())
-        {
-            session = None;
-        }
-    });
+    let flood = speak(&siege, words);
     flood.wait(50);
     for _ in 0..3 {
         siege.withstand();
     }
     drop(flood);
 }
-
-/// An UPDATE that announces these prefixes, each written with its path identifier.
-fn update(attributes: &[u8], nlri: &[u8]) -> Vec<u8> {
-    let length = |octets: &[u8]| u16::try_from(octets.len()).expect("it fits").to_be_bytes();
-    let body = [&[0, 0], &length(attributes)[..], attributes, nlri].concat();
-    let header = [
-        &[0xff; 16],
-        &length(&[&[0; 19], &body[..]].concat())[..],
-        &[2],
-    ]
-    .concat();
-    [header, body].concat()
-}
-
-/// ORIGIN, AS_PATH, NEXT_HOP.
-fn attributes(next_hop: [u8; 4]) -> Vec<u8> {
-    let path = [&[0x40, 2, 6, 2, 1], &MALLORY_AS.to_be_bytes()[..]].concat();
-    [&[0x40, 1, 1, 0], &path[..], &[0x40, 3, 4], &next_hop].concat()
-}
-
-/// The path `id` of prefix `number`.
-fn nlri(id: u32, number: u32) -> Vec<u8> {
-    let [_, a, b, c] = number.to_be_bytes();
-    [&id.to_be_bytes()[..], &[24, 20 + a, b, c]].concat()
-}
-
-const ON_LINK: [u8; 4] = [10, 0, 0, 66];
 
 #[test]
 fn many_paths_of_one_prefix() {
@@ -143,15 +54,7 @@ fn requests_for_all_routes_again_and_again() {
     });
     let asked = octets(&vec![refresh; 500]);
     send(&[], move |round| match round {
-        1..20 => {
-            let numbers = round * 400..round * 400 + 400;
-            update(
-                &attributes(ON_LINK),
-                &numbers
-                    .flat_map(|number| nlri(1, number))
-                    .collect::<Vec<_>>(),
-            )
-        }
+        1..20 => announcements(&attributes(ON_LINK), round * 400..round * 400 + 400, 400),
         _ => asked.clone(),
     });
 }
@@ -160,10 +63,9 @@ fn requests_for_all_routes_again_and_again() {
 fn a_set_of_attributes_for_each_prefix() {
     send(&[], |round| {
         let one = |number: u32| {
-            let community = [&[0xc0, 8, 4], &number.to_be_bytes()[..]].concat();
             // Few prefixes, so that the kernel is not what is measured.
             update(
-                &[attributes(ON_LINK), community].concat(),
+                &[attributes(ON_LINK), community(number)].concat(),
                 &nlri(1, number % 500),
             )
         };
@@ -189,15 +91,93 @@ fn prefixes_that_come_and_go() {
     });
 }
 
+/// None beyond the limit is ever told, and the session ends.
 #[test]
 fn more_prefixes_than_allowed() {
-    send(&[("max-prefixes", "100")], |round| {
-        let numbers = round * 90..round * 90 + 90;
-        update(
+    const LIMIT: usize = 1_000;
+    let limit = LIMIT.to_string();
+    let Some(mut siege) = Siege::prepare(&[("max-prefixes", &*limit)], &[], export_all) else {
+        return;
+    };
+    let of_mallory = |routes: BTreeSet<Route>| {
+        let paths = routes
+            .iter()
+            .filter(|route| route.as_path.contains(&MALLORY_AS));
+        paths.count()
+    };
+    let mut session = Session::of(&siege.mallory, siege.target());
+    for round in 0..2 {
+        assert!(session.say(&announcements(
             &attributes(ON_LINK),
-            &numbers
-                .flat_map(|number| nlri(1, number))
-                .collect::<Vec<_>>(),
-        )
+            round * 900..round * 900 + 900,
+            450
+        )));
+    }
+    siege.wait_ended("Maximum number of prefixes reached");
+    siege.withstand();
+    let told = of_mallory(siege.tor.routes().expect("BIRD answers"));
+    assert!(told <= LIMIT, "{told}");
+}
+
+const EDIT: &str = "{addCommunity: {value: '65066:1'}}, {prependASPath: {prefix: [65066, 65066]}}, {setPriority: {value: 1000}}";
+
+/// Policies edit what comes in and what goes out, and UPDATEs are as long as they may be.
+#[test]
+fn long_updates_through_policies_that_edit() {
+    const PREFIXES: u32 = 8_000;
+    let edited = |stage: &mut Stage| {
+        put_filter(stage, "edit", EDIT);
+        stage.peering(TOR_AS, &[], &["filters: [edit]"]);
+    };
+    let extended = [("extended-messages", "true")];
+    let Some(mut siege) = Siege::prepare(&extended, &["filters: [edit]"], edited) else {
+        return;
+    };
+    let flood = speak(&siege, |round| {
+        let attributes = [attributes(ON_LINK), community(round)].concat();
+        announcements(&attributes, 0..PREFIXES, PREFIXES as usize)
     });
+    flood.wait(10);
+    for _ in 0..3 {
+        siege.withstand();
+    }
+    drop(flood);
+}
+
+/// The log does not tell of each.
+#[test]
+fn routes_that_are_wrong() {
+    const LINES: usize = 100;
+    let Some(mut siege) = Siege::prepare(&[], &[], export_all) else {
+        return;
+    };
+    // ORIGIN has no such value (RFC 7606 §7.1), and our own AS is in the path.
+    let origin = |value: u8| [&[0x40, 1, 1, value][..], &attributes(ON_LINK)[4..]].concat();
+    let mut looped = attributes(ON_LINK);
+    let path = [
+        &[0x40, 2, 10, 2, 2],
+        &MALLORY_AS.to_be_bytes()[..],
+        &NODE_AS.to_be_bytes(),
+    ]
+    .concat();
+    looped.splice(4..13, path);
+    let flood = speak(&siege, move |round| {
+        let one = |number: u32| {
+            [
+                update(&origin(9), &nlri(1, number)),
+                update(&looped, &nlri(1, number)),
+            ]
+            .concat()
+        };
+        (round * 100..round * 100 + 100).flat_map(one).collect()
+    });
+    flood.wait(50);
+    for _ in 0..2 {
+        siege.withstand();
+    }
+    assert!(siege.stage.node.established(siege.mallory.ipv4.into()));
+    drop(flood);
+    let log = siege.stage.node.log();
+    let lines = log.lines().count();
+    assert!(lines < LINES, "{lines} lines");
 }

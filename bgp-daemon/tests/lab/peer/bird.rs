@@ -102,6 +102,11 @@ impl Peer for Bird {
         bird_socket::routes(&self.socket(), "show route all where source = RTS_BGP")
     }
 
+    fn routes_to(&self, prefix: IpNet) -> Result<BTreeSet<Route>, String> {
+        let command = format!("show route all {prefix} where source = RTS_BGP");
+        bird_socket::routes(&self.socket(), &command)
+    }
+
     fn announce(&mut self, prefix: IpNet) {
         self.config.announce.insert(prefix);
         self.reconfigure();
@@ -119,9 +124,13 @@ fn configuration(config: &PeerConfig) -> String {
         config.router_id,
         config.settings.join("\n")
     );
+    let exported = match config.programs_kernel {
+        true => "where source = RTS_BGP",
+        false => "none",
+    };
     for family in ["ipv4", "ipv6"] {
         text += &format!(
-            "protocol kernel {{ {family} {{ export where source = RTS_BGP; }}; merge paths on; }}\n\
+            "protocol kernel {{ {family} {{ export {exported}; }}; merge paths on; }}\n\
              protocol static {{ {family};\n"
         );
         for prefix in config

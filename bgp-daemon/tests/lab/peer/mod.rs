@@ -41,6 +41,12 @@ pub(crate) trait Peer {
     fn describe(&self, neighbor: IpAddr) -> Result<String, String>;
     /// The routes it has learned over BGP.
     fn routes(&self) -> Result<BTreeSet<Route>, String>;
+    /// Those to one prefix.
+    fn routes_to(&self, prefix: IpNet) -> Result<BTreeSet<Route>, String> {
+        let mut routes = self.routes()?;
+        routes.retain(|route| route.prefix == prefix);
+        Ok(routes)
+    }
     /// Originates a prefix, also after a restart.
     fn announce(&mut self, prefix: IpNet);
     /// Originates a prefix no longer.
@@ -67,6 +73,8 @@ pub(crate) struct PeerConfig {
     pub(crate) router_id: Ipv4Addr,
     pub(crate) neighbors: Vec<Neighbor>,
     pub(crate) announce: BTreeSet<IpNet>,
+    /// Whether it writes what it learns into the kernel, if it is one that can be told not to: BIRD.
+    pub(crate) programs_kernel: bool,
     /// More settings of the speaker as a whole, in the language of BIRD's file or of FRR's `router bgp`.
     pub(crate) settings: Vec<String>,
 }
@@ -157,8 +165,15 @@ impl PeerConfig {
             router_id: host.ipv4,
             neighbors: neighbors.iter().flat_map(sessions).collect(),
             announce: BTreeSet::new(),
+            programs_kernel: true,
             settings: Vec::new(),
         }
+    }
+
+    /// The same, leaving the kernel alone.
+    pub(crate) fn without_kernel(mut self) -> Self {
+        self.programs_kernel = false;
+        self
     }
 
     /// The same, originating prefixes from the start.
