@@ -44,6 +44,7 @@ lint: ## Check format, lints and dependencies
 	@scripts/install-test-deps shellcheck
 	shellcheck .ci/run scripts/* image/runit/*/run
 	scripts/check-dependencies bans licenses sources
+	scripts/check-packages
 
 advisories: ## Look for dependencies with known vulnerabilities, in a database on the internet
 	scripts/check-dependencies advisories

@@ -9,7 +9,7 @@ mod meaning;
 mod netgauze;
 mod tshark;
 
-#[path = "../../../bgp-core/tests/wire_strategies/mod.rs"]
+#[path = "../../../../bgp-core/tests/wire_strategies/mod.rs"]
 mod wire_strategies;
 
 use bgp_core::wire::{Context, Open};
