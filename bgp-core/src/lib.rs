@@ -2,38 +2,49 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 //! BGP-4 (RFC 4271) as plain values: no socket, no clock, no thread, no randomness, no async.
 //!
-//! | module      | what it is                                                            | imports          |
-//! |-------------|-----------------------------------------------------------------------|------------------|
-//! | [`types`]   | AS numbers, identifiers, address families, prefixes                   | nothing          |
-//! | [`wire`]    | messages to bytes and back                                            | `types`          |
-//! | [`session`] | one neighbour: bytes and instants in; bytes, deadlines and events out | `wire`           |
-//! | [`policy`]  | match and modify a route                                              | `wire`           |
-//! | [`rib`]     | all routes: Adj-RIB-In, Loc-RIB, Adj-RIB-Out                          | `policy`, `wire` |
-//! | [`speaker`] | many sessions and one RIB as a single value                           | all of the above |
+//! | you want to                                            | start at                                        |
+//! |--------------------------------------------------------|-------------------------------------------------|
+//! | read and write messages                                | [`wire`]: [`Frame`](wire::Frame), [`Message`](wire::Message) |
+//! | speak BGP in an event loop of your own                 | [`speaker::Speaker`], and the loop below        |
+//! | run one session, with routes of your own               | [`session::Session`]                            |
+//! | decide on routes: rules, sets, a hook of your own      | [`policy`]                                      |
+//! | keep routes: best paths, what each peer is told        | [`rib::Rib`]                                    |
+//! | test a network without one: faults, virtual time       | `sim`, with the feature of that name            |
+//! | use sockets and a clock that are there already         | the crate `bgp-speaker`                         |
+//!
+//! Each module imports from those before it only: [`types`], [`wire`], [`session`] and [`policy`], [`rib`], [`speaker`].
 //!
 //! # The law
 //!
-//! Time comes in as an [`Instant`](std::time::Instant), bytes come in as [`bytes::BytesMut`]. `handle_*`
-//! methods change a value and never fail. What should happen in the world comes out of **one ordered
-//! queue**: after each `handle_*`, call `poll_output` until it is empty and perform what it says, in
-//! order; then sleep until `poll_timeout` or the next event. Nothing calls back.
+//! Time comes in as an [`Instant`](std::time::Instant), octets come in as [`bytes::BytesMut`]. `handle_*` methods change a value
+//! and never fail. Effects on the world come out of **one ordered queue**: after each `handle_*`, call `poll_output` until the queue
+//! is empty and perform each output, in order; then sleep until `poll_timeout` or the next event. Nothing calls back.
 //!
 //! # The loop
 //!
-//! Two speakers and a wire between them, all in memory. An owner with sockets does the same: it performs each
-//! [`speaker::Output`] on its connections and tells what came of it.
+//! Two speakers and a wire between them, all in memory. An owner with sockets does the same: each [`speaker::Output`] is performed
+//! on a connection, and the result comes back as the next event.
 //!
 //! ```
+//! use std::collections::VecDeque;
 //! use std::{net::{IpAddr, Ipv4Addr}, sync::Arc, time::Instant};
 //! use bgp_core::{policy::Policy, rib::{LocalRoute, PeerConfig, RibConfig}, session::{ConnId, Direction, SessionConfig}};
 //! use bgp_core::speaker::{NeighbourConfig, Output, Speaker};
 //! use bgp_core::types::{Asn, PeerId, RouterId};
-//! use bytes::BytesMut;
+//! use bytes::{Bytes, BytesMut};
+//!
+//! enum Event {
+//!     Start,
+//!     Connected(Direction),
+//!     Received(Bytes),
+//!     Written(usize),
+//!     Closed,
+//! }
 //!
 //! let now = Instant::now(); // The only clock of this program: time does not pass in it.
 //! let addresses = [1, 2].map(|host| Ipv4Addr::new(192, 0, 2, host));
 //! let ases = [Asn(65001), Asn(65002)];
-//! let peer = PeerId(0);
+//! let (peer, conn) = (PeerId(0), ConnId(1));
 //! let mut speakers = [0, 1].map(|me| {
 //!     let (id, other) = (RouterId(addresses[me]), 1 - me);
 //!     let accept = Arc::new(Policy::ACCEPT);
@@ -47,21 +58,29 @@
 //! });
 //! speakers[0].announce(now, "198.51.100.0/24".parse()?, LocalRoute::default());
 //!
-//! let conn = ConnId(1);
-//! speakers.iter_mut().for_each(|speaker| speaker.handle_timeout(now)); // The first try to connect is due at once.
-//! while let Some((me, output)) = (0..2).find_map(|me| Some((me, speakers[me].poll_output()?))) {
-//!     let other = 1 - me;
-//!     match output {
-//!         Output::Connect(_) => {
-//!             speakers[me].handle_connected(now, peer, conn, Direction::Outgoing, addresses[me].into());
-//!             speakers[other].handle_connected(now, peer, conn, Direction::Incoming, addresses[other].into());
+//! let mut events = VecDeque::from([(0, Event::Start), (1, Event::Start)]);
+//! while let Some((me, event)) = events.pop_front() {
+//!     let (speaker, other) = (&mut speakers[me], 1 - me);
+//!     match event {
+//!         Event::Start => speaker.handle_timeout(now), // The first try to connect is due at once.
+//!         Event::Connected(direction) => speaker.handle_connected(now, peer, conn, direction, addresses[me].into()),
+//!         Event::Received(octets) => speaker.handle_bytes(now, peer, conn, &mut BytesMut::from(&octets[..])),
+//!         Event::Written(octets) => speaker.handle_written(now, peer, conn, octets, false),
+//!         Event::Closed => speaker.handle_closed(now, peer, conn, None),
+//!     }
+//!     // Perform every output before the next event.
+//!     while let Some(output) = speaker.poll_output() {
+//!         match output {
+//!             Output::Connect(_) => events.extend([
+//!                 (me, Event::Connected(Direction::Outgoing)),
+//!                 (other, Event::Connected(Direction::Incoming)),
+//!             ]),
+//!             Output::Transmit { bytes, .. } => {
+//!                 events.extend([(me, Event::Written(bytes.len())), (other, Event::Received(bytes))]);
+//!             }
+//!             Output::Close { .. } => events.push_back((other, Event::Closed)),
+//!             _ => {} // News of the session, routes to install.
 //!         }
-//!         Output::Transmit { bytes, .. } => {
-//!             speakers[other].handle_bytes(now, peer, conn, &mut BytesMut::from(&bytes[..]));
-//!             speakers[me].handle_written(now, peer, conn, bytes.len(), false);
-//!         }
-//!         Output::Close { .. } => speakers[other].handle_closed(now, peer, conn, None),
-//!         _ => {} // Events and forwarding.
 //!     }
 //! }
 //! let route = speakers[1].rib().best("198.51.100.0/24".parse()?).expect("it was announced");
