@@ -7,7 +7,6 @@ use std::path::Path;
 mod origin_validation;
 #[path = "../examples/private_attribute.rs"]
 mod private_attribute;
-
 #[test]
 fn origin_validation_runs() {
     origin_validation::main();

@@ -1,6 +1,8 @@
 //! A network of speakers under virtual time: the real code of this crate over simulated links, deterministic from one seed.
 //! Only with the feature `sim`.
 //!
+//! [`Lab`] is a network of your own making: speakers with your policies, nodes of your own code, faults, and RIBs to look at.
+//!
 //! [`Scenario::of_seed`] draws a network ([`Network`]), how its links behave ([`Weather`]) and what happens to it
 //! ([`Action`]); [`run`] lives through it and answers with a [`Report`], or with the [`Failure`] that a checker found. A
 //! simulation is a function of its scenario: equal seeds make equal traces. An operator may as well build a [`Scenario`]
@@ -21,6 +23,7 @@ mod check;
 mod fault;
 mod filter;
 mod hostile;
+mod lab;
 mod link;
 mod model;
 mod naive;
@@ -39,6 +42,7 @@ use std::time::Instant;
 pub use fault::Action;
 pub use filter::Filter;
 pub use hostile::{HostileReport, run_hostile};
+pub use lab::{Lab, LinkId, Node, NodeEvent, NodeId, NodeOutput};
 pub use naive::NaiveRoute;
 pub use network::{EndSpec, LinkSpec, Network, NodeSpec, Terms};
 pub use report::{Failure, Report};
