@@ -7,12 +7,13 @@
 //! No key, no door: a neighbour whose TCP MD5 key the kernel does not take is neither accepted nor dialled, and it is tried
 //! again, see [`Guard`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info};
@@ -20,24 +21,37 @@ use tracing::{debug, info};
 use crate::alarms::Alarms;
 use crate::descriptors::is_of_reserve;
 use crate::listener::{Incoming, ListenError, Listeners, PeerSecurity, Refusal};
-use crate::timer::sleep_until;
+use crate::namespace::Namespace;
+use crate::pace::{Pace, Paces};
+use crate::timer::{now, sleep_until};
 
 /// Orders waiting for the acceptor; beyond it, the owner waits.
 pub(super) const ORDERS: usize = 64;
 
 /// What the acceptor is told.
-#[derive(Debug)]
 pub(super) enum Order {
     /// Listen on these addresses, and no others: sockets that are there stay, and each address is tried.
     Listen(
         Vec<SocketAddr>,
         oneshot::Sender<Result<Vec<SocketAddr>, ListenError>>,
     ),
+    /// Listen on this socket too.
+    ListenOn(
+        std::net::TcpListener,
+        oneshot::Sender<Result<SocketAddr, ListenError>>,
+    ),
     /// A neighbour takes connections.
     Open(Door),
     /// It no longer does.
     Close(Arc<str>),
+    /// A connection that the owner brings.
+    Stream(Incoming),
+    /// Connections from these ranges go there, unless a neighbour has the address.
+    Ranges(BTreeMap<IpNet, PeerSecurity>, Strangers),
 }
+
+/// Takes a connection from an address that no neighbour has, with its range.
+pub(super) type Strangers = Box<dyn Fn(Incoming, Option<IpNet>) + Send + Sync>;
 
 /// Whether a neighbour may have connections at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +71,8 @@ pub(super) struct Door {
     /// A link-local one has its interface as scope.
     address: SocketAddr,
     security: PeerSecurity,
+    /// It came from a range, whose rules hold for it.
+    pub(super) is_dynamic: bool,
     connections: mpsc::Sender<TcpStream>,
     guard: watch::Sender<Guard>,
     /// Why it is shut.
@@ -64,17 +80,6 @@ pub(super) struct Door {
     pace: Pace,
 }
 
-/// How often a neighbour connects: [`BURST`] times at once, and then once in [`INTERVAL`].
-#[derive(Debug, Default)]
-struct Pace {
-    /// When it will have been as often as it may.
-    even_at: Option<Instant>,
-}
-
-/// Connections of one neighbour that are taken however fast they come.
-const BURST: u32 = 16;
-/// For each of these a neighbour may connect once more.
-const INTERVAL: Duration = Duration::from_millis(250);
 /// Connections of one neighbour that wait for it.
 pub(super) const WAITING: usize = 4;
 /// How long the system is left alone when it has no descriptor or memory for a connection.
@@ -82,24 +87,18 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How soon keys are tried again, and how long a shortage of descriptors is named after it was seen.
 const RETRY: Duration = Duration::from_secs(5);
 
-impl Pace {
-    /// Whether one more connection is not too many.
-    fn allows(&mut self, now: Instant) -> bool {
-        let even_at = self.even_at.map_or(now, |at| at.max(now));
-        let allowed = even_at - now < INTERVAL * BURST;
-        if allowed {
-            self.even_at = Some(even_at + INTERVAL);
-        }
-        allowed
-    }
-}
-
 /// The listening sockets and the neighbours behind them.
-#[derive(Debug)]
 pub(super) struct Acceptor {
     listeners: Listeners,
     /// By address; more than one neighbour where several have the address with different ports: the first by name takes all.
     doors: HashMap<IpAddr, Vec<Door>>,
+    strangers: Option<Strangers>,
+    /// Connections that the owner brought, until the orders before them are carried out.
+    streams: Vec<Incoming>,
+    /// How often addresses within ranges connect.
+    paces: Paces,
+    /// Ranges whose key is not on the sockets.
+    shut_ranges: BTreeMap<IpNet, Arc<str>>,
     /// Where it cannot listen, and why: said once.
     refused: HashMap<SocketAddr, String>,
     alarms: Alarms,
@@ -110,10 +109,14 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(alarms: Alarms) -> Self {
+    pub(super) fn new(alarms: Alarms, namespace: Option<Namespace>) -> Self {
         Self {
-            listeners: Listeners::default(),
+            listeners: Listeners::new(namespace),
             doors: HashMap::new(),
+            strangers: None,
+            streams: Vec::new(),
+            paces: Paces::default(),
+            shut_ranges: BTreeMap::new(),
             refused: HashMap::new(),
             alarms,
             short_at: None,
@@ -135,7 +138,7 @@ impl Acceptor {
                 },
                 _ = retry.tick() => self.retry(),
                 incoming = self.accept() => match incoming {
-                    Ok(incoming) => self.admit(incoming),
+                    Ok(incoming) => self.admit(incoming, false),
                     Err(error) => self.pause(&error),
                 },
             }
@@ -149,11 +152,22 @@ impl Acceptor {
                     // Whoever gave the order may have gone.
                     reply.send(self.listen(&addresses)).ok();
                 }
+                Order::ListenOn(socket, reply) => {
+                    reply.send(self.listeners.adopt(socket)).ok();
+                }
                 Order::Open(door) => self.open(door),
                 Order::Close(name) => self.close(&name),
+                Order::Stream(incoming) => self.streams.push(incoming),
+                Order::Ranges(ranges, strangers) => {
+                    self.listeners.set_ranges(ranges);
+                    self.strangers = Some(strangers);
+                }
             }
         }
         self.protect();
+        for incoming in std::mem::take(&mut self.streams) {
+            self.admit(incoming, true);
+        }
     }
 
     fn open(&mut self, door: Door) {
@@ -180,12 +194,13 @@ impl Acceptor {
     /// The rules of the first neighbour with this address count: the sockets have one key for each address.
     fn secure(&mut self, address: IpAddr) {
         let doors = self.doors.get(&address);
-        match doors.and_then(|doors| doors.first()) {
+        let mut own = doors.into_iter().flatten().filter(|door| !door.is_dynamic);
+        match own.next() {
             Some(door) => self.listeners.set_peer(address, door.security.clone()),
-            None => {
-                self.doors.remove(&address);
-                self.listeners.remove_peer(address);
-            }
+            None => self.listeners.remove_peer(address),
+        }
+        if doors.is_some_and(Vec::is_empty) {
+            self.doors.remove(&address);
         }
     }
 
@@ -199,13 +214,35 @@ impl Acceptor {
                 door.tell(refused.filter(|_| place == 0), &self.alarms);
             }
         }
+        self.name_shut_ranges();
+    }
+
+    /// Says which ranges have no key, when that is new.
+    fn name_shut_ranges(&mut self) {
+        let shut = self.listeners.shut_ranges();
+        for net in self
+            .shut_ranges
+            .keys()
+            .filter(|net| !shut.contains_key(net))
+        {
+            self.alarms.clear(MD5, &format!("range {net}"));
+        }
+        for (net, reason) in shut {
+            if self.shut_ranges.get(net) != Some(reason) {
+                self.alarms.raise(MD5, format!("range {net}"), reason);
+            }
+        }
+        self.shut_ranges.clone_from(shut);
     }
 
     fn retry(&mut self) {
-        if !self.listeners.shut().is_empty() {
+        if !self.listeners.shut().is_empty() || !self.shut_ranges.is_empty() {
             self.protect();
         }
-        if self.short_at.is_some_and(|at| at.elapsed() > RETRY) {
+        if self
+            .short_at
+            .is_some_and(|at| now().saturating_duration_since(at) > RETRY)
+        {
             self.short_at = None;
             self.alarms.clear(DESCRIPTORS, PEERS);
         }
@@ -222,12 +259,12 @@ impl Acceptor {
 
     /// The connection stays in the queue of the system, which needs time.
     fn pause(&mut self, error: &io::Error) {
-        self.paused_until = Some(Instant::now() + PAUSE);
+        self.paused_until = Some(now() + PAUSE);
         self.short_of_descriptors(error);
     }
 
     fn short_of_descriptors(&mut self, error: &io::Error) {
-        self.short_at = Some(Instant::now());
+        self.short_at = Some(now());
         let error = crate::connect::words(error);
         let reason = format!("connections of peers cannot be accepted: {error} (see ulimit -n)");
         self.alarms.raise(DESCRIPTORS, PEERS, &reason);
@@ -271,32 +308,50 @@ impl Acceptor {
         (!absent).then_some(error)
     }
 
-    fn admit(&mut self, incoming: Incoming) {
+    /// Brings a connection to the neighbour that has its address. One that the owner `brought` needs no range.
+    fn admit(&mut self, incoming: Incoming, brought: bool) {
         if is_of_reserve(&incoming.stream) {
             return self.short_of_descriptors(&io::Error::from_raw_os_error(libc::EMFILE));
         }
         let peer = incoming.peer;
-        let Some(doors) = self.doors.get_mut(&peer.ip()) else {
-            return debug!(%peer, "connection from an address that is not configured");
-        };
-        let rules = doors.first().map(|door| door.security.clone());
-        let Some(door) = doors.iter_mut().find(|door| door.is_of(peer)) else {
-            return debug!(%peer, "connection from an address that is not configured there");
+        let rules = self.listeners.security(peer.ip());
+        let mut doors = self.doors.get_mut(&peer.ip()).into_iter().flatten();
+        let Some(door) = doors.find(|door| door.is_of(peer)) else {
+            return self.admit_stranger(incoming, brought);
         };
         // On another link than the first of the address: the key on the sockets is not this one's.
-        let admitted = match rules.as_ref() == Some(&door.security) {
+        let admitted = match rules == door.security {
             true => self.listeners.admit(&incoming),
             false => Err(Refusal::NoKey),
         };
         if let Err(refusal) = admitted {
             return debug!(peer = %door.name, %refusal, "connection refused");
         }
-        if !door.pace.allows(Instant::now()) {
+        if !door.pace.allows(now()) {
             return debug!(peer = %door.name, "connects too often");
         }
         if door.connections.try_send(incoming.stream).is_err() {
             debug!(peer = %door.name, "too busy for another connection");
         }
+    }
+}
+
+impl Acceptor {
+    /// From an address that no neighbour has.
+    fn admit_stranger(&mut self, incoming: Incoming, brought: bool) {
+        let peer = incoming.peer;
+        let range = self.listeners.range_of(peer.ip());
+        let expected = brought || range.is_some();
+        let Some(strangers) = self.strangers.as_ref().filter(|_| expected) else {
+            return debug!(%peer, "connection from an address that is not configured");
+        };
+        if let Err(refusal) = self.listeners.admit(&incoming) {
+            return debug!(%peer, %refusal, "connection refused");
+        }
+        if !self.paces.allow(peer.ip(), now()) {
+            return debug!(%peer, "connects too often");
+        }
+        strangers(incoming, range);
     }
 }
 
@@ -312,6 +367,7 @@ impl Door {
             name,
             address,
             security,
+            is_dynamic: false,
             connections,
             guard,
             refused: None,
@@ -377,23 +433,13 @@ mod tests {
         )
     }
 
-    #[test]
-    fn a_neighbour_may_connect_so_often() {
-        let (mut pace, start) = (Pace::default(), Instant::now());
-        let mut taken = |at: Duration| (0..1000).filter(|_| pace.allows(start + at)).count();
-        assert_eq!(taken(Duration::ZERO), BURST as usize);
-        assert_eq!(taken(INTERVAL), 1);
-        assert_eq!(taken(INTERVAL * 4), 3);
-        assert_eq!(taken(INTERVAL * 1000), BURST as usize);
-    }
-
     /// Promise 2.4.
     #[tokio::test]
     async fn an_address_that_is_taken_keeps_no_other_from_being_listened_on() {
         let other = std::net::TcpListener::bind("127.0.0.2:0").expect("a port");
         let taken = other.local_addr().expect("an address");
         let wanted = [taken, address("127.0.0.1:0")];
-        let mut acceptor = Acceptor::new(Alarms::default());
+        let mut acceptor = Acceptor::new(Alarms::default(), None);
         assert!(acceptor.listen(&wanted).expect_err("taken").is_in_use());
         let good = acceptor.listeners.addresses();
         assert_eq!(good.len(), 1);
@@ -411,7 +457,7 @@ mod tests {
     #[test]
     fn the_first_of_an_address_by_name_takes_its_connections() {
         let peer = address("192.0.2.1:179").ip();
-        let mut acceptor = Acceptor::new(Alarms::default());
+        let mut acceptor = Acceptor::new(Alarms::default(), None);
         for name in ["b", "a", "c"] {
             acceptor.open(door(name, peer));
         }
@@ -440,7 +486,7 @@ mod tests {
             error: io::Error::from_raw_os_error(errno),
         };
         let (v6, v4) = (address("[::]:179"), address("0.0.0.0:179"));
-        let mut acceptor = Acceptor::new(Alarms::default());
+        let mut acceptor = Acceptor::new(Alarms::default(), None);
         let absent = error(v6, libc::EAFNOSUPPORT);
         assert_eq!(
             absent.to_string(),

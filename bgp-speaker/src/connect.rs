@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::descriptors::is_of_reserve;
+use crate::namespace::{Namespace, make_in};
 use crate::sockopt::{self, Md5Key, Ttl};
 
 /// How long a TCP handshake may take, if nothing else is said.
@@ -71,7 +72,15 @@ impl Dial {
     /// # Errors
     /// See [`DialError`].
     pub async fn connect(&self) -> Result<TcpStream, DialError> {
-        let connection = self.socket()?.connect(self.remote);
+        self.connect_in(None).await
+    }
+
+    /// The same with a socket of a network namespace.
+    ///
+    /// # Errors
+    /// See [`DialError`].
+    pub async fn connect_in(&self, namespace: Option<&Namespace>) -> Result<TcpStream, DialError> {
+        let connection = self.socket(namespace)?.connect(self.remote);
         match tokio::time::timeout(self.timeout, connection).await {
             Ok(connected) => connected.map_err(DialError::from),
             Err(_) => Err(DialError::TimedOut),
@@ -79,12 +88,10 @@ impl Dial {
     }
 
     /// Everything that has to be in place before the first segment.
-    fn socket(&self) -> Result<TcpSocket, DialError> {
-        let socket = Socket::new(
-            Domain::for_address(self.remote),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
+    fn socket(&self, namespace: Option<&Namespace>) -> Result<TcpSocket, DialError> {
+        let domain = Domain::for_address(self.remote);
+        let new = move || Socket::new(domain, Type::STREAM, Some(Protocol::TCP));
+        let socket = make_in(namespace, new)?;
         if is_of_reserve(&socket) {
             return Err(DialError::Os(io::Error::from_raw_os_error(libc::EMFILE)));
         }

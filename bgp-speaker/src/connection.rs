@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bgp_core::session::ConnId;
@@ -44,6 +44,9 @@ pub(super) struct Written {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnId,
+    /// Our end and the peer's, without the IPv4-in-IPv6 form.
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
     stream: TcpStream,
     pub(super) input: BytesMut,
     output: VecDeque<Piece>,
@@ -61,6 +64,10 @@ pub(super) struct Ready {
 pub(super) struct Connections(Vec<Connection>);
 
 impl Connections {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn add(&mut self, connection: Connection) {
         self.0.push(connection);
     }
@@ -103,20 +110,23 @@ impl Connections {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnId, stream: TcpStream) -> Self {
-        Self {
+    /// # Errors
+    ///
+    /// The connection is gone already.
+    pub(super) fn new(id: ConnId, stream: TcpStream) -> io::Result<Self> {
+        Ok(Self {
             id,
+            local: canonical(stream.local_addr()?),
+            remote: canonical(stream.peer_addr()?),
             stream,
             input: BytesMut::new(),
             output: VecDeque::new(),
-        }
+        })
     }
 
-    /// Our address on it, without the IPv4-in-IPv6 form.
-    pub(super) fn local_address(&self) -> io::Result<IpAddr> {
-        self.stream
-            .local_addr()
-            .map(|address| address.ip().to_canonical())
+    /// Our address on it.
+    pub(super) fn local_address(&self) -> IpAddr {
+        self.local.ip()
     }
 
     pub(super) fn push(&mut self, octets: Bytes, routes: bool) {
@@ -218,4 +228,12 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Without the IPv4-in-IPv6 form.
+pub(super) fn canonical(mut address: SocketAddr) -> SocketAddr {
+    if address.ip() != address.ip().to_canonical() {
+        address.set_ip(address.ip().to_canonical());
+    }
+    address
 }

@@ -6,15 +6,15 @@
 //! that is sending misses it.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bgp_core::types::PeerId;
 use tokio::sync::oneshot;
 
 use crate::connection::Connection;
 use crate::tasks::Tasks;
 
-/// Connections of one peer that linger.
+/// Connections of one address that linger.
 const PER_PEER: usize = 4;
 /// Connections of all peers that linger.
 const FOR_ALL: usize = 256;
@@ -29,7 +29,7 @@ pub(super) struct Farewells {
 /// The oldest comes first.
 #[derive(Debug)]
 struct Lingering {
-    peer: PeerId,
+    peer: IpAddr,
     /// Dropped, it closes the connection. The other end is gone when the connection is.
     held: oneshot::Sender<()>,
 }
@@ -41,12 +41,13 @@ impl Farewells {
     }
 
     /// Writes what the connection still has to say, as far as TCP takes it, and lets it linger.
-    pub(super) fn add(&self, peer: PeerId, mut connection: Connection) {
+    pub(super) fn add(&self, mut connection: Connection) {
         // A connection that takes nothing has nobody to say it to.
         if connection.write().is_err() {
             return;
         }
         let (held, closed) = oneshot::channel();
+        let peer = connection.remote.ip();
         self.make_room(Lingering { peer, held });
         self.tasks.errand("farewell", async {
             tokio::select! {
@@ -90,7 +91,7 @@ mod tests {
     use bgp_core::session::ConnId;
     use bytes::Bytes;
     use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
 
@@ -101,11 +102,20 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let mut clients = Vec::new();
         for number in 0..count {
-            let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+            let client = TcpSocket::new_v4().expect("a socket");
+            let source = [
+                127,
+                1,
+                (number % peers / 250) as u8,
+                (number % peers % 250) as u8 + 1,
+            ];
+            client.bind((source, 0).into()).expect("an address");
+            let (client, accepted) = tokio::join!(client.connect(address), listener.accept());
             let mut connection =
-                Connection::new(ConnId(number as u64), accepted.expect("accepted").0);
+                Connection::new(ConnId(number as u64), accepted.expect("accepted").0)
+                    .expect("it is there");
             connection.push(Bytes::from_static(b"bye"), false);
-            farewells.add(PeerId((number % peers) as u32), connection);
+            farewells.add(connection);
             clients.push(client.expect("connected"));
         }
         while farewells.tasks.names().len() > newest {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::neighbour::{Command, NeighbourStatus};
+use crate::command::{Command, NeighbourStatus};
 
 /// How long a neighbour may take to say how it is.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);

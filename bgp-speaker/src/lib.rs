@@ -5,16 +5,24 @@
 //! | `speaker`       | what an agent embeds: peers, local routes, events, questions      |
 //! | `spec`          | settings of the speaker and of peers, each value in one place     |
 //! | `desired`       | pure: from one desired state to the next                          |
+//! | `environment`   | what a speaker is started in                                      |
 //! | `event`         | what the speaker tells its owner                                  |
+//! | [`tap`]         | what others may see: messages, session states, decisions          |
 //! | `inquirer`      | asks the neighbours how they are                                  |
+//! | `command`       | what the owner of a neighbour says and asks                       |
 //! | `neighbour`     | a task per neighbour: drives one session                          |
 //! | `table`         | one task: drives the RIB                                          |
 //! | `acceptor`      | a task: brings connections to the neighbours                      |
+//! | `pace`          | how often somebody may connect                                    |
 //! | `connection`    | buffers of the TCP connections of a neighbour                     |
+//! | [`dynamic`]     | peers that are not known beforehand                               |
+//! | `starter`       | starts the task of a neighbour                                    |
+//! | `ids`           | the numbers by which the RIB knows peers                          |
 //! | `farewell`      | connections that are being closed                                 |
 //! | [`listener`]    | accepts connections                                               |
 //! | `keys`          | TCP MD5 keys of a listening socket                                |
 //! | [`connect`]     | dials                                                             |
+//! | `namespace`     | a network namespace of the owner's                                |
 //! | [`sockopt`]     | TCP MD5, TTL security: the only `unsafe` of the project           |
 //! | [`kernel`]      | routes and interfaces through netlink                             |
 //! | [`forwarding`]  | which routes go into the kernel, and which the RIB learns there   |
@@ -22,35 +30,47 @@
 //! | [`alarms`]      | what is wrong at the moment                                       |
 //! | [`pool`]        | equal values are kept once                                        |
 //!
+//! All time is that of the tokio runtime: where its clock is paused, the speaker runs under virtual time.
+//!
 //! Share nothing, lock nothing: the tasks are joined by bounded channels that carry the enums of `bgp-core`.
 
 mod acceptor;
 pub mod alarms;
+mod command;
 pub mod connect;
 mod connection;
 mod descriptors;
 mod desired;
+pub mod dynamic;
+mod environment;
 mod event;
 mod farewell;
 pub mod forwarding;
+mod ids;
 mod inquirer;
 pub mod kernel;
 mod keys;
 pub mod listener;
+mod namespace;
 mod neighbour;
+mod pace;
 pub mod pool;
 mod shutdown;
 pub mod sockopt;
 mod speaker;
 mod spec;
+mod starter;
 mod table;
+pub mod tap;
 pub mod tasks;
 mod timer;
 
+pub use command::NeighbourStatus;
 pub use desired::{Desired, Report, Step};
+pub use environment::Environment;
 pub use event::{Ended, Event, ForwardingEvent, ForwardingSink};
 pub use inquirer::Inquirer;
-pub use neighbour::NeighbourStatus;
+pub use namespace::Namespace;
 pub use shutdown::{Partings, Shutdown};
 pub use speaker::{Routes, Speaker, SpeakerError};
 pub use spec::{ConfigError, PeerSettings, PeerSpec, SpeakerConfig};

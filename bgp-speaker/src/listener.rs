@@ -15,13 +15,19 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::keys::{self, Keys, Refused};
+use crate::namespace::{Namespace, make_in};
 use crate::sockopt::{self, Md5Key, Ttl};
 
 /// All listening sockets of the speaker, with what each peer's connections need.
 #[derive(Debug, Default)]
 pub struct Listeners {
     sockets: Vec<Bound>,
+    namespace: Option<Namespace>,
     peers: BTreeMap<IpAddr, PeerSecurity>,
+    /// What others need, by range.
+    ranges: BTreeMap<IpNet, PeerSecurity>,
+    /// Ranges whose key one of the sockets lacks.
+    shut_ranges: BTreeMap<IpNet, Arc<str>>,
     /// Peers whose key one of the sockets lacks.
     shut: BTreeMap<IpAddr, Arc<str>>,
     /// Where the next search for a waiting connection starts, so that no socket starves the others.
@@ -31,7 +37,9 @@ pub struct Listeners {
 /// A listening socket, and the address that it was asked for with.
 #[derive(Debug)]
 struct Bound {
-    wanted: SocketAddr,
+    /// `None`: it is the owner's.
+    wanted: Option<SocketAddr>,
+    is_ipv4: bool,
     socket: TcpListener,
     keys: Keys,
     ttl: Ttl,
@@ -80,13 +88,22 @@ pub struct ListenError {
 }
 
 impl Listeners {
+    /// Sockets of a network namespace, or of that of the threads that make them.
+    pub fn new(namespace: Option<Namespace>) -> Self {
+        Self {
+            namespace,
+            ..Self::default()
+        }
+    }
+
     /// Listens on one more address, if not there already; 0.0.0.0 and :: stand for all of the family. Port 0 lets the system
     /// choose. An address need not be on this node yet.
     ///
     /// # Errors
     /// A sentence with address, port and reason.
     pub fn bind(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-        let kept = self.sockets.iter().find(|bound| bound.wanted == address);
+        let is_wanted = |bound: &&Bound| bound.wanted == Some(address);
+        let kept = self.sockets.iter().find(is_wanted);
         let local = match kept {
             Some(bound) => bound.socket.local_addr(),
             None => self.bind_new(address),
@@ -96,16 +113,44 @@ impl Listeners {
 
     /// Its keys are there before anybody can connect.
     fn bind_new(&mut self, wanted: SocketAddr) -> io::Result<SocketAddr> {
-        let socket = open(wanted)?;
+        let socket = make_in(self.namespace.as_ref(), move || open(wanted))?;
+        self.add(Some(wanted), socket)
+    }
+
+    /// Listens on a socket of the owner's, until these listeners are gone.
+    ///
+    /// # Errors
+    /// The socket takes connections of both families, or the system refuses its options.
+    pub fn adopt(&mut self, socket: std::net::TcpListener) -> Result<SocketAddr, ListenError> {
+        let address = socket.local_addr();
+        let address = address.unwrap_or_else(|_| (Ipv6Addr::UNSPECIFIED, 0).into());
+        self.try_adopt(socket.into(), address)
+            .map_err(|error| ListenError { address, error })
+    }
+
+    fn try_adopt(&mut self, socket: Socket, address: SocketAddr) -> io::Result<SocketAddr> {
+        if address.is_ipv6() && address.ip().is_unspecified() && !socket.only_v6()? {
+            let error = "the socket takes IPv4 too, which needs a socket of its own";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+        }
+        socket.set_nonblocking(true)?;
+        // As in `open`.
+        sockopt::keep_syn(&socket).ok();
+        self.add(None, socket)
+    }
+
+    fn add(&mut self, wanted: Option<SocketAddr>, socket: Socket) -> io::Result<SocketAddr> {
         let ttl = self.handshake_ttl();
         sockopt::set_ttl(&socket, ttl)?;
+        let is_ipv4 = socket.domain()? == Domain::IPV4;
         let mut keys = Keys::default();
-        keys.bring(&socket, &keys_of_family(&self.peers, wanted.is_ipv4()));
+        keys.bring(&socket, &self.keys_of_family(is_ipv4));
         socket.listen(BACKLOG)?;
         let socket = TcpListener::from_std(socket.into())?;
         let local = socket.local_addr()?;
         self.sockets.push(Bound {
             wanted,
+            is_ipv4,
             socket,
             keys,
             ttl,
@@ -114,10 +159,13 @@ impl Listeners {
         Ok(local)
     }
 
-    /// Stops listening on all other addresses; the peers stay known.
+    /// Stops listening on all other addresses; sockets of the owner's stay, and the peers stay known.
     pub fn keep(&mut self, addresses: &[SocketAddr]) {
-        self.sockets
-            .retain(|bound| addresses.contains(&bound.wanted));
+        self.sockets.retain(|bound| {
+            bound
+                .wanted
+                .is_none_or(|wanted| addresses.contains(&wanted))
+        });
         self.note_shut();
     }
 
@@ -139,13 +187,36 @@ impl Listeners {
         self.peers.remove(&peer);
     }
 
+    /// Sets what connections from these ranges need, where the address is not one of a peer; [`Listeners::protect`] follows.
+    pub fn set_ranges(&mut self, ranges: BTreeMap<IpNet, PeerSecurity>) {
+        self.ranges = ranges;
+    }
+
+    /// The smallest range that an address is in.
+    pub fn range_of(&self, address: IpAddr) -> Option<IpNet> {
+        let around = self.ranges.keys().filter(|net| net.contains(&address));
+        around.max_by_key(|net| net.prefix_len()).copied()
+    }
+
+    /// What connections from an address need.
+    pub(super) fn security(&self, address: IpAddr) -> PeerSecurity {
+        let of_range = || self.ranges.get(&self.range_of(address)?);
+        let security = self.peers.get(&address).or_else(of_range);
+        security.cloned().unwrap_or_default()
+    }
+
+    fn keys_of_family(&self, ipv4: bool) -> Vec<(IpNet, &Md5Key)> {
+        keys_of_family(&self.peers, &self.ranges, ipv4)
+    }
+
     /// Brings the keys of all peers to the sockets, as far as the kernel takes them: it drops unsigned segments of those peers
     /// from then on. See [`Listeners::is_shut`] for the others.
     pub fn protect(&mut self) {
-        let [v4, v6] = [true, false].map(|ipv4| keys_of_family(&self.peers, ipv4));
+        let (peers, ranges) = (&self.peers, &self.ranges);
+        let [v4, v6] = [true, false].map(|ipv4| keys_of_family(peers, ranges, ipv4));
         let ttl = self.handshake_ttl();
         for bound in &mut self.sockets {
-            let keys = if bound.wanted.is_ipv4() { &v4 } else { &v6 };
+            let keys = if bound.is_ipv4 { &v4 } else { &v6 };
             bound.keys.bring(&bound.socket, keys);
             if bound.ttl != ttl && sockopt::set_ttl(&bound.socket, ttl).is_ok() {
                 bound.ttl = ttl;
@@ -157,7 +228,10 @@ impl Listeners {
     /// Whether a socket lacks the peer's key. None of its connections is admitted then, and none should be opened: the peer
     /// would be spoken to without a signature.
     pub fn is_shut(&self, peer: IpAddr) -> bool {
+        let range = || self.range_of(peer);
+        let is_shut = |net: IpNet| self.shut_ranges.contains_key(&net);
         self.shut.contains_key(&peer)
+            || (!self.peers.contains_key(&peer) && range().is_some_and(is_shut))
     }
 
     /// Peers whose key a socket lacks, and why.
@@ -165,12 +239,21 @@ impl Listeners {
         &self.shut
     }
 
+    /// Ranges whose key a socket lacks, and why.
+    pub(super) fn shut_ranges(&self) -> &BTreeMap<IpNet, Arc<str>> {
+        &self.shut_ranges
+    }
+
     fn note_shut(&mut self) {
         self.shut.clear();
+        self.shut_ranges.clear();
         let mut reasons: HashMap<Refused, Arc<str>> = HashMap::new();
         let missing = self.sockets.iter().flat_map(|bound| bound.keys.missing());
         for (net, why) in missing {
             let reason = reasons.entry(*why).or_insert_with(|| why.reason().into());
+            if self.ranges.contains_key(net) {
+                self.shut_ranges.insert(*net, Arc::clone(reason));
+            }
             let within = self.peers.range(net.network()..=net.broadcast());
             let with_key = within.filter(|(_, security)| security.md5.is_some());
             self.shut
@@ -219,7 +302,7 @@ impl Listeners {
         if self.is_shut(peer) {
             return Err(Refusal::NoKey);
         }
-        let security = self.peers.get(&peer).cloned().unwrap_or_default();
+        let security = self.security(peer);
         if let Ttl::Security { .. } = security.ttl
             && let Some(ttl) = sockopt::syn_ttl(stream)?.filter(|ttl| *ttl < security.ttl.least())
         {
@@ -240,6 +323,7 @@ impl Listeners {
         let secured = self
             .peers
             .values()
+            .chain(self.ranges.values())
             .any(|security| matches!(security.ttl, Ttl::Security { .. }));
         if secured {
             Ttl::Hops(u8::MAX)
@@ -249,9 +333,26 @@ impl Listeners {
     }
 }
 
-fn keys_of_family(peers: &BTreeMap<IpAddr, PeerSecurity>, ipv4: bool) -> Vec<(IpNet, &Md5Key)> {
+/// The keys of peers and ranges, ascending. Of a range all of whose addresses are peers' own, none is needed.
+fn keys_of_family<'a>(
+    peers: &'a BTreeMap<IpAddr, PeerSecurity>,
+    ranges: &'a BTreeMap<IpNet, PeerSecurity>,
+    ipv4: bool,
+) -> Vec<(IpNet, &'a Md5Key)> {
     let of_family = peers.iter().filter(|(peer, _)| peer.is_ipv4() == ipv4);
-    keys::cover(of_family.filter_map(|(peer, security)| Some((*peer, security.md5.as_ref()?))))
+    let own = of_family.filter_map(|(peer, security)| Some((*peer, security.md5.as_ref()?)));
+    let mut keys = keys::cover(own);
+    let is_covered = |range: &IpNet| keys.iter().any(|(net, _)| net.contains(range));
+    let of_family = ranges
+        .iter()
+        .filter(|(net, _)| net.addr().is_ipv4() == ipv4);
+    let of_ranges: Vec<_> = of_family
+        .filter(|(net, _)| !is_covered(net))
+        .filter_map(|(net, security)| Some((*net, security.md5.as_ref()?)))
+        .collect();
+    keys.extend(of_ranges);
+    keys.sort_unstable_by_key(|(net, _)| *net);
+    keys
 }
 
 impl ListenError {

@@ -6,17 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bgp_core::rib;
-use bgp_core::session::{
-    ConnId, Direction, DownReason, Output, Session, SessionStatus, State, Stop,
-};
+use bgp_core::rib::{self, KeepStale};
+use bgp_core::session::{ConnId, Direction, DownReason, Output, Session, State, Stop};
 use bgp_core::speaker::{Link, NeighbourConfig};
-use bgp_core::types::{Family, PeerId};
+use bgp_core::types::{Family, PeerId, PerFamily};
 use bgp_core::wire::{Message, RefreshKind, RouteRefresh};
 use bytes::BytesMut;
 use tokio::net::TcpStream;
@@ -24,12 +21,15 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use crate::acceptor::Guard;
+use crate::command::{Command, NeighbourStatus};
 use crate::connect::{self, Dial, DialError};
 use crate::connection::{Connection, Connections, Ready};
 use crate::event::Event;
 use crate::farewell::Farewells;
+use crate::namespace::Namespace;
 use crate::table::{self, Batch, News, ToNeighbour};
-use crate::timer::sleep_until;
+use crate::tap::{Flow, PeerTap, take_message};
+use crate::timer::{now, sleep_until};
 
 /// Weight of the news for the table that may wait here before reading stops.
 const MAX_WAITING: usize = 1024;
@@ -40,32 +40,11 @@ const LONG_BATCH: usize = 64;
 /// So many octets of routes are written before the table is told. Few beside what it lets be on the way.
 const REPORTED_AT_ONCE: usize = 64 * 1024;
 
-/// What the owner wants of a neighbour.
+/// A connection that the peer opened, and what came on it.
 #[derive(Debug)]
-pub(super) enum Command {
-    /// Stop the session and keep it down, or start it anew if the reason says so.
-    Stop(Stop),
-    /// Start it if it is down.
-    Start,
-    /// Ask the peer for its routes again.
-    RequestRefresh,
-    /// How is it?
-    Status(oneshot::Sender<NeighbourStatus>),
-    /// Stop the session and end the task; answered when that is done, with how the session ended if it was up.
-    Remove(Stop, oneshot::Sender<Option<DownReason>>),
-}
-
-/// How a neighbour is.
-#[derive(Clone, Debug)]
-pub struct NeighbourStatus {
-    /// The number by which the RIB knows it.
-    pub peer: PeerId,
-    /// When it last came up or went down.
-    pub since: Instant,
-    /// Our address on the connection of the session, if it is up.
-    pub local_address: Option<IpAddr>,
-    /// Its session.
-    pub session: SessionStatus,
+pub(super) struct Arrival {
+    pub(super) stream: TcpStream,
+    pub(super) octets: BytesMut,
 }
 
 /// One neighbour.
@@ -74,6 +53,8 @@ pub(super) struct Neighbour {
     pub(super) name: Arc<str>,
     pub(super) config: NeighbourConfig,
     pub(super) dial: Dial,
+    /// Of a dynamic peer, whose task ends when the peer has gone.
+    pub(super) first: Option<Arrival>,
     pub(super) commands: mpsc::Receiver<Command>,
     /// Connections that the peer opened.
     pub(super) accepted: mpsc::Receiver<TcpStream>,
@@ -85,6 +66,9 @@ pub(super) struct Neighbour {
     pub(super) established: Established,
     /// Connections that are being closed are left to them.
     pub(super) farewells: Farewells,
+    pub(super) namespace: Option<Namespace>,
+    /// Sees messages and states, if anybody does.
+    pub(super) tap: Option<PeerTap>,
 }
 
 /// Names of the peers whose sessions are up. Each neighbour keeps its own entry.
@@ -115,6 +99,8 @@ struct Running {
     removed: Option<oneshot::Sender<Option<DownReason>>>,
     /// How the session last ended.
     ended: Option<DownReason>,
+    /// Of a dynamic peer: without a connection, it is gone from then on.
+    stays_until: Option<Instant>,
 }
 
 /// What woke the task.
@@ -139,7 +125,7 @@ impl Neighbour {
 impl Running {
     fn new(neighbour: Neighbour, seed: u64) -> Self {
         let mut session = Session::new(Arc::clone(&neighbour.config.session), seed);
-        session.start(Instant::now());
+        session.start(now());
         Self {
             session,
             link: Link::new(neighbour.peer),
@@ -149,18 +135,23 @@ impl Running {
             dialling: None,
             outbox: mpsc::unbounded_channel().1,
             to_table: Batch::default(),
-            since: Instant::now(),
+            since: now(),
             sending_routes: false,
             gave_much: false,
             unreported: 0,
             removed: None,
             ended: None,
+            stays_until: None,
         }
     }
 
     async fn run(&mut self) {
+        if let Some(Arrival { stream, octets }) = self.neighbour.first.take() {
+            self.stays_until = Some(now());
+            self.connected(stream, octets, Direction::Incoming);
+        }
         self.drain();
-        while self.removed.is_none() {
+        while self.removed.is_none() && !self.is_gone() {
             let wake = self.wait().await;
             self.handle(wake);
             self.drain();
@@ -175,14 +166,32 @@ impl Running {
         }
     }
 
+    /// When a dynamic peer without a connection goes.
+    fn goes_at(&self) -> Option<Instant> {
+        self.stays_until.filter(|_| self.connections.is_empty())
+    }
+
+    fn is_gone(&self) -> bool {
+        self.goes_at().is_some_and(|at| at <= now())
+    }
+
+    /// A dynamic peer stays for so long, if it stays for less now.
+    fn stay(&mut self, time: Duration) {
+        let until = now().checked_add(time);
+        if self.stays_until.is_some() {
+            self.stays_until = self.stays_until.max(until);
+        }
+    }
+
     fn reading(&self) -> bool {
         self.to_table.weight() < MAX_WAITING
     }
 
     async fn wait(&mut self) -> Wake {
         let deadline = self.session.poll_timeout().map(|(at, _)| at);
+        let deadline = deadline.into_iter().chain(self.goes_at()).min();
         let reading = self.reading();
-        self.session.set_reading(Instant::now(), reading);
+        self.session.set_reading(now(), reading);
         let mut pieces = Vec::new();
         let (table, waiting) = (&self.neighbour.table, self.to_table.weight());
         tokio::select! {
@@ -205,16 +214,18 @@ impl Running {
                 .command(command.unwrap_or_else(|| {
                     Command::Remove(Stop::Shutdown(None), oneshot::channel().0)
                 })),
-            Wake::Accepted(stream) => self.connected(stream, Direction::Incoming),
+            Wake::Accepted(stream) => {
+                self.connected(stream, BytesMut::new(), Direction::Incoming);
+            }
             Wake::Dialled(Ok(stream)) => {
                 self.dialling = None;
-                self.connected(stream, Direction::Outgoing);
+                self.connected(stream, BytesMut::new(), Direction::Outgoing);
             }
             Wake::Dialled(Err(error)) => {
                 self.dialling = None;
                 debug!(peer = %self.neighbour.name, %error, "cannot connect");
                 self.session
-                    .handle_connect_failed(Instant::now(), &error.to_string());
+                    .handle_connect_failed(now(), &error.to_string());
             }
             Wake::Outbox(pieces) => self.send(pieces),
             // Used at once: given back, it would go to the next in line, who may do the same.
@@ -225,7 +236,7 @@ impl Running {
     }
 
     fn command(&mut self, command: Command) {
-        let now = Instant::now();
+        let now = now();
         match command {
             Command::Stop(why) => self.session.stop(now, why),
             Command::Start => self.session.start(now),
@@ -252,7 +263,7 @@ impl Running {
         NeighbourStatus {
             peer: self.neighbour.peer,
             since: self.since,
-            local_address: connection.and_then(|connection| connection.local_address().ok()),
+            local_address: connection.map(Connection::local_address),
             session,
         }
     }
@@ -280,29 +291,32 @@ impl Running {
         self.session.send(now, octets.freeze());
     }
 
-    fn connected(&mut self, stream: TcpStream, direction: Direction) {
+    fn connected(&mut self, stream: TcpStream, octets: BytesMut, direction: Direction) {
         let id = ConnId(self.next_connection);
         self.next_connection += 1;
-        let connection = Connection::new(id, stream);
-        let local = match connection.local_address() {
-            Ok(local) => local,
+        let mut connection = match Connection::new(id, stream) {
+            Ok(connection) => connection,
             Err(error) => {
                 debug!(peer = %self.neighbour.name, %error, "connection was gone at once");
                 if direction == Direction::Outgoing {
                     self.session
-                        .handle_connect_failed(Instant::now(), &connect::words(&error));
+                        .handle_connect_failed(now(), &connect::words(&error));
                 }
                 return;
             }
         };
+        let local = connection.local_address();
         debug!(peer = %self.neighbour.name, ?direction, %local, "connected");
         self.link.connected(id, local);
+        connection.input = octets;
         self.connections.add(connection);
-        self.session.handle_connected(Instant::now(), id, direction);
+        self.session.handle_connected(now(), id, direction);
+        self.drain_session();
+        self.handle_input(id);
     }
 
     fn send(&mut self, pieces: Vec<ToNeighbour>) {
-        let now = Instant::now();
+        let now = now();
         for piece in pieces {
             match piece {
                 ToNeighbour::Routes(octets) => {
@@ -312,6 +326,9 @@ impl Running {
                     self.sending_routes = false;
                 }
                 ToNeighbour::Stop(why) => {
+                    if let Stop::MaxPrefixes { idle, .. } | Stop::OutOfResources { idle } = why {
+                        self.stay(idle);
+                    }
                     self.session.stop(now, why);
                     self.drain_session();
                 }
@@ -340,10 +357,53 @@ impl Running {
         match connection.read() {
             Ok(None) => {}
             Ok(Some(0)) => self.lost(id, None),
-            Ok(Some(_)) => self
-                .session
-                .handle_bytes(Instant::now(), id, &mut connection.input),
+            Ok(Some(_)) => self.handle_input(id),
             Err(error) => self.lost(id, Some(&error)),
+        }
+    }
+
+    fn handle_input(&mut self, id: ConnId) {
+        match self.neighbour.tap {
+            Some(_) => self.handle_each_message(id),
+            None => self.handle_bytes(id),
+        }
+    }
+
+    fn handle_bytes(&mut self, id: ConnId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            self.session.handle_bytes(now(), id, &mut connection.input);
+        }
+    }
+
+    /// One by one, so that a subscriber sees what follows from each.
+    fn handle_each_message(&mut self, id: ConnId) {
+        while let Some(connection) = self.connections.get_mut(id)
+            && let Some(mut message) = take_message(&mut connection.input)
+        {
+            self.show(id, Flow::Received, &message);
+            self.session.handle_bytes(now(), id, &mut message);
+            self.drain_session();
+        }
+        self.handle_bytes(id);
+    }
+
+    fn show(&self, id: ConnId, flow: Flow, messages: &[u8]) {
+        if let (Some(tap), Some(connection)) = (&self.neighbour.tap, self.connections.get(id)) {
+            tap.messages(&self.session, connection, flow, messages);
+        }
+    }
+
+    /// Shows the state of the session, if it is another one.
+    fn show_state(&mut self) {
+        if let Some(tap) = &mut self.neighbour.tap {
+            tap.state(&self.session);
+        }
+    }
+
+    /// Shows why a connection ended, together with the next state.
+    fn show_reason(&mut self, reason: &DownReason) {
+        if let Some(tap) = &mut self.neighbour.tap {
+            tap.ended(reason);
         }
     }
 
@@ -355,7 +415,7 @@ impl Running {
             Ok(written) => {
                 let pending = connection.has_output();
                 if written.octets > 0 {
-                    self.session.handle_written(Instant::now(), id, pending);
+                    self.session.handle_written(now(), id, pending);
                 }
                 self.unreported += written.route_octets;
                 if self.unreported >= REPORTED_AT_ONCE {
@@ -372,8 +432,7 @@ impl Running {
     fn lost(&mut self, id: ConnId, error: Option<&io::Error>) {
         self.connections.remove(id);
         let text = error.map(connect::words);
-        self.session
-            .handle_closed(Instant::now(), id, text.as_deref());
+        self.session.handle_closed(now(), id, text.as_deref());
         self.link.closed(id);
     }
 
@@ -385,7 +444,7 @@ impl Running {
                 self.drain_session();
             }
         }
-        self.session.handle_timeout(Instant::now());
+        self.session.handle_timeout(now());
     }
 
     /// Performs what the session wants, writes, and performs what it wants when that fails.
@@ -403,8 +462,10 @@ impl Running {
         while let Some(output) = self.session.poll_output() {
             let (input, output) = self.link.split(&self.neighbour.config, output);
             if let Some(input) = input {
-                if matches!(input, rib::Input::Up { .. }) {
-                    self.renew_outbox();
+                match &input {
+                    rib::Input::Up { .. } => self.renew_outbox(),
+                    rib::Input::Down { keep_stale, .. } => self.stay(longest(keep_stale)),
+                    _ => {}
                 }
                 self.to_table.push(News::Input(input));
             }
@@ -412,6 +473,7 @@ impl Running {
                 self.perform(output);
             }
         }
+        self.show_state();
     }
 
     fn perform(&mut self, output: Output) {
@@ -419,6 +481,7 @@ impl Running {
             Output::Connect => self.dial(),
             Output::CancelConnect => self.dialling = None,
             Output::Transmit { conn, bytes } => {
+                self.show(conn, Flow::Sent, &bytes);
                 let routes = self.sending_routes;
                 if let Some(connection) = self.connections.get_mut(conn) {
                     connection.push(bytes, routes);
@@ -426,7 +489,7 @@ impl Running {
             }
             Output::Close { conn } => self.close(conn),
             Output::Up { negotiated, .. } => {
-                self.since = Instant::now();
+                self.since = now();
                 self.note_established(true);
                 info!(peer = %self.neighbour.name, peer_id = %negotiated.peer_id, "session established");
                 self.tell(Event::Up {
@@ -435,9 +498,10 @@ impl Running {
                 });
             }
             Output::Down(down) => {
-                self.since = Instant::now();
+                self.since = now();
                 self.note_established(false);
                 self.ended = Some(down.reason.clone());
+                self.show_reason(&down.reason);
                 let (peer, reason) = (&self.neighbour.name, &down.reason);
                 match reason {
                     // We stop, and the peer keeps the routes.
@@ -450,6 +514,7 @@ impl Running {
                 });
             }
             Output::Refused(reason) => {
+                self.show_reason(&reason);
                 warn!(peer = %self.neighbour.name, %reason, "session refused");
             }
             Output::Update(_) | Output::EndOfRib(_) | Output::Refresh(_) => {}
@@ -480,6 +545,7 @@ impl Running {
 
     fn dial(&mut self) {
         let dial = self.neighbour.dial.clone();
+        let namespace = self.neighbour.namespace.clone();
         let mut guard = self.neighbour.guard.clone();
         self.dialling = Some(Box::pin(async move {
             let decided = guard.wait_for(|guard| *guard != Guard::Pending).await;
@@ -487,15 +553,13 @@ impl Running {
             if !decided.is_ok_and(|guard| *guard == Guard::Open) {
                 return Err(DialError::NoKey);
             }
-            dial.connect().await
+            dial.connect_in(namespace.as_ref()).await
         }));
     }
 
     fn close(&mut self, conn: ConnId) {
         if let Some(connection) = self.connections.remove(conn) {
-            self.neighbour
-                .farewells
-                .add(self.neighbour.peer, connection);
+            self.neighbour.farewells.add(connection);
         }
     }
 
@@ -524,6 +588,13 @@ impl Running {
             room.send(last);
         }
     }
+}
+
+/// How long routes of a session that is over are kept.
+fn longest(keep_stale: &PerFamily<Option<KeepStale>>) -> Duration {
+    let kept = [keep_stale.ipv4, keep_stale.ipv6].into_iter().flatten();
+    let times = kept.map(|keep| keep.restart_time.saturating_add(keep.long_lived));
+    times.max().unwrap_or_default()
 }
 
 /// Waits for the dialling that is under way; for ever if there is none.

@@ -172,8 +172,15 @@ pub fn errno_text(errno: i32) -> String {
     text
 }
 
+/// Whether the packets of a socket are those of IPv6: an IPv6 socket may carry an IPv4 connection.
 fn is_ipv6(socket: &impl AsFd) -> io::Result<bool> {
-    Ok(SockRef::from(socket).domain()? == Domain::IPV6)
+    let socket = SockRef::from(socket);
+    let local = socket
+        .local_addr()
+        .ok()
+        .and_then(|local| local.as_socket_ipv6());
+    let is_mapped = local.is_some_and(|local| local.ip().to_ipv4_mapped().is_some());
+    Ok(socket.domain()? == Domain::IPV6 && !is_mapped)
 }
 
 /// `struct tcp_md5sig` of `linux/tcp.h`.

@@ -6,33 +6,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bgp_core::rib::{Input, LocalRoute, Rib};
-use bgp_core::session::{SessionConfig, Stop};
-use bgp_core::speaker::NeighbourConfig;
+use bgp_core::session::Stop;
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::RefreshKind;
 use ipnet::IpNet;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::warn;
 
-use crate::acceptor::{self, Acceptor, Door, Guard, Order};
+use crate::acceptor::{self, Acceptor, Order};
 use crate::alarms::Alarms;
+use crate::command::{Command, NeighbourStatus};
+use crate::connection::canonical;
 use crate::desired::{Desired, Report, Step};
+use crate::dynamic::{self, DynamicPeers};
+use crate::environment::Environment;
 use crate::event::{Ended, Event, ForwardingSink};
 use crate::farewell::Farewells;
+use crate::ids::Ids;
 use crate::inquirer::{ANSWER, Inquirer};
-use crate::listener::{ListenError, PeerSecurity};
-use crate::neighbour::{Command, Established, Neighbour, NeighbourStatus};
+use crate::listener::{Incoming, ListenError};
+use crate::namespace::Namespace;
 use crate::shutdown::{Partings, Shutdown};
 use crate::spec::{ConfigError, PeerSettings, PeerSpec, SpeakerConfig};
+use crate::starter::{Peer, Starter};
 use crate::table::{self, News, Table};
 use crate::tasks::{Failure, Tasks};
+use crate::timer::now;
 
-/// Commands waiting for a neighbour; beyond it, callers wait.
-const COMMANDS: usize = 16;
 /// Events kept for a slow listener; beyond it, it misses the oldest and is told so.
 const EVENTS: usize = 1024;
 /// How long sessions may take to say goodbye.
@@ -48,15 +53,10 @@ struct Shared {
     /// What the speaker is told to be. Held during a change, so that changes come one after the other.
     desired: tokio::sync::Mutex<Desired>,
     registry: Mutex<Registry>,
-    table: table::Sender,
-    events: broadcast::Sender<Event>,
-    established: Established,
-    acceptor: mpsc::Sender<Order>,
+    starter: Starter,
+    dynamic: dynamic::Registry,
     tasks: ClosedOnDrop,
-    farewells: Farewells,
     alarms: Alarms,
-    /// Makes the jitter of each session different.
-    seed: u64,
     /// Peers that are added now are told that we have just restarted.
     restarting: AtomicBool,
 }
@@ -65,36 +65,28 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Registry {
     peers: BTreeMap<Arc<str>, Peer>,
-    /// Numbers of peers that are gone, smaller than those of some that are not.
-    free: BTreeSet<PeerId>,
+    ids: Ids,
     /// Numbers of peers that are waited for and not added yet.
     reserved: BTreeMap<Arc<str>, PeerId>,
 }
 
-#[derive(Clone, Debug)]
-struct Peer {
-    id: PeerId,
-    commands: mpsc::Sender<Command>,
-}
-
 impl Registry {
-    /// The number that is reserved for a peer, or the smallest that no peer has, or is to have: all below are in use, or free again.
+    /// The number that is reserved for a peer, or the smallest that no peer has, or is to have.
     fn number_for(&mut self, name: &str) -> PeerId {
         if let Some(reserved) = self.reserved.remove(name) {
             return reserved;
         }
-        let used = self.peers.len() + self.reserved.len();
-        let next = u32::try_from(used).expect("there are fewer than 2^32 peers");
-        self.free.pop_first().unwrap_or(PeerId(next))
+        self.ids.take()
     }
 }
 
 /// A speaker that is dropped ends on purpose.
-struct ClosedOnDrop(Tasks);
+struct ClosedOnDrop(Tasks, dynamic::Registry);
 
 impl Drop for ClosedOnDrop {
     fn drop(&mut self) {
         self.0.close();
+        self.1.close();
     }
 }
 
@@ -125,28 +117,62 @@ impl Speaker {
     ///
     /// Outside a tokio runtime.
     pub fn start(config: SpeakerConfig, forwarding: Option<ForwardingSink>) -> Self {
+        let environment = Environment::default();
+        Self::start_in(
+            config,
+            Environment {
+                forwarding,
+                ..environment
+            },
+        )
+    }
+
+    /// The same with everything that a speaker can be started in.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start_in(config: SpeakerConfig, environment: Environment) -> Self {
+        let Environment {
+            forwarding,
+            subscriber,
+            namespace,
+        } = environment;
         let (tasks, alarms) = (Tasks::default(), Alarms::default());
-        let rib = Rib::new(config.rib.clone(), Instant::now(), random_seed());
-        let (running, table) = Table::new(rib, forwarding);
+        let rib = Rib::new(config.rib.clone(), now(), random_seed());
+        let (running, table) = Table::new(rib, forwarding, subscriber.clone());
         tasks.service("table", running.run());
         let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);
-        tasks.service("acceptor", Acceptor::new(alarms.clone()).run(orders));
+        tasks.service(
+            "acceptor",
+            Acceptor::new(alarms.clone(), namespace.clone()).run(orders),
+        );
         let desired = Desired {
             cluster_id: config.rib.cluster_id,
             ..Desired::default()
         };
-        Self(Arc::new(Shared {
-            config,
-            desired: tokio::sync::Mutex::new(desired),
-            registry: Mutex::default(),
+        let starter = Starter {
             table,
             events: broadcast::Sender::new(EVENTS),
             established: Arc::new(watch::Sender::default()),
             acceptor,
             farewells: Farewells::new(tasks.clone()),
-            tasks: ClosedOnDrop(tasks),
-            alarms,
+            subscriber,
+            tasks: tasks.clone(),
+            namespace,
             seed: random_seed(),
+        };
+        let registry = Registry::default();
+        let ids = registry.ids.clone();
+        let dynamic = dynamic::Registry::new(starter.clone(), ids, config.clone());
+        Self(Arc::new(Shared {
+            config,
+            desired: tokio::sync::Mutex::new(desired),
+            registry: Mutex::new(registry),
+            starter,
+            dynamic: dynamic.clone(),
+            tasks: ClosedOnDrop(tasks, dynamic),
+            alarms,
             restarting: AtomicBool::new(false),
         }))
     }
@@ -157,7 +183,8 @@ impl Speaker {
     }
 
     fn peer(&self, name: &str) -> Option<Peer> {
-        self.registry().peers.get(name).cloned()
+        let configured = self.registry().peers.get(name).cloned();
+        configured.or_else(|| self.0.dynamic.peer(name))
     }
 
     /// The settings that the speaker was started with.
@@ -176,12 +203,82 @@ impl Speaker {
         addresses: Vec<SocketAddr>,
     ) -> Result<Vec<SocketAddr>, SpeakerError> {
         let (reply, answer) = oneshot::channel();
-        self.0
-            .acceptor
-            .send(Order::Listen(addresses, reply))
-            .await
-            .map_err(|_| Ended)?;
+        self.order(Order::Listen(addresses, reply)).await?;
         Ok(answer.await.map_err(|_| Ended)??)
+    }
+
+    /// Listens on a socket of the owner's, beside the addresses of [`Speaker::listen`], until the speaker ends. Returns its address.
+    ///
+    /// Connections that were made before have no TCP MD5 signatures; from a peer with a password nothing is taken on those.
+    ///
+    /// # Errors
+    ///
+    /// The socket takes IPv4 on an IPv6 address too: each family needs a socket of its own. Or the system refuses its options, or
+    /// the speaker has ended.
+    pub async fn listen_on(
+        &self,
+        socket: std::net::TcpListener,
+    ) -> Result<SocketAddr, SpeakerError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::ListenOn(socket, reply)).await?;
+        Ok(answer.await.map_err(|_| Ended)??)
+    }
+
+    /// Accepts peers that are not configured, from these ranges and no others from now on. Dynamic peers that are there stay until
+    /// their sessions end.
+    ///
+    /// A dynamic peer is in every view of the speaker, under the name that the owner chose or that is made of its address, until its
+    /// session has ended; where the peer's routes are kept (RFC 4724, RFC 9494), until the time for that is over. A configured peer
+    /// with the name or address of a dynamic one takes its place.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn accept_dynamic_peers(&self, peers: DynamicPeers) -> Result<(), Ended> {
+        let ranges = peers.securities();
+        self.0.dynamic.configure(Arc::new(peers));
+        let registry = self.0.dynamic.clone();
+        let strangers = Box::new(move |incoming, range| registry.receive(incoming, range));
+        self.order(Order::Ranges(ranges, strangers)).await
+    }
+
+    /// Takes a connection that the owner dialled or accepted, for the peer that has the address of the other end: a configured one, a
+    /// dynamic one, or, after [`Speaker::accept_dynamic_peers`], one to be asked for, also outside all ranges.
+    ///
+    /// The connection counts as one that the peer opened, and the peer's TTL and TCP MD5 password are set on it. It is closed without
+    /// a word if there is no such peer, or if the peer connects too often. One that is gone already has no effect.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    ///
+    /// # Example
+    ///
+    /// A speaker behind a listener of the owner's:
+    ///
+    /// ```no_run
+    /// # async fn serve(speaker: bgp_speaker::Speaker) -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = tokio::net::TcpListener::bind("[::1]:1790").await?;
+    /// loop {
+    ///     let (stream, _peer) = listener.accept().await?;
+    ///     speaker.handle_stream(stream).await?;
+    /// }
+    /// # }
+    /// ```
+    pub async fn handle_stream(&self, stream: TcpStream) -> Result<(), Ended> {
+        let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
+            return Ok(());
+        };
+        let incoming = Incoming {
+            stream,
+            peer: canonical(peer),
+            local: canonical(local),
+        };
+        self.order(Order::Stream(incoming)).await
+    }
+
+    async fn order(&self, order: Order) -> Result<(), Ended> {
+        self.0.starter.acceptor.send(order).await.map_err(|_| Ended)
     }
 
     /// Waits until the speaker has ended because one of its tasks did. Its sessions are closed then, without a NOTIFICATION: peers
@@ -196,6 +293,11 @@ impl Speaker {
         &self.0.tasks.0
     }
 
+    /// Where the sockets are made, unless that is where the threads of the runtime are.
+    pub fn namespace(&self) -> Option<&Namespace> {
+        self.0.starter.namespace.as_ref()
+    }
+
     /// What is wrong at the moment.
     pub fn alarms(&self) -> &Alarms {
         &self.0.alarms
@@ -203,12 +305,12 @@ impl Speaker {
 
     /// What happens to sessions from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.0.events.subscribe()
+        self.0.starter.events.subscribe()
     }
 
     /// The names of the peers whose sessions are up, as it changes. Whoever is slow misses what came in between.
     pub fn established(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
-        self.0.established.subscribe()
+        self.0.starter.established.subscribe()
     }
 
     /// Whether peers that are added from now on are told, until their session first comes up, that this speaker has just
@@ -294,53 +396,16 @@ impl Speaker {
     }
 
     async fn add_peer(&self, name: Arc<str>, settings: PeerSettings) -> Result<(), Ended> {
+        for peer in self.0.dynamic.give_way(&name, settings.dial.remote) {
+            remove(&peer, Stop::Deconfigured).await;
+        }
         let id = self.registry().number_for(&name);
-        let (commands, receiver) = mpsc::channel(COMMANDS);
-        let (connections, accepted) = mpsc::channel(acceptor::WAITING);
-        let guard = watch::Sender::new(Guard::Pending);
-        let config = Arc::clone(&settings.neighbour.routes);
-        self.tell_table(Input::Configure { peer: id, config })
-            .await?;
-        let neighbour = Neighbour {
-            peer: id,
-            name: Arc::clone(&name),
-            config: self.neighbour_config(&settings.neighbour),
-            dial: settings.dial.clone(),
-            commands: receiver,
-            accepted,
-            guard: guard.subscribe(),
-            table: self.0.table.clone(),
-            events: self.0.events.clone(),
-            established: Arc::clone(&self.0.established),
-            farewells: self.0.farewells.clone(),
-        };
-        let mixed = u64::from(id.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let seed = self.0.seed.wrapping_add(mixed);
-        let task = format!("neighbour {name}");
-        self.0.tasks.0.job(task, neighbour.run(seed));
-        let security = PeerSecurity {
-            md5: settings.dial.md5.clone(),
-            ttl: settings.dial.ttl,
-        };
-        let address = settings.dial.remote;
-        let door = Door::new(Arc::clone(&name), address, security, connections, guard);
-        self.registry().peers.insert(name, Peer { id, commands });
-        self.0
-            .acceptor
-            .send(Order::Open(door))
-            .await
-            .map_err(|_| Ended)
-    }
-
-    fn neighbour_config(&self, config: &NeighbourConfig) -> NeighbourConfig {
-        let mut session = SessionConfig::clone(&config.session);
-        if let Some(restart) = &mut session.graceful_restart {
-            restart.restarting |= self.0.restarting.load(Ordering::Relaxed);
-        }
-        NeighbourConfig {
-            session: Arc::new(session),
-            ..config.clone()
-        }
+        let restarting = self.0.restarting.load(Ordering::Relaxed);
+        let starter = &self.0.starter;
+        let started = starter.start(id, Arc::clone(&name), settings, restarting);
+        let peer = started.await?;
+        self.registry().peers.insert(name, peer);
+        Ok(())
     }
 
     /// Ends a session with Cease and forgets the peer and its routes; nothing if there is none of that name.
@@ -351,17 +416,18 @@ impl Speaker {
     }
 
     async fn stop_peer(&self, name: &str, why: Stop) {
-        let Some(peer) = self.registry().peers.remove(name) else {
+        let configured = self.registry().peers.remove(name);
+        let Some(peer) = configured else {
+            if let Some(peer) = self.0.dynamic.peer(name) {
+                remove(&peer, why).await;
+            }
             return;
         };
+        self.0.dynamic.unconfigured(name);
         // An acceptor that has ended has closed all doors.
-        self.0.acceptor.send(Order::Close(name.into())).await.ok();
-        let (done, gone) = oneshot::channel();
-        // A task that has ended has done so already.
-        if peer.commands.send(Command::Remove(why, done)).await.is_ok() {
-            gone.await.ok();
-        }
-        self.registry().free.insert(peer.id);
+        self.order(Order::Close(name.into())).await.ok();
+        remove(&peer, why).await;
+        self.registry().ids.give_back(peer.id);
     }
 
     /// Stops a session and keeps it down until [`Speaker::enable_peer`], or starts it anew if the reason says so.
@@ -386,9 +452,16 @@ impl Speaker {
         }
     }
 
+    /// All peers, configured and dynamic.
+    fn all_peers(&self) -> BTreeMap<Arc<str>, Peer> {
+        let mut all = self.0.dynamic.peers();
+        all.extend(self.registry().peers.clone());
+        all
+    }
+
     /// Names of the peers, ascending.
     pub fn peer_names(&self) -> Vec<Arc<str>> {
-        self.registry().peers.keys().cloned().collect()
+        self.all_peers().into_keys().collect()
     }
 
     /// The number by which the RIB knows a peer.
@@ -431,16 +504,14 @@ impl Speaker {
 
     /// A handle for questions that can be asked while the speaker is changed.
     pub fn inquirer(&self) -> Inquirer {
-        let registry = self.registry();
-        let peers = registry.peers.iter();
-        let peers = peers.map(|(name, peer)| (Arc::clone(name), peer.commands.clone()));
-        Inquirer::new(peers.collect())
+        let peers = self.all_peers().into_iter();
+        Inquirer::new(peers.map(|(name, peer)| (name, peer.commands)).collect())
     }
 
     /// A handle on the routes, for whoever originates them or looks at them.
     pub fn routes(&self) -> Routes {
         Routes {
-            table: self.0.table.clone(),
+            table: self.0.starter.table.clone(),
         }
     }
 
@@ -465,7 +536,7 @@ impl Speaker {
                 registry.reserved.insert(name, id);
             }
         }
-        let now = Instant::now();
+        let now = now();
         self.tell_table(Input::Defer {
             expected,
             up_by: now + up_within,
@@ -481,7 +552,7 @@ impl Speaker {
     /// From now on nobody is told of changed routes, neither peers nor whoever forwards: all sessions are about to end, and a
     /// peer that keeps our routes must not lose those that came from the others.
     pub fn freeze(&self) {
-        self.0.table.freeze();
+        self.0.starter.table.freeze();
     }
 
     /// Ends every session, and all tasks, in three seconds at most. Other handles on the speaker find that it has ended.
@@ -498,7 +569,8 @@ impl Speaker {
         let mut partings = Partings::default();
         let goodbye = async {
             let (mut late, mut ending) = (Vec::new(), Vec::new());
-            let peers = std::mem::take(&mut self.registry().peers);
+            let mut peers = self.0.dynamic.close();
+            peers.append(&mut self.registry().peers);
             for (name, peer) in peers {
                 let (done, ended) = oneshot::channel();
                 ending.push(ended);
@@ -516,7 +588,7 @@ impl Speaker {
                     partings.count(&reason);
                 }
             }
-            self.0.farewells.ended().await;
+            self.0.starter.farewells.ended().await;
         };
         if tokio::time::timeout(SHUTDOWN, goodbye).await.is_err() {
             warn!("some sessions did not close in time");
@@ -576,6 +648,15 @@ impl Routes {
         });
         self.table.send(vec![News::Ask(question)]).await?;
         answer.await.map_err(|_| Ended)
+    }
+}
+
+/// Ends the task of a peer, and waits for the end.
+async fn remove(peer: &Peer, why: Stop) {
+    let (done, gone) = oneshot::channel();
+    // A task that has ended has done so already.
+    if peer.commands.send(Command::Remove(why, done)).await.is_ok() {
+        gone.await.ok();
     }
 }
 

@@ -17,8 +17,9 @@ use tokio::sync::mpsc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::event::{Ended, ForwardingEvent, ForwardingSink};
+use crate::tap::{DecisionEvent, Subscriber};
 use crate::tasks::work_on;
-use crate::timer::sleep_until;
+use crate::timer::{now, sleep_until};
 
 /// News of this weight waits for the table: about 2 MiB of UPDATEs. Beyond it, whoever has more waits.
 const ROOM: usize = 1 << 14;
@@ -172,6 +173,7 @@ pub(super) struct Table {
     /// By peer: a neighbour has the smallest number that is free.
     outboxes: Vec<Option<mpsc::UnboundedSender<ToNeighbour>>>,
     forwarding: Option<ForwardingSink>,
+    subscriber: Option<Arc<dyn Subscriber>>,
     frozen: Arc<AtomicBool>,
 }
 
@@ -183,7 +185,11 @@ impl Drop for Table {
 
 impl Table {
     /// A table, and the way to it.
-    pub(super) fn new(rib: Rib, forwarding: Option<ForwardingSink>) -> (Self, Sender) {
+    pub(super) fn new(
+        rib: Rib,
+        forwarding: Option<ForwardingSink>,
+        subscriber: Option<Arc<dyn Subscriber>>,
+    ) -> (Self, Sender) {
         let (sender, inbox) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(ROOM));
         let frozen = Arc::new(AtomicBool::new(false));
@@ -198,6 +204,7 @@ impl Table {
             room,
             outboxes: Vec::new(),
             forwarding,
+            subscriber,
             frozen,
         };
         (table, sender)
@@ -216,11 +223,11 @@ impl Table {
                     None => return,
                 },
                 () = std::future::ready(()), if busy => tokio::task::yield_now().await,
-                () = sleep_until(deadline) => self.rib.handle_timeout(Instant::now()),
+                () = sleep_until(deadline) => self.rib.handle_timeout(now()),
             }
             // However much there is to do.
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                self.rib.handle_timeout(Instant::now());
+            if deadline.is_some_and(|deadline| deadline <= now()) {
+                self.rib.handle_timeout(now());
             }
             let count = self.fill(&mut slice);
             // What is left of earlier inputs is long work too.
@@ -244,7 +251,7 @@ impl Table {
 
     /// Takes in what has come and hands out what follows from it; tells whether there may be more of that.
     fn work(&mut self, slice: Vec<Message>) -> bool {
-        let now = Instant::now();
+        let now = now();
         for news in slice.into_iter().flat_map(|message| message.news) {
             self.take(now, news);
         }
@@ -321,6 +328,10 @@ impl Table {
                 self.tell(peer, ToNeighbour::Stop(Stop::OutOfResources { idle }));
             }
             rib::Output::Forward { prefix, route } => {
+                if let Some(subscriber) = &self.subscriber {
+                    let (route, at) = (route.as_ref(), now());
+                    subscriber.decision(&DecisionEvent { prefix, route, at });
+                }
                 self.forward(ForwardingEvent::Route { prefix, route })
             }
             rib::Output::Resolve(address) => self.forward(ForwardingEvent::Resolve(address)),
@@ -366,7 +377,7 @@ mod tests {
         let (told, mut heard) = mpsc::unbounded_channel();
         let sink: ForwardingSink = Box::new(move |event| told.send(event).expect("it is heard"));
         let rib = Rib::new(RibConfig::new(RouterId::from_bits(1)), Instant::now(), 7);
-        let (table, sender) = Table::new(rib, Some(sink));
+        let (table, sender) = Table::new(rib, Some(sink), None);
         tokio::spawn(table.run());
         let sent = sender.send(waiting_for_nobody()).await;
         sent.expect("the table runs");

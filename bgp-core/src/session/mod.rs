@@ -249,6 +249,11 @@ impl Session {
         &self.fsm.config
     }
 
+    /// What the OPENs on a connection agreed on, once both are there.
+    pub fn negotiated(&self, conn: ConnId) -> Option<&Arc<Negotiated>> {
+        self.fsm.find(conn)?.negotiated()
+    }
+
     /// A copy of what operators may know.
     pub fn status(&self) -> SessionStatus {
         let furthest = self.fsm.connections.iter().max_by_key(|c| c.state());

@@ -45,7 +45,7 @@ pub struct Prepared {
 }
 
 impl Forwarding {
-    /// Opens the kernel's table for a speaker that was started with the sink of this mailbox. The receiver is told when the RIB has
+    /// Opens the kernel's table, in the network namespace of the speaker unless another one is configured, for a speaker that was started with the sink of this mailbox. The receiver is told when the RIB has
     /// decided on everything that it waited for after the start.
     ///
     /// # Errors
@@ -54,8 +54,9 @@ impl Forwarding {
     pub fn prepare(
         speaker: &Speaker,
         mailbox: Arc<Mailbox>,
-        config: KernelConfig,
+        mut config: KernelConfig,
     ) -> io::Result<(Self, Prepared, oneshot::Receiver<()>)> {
+        config.namespace = config.namespace.or_else(|| speaker.namespace().cloned());
         let (kernel, events) = Kernel::start(config, speaker.tasks(), speaker.alarms())?;
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let (ended, deferral) = oneshot::channel();

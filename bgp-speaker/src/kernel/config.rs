@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::namespace::Namespace;
+
 /// Which routes are ours, and the pace of the work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelConfig {
@@ -14,6 +16,8 @@ pub struct KernelConfig {
     /// Length of the channels in each direction. A full command channel makes the speaker wait; a full event channel
     /// makes the task collect changes (the newest state of each object once) until there is room.
     pub queue: usize,
+    /// Where the netlink sockets are opened; `None`: in the network namespace of the thread that opens them.
+    pub namespace: Option<Namespace>,
 }
 
 impl Default for KernelConfig {
@@ -23,6 +27,7 @@ impl Default for KernelConfig {
             protocol: 12,
             scan_interval: Duration::from_secs(60),
             queue: 1024,
+            namespace: None,
         }
     }
 }

@@ -77,7 +77,7 @@ impl Room {
 }
 
 impl Kernel {
-    /// Opens the netlink sockets and spawns the task, in the network namespace of the calling thread.
+    /// Opens the netlink sockets and spawns the task, in the configured network namespace, or in that of the calling thread.
     ///
     /// The first events describe everything present, then comes [`KernelEvent::Synced`].
     ///
@@ -93,7 +93,7 @@ impl Kernel {
     ) -> io::Result<(Self, mpsc::Receiver<KernelEvent>)> {
         let (commands, inbox) = mpsc::channel(config.queue);
         let (events, receiver) = mpsc::channel(config.queue);
-        let sockets = task::Sockets::open()?;
+        let sockets = task::Sockets::open(config.namespace.as_ref())?;
         let task = task::Task::new(config, inbox, events, alarms.clone());
         tasks.service("kernel", task.run(sockets));
         Ok((Self { commands }, receiver))

@@ -8,6 +8,7 @@
 
 use std::io;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::Permit;
 use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, oneshot};
@@ -31,6 +32,7 @@ use super::report::Report;
 use super::route::RouteChange;
 use super::table::{Certainty, Table};
 use crate::alarms::Alarms;
+use crate::namespace::{Namespace, make_in};
 use crate::tasks::work_on;
 
 /// What the task is asked to do.
@@ -47,6 +49,7 @@ pub(crate) enum Command {
 /// All state of the kernel side.
 pub(crate) struct Task {
     mark: Mark,
+    namespace: Option<Namespace>,
     inbox: mpsc::Receiver<Command>,
     events: mpsc::Sender<KernelEvent>,
     state: State,
@@ -55,7 +58,7 @@ pub(crate) struct Task {
     report: Report,
 }
 
-/// The sockets of the network namespace of the thread that opens them.
+/// The sockets of one network namespace.
 pub(crate) struct Sockets {
     requests: Requests,
     monitor: Monitor,
@@ -63,7 +66,19 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     /// Opens both.
-    pub(crate) fn open() -> io::Result<Self> {
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub(crate) fn open(namespace: Option<&Namespace>) -> io::Result<Self> {
+        let runtime = Handle::current();
+        make_in(namespace, move || {
+            let _guard = runtime.enter();
+            Self::open_here()
+        })
+    }
+
+    fn open_here() -> io::Result<Self> {
         // The monitor first: a change between its start and the first reading is then seen twice, not never.
         let monitor = Monitor::open()?;
         let requests = Requests::open()?;
@@ -111,6 +126,7 @@ impl Task {
         };
         Self {
             mark,
+            namespace: config.namespace,
             inbox,
             events,
             state,
@@ -135,7 +151,7 @@ impl Task {
             if !self.pause_until(pauses.next()).await {
                 return warn!("kernel route task ends while netlink fails, routes stay");
             }
-            opened = Sockets::open();
+            opened = Sockets::open(self.namespace.as_ref());
         }
     }
 

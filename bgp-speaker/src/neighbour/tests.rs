@@ -29,8 +29,11 @@ struct World {
 impl World {
     async fn new() -> Self {
         let router_id = RouterId(Ipv4Addr::new(10, 0, 0, 1));
-        let (table, sender) =
-            Table::new(Rib::new(RibConfig::new(router_id), Instant::now(), 0), None);
+        let (table, sender) = Table::new(
+            Rib::new(RibConfig::new(router_id), Instant::now(), 0),
+            None,
+            None,
+        );
         let remote = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 179);
         let mut session = SessionConfig::new(LOCAL_AS, router_id, remote.ip(), PEER_AS);
         session.passive = true;
@@ -41,6 +44,7 @@ impl World {
             name: "peer".into(),
             config: NeighbourConfig::new(session, routes),
             dial: Dial::new(remote),
+            first: None,
             commands: receiver,
             accepted: mpsc::channel(1).1,
             guard: watch::Sender::new(Guard::Open).subscribe(),
@@ -48,6 +52,8 @@ impl World {
             events: broadcast::Sender::new(16),
             established: Arc::default(),
             farewells: Farewells::new(Tasks::default()),
+            namespace: None,
+            tap: None,
         };
         let mut running = Running::new(neighbour, 1);
         running.drain();
@@ -83,7 +89,7 @@ impl World {
         // Whether that connection is still there does not matter.
         self.peer[connection].write_all(octets).await.ok();
         // The runtime hears from the system what can be read.
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
     fn states(&self) -> Vec<State> {

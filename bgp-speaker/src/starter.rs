@@ -1,0 +1,141 @@
+//! Starts the task of a neighbour, with everything that it needs of the speaker.
+
+use std::sync::Arc;
+
+use bgp_core::rib::Input;
+use bgp_core::session::SessionConfig;
+use bgp_core::speaker::NeighbourConfig;
+use bgp_core::types::PeerId;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::acceptor::{self, Door, Guard, Order};
+use crate::command::Command;
+use crate::event::{Ended, Event};
+use crate::farewell::Farewells;
+use crate::listener::PeerSecurity;
+use crate::namespace::Namespace;
+use crate::neighbour::{Arrival, Established, Neighbour};
+use crate::spec::PeerSettings;
+use crate::table::{self, News};
+use crate::tap::{PeerTap, Subscriber};
+use crate::tasks::Tasks;
+
+/// Commands waiting for a neighbour; beyond it, callers wait.
+const COMMANDS: usize = 16;
+
+/// What all neighbours share.
+#[derive(Clone)]
+pub(super) struct Starter {
+    pub(super) table: table::Sender,
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) established: Established,
+    pub(super) acceptor: mpsc::Sender<Order>,
+    pub(super) farewells: Farewells,
+    pub(super) subscriber: Option<Arc<dyn Subscriber>>,
+    pub(super) tasks: Tasks,
+    pub(super) namespace: Option<Namespace>,
+    /// Makes the jitter of each session different.
+    pub(super) seed: u64,
+}
+
+/// A peer whose task runs.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) id: PeerId,
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+impl Starter {
+    /// Starts a configured peer. `restarting`: it is told so, until its session first comes up.
+    pub(super) async fn start(
+        &self,
+        id: PeerId,
+        name: Arc<str>,
+        settings: PeerSettings,
+        restarting: bool,
+    ) -> Result<Peer, Ended> {
+        self.start_task(id, name, settings, restarting, None, async {})
+            .await
+    }
+
+    /// Starts a dynamic peer with its first connection; `ended` runs when the peer has gone.
+    pub(super) async fn start_dynamic(
+        &self,
+        id: PeerId,
+        name: Arc<str>,
+        settings: PeerSettings,
+        first: Arrival,
+        ended: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Peer, Ended> {
+        self.start_task(id, name, settings, false, Some(first), ended)
+            .await
+    }
+
+    async fn start_task(
+        &self,
+        id: PeerId,
+        name: Arc<str>,
+        settings: PeerSettings,
+        restarting: bool,
+        first: Option<Arrival>,
+        ended: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Peer, Ended> {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (connections, accepted) = mpsc::channel(acceptor::WAITING);
+        let guard = watch::Sender::new(Guard::Pending);
+        let config = Arc::clone(&settings.neighbour.routes);
+        let configure = News::Input(Input::Configure { peer: id, config });
+        self.table.send([configure]).await?;
+        let is_dynamic = first.is_some();
+        let neighbour = Neighbour {
+            peer: id,
+            name: Arc::clone(&name),
+            config: session_of(&settings.neighbour, restarting),
+            dial: settings.dial.clone(),
+            first,
+            commands: receiver,
+            accepted,
+            guard: guard.subscribe(),
+            table: self.table.clone(),
+            events: self.events.clone(),
+            established: Arc::clone(&self.established),
+            farewells: self.farewells.clone(),
+            namespace: self.namespace.clone(),
+            tap: self.tap(&name, id),
+        };
+        let number = u64::from(id.0);
+        let seed = self.seed.wrapping_add(number.wrapping_mul(SPREAD));
+        self.tasks.job(format!("neighbour {name}"), async move {
+            neighbour.run(seed).await;
+            ended.await;
+        });
+        let security = PeerSecurity {
+            md5: settings.dial.md5.clone(),
+            ttl: settings.dial.ttl,
+        };
+        let mut door = Door::new(name, settings.dial.remote, security, connections, guard);
+        door.is_dynamic = is_dynamic;
+        let opened = self.acceptor.send(Order::Open(door)).await;
+        opened.map_err(|_| Ended)?;
+        Ok(Peer { id, commands })
+    }
+
+    fn tap(&self, name: &Arc<str>, id: PeerId) -> Option<PeerTap> {
+        let subscriber = self.subscriber.as_ref()?;
+        Some(PeerTap::new(Arc::clone(subscriber), Arc::clone(name), id))
+    }
+}
+
+fn session_of(config: &NeighbourConfig, restarting: bool) -> NeighbourConfig {
+    let mut session = SessionConfig::clone(&config.session);
+    if let Some(restart) = &mut session.graceful_restart {
+        restart.restarting |= restarting;
+    }
+    NeighbourConfig {
+        session: Arc::new(session),
+        ..config.clone()
+    }
+}
+
+/// Odd: peers with different numbers have different seeds.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,0 +1,90 @@
+//! The examples do what they say.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
+
+#[allow(dead_code, reason = "not every helper is needed")]
+mod pair;
+
+#[path = "../examples/collector.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the program around the example")]
+mod collector;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bgp_core::rib::LocalRoute;
+use pair::{DIALLER_AS, net};
+
+/// A file in memory.
+#[derive(Clone, Default)]
+struct Disk(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Disk {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(octets)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A record: type and subtype, and what follows.
+type Record = (u16, u16, Vec<u8>);
+
+fn records(mut octets: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    while let Some((header, rest)) = octets.split_first_chunk::<12>() {
+        let [_, _, _, _, t1, t2, s1, s2, length @ ..] = *header;
+        let (body, rest) = rest.split_at(u32::from_be_bytes(length) as usize);
+        octets = rest;
+        let kinds = [[t1, t2], [s1, s2]].map(u16::from_be_bytes);
+        records.push((kinds[0], kinds[1], body.to_vec()));
+    }
+    records
+}
+
+#[tokio::test]
+async fn a_collector_writes_what_its_peers_say() {
+    let disk = Disk::default();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let (collector, local) =
+        collector::collect(listen, net("127.0.4.0/24"), Box::new(disk.clone()))
+            .await
+            .unwrap();
+    let peer = pair::start(DIALLER_AS);
+    let mut settings = pair::active(local, "127.0.4.2");
+    settings.peer_as = collector::LOCAL_AS;
+    peer.configure_peer("collector", settings).await.unwrap();
+    peer.routes()
+        .announce(net("198.51.100.0/24"), LocalRoute::default())
+        .await
+        .unwrap();
+    let written = async {
+        while records(&disk.0.lock().unwrap()).len() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), written)
+        .await
+        .expect("three records");
+
+    let records = records(&disk.0.lock().unwrap());
+    let head = [
+        0, 0, 0xfd, 0xea, 0, 0, 0xfc, 0, 0, 0, 0, 1, 127, 0, 4, 2, 127, 0, 0, 1,
+    ];
+    for ((kind, subtype, body), message) in records.iter().zip([1, 4, 2]) {
+        // BGP4MP, BGP4MP_MESSAGE_AS4.
+        assert_eq!((*kind, *subtype), (16, 4));
+        assert_eq!(body[..20], head);
+        assert_eq!(body[20..36], [0xff; 16]);
+        assert_eq!(
+            usize::from(u16::from_be_bytes([body[36], body[37]])),
+            body.len() - 20
+        );
+        assert_eq!(body[38], message);
+    }
+    assert!(records[2].2.ends_with(&[24, 198, 51, 100]));
+    drop(collector);
+}
