@@ -9,11 +9,16 @@ mod pair;
 #[allow(dead_code, unreachable_pub, reason = "the program around the example")]
 mod collector;
 
+#[path = "../examples/route_server.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the program around the example")]
+mod route_server;
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bgp_core::rib::LocalRoute;
+use bgp_core::types::Asn;
 use pair::{DIALLER_AS, net};
 
 /// A file in memory.
@@ -87,4 +92,38 @@ async fn a_collector_writes_what_its_peers_say() {
     }
     assert!(records[2].2.ends_with(&[24, 198, 51, 100]));
     drop(collector);
+}
+
+#[tokio::test]
+async fn a_route_server_lets_through_what_is_registered_and_asks_again() {
+    let registry = Arc::new(route_server::Registry::default());
+    let register = |net: &str| {
+        let mut nets = registry.0.write().unwrap();
+        nets.entry(DIALLER_AS).or_default().push(pair::net(net));
+    };
+    register("198.51.100.0/24");
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let serving = route_server::serve(listen, net("127.0.5.0/24"), Arc::clone(&registry));
+    let (server, local) = serving.await.unwrap();
+    let mut clients = Vec::new();
+    for (asn, source) in [(DIALLER_AS, "127.0.5.2"), (Asn(65003), "127.0.5.3")] {
+        let client = pair::start(asn);
+        let mut settings = pair::active(local, source);
+        settings.peer_as = route_server::LOCAL_AS;
+        client.configure_peer("server", settings).await.unwrap();
+        clients.push(client);
+    }
+    for announced in ["198.51.100.0/25", "203.0.113.0/24"] {
+        let routes = clients[0].routes();
+        let announced = routes.announce(net(announced), LocalRoute::default());
+        announced.await.unwrap();
+    }
+    // Received are both, told is the registered one.
+    pair::prefixes(&server.routes(), 2).await;
+    pair::prefixes(&clients[1].routes(), 1).await;
+    register("203.0.113.0/24");
+    for name in server.peer_names() {
+        server.reevaluate(&name).await.unwrap();
+    }
+    pair::prefixes(&clients[1].routes(), 2).await;
 }
