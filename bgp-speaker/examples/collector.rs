@@ -1,5 +1,4 @@
 //! A route collector: takes every peer from a range of addresses, and writes what the peers say as MRT (RFC 6396).
-//!
 //! `collector ADDRESS:PORT RANGE FILE`, as `collector 0.0.0.0:1790 10.0.0.0/8 updates.mrt`.
 
 use std::error::Error;
@@ -11,7 +10,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::SystemTime;
 
 use bgp_core::types::{Asn, RouterId};
-use bgp_speaker::dynamic::{Admission, DynamicPeers, PeerRange};
+use bgp_speaker::dynamic::{Admission, Candidate, DynamicPeers, PeerRange};
 use bgp_speaker::tap::{Flow, MessageEvent, Subscriber};
 use bgp_speaker::{Environment, PeerSpec, Speaker, SpeakerConfig};
 use bytes::BufMut;
@@ -28,15 +27,14 @@ impl Subscriber for Collector {
     }
 }
 
-/// BGP4MP_MESSAGE_AS4, or BGP4MP_MESSAGE of a session with AS numbers of two octets (RFC 6396 §4.4).
+/// BGP4MP_MESSAGE_AS4, or BGP4MP_MESSAGE where AS numbers have two octets (RFC 6396 §4.4).
 fn record(message: &MessageEvent<'_>) -> Vec<u8> {
     let wide = (message.negotiated).is_none_or(|agreed| agreed.context.four_octet_as);
     let mut body = Vec::new();
     for Asn(asn) in [message.peer.peer_as, message.peer.local_as] {
         body.put_slice(&asn.to_be_bytes()[if wide { 0 } else { 2 }..]);
     }
-    // Interface 0, and the family.
-    body.put_u32(if message.remote.is_ipv4() { 1 } else { 2 });
+    body.put_u32(if message.remote.is_ipv4() { 1 } else { 2 }); // Interface 0, and the family.
     for address in [message.remote.ip(), message.local.ip()] {
         match address {
             IpAddr::V4(v4) => body.put_slice(&v4.octets()),
@@ -45,28 +43,24 @@ fn record(message: &MessageEvent<'_>) -> Vec<u8> {
     }
     body.put_slice(message.octets);
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let kind = if wide { 16 << 16 | 4 } else { 16 << 16 | 1 };
+    let kind = 16 << 16 | if wide { 4 } else { 1 };
     let header = [now.as_secs() as u32, kind, body.len() as u32].map(u32::to_be_bytes);
     [header.concat(), body].concat()
 }
 
 /// Starts a collector; returns it with the address that it listens on.
-pub async fn collect(
-    at: SocketAddr,
-    range: IpNet,
-    mut file: Out,
-) -> Fallible<(Speaker, SocketAddr)> {
+pub async fn collect(at: SocketAddr, range: IpNet, mut file: Out) -> Collecting {
     let (sender, records) = sync_channel::<Vec<u8>>(4096);
     std::thread::spawn(move || records.iter().try_for_each(|one| file.write_all(&one)));
     let id = RouterId("192.0.2.1".parse()?);
     let environment = Environment::default().with_subscriber(Arc::new(Collector(sender)));
     let speaker = Speaker::start_in(SpeakerConfig::new(LOCAL_AS, id), environment);
-    let peers =
-        DynamicPeers::new(|peer| Admission::accept(PeerSpec::new(peer.remote, peer.peer_as())));
+    let spec = |peer: &Candidate| PeerSpec::new(peer.remote, peer.peer_as());
+    let peers = DynamicPeers::new(move |peer| Admission::accept(spec(peer)));
     let peers = peers.with_range(range, PeerRange::default());
     speaker.accept_dynamic_peers(peers).await?;
-    let listening = speaker.listen(vec![at]).await?;
-    Ok((speaker, listening[0]))
+    let local = speaker.listen(vec![at]).await?[0];
+    Ok((speaker, local))
 }
 
 #[tokio::main]
@@ -75,8 +69,8 @@ async fn main() -> Fallible<()> {
     let [_, at, range, file] = &arguments[..] else {
         return Err("collector ADDRESS:PORT RANGE FILE".into());
     };
-    let file = Box::new(File::create(file)?);
-    let (speaker, _) = collect(at.parse()?, range.parse()?, file).await?;
+    let (at, file) = (at.parse()?, Box::new(File::create(file)?));
+    let (speaker, _) = collect(at, range.parse()?, file).await?;
     Err(speaker.closed().await.into())
 }
 
@@ -84,3 +78,4 @@ async fn main() -> Fallible<()> {
 pub const LOCAL_AS: Asn = Asn(64512);
 type Out = Box<dyn Write + Send>;
 type Fallible<T> = Result<T, Box<dyn Error>>;
+type Collecting = Fallible<(Speaker, SocketAddr)>;

@@ -12,7 +12,7 @@ use bgp_core::policy::{Answer, Hook, Policy, RouteView, Rule, Verdict};
 use bgp_core::rib::NextHopMode;
 use bgp_core::types::{Asn, RouterId};
 use bgp_speaker::dynamic::{Admission, DynamicPeers, PeerRange};
-use bgp_speaker::{Environment, PeerSpec, Speaker, SpeakerConfig};
+use bgp_speaker::{PeerSpec, Speaker, SpeakerConfig};
 use ipnet::IpNet;
 
 /// The networks of each AS.
@@ -25,21 +25,17 @@ impl Hook for Registry {
         let origin = route.attributes.as_path().origin();
         let nets = origin.and_then(|origin| registry.get(&origin));
         let is_registered = |nets: &Vec<IpNet>| nets.iter().any(|net| net.contains(&route.prefix));
-        match nets.is_some_and(is_registered) {
-            true => Answer::Next,
-            false => Answer::Reject("not registered for its origin".into()),
+        if nets.is_some_and(is_registered) {
+            return Answer::Next;
         }
+        Answer::Reject("not registered for its origin".into())
     }
 }
 
 /// Starts a route server; returns it with the address that it listens on.
-pub async fn serve(
-    at: SocketAddr,
-    range: IpNet,
-    registry: Arc<Registry>,
-) -> Fallible<(Speaker, SocketAddr)> {
+pub async fn serve(at: SocketAddr, range: IpNet, registry: Arc<Registry>) -> Served {
     let config = SpeakerConfig::new(LOCAL_AS, RouterId("192.0.2.1".parse()?));
-    let speaker = Speaker::start_in(config, Environment::default());
+    let speaker = Speaker::start(config, None);
     let import = Policy::new([Rule::new("registered").ask(registry)], Verdict::Accept);
     let (import, export) = (Arc::new(import), Arc::new(Policy::ACCEPT));
     let peers = DynamicPeers::new(move |peer| {
@@ -49,8 +45,8 @@ pub async fn serve(
         spec.next_hop_mode = NextHopMode::Keep;
         Admission::accept(spec)
     });
-    let peers = peers.with_range(range, PeerRange::default());
-    speaker.accept_dynamic_peers(peers).await?;
+    let range = peers.with_range(range, PeerRange::default());
+    speaker.accept_dynamic_peers(range).await?;
     let listening = speaker.listen(vec![at]).await?;
     Ok((speaker, listening[0]))
 }
@@ -78,3 +74,4 @@ async fn main() -> Fallible<()> {
 pub const LOCAL_AS: Asn = Asn(64512);
 const USAGE: &str = "route_server ADDRESS:PORT RANGE AS=PREFIX...";
 type Fallible<T> = Result<T, Box<dyn Error>>;
+type Served = Fallible<(Speaker, SocketAddr)>;

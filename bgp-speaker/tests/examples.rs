@@ -127,3 +127,16 @@ async fn a_route_server_lets_through_what_is_registered_and_asks_again() {
     }
     pair::prefixes(&clients[1].routes(), 2).await;
 }
+
+/// At most 60 lines beside `use` and empty ones.
+#[test]
+fn each_is_short() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    for example in std::fs::read_dir(folder).unwrap() {
+        let path = example.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let counts = |line: &&str| !line.is_empty() && !line.starts_with("use ");
+        let lines = text.lines().filter(counts).count();
+        assert!(lines <= 60, "{} has {lines} lines", path.display());
+    }
+}
