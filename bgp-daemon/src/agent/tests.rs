@@ -6,7 +6,12 @@ mod netns;
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
+use std::sync::Arc;
+
 use super::*;
+use crate::log::LogLevel;
+use crate::occupant::Occupants;
+use crate::plan::Environment;
 use crate::resources::{ResourceSet, parse};
 
 const RESOURCES: &str = "

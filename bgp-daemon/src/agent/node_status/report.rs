@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::schedule::Schedule;
-use super::{MAX_ROUTES, NodeStatus, Seen, build};
+use super::status::{MAX_ROUTES, NodeStatus, Seen, build};
 use crate::control::command::{NamePattern, Query, RouteQuery};
 use crate::control::render::Clock;
 use crate::control::server::{Answer, Request};
