@@ -19,7 +19,7 @@ use crate::control::model::{
     ActionReport, ConfigureOutcome, MemorySnapshot, NodeSnapshot, Phase, RecoverySnapshot,
     StatusSnapshot,
 };
-use crate::control::server::{Answer, Request};
+use crate::control::request::{Answer, Request};
 use crate::datastore::Snapshot;
 use bgp_speaker::Routes;
 use protocols::Observer;

@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::control::model::Phase;
-use crate::control::server::Request;
+use crate::control::request::Request;
 use crate::datastore::Snapshot;
 use bgp_speaker::tasks::Tasks;
 pub use config::{AgentConfig, AgentError};

@@ -15,7 +15,7 @@ use super::super::local_kind::{DIRECT, KERNEL};
 use super::super::running::Running;
 use crate::control::command::{RouteQuery, RouteSelection};
 use crate::control::model::{BgpAttributes, BgpRouteSnapshot, IgpMetric, RouteSnapshot};
-use crate::control::server::Answer;
+use crate::control::request::Answer;
 use bgp_speaker::Routes;
 use bgp_speaker::forwarding::{Forwarding, REMOTE_METRIC, State};
 use bgp_speaker::forwarding::{Gateway, NextHops};
