@@ -43,6 +43,15 @@ pub enum DatastoreSpecError {
 }
 
 impl DatastoreSpec {
+    /// `given`, or what the environment of this process names.
+    ///
+    /// # Errors
+    ///
+    /// None is given, and [`from_settings`](Self::from_settings) finds none.
+    pub fn or_of_environment(given: Option<Self>) -> Result<Self, DatastoreSpecError> {
+        given.map_or_else(|| Self::from_settings(&Settings::from_env()), Ok)
+    }
+
     /// What Calico's environment variables name: `DATASTORE_TYPE`, otherwise etcd if its endpoints are set.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
 
+use crate::go_error::system_error;
+
 /// Octets in a line that calicoctl takes.
 const LINE_LEN: usize = 64 * 1024;
 /// Octets asked for at a time.
@@ -67,7 +69,11 @@ impl fmt::Display for DialError {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
-        write!(f, "dial unix {path}: connect: {}", errno_text(&self.error))
+        write!(
+            f,
+            "dial unix {path}: connect: {}",
+            system_error(&self.error)
+        )
     }
 }
 
@@ -77,7 +83,7 @@ impl std::error::Error for DialError {}
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// The command could not be sent.
-    #[error("unable to write to BIRD socket: write unix @->{path}: write: {}", errno_text(.error))]
+    #[error("unable to write to BIRD socket: write unix @->{path}: write: {}", system_error(.error))]
     Write {
         /// Of the socket.
         path: String,
@@ -91,7 +97,7 @@ pub enum ClientError {
         path: String,
     },
     /// The connection broke.
-    #[error("read unix @->{path}: read: {}", errno_text(.error))]
+    #[error("read unix @->{path}: read: {}", system_error(.error))]
     Read {
         /// Of the socket.
         path: String,
@@ -110,16 +116,6 @@ pub enum ClientError {
     /// A line that is no part of the reply to `show protocols`.
     #[error("unexpected output line from BIRD")]
     UnexpectedLine,
-}
-
-/// As Go words it: the text of the C library with a small first letter, without the number.
-fn errno_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(letters).collect()
-    })
 }
 
 /// A conversation with a server.
