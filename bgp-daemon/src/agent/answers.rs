@@ -97,7 +97,7 @@ impl Agent {
             .speaker
             .as_ref()
             .map_or(Asn(0), |running| running.plan.local_as);
-        let problems = self.wrongs();
+        let problems = self.all_problems();
         self.later(reply, async move {
             let protocols = observer.protocols(&NamePattern::any(), true).await;
             Answer::Snapshot(Box::new(NodeSnapshot {

@@ -1,4 +1,4 @@
-//! The agent itself: it makes the speaker of its node what the resources say.
+//! The agent itself: starts the speaker of its node, and makes the speaker what the resources say.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,11 +39,15 @@ pub(super) struct Agent {
     pub(super) config: AgentConfig,
     pub(super) tasks: Tasks,
     pub(super) alarms: Alarms,
+    /// `None` until there is a plan with a router ID.
     pub(super) speaker: Option<Running>,
+    /// Of the resources and the plan.
     pub(super) problems: Vec<Problem>,
     pub(super) log_severity: LogSeverity,
     pub(super) boot: Timestamp,
+    /// When the last plan took effect.
     pub(super) reconfigured: Timestamp,
+    /// Told once the peers have spoken; `None` if routes of an earlier run no longer matter.
     pub(super) leftovers: Option<oneshot::Receiver<()>>,
     /// The node is about to go, or has gone: it is cordoned, or not in the datastore.
     pub(super) leaving: bool,
@@ -51,6 +55,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
+    /// An agent without a speaker. The first plan with a router ID starts one.
     pub(super) async fn new(config: AgentConfig, tasks: Tasks) -> Self {
         let now = Timestamp::now();
         let folder = config.environment.endpoint_status_dir();
@@ -69,8 +74,8 @@ impl Agent {
         }
     }
 
-    /// What is wrong: with the resources, and with what runs.
-    pub(super) fn wrongs(&self) -> Vec<ProblemSnapshot> {
+    /// The problems of the resources, and the alarms of what runs.
+    pub(super) fn all_problems(&self) -> Vec<ProblemSnapshot> {
         let of_speaker = self
             .speaker
             .as_ref()

@@ -24,16 +24,18 @@ use bgp_speaker::{Partings, Speaker, SpeakerError};
 /// The task between the RIB and the kernel may take so long to let go. It changes nothing any more in either case.
 const KERNEL_LEFT_WITHIN: Duration = Duration::from_secs(1);
 
-/// What exists from the first plan with a router ID on.
+/// The speaker, and what goes with it.
 pub(super) struct Running {
     pub(super) speaker: Speaker,
     pub(super) forwarding: Option<Forwarding>,
     pub(super) rules: RulesInForce,
     pub(super) plan: Plan,
     pub(super) policies: Pool<Policy>,
-    /// Where to listen, and the same again once all of it is done.
+    /// Where to listen.
     pub(super) wanted: Vec<SocketAddr>,
+    /// Equal to `wanted` once the speaker listens on all of them; empty after a failure.
     pub(super) listening: Vec<SocketAddr>,
+    /// Names of the peers that an operator has switched off.
     pub(super) disabled: BTreeSet<Arc<str>>,
     /// The peers have spoken, or have been waited for long enough.
     pub(super) recovered: CancellationToken,

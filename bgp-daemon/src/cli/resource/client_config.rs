@@ -1,6 +1,6 @@
 //! The file in which calicoctl finds its datastore: `CalicoAPIConfig`, in YAML or JSON.
 //!
-//! Its fields replace the environment variables of the same meaning, which count where no file names a datastore.
+//! Each field has the meaning of an environment variable. The environment counts where no file names a datastore.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Whether a field says something; for the API, empty text and zero are as good as nothing.
+/// Whether a field says something; the API takes empty text and zero for absent.
 pub(super) fn is_set(value: &Value) -> bool {
     match value {
         Value::Null => false,
