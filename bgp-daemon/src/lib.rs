@@ -17,6 +17,7 @@ pub mod agent;
 pub mod cli;
 pub mod control;
 pub mod datastore;
+mod go_error;
 pub mod log;
 pub mod occupant;
 pub mod plan;

@@ -6,7 +6,7 @@ use std::path::Path;
 use workspace_checks::{Crate, Import, circles};
 
 /// Folders of the workspace, each with a `src/lib.rs`.
-const CRATES: [&str; 2] = ["bgp-core", "bgp-speaker"];
+const CRATES: [&str; 3] = ["bgp-core", "bgp-speaker", "bgp-daemon"];
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {

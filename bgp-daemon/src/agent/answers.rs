@@ -6,21 +6,20 @@ mod interfaces;
 mod protocols;
 mod routes;
 
-use std::collections::BTreeSet;
-
 use bgp_core::rib::{MemoryUse, Rib};
-use bgp_core::session::{State, Stop};
-use bgp_core::types::{Asn, Family, PeerId, RouterId};
+use bgp_core::types::{Asn, Family, RouterId};
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use super::{Agent, Running};
-use crate::control::command::{NamePattern, Query, ReloadDirection};
+use super::clock::elapsed_secs;
+use super::node_agent::Agent;
+use super::running::Action;
+use crate::control::command::{NamePattern, Query};
 use crate::control::model::{
-    ActionOutcome, ActionReport, ConfigureOutcome, MemorySnapshot, NodeSnapshot, Phase,
-    RecoverySnapshot, StatusSnapshot,
+    ActionReport, ConfigureOutcome, MemorySnapshot, NodeSnapshot, Phase, RecoverySnapshot,
+    StatusSnapshot,
 };
-use crate::control::server::{Answer, Request};
+use crate::control::request::{Answer, Request};
 use crate::datastore::Snapshot;
 use bgp_speaker::Routes;
 use protocols::Observer;
@@ -53,14 +52,15 @@ impl Agent {
             }
             Query::Routes(query) => {
                 if let Some(running) = &self.speaker {
-                    routes::answer(&self.tasks, running, family, query, reply);
+                    let answer = routes::answer(&self.tasks, running, family, query);
+                    send(reply, answer);
                 }
             }
             Query::Interfaces => {
                 let running = self.speaker.as_ref();
-                let orders = running.and_then(|running| running.forwarding.clone());
+                let forwarding = running.and_then(|running| running.forwarding.clone());
                 self.later(reply, async move {
-                    Answer::Interfaces(interfaces::snapshots(orders.as_ref(), family).await)
+                    Answer::Interfaces(interfaces::snapshots(forwarding.as_ref(), family).await)
                 });
             }
             Query::Memory => {
@@ -97,7 +97,7 @@ impl Agent {
             .speaker
             .as_ref()
             .map_or(Asn(0), |running| running.plan.local_as);
-        let problems = self.wrongs();
+        let problems = self.all_problems();
         self.later(reply, async move {
             let protocols = observer.protocols(&NamePattern::any(), true).await;
             Answer::Snapshot(Box::new(NodeSnapshot {
@@ -189,71 +189,6 @@ impl Agent {
     }
 }
 
-/// What an operator wants done with a session.
-#[derive(Clone, Copy, Debug)]
-enum Action {
-    Enable,
-    Disable,
-    Restart,
-    Reload(ReloadDirection),
-}
-
-impl Running {
-    /// The peers whose sessions are shown on the socket of a family.
-    fn peer_ids(&self, family: Family) -> BTreeSet<PeerId> {
-        let peers = self.plan.peers.iter();
-        let shown = peers.filter(|peer| peer.family == family);
-        shown
-            .filter_map(|peer| self.speaker.peer_id(&peer.name))
-            .collect()
-    }
-
-    /// Ours can be sent again to any peer whose session is up, those of the peer only be asked for if it answers
-    /// ROUTE-REFRESH (RFC 2918).
-    async fn can_reload(&self, name: &str, direction: ReloadDirection) -> bool {
-        let session = self.speaker.status(name).await.map(|status| status.session);
-        let up = session.filter(|session| session.state == State::Established);
-        let agreed = up.and_then(|session| session.negotiated);
-        agreed.is_some_and(|agreed| agreed.route_refresh || direction == ReloadDirection::Out)
-    }
-
-    async fn act(&mut self, name: &str, action: Action) -> ActionOutcome {
-        let disabled = self.disabled.contains(name);
-        match (action, disabled) {
-            (Action::Enable, false) => ActionOutcome::AlreadyEnabled,
-            (Action::Enable, true) => {
-                self.disabled.remove(name);
-                self.speaker.enable_peer(name).await;
-                ActionOutcome::Enabled
-            }
-            (Action::Disable | Action::Restart | Action::Reload(_), true) => {
-                ActionOutcome::AlreadyDisabled
-            }
-            (Action::Disable, false) => {
-                self.disabled.insert(name.into());
-                self.speaker.disable_peer(name, Stop::Shutdown(None)).await;
-                ActionOutcome::Disabled
-            }
-            (Action::Restart, false) => {
-                self.speaker.disable_peer(name, Stop::Reset(None)).await;
-                ActionOutcome::Restarted
-            }
-            (Action::Reload(direction), false) => {
-                if !self.can_reload(name, direction).await {
-                    return ActionOutcome::ReloadFailed;
-                }
-                if direction != ReloadDirection::Out {
-                    self.speaker.request_refresh(name).await;
-                }
-                if direction != ReloadDirection::In {
-                    self.speaker.send_again(name).await;
-                }
-                ActionOutcome::Reloading
-            }
-        }
-    }
-}
-
 fn send(reply: oneshot::Sender<Answer>, answer: Answer) {
     // Whoever asked may have gone.
     reply.send(answer).ok();
@@ -264,7 +199,7 @@ fn recovery(waiting: usize, boot: Timestamp) -> Option<RecoverySnapshot> {
     let total_secs = super::recovery::UNTIL.as_secs();
     (waiting > 0).then(|| RecoverySnapshot {
         waiting,
-        remaining_secs: total_secs.saturating_sub(super::elapsed_secs(boot)),
+        remaining_secs: total_secs.saturating_sub(elapsed_secs(boot)),
         total_secs,
     })
 }

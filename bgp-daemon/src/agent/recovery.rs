@@ -18,7 +18,7 @@
 //! End-of-RIB comes 1.2 s after Established. In its own first two minutes FRR says that it has restarted too (R bit), and such a peer
 //! is not waited for (RFC 4724 §4.1).
 //!
-//! Which peers were up stands in a file, the `Register`. Without it every configured peer counts as having been up.
+//! Which peers were up is kept in a file, the `Register`. Without it every configured peer counts as having been up.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -66,7 +66,7 @@ pub(super) struct Register {
     pub(super) node: String,
 }
 
-/// What stands in it.
+/// What the file holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     version: u32,
@@ -162,7 +162,7 @@ impl Register {
                 let (register, content) = (self.clone(), up.clone());
                 let write = tokio::task::spawn_blocking(move || register.write(&content));
                 let done = tokio::select! {
-                    // A file system that hangs is left behind.
+                    // A file system that hangs is not waited for.
                     () = stop.cancelled() => return,
                     done = write => done.unwrap_or_else(|error| Err(io::Error::other(error))),
                 };

@@ -6,7 +6,12 @@ mod netns;
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
+use std::sync::Arc;
+
 use super::*;
+use crate::log::LogLevel;
+use crate::occupant::Occupants;
+use crate::plan::Environment;
 use crate::resources::{ResourceSet, parse};
 
 const RESOURCES: &str = "
@@ -94,7 +99,7 @@ fn a_missing_capability_is_a_problem_that_everybody_sees() {
         let mut agent = agent().await;
         agent.follow(&snapshot()).await.expect("a speaker");
         let is_named = |agent: &Agent| {
-            let wrongs = agent.wrongs();
+            let wrongs = agent.all_problems();
             wrongs
                 .iter()
                 .any(|problem| problem.reason.contains("CAP_NET_ADMIN"))

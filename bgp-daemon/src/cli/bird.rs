@@ -1,8 +1,8 @@
 //! The binary under the names `bird`, `bird6` and `confd`, as calico/node's service scripts start it.
 //!
 //! One process serves both families, and it is the one that is called `bird`. Readers look for a process called `bird6` too:
-//! under that name the binary only stands there until it is told to end. What BIRD reads from its configuration file comes from
-//! the datastore, so a file is accepted, and not read. The liveness probe wants a service `confd` that runs: it stands there too.
+//! under that name the binary only waits until it is told to end. What BIRD reads from its configuration file comes from
+//! the datastore, so a file is accepted, and not read. The liveness probe wants a service `confd` that runs: under that name the binary waits too.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,7 +62,7 @@ pub fn execute(mut args: BirdArgs, family: Family) -> anyhow::Result<ExitCode> {
                 args.run.run_dir.run_dir = directory_of(socket)?;
                 args.run.socket = Some(socket.clone());
             }
-            let datastore = super::datastore_or_environment(args.datastore)?;
+            let datastore = DatastoreSpec::or_of_environment(args.datastore)?;
             run::execute(args.run, datastore, &args.log)
         }
         Family::Ipv6Unicast => stand_by("bird6", &args.log),

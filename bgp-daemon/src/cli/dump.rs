@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::control::command::Query;
 use crate::control::model::{NodeSnapshot, ProtocolSnapshot};
-use crate::control::server::{Answer, Request};
+use crate::control::request::{Answer, Request};
 
 /// Logs what the speaker does now.
 pub(super) async fn dump(requests: &mpsc::Sender<Request>) {

@@ -8,9 +8,10 @@ use clap::Args;
 
 use super::resource::action::{self, EMPTY_NAME};
 use super::resource::args::{FileArgs, NamedArgs, PlaceArgs};
+use super::resource::kinds;
 use super::resource::manifest::{self, Given};
+use super::resource::open::open;
 use super::resource::output::{Found, Output};
-use super::resource::{kinds, open};
 use crate::datastore::DatastoreSpec;
 use crate::datastore::folder_store::Access;
 

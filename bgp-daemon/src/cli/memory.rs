@@ -1,4 +1,4 @@
-//! How much routes may take up: as the operator says, or else half of what this process may have.
+//! How much routes may take up: as the operator says, otherwise half of what this process may have.
 
 use std::path::Path;
 

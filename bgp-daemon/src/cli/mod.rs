@@ -41,7 +41,7 @@ use bgp_core::types::Family;
 use clap::{Parser, Subcommand};
 
 use self::resource::args::WithCompatibility;
-use crate::datastore::{DatastoreSpec, DatastoreSpecError, Settings};
+use crate::datastore::DatastoreSpec;
 use crate::log::LogArgs;
 
 /// Arguments of `bgp-daemon`.
@@ -138,9 +138,11 @@ fn dispatch(arguments: &[OsString], out: &mut dyn Write) -> anyhow::Result<ExitC
 
 fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Run(args) => {
-            run::execute(args, datastore_or_environment(cli.datastore)?, &cli.log)
-        }
+        Command::Run(args) => run::execute(
+            args,
+            DatastoreSpec::or_of_environment(cli.datastore)?,
+            &cli.log,
+        ),
         Command::Plan(args) => plan::execute(args, cli.datastore, out),
         Command::Node(NodeCommand::Status(args)) => node_status::execute(&args, out),
         Command::Show(args) => show::execute(&args, out),
@@ -151,15 +153,6 @@ fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Get(command) => get::execute(&command.args, cli.datastore, out),
         Command::Patch(command) => patch::execute(&command.args, cli.datastore, out),
         Command::Validate(command) => validate::execute(&command.args, out),
-    }
-}
-
-fn datastore_or_environment(
-    given: Option<DatastoreSpec>,
-) -> Result<DatastoreSpec, DatastoreSpecError> {
-    match given {
-        Some(spec) => Ok(spec),
-        None => DatastoreSpec::from_settings(&Settings::from_env()),
     }
 }
 

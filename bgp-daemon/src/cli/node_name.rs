@@ -1,4 +1,4 @@
-//! The argument `--node`, and what stands for it.
+//! The argument `--node`, and its defaults.
 
 use anyhow::bail;
 use clap::Args;
@@ -12,7 +12,7 @@ pub struct NodeArgs {
 }
 
 impl NodeArgs {
-    /// The name: as given, else as calico/node finds it.
+    /// The name: as given, otherwise as calico/node finds it.
     ///
     /// # Errors
     ///

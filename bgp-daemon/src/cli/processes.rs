@@ -31,7 +31,7 @@ impl Processes {
         Ok(Self(processes))
     }
 
-    /// Whether some process has one of `wanted` at the very position where it stands in `wanted`. That a single equal position
+    /// Whether some process has one of `wanted` at the very position that the text has in `wanted`. That a single equal position
     /// is enough, and that the text must be equal as a whole, is how calicoctl does it.
     pub fn any_position_equals(&self, wanted: &[&str]) -> bool {
         self.0

@@ -22,7 +22,8 @@ use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
 use crate::agent::{self, AgentConfig, recovery};
 use crate::control::client;
-use crate::control::server::{Request, Server};
+use crate::control::request::Request;
+use crate::control::server::Server;
 use crate::datastore::{self, DatastoreSpec, Interest, Settings};
 use crate::log::{self, LogArgs};
 use crate::occupant::Occupants;
@@ -143,7 +144,7 @@ async fn run(
         stop.clone(),
     );
     tasks.job("node status objects", report);
-    tasks.job("signals", obey_signals(signals, requests, stop.clone()));
+    tasks.job("signals", handle_signals(signals, requests, stop.clone()));
     info!(node = config.node, "starting");
     let done = tokio::select! {
         done = agent::run(config, snapshots, inbox, stop.clone(), tasks.clone()) => done.map_err(anyhow::Error::from),
@@ -221,7 +222,7 @@ async fn end(terminate: &mut Signal, interrupt: &mut Signal) {
 
 /// SIGTERM and SIGINT end the speaker. SIGHUP means "read your configuration again" to BIRD; the datastore is followed anyway.
 /// SIGUSR1 writes what the speaker does into the log.
-async fn obey_signals(
+async fn handle_signals(
     mut signals: Signals,
     requests: mpsc::Sender<Request>,
     stop: CancellationToken,

@@ -4,14 +4,15 @@
 //! cut to any beginning that leaves no doubt (`sh pr`), and one of its own, `show snapshot`. Options and names are never
 //! cut. Everything else is a syntax error; nothing here ever panics on a line.
 
+mod syntax_error;
 mod token;
 
-use std::fmt;
 use std::net::IpAddr;
 
 use bgp_core::types::{Family, family_of};
 use ipnet::IpNet;
 
+pub use syntax_error::SyntaxError;
 use token::{Token, Tokens};
 
 /// What a client asked for.
@@ -124,7 +125,7 @@ pub enum RouteSelection {
     For(IpNet),
 }
 
-/// Which protocols a command is about: a name, or a pattern in which `*` stands for any run of characters and `?` for one.
+/// Which protocols a command is about: a name, or a pattern in which `*` matches any run of characters and `?` one character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern {
     text: String,
@@ -189,33 +190,6 @@ fn wildcard_match(pattern: &[u8], text: &[u8]) -> bool {
     }
     pattern[p..].iter().all(|&c| c == b'*')
 }
-
-/// A line that is no command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError {
-    /// What was wrong with it.
-    reason: String,
-}
-
-impl SyntaxError {
-    fn new(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-        }
-    }
-
-    fn unexpected(token: &Token) -> Self {
-        Self::new(format!("unexpected `{}`", token.text()))
-    }
-}
-
-impl fmt::Display for SyntaxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "syntax error, {}", self.reason)
-    }
-}
-
-impl std::error::Error for SyntaxError {}
 
 /// Reads a line, without its line feed, that came in on the socket of `family`.
 ///
@@ -334,7 +308,7 @@ fn show_route(tokens: &mut Tokens, family: Family) -> Result<RouteQuery, SyntaxE
             },
         };
         if !taken {
-            return Err(SyntaxError::unexpected(&token));
+            return Err(SyntaxError::unexpected(token.text()));
         }
     }
     Ok(query)
@@ -354,7 +328,7 @@ fn set_selection(query: &mut RouteQuery, selection: RouteSelection) -> bool {
     old == RouteSelection::All
 }
 
-/// A prefix, or an address, which stands for the prefix that holds only it.
+/// A prefix, or an address, which means the prefix that holds only it.
 fn prefix(text: &str, family: Family) -> Result<IpNet, SyntaxError> {
     let net = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),

@@ -4,22 +4,35 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bgp_core::types::Family;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::clients::{Awaited, Place};
+use super::clients::{Awaited, Clients, Place};
 use super::command::{self, Command, Query, RouteQuery};
 use super::json;
+use super::limits::Limits;
 use super::model::{ProtocolSnapshot, RouteSnapshot};
 use super::render::{self, Clock};
 use super::reply::{Code, Reply};
-use super::server::{Answer, Request, Shared};
+use super::request::{Answer, Request};
 
 /// Octets of a long reply that are gathered before they are written.
 const WRITE_LEN: usize = 32 * 1024;
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) family: Family,
+    pub(super) version: String,
+    pub(super) clock: fn() -> Clock,
+    pub(super) limits: Limits,
+    pub(super) answers: Clients,
+    pub(super) requests: mpsc::Sender<Request>,
+}
 
 /// A client, and what is remembered about it.
 pub(super) struct Connection {

@@ -7,10 +7,12 @@
 //! | [`render`]  | pure: snapshots to the text of BIRD 1.6                                        |
 //! | [`reply`]   | pure: lines with reply codes                                                   |
 //! | [`json`]    | pure: snapshots to one JSON document                                           |
+//! | [`request`] | questions for the owner of the speaker, and its answers                        |
+//! | [`limits`]  | limits of a socket, and what happens at them                                   |
 //! | [`server`]  | the sockets; asks the owner of the speaker through a bounded channel           |
 //! | [`client`]  | the other end, as `calicoctl node status` and `birdcl` read it                 |
 //!
-//! A server never looks into the speaker: it sends a [`Request`](server::Request) and renders the answer. A question that
+//! A server never looks into the speaker: it sends a [`Request`](request::Request) and renders the answer. A question that
 //! finds no answer in time gets an error line, so that a client never hangs on us.
 
 pub mod client;
@@ -18,12 +20,14 @@ mod clients;
 pub mod command;
 mod connection;
 pub mod json;
+pub mod limits;
 pub mod model;
 pub mod render;
 pub mod reply;
+pub mod request;
 pub mod server;
 pub mod session_name;
 mod socket;
+mod version;
 
-/// What this daemon calls itself on its sockets. Readers take what follows `BIRD ` as a version only if it begins with `v`.
-pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"), "+bgp-daemon");
+pub use version::VERSION;

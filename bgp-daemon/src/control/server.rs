@@ -9,106 +9,22 @@ use std::time::Duration;
 
 use bgp_core::types::Family;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::clients::Clients;
-use super::command::Query;
-use super::connection::Connection;
-use super::model::{
-    ActionReport, ConfigureOutcome, InterfaceSnapshot, MemorySnapshot, NodeSnapshot,
-    ProtocolSnapshot, RouteSnapshot, StatusSnapshot,
-};
+use super::connection::{Connection, Shared};
+use super::limits::Limits;
 use super::render::Clock;
+use super::request::Request;
 pub use super::socket::BindError;
 use super::socket::SocketFile;
+use super::version::VERSION;
 use crate::privileges::Group;
 use bgp_speaker::tasks::Tasks;
 
 /// How long to wait before the next try when a connection cannot be accepted, which happens when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// A question for the owner of the speaker.
-#[derive(Debug)]
-pub struct Request {
-    /// Which socket it came in on: IPv4 for `bird.ctl`, IPv6 for `bird6.ctl`.
-    pub family: Family,
-    /// What is asked.
-    pub query: Query,
-    /// Where the answer goes. Dropping it tells the client that there is none.
-    pub reply: oneshot::Sender<Answer>,
-}
-
-/// An answer of the owner of the speaker.
-#[derive(Debug)]
-pub enum Answer {
-    /// To [`Query::Status`].
-    Status(StatusSnapshot),
-    /// To [`Query::Protocols`]: those whose names match, in the order in which they are shown.
-    Protocols(Vec<ProtocolSnapshot>),
-    /// To [`Query::Routes`], in chunks of any size, routes of one prefix one after the other, best first. Ends when the sender
-    /// is dropped. When the client goes away the receiver is dropped, and sending fails: stop then. A client may read slowly,
-    /// so send from a task that holds nothing up.
-    Routes(mpsc::Receiver<Vec<RouteSnapshot>>),
-    /// To any query that names a protocol which does not exist.
-    NoProtocol,
-    /// To any query about protocols or routes while there is no speaker, since there is no plan for it. Not an empty list:
-    /// readers would take the node for one without peers, which is ready.
-    NoSpeaker,
-    /// To [`Query::Interfaces`].
-    Interfaces(Vec<InterfaceSnapshot>),
-    /// To [`Query::Memory`].
-    Memory(MemorySnapshot),
-    /// To [`Query::Configure`].
-    Configured(ConfigureOutcome),
-    /// To [`Query::Enable`], [`Query::Disable`], [`Query::Restart`] and [`Query::Reload`]: each protocol that was meant.
-    Actions(Vec<ActionReport>),
-    /// To [`Query::Snapshot`].
-    Snapshot(Box<NodeSnapshot>),
-}
-
-/// Limits of a server.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Connections served at a time. For a further one goes the one that has said nothing for the longest, or else the one that
-    /// has taken nothing of its reply for the longest. While all wait for the owner's answers, it waits.
-    pub connections: usize,
-    /// Long answers that are held in memory at a time, all but routes. For a further one goes the client that has taken nothing of
-    /// its own for the longest.
-    pub answers: usize,
-    /// Octets in a command line, without its line feed. A longer one is read to its end and answered with 9000.
-    pub line_len: usize,
-    /// Without a command for so long, a connection is closed.
-    pub idle: Duration,
-    /// Without an answer from the owner for so long (or, for routes, the next chunk), the client is told that there is none.
-    pub answer: Duration,
-    /// A client that takes nothing for so long is disconnected.
-    pub write: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 64,
-            answers: 8,
-            line_len: 4096,
-            idle: Duration::from_secs(300),
-            answer: Duration::from_secs(10),
-            write: Duration::from_secs(60),
-        }
-    }
-}
-
-/// What all connections of a server share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) family: Family,
-    pub(super) version: String,
-    pub(super) clock: fn() -> Clock,
-    pub(super) limits: Limits,
-    pub(super) answers: Clients,
-    pub(super) requests: mpsc::Sender<Request>,
-}
 
 /// One control socket.
 #[derive(Debug)]
@@ -119,7 +35,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at `path`, for questions about `family`. The socket's owner and `group`, or else our own group, may connect. Makes
+    /// Listens at `path`, for questions about `family`. The socket's owner and `group`, or otherwise our own group, may connect. Makes
     /// the directory if it is missing and takes the place of a socket that nobody serves. Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -141,7 +57,7 @@ impl Server {
             file,
             shared: Arc::new(Shared {
                 family,
-                version: super::VERSION.to_owned(),
+                version: VERSION.to_owned(),
                 clock: Clock::system,
                 limits: Limits::default(),
                 answers: Clients::default(),
@@ -150,7 +66,7 @@ impl Server {
         })
     }
 
-    /// Greets with another version than [`VERSION`](super::VERSION). It must begin with `v`, or readers find no version.
+    /// Greets with another version than [`VERSION`]. It must begin with `v`, or readers find no version.
     #[must_use]
     pub fn with_version(mut self, version: &str) -> Self {
         self.shared_mut().version = version.to_owned();

@@ -24,7 +24,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::state::{FolderState, Moved};
-use super::Snapshot;
+use super::snapshot::Snapshot;
 use crate::resources::{Listing, Problem, Reader};
 use bgp_speaker::tasks::Tasks;
 

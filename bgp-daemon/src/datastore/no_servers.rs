@@ -1,9 +1,12 @@
-//! In the place of `servers` where those were left out when the program was built.
+//! Replaces `servers` in a program that is built without them.
 
 use tokio::sync::watch;
 
+use super::error::DatastoreError;
+use super::settings::Settings;
+use super::snapshot::{Interest, Snapshot};
+use super::spec::Server;
 use super::store::{Store, StoreError};
-use super::{DatastoreError, Interest, Server, Settings, Snapshot};
 use crate::resources::Loaded;
 use bgp_speaker::tasks::Tasks;
 

@@ -28,8 +28,11 @@ use self::kubernetes::client::{Kubernetes, Settings as KubernetesSettings};
 use self::kubernetes::follow::NodeView;
 use self::kubernetes::store::KubernetesStore;
 use self::remote::{Origin, Origins};
+use super::error::DatastoreError;
+use super::settings::Settings;
+use super::snapshot::{Interest, Snapshot};
+use super::spec::Server;
 use super::store::{Store, StoreError};
-use super::{DatastoreError, Interest, Server, Settings, Snapshot};
 use crate::resources::{Kind, Loaded};
 use bgp_speaker::tasks::Tasks;
 

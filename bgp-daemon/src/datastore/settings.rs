@@ -1,4 +1,4 @@
-//! The variables that say where a datastore is: those of the environment, or those that calicoctl's file stands for.
+//! The variables that say where a datastore is: those of the environment, or those that calicoctl's file replaces.
 
 use std::collections::BTreeMap;
 use std::fmt;

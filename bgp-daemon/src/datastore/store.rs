@@ -1,7 +1,7 @@
 //! What the commands need of a datastore: to read and to change single objects. Each source has one
 //! implementation; that of a folder is [`folder_store`](super::folder_store).
 //!
-//! Objects are JSON of Calico's v3 API. A store keeps them and never judges them: what may be written is for the caller to
+//! Objects are JSON of Calico's v3 API. A store keeps them and does not validate them: what may be written is for the caller to
 //! know, and objects that are wrong can be read, replaced and deleted like any other.
 
 use serde_json::Value;

@@ -57,7 +57,7 @@ fn write_collection(
             for item in items {
                 out.push_str(&format!("{:indent$}- ", ""));
                 if is_collection(item) {
-                    // The first line stands behind the dash.
+                    // The first line follows the dash.
                     let mut lines = String::new();
                     write_collection(item, indent + STEP, &mut lines)?;
                     out.push_str(&lines[indent + STEP..]);

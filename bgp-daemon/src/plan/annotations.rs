@@ -72,7 +72,7 @@ pub enum OnStop {
     Keep,
     /// That the session is over, so that it withdraws our routes at once.
     Withdraw,
-    /// `Withdraw` if the node is leaving, else `Keep`.
+    /// `Withdraw` if the node is leaving, otherwise `Keep`.
     #[default]
     Auto,
 }

@@ -5,19 +5,19 @@ use ipnet::IpNet;
 
 use super::cluster::Cluster;
 use super::export::Sourced;
-use super::model::{Originated, RouteOrigin};
+use super::originated::{Originated, RouteOrigin};
 use crate::resources::{AffinityState, AffinityType};
 
 /// The blocks of this node.
 pub(super) struct Blocks {
     /// Announced and aggregated, by prefix.
     pub(super) aggregated: Vec<Sourced>,
-    /// Announced but about to be given back, so that what lies inside is judged by itself.
+    /// Announced but about to be given back, so that each prefix inside is announced or not by itself.
     leaving: Vec<IpNet>,
 }
 
 impl Blocks {
-    /// Prefixes to originate: single addresses stay away, the workload's own route stands for them.
+    /// Prefixes to originate: not single addresses, for which the workload has a route of its own.
     pub(super) fn originated(&self) -> impl Iterator<Item = Originated> {
         let aggregated = self.aggregated.iter().map(|block| block.prefix);
         aggregated

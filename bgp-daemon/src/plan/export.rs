@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::kernel::programs_ipip;
 use super::services::ServiceRoutes;
 
-/// A prefix with the object because of which it stands here. In JSON the prefix alone.
+/// A prefix with the object that it comes from. In JSON the prefix alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sourced {
     /// The prefix.
@@ -24,7 +24,7 @@ impl Serialize for Sourced {
 }
 
 /// What is announced of one family, in this order: what is rejected, then (to internal peers) what leaves by certain
-/// interfaces, then own blocks, then what is accepted. Nothing else is.
+/// interfaces, then own blocks, then what is accepted. The rest is not announced.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportRules {
@@ -36,7 +36,7 @@ pub struct ExportRules {
     pub internal_reject_interfaces: Vec<String>,
 }
 
-/// Devices of VXLAN and WireGuard: the other nodes have their own routes for what lies behind them.
+/// Devices of VXLAN and WireGuard: the other nodes have their own routes to what is reached through them.
 const TUNNELS: [&str; 2] = ["*.cali", "*.calico"];
 /// The device of IP-in-IP.
 pub(super) const IPIP_DEVICE: &str = "tunl0";

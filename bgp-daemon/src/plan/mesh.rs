@@ -8,7 +8,7 @@ use bgp_core::types::Family;
 use super::cluster::{BGP_PORT, Cluster, GLOBAL, NodeView};
 use super::model::{NextHop, Peer, PeerType};
 use super::password;
-use super::session::{is_passive_towards, restart_seconds, session_name};
+use super::session_rules::{is_passive_towards, restart_seconds, session_name};
 use crate::resources::Problem;
 
 /// The sessions of the mesh.

@@ -10,9 +10,11 @@
 //! | `cluster`     | the view that all others share: nodes, defaults, effective settings |
 //! | `speaker`     | router ID, listening, communities                                   |
 //! | `mesh`        | sessions with every other node                                      |
+//! | `peering`     | one peering of a BGPPeer, and the set of them                       |
 //! | `peers`       | sessions from BGPPeers, and how identical ones are merged           |
 //! | `reverse`     | the other side of BGPPeers between nodes                            |
 //! | `session`     | one session from one peering                                        |
+//! | `session_rules` | names, sides and times of all sessions                            |
 //! | `annotations` | settings beyond Calico's API                                        |
 //! | `blocks`      | own blocks                                                          |
 //! | `services`    | service addresses                                                   |
@@ -27,13 +29,16 @@ mod export;
 mod kernel;
 mod mesh;
 mod model;
+mod originated;
 mod password;
+mod peering;
 mod peers;
 pub mod policy;
 pub mod render;
 mod reverse;
 mod services;
 mod session;
+mod session_rules;
 mod speaker;
 mod workload;
 
@@ -48,9 +53,8 @@ pub use export::{ExportRules, Sourced};
 pub use kernel::{
     KernelDecision, KernelRoute, KernelRules, PoolRouting, PoolRule, RouteSource, Tunnel,
 };
-pub use model::{
-    AdvertisedCommunities, HostRoute, NextHop, Originated, Peer, PeerType, Plan, RouteOrigin,
-};
+pub use model::{AdvertisedCommunities, HostRoute, NextHop, Peer, PeerType, Plan};
+pub use originated::{Originated, RouteOrigin};
 pub use password::Password;
 pub use workload::{Workload, WorkloadFiles, load_workloads, read_workload_files};
 

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::annotations::PeerOptions;
 use super::export::{ExportRules, Sourced};
 use super::kernel::KernelRules;
+use super::originated::Originated;
 use super::password::Password;
 use crate::resources::{BgpFilterSpec, CommunityValue, LogSeverity, Problem};
 
@@ -156,25 +157,6 @@ pub enum NextHop {
     Keep,
     /// As RFC 4271 §5.1.3 says.
     None,
-}
-
-/// A prefix to announce as our own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Originated {
-    /// The prefix.
-    pub prefix: IpNet,
-    /// Why it is ours.
-    pub origin: RouteOrigin,
-}
-
-/// Why a prefix is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RouteOrigin {
-    /// A block of addresses for this node's workloads.
-    Block,
-    /// A service's address, or a range of them.
-    Service,
 }
 
 /// Communities for what lies in a prefix.

@@ -1,62 +1,14 @@
 //! Peerings from BGPPeers, before they become sessions: whom each one means, and which of several for the same
 //! address counts.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use bgp_core::types::{Asn, Family, RouterId};
+use bgp_core::types::Family;
 
-use super::cluster::{Cluster, NodeView};
+use super::cluster::Cluster;
+use super::peering::{Peering, Peerings, Target, as_of_peer, is_node_of, of_node};
 use super::reverse;
 use crate::resources::{BgpPeer, PeerAddress, Problem};
-
-/// A peering that this node has.
-#[derive(Clone)]
-pub(super) struct Peering<'a> {
-    /// The BGPPeer.
-    pub(super) resource: &'a BgpPeer,
-    pub(super) address: IpAddr,
-    /// The port, once known; part of the identity.
-    pub(super) port: Option<u16>,
-    pub(super) peer_as: Asn,
-    /// The peer's cluster ID. Only known of nodes that were selected, not of addresses.
-    pub(super) peer_cluster_id: Option<RouterId>,
-    pub(super) target: Target,
-}
-
-/// What a peering was made from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
-    /// `peerIP`; whether that is a node's address.
-    Address { is_node: bool },
-    /// A node: `peerSelector`, or the other side of a peering.
-    Node,
-    /// A workload on this node.
-    Workload,
-}
-
-/// The peerings of this node by address and port; of several with the same the first one counts.
-#[derive(Default)]
-pub(super) struct Peerings<'a> {
-    /// Those that every node has.
-    pub(super) global: BTreeMap<(IpAddr, Option<u16>), Peering<'a>>,
-    /// Those of this node, without those that are global too.
-    pub(super) node: BTreeMap<(IpAddr, Option<u16>), Peering<'a>>,
-}
-
-impl<'a> Peerings<'a> {
-    fn add_global(&mut self, peering: Peering<'a>) {
-        let identity = (peering.address, peering.port);
-        self.global.entry(identity).or_insert(peering);
-    }
-
-    pub(super) fn add_node(&mut self, peering: Peering<'a>) {
-        let identity = (peering.address, peering.port);
-        if !self.global.contains_key(&identity) {
-            self.node.entry(identity).or_insert(peering);
-        }
-    }
-}
 
 /// All peerings of this node: global ones, then its own, then the other sides of those of other nodes; by the names
 /// of their BGPPeers, so that the same one counts every time.
@@ -122,26 +74,6 @@ fn candidates<'a>(cluster: &Cluster<'a>, resource: &'a BgpPeer) -> Vec<Peering<'
         .collect()
 }
 
-/// Peerings with a node, by its addresses of the given families.
-pub(super) fn of_node<'a>(
-    cluster: &Cluster<'_>,
-    resource: &'a BgpPeer,
-    node: &NodeView<'_>,
-    families: &[Family],
-) -> Vec<Peering<'a>> {
-    let addresses = families.iter().filter_map(|family| node.address(*family));
-    addresses
-        .map(|address| Peering {
-            resource,
-            address,
-            port: cluster.listen_port_of(node),
-            peer_as: cluster.as_of(node),
-            peer_cluster_id: node.cluster_id,
-            target: Target::Node,
-        })
-        .collect()
-}
-
 fn of_address<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer, peer: PeerAddress) -> Peering<'a> {
     let peer_as = as_of_peer(cluster, resource);
     // Without a port, a node of that address and AS is asked for its own.
@@ -162,17 +94,6 @@ fn of_address<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer, peer: PeerAddres
             is_node: cluster.nodes.values().any(|node| node.has_address(peer.ip)),
         },
     }
-}
-
-/// The AS of a `peerIP`: without `asNumber`, the cluster's.
-pub(super) fn as_of_peer(cluster: &Cluster<'_>, resource: &BgpPeer) -> Asn {
-    let said = resource.spec.as_number;
-    said.unwrap_or_else(|| cluster.global_as())
-}
-
-/// Whether a node has that address and AS.
-pub(super) fn is_node_of(cluster: &Cluster<'_>, node: &NodeView<'_>, ip: IpAddr, asn: Asn) -> bool {
-    node.has_address(ip) && cluster.as_of(node) == asn
 }
 
 fn workloads<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer) -> Vec<Peering<'a>> {

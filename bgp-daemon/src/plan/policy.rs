@@ -18,7 +18,7 @@ use crate::resources::{
 /// Preference of routes with a better priority than usual: above those learned from the kernel, as while a virtual
 /// machine moves from node to node.
 const BETTER_PREFERENCE: u32 = 200;
-/// Devices of the eBPF data plane: nothing behind them is anybody's business.
+/// Devices of the eBPF data plane: routes through them are not announced.
 const BPF_DEVICES: &str = "bpf*.cali";
 
 /// What a policy depends on, apart from the plan: peers that are alike in this have the same one.

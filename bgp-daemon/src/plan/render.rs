@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::model::{Peer, Plan, RouteOrigin, ip_version_name};
+use super::model::{Peer, Plan, ip_version_name};
+use super::originated::RouteOrigin;
 
 /// As JSON, indented.
 pub fn json(plan: &Plan) -> Result<String, serde_json::Error> {

@@ -3,7 +3,7 @@
 use bgp_core::types::Family;
 
 use super::cluster::{Cluster, NodeView};
-use super::peers::{self, Peerings};
+use super::peering::{self, Peerings};
 use crate::resources::{BgpPeer, PeerAddress, ReversePeering};
 
 /// Adds the other sides of a BGPPeer, if this node is one of those that it names as peers.
@@ -18,7 +18,7 @@ pub(super) fn add<'a>(cluster: &Cluster<'a>, resource: &'a BgpPeer, peerings: &m
         return;
     }
     for node in nodes_with_peering(cluster, resource) {
-        for peering in peers::of_node(cluster, resource, node, &families) {
+        for peering in peering::of_node(cluster, resource, node, &families) {
             peerings.add_node(peering);
         }
     }
@@ -44,12 +44,12 @@ fn is_named(
     resource: &BgpPeer,
     PeerAddress { ip, port }: PeerAddress,
 ) -> bool {
-    let asn = peers::as_of_peer(cluster, resource);
-    // The global port is compared even where the node has its own, as by the speaker that this one replaces: else the
+    let asn = peering::as_of_peer(cluster, resource);
+    // The global port is compared even where the node has its own, as by the speaker that this one replaces: otherwise the
     // two would disagree on the sessions of a mixed cluster.
     let is_port =
         |configured: Option<u16>| configured.is_none_or(|own| port.is_none_or(|port| port == own));
-    peers::is_node_of(cluster, node, ip, asn)
+    peering::is_node_of(cluster, node, ip, asn)
         && is_port(node.listen_port)
         && is_port(cluster.global_listen_port())
 }

@@ -7,7 +7,7 @@ use bgp_core::types::family_of;
 use ipnet::IpNet;
 
 use super::cluster::Cluster;
-use super::model::{Originated, RouteOrigin};
+use super::originated::{Originated, RouteOrigin};
 use crate::resources::{
     EndpointSlice, LoadBalancerAggregation, Problem, Service, ServiceBlock, ServiceType,
     TrafficPolicy,

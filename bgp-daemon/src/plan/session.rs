@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
 
 use bgp_core::types::{Asn, Family, RouterId};
 use ipnet::IpNet;
@@ -12,7 +11,9 @@ use super::cluster::{BGP_PORT, Cluster, GLOBAL};
 use super::mesh;
 use super::model::{HostRoute, NextHop, Peer, PeerType};
 use super::password;
-use super::peers::{self, Peering, Target};
+use super::peering::{Peering, Target};
+use super::peers;
+use super::session_rules::{is_passive_towards, restart_seconds, session_name, whole_seconds};
 use crate::resources::{
     BgpFilterSpec, BgpPeer, BgpPeerSpec, FilterRule, NextHopMode, Problem, SourceAddress,
     did_you_mean,
@@ -206,7 +207,7 @@ fn local_as(cluster: &Cluster<'_>, peering: &Peering<'_>) -> Asn {
 }
 
 /// Whether to wait for the peer: for workloads always; for a node that a global BGPPeer names by its address, where
-/// both ends have the same session, one of the two. Everybody else dials, and RFC 4271 §6.8 resolves collisions.
+/// both ends have the same session, one of the two. All others dial, and RFC 4271 §6.8 resolves collisions.
 fn is_passive(kind: PeerType, peering: &Peering<'_>, own: IpAddr) -> bool {
     match (kind, peering.target) {
         (PeerType::Local, _) => true,
@@ -292,112 +293,4 @@ fn host_route(peering: &Peering<'_>) -> Option<HostRoute> {
         prefix: IpNet::from(peering.address),
         via,
     })
-}
-
-/// Of two nodes the one whose address is the smaller text waits for the other. Both must come to the same result, also
-/// with the speaker that this one replaces on the other side, so numbers do not count: `10.0.0.10` is smaller than
-/// `10.0.0.9`.
-pub(super) fn is_passive_towards(own: IpAddr, peer: IpAddr) -> bool {
-    own.to_string() < peer.to_string()
-}
-
-/// `Mesh_10_0_0_1`, `Global_fd00__1_port_50`: what `calicoctl node status` knows sessions by.
-pub(super) fn session_name(kind: PeerType, address: IpAddr, port: Option<u16>) -> String {
-    let prefix = match kind {
-        PeerType::Mesh => "Mesh",
-        PeerType::Node => "Node",
-        PeerType::Global => "Global",
-        PeerType::Local => "Local_Workload",
-    };
-    let address = address.to_string().replace(['.', ':'], "_");
-    match port {
-        Some(port) => format!("{prefix}_{address}_port_{port}"),
-        None => format!("{prefix}_{address}"),
-    }
-}
-
-/// A graceful restart time: at most 4095 seconds, a field of 12 bits (RFC 4724 §3).
-pub(super) fn restart_seconds(
-    time: Option<Duration>,
-    object: &str,
-    field: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<u16> {
-    whole_seconds(time, 4095, object, field, problems)
-}
-
-/// A time in seconds, rounded half up, as far as the protocol can say it.
-fn whole_seconds(
-    time: Option<Duration>,
-    most: u16,
-    object: &str,
-    field: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<u16> {
-    let time = time?;
-    let seconds = time
-        .as_secs()
-        .saturating_add(u64::from(time.subsec_nanos() >= 500_000_000));
-    match u16::try_from(seconds) {
-        Ok(seconds) if seconds <= most => Some(seconds),
-        _ => {
-            let reason = format!("is longer than the protocol can say; {most} seconds are used");
-            problems.push(Problem::warning(object, reason).at_field(field));
-            Some(most)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Promise 5.18.
-    #[test]
-    fn names_are_those_of_the_replaced_speaker() {
-        let name = |kind, address: &str, port| session_name(kind, address.parse().unwrap(), port);
-        assert_eq!(name(PeerType::Mesh, "10.192.0.3", None), "Mesh_10_192_0_3");
-        assert_eq!(
-            name(PeerType::Global, "fd00::1", Some(50)),
-            "Global_fd00__1_port_50"
-        );
-        assert_eq!(
-            name(PeerType::Local, "10.1.0.5", None),
-            "Local_Workload_10_1_0_5"
-        );
-    }
-
-    /// Promise 4.1.
-    #[test]
-    fn string_order_decides_who_is_passive() {
-        let passive =
-            |own: &str, peer: &str| is_passive_towards(own.parse().unwrap(), peer.parse().unwrap());
-        assert!(passive("10.0.0.10", "10.0.0.9"));
-        assert!(!passive("10.0.0.9", "10.0.0.10"));
-        assert!(passive("fd00::10", "fd00::9"));
-    }
-
-    /// Promise 5.12.
-    #[test]
-    fn times_are_rounded_and_limited() {
-        let mut problems = Vec::new();
-        let mut seconds = |millis| {
-            restart_seconds(
-                Some(Duration::from_millis(millis)),
-                "BGPPeer/a",
-                "x",
-                &mut problems,
-            )
-        };
-        assert_eq!(
-            [
-                seconds(10_499),
-                seconds(10_500),
-                seconds(4_095_000),
-                seconds(9_999_000)
-            ],
-            [Some(10), Some(11), Some(4095), Some(4095)]
-        );
-        assert_eq!(problems.len(), 1);
-    }
 }

@@ -12,7 +12,7 @@ use crate::resources::{
     BgpConfiguration, BindMode, CommunityValue, PrefixAdvertisement, Problem, is_ignorable,
 };
 
-/// The BGP identifier, for both families: from the environment, else our IPv4 address.
+/// The BGP identifier, for both families: from the environment, otherwise our IPv4 address.
 pub(super) fn router_id(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Option<RouterId> {
     let own = cluster
         .me

@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::bgp_filter::is_interface_pattern;
 use super::bgp_peer::PasswordSource;
-use super::decode::{Check, Fault, Tolerance};
+use super::check::{Check, Tolerance};
+use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar::{self, CommunityValue, RoutePriority};
 
@@ -209,7 +210,7 @@ impl Check for BgpConfigurationSpec {
     }
 }
 
-/// Whether a pattern may stand in `ignoredInterfaces`.
+/// Whether a pattern may be used in `ignoredInterfaces`.
 pub(crate) fn is_ignorable(pattern: &str) -> bool {
     pattern != "*" && is_interface_pattern(pattern)
 }

@@ -4,7 +4,8 @@ use bgp_core::types::{Asn, Family, family_of};
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::decode::{Check, Fault};
+use super::check::Check;
+use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar::{self, CommunityValue, RoutePriority};
 

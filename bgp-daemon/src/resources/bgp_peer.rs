@@ -7,7 +7,8 @@ use std::time::Duration;
 use bgp_core::types::Asn;
 use serde::Deserialize;
 
-use super::decode::{Check, Fault};
+use super::check::Check;
+use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar::{self, Scalar};
 use super::selector::Selector;
@@ -50,7 +51,7 @@ pub struct BgpPeerSpec {
     /// Interval of KEEPALIVEs.
     #[serde(deserialize_with = "scalar::optional")]
     pub keepalive_time: Option<Duration>,
-    /// How often our own AS may stand in a received path.
+    /// How often our own AS may occur in a received path.
     #[serde(rename = "numAllowedLocalASNumbers")]
     pub num_allowed_local_as_numbers: Option<i32>,
     /// Hops to the peer for TTL security (RFC 5082); 0 is off.

@@ -1,4 +1,4 @@
-//! From a JSON value to a typed resource: which type, and what else is asked of it.
+//! From a JSON value to a typed resource: which type, and what is asked of it beyond.
 //!
 //! Knows nothing of text and lines; a [`Fault`] says at which path something is wrong, and whoever has the text finds
 //! the line.
@@ -6,44 +6,13 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::check::{Check, Tolerance};
+use super::fault::Fault;
 use super::kind::{Kind, ObjectKey};
-use super::metadata::Object;
 use super::node::KubernetesNode;
 use super::problem::{Problem, Severity};
 use super::reading::Reading;
 use super::set::Resource;
-
-pub(super) use super::fault::{Fault, Step};
-
-/// What a type demands beyond the types of its fields.
-pub(super) trait Check {
-    /// What is lost to a value that cannot be read.
-    const TOLERANCE: Tolerance = Tolerance::None;
-
-    /// Adds what is wrong.
-    fn check(&self, faults: &mut Vec<Fault>);
-}
-
-/// How much of an object is lost to a value that cannot be read.
-pub(super) enum Tolerance {
-    /// All of it: half of what it says would be something else than was meant.
-    None,
-    /// The field, or the entry of a list: the others stand for themselves.
-    PerField {
-        /// Fields of `spec` without which the object must not be used.
-        vital: &'static [&'static str],
-        /// Fields of `spec` that mean nothing to BGP.
-        unused: &'static [&'static str],
-    },
-}
-
-impl<S: Check> Check for Object<S> {
-    const TOLERANCE: Tolerance = S::TOLERANCE;
-
-    fn check(&self, faults: &mut Vec<Fault>) {
-        self.spec.check(faults);
-    }
-}
 
 /// What became of a value.
 pub(super) struct Decoded {

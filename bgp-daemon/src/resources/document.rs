@@ -10,7 +10,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::decode::{self, Decoded};
+use super::fault::Step;
 use super::kind::{self, Kind, ObjectKey};
+use super::limits::MAX_DOCUMENTS;
 use super::problem::{Location, Problem, Severity};
 use super::set::Resource;
 use super::shape::Shape;
@@ -53,11 +55,6 @@ pub struct Parsed {
     /// The last object may go on: the text ends without the end of a line, or of its braces.
     pub(crate) may_go_on: bool,
 }
-
-/// Largest document of a text, octets.
-pub(crate) const MAX_DOCUMENT: usize = 4 << 20;
-/// Most documents of a text, and objects of a datastore.
-pub(crate) const MAX_DOCUMENTS: usize = 100_000;
 
 /// Reads YAML with any number of documents, or JSON. `source` is what problems call it, such as a file name.
 pub fn parse(source: &str, text: &str) -> Parsed {
@@ -289,7 +286,7 @@ impl<'a> Reader<'a> {
             return self.report(
                 problem,
                 tree.find(
-                    &["metadata", "name"].map(|key| decode::Step::Key(key.into())),
+                    &["metadata", "name"].map(|key| Step::Key(key.into())),
                     false,
                 ),
             );
@@ -323,7 +320,7 @@ impl<'a> Reader<'a> {
     /// Calico's and is not, is worth a word.
     fn unknown(&mut self, tree: &Tree, api_version: &str, kind: &str) {
         let ours = || Kind::all().filter(|known| known.is_calico());
-        let place_of = |field: &str| tree.find(&[decode::Step::Key(field.into())], false);
+        let place_of = |field: &str| tree.find(&[Step::Key(field.into())], false);
         if let Some(known) = ours().find(|known| known.name() == kind) {
             let reason = format!("expected {}, found {api_version}", known.api_version());
             let problem = Problem::error(kind, reason).at_field("apiVersion");

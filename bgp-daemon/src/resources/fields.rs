@@ -7,7 +7,7 @@ use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::decode::Step;
+use super::fault::Step;
 
 /// The fields of the struct at a path inside a type; none if there is no struct.
 pub(super) fn known<T: DeserializeOwned>(path: &[Step]) -> &'static [&'static str] {

@@ -84,7 +84,7 @@ pub(crate) struct Walk {
 }
 
 /// Lists the files below a path. Symbolic links are followed, but no folder is listed twice; names that begin with a dot are
-/// skipped, and with them the `..data` folders behind a mounted ConfigMap.
+/// skipped, and with them the `..data` folders of a mounted ConfigMap.
 ///
 /// # Errors
 ///

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::decode::{Check, Fault, Tolerance};
+use super::check::{Check, Tolerance};
+use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar;
 use super::selector::Selector;

@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::document::{Digest, Document, MAX_DOCUMENTS, Parsed, Text, digest};
+use super::document::{Digest, Document, Parsed, Text, digest};
 use super::files::{self, FileId, Stamp, unreadable};
+use super::limits::MAX_DOCUMENTS;
 use super::places::Places;
 use super::problem::Problem;
 use super::set::ResourceSet;
@@ -39,7 +40,7 @@ impl Loaded {
 impl ResourceSet {
     /// Reads files, and folders with their sub-folders: what ends in `.yaml`, `.yml` or `.json`, in the order of names.
     /// A file that is named itself is read whatever it is called. Symbolic links are followed; names that begin with
-    /// a dot are skipped, and with them the `..data` folders behind a mounted ConfigMap.
+    /// a dot are skipped, and with them the `..data` folders of a mounted ConfigMap.
     pub fn load(paths: &[PathBuf]) -> Loaded {
         let mut problems = Vec::new();
         let mut documents = Vec::new();

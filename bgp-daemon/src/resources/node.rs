@@ -8,7 +8,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::decode::{Check, Fault};
+use super::check::Check;
+use super::fault::Fault;
 use super::metadata::Metadata;
 use super::reading::from_json_text;
 use super::scalar::{self, Scalar};

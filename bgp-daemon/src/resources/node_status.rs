@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::decode::{Check, Fault};
+use super::check::Check;
+use super::fault::Fault;
 use super::metadata::Object;
 
 /// A request to report on a node.

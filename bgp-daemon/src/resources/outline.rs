@@ -1,15 +1,15 @@
 //! The objects of a text, each as it is written and with its place, whether or not it is right: for whoever edits files or
 //! must be stricter than the speaker.
 //!
-//! Comes before any judgement. An object of a kind that is not known here is listed like any other, so that an edit of the
+//! Comes before any check. An object of a kind that is not known here is listed like any other, so that an edit of the
 //! text can be checked to have left it alone. Values of Secrets are in it: there is no `Debug`.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
-use super::decode::Fault;
 use super::document::{Part, parts_of};
+use super::fault::Fault;
 use super::kind::Kind;
 use super::problem::{Location, Problem};
 use super::tree::{Place, Tree};

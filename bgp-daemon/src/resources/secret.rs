@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use zeroize::Zeroizing;
 
-use super::decode::{Check, Fault};
+use super::check::Check;
+use super::fault::Fault;
 use super::metadata::Metadata;
 
 /// A Secret of Kubernetes.

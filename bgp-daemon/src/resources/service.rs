@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::decode::{Check, Fault};
+use super::check::Check;
+use super::fault::Fault;
 use super::metadata::Metadata;
 use super::scalar;
 
@@ -114,7 +115,7 @@ impl Service {
         points.iter().filter_map(|point| point.ip)
     }
 
-    /// Its address families: those it names, else those of its cluster IPs, as an API server would fill them in.
+    /// Its address families: those it names, otherwise those of its cluster IPs, as an API server would fill them in.
     pub fn address_types(&self) -> Vec<AddressType> {
         if !self.spec.ip_families.is_empty() {
             return self.spec.ip_families.clone();
@@ -140,7 +141,7 @@ impl Check for Service {
     }
 }
 
-/// What stands in the place of an address of a service that has none.
+/// What replaces the address of a service that has none.
 const HEADLESS: &str = "None";
 
 /// Some endpoints of a service.

@@ -2,7 +2,7 @@
 
 use strsim::osa_distance;
 
-/// ` (did you mean NAME?)` if one of the known names is near, else nothing.
+/// ` (did you mean NAME?)` if one of the known names is near, otherwise nothing.
 pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(name, known) {
         Some(known) => format!(" (did you mean {known}?)"),

@@ -9,7 +9,7 @@ use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::localizer::ExternalMessageSource;
 
-use super::tree::{MAX_DEPTH, MAX_NODES, MAX_REPLAYED};
+use super::limits::{MAX_NESTED, MAX_NODES, MAX_REPLAYED};
 
 /// Where the error is, line and column from 1. A tab is looked for: the parser points at the value before it.
 pub(super) fn place(error: &Error, text: &str) -> (usize, usize) {
@@ -170,7 +170,7 @@ fn beyond(breach: &BudgetBreach) -> String {
 }
 
 fn too_deep() -> String {
-    format!("values are nested more than {MAX_DEPTH} deep")
+    format!("values are nested more than {MAX_NESTED} deep")
 }
 
 /// What is wrong with a text that is no JSON, and where.

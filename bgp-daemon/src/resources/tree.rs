@@ -1,4 +1,4 @@
-//! A YAML (or JSON) document as a JSON value that remembers where each of its parts stands in the text.
+//! A YAML (or JSON) document as a JSON value that remembers where each of its parts is in the text.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
-use super::decode::Step;
-use super::document::MAX_DOCUMENT;
+use super::fault::Step;
+use super::limits::{MAX_DOCUMENT, MAX_NESTED, MAX_NODES, MAX_REPLAYED};
 use super::syntax;
 
 /// Line and column, both from 1.
@@ -17,7 +17,7 @@ pub(crate) struct Place {
     pub(crate) column: usize,
 }
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug)]
 pub(crate) struct Tree {
     pub(crate) place: Place,
@@ -54,7 +54,7 @@ impl Tree {
             budget: serde_saphyr::budget! {
                 max_events: MAX_NODES * 2,
                 max_nodes: MAX_NODES,
-                max_depth: MAX_DEPTH,
+                max_depth: MAX_NESTED,
             },
             alias_limits: serde_saphyr::alias_limits! {
                 max_total_replayed_events: MAX_REPLAYED,
@@ -109,7 +109,7 @@ impl Tree {
         matches!(self.content, Content::Scalar(Value::Null))
     }
 
-    /// Where the value at a path stands, or its key; if the path leads nowhere, the last place on the way.
+    /// The place of the value at a path, or of its key; if the path leads nowhere, the last place on the way.
     pub(super) fn find(&self, path: &[Step], at_key: bool) -> Place {
         let mut tree = self;
         let mut place = self.place;
@@ -187,13 +187,6 @@ impl Tree {
         }
     }
 }
-
-/// Limit for values in one document, several for each line of the longest.
-pub(super) const MAX_NODES: usize = 500_000;
-/// Limit for collections inside collections.
-pub(super) const MAX_DEPTH: usize = 32;
-/// Limit for values that come from aliases: a text must not grow beyond measure (the "billion laughs").
-pub(super) const MAX_REPLAYED: usize = 20_000;
 
 fn place_of(location: serde_saphyr::Location) -> Place {
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).max(1);

@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::decode::Fault;
+use super::fault::Fault;
 use super::kind::Kind;
 use super::reading::typed_fields;
 use super::scalar;

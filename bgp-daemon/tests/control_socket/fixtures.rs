@@ -13,7 +13,7 @@ use bgp_daemon::control::model::{
     RouteCounts, RouteSnapshot, StatusSnapshot,
 };
 use bgp_daemon::control::render::Clock;
-use bgp_daemon::control::server::Answer;
+use bgp_daemon::control::request::Answer;
 use bgp_speaker::forwarding::{Gateway, NextHops};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -4,7 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
 use bgp_core::types::Family;
-use bgp_daemon::control::server::{Answer, BindError, Limits, Server};
+use bgp_daemon::control::limits::Limits;
+use bgp_daemon::control::request::Answer;
+use bgp_daemon::control::server::{BindError, Server};
 use bgp_daemon::privileges::Group;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

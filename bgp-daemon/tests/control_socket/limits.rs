@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bgp_core::types::Family;
 use bgp_daemon::control::command::Query;
+use bgp_daemon::control::limits::Limits;
 use bgp_daemon::control::model::ProtocolKind;
-use bgp_daemon::control::server::{Answer, Limits};
+use bgp_daemon::control::request::Answer;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fixtures::{answer, internal, route, via};

@@ -9,7 +9,7 @@ use bgp_core::types::Family;
 use bgp_daemon::cli::node_status::{self, Output, RunningRule, Surroundings};
 use bgp_daemon::cli::processes::Processes;
 use bgp_daemon::control::command::Query;
-use bgp_daemon::control::server::Limits;
+use bgp_daemon::control::limits::Limits;
 
 use crate::fixtures::answer;
 use crate::peer::Fixture;

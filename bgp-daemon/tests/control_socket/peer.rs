@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bgp_core::types::Family;
 use bgp_daemon::control::command::Query;
-use bgp_daemon::control::server::{Answer, Limits, Request, Server};
+use bgp_daemon::control::limits::Limits;
+use bgp_daemon::control::request::{Answer, Request};
+use bgp_daemon::control::server::Server;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;

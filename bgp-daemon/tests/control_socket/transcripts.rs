@@ -3,8 +3,9 @@
 use bgp_core::types::Family;
 use bgp_core::wire::attribute::Origin;
 use bgp_daemon::control::command::Query;
+use bgp_daemon::control::limits::Limits;
 use bgp_daemon::control::model::{IgpMetric, RecoverySnapshot, RouteSnapshot};
-use bgp_daemon::control::server::{Answer, Limits};
+use bgp_daemon::control::request::Answer;
 use proptest::prelude::*;
 
 use crate::fixtures::{self, answer, bgp_route, established_session, route, stream, via};

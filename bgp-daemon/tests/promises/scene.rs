@@ -11,7 +11,7 @@ use bgp_core::session::config::GracefulRestart;
 use bgp_core::types::{Asn, Family, RouterId};
 use bgp_daemon::agent::{self, AgentConfig, AgentError};
 use bgp_daemon::control::command::Query;
-use bgp_daemon::control::server::{Answer, Request};
+use bgp_daemon::control::request::{Answer, Request};
 use bgp_daemon::datastore::Snapshot;
 use bgp_daemon::log::LogLevel;
 use bgp_daemon::occupant::Occupants;

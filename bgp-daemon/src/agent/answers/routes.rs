@@ -8,14 +8,14 @@ use bgp_core::rib::{Exported, Rib, Route, RouteSource};
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{Attributes, NextHop};
 use ipnet::IpNet;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::super::Running;
+use super::super::clock::timestamp;
 use super::super::local_kind::{DIRECT, KERNEL};
-use super::send;
+use super::super::running::Running;
 use crate::control::command::{RouteQuery, RouteSelection};
 use crate::control::model::{BgpAttributes, BgpRouteSnapshot, IgpMetric, RouteSnapshot};
-use crate::control::server::Answer;
+use crate::control::request::Answer;
 use bgp_speaker::Routes;
 use bgp_speaker::forwarding::{Forwarding, REMOTE_METRIC, State};
 use bgp_speaker::forwarding::{Gateway, NextHops};
@@ -52,8 +52,7 @@ pub(super) fn answer(
     running: &Running,
     family: Family,
     query: RouteQuery,
-    reply: oneshot::Sender<Answer>,
-) {
+) -> Answer {
     let peers = running
         .plan
         .peers
@@ -68,17 +67,16 @@ pub(super) fn answer(
     };
     let unknown = |name: &Option<String>| name.as_deref().is_some_and(|name| !names.knows(name));
     if unknown(&query.export) || unknown(&query.protocol) {
-        return send(reply, Answer::NoProtocol);
+        return Answer::NoProtocol;
     }
     let (chunks, receiver) = mpsc::channel(CHUNKS);
-    send(reply, Answer::Routes(receiver));
     let export = match query.export.as_deref() {
         None => None,
         Some("kernel1") => Some(Export::Kernel),
         Some(name) => match names.peer(name) {
             Some(peer) => Some(Export::Peer(peer)),
             // Nothing is exported to the others.
-            None => return,
+            None => return Answer::Routes(receiver),
         },
     };
     let search = Search {
@@ -92,6 +90,7 @@ pub(super) fn answer(
         "answer",
         stream(routes, forwarding, Arc::new(search), chunks),
     );
+    Answer::Routes(receiver)
 }
 
 async fn stream(
@@ -162,9 +161,9 @@ impl Search {
         for found in found {
             let route = &found.route;
             if self.export == Some(Export::Kernel) {
-                let stands = forwarding.is_some_and(|state| state.is_in_kernel(route));
+                let is_installed = forwarding.is_some_and(|state| state.is_in_kernel(route));
                 // One route for each prefix, the best of those that may stand there.
-                if !stands || previous.replace(route.prefix) == Some(route.prefix) {
+                if !is_installed || previous.replace(route.prefix) == Some(route.prefix) {
                     continue;
                 }
             }
@@ -189,7 +188,7 @@ impl Search {
         RouteSnapshot {
             prefix: route.prefix,
             protocol: self.names.of(route.source),
-            since: super::super::timestamp(route.since),
+            since: timestamp(route.since),
             from: sender.filter(|sender| !leads_to(&next_hops, *sender)),
             next_hops,
             primary: route.best,

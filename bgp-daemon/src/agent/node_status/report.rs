@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::schedule::Schedule;
-use super::{MAX_ROUTES, NodeStatus, Seen, build};
+use super::status::{MAX_ROUTES, NodeStatus, Seen, build};
 use crate::control::command::{NamePattern, Query, RouteQuery};
 use crate::control::render::Clock;
-use crate::control::server::{Answer, Request};
+use crate::control::request::{Answer, Request};
 use crate::datastore::Snapshot;
 use crate::resources::{CalicoNodeStatusSpec, StatusClass};
 

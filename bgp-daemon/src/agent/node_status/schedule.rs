@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::NodeStatus;
+use super::status::NodeStatus;
 use crate::resources::{CalicoNodeStatusSpec, ResourceSet};
 
 /// How long after a failure the next try comes, if the period is not shorter.

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{NodeStatus, StatusSink};
+use super::report::StatusSink;
+use super::status::NodeStatus;
 use crate::datastore::folder_store::Access;
 use crate::datastore::store::{Store, StoreError};
 use crate::datastore::{self, DatastoreSpec, Settings};

@@ -1,6 +1,6 @@
 //! The status as one JSON document: the snapshots of both sockets in one.
 //!
-//! Behind a socket may be a BIRD, which knows no snapshots. Its peers are then taken from the rows of `show protocols`: the
+//! A socket may be that of a BIRD, which knows no snapshots. Its peers are then taken from the rows of `show protocols`: the
 //! same keys, without the details.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use std::io::Write;
 use bgp_core::types::Family;
 use serde_json::{Map, Value, json};
 
-use super::{Daemon, Node};
+use super::probe::{Daemon, Node, command_error};
 use crate::control::client::{self, ClientError, Connection, PeerRow, ReplyLine};
 use crate::control::json::COMMAND;
 use crate::control::session_name;
@@ -37,7 +37,7 @@ pub(super) fn print(node: Node, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out)?;
     running.check()?;
     match broken {
-        Some(error) => Err(super::command_error(error)),
+        Some(error) => Err(command_error(error)),
         None => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Daemon, Node, Running, command_error, ip_version, process_name};
+use super::probe::{Daemon, Node, Running, command_error, ip_version, process_name};
 use crate::control::client::{PeerRow, peers};
 
 const HEADINGS: [&str; 5] = ["PEER ADDRESS", "PEER TYPE", "STATE", "SINCE", "INFO"];

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::action::{self, ActionError};
 use super::args::{FileArgs, PlaceArgs};
 use super::manifest::{self, Given};
-use super::open;
+use super::open::open;
 use super::report::{self, Outcome, Verb};
 use crate::datastore::DatastoreSpec;
 use crate::datastore::folder_store::Access;

@@ -1,6 +1,6 @@
 //! The file in which calicoctl finds its datastore: `CalicoAPIConfig`, in YAML or JSON.
 //!
-//! Its fields stand for the environment variables that say the same, which count where no file names a datastore.
+//! Each field has the meaning of an environment variable. The environment counts where no file names a datastore.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,8 +9,8 @@ use std::path::Path;
 use anyhow::{anyhow, bail};
 use serde_json::Value;
 
-use super::system_error;
 use crate::datastore::Settings;
+use crate::go_error::system_error;
 use crate::resources::Outline;
 
 /// Read if no other file is named; need not exist.

@@ -17,11 +17,11 @@ pub(super) struct Column {
     cell: fn(&Value, &GlobalAs) -> String,
 }
 
-/// The AS number of the cluster, as it stands in for a node that has none: `unknown` if it cannot be read.
+/// The AS number of the cluster, as it is used for a node that has none: `unknown` if it cannot be read.
 pub(super) struct GlobalAs(pub(super) String);
 
 impl GlobalAs {
-    /// As the datastore says, or else what Calico takes.
+    /// As the datastore says, otherwise what Calico takes.
     pub(super) fn read(store: &dyn Store) -> Self {
         let key = ObjectKey::cluster(Kind::BgpConfiguration, "default");
         Self(match store.read(&key) {

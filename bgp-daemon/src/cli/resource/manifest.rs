@@ -1,6 +1,6 @@
 //! Files, folders and standard input to objects. Stricter than the speaker: a kind or field that is not known is an error.
 //!
-//! What an object says is not judged here, only its form; [`validation`](super::validation) does the rest. Objects of
+//! Only the form of an object is checked here; `validation` does the rest. Objects of
 //! Calico's first API (`kind: bgpPeer`) become those of today's.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::args::FileArgs;
-use super::{kinds, system_error};
+use super::kinds;
+use crate::go_error::system_error;
 use crate::resources::{
     Entry, FileId, Kind, MAX_DEPTH, Meaning, ObjectKey, Outline, Problem, Resource, UNKNOWN_FIELD,
     read_limited, read_text,
@@ -118,7 +119,7 @@ pub(in crate::cli) fn unknown_metadata(value: &Value) -> Option<&str> {
         .map(String::as_str)
 }
 
-/// What may stand in `metadata`.
+/// The keys that `metadata` may have.
 const METADATA: [&str; 15] = [
     "annotations",
     "creationTimestamp",

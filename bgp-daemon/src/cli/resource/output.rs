@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 
 use super::columns::{self, GlobalAs};
 use super::go_value;
-use super::system_error;
 use super::template::Template;
 use crate::datastore::store::Store;
 use crate::datastore::yaml;
+use crate::go_error::system_error;
 use crate::resources::Kind;
 
 /// A form of the output.

@@ -4,35 +4,19 @@
 //! Not known are `define`, `template`, `block`, `break`, `continue`, method calls and complex numbers; a template that uses
 //! one is refused before anything is printed. What a template prints is limited, so that loops in loops come to an end.
 
+mod error;
 mod execute;
 mod functions;
 mod lex;
 mod parse;
 
 use serde_json::Value;
-use thiserror::Error;
+
+use self::error::TemplateError;
 
 /// A template that can be executed.
 pub(super) struct Template {
     nodes: Vec<parse::Node>,
-}
-
-/// What is wrong with a template, or with the objects it was given.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("template: get:{line}: {reason}")]
-pub(super) struct TemplateError {
-    /// Line of the template, from 1.
-    line: usize,
-    reason: String,
-}
-
-impl TemplateError {
-    fn new(line: usize, reason: impl Into<String>) -> Self {
-        Self {
-            line,
-            reason: reason.into(),
-        }
-    }
 }
 
 impl Template {

@@ -2,7 +2,7 @@
 
 use bgp_core::types::Family;
 
-use super::{ClientError, Connection};
+use super::connection::{ClientError, Connection};
 use crate::control::session_name::{self, PeerType};
 
 /// The columns of the heading.
@@ -52,7 +52,7 @@ enum Line<'a> {
     Row(&'a str),
 }
 
-/// By the beginning of the line only: readers do not look at what stands between code and text.
+/// By the beginning of the line only: readers do not look at the separator of code and text.
 fn classify(line: &str) -> Result<Line<'_>, ClientError> {
     if let Some(text) = line.strip_prefix(' ') {
         return Ok(Line::Row(text));

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::SyntaxError;
+use super::syntax_error::SyntaxError;
 
 /// A word, or text in double quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Token {
 #[derive(Debug)]
 pub(super) struct Tokens(VecDeque<Token>);
 
-/// Splits at blanks; what stands between double quotes is one word.
+/// Splits at blanks; text between double quotes is one word.
 pub(super) fn split(line: &str) -> Result<Tokens, SyntaxError> {
     let mut tokens = VecDeque::new();
     let mut rest = line.trim_start();
@@ -69,7 +69,7 @@ impl Tokens {
     pub(super) fn keyword<'a>(&mut self, choices: &[&'a str]) -> Result<&'a str, SyntaxError> {
         let token = self.expect("a command")?;
         let Token::Word(word) = &token else {
-            return Err(SyntaxError::unexpected(&token));
+            return Err(SyntaxError::unexpected(token.text()));
         };
         if let Some(&exact) = choices.iter().find(|choice| **choice == word) {
             return Ok(exact);
@@ -78,13 +78,13 @@ impl Tokens {
         match (matching.next(), matching.next()) {
             (Some(&only), None) => Ok(only),
             (Some(a), Some(b)) => Err(SyntaxError::new(format!("`{word}` may be `{a}` or `{b}`"))),
-            (None, _) => Err(SyntaxError::unexpected(&token)),
+            (None, _) => Err(SyntaxError::unexpected(token.text())),
         }
     }
 
     pub(super) fn end(&mut self) -> Result<(), SyntaxError> {
         match self.next() {
-            Some(token) => Err(SyntaxError::unexpected(&token)),
+            Some(token) => Err(SyntaxError::unexpected(token.text())),
             None => Ok(()),
         }
     }

@@ -7,13 +7,13 @@
 mod interface;
 mod protocol;
 mod route;
+mod text;
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use bgp_core::types::{Asn, RouterId};
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 pub use interface::{AddressScope, AddressSnapshot, InterfaceSnapshot, LinkKind};
 pub use protocol::{
@@ -22,6 +22,7 @@ pub use protocol::{
     RouteChanges, RouteCounts, RouteLimit, Waiting,
 };
 pub use route::{BgpAttributes, BgpRouteSnapshot, IgpMetric, RouteSnapshot};
+use text::as_text;
 
 /// The speaker as a whole, for `show status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -143,8 +144,4 @@ pub struct NodeSnapshot {
     pub problems: Vec<ProblemSnapshot>,
     /// The protocols of the family that was asked for.
     pub protocols: Vec<ProtocolSnapshot>,
-}
-
-fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }

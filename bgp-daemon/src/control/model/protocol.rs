@@ -8,7 +8,7 @@ use bgp_core::types::{Asn, RouterId};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::as_text;
+use super::text::as_text;
 
 /// A source or sink of routes: a BGP session, or a part of the speaker that brings routes of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -252,7 +252,7 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// What stands before the text.
+    /// What precedes the text.
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Misc => "Error: ",

@@ -4,82 +4,11 @@
 //! asks for the time or the time zone itself: both come in a [`Clock`].
 
 pub mod actions;
+mod clock;
 pub mod interfaces;
 pub mod memory;
 pub mod protocols;
 pub mod routes;
 pub mod status;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
-/// How old something may be, in hours, to be shown with the time of day instead of the date.
-const TIME_OF_DAY_LIMIT_HOURS: i64 = 20;
-
-/// The moment at which a reply is written, and the zone in which times are shown.
-#[derive(Clone, Debug)]
-pub struct Clock {
-    /// The moment.
-    pub now: Timestamp,
-    /// The zone.
-    pub zone: TimeZone,
-}
-
-impl Clock {
-    /// This moment, in the zone of this machine.
-    pub fn system() -> Self {
-        Self {
-            now: Timestamp::now(),
-            zone: TimeZone::system(),
-        }
-    }
-
-    /// For columns: `HH:MM:SS` if it was less than 20 hours ago, else `YYYY-MM-DD`.
-    pub fn short(&self, time: Timestamp) -> String {
-        let age_secs = self.now.as_second() - time.as_second();
-        let format = if age_secs < TIME_OF_DAY_LIMIT_HOURS * 3600 {
-            "%H:%M:%S"
-        } else {
-            "%Y-%m-%d"
-        };
-        self.format(time, format)
-    }
-
-    /// For sentences: `YYYY-MM-DD HH:MM:SS`.
-    pub fn long(&self, time: Timestamp) -> String {
-        self.format(time, "%Y-%m-%d %H:%M:%S")
-    }
-
-    fn format(&self, time: Timestamp, format: &str) -> String {
-        time.to_zoned(self.zone.clone())
-            .strftime(format)
-            .to_string()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_of_day_turn_into_dates_after_twenty_hours() {
-        let clock = Clock {
-            now: "2024-05-02T12:00:00Z".parse().expect("a time"),
-            zone: TimeZone::fixed(jiff::tz::offset(2)),
-        };
-        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
-        assert_eq!(clock.short(at("2024-05-02T11:59:59Z")), "13:59:59");
-        assert_eq!(clock.short(at("2024-05-01T16:00:01Z")), "18:00:01");
-        assert_eq!(clock.short(at("2024-05-01T16:00:00Z")), "2024-05-01");
-        assert_eq!(clock.short(at("2024-05-01T23:00:00Z")), "01:00:00");
-        assert_eq!(
-            clock.short(at("2024-05-02T12:00:05Z")),
-            "14:00:05",
-            "clock set back"
-        );
-        assert_eq!(
-            clock.long(at("2024-04-30T23:00:00Z")),
-            "2024-05-01 01:00:00"
-        );
-    }
-}
+pub use clock::Clock;

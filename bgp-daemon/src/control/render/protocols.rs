@@ -3,7 +3,7 @@
 //! Readers split a row at blanks, and look for the lines with `BGP state:` and `Neighbor address:` among the details, which
 //! must begin with a blank on the wire. They do, because other details stand before them under the same code.
 
-use super::Clock;
+use super::clock::Clock;
 use crate::control::model::{
     BgpSnapshot, ChangeCounts, Countdown, EstablishedSnapshot, LastError, NeighborCapabilities,
     ProtocolSnapshot, ProtocolState, RestartSupport, RouteChanges, Waiting,

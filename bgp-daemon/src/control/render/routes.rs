@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use ipnet::IpNet;
 
-use super::Clock;
+use super::clock::Clock;
 use crate::control::command::{RouteQuery, RouteSelection};
 use crate::control::model::{BgpAttributes, BgpRouteSnapshot, IgpMetric, RouteSnapshot};
 use crate::control::reply::{Code, Reply};

@@ -1,6 +1,6 @@
 //! `show status`. Readiness probes refuse every code but these, so nothing may be added here.
 
-use super::Clock;
+use super::clock::Clock;
 use crate::control::model::{Phase, StatusSnapshot};
 use crate::control::reply::{Code, Reply};
 

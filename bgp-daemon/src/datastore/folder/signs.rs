@@ -110,7 +110,7 @@ fn concerns(event: &Event, targets: &[PathBuf]) -> bool {
 /// Paths that are remembered as moved; others are as good as written.
 const MAX_MOVED: usize = 4096;
 
-/// Notes what was moved, by the name that the watched path has. Who moves the link behind a mounted ConfigMap moves everything
+/// Notes what was moved, by the name that the watched path has. Who moves the link of a mounted ConfigMap moves everything
 /// beside it.
 fn note_moved(event: &Event, [target, real]: &[PathBuf; 2], moved: &mut Moved) {
     let EventKind::Modify(ModifyKind::Name(mode)) = event.kind else {
@@ -140,7 +140,7 @@ fn note_moved(event: &Event, [target, real]: &[PathBuf; 2], moved: &mut Moved) {
     }
 }
 
-/// The links and folders behind the files of a mounted ConfigMap or Secret.
+/// The links and folders to which the files of a mounted ConfigMap or Secret lead.
 fn is_mount_internal(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"..")
 }

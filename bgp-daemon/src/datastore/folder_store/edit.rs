@@ -215,14 +215,14 @@ impl Editor<'_> {
         (!values.is_empty()).then_some(())
     }
 
-    /// The line on which an item begins, if nothing but its `-` stands before it there.
+    /// The line on which an item begins, if only its `-` precedes the item there.
     fn item_start(&self, item: &Tree) -> Option<usize> {
         let at = self.offset(item.place)?;
         let line = self.line_start(at);
         (self.text[line..at].trim() == "-").then_some(line)
     }
 
-    /// The end of an item, without the comments behind it.
+    /// The end of an item, without the comments after it.
     fn item_end(&self, starts: &[usize], at: usize, end: usize) -> usize {
         let next = starts.get(at + 1).copied().unwrap_or(end);
         self.without_comments(starts[at]..next)

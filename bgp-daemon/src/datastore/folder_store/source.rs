@@ -1,6 +1,6 @@
 //! One file's text and its objects, and the text after one of them was added, replaced or removed.
 //!
-//! Pure. Where that is possible, an object that takes the place of another changes nothing but the values that differ; else it is
+//! Pure. Where that is possible, an object that takes the place of another changes nothing but the values that differ; otherwise it is
 //! written anew, and only comments at the margin before and after it stay. Comments before a removed object go with it. Every edit is read again: unless all other objects mean what they
 //! meant before, it is refused. So is what would lose comments in a list that is written in braces.
 

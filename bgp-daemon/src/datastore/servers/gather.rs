@@ -55,7 +55,7 @@ impl fmt::Display for Part {
 
 /// What a follower of a part tells.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum News {
+pub(super) enum Update {
     /// These are all objects of the part.
     Listed(Vec<Value>),
     /// An object is new or has changed.
@@ -122,31 +122,31 @@ impl Gathered {
     }
 
     /// Takes what a follower tells; of a part that is followed no longer, nothing.
-    pub(super) fn take(&mut self, part: &Part, news: News) {
+    pub(super) fn take(&mut self, part: &Part, update: Update) {
         let Some(state) = self.parts.get_mut(part) else {
             return;
         };
-        let fault = match &news {
-            News::Failed(reason) => Some(reason.clone()),
-            News::Unserved { settled: true } => Some(UNSERVED.to_owned()),
+        let fault = match &update {
+            Update::Failed(reason) => Some(reason.clone()),
+            Update::Unserved { settled: true } => Some(UNSERVED.to_owned()),
             _ => None,
         };
         self.changed |= state.fault != fault;
         state.fault = fault;
-        match news {
-            News::Unserved { settled } => state.unserved = Some(settled),
-            News::Listed(_) => state.unserved = None,
+        match update {
+            Update::Unserved { settled } => state.unserved = Some(settled),
+            Update::Listed(_) => state.unserved = None,
             _ => {}
         }
-        match news {
-            News::Listed(objects) => {
+        match update {
+            Update::Listed(objects) => {
                 self.changed |= !std::mem::replace(&mut state.listed, true);
                 self.list(part, &objects);
             }
-            News::Put(object) => self.put(part.kind(), &object),
-            News::Gone(key) => self.remove(&key),
-            News::Broken(key, reason) => self.leave_out(key, reason),
-            News::Failed(_) | News::Well | News::Unserved { .. } => {}
+            Update::Put(object) => self.put(part.kind(), &object),
+            Update::Gone(key) => self.remove(&key),
+            Update::Broken(key, reason) => self.leave_out(key, reason),
+            Update::Failed(_) | Update::Well | Update::Unserved { .. } => {}
         }
     }
 
@@ -329,14 +329,14 @@ mod tests {
             name: "bgp".into(),
         });
         let mut gathered = gathered(&[PEERS, secret.clone()]);
-        gathered.take(&PEERS, News::Failed("connection refused".into()));
-        gathered.take(&secret, News::Failed("forbidden".into()));
+        gathered.take(&PEERS, Update::Failed("connection refused".into()));
+        gathered.take(&secret, Update::Failed("forbidden".into()));
         assert_eq!(
             gathered.obstacle().as_deref(),
             Some("bgppeers cannot be read: connection refused")
         );
         assert_eq!(gathered.next_snapshot(), None);
-        gathered.take(&PEERS, News::Listed(vec![peer("tor", "192.0.2.1")]));
+        gathered.take(&PEERS, Update::Listed(vec![peer("tor", "192.0.2.1")]));
         assert_eq!(gathered.obstacle(), None);
         let loaded = gathered.next_snapshot().expect("a Secret is not required");
         assert_eq!(names(&loaded), ["tor"]);
@@ -354,8 +354,8 @@ mod tests {
         let filters = Part::Kind(Kind::BgpFilter);
         let mut gathered = gathered(&[PEERS, filters.clone()]);
         for part in [&PEERS, &filters] {
-            gathered.take(part, News::Listed(Vec::new()));
-            gathered.take(part, News::Failed("connection refused".into()));
+            gathered.take(part, Update::Listed(Vec::new()));
+            gathered.take(part, Update::Failed("connection refused".into()));
         }
         let loaded = gathered.next_snapshot().expect("complete");
         let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
@@ -370,8 +370,8 @@ mod tests {
     fn a_kind_that_is_not_served_yet_is_waited_for() {
         let filters = Part::Kind(Kind::BgpFilter);
         let mut gathered = gathered(&[PEERS, filters.clone()]);
-        gathered.take(&PEERS, News::Listed(vec![peer("tor", "192.0.2.1")]));
-        gathered.take(&filters, News::Unserved { settled: false });
+        gathered.take(&PEERS, Update::Listed(vec![peer("tor", "192.0.2.1")]));
+        gathered.take(&filters, Update::Unserved { settled: false });
         assert_eq!(gathered.next_snapshot(), None);
         assert_eq!(gathered.obstacle(), None);
         let waits_for = gathered.waits_for();
@@ -379,12 +379,12 @@ mod tests {
             waits_for.as_deref(),
             Some("bgpfilters are not served by the Kubernetes API yet")
         );
-        gathered.take(&filters, News::Unserved { settled: true });
+        gathered.take(&filters, Update::Unserved { settled: true });
         let loaded = gathered.next_snapshot().expect("complete");
         assert_eq!(names(&loaded), ["tor"]);
         let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
         assert_eq!(problems, [format!("bgpfilters: {UNSERVED}")]);
-        gathered.take(&filters, News::Listed(Vec::new()));
+        gathered.take(&filters, Update::Listed(Vec::new()));
         assert_eq!(
             gathered.next_snapshot().map(|loaded| loaded.problems),
             Some(vec![])
@@ -396,11 +396,11 @@ mod tests {
     fn a_cluster_without_any_kind_of_calico_is_waited_for_without_an_end() {
         let nodes = Part::Kind(Kind::KubernetesNode);
         let mut gathered = gathered(&[PEERS, nodes.clone()]);
-        gathered.take(&nodes, News::Listed(Vec::new()));
-        gathered.take(&PEERS, News::Unserved { settled: true });
+        gathered.take(&nodes, Update::Listed(Vec::new()));
+        gathered.take(&PEERS, Update::Unserved { settled: true });
         assert_eq!(gathered.next_snapshot(), None);
         assert!(gathered.obstacle().is_some());
-        gathered.take(&PEERS, News::Listed(Vec::new()));
+        gathered.take(&PEERS, Update::Listed(Vec::new()));
         assert!(gathered.next_snapshot().is_some());
     }
 
@@ -410,11 +410,11 @@ mod tests {
         let bad = peer("bad", "nonsense");
         gathered.take(
             &PEERS,
-            News::Listed(vec![peer("a", "192.0.2.1"), peer("b", "192.0.2.2"), bad]),
+            Update::Listed(vec![peer("a", "192.0.2.1"), peer("b", "192.0.2.2"), bad]),
         );
         let loaded = gathered.next_snapshot().expect("complete");
         assert_eq!((names(&loaded), loaded.problems.len()), (vec!["a", "b"], 1));
-        gathered.take(&PEERS, News::Listed(vec![peer("b", "192.0.2.2")]));
+        gathered.take(&PEERS, Update::Listed(vec![peer("b", "192.0.2.2")]));
         let loaded = gathered.next_snapshot().expect("changed");
         assert_eq!((names(&loaded), loaded.problems.len()), (vec!["b"], 0));
     }
@@ -422,12 +422,12 @@ mod tests {
     #[test]
     fn the_last_state_stays_while_a_server_is_away() {
         let mut gathered = gathered(&[PEERS]);
-        gathered.take(&PEERS, News::Listed(vec![peer("a", "192.0.2.1")]));
-        gathered.take(&PEERS, News::Failed("connection refused".into()));
+        gathered.take(&PEERS, Update::Listed(vec![peer("a", "192.0.2.1")]));
+        gathered.take(&PEERS, Update::Failed("connection refused".into()));
         let loaded = gathered.next_snapshot().expect("changed");
         assert_eq!(names(&loaded), ["a"]);
         assert!(loaded.problems[0].reason.contains("is kept"));
-        gathered.take(&PEERS, News::Well);
+        gathered.take(&PEERS, Update::Well);
         let loaded = gathered.next_snapshot().expect("changed");
         assert_eq!((names(&loaded), loaded.problems.len()), (vec!["a"], 0));
     }
@@ -435,25 +435,25 @@ mod tests {
     #[test]
     fn an_object_that_means_the_same_changes_nothing() {
         let mut gathered = gathered(&[PEERS]);
-        gathered.take(&PEERS, News::Listed(vec![peer("a", "192.0.2.1")]));
+        gathered.take(&PEERS, Update::Listed(vec![peer("a", "192.0.2.1")]));
         gathered.next_snapshot();
         let mut touched = peer("a", "192.0.2.1");
         touched["metadata"]["resourceVersion"] = "7".into();
-        gathered.take(&PEERS, News::Put(touched));
+        gathered.take(&PEERS, Update::Put(touched));
         assert_eq!(gathered.next_snapshot(), None);
-        gathered.take(&PEERS, News::Put(peer("a", "192.0.2.7")));
+        gathered.take(&PEERS, Update::Put(peer("a", "192.0.2.7")));
         assert!(gathered.next_snapshot().is_some());
-        gathered.take(&PEERS, News::Gone(ObjectKey::cluster(Kind::BgpPeer, "a")));
+        gathered.take(&PEERS, Update::Gone(ObjectKey::cluster(Kind::BgpPeer, "a")));
         assert_eq!(gathered.next_snapshot().map(|l| l.set.len()), Some(0));
     }
 
     #[test]
     fn a_part_that_is_forgotten_takes_its_objects_with_it() {
         let mut gathered = gathered(&[PEERS]);
-        gathered.take(&PEERS, News::Listed(vec![peer("a", "192.0.2.1")]));
+        gathered.take(&PEERS, Update::Listed(vec![peer("a", "192.0.2.1")]));
         gathered.next_snapshot();
         gathered.forget(&PEERS);
-        gathered.take(&PEERS, News::Put(peer("late", "192.0.2.9")));
+        gathered.take(&PEERS, Update::Put(peer("late", "192.0.2.9")));
         assert_eq!(gathered.next_snapshot().map(|l| l.set.len()), Some(0));
     }
 }

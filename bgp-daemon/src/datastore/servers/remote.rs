@@ -14,13 +14,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tracing::{info, warn};
 
-use super::gather::{Gathered, News, Part};
-use crate::datastore::{DatastoreError, Interest, Snapshot};
+use super::gather::{Gathered, Part, Update};
+use crate::datastore::error::DatastoreError;
+use crate::datastore::snapshot::{Interest, Snapshot};
 use crate::resources::{Kind, Loaded, ObjectKey, ResourceSet, SecretKeyRef};
 use bgp_speaker::tasks::Tasks;
 
-/// News that wait to be gathered; beyond it, followers wait.
-const NEWS: usize = 1024;
+/// Updates that wait to be gathered; when they are so many, followers wait.
+const MAX_UPDATES: usize = 1024;
 /// Changes come in groups. After one, others are waited for so long.
 const SETTLE: Duration = Duration::from_millis(5);
 
@@ -37,19 +38,19 @@ pub(super) type Following = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone, Debug)]
 pub(super) struct Reporter {
     part: Part,
-    news: mpsc::Sender<(Part, News)>,
+    updates: mpsc::Sender<(Part, Update)>,
 }
 
 impl Reporter {
     /// For a part.
-    pub(super) fn new(part: Part, news: mpsc::Sender<(Part, News)>) -> Self {
-        Self { part, news }
+    pub(super) fn new(part: Part, updates: mpsc::Sender<(Part, Update)>) -> Self {
+        Self { part, updates }
     }
 
     /// Tells it. Waits while much is to be gathered.
-    pub(super) async fn tell(&self, news: News) {
+    pub(super) async fn tell(&self, update: Update) {
         // Without a reader the follower is about to be dropped.
-        self.news.send((self.part.clone(), news)).await.ok();
+        self.updates.send((self.part.clone(), update)).await.ok();
     }
 }
 
@@ -115,13 +116,13 @@ struct Remote {
     gathered: Gathered,
     followers: BTreeMap<Part, AbortHandle>,
     tasks: JoinSet<()>,
-    reporter: mpsc::Sender<(Part, News)>,
-    news: mpsc::Receiver<(Part, News)>,
+    reporter: mpsc::Sender<(Part, Update)>,
+    updates: mpsc::Receiver<(Part, Update)>,
 }
 
 impl Remote {
     fn new(origins: Origins, interest: Interest) -> Self {
-        let (reporter, news) = mpsc::channel(NEWS);
+        let (reporter, updates) = mpsc::channel(MAX_UPDATES);
         let mut remote = Self {
             origins,
             interest,
@@ -129,20 +130,20 @@ impl Remote {
             followers: BTreeMap::new(),
             tasks: JoinSet::new(),
             reporter,
-            news,
+            updates,
         };
         remote.follow_what_is_wanted();
         remote
     }
 
-    /// Waits for news. Returns the snapshot that they lead to, if they do.
+    /// Waits for an update. Returns the snapshot that follows from it, if there is one.
     ///
     /// # Panics
     ///
     /// With a follower that panics: what it followed would not be known any more.
     async fn next(&mut self) -> Option<Loaded> {
         tokio::select! {
-            news = self.news.recv() => self.take(news),
+            update = self.updates.recv() => self.take(update),
             Some(ended) = self.tasks.join_next() => {
                 // One that is not wanted any more was cancelled.
                 if let Some(panic) = ended.err().filter(JoinError::is_panic) {
@@ -157,17 +158,17 @@ impl Remote {
         loop {
             tokio::select! {
                 () = &mut settled => break,
-                news = self.news.recv() => self.take(news),
+                update = self.updates.recv() => self.take(update),
             }
         }
         self.follow_what_is_wanted();
         self.gathered.next_snapshot()
     }
 
-    fn take(&mut self, news: Option<(Part, News)>) {
+    fn take(&mut self, update: Option<(Part, Update)>) {
         // The channel does not end: we hold a sender.
-        if let Some((part, news)) = news {
-            self.gathered.take(&part, news);
+        if let Some((part, update)) = update {
+            self.gathered.take(&part, update);
         }
     }
 
@@ -210,7 +211,7 @@ impl Remote {
             (Ok(kubernetes), false) => Arc::clone(kubernetes).follow(part.clone(), reporter),
             (Err(reason), false) => {
                 let reason = reason.clone();
-                Box::pin(async move { reporter.tell(News::Failed(reason)).await })
+                Box::pin(async move { reporter.tell(Update::Failed(reason)).await })
             }
         };
         self.followers.insert(part, self.tasks.spawn(following));

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::Expression;
+use super::expression::Expression;
 
 /// Text that is not a selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectorError {
-    /// What should stand there.
+    /// What is expected there.
     pub expected: &'static str,
     /// Where, in characters from 1.
     pub column: usize,
-    /// What stands there.
+    /// What is there.
     pub found: String,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Parser<'a> {
         if depth > MAX_DEPTH {
             return Err(self.expected("at most 64 levels of nesting"));
         }
-        // `!=` cannot stand here, so a `!` is a negation.
+        // `!=` cannot follow here, so a `!` is a negation.
         if self.take("!") {
             return Ok(Expression::Not(Box::new(self.term(depth + 1)?)));
         }

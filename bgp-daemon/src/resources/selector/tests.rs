@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::expression::NAMESPACE_LABEL;
 use super::*;
 
 fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

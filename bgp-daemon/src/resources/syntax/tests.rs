@@ -1,8 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::resources::document::MAX_DOCUMENT;
-use crate::resources::tree::{MAX_DEPTH, MAX_NODES};
+use crate::resources::limits::{MAX_DOCUMENT, MAX_NESTED, MAX_NODES};
 use crate::resources::{Tree, parse};
 
 /// Text, line and column of what is wrong with it, and how that is said.
@@ -74,7 +73,7 @@ fn every_error_has_a_place_and_a_sentence_of_ours() {
 
 #[test]
 fn what_is_too_much_is_said_with_its_limit() {
-    let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
+    let deep = "[".repeat(MAX_NESTED + 1) + &"]".repeat(MAX_NESTED + 1);
     let many = format!("[{}]", "1,".repeat(MAX_NODES));
     let long = " ".repeat(MAX_DOCUMENT + 1);
     let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::TemplateError;
+use super::error::TemplateError;
 use super::functions::Surroundings;
 use super::parse::{Choice, Node, Operand, Pipeline};
 use crate::cli::resource::go_value;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::TemplateError;
+use super::error::TemplateError;
 
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,7 @@ use std::vec::IntoIter;
 
 use serde_json::Value;
 
-use super::TemplateError;
+use super::error::TemplateError;
 use super::functions::Function;
 use super::lex::{Piece, Word};
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Field, is_subdomain};
+use super::field::Field;
 use crate::resources::{Kind, prefix};
 
 /// Longest selector.
@@ -100,6 +100,18 @@ const QUALIFIED: &str = "expected at most 63 letters, digits or - _ . that begin
                          with a name of a domain and / before them or without";
 const LABEL_VALUE: &str =
     "expected at most 63 letters, digits or - _ . that begin and end with a letter or digit";
+
+/// A DNS subdomain as Kubernetes wants it (RFC 1123).
+pub(super) fn is_subdomain(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !label.is_empty()
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
 
 /// A name with a domain before it, or without (Kubernetes' qualified names).
 fn is_qualified(key: &str) -> bool {

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Value, json};
 
-use super::{Field, Invalid, finish, is_set};
+use super::field::{Field, Invalid, finish};
+use super::values::is_set;
 use crate::cli::resource::manifest::Given;
 use crate::datastore::store::{Store, StoreError};
 use crate::resources::{Kind, prefix};

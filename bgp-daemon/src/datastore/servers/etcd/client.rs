@@ -15,11 +15,11 @@ use tokio::time::timeout;
 use tonic::transport::{self, Channel};
 use tonic::{Code, Status, Streaming};
 
-use super::EtcdError;
 use super::api::{
     self, AuthenticateRequest, Call, KeyValue, RangeRequest, ResponseHeader, Token,
     WatchCreateRequest, WatchResponse,
 };
+use super::error::EtcdError;
 use super::keys::Place;
 use super::settings::{Endpoint, EtcdSettings, User};
 
@@ -109,8 +109,8 @@ impl Client {
         connected
     }
 
-    /// After a failure: the next to ask gets a new connection if this may have been the fault of this one.
-    pub(super) async fn blame(&self, connection: &Connection, error: &EtcdError) {
+    /// After a failure: the next call gets a new connection if the failure may come from this one.
+    pub(super) async fn note_failure(&self, connection: &Connection, error: &EtcdError) {
         if !error.is_of_connection() {
             return;
         }
@@ -132,7 +132,7 @@ impl Client {
         let Err(error) = answer else {
             return answer;
         };
-        self.blame(&connection, &error).await;
+        self.note_failure(&connection, &error).await;
         match error {
             EtcdError::TokenExpired(_) => question(self.connection().await?).await,
             error => Err(error),
@@ -218,7 +218,7 @@ impl Connection {
             let last = page.kvs.last().map(|entry| entry.key.clone());
             listed.entries.extend(page.kvs);
             match last.filter(|_| page.more) {
-                // The first key behind it.
+                // The first key after it.
                 Some(last) => request.key = [&last[..], &[0]].concat(),
                 None => return Ok(listed),
             }
@@ -377,7 +377,7 @@ impl Watch {
     }
 }
 
-/// What lies behind an error: the first in the chain says only that there is one.
+/// The cause of an error: the first in the chain says only that there is one.
 fn innermost(mut error: &dyn Error) -> String {
     while let Some(source) = error.source() {
         error = source;

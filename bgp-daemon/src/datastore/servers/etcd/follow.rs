@@ -12,9 +12,10 @@ use tracing::debug;
 
 use super::api::{Event, EventType, ResponseHeader, WatchResponse};
 use super::client::{Client, Connection};
+use super::error::EtcdError;
 use super::keys::Place;
-use super::{EtcdError, EtcdSettings};
-use crate::datastore::servers::gather::{News, Part};
+use super::settings::EtcdSettings;
+use crate::datastore::servers::gather::{Part, Update};
 use crate::datastore::servers::pause::{Pause, RETRY};
 use crate::datastore::servers::remote::{Following, Origin, Reporter};
 use crate::resources::Kind;
@@ -44,7 +45,7 @@ impl Origin for NodeView {
         let Some(place) = place else {
             return Box::pin(async move {
                 let reason = format!("etcd holds no {}", part.kind().plural());
-                reporter.tell(News::Failed(reason)).await;
+                reporter.tell(Update::Failed(reason)).await;
             });
         };
         let follower = Follower {
@@ -123,14 +124,14 @@ impl Follower {
     async fn fail(&mut self, error: &EtcdError) {
         let reason = error.to_string();
         debug!(place = self.place.prefix, reason, "failed");
-        self.reporter.tell(News::Failed(reason)).await;
+        self.reporter.tell(Update::Failed(reason)).await;
         sleep(self.pause.next()).await;
     }
 
     async fn follow(&mut self) -> Result<Infallible, EtcdError> {
         let connection = self.view.client.connection().await?;
         let Err(error) = self.follow_on(&connection).await;
-        self.view.client.blame(&connection, &error).await;
+        self.view.client.note_failure(&connection, &error).await;
         Err(error)
     }
 
@@ -151,12 +152,12 @@ impl Follower {
                 }
                 self.pause.reset();
                 self.watching = Some(Instant::now());
-                self.reporter.tell(News::Well).await;
+                self.reporter.tell(Update::Well).await;
                 continue;
             }
             for event in &message.events {
-                if let Some(news) = news(&self.place, event) {
-                    self.reporter.tell(news).await;
+                if let Some(update) = update_of(&self.place, event) {
+                    self.reporter.tell(update).await;
                 }
             }
             seen.advance(&message);
@@ -170,9 +171,11 @@ impl Follower {
         let objects = objects.filter_map(|entry| self.place.object(entry));
         let (objects, bad): (Vec<_>, Vec<_>) = objects.partition(Result::is_ok);
         let objects = objects.into_iter().flatten().map(lean);
-        self.reporter.tell(News::Listed(objects.collect())).await;
+        self.reporter.tell(Update::Listed(objects.collect())).await;
         for bad in bad.into_iter().filter_map(Result::err) {
-            self.reporter.tell(News::Broken(bad.key, bad.reason)).await;
+            self.reporter
+                .tell(Update::Broken(bad.key, bad.reason))
+                .await;
         }
         let seen = Seen::of(&listed.header);
         self.seen = Some(seen);
@@ -181,14 +184,14 @@ impl Follower {
 }
 
 /// What an event tells; of keys that are no objects, nothing.
-fn news(place: &Place, event: &Event) -> Option<News> {
+fn update_of(place: &Place, event: &Event) -> Option<Update> {
     let entry = event.kv.as_ref()?;
     if event.r#type() == EventType::Delete {
-        return place.object_key(&entry.key).map(News::Gone);
+        return place.object_key(&entry.key).map(Update::Gone);
     }
     Some(match place.object(entry)? {
-        Ok(object) => News::Put(lean(object)),
-        Err(bad) => News::Broken(bad.key, bad.reason),
+        Ok(object) => Update::Put(lean(object)),
+        Err(bad) => Update::Broken(bad.key, bad.reason),
     })
 }
 
@@ -233,15 +236,15 @@ mod tests {
     #[test]
     fn events_become_news() {
         let place = Place::of(Kind::BgpPeer).expect("etcd holds them");
-        let put = news(&place, &event(EventType::Put, TOR, "{}", 3));
-        assert!(matches!(put, Some(News::Put(object)) if object["metadata"]["name"] == "tor"));
+        let put = update_of(&place, &event(EventType::Put, TOR, "{}", 3));
+        assert!(matches!(put, Some(Update::Put(object)) if object["metadata"]["name"] == "tor"));
         let tor = ObjectKey::cluster(Kind::BgpPeer, "tor");
-        let gone = news(&place, &event(EventType::Delete, TOR, "", 4));
-        assert_eq!(gone, Some(News::Gone(tor.clone())));
-        let bad = news(&place, &event(EventType::Put, TOR, "{", 5));
-        assert!(matches!(bad, Some(News::Broken(key, _)) if key == tor));
+        let gone = update_of(&place, &event(EventType::Delete, TOR, "", 4));
+        assert_eq!(gone, Some(Update::Gone(tor.clone())));
+        let bad = update_of(&place, &event(EventType::Put, TOR, "{", 5));
+        assert!(matches!(bad, Some(Update::Broken(key, _)) if key == tor));
         let other = event(EventType::Put, "/calico/other", "{}", 6);
-        assert_eq!(news(&place, &other), None);
+        assert_eq!(update_of(&place, &other), None);
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Place {
         Some(place)
     }
 
-    /// The first key behind all that begin with the prefix.
+    /// The first key after all that begin with the prefix.
     pub(super) fn end(&self) -> Vec<u8> {
         let mut end = self.prefix.clone().into_bytes();
         // It ends with a slash, so there is no carry.
@@ -123,7 +123,7 @@ impl Place {
     }
 }
 
-/// What a key stands for.
+/// What a key names.
 struct Meaning {
     key: ObjectKey,
     subject: Subject,

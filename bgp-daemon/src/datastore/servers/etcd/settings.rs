@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, Uri};
 
-use super::EtcdError;
+use super::error::EtcdError;
 use crate::resources::SecretValue;
 
 /// How etcd is reached. `Debug` shows no password.

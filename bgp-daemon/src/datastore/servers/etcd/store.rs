@@ -14,8 +14,9 @@ use super::api::{
     PutRequest, RangeRequest, RequestOp, ResponseHeader, TxnRequest,
 };
 use super::client::Client;
+use super::error::EtcdError;
 use super::keys::{Place, complete, resource_key, stored};
-use super::{EtcdError, EtcdSettings};
+use super::settings::EtcdSettings;
 use crate::datastore::Settings;
 use crate::datastore::servers::blocking::Blocking;
 use crate::datastore::store::{Store, StoreError, resource_version};

@@ -1,7 +1,7 @@
 //! Where the API server is, who we are to it, and the requests that it is asked.
 //!
 //! Settings are those of calicoctl and calico/node: `KUBECONFIG`, `K8S_*`, `CALICO_API_GROUP`; without any of them, the service
-//! account of the pod, or else the file `~/.kube/config`.
+//! account of the pod, otherwise the file `~/.kube/config`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::client::{Kubernetes, code};
-use crate::datastore::servers::gather::{News, Part};
+use crate::datastore::servers::gather::{Part, Update};
 use crate::datastore::servers::pause::{Pause, RETRY};
 use crate::datastore::servers::remote::{Following, Origin, Reporter};
 use crate::resources::{Kind, key_of};
@@ -78,19 +78,19 @@ impl Follower {
                 Ok((objects, version)) => {
                     was_served = true;
                     self.pause.reset();
-                    self.reporter.tell(News::Listed(objects)).await;
+                    self.reporter.tell(Update::Listed(objects)).await;
                     self.watch(version).await;
                 }
                 // A server that has just started may not yet know what it serves; nor is a kind that was there gone because of that.
                 Err(error) if code(&error) == Some(404) && !was_served => {
                     let settled = began.elapsed() >= UNSERVED;
                     debug!(part = %self.part, settled, "not served by the Kubernetes API");
-                    let news = match self.part.is_required() {
-                        true => News::Unserved { settled },
+                    let update = match self.part.is_required() {
+                        true => Update::Unserved { settled },
                         // What is Kubernetes' own is there from the start, or in no server of this age.
-                        false => News::Listed(Vec::new()),
+                        false => Update::Listed(Vec::new()),
                     };
-                    self.reporter.tell(news).await;
+                    self.reporter.tell(update).await;
                     let pause = if settled { MISSING } else { RETRY };
                     sleep(self.pause.spread(pause)).await;
                 }
@@ -102,7 +102,7 @@ impl Follower {
     async fn fail(&mut self, error: &Error) {
         let reason = self.view.server.describe(error);
         debug!(part = %self.part, reason, "failed");
-        self.reporter.tell(News::Failed(reason)).await;
+        self.reporter.tell(Update::Failed(reason)).await;
         sleep(self.pause.next()).await;
     }
 
@@ -157,7 +157,7 @@ impl Follower {
             Err(error) => return end_of(error),
         };
         tokio::pin!(events);
-        self.reporter.tell(News::Well).await;
+        self.reporter.tell(Update::Well).await;
         loop {
             let event = match timeout(SILENCE, events.next()).await {
                 Ok(Some(Ok(event))) => event,
@@ -177,9 +177,9 @@ impl Follower {
                 seen.clone_into(version);
             }
             if is_there && self.concerns(&object) {
-                self.reporter.tell(News::Put(self.lean(object))).await;
+                self.reporter.tell(Update::Put(self.lean(object))).await;
             } else if let Some(key) = key_of(&object, self.part.kind()) {
-                self.reporter.tell(News::Gone(key)).await;
+                self.reporter.tell(Update::Gone(key)).await;
             }
         }
     }

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::client::{Kubernetes, Settings, code};
 use super::object::{held, shown};
+use crate::datastore::kubernetes_node;
 use crate::datastore::servers::blocking::Blocking;
+use crate::datastore::settings::Settings as DatastoreSettings;
 use crate::datastore::store::{Store, StoreError, resource_version};
-use crate::datastore::{self, kubernetes_node};
 use crate::resources::{Kind, ObjectKey};
 
 /// The API server as commands see it.
@@ -26,7 +27,7 @@ impl KubernetesStore {
     /// # Errors
     ///
     /// The settings name none, or what they name cannot be used.
-    pub(in crate::datastore) fn open(settings: &datastore::Settings) -> Result<Self, StoreError> {
+    pub(in crate::datastore) fn open(settings: &DatastoreSettings) -> Result<Self, StoreError> {
         let settings = Settings::from_lookup(|name| settings.get(name));
         let failed = |error: String| StoreError::Failed(format!("datastore kubernetes: {error}"));
         let runtime = Blocking::new().map_err(|error| failed(error.to_string()))?;

@@ -31,13 +31,13 @@ impl Origin for Fake {
         Box::pin(async move {
             let name = part.to_string();
             let listed = self.parts.lock().expect("no panic").get(&name).cloned();
-            let news = match listed {
-                Some(objects) => News::Listed(objects),
-                None => News::Failed("no route to host".into()),
+            let update = match listed {
+                Some(objects) => Update::Listed(objects),
+                None => Update::Failed("no route to host".into()),
             };
             let told = reporter.clone();
             self.reporters.lock().expect("no panic").insert(name, told);
-            reporter.tell(news).await;
+            reporter.tell(update).await;
             std::future::pending().await
         })
     }
@@ -104,14 +104,14 @@ async fn a_peer_with_a_password_is_not_seen_without_it() {
     assert!(first.set.secret("kube-system", "bgp").is_some());
 
     let peers = server.reporter("bgppeers").expect("followed");
-    peers.tell(News::Put(peer("late", Some("late")))).await;
+    peers.tell(Update::Put(peer("late", Some("late")))).await;
     snapshots.changed().await.expect("it goes on");
     let second = snapshots.borrow_and_update().clone();
     assert!(second.set.bgp_peer("late").is_some());
     assert!(second.set.secret("kube-system", "late").is_some());
 
     let gone = ObjectKey::cluster(Kind::BgpPeer, "late");
-    peers.tell(News::Gone(gone)).await;
+    peers.tell(Update::Gone(gone)).await;
     snapshots.changed().await.expect("it goes on");
     let third = snapshots.borrow_and_update().clone();
     assert!(
@@ -145,13 +145,13 @@ async fn services_are_followed_while_they_are_advertised() {
     let configurations = server.reporter("bgpconfigurations").expect("followed");
     let advertised = json!({"serviceClusterIPs": [{"cidr": "10.96.0.0/16"}]});
     configurations
-        .tell(News::Put(configuration(advertised)))
+        .tell(Update::Put(configuration(advertised)))
         .await;
     snapshots.changed().await.expect("it goes on");
     let with = snapshots.borrow_and_update().clone();
     assert_eq!(with.set.services().count(), 1);
     configurations
-        .tell(News::Put(configuration(json!({}))))
+        .tell(Update::Put(configuration(json!({}))))
         .await;
     snapshots.changed().await.expect("it goes on");
     let without = snapshots.borrow_and_update().clone();
@@ -167,7 +167,7 @@ async fn a_server_that_is_away_is_waited_for() {
     assert!(timeout(hour, &mut waiting).await.is_err());
     for part in USUAL {
         let reporter = server.reporter(part).expect("followed");
-        reporter.tell(News::Listed(Vec::new())).await;
+        reporter.tell(Update::Listed(Vec::new())).await;
     }
     assert!(waiting.await.borrow().set.is_empty());
 }

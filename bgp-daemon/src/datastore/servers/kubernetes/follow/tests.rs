@@ -16,7 +16,7 @@ type Server = Handle<HttpRequest<Body>, Response<Body>>;
 /// A follower of a part, and the server that it asks.
 struct Scene {
     server: Server,
-    news: mpsc::Receiver<(Part, News)>,
+    updates: mpsc::Receiver<(Part, Update)>,
     asked: VecDeque<String>,
 }
 
@@ -29,12 +29,12 @@ impl Scene {
             server: server_of,
             node: "a".into(),
         });
-        let (sender, news) = mpsc::channel(16);
+        let (sender, updates) = mpsc::channel(16);
         let part = Part::Kind(kind);
         tokio::spawn(view.follow(part.clone(), Reporter::new(part, sender)));
         Self {
             server,
-            news,
+            updates,
             asked: VecDeque::new(),
         }
     }
@@ -66,8 +66,8 @@ impl Scene {
         self.answer(code, failure(code, message).to_string()).await;
     }
 
-    async fn next(&mut self) -> News {
-        self.news.recv().await.expect("the follower goes on").1
+    async fn next(&mut self) -> Update {
+        self.updates.recv().await.expect("the follower goes on").1
     }
 
     fn last_asked(&mut self) -> String {
@@ -84,8 +84,8 @@ fn peer(name: &str, version: &str) -> Value {
     json!({"metadata": {"name": name, "resourceVersion": version}, "spec": {}})
 }
 
-fn gone(name: &str) -> News {
-    News::Gone(ObjectKey::cluster(Kind::BgpPeer, name))
+fn gone(name: &str) -> Update {
+    Update::Gone(ObjectKey::cluster(Kind::BgpPeer, name))
 }
 
 /// Promise 18.2.
@@ -101,7 +101,7 @@ async fn pages_make_one_list_and_a_watch_goes_on_from_it() {
     assert!(scene.last_asked().ends_with("&continue=more"));
     assert_eq!(
         scene.next().await,
-        News::Listed(vec![peer("a", "1"), peer("b", "2")])
+        Update::Listed(vec![peer("a", "1"), peer("b", "2")])
     );
     let bookmark =
         json!({"kind": "BGPPeer", "apiVersion": "v1", "metadata": {"resourceVersion": "11"}});
@@ -114,9 +114,9 @@ async fn pages_make_one_list_and_a_watch_goes_on_from_it() {
         ])
         .await;
     assert!(scene.last_asked().contains("resourceVersion=7"));
-    assert_eq!(scene.next().await, News::Well);
-    assert_eq!(scene.next().await, News::Put(peer("c", "8")));
-    assert_eq!(scene.next().await, News::Put(peer("a", "9")));
+    assert_eq!(scene.next().await, Update::Well);
+    assert_eq!(scene.next().await, Update::Put(peer("c", "8")));
+    assert_eq!(scene.next().await, Update::Put(peer("a", "9")));
     assert_eq!(scene.next().await, gone("b"));
     scene.answer_watch(&[]).await;
     assert!(scene.last_asked().contains("resourceVersion=11"));
@@ -131,12 +131,12 @@ async fn a_version_that_is_too_old_leads_to_a_new_list() {
     scene
         .answer_watch(&[("ERROR", failure(410, "too old resource version"))])
         .await;
-    assert_eq!(scene.next().await, News::Well);
+    assert_eq!(scene.next().await, Update::Well);
     scene.answer_list("20", "", &[]).await;
-    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+    assert_eq!(scene.next().await, Update::Listed(Vec::new()));
     scene.answer_error(410, "too old resource version").await;
     scene.answer_list("30", "", &[]).await;
-    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+    assert_eq!(scene.next().await, Update::Listed(Vec::new()));
 }
 
 /// Promise 18.2.
@@ -147,11 +147,11 @@ async fn five_failures_lead_to_a_new_list() {
     scene.next().await;
     for _ in 0..FAILURES {
         scene.answer_error(500, "etcd is away").await;
-        assert_eq!(scene.next().await, News::Failed("etcd is away".into()));
+        assert_eq!(scene.next().await, Update::Failed("etcd is away".into()));
         assert!(scene.last_asked().contains("watch=true"));
     }
     scene.answer_list("8", "", &[]).await;
-    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+    assert_eq!(scene.next().await, Update::Listed(Vec::new()));
 }
 
 /// Promise 18.3.
@@ -159,14 +159,14 @@ async fn five_failures_lead_to_a_new_list() {
 async fn a_watch_that_goes_on_after_a_failure_says_so() {
     let mut scene = Scene::of(Kind::BgpPeer);
     scene.answer_error(503, "starting").await;
-    assert_eq!(scene.next().await, News::Failed("starting".into()));
+    assert_eq!(scene.next().await, Update::Failed("starting".into()));
     scene.answer_list("7", "", &[]).await;
     scene.next().await;
     scene.answer_error(500, "etcd is away").await;
-    assert!(matches!(scene.next().await, News::Failed(_)));
+    assert!(matches!(scene.next().await, Update::Failed(_)));
     scene.answer_watch(&[]).await;
     assert!(scene.last_asked().contains("resourceVersion=7"));
-    assert_eq!(scene.next().await, News::Well);
+    assert_eq!(scene.next().await, Update::Well);
 }
 
 /// Promise 18.2.
@@ -177,7 +177,7 @@ async fn a_kind_that_is_not_served_is_waited_for_and_then_has_no_objects() {
     loop {
         scene.answer(404, "404 page not found\n".into()).await;
         let settled = began.elapsed() >= UNSERVED;
-        assert_eq!(scene.next().await, News::Unserved { settled });
+        assert_eq!(scene.next().await, Update::Unserved { settled });
         if settled {
             break;
         }
@@ -187,7 +187,7 @@ async fn a_kind_that_is_not_served_is_waited_for_and_then_has_no_objects() {
     scene
         .answer_list("7", "", std::slice::from_ref(&object))
         .await;
-    assert_eq!(scene.next().await, News::Listed(vec![object]));
+    assert_eq!(scene.next().await, Update::Listed(vec![object]));
 }
 
 /// Promise 18.3.
@@ -198,9 +198,9 @@ async fn a_kind_that_is_no_longer_served_keeps_its_objects() {
     scene.next().await;
     scene.answer_error(410, "too old resource version").await;
     scene.answer_error(404, "not found").await;
-    assert_eq!(scene.next().await, News::Failed("not found".into()));
+    assert_eq!(scene.next().await, Update::Failed("not found".into()));
     scene.answer_list("8", "", &[]).await;
-    assert_eq!(scene.next().await, News::Listed(Vec::new()));
+    assert_eq!(scene.next().await, Update::Listed(Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,11 +211,11 @@ async fn only_blocks_of_this_node_are_kept() {
     scene
         .answer_list("7", "", &[mine.clone(), block("2", "b")])
         .await;
-    assert_eq!(scene.next().await, News::Listed(vec![mine]));
+    assert_eq!(scene.next().await, Update::Listed(vec![mine]));
     scene.answer_watch(&[("MODIFIED", block("1", "b"))]).await;
-    assert_eq!(scene.next().await, News::Well);
+    assert_eq!(scene.next().await, Update::Well);
     let key = ObjectKey::cluster(Kind::BlockAffinity, "1");
-    assert_eq!(scene.next().await, News::Gone(key));
+    assert_eq!(scene.next().await, Update::Gone(key));
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,5 +229,5 @@ async fn most_of_a_node_is_not_kept() {
     let lean = json!({
         "metadata": {"name": "a", "labels": {"rack": "1"}}, "spec": {"podCIDRs": ["10.0.0.0/24"]},
     });
-    assert_eq!(scene.next().await, News::Listed(vec![lean]));
+    assert_eq!(scene.next().await, Update::Listed(vec![lean]));
 }

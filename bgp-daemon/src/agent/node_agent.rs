@@ -1,0 +1,291 @@
+//! The agent itself: starts the speaker of its node, and makes the speaker what the resources say.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bgp_core::rib::RibConfig;
+use bgp_core::session::Stop;
+use bgp_core::types::RouterId;
+use jiff::Timestamp;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::config::{AgentConfig, AgentError};
+use super::kernel_rules::RulesInForce;
+use super::recovery::{self, Register};
+use super::running::Running;
+use super::workloads::{self, LocalWorkloads};
+use crate::control::model::ProblemSnapshot;
+use crate::datastore::Snapshot;
+use crate::plan::{Plan, plan};
+use crate::resources::{LogSeverity, Problem};
+use bgp_speaker::alarms::Alarms;
+use bgp_speaker::forwarding::{Forwarding, Mailbox, Prepared};
+use bgp_speaker::kernel::KernelConfig;
+use bgp_speaker::pool::Pool;
+use bgp_speaker::tasks::{Failure, Tasks};
+use bgp_speaker::{Speaker, SpeakerConfig, SpeakerError};
+
+/// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
+const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long after an effect its cause is told at the latest.
+const CAUSE_WITHIN: Duration = Duration::from_millis(200);
+
+/// A running agent.
+pub(super) struct Agent {
+    pub(super) config: AgentConfig,
+    pub(super) tasks: Tasks,
+    pub(super) alarms: Alarms,
+    /// `None` until there is a plan with a router ID.
+    pub(super) speaker: Option<Running>,
+    /// Of the resources and the plan.
+    pub(super) problems: Vec<Problem>,
+    pub(super) log_severity: LogSeverity,
+    pub(super) boot: Timestamp,
+    /// When the last plan took effect.
+    pub(super) reconfigured: Timestamp,
+    /// Told once the peers have spoken; `None` if routes of an earlier run no longer matter.
+    pub(super) leftovers: Option<oneshot::Receiver<()>>,
+    /// The node is about to go, or has gone: it is cordoned, or not in the datastore.
+    pub(super) leaving: bool,
+    pub(super) workloads: watch::Receiver<LocalWorkloads>,
+}
+
+impl Agent {
+    /// An agent without a speaker. The first plan with a router ID starts one.
+    pub(super) async fn new(config: AgentConfig, tasks: Tasks) -> Self {
+        let now = Timestamp::now();
+        let folder = config.environment.endpoint_status_dir();
+        Self {
+            config,
+            workloads: workloads::watch(folder, &tasks).await,
+            tasks,
+            alarms: Alarms::default(),
+            speaker: None,
+            problems: Vec::new(),
+            log_severity: LogSeverity::Info,
+            boot: now,
+            reconfigured: now,
+            leftovers: None,
+            leaving: false,
+        }
+    }
+
+    /// The problems of the resources, and the alarms of what runs.
+    pub(super) fn all_problems(&self) -> Vec<ProblemSnapshot> {
+        let of_speaker = self
+            .speaker
+            .as_ref()
+            .map(|running| running.speaker.alarms().list());
+        let alarms = self
+            .alarms
+            .list()
+            .into_iter()
+            .chain(of_speaker.into_iter().flatten());
+        let alarms = alarms.map(|alarm| ProblemSnapshot {
+            reason: format!("{}: {}", alarm.object, alarm.reason),
+            object: alarm.object,
+        });
+        let of_resources = self.problems.iter().map(|problem| ProblemSnapshot {
+            object: problem.object.clone(),
+            reason: problem.to_string(),
+        });
+        of_resources.chain(alarms).collect()
+    }
+
+    /// Waits for a task to fail.
+    pub(super) fn failed(&self) -> impl Future<Output = Failure> + use<> {
+        let (tasks, speaker) = (self.tasks.clone(), self.speaker.as_ref());
+        let closed = speaker.map(|running| running.speaker.closed());
+        async move {
+            match closed {
+                Some(closed) => tokio::select! {
+                    failure = closed => failure,
+                    failure = tasks.failed() => failure,
+                },
+                None => tasks.failed().await,
+            }
+        }
+    }
+
+    /// A task that others need ends before they notice.
+    pub(super) async fn cause_of(&self, error: AgentError) -> AgentError {
+        match error {
+            AgentError::Ended(_) | AgentError::Speaker(_) | AgentError::Datastore => {
+                let failed = tokio::time::timeout(CAUSE_WITHIN, self.failed()).await;
+                failed.map_or(error, AgentError::Failed)
+            }
+            AgentError::Kernel(_) | AgentError::Failed(_) => error,
+        }
+    }
+
+    /// Makes the speaker what the resources say.
+    pub(super) async fn follow(&mut self, snapshot: &Snapshot) -> Result<(), AgentError> {
+        let mut environment = self.config.environment.clone();
+        let local = self.workloads.borrow_and_update().clone();
+        environment.workloads = local.workloads;
+        let mut plan = plan(&snapshot.set, &self.config.node, &environment);
+        plan.problems.extend(local.problems);
+        if std::mem::replace(&mut self.log_severity, plan.log_severity) != plan.log_severity {
+            self.config.log.follow(plan.log_severity);
+        }
+        self.note_problems(snapshot, &plan);
+        self.leaving = plan.leaving || !plan.node_exists;
+        // What is missing is a problem of the plan. Nothing changes until it is there.
+        let Some(router_id) = plan.router_id.filter(|_| plan.node_exists) else {
+            return Ok(());
+        };
+        let needs_new_speaker = self
+            .speaker
+            .as_ref()
+            .is_some_and(|running| running.plan.router_id != plan.router_id);
+        let mut disabled = BTreeSet::new();
+        if needs_new_speaker && let Some(old) = self.speaker.take() {
+            info!("the router ID has changed: starting all sessions anew");
+            disabled.clone_from(&old.disabled);
+            old.end(|_| Stop::ConfigChange).await;
+            disabled.retain(|name| plan.peers.iter().any(|peer| *peer.name == **name));
+        }
+        match &mut self.speaker {
+            Some(running) => running.move_to(&mut self.config, plan).await?,
+            None => self.start(router_id, plan, disabled).await?,
+        }
+        self.reconfigured = Timestamp::now();
+        Ok(())
+    }
+
+    pub(super) fn wants_to_listen(&self) -> bool {
+        let running = self.speaker.as_ref();
+        running.is_some_and(|running| running.listening != running.wanted)
+    }
+
+    pub(super) async fn retry_listening(&mut self) -> Result<(), SpeakerError> {
+        match &mut self.speaker {
+            Some(running) => running.listen(&mut self.config.occupants).await,
+            None => Ok(()),
+        }
+    }
+
+    fn note_problems(&mut self, snapshot: &Snapshot, plan: &Plan) {
+        let problems: Vec<Problem> = snapshot
+            .problems
+            .iter()
+            .chain(&plan.problems)
+            .map(|problem| snapshot.located(problem.clone()))
+            .collect();
+        for problem in problems
+            .iter()
+            .filter(|problem| !self.problems.contains(problem))
+        {
+            warn!("{problem}");
+        }
+        self.problems = problems;
+    }
+
+    /// Starts a speaker, in which the peers that an operator switched off stay so.
+    async fn start(
+        &mut self,
+        router_id: RouterId,
+        plan: Plan,
+        disabled: BTreeSet<Arc<str>>,
+    ) -> Result<(), AgentError> {
+        let rib = RibConfig {
+            resolve_next_hops: self.config.kernel,
+            use_unresolved: self.config.kernel,
+            forwarding: self.config.kernel,
+            memory_limit: self.config.memory_limit,
+            ..RibConfig::new(router_id)
+        };
+        let mailbox = Arc::new(Mailbox::default());
+        let sink = self.config.kernel.then(|| mailbox.sink());
+        let config = SpeakerConfig::new(plan.local_as, router_id).with_rib(rib);
+        let speaker = Speaker::start(config, sink);
+        let recover = self.config.recover && self.reconfigured == self.boot;
+        speaker.set_restarting(recover);
+        let (mut forwarding, mut prepared, mut leftovers) = (None, None, false);
+        if self.config.kernel {
+            let (handle, task, found) = self.forward(&speaker, mailbox).await?;
+            (forwarding, prepared, leftovers) = (Some(handle), Some(task), found);
+        }
+        let register = self.config.peers_file.clone().map(|file| Register {
+            file,
+            node: self.config.node.clone(),
+        });
+        let earlier = recover && leftovers;
+        let awaited = match earlier {
+            true => recovery::wait_for_peers(&speaker, &plan, register.as_ref()).await?,
+            false => BTreeSet::new(),
+        };
+        let mut running = Running {
+            speaker,
+            forwarding,
+            rules: RulesInForce::default(),
+            plan: plan.clone(),
+            policies: Pool::default(),
+            wanted: Vec::new(),
+            listening: Vec::new(),
+            disabled,
+            recovered: CancellationToken::new(),
+            ending: CancellationToken::new(),
+        };
+        running.move_to(&mut self.config, plan).await?;
+        if let Some(forwarding) = running.forwarding.as_ref().filter(|_| !earlier) {
+            // Nothing of an earlier run is in use: there is nobody to wait for.
+            self.leftovers = None;
+            forwarding.finish_recovery().await?;
+        }
+        running.speaker.set_restarting(false);
+        // Not before decisions wait: what is learned from the kernel would win while the peers are silent, and take the routes
+        // of the last run away.
+        if let Some(prepared) = prepared {
+            prepared.start(&running.speaker);
+        }
+        if let Some(register) = register {
+            let established = running.speaker.established();
+            let (recovered, ending) = (running.recovered.clone(), running.ending.clone());
+            let keep = register.keep(established, awaited, recovered, ending, self.alarms.clone());
+            running.speaker.tasks().service("peers that are up", keep);
+        }
+        self.speaker = Some(running);
+        Ok(())
+    }
+
+    /// Opens the kernel's table; also tells whether routes of an earlier run are in the kernel.
+    async fn forward(
+        &mut self,
+        speaker: &Speaker,
+        mailbox: Arc<Mailbox>,
+    ) -> Result<(Forwarding, Prepared, bool), AgentError> {
+        let (forwarding, prepared, deferral) =
+            Forwarding::prepare(speaker, mailbox, KernelConfig::default())?;
+        self.leftovers = Some(deferral);
+        let status = tokio::time::timeout(KERNEL_SEEN_WITHIN, prepared.status()).await;
+        // Where the kernel does not answer, there may be some.
+        let leftovers = match status {
+            Ok(status) => status?.unclaimed > 0,
+            Err(_) => true,
+        };
+        Ok((forwarding, prepared, leftovers))
+    }
+
+    /// The peers have spoken. Routes of the last run that nobody announced again may go, but those of peers that say nothing
+    /// when they are done, or are late, are waited for a little longer.
+    pub(super) fn finish_recovery(&self) {
+        info!("recovery after the start is over");
+        let Some(running) = &self.speaker else {
+            return;
+        };
+        running.recovered.cancel();
+        if let Some(forwarding) = running.forwarding.clone() {
+            let (inquirer, boot) = (running.speaker.inquirer(), self.boot);
+            let tasks = running.speaker.tasks();
+            tasks.job(
+                "recovery",
+                recovery::sweep_leftovers(inquirer, forwarding, boot),
+            );
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The speaker of a node while it runs: moved from plan to plan, acted on by operators, ended.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bgp_core::policy::Policy;
+use bgp_core::session::{State, Stop};
+use bgp_core::types::{Family, PeerId};
+use tokio_util::sync::CancellationToken;
+
+use super::config::AgentConfig;
+use super::kernel_rules::RulesInForce;
+use super::{settings, transition};
+use crate::control::command::ReloadDirection;
+use crate::control::model::ActionOutcome;
+use crate::occupant::Occupants;
+use crate::plan::Plan;
+use bgp_speaker::forwarding::Forwarding;
+use bgp_speaker::pool::Pool;
+use bgp_speaker::{Partings, Speaker, SpeakerError};
+
+/// The task between the RIB and the kernel may take so long to let go. It changes nothing any more in either case.
+const KERNEL_LEFT_WITHIN: Duration = Duration::from_secs(1);
+
+/// The speaker, and what goes with it.
+pub(super) struct Running {
+    pub(super) speaker: Speaker,
+    pub(super) forwarding: Option<Forwarding>,
+    pub(super) rules: RulesInForce,
+    pub(super) plan: Plan,
+    pub(super) policies: Pool<Policy>,
+    /// Where to listen.
+    pub(super) wanted: Vec<SocketAddr>,
+    /// Equal to `wanted` once the speaker listens on all of them; empty after a failure.
+    pub(super) listening: Vec<SocketAddr>,
+    /// Names of the peers that an operator has switched off.
+    pub(super) disabled: BTreeSet<Arc<str>>,
+    /// The peers have spoken, or have been waited for long enough.
+    pub(super) recovered: CancellationToken,
+    /// Sessions are about to end because we end them.
+    pub(super) ending: CancellationToken,
+}
+
+/// What an operator wants done with a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    Enable,
+    Disable,
+    Restart,
+    Reload(ReloadDirection),
+}
+
+impl Running {
+    /// Takes the steps from the old plan to the new one.
+    pub(super) async fn move_to(
+        &mut self,
+        config: &mut AgentConfig,
+        plan: Plan,
+    ) -> Result<(), SpeakerError> {
+        if let Some(forwarding) = &self.forwarding {
+            forwarding.follow(self.rules.follow(&plan)).await?;
+        }
+        self.wanted = settings::listen_addresses(&plan, config.listen_port);
+        self.listen(&mut config.occupants).await?;
+        let speaker = self.speaker.config();
+        let (desired, unspeakable) = transition::desired(&plan, speaker, &mut self.policies);
+        let wrong = unspeakable.into_iter().map(|(peer, error)| {
+            let reason = format!("cannot speak to it: {error}");
+            (format!("peer {peer}"), reason)
+        });
+        self.speaker.alarms().only("peer", &wrong.collect());
+        let report = self.speaker.apply(desired).await?;
+        for name in &report.removed {
+            self.disabled.remove(name);
+        }
+        let restarted = report.restarted.iter().map(|(name, _)| name);
+        for name in report.added.iter().chain(restarted) {
+            if self.disabled.contains(name) {
+                self.speaker.disable_peer(name, Stop::Shutdown(None)).await;
+            }
+        }
+        self.plan = plan;
+        self.policies.forget_unused();
+        Ok(())
+    }
+
+    /// Listens where it wants to. What cannot be listened on is tried again later, and is a problem meanwhile.
+    pub(super) async fn listen(&mut self, occupants: &mut Occupants) -> Result<(), SpeakerError> {
+        if self.listening == self.wanted {
+            return Ok(());
+        }
+        let wrong = match self.speaker.listen(self.wanted.clone()).await {
+            Ok(_) => {
+                self.listening.clone_from(&self.wanted);
+                None
+            }
+            Err(SpeakerError::Listen(error)) => {
+                self.listening.clear();
+                let occupant = occupants.at(error.address());
+                let occupant = occupant.filter(|_| error.is_in_use());
+                Some(occupant.map_or_else(|| error.to_string(), |by| format!("{error}: {by}")))
+            }
+            Err(other) => return Err(other),
+        };
+        let alarms = self.speaker.alarms();
+        alarms.set("listen", "BGP port", wrong.as_deref());
+        Ok(())
+    }
+
+    /// The peers whose sessions are shown on the socket of a family.
+    pub(super) fn peer_ids(&self, family: Family) -> BTreeSet<PeerId> {
+        let peers = self.plan.peers.iter();
+        let shown = peers.filter(|peer| peer.family == family);
+        shown
+            .filter_map(|peer| self.speaker.peer_id(&peer.name))
+            .collect()
+    }
+
+    /// Ours can be sent again to any peer whose session is up, those of the peer only be asked for if it answers
+    /// ROUTE-REFRESH (RFC 2918).
+    async fn can_reload(&self, name: &str, direction: ReloadDirection) -> bool {
+        let session = self.speaker.status(name).await.map(|status| status.session);
+        let up = session.filter(|session| session.state == State::Established);
+        let agreed = up.and_then(|session| session.negotiated);
+        agreed.is_some_and(|agreed| agreed.route_refresh || direction == ReloadDirection::Out)
+    }
+
+    pub(super) async fn act(&mut self, name: &str, action: Action) -> ActionOutcome {
+        let disabled = self.disabled.contains(name);
+        match (action, disabled) {
+            (Action::Enable, false) => ActionOutcome::AlreadyEnabled,
+            (Action::Enable, true) => {
+                self.disabled.remove(name);
+                self.speaker.enable_peer(name).await;
+                ActionOutcome::Enabled
+            }
+            (Action::Disable | Action::Restart | Action::Reload(_), true) => {
+                ActionOutcome::AlreadyDisabled
+            }
+            (Action::Disable, false) => {
+                self.disabled.insert(name.into());
+                self.speaker.disable_peer(name, Stop::Shutdown(None)).await;
+                ActionOutcome::Disabled
+            }
+            (Action::Restart, false) => {
+                self.speaker.disable_peer(name, Stop::Reset(None)).await;
+                ActionOutcome::Restarted
+            }
+            (Action::Reload(direction), false) => {
+                if !self.can_reload(name, direction).await {
+                    return ActionOutcome::ReloadFailed;
+                }
+                if direction != ReloadDirection::Out {
+                    self.speaker.request_refresh(name).await;
+                }
+                if direction != ReloadDirection::In {
+                    self.speaker.send_again(name).await;
+                }
+                ActionOutcome::Reloading
+            }
+        }
+    }
+
+    /// Ends the sessions, each for the reason that its name has. Routes stay in the kernel.
+    pub(super) async fn end(self, why: impl Fn(&str) -> Stop) -> Partings {
+        self.speaker.tasks().close();
+        self.ending.cancel();
+        self.speaker.freeze();
+        let left = tokio::time::timeout(KERNEL_LEFT_WITHIN, self.leave_kernel_alone());
+        // The RIB is frozen: nothing more is to be done in the kernel but what hangs there.
+        left.await.ok();
+        self.speaker.shutdown_each(why).await
+    }
+
+    async fn leave_kernel_alone(&self) {
+        if let Some(forwarding) = &self.forwarding {
+            // A forwarding task that has ended leaves the kernel alone anyway.
+            forwarding.stop().await.ok();
+        }
+    }
+}
