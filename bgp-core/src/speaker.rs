@@ -329,6 +329,7 @@ impl Speaker {
                 rib::Output::Resolve(address) => return Some(Output::Resolve(address)),
                 rib::Output::Forget(address) => return Some(Output::Forget(address)),
                 rib::Output::DeferralEnded => return Some(Output::DeferralEnded),
+                rib::Output::Unusable { .. } => {}
                 rib::Output::TooManyPrefixes {
                     peer,
                     family,

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bgp_core::rib::{self, Rib};
+use bgp_core::rib::{self, Rib, Unusable};
 use bgp_core::session::Stop;
 use bgp_core::speaker::MAX_PREFIXES_IDLE;
 use bgp_core::types::PeerId;
 use bytes::Bytes;
+use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -39,7 +40,7 @@ pub(super) enum News {
     Input(rib::Input),
     /// A neighbour's session is about to come up: what is for it goes there from now on, so that nothing meant for an
     /// earlier session reaches it. `None` when the neighbour is gone. Without a limit of its own: it never holds more than the
-    /// RIB lets be in flight, and one order to stop.
+    /// RIB lets be in flight, one order to stop, and one report of each reason for which routes cannot be used.
     Outbox(PeerId, Option<mpsc::UnboundedSender<ToNeighbour>>),
     /// A question; answered from what is known now, without waiting for the RIB to be idle.
     Ask(Question),
@@ -52,6 +53,8 @@ pub(super) enum ToNeighbour {
     Routes(Bytes),
     /// The session is to stop.
     Stop(Stop),
+    /// The first route of the session that cannot be used for this reason.
+    Unusable(IpNet, Unusable),
 }
 
 /// The way to the table.
@@ -336,6 +339,9 @@ impl Table {
             }
             rib::Output::Resolve(address) => self.forward(ForwardingEvent::Resolve(address)),
             rib::Output::Forget(address) => self.forward(ForwardingEvent::Forget(address)),
+            rib::Output::Unusable { peer, prefix, why } => {
+                self.tell(peer, ToNeighbour::Unusable(prefix, why));
+            }
             rib::Output::DeferralEnded => self.forward(ForwardingEvent::DeferralEnded),
         }
     }

@@ -96,6 +96,11 @@ impl<P: Prefix> AdjIn<P> {
             stats.import_filtered += counts.import_filtered;
             stats.import_invalid += counts.import_invalid;
         }
+        if let Some(why) = arrival.unusable
+            && let Some((_, prefix)) = nlri.iter::<P>().next()
+        {
+            shared.tell_unusable(arrival.peer, prefix, why);
+        }
         if let Some(limit) = limit.filter(|_| over) {
             stop_for_limit(shared, arrival.peer, P::FAMILY, limit);
         }

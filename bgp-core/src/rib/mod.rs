@@ -39,9 +39,11 @@ mod next_hop;
 mod octets;
 mod opaque;
 mod pack;
+mod page;
 mod path;
 mod peer;
 mod query;
+mod reason;
 mod room;
 mod settings;
 mod shared;
@@ -51,6 +53,7 @@ mod stop;
 mod sweep;
 mod table;
 mod tables;
+mod view;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -78,13 +81,15 @@ pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
 pub use event::{ForwardRoute, Input, Output};
 pub use next_hop::Resolution;
 pub use opaque::OpaqueError;
-pub use path::Unusable;
-pub use query::{Exported, MemoryUse, Route, RouteSource};
+pub use path::{RouteSource, Unusable};
+pub use query::{Exported, MemoryUse, Route};
+pub use reason::{Standing, Step, Withheld};
 pub use settings::{
     LocalRoute, NextHopMode, PEER_PREFERENCE, PeerConfig, PeerKind, PeerUp, RibConfig,
 };
 pub use stale::{KeepStale, Preserved};
 pub use stats::{PeerStats, RouteCounts};
+pub use view::{Cursor, Page, Query, Selection, View, ViewedRoute};
 
 /// All routes of a speaker.
 #[derive(Debug)]
@@ -329,6 +334,38 @@ impl Rib {
         match family {
             Family::Ipv4Unicast => query::routes(ipv4, shared, from, limit),
             Family::Ipv6Unicast => query::routes(ipv6, shared, from, limit),
+        }
+    }
+
+    /// Some answers to a question, from a cursor on: about `limit` of them, fewer where many routes are looked at in vain, and more where one
+    /// prefix has more. To ask on, take [`Page::next`]; the RIB may work in between, and a route that changes meanwhile
+    /// may come twice or not at all.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use bgp_core::rib::{Cursor, Input, LocalRoute, Query, Rib, RibConfig, Standing, View};
+    /// use bgp_core::types::{Family, RouterId};
+    ///
+    /// let now = Instant::now();
+    /// let mut rib = Rib::new(RibConfig::new(RouterId("192.0.2.1".parse()?)), now, 0);
+    /// rib.handle(now, Input::announce("198.51.100.0/24".parse()?, LocalRoute::default()));
+    /// while rib.poll_output().is_some() {}
+    ///
+    /// let query = Query::new(View::Best, Family::Ipv4Unicast);
+    /// let (mut from, mut best) = (Some(Cursor::START), Vec::new());
+    /// while let Some(cursor) = from {
+    ///     let page = rib.ask(&query, cursor, 100);
+    ///     best.extend(page.routes);
+    ///     from = page.next;
+    /// }
+    /// assert_eq!(best[0].standing, Standing::Best);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ask(&self, query: &Query, from: Cursor, limit: usize) -> Page {
+        let Tables { shared, ipv4, ipv6 } = &self.tables;
+        match query.family {
+            Family::Ipv4Unicast => page::page(ipv4, shared, query, from, limit),
+            Family::Ipv6Unicast => page::page(ipv6, shared, query, from, limit),
         }
     }
 

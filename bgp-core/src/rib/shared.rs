@@ -9,7 +9,7 @@ use super::attributes::AttrStore;
 use super::deferral::Deferral;
 use super::event::Output;
 use super::hash::SeededHash;
-use super::path::Path;
+use super::path::{Path, Unusable};
 use super::peer::Peers;
 use super::settings::RibConfig;
 use super::stale::Stale;
@@ -85,6 +85,17 @@ impl Shared {
             state.stats.export_withdraws += told.withdraws;
             state.stats.count_kept(told.kept);
             state.exported = state.exported.saturating_add_signed(told.held);
+        }
+    }
+
+    /// Tells the owner why a route of a peer cannot be used, the first time in a session.
+    #[cold]
+    pub(super) fn tell_unusable<P: Prefix>(&mut self, peer: PeerId, prefix: P, why: Unusable) {
+        let known = self.peers.find_mut(peer);
+        if known.is_some_and(|known| known.note_fault(why)) {
+            let prefix = prefix.into();
+            self.outputs
+                .push_back(Output::Unusable { peer, prefix, why });
         }
     }
 

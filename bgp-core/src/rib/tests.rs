@@ -16,4 +16,5 @@ mod policy;
 mod restart;
 mod settings;
 mod slices;
+mod view;
 mod world;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::world::{Told, World, address_of, local, net, rib_config, route};
+use super::view::ask_all;
+use super::world::{Told, World, address_of, id, local, net, rib_config, route};
 use crate::policy::{Action, Condition, Policy, PrefixMatch, Rule, Verdict};
-use crate::rib::{Input, NextHopMode, PeerKind};
-use crate::types::PathId;
+use crate::rib::{Input, NextHopMode, PeerKind, Query, View};
+use crate::types::{Family, PathId};
 use crate::wire::RefreshKind;
 use crate::wire::attribute::{Attributes, Community};
 
@@ -257,6 +258,21 @@ impl Life {
     }
 }
 
+/// What a view says that a peer is told.
+fn asked(world: &World, peer: usize) -> BTreeMap<(ipnet::IpNet, PathId), Told> {
+    let query = Query::new(View::Told, Family::Ipv4Unicast).of_peer(id(peer));
+    let told = ask_all(world, &query).into_iter().map(|route| {
+        let attributes = Attributes::clone(&route.attributes);
+        let next_hop = route.next_hop.expect("no route is told without");
+        let told = Told {
+            attributes,
+            next_hop,
+        };
+        ((route.prefix, route.path_id), told)
+    });
+    told.collect()
+}
+
 /// What a peer holds, without path identifiers: those are only the same within one life.
 fn held(world: &World, peer: usize) -> Vec<(String, String)> {
     let held = &world.receivers[peer].held;
@@ -285,6 +301,7 @@ proptest! {
         let fresh = life.afresh();
         for peer in 0..KINDS.len() {
             prop_assert_eq!(held(&life.world, peer), held(&fresh, peer), "peer {}", peer);
+            prop_assert_eq!(&life.world.receivers[peer].held, &asked(&life.world, peer), "peer {}", peer);
             if !life.repeats {
                 prop_assert_eq!(life.world.receivers[peer].needless, 0, "peer {} was told something needless", peer);
             }
