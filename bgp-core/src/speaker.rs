@@ -330,6 +330,8 @@ impl Speaker {
                 rib::Output::Forget(address) => return Some(Output::Forget(address)),
                 rib::Output::DeferralEnded => return Some(Output::DeferralEnded),
                 rib::Output::Unusable { .. } => {}
+                // Nobody has said that the RIB is watched.
+                rib::Output::Changed(_) | rib::Output::ToldAnew(_) => {}
                 rib::Output::TooManyPrefixes {
                     peer,
                     family,

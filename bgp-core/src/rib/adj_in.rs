@@ -30,6 +30,8 @@ pub(super) struct AdjIn<P> {
     pub(super) prefixes: usize,
     /// What paths take up beside the slots.
     pub(super) spilled: usize,
+    /// While somebody watches: slots that changed since the watchers were told, some of them more than once.
+    pub(super) touched: Option<Vec<u32>>,
     /// Paths in the table that their peers no longer announce: dead ones.
     pub(super) dead: u64,
 }
@@ -51,6 +53,7 @@ impl<P: Prefix> AdjIn<P> {
             local: BTreeMap::new(),
             prefixes: 0,
             spilled: 0,
+            touched: None,
             dead: 0,
         }
     }
@@ -203,6 +206,9 @@ impl<P: Prefix> AdjIn<P> {
         if !slot.dirty {
             slot.dirty = true;
             self.changed.push_back(at);
+        }
+        if let Some(touched) = &mut self.touched {
+            touched.push(at);
         }
     }
 

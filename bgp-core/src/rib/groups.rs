@@ -108,6 +108,7 @@ impl Groups {
                 state.exported = 0;
             }
         }
+        shared.note_told_anew(id);
     }
 
     /// Decides and tells anew what a peer is told: what its policy follows from has changed. Those in its group are told the same.
@@ -177,6 +178,7 @@ impl Groups {
             shared.store.leave(group.out.len() as usize);
             self.list[place as usize] = None;
         }
+        shared.note_told_anew(id);
     }
 
     /// A peer wants everything again (RFC 2918 §4). That costs nothing here; it is told in slices.

@@ -242,6 +242,17 @@ impl Rib {
         opaque::send(&mut self.tables.shared, peer, attributes, routes)
     }
 
+    /// Whether [`Output::Changed`] and [`Output::ToldAnew`] are wanted from now on. Without, they cost nothing.
+    ///
+    /// Whoever wants to know how views change reads all of them once, and then, of each prefix that is named, all routes of the
+    /// prefix with [`Rib::ask`]; after [`Output::ToldAnew`], all that the peer is told.
+    pub fn watch(&mut self, watched: bool) {
+        let Tables { shared, ipv4, ipv6 } = &mut self.tables;
+        shared.watched = watched;
+        ipv4.watch(watched);
+        ipv6.watch(watched);
+    }
+
     fn update(&mut self, now: Instant, peer_id: PeerId, update: &Update) {
         let tables = &mut self.tables;
         let Some(peer) = tables

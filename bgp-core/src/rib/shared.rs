@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) steps: u64,
     /// When the last input came.
     pub(crate) now: Instant,
+    /// Somebody watches the routes.
+    pub(crate) watched: bool,
 }
 
 impl Shared {
@@ -44,6 +46,7 @@ impl Shared {
             deferral: None,
             steps: 0,
             now,
+            watched: false,
         }
     }
 
@@ -96,6 +99,13 @@ impl Shared {
             let prefix = prefix.into();
             self.outputs
                 .push_back(Output::Unusable { peer, prefix, why });
+        }
+    }
+
+    /// What a peer is told may be something else altogether.
+    pub(super) fn note_told_anew(&mut self, peer: PeerId) {
+        if self.watched {
+            self.outputs.push_back(Output::ToldAnew(peer));
         }
     }
 

@@ -17,4 +17,5 @@ mod restart;
 mod settings;
 mod slices;
 mod view;
+mod watch;
 mod world;
