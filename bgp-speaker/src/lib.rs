@@ -7,6 +7,7 @@
 //! | `desired`       | pure: from one desired state to the next                          |
 //! | `environment`   | what a speaker is started in                                      |
 //! | `routes`        | originates routes, asks for them                                 |
+//! | `watch`         | follows routes: a snapshot, then changes                          |
 //! | `event`         | what the speaker tells its owner                                  |
 //! | [`tap`]         | what others may see: messages, session states, decisions          |
 //! | `inquirer`      | asks the neighbours how they are                                  |
@@ -66,6 +67,7 @@ mod table;
 pub mod tap;
 pub mod tasks;
 mod timer;
+mod watch;
 
 pub use command::NeighbourStatus;
 pub use desired::{Desired, Report, Step};
@@ -77,3 +79,4 @@ pub use routes::Routes;
 pub use shutdown::{Partings, Shutdown};
 pub use speaker::{Speaker, SpeakerError};
 pub use spec::{ConfigError, PeerSettings, PeerSpec, SpeakerConfig};
+pub use watch::{Change, Filter, Watch, Watched};

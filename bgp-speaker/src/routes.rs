@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::event::Ended;
 use crate::table::{self, News};
+use crate::watch::{Filter, Watch};
 
 /// The most routes that one page has, about.
 const LONGEST_PAGE: usize = 4096;
@@ -76,6 +77,15 @@ impl Routes {
     pub async fn ask(&self, query: Query, from: Cursor, limit: usize) -> Result<Page, Ended> {
         let limit = limit.min(LONGEST_PAGE);
         self.look(move |rib| rib.ask(&query, from, limit)).await
+    }
+
+    /// Follows routes: see [`Watch`].
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn watch(&self, filter: Filter) -> Result<Watch, Ended> {
+        Watch::begin(self.table.clone(), filter).await
     }
 
     /// Lets a function look at the routes. It holds the RIB up for as long as it runs: look at a bounded number.

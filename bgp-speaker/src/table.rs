@@ -21,6 +21,7 @@ use crate::event::{Ended, ForwardingEvent, ForwardingSink};
 use crate::tap::{DecisionEvent, Subscriber};
 use crate::tasks::work_on;
 use crate::timer::{now, sleep_until};
+use crate::watch::hub::{Hub, Order};
 
 /// News of this weight waits for the table: about 2 MiB of UPDATEs. Beyond it, whoever has more waits.
 const ROOM: usize = 1 << 14;
@@ -42,6 +43,8 @@ pub(super) enum News {
     /// earlier session reaches it. `None` when the neighbour is gone. Without a limit of its own: it never holds more than the
     /// RIB lets be in flight, one order to stop, and one report of each reason for which routes cannot be used.
     Outbox(PeerId, Option<mpsc::UnboundedSender<ToNeighbour>>),
+    /// Somebody begins to watch, or goes on.
+    Watch(Order),
     /// A question; answered from what is known now, without waiting for the RIB to be idle.
     Ask(Question),
 }
@@ -177,6 +180,7 @@ pub(super) struct Table {
     outboxes: Vec<Option<mpsc::UnboundedSender<ToNeighbour>>>,
     forwarding: Option<ForwardingSink>,
     subscriber: Option<Arc<dyn Subscriber>>,
+    watchers: Hub,
     frozen: Arc<AtomicBool>,
 }
 
@@ -208,6 +212,7 @@ impl Table {
             outboxes: Vec::new(),
             forwarding,
             subscriber,
+            watchers: Hub::default(),
             frozen,
         };
         (table, sender)
@@ -258,7 +263,9 @@ impl Table {
         for news in slice.into_iter().flat_map(|message| message.news) {
             self.take(now, news);
         }
-        self.hand_out()
+        let more = self.hand_out();
+        self.watchers.answer(&mut self.rib);
+        more
     }
 
     fn take(&mut self, now: Instant, news: News) {
@@ -266,6 +273,7 @@ impl Table {
             News::Input(_) if self.is_frozen() => {}
             News::Input(input) => self.rib.handle(now, input),
             News::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
+            News::Watch(order) => self.watchers.handle(&mut self.rib, order),
             News::Ask(question) => question(&self.rib),
         }
     }
@@ -339,6 +347,8 @@ impl Table {
             }
             rib::Output::Resolve(address) => self.forward(ForwardingEvent::Resolve(address)),
             rib::Output::Forget(address) => self.forward(ForwardingEvent::Forget(address)),
+            rib::Output::Changed(prefix) => self.watchers.changed(prefix),
+            rib::Output::ToldAnew(peer) => self.watchers.told_anew(peer),
             rib::Output::Unusable { peer, prefix, why } => {
                 self.tell(peer, ToNeighbour::Unusable(prefix, why));
             }
