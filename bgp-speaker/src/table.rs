@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bgp_core::rib::{self, Rib, Unusable};
+use bgp_core::rib::{self, LocalRoute, Rib, Synced, Unusable};
 use bgp_core::session::Stop;
 use bgp_core::speaker::MAX_PREFIXES_IDLE;
 use bgp_core::types::PeerId;
 use bytes::Bytes;
 use ipnet::IpNet;
-use tokio::sync::mpsc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::event::{Ended, ForwardingEvent, ForwardingSink};
 use crate::tap::{DecisionEvent, Subscriber};
@@ -43,10 +42,19 @@ pub(super) enum News {
     /// earlier session reaches it. `None` when the neighbour is gone. Without a limit of its own: it never holds more than the
     /// RIB lets be in flight, one order to stop, and one report of each reason for which routes cannot be used.
     Outbox(PeerId, Option<mpsc::UnboundedSender<ToNeighbour>>),
+    /// The local routes with a number are to be these.
+    Sync(Box<Sync>),
     /// Somebody begins to watch, or goes on.
     Watch(Order),
     /// A question; answered from what is known now, without waiting for the RIB to be idle.
     Ask(Question),
+}
+
+/// All local routes that the owner of a number wants.
+pub(super) struct Sync {
+    pub(super) id: u32,
+    pub(super) wanted: Vec<(IpNet, LocalRoute)>,
+    pub(super) reply: oneshot::Sender<Synced>,
 }
 
 /// What the table has for the session of a neighbour.
@@ -100,7 +108,8 @@ impl News {
     fn weight(&self) -> usize {
         match self {
             Self::Input(rib::Input::Update { update, .. }) => 1 + update.bytes().len() / UNIT,
-            _ => 1,
+            Self::Sync(sync) => 1 + sync.wanted.len(),
+            Self::Input(_) | Self::Outbox(..) | Self::Watch(_) | Self::Ask(_) => 1,
         }
     }
 }
@@ -270,12 +279,22 @@ impl Table {
 
     fn take(&mut self, now: Instant, news: News) {
         match news {
-            News::Input(_) if self.is_frozen() => {}
+            News::Input(_) | News::Sync(_) if self.is_frozen() => {}
             News::Input(input) => self.rib.handle(now, input),
             News::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
+            News::Sync(sync) => self.sync(now, *sync),
             News::Watch(order) => self.watchers.handle(&mut self.rib, order),
             News::Ask(question) => question(&self.rib),
         }
+    }
+
+    fn sync(&mut self, now: Instant, sync: Sync) {
+        let (inputs, synced) = self.rib.difference(sync.id, sync.wanted);
+        for input in inputs {
+            self.rib.handle(now, input);
+        }
+        // Whoever asked may have gone.
+        sync.reply.send(synced).ok();
     }
 
     fn outbox(&mut self, peer: PeerId) -> &mut Option<mpsc::UnboundedSender<ToNeighbour>> {
@@ -381,7 +400,7 @@ mod tests {
     }
 
     async fn ask(sender: &Sender) {
-        let (reply, answer) = tokio::sync::oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(|_| reply.send(()).expect("it is awaited"));
         let asked = sender.send(vec![News::Ask(question)]).await;
         asked.expect("the table runs");

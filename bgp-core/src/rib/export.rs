@@ -37,6 +37,8 @@ pub(crate) struct GroupKey {
     pub(crate) policy: Arc<Policy>,
     /// The only member, if the policy looks at the peer that is told.
     pub(crate) peer: Option<PeerView>,
+    /// The address of the members, if local routes have something of their own for it.
+    pub(crate) address: Option<IpAddr>,
     pub(crate) role: Option<Role>,
     /// Whether routes with LLGR_STALE may be told.
     pub(crate) long_lived_aware: bool,
@@ -124,17 +126,36 @@ impl GroupKey {
                 .traits()
                 .peer
                 .then(|| peer.config.view(id)),
+            address: None,
             role: peer.config.role,
             long_lived_aware: up.long_lived_aware,
             context,
         })
     }
 
-    /// Whether the policy is all that is not the same.
+    /// The key of members for whose address local routes have something of their own.
+    pub(crate) fn named(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
+    }
+
+    /// The path that the members are told, as the owner of a local route wants it; `None`: they are not told.
+    pub(crate) fn variant(&self, shared: &Shared, path: &Path, prefix: IpNet) -> Option<Path> {
+        let Some(address) = self.address.filter(|_| path.is_local()) else {
+            return Some(*path);
+        };
+        let variants = shared.locals.variants(path.remote_id.0, prefix);
+        match variants.and_then(|variants| variants.get(&address)) {
+            None => Some(*path),
+            Some(other) => other.map(|attrs| Path { attrs, ..*path }),
+        }
+    }
+
+    /// Whether the policy, or what local routes have for single peers, is all that is not the same.
     pub(crate) fn differs_in_policy_from(&self, other: &Self) -> bool {
         let with_policy = Self {
             policy: Arc::clone(&self.policy),
             peer: self.peer,
+            address: self.address,
             ..other.clone()
         };
         *self == with_policy
@@ -231,6 +252,9 @@ impl GroupKey {
         path: &Path,
         prefix: IpNet,
     ) -> Option<Withheld> {
+        let Some(path) = &self.variant(shared, path, prefix) else {
+            return Some(Withheld::Owner);
+        };
         let forbidden = self.forbids(shared, path);
         forbidden.or_else(|| {
             let source = source_of(shared, path);

@@ -13,6 +13,7 @@ use super::few::Few;
 use super::forwarded::{Forwarded, forward_route};
 use super::groups::Groups;
 use super::hash::SeededHash;
+use super::locals::Variants;
 use super::path::Path;
 use super::shared::Shared;
 use super::stale::{KeepStale, Preserved, Stale};
@@ -306,11 +307,17 @@ impl<P: Prefix> FamilyRib<P> {
         let each = 1 + self.groups.places();
         let count = u32::try_from(left.div_ceil(each)).unwrap_or(u32::MAX);
         let end = from.saturating_add(count).min(self.paths.table.end());
-        let store = &mut shared.store;
+        let Shared { store, locals, .. } = shared;
         for at in from..end {
-            for path in self.paths.table[at].paths.as_slice() {
+            let slot = &self.paths.table[at];
+            for path in slot.paths.as_slice() {
                 store.mark(path.attrs);
                 store.mark(path.received);
+                if path.is_local() {
+                    let variants = locals.variants(path.remote_id.0, slot.prefix.into());
+                    let variants = variants.into_iter().flat_map(Variants::values).flatten();
+                    variants.for_each(|attrs| store.mark(*attrs));
+                }
             }
         }
         for group in self.groups.iter() {

@@ -67,9 +67,11 @@ impl Groups {
         let Some(peer) = shared.peers.find(id) else {
             return;
         };
+        let address = peer.config.address;
+        let named = shared.locals.name(address).then_some(address);
         let (current, wanted) = (
             peer.families[P::FAMILY].group,
-            GroupKey::of(id, peer, P::FAMILY),
+            GroupKey::of(id, peer, P::FAMILY).map(|key| key.named(named)),
         );
         let current_key = current
             .and_then(|place| self.list[place as usize].as_ref())

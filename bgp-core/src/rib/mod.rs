@@ -34,6 +34,7 @@ mod hash;
 mod import;
 mod lag;
 mod lifecycle;
+mod locals;
 mod memory;
 mod next_hop;
 mod octets;
@@ -51,6 +52,7 @@ mod stale;
 mod stats;
 mod stop;
 mod sweep;
+mod sync;
 mod table;
 mod tables;
 mod view;
@@ -89,6 +91,7 @@ pub use settings::{
 };
 pub use stale::{KeepStale, Preserved};
 pub use stats::{PeerStats, RouteCounts};
+pub use sync::Synced;
 pub use view::{Cursor, Page, Query, Selection, View, ViewedRoute};
 
 /// All routes of a speaker.
@@ -332,6 +335,32 @@ impl Rib {
             IpNet::V4(prefix) => query::paths_of(ipv4, shared, prefix.trunc()),
             IpNet::V6(prefix) => query::paths_of(ipv6, shared, prefix.trunc()),
         }
+    }
+
+    /// What makes the local routes with a number those that are wanted, and how much of it there is. The inputs are to be handled
+    /// before the next output is taken, so that nobody is told of a state in between. Numbers in the wanted routes do not
+    /// matter; of several for one prefix the last one counts.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use bgp_core::rib::{LocalRoute, Rib, RibConfig};
+    /// use bgp_core::types::RouterId;
+    ///
+    /// let now = Instant::now();
+    /// let mut rib = Rib::new(RibConfig::new(RouterId("192.0.2.1".parse()?)), now, 0);
+    /// let wanted = [("198.51.100.1/32".parse()?, LocalRoute::default())];
+    /// let (inputs, synced) = rib.difference(7, wanted.clone());
+    /// assert_eq!((synced.announced, synced.withdrawn, synced.unchanged), (1, 0, 0));
+    /// inputs.into_iter().for_each(|input| rib.handle(now, input));
+    /// assert!(rib.difference(7, wanted).0.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn difference(
+        &self,
+        id: u32,
+        wanted: impl IntoIterator<Item = (IpNet, LocalRoute)>,
+    ) -> (Vec<Input>, Synced) {
+        sync::difference(&self.tables, id, wanted)
     }
 
     /// The used path of a prefix.

@@ -79,6 +79,9 @@ pub enum Withheld {
     Internal,
     /// The export policy rejects the route.
     Policy,
+    /// Whoever originated the route on this machine keeps it from this peer
+    /// ([`LocalRoute::for_peers`](super::LocalRoute::for_peers)).
+    Owner,
     /// There is no next hop that the peer could use.
     NoNextHop,
     /// The attributes do not fit into a message (RFC 4271 §9.2).
@@ -98,6 +101,7 @@ impl fmt::Display for Withheld {
             Self::RouteLeak => "the route would leak (OTC)",
             Self::Internal => "from inside the AS to inside the AS without reflection",
             Self::Policy => "the export policy rejects the route",
+            Self::Owner => "the owner of the route keeps it from this peer",
             Self::NoNextHop => "no next hop that the peer could use",
             Self::TooLong => "the attributes do not fit into a message",
             Self::Waiting => "waits to be sent",

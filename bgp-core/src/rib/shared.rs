@@ -9,6 +9,7 @@ use super::attributes::AttrStore;
 use super::deferral::Deferral;
 use super::event::Output;
 use super::hash::SeededHash;
+use super::locals::Locals;
 use super::path::{Path, Unusable};
 use super::peer::Peers;
 use super::settings::RibConfig;
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) config: RibConfig,
     pub(crate) store: AttrStore,
     pub(crate) peers: Peers,
+    pub(crate) locals: Locals,
     pub(crate) outputs: VecDeque<Output>,
     /// Time zero of [`Path::since`].
     pub(crate) start: Instant,
@@ -41,6 +43,7 @@ impl Shared {
             store: AttrStore::new(&config, hash),
             config,
             peers: Peers::default(),
+            locals: Locals::default(),
             outputs: VecDeque::new(),
             start: now,
             deferral: None,

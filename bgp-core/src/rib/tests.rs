@@ -12,6 +12,7 @@ mod export;
 mod import;
 mod limits;
 mod long_lived;
+mod origination;
 mod policy;
 mod restart;
 mod settings;

@@ -65,19 +65,11 @@ fn context() -> Context {
 
 /// What a policy may make of routes.
 fn policy(variant: u32) -> Policy {
-    let mark = Rule {
-        origin: String::new(),
-        conditions: vec![],
-        actions: vec![Action::AddCommunity(Community(variant))],
-        verdict: None,
-    };
+    let mark = Rule::new("mark").then(Action::AddCommunity(Community(variant)));
     match variant {
         0 => Policy::ACCEPT,
         1 => Policy::REJECT,
-        _ => Policy {
-            rules: vec![mark],
-            default: Verdict::Accept,
-        },
+        _ => Policy::new([mark], Verdict::Accept),
     }
 }
 
