@@ -329,6 +329,9 @@ impl Speaker {
                 rib::Output::Resolve(address) => return Some(Output::Resolve(address)),
                 rib::Output::Forget(address) => return Some(Output::Forget(address)),
                 rib::Output::DeferralEnded => return Some(Output::DeferralEnded),
+                rib::Output::Unusable { .. } => {}
+                // Nobody has said that the RIB is watched.
+                rib::Output::Changed(_) | rib::Output::ToldAnew(_) => {}
                 rib::Output::TooManyPrefixes {
                     peer,
                     family,

@@ -6,6 +6,8 @@
 //! | `spec`          | settings of the speaker and of peers, each value in one place     |
 //! | `desired`       | pure: from one desired state to the next                          |
 //! | `environment`   | what a speaker is started in                                      |
+//! | `routes`        | originates routes, asks for them                                 |
+//! | `watch`         | follows routes: a snapshot, then changes                          |
 //! | `event`         | what the speaker tells its owner                                  |
 //! | [`tap`]         | what others may see: messages, session states, decisions          |
 //! | `inquirer`      | asks the neighbours how they are                                  |
@@ -55,6 +57,7 @@ mod namespace;
 mod neighbour;
 mod pace;
 pub mod pool;
+mod routes;
 mod shutdown;
 pub mod sockopt;
 mod speaker;
@@ -64,6 +67,7 @@ mod table;
 pub mod tap;
 pub mod tasks;
 mod timer;
+mod watch;
 
 pub use command::NeighbourStatus;
 pub use desired::{Desired, Report, Step};
@@ -71,6 +75,8 @@ pub use environment::Environment;
 pub use event::{Ended, Event, ForwardingEvent, ForwardingSink};
 pub use inquirer::Inquirer;
 pub use namespace::Namespace;
+pub use routes::Routes;
 pub use shutdown::{Partings, Shutdown};
-pub use speaker::{Routes, Speaker, SpeakerError};
+pub use speaker::{Speaker, SpeakerError};
 pub use spec::{ConfigError, PeerSettings, PeerSpec, SpeakerConfig};
+pub use watch::{Change, Filter, Watch, Watched};

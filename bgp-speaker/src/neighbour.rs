@@ -10,12 +10,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bgp_core::rib::{self, KeepStale};
+use bgp_core::rib::{self, KeepStale, Unusable};
 use bgp_core::session::{ConnId, Direction, DownReason, Output, Session, State, Stop};
 use bgp_core::speaker::{Link, NeighbourConfig};
 use bgp_core::types::{Family, PeerId, PerFamily};
 use bgp_core::wire::{Message, RefreshKind, RouteRefresh};
 use bytes::BytesMut;
+use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
@@ -332,6 +333,20 @@ impl Running {
                     self.session.stop(now, why);
                     self.drain_session();
                 }
+                ToNeighbour::Unusable(prefix, why) => self.log_unusable(prefix, why),
+            }
+        }
+    }
+
+    fn log_unusable(&self, prefix: IpNet, why: Unusable) {
+        let peer = &self.neighbour.name;
+        match why {
+            // As it is meant to be where there are several ways between two routers.
+            Unusable::AsLoop | Unusable::ReflectionLoop => {
+                debug!(%peer, %prefix, "a route is not used: {why}");
+            }
+            _ => {
+                warn!(%peer, %prefix, "a route is not used: {why} (and so of others, without a line for each)")
             }
         }
     }

@@ -24,13 +24,20 @@ impl<T> Default for Pool<T> {
 impl<T: Eq + Hash> Pool<T> {
     /// The copy that equals this value; the first time, the value itself.
     pub fn share(&mut self, value: T) -> Arc<T> {
-        if let Some(known) = self.values.get(&value) {
+        match self.values.get(&value) {
+            Some(known) => Arc::clone(known),
+            None => self.share_arc(Arc::new(value)),
+        }
+    }
+
+    /// The same of a value that is counted already, which is not copied.
+    pub fn share_arc(&mut self, value: Arc<T>) -> Arc<T> {
+        if let Some(known) = self.values.get(&*value) {
             return Arc::clone(known);
         }
         if self.values.len() >= self.limit {
             self.forget_unused();
         }
-        let value = Arc::new(value);
         self.values.insert(Arc::clone(&value));
         value
     }

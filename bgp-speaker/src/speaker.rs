@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bgp_core::rib::{Input, LocalRoute, Rib};
+use bgp_core::rib::{Input, Rib};
 use bgp_core::session::Stop;
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::RefreshKind;
-use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -31,10 +30,11 @@ use crate::ids::Ids;
 use crate::inquirer::{ANSWER, Inquirer};
 use crate::listener::{Incoming, ListenError};
 use crate::namespace::Namespace;
+use crate::routes::Routes;
 use crate::shutdown::{Partings, Shutdown};
 use crate::spec::{ConfigError, PeerSettings, PeerSpec, SpeakerConfig};
 use crate::starter::{Peer, Starter};
-use crate::table::{self, News, Table};
+use crate::table::Table;
 use crate::tasks::{Failure, Tasks};
 use crate::timer::now;
 
@@ -510,9 +510,7 @@ impl Speaker {
 
     /// A handle on the routes, for whoever originates them or looks at them.
     pub fn routes(&self) -> Routes {
-        Routes {
-            table: self.0.starter.table.clone(),
-        }
+        Routes::new(self.0.starter.table.clone())
     }
 
     /// Waits with all decisions, after a restart, for peers that are to be added, by name with their families: see
@@ -595,59 +593,6 @@ impl Speaker {
         }
         tasks.cancel();
         partings
-    }
-}
-
-/// The routes of a running speaker.
-#[derive(Clone, Debug)]
-pub struct Routes {
-    table: table::Sender,
-}
-
-impl Routes {
-    /// Originates a route.
-    ///
-    /// # Errors
-    ///
-    /// The speaker has ended.
-    pub async fn announce(&self, prefix: IpNet, route: LocalRoute) -> Result<(), Ended> {
-        self.tell(vec![Input::announce(prefix, route)]).await
-    }
-
-    /// Stops originating a route.
-    ///
-    /// # Errors
-    ///
-    /// The speaker has ended.
-    pub async fn withdraw(&self, prefix: IpNet, id: u32) -> Result<(), Ended> {
-        self.tell(vec![Input::Withdraw { prefix, id }]).await
-    }
-
-    /// Tells the RIB many things at once, in this order.
-    ///
-    /// # Errors
-    ///
-    /// The speaker has ended.
-    pub async fn tell(&self, inputs: Vec<Input>) -> Result<(), Ended> {
-        self.table.send(inputs.into_iter().map(News::Input)).await
-    }
-
-    /// Lets a function look at the routes. It holds the RIB up for as long as it runs: look at a bounded number.
-    ///
-    /// # Errors
-    ///
-    /// The speaker has ended.
-    pub async fn look<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Rib) -> T + Send + 'static,
-    ) -> Result<T, Ended> {
-        let (reply, answer) = oneshot::channel();
-        let question: table::Question = Box::new(move |rib| {
-            // Whoever asked may have gone.
-            reply.send(look(rib)).ok();
-        });
-        self.table.send(vec![News::Ask(question)]).await?;
-        answer.await.map_err(|_| Ended)
     }
 }
 

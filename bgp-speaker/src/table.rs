@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bgp_core::rib::{self, Rib};
+use bgp_core::rib::{self, LocalRoute, Rib, Synced, Unusable};
 use bgp_core::session::Stop;
 use bgp_core::speaker::MAX_PREFIXES_IDLE;
 use bgp_core::types::PeerId;
 use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use ipnet::IpNet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::event::{Ended, ForwardingEvent, ForwardingSink};
 use crate::tap::{DecisionEvent, Subscriber};
 use crate::tasks::work_on;
 use crate::timer::{now, sleep_until};
+use crate::watch::hub::{Hub, Order};
 
 /// News of this weight waits for the table: about 2 MiB of UPDATEs. Beyond it, whoever has more waits.
 const ROOM: usize = 1 << 14;
@@ -39,10 +40,21 @@ pub(super) enum News {
     Input(rib::Input),
     /// A neighbour's session is about to come up: what is for it goes there from now on, so that nothing meant for an
     /// earlier session reaches it. `None` when the neighbour is gone. Without a limit of its own: it never holds more than the
-    /// RIB lets be in flight, and one order to stop.
+    /// RIB lets be in flight, one order to stop, and one report of each reason for which routes cannot be used.
     Outbox(PeerId, Option<mpsc::UnboundedSender<ToNeighbour>>),
+    /// The local routes with a number are to be these.
+    Sync(Box<Sync>),
+    /// Somebody begins to watch, or goes on.
+    Watch(Order),
     /// A question; answered from what is known now, without waiting for the RIB to be idle.
     Ask(Question),
+}
+
+/// All local routes that the owner of a number wants.
+pub(super) struct Sync {
+    pub(super) id: u32,
+    pub(super) wanted: Vec<(IpNet, LocalRoute)>,
+    pub(super) reply: oneshot::Sender<Synced>,
 }
 
 /// What the table has for the session of a neighbour.
@@ -52,6 +64,8 @@ pub(super) enum ToNeighbour {
     Routes(Bytes),
     /// The session is to stop.
     Stop(Stop),
+    /// The first route of the session that cannot be used for this reason.
+    Unusable(IpNet, Unusable),
 }
 
 /// The way to the table.
@@ -94,7 +108,8 @@ impl News {
     fn weight(&self) -> usize {
         match self {
             Self::Input(rib::Input::Update { update, .. }) => 1 + update.bytes().len() / UNIT,
-            _ => 1,
+            Self::Sync(sync) => 1 + sync.wanted.len(),
+            Self::Input(_) | Self::Outbox(..) | Self::Watch(_) | Self::Ask(_) => 1,
         }
     }
 }
@@ -174,6 +189,7 @@ pub(super) struct Table {
     outboxes: Vec<Option<mpsc::UnboundedSender<ToNeighbour>>>,
     forwarding: Option<ForwardingSink>,
     subscriber: Option<Arc<dyn Subscriber>>,
+    watchers: Hub,
     frozen: Arc<AtomicBool>,
 }
 
@@ -205,6 +221,7 @@ impl Table {
             outboxes: Vec::new(),
             forwarding,
             subscriber,
+            watchers: Hub::default(),
             frozen,
         };
         (table, sender)
@@ -255,16 +272,29 @@ impl Table {
         for news in slice.into_iter().flat_map(|message| message.news) {
             self.take(now, news);
         }
-        self.hand_out()
+        let more = self.hand_out();
+        self.watchers.answer(&mut self.rib);
+        more
     }
 
     fn take(&mut self, now: Instant, news: News) {
         match news {
-            News::Input(_) if self.is_frozen() => {}
+            News::Input(_) | News::Sync(_) if self.is_frozen() => {}
             News::Input(input) => self.rib.handle(now, input),
             News::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
+            News::Sync(sync) => self.sync(now, *sync),
+            News::Watch(order) => self.watchers.handle(&mut self.rib, order),
             News::Ask(question) => question(&self.rib),
         }
+    }
+
+    fn sync(&mut self, now: Instant, sync: Sync) {
+        let (inputs, synced) = self.rib.difference(sync.id, sync.wanted);
+        for input in inputs {
+            self.rib.handle(now, input);
+        }
+        // Whoever asked may have gone.
+        sync.reply.send(synced).ok();
     }
 
     fn outbox(&mut self, peer: PeerId) -> &mut Option<mpsc::UnboundedSender<ToNeighbour>> {
@@ -336,6 +366,11 @@ impl Table {
             }
             rib::Output::Resolve(address) => self.forward(ForwardingEvent::Resolve(address)),
             rib::Output::Forget(address) => self.forward(ForwardingEvent::Forget(address)),
+            rib::Output::Changed(prefix) => self.watchers.changed(prefix),
+            rib::Output::ToldAnew(peer) => self.watchers.told_anew(peer),
+            rib::Output::Unusable { peer, prefix, why } => {
+                self.tell(peer, ToNeighbour::Unusable(prefix, why));
+            }
             rib::Output::DeferralEnded => self.forward(ForwardingEvent::DeferralEnded),
         }
     }
@@ -365,7 +400,7 @@ mod tests {
     }
 
     async fn ask(sender: &Sender) {
-        let (reply, answer) = tokio::sync::oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(|_| reply.send(()).expect("it is awaited"));
         let asked = sender.send(vec![News::Ask(question)]).await;
         asked.expect("the table runs");

@@ -386,6 +386,7 @@ impl Life {
                 }
                 Some(Output::Resolve(address)) => self.facts.note_wanted(address),
                 Some(Output::Forget(address)) => self.facts.note_forgotten(address),
+                Some(Output::Unusable { .. } | Output::Changed(_) | Output::ToldAnew(_)) => {}
                 Some(
                     other @ (Output::TooManyPrefixes { .. }
                     | Output::OutOfResources(_)

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::attributes::AttrKey;
 use super::hash::SeededHash;
 use super::import::{Arrival, import, import_again, is_routable};
+use super::locals::Renamed;
 use super::path::{LOCAL, Path, Unusable};
 use super::settings::LocalRoute;
 use super::shared::Shared;
@@ -15,8 +16,8 @@ use super::stats::{PeerStats, RouteCounts};
 use super::stop::stop_for_limit;
 use super::table::Table;
 use crate::types::{PathId, PeerId, Prefix};
-use crate::wire::Nlri;
 use crate::wire::attribute::Community;
+use crate::wire::{Attributes, Nlri};
 
 /// The table of one family, with what is counted about its paths.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct AdjIn<P> {
     pub(super) prefixes: usize,
     /// What paths take up beside the slots.
     pub(super) spilled: usize,
+    /// While somebody watches: slots that changed since the watchers were told, some of them more than once.
+    pub(super) touched: Option<Vec<u32>>,
     /// Paths in the table that their peers no longer announce: dead ones.
     pub(super) dead: u64,
 }
@@ -43,6 +46,22 @@ enum Put {
     Refused,
 }
 
+/// A local route with these attributes, written to `octets`.
+fn key_of<'a>(
+    route: &'a LocalRoute,
+    attributes: &Attributes,
+    octets: &'a mut Vec<u8>,
+) -> AttrKey<'a> {
+    octets.clear();
+    attributes.encode_canonical(octets);
+    AttrKey {
+        next_hop: route.next_hop,
+        preference: route.preference,
+        interface: route.interface.as_deref(),
+        octets,
+    }
+}
+
 impl<P: Prefix> AdjIn<P> {
     pub(super) fn new(hash: SeededHash) -> Self {
         Self {
@@ -51,6 +70,7 @@ impl<P: Prefix> AdjIn<P> {
             local: BTreeMap::new(),
             prefixes: 0,
             spilled: 0,
+            touched: None,
             dead: 0,
         }
     }
@@ -95,6 +115,11 @@ impl<P: Prefix> AdjIn<P> {
             stats.import_updates += counts.import_updates;
             stats.import_filtered += counts.import_filtered;
             stats.import_invalid += counts.import_invalid;
+        }
+        if let Some(why) = arrival.unusable
+            && let Some((_, prefix)) = nlri.iter::<P>().next()
+        {
+            shared.tell_unusable(arrival.peer, prefix, why);
         }
         if let Some(limit) = limit.filter(|_| over) {
             stop_for_limit(shared, arrival.peer, P::FAMILY, limit);
@@ -199,6 +224,9 @@ impl<P: Prefix> AdjIn<P> {
             slot.dirty = true;
             self.changed.push_back(at);
         }
+        if let Some(touched) = &mut self.touched {
+            touched.push(at);
+        }
     }
 
     pub(super) fn withdraw(&mut self, shared: &mut Shared, peer: PeerId, nlri: Nlri<'_>) {
@@ -260,17 +288,16 @@ impl<P: Prefix> AdjIn<P> {
         now: Instant,
         prefix: P,
         route: &LocalRoute,
-    ) {
+    ) -> Renamed {
         let mut octets = Vec::new();
-        route.attributes.encode_canonical(&mut octets);
-        let attrs = shared.store.intern(AttrKey {
-            next_hop: route.next_hop,
-            preference: route.preference,
-            interface: route.interface.as_deref(),
-            octets: &octets,
-        });
+        let mut intern =
+            |attributes: &Attributes| shared.store.intern(key_of(route, attributes, &mut octets));
+        let attrs = intern(&route.attributes);
+        let variants = route.for_peers.iter();
+        let variants = variants.map(|(peer, other)| (*peer, other.as_ref().map(&mut intern)));
+        let variants = variants.collect();
         let at = self.table.find_or_insert(prefix);
-        self.put(
+        let put = self.put(
             shared,
             at,
             Path {
@@ -284,10 +311,45 @@ impl<P: Prefix> AdjIn<P> {
                 unusable: None,
             },
         );
+        if put == Put::Refused {
+            return Renamed::default();
+        }
+        let renamed = shared.locals.insert(route.id, prefix.into(), variants);
+        if renamed.variants {
+            self.mark_changed(at);
+        }
+        renamed
     }
 
-    pub(super) fn withdraw_local(&mut self, shared: &mut Shared, prefix: P, id: u32) {
+    pub(super) fn withdraw_local(&mut self, shared: &mut Shared, prefix: P, id: u32) -> Renamed {
         self.take(shared, prefix, LOCAL, PathId(id));
+        shared.locals.remove(id, prefix.into())
+    }
+
+    /// Whether a local route is there as it is.
+    pub(super) fn is_announced(&self, shared: &Shared, prefix: P, route: &LocalRoute) -> bool {
+        let Some((at, place)) = self.find(shared, prefix, LOCAL, PathId(route.id)) else {
+            return false;
+        };
+        let mut octets = Vec::new();
+        let mut is = |attrs, attributes| {
+            shared
+                .store
+                .is(attrs, key_of(route, attributes, &mut octets))
+        };
+        let path = &self.table[at].paths.as_slice()[place];
+        let variants = shared.locals.variants(route.id, prefix.into());
+        let mut variants = variants.into_iter().flatten();
+        is(path.attrs, &route.attributes)
+            && route
+                .for_peers
+                .iter()
+                .all(|(peer, other)| match (variants.next(), other) {
+                    (Some((known, Some(attrs))), Some(other)) => known == peer && is(*attrs, other),
+                    (Some((known, None)), None) => known == peer,
+                    _ => false,
+                })
+            && variants.next().is_none()
     }
 
     /// The paths die that a peer has not announced in this epoch. They are not used from now on, and are taken out later, a

@@ -8,6 +8,7 @@ use super::few::Few;
 use super::shared::Shared;
 use crate::steps;
 use crate::types::PeerId;
+use crate::wire::NextHop;
 
 /// A route as the members are told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,10 +128,20 @@ fn with_path_id(entries: &[Entry], path_id: u16) -> Option<&Entry> {
 
 /// Whether a member must not be told an entry: it told us, or it is the next hop.
 pub(super) fn is_withheld(shared: &Shared, member: PeerId, entry: Entry) -> bool {
-    entry.source == member || next_hop_owners(shared, entry).contains(&member)
+    entry.source == member || is_next_hop(shared, member, entry)
 }
 
-/// The peers that are the next hop of a route.
+/// Whether a member is the next hop of a route, and not we: two speakers on one host may have the same address.
+pub(super) fn is_next_hop(shared: &Shared, member: PeerId, entry: Entry) -> bool {
+    let is_ours = |next_hop: NextHop| {
+        let peer = shared.peers.find(member);
+        peer.is_some_and(|peer| peer.knows_us_as(next_hop.address()))
+    };
+    next_hop_owners(shared, entry).contains(&member)
+        && !shared.store.next_hop(entry.attrs).is_some_and(is_ours)
+}
+
+/// The peers that have the address of the next hop of a route.
 pub(super) fn next_hop_owners(shared: &Shared, entry: Entry) -> &[PeerId] {
     let next_hop = shared.store.next_hop(entry.attrs);
     next_hop.map_or(&[], |next_hop| {

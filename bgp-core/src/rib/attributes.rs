@@ -174,6 +174,15 @@ impl AttrStore {
         AttrId(id)
     }
 
+    /// Whether a set is just that.
+    pub(crate) fn is(&self, id: AttrId, key: AttrKey<'_>) -> bool {
+        let set = &self[id];
+        let exit = &self.exits[set.exit];
+        (exit.next_hop, exit.interface.as_deref()) == (key.next_hop, key.interface)
+            && set.preference == key.preference
+            && *self.octets.get(set.octets) == *key.octets
+    }
+
     fn add(&mut self, key: AttrKey<'_>, exit: ExitId, hash: u64) -> u32 {
         let place = self.octets.add(key.octets);
         let set = AttrSet::new(key, place, exit, hash, self.default_local_pref);

@@ -4,11 +4,13 @@
 //! forwarding is concerned. Does not depend on the order in which paths arrived.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::attributes::AttrStore;
 use super::path::Path;
 use super::peer::Peers;
+use super::reason::Step;
 use super::settings::RibConfig;
 use super::shared::Shared;
 use crate::steps;
@@ -42,8 +44,77 @@ struct Tail {
     remote_id: PathId,
 }
 
+/// Why paths of a prefix are not the best one.
+#[derive(Debug)]
+pub(crate) struct Losses<'a> {
+    ranking: Ranking<'a>,
+    paths: &'a [Path],
+    best: usize,
+    survivors: Vec<usize>,
+    /// One of the survivors of each neighbouring AS.
+    by_neighbour: BTreeMap<Asn, usize>,
+}
+
+impl Losses<'_> {
+    /// The step at which an eligible path lost, and the place of the other one.
+    pub(crate) fn of(&self, lost: usize) -> (Step, usize) {
+        let (ranking, path, best) = (&self.ranking, &self.paths[lost], &self.paths[self.best]);
+        if let Some(step) = ranking.head(best).step(&ranking.head(path)) {
+            return (step, self.best);
+        }
+        if self.survivors.binary_search(&lost).is_err() {
+            let other = self.by_neighbour.get(&ranking.neighbour(path));
+            return (Step::Med, other.copied().unwrap_or(self.best));
+        }
+        let step = ranking.cost(best).step(&ranking.cost(path));
+        let tail = || ranking.tail(best).step(&ranking.tail(path));
+        (step.unwrap_or_else(tail), self.best)
+    }
+}
+
+impl Head {
+    /// The first step at which they differ.
+    fn step(&self, other: &Self) -> Option<Step> {
+        let steps = [
+            (self.preference != other.preference, Step::Preference),
+            (self.unresolved != other.unresolved, Step::Unreachable),
+            (self.llgr_stale != other.llgr_stale, Step::LongLivedStale),
+            (self.local_pref != other.local_pref, Step::LocalPref),
+            (self.path_len != other.path_len, Step::AsPathLength),
+            (self.origin != other.origin, Step::Origin),
+        ];
+        let differing = steps.into_iter().find(|(differ, _)| *differ);
+        differing.map(|(_, step)| step)
+    }
+}
+
+impl Cost {
+    /// The first step at which they differ.
+    fn step(&self, other: &Self) -> Option<Step> {
+        if self.internal != other.internal {
+            return Some(Step::External);
+        }
+        (self.igp_metric != other.igp_metric).then_some(Step::IgpMetric)
+    }
+}
+
+impl Tail {
+    /// The first step at which they differ. The path identifier differs if nothing else does.
+    fn step(&self, other: &Self) -> Step {
+        if self.identifier != other.identifier {
+            Step::Identifier
+        } else if self.cluster_len != other.cluster_len {
+            Step::ClusterList
+        } else if self.address != other.address {
+            Step::Address
+        } else {
+            Step::PathId
+        }
+    }
+}
+
 /// Everything that paths are compared by.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranking<'a> {
     pub(crate) store: &'a AttrStore,
     pub(crate) peers: &'a Peers,
@@ -132,6 +203,20 @@ impl<'a> Ranking<'a> {
     pub(crate) fn is_eligible(&self, path: &Path) -> bool {
         let usable = self.config.use_unresolved || self.store.igp_metric(path.attrs).is_some();
         path.unusable.is_none() && usable && !self.peers.is_dead(self.family, path)
+    }
+
+    /// For questions why paths of a prefix, of which this one is the best, are not.
+    pub(crate) fn losses(self, paths: &'a [Path], best: usize) -> Losses<'a> {
+        let survivors = self.survivors(paths);
+        let by_neighbour = survivors.iter().rev();
+        let by_neighbour = by_neighbour.map(|place| (self.neighbour(&paths[*place]), *place));
+        Losses {
+            ranking: self,
+            paths,
+            best,
+            by_neighbour: by_neighbour.collect(),
+            survivors,
+        }
     }
 
     fn head(&self, path: &Path) -> Head {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ipnet::IpNet;
 
 use super::next_hop::Resolution;
+use super::path::Unusable;
 use super::settings::{LocalRoute, PeerConfig, PeerUp};
 use super::stale::{KeepStale, Preserved};
 use crate::types::{Family, PeerId, PerFamily, RouterId};
@@ -159,6 +160,22 @@ pub enum Output {
     },
     /// This speaker holds more than it may, and most of it from this peer, whose session is to end (RFC 4486 §4).
     OutOfResources(PeerId),
+    /// Routes of this prefix may have changed in any view, or why they are used or told. Only while
+    /// [`Rib::watch`](super::Rib::watch) says so.
+    Changed(IpNet),
+    /// What this peer is told may be something else altogether: it has joined those that are told the same, or has left them.
+    /// Only while [`Rib::watch`](super::Rib::watch) says so.
+    ToldAnew(PeerId),
+    /// A route that a peer announced cannot be used, and not because of policy: the first one in its session with this reason.
+    /// For a log that says so once.
+    Unusable {
+        /// The peer.
+        peer: PeerId,
+        /// The prefix of the route.
+        prefix: IpNet,
+        /// Why the route cannot be used.
+        why: Unusable,
+    },
     /// Waiting after a restart is over: all that is to be installed has been told.
     DeferralEnded,
 }

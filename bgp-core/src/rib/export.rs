@@ -11,6 +11,7 @@ use super::attributes::{AttrId, AttrKey};
 use super::hash::SeededHash;
 use super::path::Path;
 use super::peer::Peer;
+use super::reason::Withheld;
 use super::settings::{NextHopMode, PEER_PREFERENCE, PeerKind};
 use super::shared::Shared;
 use crate::policy::{
@@ -36,6 +37,8 @@ pub(crate) struct GroupKey {
     pub(crate) policy: Arc<Policy>,
     /// The only member, if the policy looks at the peer that is told.
     pub(crate) peer: Option<PeerView>,
+    /// The address of the members, if local routes have something of their own for it.
+    pub(crate) address: Option<IpAddr>,
     pub(crate) role: Option<Role>,
     /// Whether routes with LLGR_STALE may be told.
     pub(crate) long_lived_aware: bool,
@@ -123,17 +126,36 @@ impl GroupKey {
                 .traits()
                 .peer
                 .then(|| peer.config.view(id)),
+            address: None,
             role: peer.config.role,
             long_lived_aware: up.long_lived_aware,
             context,
         })
     }
 
-    /// Whether the policy is all that is not the same.
+    /// The key of members for whose address local routes have something of their own.
+    pub(crate) fn named(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
+    }
+
+    /// The path that the members are told, as the owner of a local route wants it; `None`: they are not told.
+    pub(crate) fn variant(&self, shared: &Shared, path: &Path, prefix: IpNet) -> Option<Path> {
+        let Some(address) = self.address.filter(|_| path.is_local()) else {
+            return Some(*path);
+        };
+        let variants = shared.locals.variants(path.remote_id.0, prefix);
+        match variants.and_then(|variants| variants.get(&address)) {
+            None => Some(*path),
+            Some(other) => other.map(|attrs| Path { attrs, ..*path }),
+        }
+    }
+
+    /// Whether the policy, or what local routes have for single peers, is all that is not the same.
     pub(crate) fn differs_in_policy_from(&self, other: &Self) -> bool {
         let with_policy = Self {
             policy: Arc::clone(&self.policy),
             peer: self.peer,
+            address: self.address,
             ..other.clone()
         };
         *self == with_policy
@@ -160,8 +182,7 @@ impl GroupKey {
         prefix: IpNet,
         known: &mut Admissions,
     ) -> Option<Admitted> {
-        let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
-        if !self.may_be_told(shared, path.attrs, from) {
+        if !self.allows(shared, path) {
             return None;
         }
         let unchanged = Admitted {
@@ -173,11 +194,7 @@ impl GroupKey {
         if self.policy.is_accept_all() {
             return Some(unchanged);
         }
-        let source = match from {
-            _ if path.is_local() => Source::Local,
-            Some(kind) => kind.source(),
-            None => Source::External,
-        };
+        let source = source_of(shared, path);
         let learned = match self.policy.traits().learned_from {
             true => path.peer,
             false => PeerId(source as u32),
@@ -225,29 +242,62 @@ impl GroupKey {
 
     /// Whether anything but policy keeps a path from the members.
     pub(crate) fn allows(&self, shared: &Shared, path: &Path) -> bool {
-        let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
-        self.may_be_told(shared, path.attrs, from)
+        self.forbids(shared, path).is_none()
     }
 
-    fn may_be_told(&self, shared: &Shared, attrs: AttrId, from: Option<PeerKind>) -> bool {
-        let (set, to) = (&shared.store[attrs], self.kind);
-        if set.no_advertise || (set.no_export && !to.is_internal()) {
-            return false;
+    /// Why a path is kept from the members, if the reason is not in its size.
+    pub(crate) fn withholds(
+        &self,
+        shared: &Shared,
+        path: &Path,
+        prefix: IpNet,
+    ) -> Option<Withheld> {
+        let Some(path) = &self.variant(shared, path, prefix) else {
+            return Some(Withheld::Owner);
+        };
+        let forbidden = self.forbids(shared, path);
+        forbidden.or_else(|| {
+            let source = source_of(shared, path);
+            let decision = self
+                .policy
+                .evaluate(self.view(shared, path, prefix, source));
+            let Decision::Accept(changes) = decision else {
+                return Some(Withheld::Policy);
+            };
+            let own_choice = changes.next_hop.is_some();
+            let next_hop = changes
+                .next_hop
+                .or_else(|| shared.store.next_hop(path.attrs));
+            let told = self.next_hop(next_hop, own_choice);
+            told.is_none().then_some(Withheld::NoNextHop)
+        })
+    }
+
+    /// The rule of BGP that keeps a path from the members.
+    fn forbids(&self, shared: &Shared, path: &Path) -> Option<Withheld> {
+        let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
+        let (set, to) = (&shared.store[path.attrs], self.kind);
+        if set.no_advertise {
+            return Some(Withheld::NoAdvertise);
+        }
+        if set.no_export && !to.is_internal() {
+            return Some(Withheld::NoExport);
         }
         // RFC 9494 §4.3: who does not know the community would take the route for a good one.
         if set.llgr_stale && !self.long_lived_aware {
-            return false;
+            return Some(Withheld::LongLivedStale);
         }
         let goes_up = matches!(
             self.role,
             Some(Role::Customer | Role::Peer | Role::RsClient)
         );
-        if goes_up && shared.store.view(attrs).otc().is_some() {
+        if goes_up && shared.store.view(path.attrs).otc().is_some() {
             // RFC 9234 §5, egress 2: never to a provider, peer or route server.
-            return false;
+            return Some(Withheld::RouteLeak);
         }
         // RFC 4271 §9.2, RFC 4456 §6: from inside the AS to inside the AS only by reflection.
-        !(from == Some(PeerKind::Internal) && to == PeerKind::Internal)
+        let inside = from == Some(PeerKind::Internal) && to == PeerKind::Internal;
+        inside.then_some(Withheld::Internal)
     }
 
     /// The attributes as they are sent; `None` if there is no next hop to send.
@@ -378,6 +428,8 @@ impl GroupKey {
         }
         let kept = of_route
             .filter(|next_hop| self.can_be_told(*next_hop))
+            // It means another host there, unless the peer is on this one.
+            .filter(|next_hop| !next_hop.is_loopback() || own.is_some_and(NextHop::is_loopback))
             .and_then(without_link_local);
         kept.or(own)
     }
@@ -387,6 +439,16 @@ impl GroupKey {
         self.family == Family::Ipv6Unicast
             || self.context.extended_next_hop
             || next_hop.address().is_ipv4()
+    }
+}
+
+/// Where a path was learned, for policies.
+fn source_of(shared: &Shared, path: &Path) -> Source {
+    let from = shared.peers.find(path.peer);
+    match from {
+        _ if path.is_local() => Source::Local,
+        Some(peer) => peer.config.kind.source(),
+        None => Source::External,
     }
 }
 

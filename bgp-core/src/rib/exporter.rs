@@ -87,6 +87,14 @@ impl Exporter {
         prefix: P,
         path_id: u16,
     ) -> Option<Entry> {
+        let variant = match self.key.address {
+            Some(_) => self.key.variant(shared, path, prefix.into()),
+            None => Some(*path),
+        };
+        let Some(path) = &variant else {
+            self.kept.count(true);
+            return None;
+        };
         let known = &mut self.admissions;
         let Some(admitted) = self.key.admit(shared, path, prefix.into(), known) else {
             self.kept.count(self.key.allows(shared, path));

@@ -13,6 +13,7 @@ use super::few::Few;
 use super::forwarded::{Forwarded, forward_route};
 use super::groups::Groups;
 use super::hash::SeededHash;
+use super::locals::Variants;
 use super::path::Path;
 use super::shared::Shared;
 use super::stale::{KeepStale, Preserved, Stale};
@@ -50,7 +51,9 @@ impl<P: Prefix> FamilyRib<P> {
     /// One slice of work; tells whether there was any. Nothing is decided while that is `deferred`.
     pub(super) fn work(&mut self, shared: &mut Shared, deferred: bool) -> bool {
         if deferred {
-            return self.walk.slice(shared, &mut self.paths, usize::MAX);
+            let walked = self.walk.slice(shared, &mut self.paths, usize::MAX);
+            self.tell_watchers(shared, &[]);
+            return walked;
         }
         let groups = self.groups.iter().count();
         let limit = (8 * FLUSH_SLICE / groups.max(1)).clamp(FLUSH_SLICE.div_ceil(16), FLUSH_SLICE);
@@ -74,10 +77,31 @@ impl<P: Prefix> FamilyRib<P> {
         }
         shared.steps += (count + told.len()) as u64;
         let worked = walked || count > 0 || !told.is_empty() || !self.groups.left.is_empty();
+        // Before slots are released, and may be given to other prefixes.
+        self.tell_watchers(shared, &slice);
+        self.tell_watchers(shared, &told);
         for at in slice.into_iter().chain(told) {
             self.release_if_unused(at);
         }
         worked
+    }
+
+    /// Names the prefixes of slots that were worked on or changed, if anybody watches.
+    fn tell_watchers(&mut self, shared: &mut Shared, worked_on: &[u32]) {
+        let Some(touched) = &mut self.paths.touched else {
+            return;
+        };
+        touched.extend(worked_on);
+        touched.sort_unstable();
+        touched.dedup();
+        let prefixes = touched.drain(..).map(|at| self.paths.table[at].prefix);
+        let outputs = prefixes.map(|prefix| Output::Changed(prefix.into()));
+        shared.outputs.extend(outputs);
+    }
+
+    /// Begins to name what changes, or no longer does.
+    pub(super) fn watch(&mut self, watched: bool) {
+        self.paths.touched = watched.then(|| self.paths.touched.take().unwrap_or_default());
     }
 
     /// Puts the best path first.
@@ -283,11 +307,17 @@ impl<P: Prefix> FamilyRib<P> {
         let each = 1 + self.groups.places();
         let count = u32::try_from(left.div_ceil(each)).unwrap_or(u32::MAX);
         let end = from.saturating_add(count).min(self.paths.table.end());
-        let store = &mut shared.store;
+        let Shared { store, locals, .. } = shared;
         for at in from..end {
-            for path in self.paths.table[at].paths.as_slice() {
+            let slot = &self.paths.table[at];
+            for path in slot.paths.as_slice() {
                 store.mark(path.attrs);
                 store.mark(path.received);
+                if path.is_local() {
+                    let variants = locals.variants(path.remote_id.0, slot.prefix.into());
+                    let variants = variants.into_iter().flat_map(Variants::values).flatten();
+                    variants.for_each(|attrs| store.mark(*attrs));
+                }
             }
         }
         for group in self.groups.iter() {

@@ -67,9 +67,11 @@ impl Groups {
         let Some(peer) = shared.peers.find(id) else {
             return;
         };
+        let address = peer.config.address;
+        let named = shared.locals.name(address).then_some(address);
         let (current, wanted) = (
             peer.families[P::FAMILY].group,
-            GroupKey::of(id, peer, P::FAMILY),
+            GroupKey::of(id, peer, P::FAMILY).map(|key| key.named(named)),
         );
         let current_key = current
             .and_then(|place| self.list[place as usize].as_ref())
@@ -108,6 +110,7 @@ impl Groups {
                 state.exported = 0;
             }
         }
+        shared.note_told_anew(id);
     }
 
     /// Decides and tells anew what a peer is told: what its policy follows from has changed. Those in its group are told the same.
@@ -177,6 +180,7 @@ impl Groups {
             shared.store.leave(group.out.len() as usize);
             self.list[place as usize] = None;
         }
+        shared.note_told_anew(id);
     }
 
     /// A peer wants everything again (RFC 2918 §4). That costs nothing here; it is told in slices.

@@ -186,7 +186,8 @@ fn apply(
 /// Whether routes with this next hop would come back to us, and are not to be used.
 fn is_own_next_hop(shared: &Shared, peer: PeerId, next_hop: NextHop) -> bool {
     let peer = shared.peers.find(peer);
-    !shared.config.use_unresolved && peer.is_some_and(|it| it.knows_us_as(next_hop.address()))
+    !shared.config.use_unresolved
+        && peer.is_some_and(|it| it.is_known_to_be_ours(next_hop.address()))
 }
 
 /// Why the routes of an UPDATE cannot be used, whatever their prefix.
@@ -201,6 +202,8 @@ fn find_fault(
     let cluster_id = shared.config.cluster_id.unwrap_or(own_id);
     let next_hop = shared.store.next_hop(received);
     let is_own = |next_hop| is_own_next_hop(shared, peer, next_hop);
+    let forwards = shared.config.forwarding || shared.config.resolve_next_hops;
+    let may_be_loopback = config.address.is_loopback() && !forwards;
     if view.as_path().occurrences(config.local_as) > config.allowed_local_as as usize {
         Some(Unusable::AsLoop)
     } else if shared.store.originator_id(received) == Some(own_id)
@@ -209,6 +212,8 @@ fn find_fault(
         Some(Unusable::ReflectionLoop)
     } else if next_hop.is_some_and(is_own) {
         Some(Unusable::OwnNextHop)
+    } else if !may_be_loopback && next_hop.is_some_and(NextHop::is_loopback) {
+        Some(Unusable::LoopbackNextHop)
     } else if leaks(config, view) {
         Some(Unusable::RouteLeak)
     } else {

@@ -78,12 +78,10 @@ pub(super) fn peer_up(
     let known_as = std::mem::replace(&mut peer.peer_id, up.peer_id);
     let renamed = known_as != up.peer_id;
     peer.own_next_hop = up.own_next_hop;
-    peer.in_flight = 0;
-    peer.stopping = None;
     if let Some(deferral) = &mut shared.deferral {
         deferral.narrow(id, &up);
     }
-    peer.up = Some(up);
+    peer.renew(Some(up));
     ipv4.peer_back(shared, now, id, preserved.ipv4);
     ipv6.peer_back(shared, now, id, preserved.ipv6);
     if renamed {
@@ -103,9 +101,7 @@ pub(super) fn peer_down(
     let Some(peer) = shared.peers.find_mut(id) else {
         return;
     };
-    peer.up = None;
-    peer.stopping = None;
-    peer.in_flight = 0;
+    peer.renew(None);
     if let Some(deferral) = &mut shared.deferral {
         deferral.lost(id);
     }

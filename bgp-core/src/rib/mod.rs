@@ -34,14 +34,17 @@ mod hash;
 mod import;
 mod lag;
 mod lifecycle;
+mod locals;
 mod memory;
 mod next_hop;
 mod octets;
 mod opaque;
 mod pack;
+mod page;
 mod path;
 mod peer;
 mod query;
+mod reason;
 mod room;
 mod settings;
 mod shared;
@@ -49,8 +52,10 @@ mod stale;
 mod stats;
 mod stop;
 mod sweep;
+mod sync;
 mod table;
 mod tables;
+mod view;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -78,13 +83,16 @@ pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
 pub use event::{ForwardRoute, Input, Output};
 pub use next_hop::Resolution;
 pub use opaque::OpaqueError;
-pub use path::Unusable;
-pub use query::{Exported, MemoryUse, Route, RouteSource};
+pub use path::{RouteSource, Unusable};
+pub use query::{Exported, MemoryUse, Route};
+pub use reason::{Standing, Step, Withheld};
 pub use settings::{
     LocalRoute, NextHopMode, PEER_PREFERENCE, PeerConfig, PeerKind, PeerUp, RibConfig,
 };
 pub use stale::{KeepStale, Preserved};
 pub use stats::{PeerStats, RouteCounts};
+pub use sync::Synced;
+pub use view::{Cursor, Page, Query, Selection, View, ViewedRoute};
 
 /// All routes of a speaker.
 #[derive(Debug)]
@@ -237,6 +245,17 @@ impl Rib {
         opaque::send(&mut self.tables.shared, peer, attributes, routes)
     }
 
+    /// Whether [`Output::Changed`] and [`Output::ToldAnew`] are wanted from now on. Without, they cost nothing.
+    ///
+    /// Whoever wants to know how views change reads all of them once, and then, of each prefix that is named, all routes of the
+    /// prefix with [`Rib::ask`]; after [`Output::ToldAnew`], all that the peer is told.
+    pub fn watch(&mut self, watched: bool) {
+        let Tables { shared, ipv4, ipv6 } = &mut self.tables;
+        shared.watched = watched;
+        ipv4.watch(watched);
+        ipv6.watch(watched);
+    }
+
     fn update(&mut self, now: Instant, peer_id: PeerId, update: &Update) {
         let tables = &mut self.tables;
         let Some(peer) = tables
@@ -318,6 +337,32 @@ impl Rib {
         }
     }
 
+    /// What makes the local routes with a number those that are wanted, and how much of it there is. The inputs are to be handled
+    /// before the next output is taken, so that nobody is told of a state in between. Numbers in the wanted routes do not
+    /// matter; of several for one prefix the last one counts.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use bgp_core::rib::{LocalRoute, Rib, RibConfig};
+    /// use bgp_core::types::RouterId;
+    ///
+    /// let now = Instant::now();
+    /// let mut rib = Rib::new(RibConfig::new(RouterId("192.0.2.1".parse()?)), now, 0);
+    /// let wanted = [("198.51.100.1/32".parse()?, LocalRoute::default())];
+    /// let (inputs, synced) = rib.difference(7, wanted.clone());
+    /// assert_eq!((synced.announced, synced.withdrawn, synced.unchanged), (1, 0, 0));
+    /// inputs.into_iter().for_each(|input| rib.handle(now, input));
+    /// assert!(rib.difference(7, wanted).0.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn difference(
+        &self,
+        id: u32,
+        wanted: impl IntoIterator<Item = (IpNet, LocalRoute)>,
+    ) -> (Vec<Input>, Synced) {
+        sync::difference(&self.tables, id, wanted)
+    }
+
     /// The used path of a prefix.
     pub fn best(&self, prefix: IpNet) -> Option<Route> {
         self.paths(prefix).into_iter().find(|route| route.best)
@@ -329,6 +374,38 @@ impl Rib {
         match family {
             Family::Ipv4Unicast => query::routes(ipv4, shared, from, limit),
             Family::Ipv6Unicast => query::routes(ipv6, shared, from, limit),
+        }
+    }
+
+    /// Some answers to a question, from a cursor on: about `limit` of them, fewer where many routes are looked at in vain, and more where one
+    /// prefix has more. To ask on, take [`Page::next`]; the RIB may work in between, and a route that changes meanwhile
+    /// may come twice or not at all.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use bgp_core::rib::{Cursor, Input, LocalRoute, Query, Rib, RibConfig, Standing, View};
+    /// use bgp_core::types::{Family, RouterId};
+    ///
+    /// let now = Instant::now();
+    /// let mut rib = Rib::new(RibConfig::new(RouterId("192.0.2.1".parse()?)), now, 0);
+    /// rib.handle(now, Input::announce("198.51.100.0/24".parse()?, LocalRoute::default()));
+    /// while rib.poll_output().is_some() {}
+    ///
+    /// let query = Query::new(View::Best, Family::Ipv4Unicast);
+    /// let (mut from, mut best) = (Some(Cursor::START), Vec::new());
+    /// while let Some(cursor) = from {
+    ///     let page = rib.ask(&query, cursor, 100);
+    ///     best.extend(page.routes);
+    ///     from = page.next;
+    /// }
+    /// assert_eq!(best[0].standing, Standing::Best);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ask(&self, query: &Query, from: Cursor, limit: usize) -> Page {
+        let Tables { shared, ipv4, ipv6 } = &self.tables;
+        match query.family {
+            Family::Ipv4Unicast => page::page(ipv4, shared, query, from, limit),
+            Family::Ipv6Unicast => page::page(ipv6, shared, query, from, limit),
         }
     }
 

@@ -1,5 +1,7 @@
 //! A path: one way to reach a prefix, from a peer or of our own.
 
+use std::fmt;
+
 use super::attributes::AttrId;
 use crate::types::{PathId, PeerId};
 
@@ -16,10 +18,35 @@ pub enum Unusable {
     ReflectionLoop,
     /// The next hop is our own address (RFC 4271 §5.1.3).
     OwnNextHop,
+    /// The next hop is a loopback address, and either the peer is on another host or this speaker forwards packets, for which
+    /// such a next hop leads nowhere (RFC 4271 §6.3).
+    LoopbackNextHop,
     /// The import policy rejected it.
     Policy,
     /// It leaked: its OTC attribute does not fit the role of the peer (RFC 9234 §5).
     RouteLeak,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AsLoop => "our AS number is in the AS path",
+            Self::ReflectionLoop => "our identifier or cluster ID is in the attributes",
+            Self::OwnNextHop => "the next hop is our own address",
+            Self::LoopbackNextHop => "the next hop is a loopback address",
+            Self::Policy => "the import policy rejects the route",
+            Self::RouteLeak => "the route has leaked: OTC does not fit the role of the peer",
+        })
+    }
+}
+
+/// Where a route was learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RouteSource {
+    /// On this machine; the number of the local route.
+    Local(u32),
+    /// From a peer, with its path identifier.
+    Peer(PeerId, PathId),
 }
 
 /// One way to reach a prefix.
@@ -45,5 +72,13 @@ impl Path {
     /// Whether it is a local route.
     pub(crate) fn is_local(&self) -> bool {
         self.peer == LOCAL
+    }
+
+    /// Where it was learned.
+    pub(crate) fn source(&self) -> RouteSource {
+        match self.is_local() {
+            true => RouteSource::Local(self.remote_id.0),
+            false => RouteSource::Peer(self.peer, self.remote_id),
+        }
     }
 }

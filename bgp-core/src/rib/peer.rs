@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::event::Output;
-use super::path::Path;
+use super::path::{Path, Unusable};
 use super::settings::{PeerConfig, PeerUp};
 use super::stale::Stale;
 use super::stats::PeerStats;
@@ -25,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) families: PerFamily<PeerFamily>,
     /// Octets handed out and not yet reported as written.
     pub(crate) in_flight: usize,
+    /// Reasons that a route of it could not be used, in this session: a bit each.
+    faults: u8,
     /// It has been asked to stop; nothing more of it is looked at until its session has ended.
     pub(crate) stopping: Option<Stopping>,
     /// It is not configured any more, but some of its paths are still in the table.
@@ -165,6 +167,7 @@ impl Peers {
             own_next_hop: PerFamily::default(),
             families,
             in_flight: 0,
+            faults: 0,
             stopping: None,
             removed: false,
         };
@@ -276,9 +279,30 @@ impl Peers {
 }
 
 impl Peer {
+    /// Its session begins, or ends.
+    pub(super) fn renew(&mut self, up: Option<PeerUp>) {
+        self.up = up;
+        self.in_flight = 0;
+        self.faults = 0;
+        self.stopping = None;
+    }
+
+    /// Notes why a route of it cannot be used; `true` the first time in a session.
+    pub(super) fn note_fault(&mut self, why: Unusable) -> bool {
+        let bit = 1 << why as u8;
+        let new = self.faults & bit == 0;
+        self.faults |= bit;
+        new
+    }
+
     /// What is needed to speak to it in a family, if the session is up and uses it.
     pub(crate) fn speaks(&self, family: Family) -> Option<&PeerUp> {
         self.up.as_ref().filter(|up| up.context.families[family])
+    }
+
+    /// Whether an address is our own on its connection, and not the peer's as well: two speakers on one host may have the same.
+    pub(crate) fn is_known_to_be_ours(&self, address: IpAddr) -> bool {
+        address != self.config.address && self.knows_us_as(address)
     }
 
     /// Whether an address is our own on its connection.

@@ -8,19 +8,10 @@ use ipnet::IpNet;
 use super::adj_out::is_withheld;
 use super::family::FamilyRib;
 use super::group::Group;
-use super::path::{Path, Unusable};
+use super::path::{Path, RouteSource, Unusable};
 use super::shared::Shared;
-use crate::types::{PathId, PeerId, Prefix};
+use crate::types::{PeerId, Prefix};
 use crate::wire::{Attributes, NextHop};
-
-/// Where a route was learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RouteSource {
-    /// On this machine; the number of the local route.
-    Local(u32),
-    /// From a peer, with its path identifier.
-    Peer(PeerId, PathId),
-}
 
 /// A path of a prefix, as the table has it or as a peer is told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,18 +170,13 @@ fn exported_at<'a, P: Prefix>(
 fn route<P: Prefix>(shared: &Shared, prefix: P, path: &Path, best: bool) -> Route {
     let set = &shared.store[path.attrs];
     let view = shared.store.view(path.attrs);
-    let source = if path.is_local() {
-        RouteSource::Local(path.remote_id.0)
-    } else {
-        RouteSource::Peer(path.peer, path.remote_id)
-    };
     let epoch = shared
         .peers
         .find(path.peer)
         .map(|peer| peer.families[P::FAMILY].epoch);
     Route {
         prefix: prefix.into(),
-        source,
+        source: path.source(),
         since: shared.start + Duration::from_secs(path.since.into()),
         next_hop: shared.store.next_hop(path.attrs),
         interface: shared.store.interface_of(path.attrs).cloned(),

@@ -1,5 +1,6 @@
 //! Settings of the RIB, of its peers and of local routes: what the owner says, without any state.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -60,6 +61,9 @@ pub struct LocalRoute {
     /// Compared before anything of BGP; routes from peers have 100. With no more than that, the best of the peers' routes is
     /// given for forwarding all the same, beside the local one.
     pub preference: u32,
+    /// What peers with these addresses are told in place of the attributes; `None`: they are not told of the route. Export policies and
+    /// the rules of BGP apply all the same. Each address that is named by any route costs its peers an update group of their own.
+    pub for_peers: BTreeMap<IpAddr, Option<Attributes>>,
 }
 
 impl Default for LocalRoute {
@@ -71,6 +75,7 @@ impl Default for LocalRoute {
             next_hop: None,
             interface: None,
             preference: 2 * PEER_PREFERENCE,
+            for_peers: BTreeMap::new(),
         }
     }
 }

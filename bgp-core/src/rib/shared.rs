@@ -9,7 +9,8 @@ use super::attributes::AttrStore;
 use super::deferral::Deferral;
 use super::event::Output;
 use super::hash::SeededHash;
-use super::path::Path;
+use super::locals::Locals;
+use super::path::{Path, Unusable};
 use super::peer::Peers;
 use super::settings::RibConfig;
 use super::stale::Stale;
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) config: RibConfig,
     pub(crate) store: AttrStore,
     pub(crate) peers: Peers,
+    pub(crate) locals: Locals,
     pub(crate) outputs: VecDeque<Output>,
     /// Time zero of [`Path::since`].
     pub(crate) start: Instant,
@@ -31,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) steps: u64,
     /// When the last input came.
     pub(crate) now: Instant,
+    /// Somebody watches the routes.
+    pub(crate) watched: bool,
 }
 
 impl Shared {
@@ -39,11 +43,13 @@ impl Shared {
             store: AttrStore::new(&config, hash),
             config,
             peers: Peers::default(),
+            locals: Locals::default(),
             outputs: VecDeque::new(),
             start: now,
             deferral: None,
             steps: 0,
             now,
+            watched: false,
         }
     }
 
@@ -85,6 +91,24 @@ impl Shared {
             state.stats.export_withdraws += told.withdraws;
             state.stats.count_kept(told.kept);
             state.exported = state.exported.saturating_add_signed(told.held);
+        }
+    }
+
+    /// Tells the owner why a route of a peer cannot be used, the first time in a session.
+    #[cold]
+    pub(super) fn tell_unusable<P: Prefix>(&mut self, peer: PeerId, prefix: P, why: Unusable) {
+        let known = self.peers.find_mut(peer);
+        if known.is_some_and(|known| known.note_fault(why)) {
+            let prefix = prefix.into();
+            self.outputs
+                .push_back(Output::Unusable { peer, prefix, why });
+        }
+    }
+
+    /// What a peer is told may be something else altogether.
+    pub(super) fn note_told_anew(&mut self, peer: PeerId) {
+        if self.watched {
+            self.outputs.push_back(Output::ToldAnew(peer));
         }
     }
 

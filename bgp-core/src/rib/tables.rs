@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::family::FamilyRib;
 use super::hash::SeededHash;
 use super::import::Arrival;
+use super::locals::Renamed;
 use super::settings::{LocalRoute, RibConfig};
 use super::shared::Shared;
 use super::stats::{Kept, RouteCounts};
@@ -48,21 +49,37 @@ impl Tables {
 
     pub(super) fn announce_local(&mut self, now: Instant, prefix: IpNet, route: &LocalRoute) {
         let Self { shared, ipv4, ipv6 } = self;
-        match prefix {
-            IpNet::V4(prefix) => ipv4
-                .paths
-                .announce_local(shared, now, prefix.trunc(), route),
-            IpNet::V6(prefix) => ipv6
-                .paths
-                .announce_local(shared, now, prefix.trunc(), route),
-        }
+        let renamed = match prefix.trunc() {
+            IpNet::V4(prefix) => ipv4.paths.announce_local(shared, now, prefix, route),
+            IpNet::V6(prefix) => ipv6.paths.announce_local(shared, now, prefix, route),
+        };
+        self.regroup_renamed(&renamed);
     }
 
     pub(super) fn withdraw_local(&mut self, prefix: IpNet, id: u32) {
         let Self { shared, ipv4, ipv6 } = self;
-        match prefix {
-            IpNet::V4(prefix) => ipv4.paths.withdraw_local(shared, prefix.trunc(), id),
-            IpNet::V6(prefix) => ipv6.paths.withdraw_local(shared, prefix.trunc(), id),
+        let renamed = match prefix.trunc() {
+            IpNet::V4(prefix) => ipv4.paths.withdraw_local(shared, prefix, id),
+            IpNet::V6(prefix) => ipv6.paths.withdraw_local(shared, prefix, id),
+        };
+        self.regroup_renamed(&renamed);
+    }
+
+    /// Whether a local route is there as it is.
+    pub(super) fn is_announced(&self, prefix: IpNet, route: &LocalRoute) -> bool {
+        let Self { shared, ipv4, ipv6 } = self;
+        match prefix.trunc() {
+            IpNet::V4(prefix) => ipv4.paths.is_announced(shared, prefix, route),
+            IpNet::V6(prefix) => ipv6.paths.is_announced(shared, prefix, route),
+        }
+    }
+
+    /// Peers for which local routes have something of their own do not share an update group with others.
+    fn regroup_renamed(&mut self, renamed: &Renamed) {
+        for address in &renamed.addresses {
+            for peer in self.shared.peers.with_address(*address).to_vec() {
+                self.regroup(peer);
+            }
         }
     }
 

@@ -179,6 +179,7 @@ pub(super) fn local_route(route: &NaiveRoute) -> LocalRoute {
         next_hop: None,
         interface: None,
         preference: LOCAL_PREFERENCE,
+        ..LocalRoute::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Next hops: the NEXT_HOP attribute (RFC 4271 §5.1.3) and the field in MP_REACH_NLRI (RFC 4760 §3, RFC 2545 §3,
 //! RFC 8950 §3).
 //!
-//! Judges whether an address can be a next hop at all. Whether it can be reached, or is our own, is for the RIB.
+//! Judges whether an address can be a next hop at all. Whether it can be reached, is our own or a loopback address, is for the RIB.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -89,9 +89,7 @@ impl NextHop {
     pub(super) fn usable(self) -> Option<Self> {
         let usable = match self.address() {
             IpAddr::V4(address) => is_ipv4_host(address),
-            IpAddr::V6(address) => {
-                !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
-            }
+            IpAddr::V6(address) => !address.is_unspecified() && !address.is_multicast(),
         };
         usable.then_some(self)
     }
@@ -102,6 +100,17 @@ impl NextHop {
             Self::V4(_) => 4,
             Self::V6(_) => 16,
             Self::V6LinkLocal { .. } => 32,
+        }
+    }
+
+    /// Whether it is an address of the same host only (127.0.0.0/8, ::1).
+    pub const fn is_loopback(self) -> bool {
+        match self {
+            Self::V4(address) => address.is_loopback(),
+            Self::V6(address)
+            | Self::V6LinkLocal {
+                global: address, ..
+            } => address.is_loopback(),
         }
     }
 
@@ -121,7 +130,7 @@ impl NextHop {
 /// Whether packets can be sent there.
 pub(super) fn is_ipv4_host(address: Ipv4Addr) -> bool {
     let first = address.octets()[0];
-    first != 0 && first != 127 && !address.is_multicast() && !address.is_broadcast()
+    first != 0 && !address.is_multicast() && !address.is_broadcast()
 }
 
 fn read_ipv4(octets: &[u8]) -> Result<NextHop, Malformed> {
@@ -206,7 +215,7 @@ mod tests {
     #[test]
     fn r2545_3_03_global_half_that_nobody_can_have() {
         let multicast = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-        for odd in [Ipv6Addr::UNSPECIFIED, Ipv6Addr::LOCALHOST, multicast] {
+        for odd in [Ipv6Addr::UNSPECIFIED, multicast] {
             let result = decode(Family::Ipv6Unicast, &two(odd, LINK_LOCAL), false);
             assert_eq!(result, Err(Fault::Unusable));
         }
@@ -224,7 +233,7 @@ mod tests {
 
     #[test]
     fn r4271_6_3_04_addresses_that_are_no_host() {
-        for odd in [[0, 1, 2, 3], [127, 0, 0, 1], [224, 0, 0, 5], [255; 4]] {
+        for odd in [[0, 1, 2, 3], [224, 0, 0, 5], [255; 4]] {
             assert_eq!(NextHop::V4(odd.into()).usable(), None, "{odd:?}");
         }
         let host = NextHop::V4([169, 254, 1, 1].into());

@@ -56,6 +56,7 @@ impl LocalKind {
             next_hop,
             interface,
             preference: self.preference,
+            ..LocalRoute::default()
         }
     }
 }

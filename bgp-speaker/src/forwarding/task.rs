@@ -16,7 +16,7 @@ use super::rules::ForwardingPlan;
 use super::state::State;
 use crate::event::Ended;
 use crate::kernel::{Kernel, KernelEvent, Room, RouteChange};
-use crate::speaker::Routes;
+use crate::routes::Routes;
 use crate::tasks::work_on;
 
 /// The cost of a next hop that is reached through a router: unknown, and more than that of one on a link.

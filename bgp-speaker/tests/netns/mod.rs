@@ -4,7 +4,7 @@
 //! process, so nothing is left behind, however the test ends. Without the right to make a namespace the test is skipped.
 
 #[path = "../skip/mod.rs"]
-mod skip;
+pub(crate) mod skip;
 
 use std::process::Command;
 use std::time::Duration;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::world::{Told, World, address_of, local, net, rib_config, route};
+use super::view::ask_all;
+use super::world::{Told, World, address_of, id, local, net, rib_config, route};
 use crate::policy::{Action, Condition, Policy, PrefixMatch, Rule, Verdict};
-use crate::rib::{Input, NextHopMode, PeerKind};
-use crate::types::PathId;
+use crate::rib::{Input, LocalRoute, NextHopMode, PeerKind, Query, View};
+use crate::types::{Family, PathId};
 use crate::wire::RefreshKind;
 use crate::wire::attribute::{Attributes, Community};
 
@@ -35,7 +36,8 @@ enum Step {
     /// Peer, prefix, path identifier, attributes, next hop.
     Announce(usize, usize, u32, usize, usize),
     Withdraw(usize, usize, u32),
-    Originate(usize),
+    /// Prefix, and what single peers are told of it.
+    Originate(usize, usize),
     Forget(usize),
     Policy(usize, usize),
     NextHopMode(usize, bool),
@@ -55,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (peer.clone(), prefix.clone(), 0u32..2, 0usize..6, peer.clone())
             .prop_map(|(peer, prefix, id, attributes, via)| Step::Announce(peer, prefix, id, attributes, via)),
         4 => (peer.clone(), prefix.clone(), 0u32..2).prop_map(|(peer, prefix, id)| Step::Withdraw(peer, prefix, id)),
-        1 => prefix.clone().prop_map(Step::Originate),
+        2 => (prefix.clone(), 0usize..3).prop_map(|(prefix, variant)| Step::Originate(prefix, variant)),
         1 => prefix.prop_map(Step::Forget),
         1 => (peer.clone(), 0usize..4).prop_map(|(peer, policy)| Step::Policy(peer, policy)),
         1 => (peer.clone(), any::<bool>()).prop_map(|(peer, own)| Step::NextHopMode(peer, own)),
@@ -118,12 +120,32 @@ pub(super) fn policy(variant: usize) -> Policy {
     }
 }
 
+/// A local route that is the same for all, or of which some peers are told something else or nothing.
+fn own(variant: usize) -> LocalRoute {
+    let other = |community| Attributes {
+        communities: vec![Community(community)],
+        ..Attributes::default()
+    };
+    let for_peers = match variant {
+        0 => vec![],
+        1 => vec![(1, Some(other(1))), (2, Some(other(2)))],
+        _ => vec![(1, None), (4, Some(other(1)))],
+    };
+    let for_peers = for_peers.into_iter();
+    LocalRoute {
+        for_peers: for_peers
+            .map(|(peer, other)| (address_of(peer).into(), other))
+            .collect(),
+        ..local(0)
+    }
+}
+
 /// What is true in the end, however it came about.
 #[derive(Default)]
 struct Facts {
     up: [bool; KINDS.len()],
     announced: BTreeMap<(usize, usize, u32), (usize, usize)>,
-    local: [bool; PREFIXES.len()],
+    local: [Option<usize>; PREFIXES.len()],
 }
 
 struct Life {
@@ -148,7 +170,7 @@ impl Life {
             Step::Up(_) | Step::Down(_) | Step::Announce(..) | Step::Withdraw(..) => {
                 self.session(step)
             }
-            Step::Originate(_) | Step::Forget(_) => self.local(step),
+            Step::Originate(..) | Step::Forget(_) => self.local(step),
             Step::Policy(peer, variant) => self.world.configure(peer, |config| {
                 config.export = Arc::new(policy(variant));
                 config.import = Arc::new(policy(variant / 2 * 2));
@@ -217,12 +239,12 @@ impl Life {
     fn local(&mut self, step: &Step) {
         let (world, facts) = (&mut self.world, &mut self.facts);
         match *step {
-            Step::Originate(prefix) => {
-                facts.local[prefix] = true;
-                world.originate(PREFIXES[prefix], local(0));
+            Step::Originate(prefix, variant) => {
+                facts.local[prefix] = Some(variant);
+                world.originate(PREFIXES[prefix], own(variant));
             }
             Step::Forget(prefix) => {
-                facts.local[prefix] = false;
+                facts.local[prefix] = None;
                 let prefix = net(PREFIXES[prefix]);
                 world
                     .rib
@@ -238,9 +260,9 @@ impl Life {
         for (peer, config) in self.world.configs.iter().enumerate() {
             fresh.configure(peer, |fresh| *fresh = (**config).clone());
         }
-        for (prefix, local_route) in PREFIXES.iter().zip(self.facts.local) {
-            if local_route {
-                fresh.originate(prefix, local(0));
+        for (prefix, variant) in PREFIXES.iter().zip(self.facts.local) {
+            if let Some(variant) = variant {
+                fresh.originate(prefix, own(variant));
             }
         }
         for (peer, up) in self.facts.up.iter().enumerate() {
@@ -255,6 +277,21 @@ impl Life {
         fresh.drain();
         fresh
     }
+}
+
+/// What a view says that a peer is told.
+fn asked(world: &World, peer: usize) -> BTreeMap<(ipnet::IpNet, PathId), Told> {
+    let query = Query::new(View::Told, Family::Ipv4Unicast).of_peer(id(peer));
+    let told = ask_all(world, &query).into_iter().map(|route| {
+        let attributes = Attributes::clone(&route.attributes);
+        let next_hop = route.next_hop.expect("no route is told without");
+        let told = Told {
+            attributes,
+            next_hop,
+        };
+        ((route.prefix, route.path_id), told)
+    });
+    told.collect()
 }
 
 /// What a peer holds, without path identifiers: those are only the same within one life.
@@ -285,6 +322,7 @@ proptest! {
         let fresh = life.afresh();
         for peer in 0..KINDS.len() {
             prop_assert_eq!(held(&life.world, peer), held(&fresh, peer), "peer {}", peer);
+            prop_assert_eq!(&life.world.receivers[peer].held, &asked(&life.world, peer), "peer {}", peer);
             if !life.repeats {
                 prop_assert_eq!(life.world.receivers[peer].needless, 0, "peer {} was told something needless", peer);
             }

@@ -3,7 +3,8 @@
 use super::world::{World, address_of, id, local, net, rib_config, route};
 use crate::rib::Input;
 use crate::rib::{
-    ForwardRoute, LocalRoute, Output, PEER_PREFERENCE, PeerKind, Resolution, RibConfig, RouteSource,
+    Cursor, ForwardRoute, LocalRoute, Output, PEER_PREFERENCE, PeerKind, Query, Resolution,
+    RibConfig, RouteSource, Standing, Step, View,
 };
 use crate::types::{PathId, RouterId};
 use crate::wire::Attributes;
@@ -26,15 +27,24 @@ fn from(peer: usize) -> RouteSource {
     RouteSource::Peer(id(peer), PathId(0))
 }
 
-/// Peer 1 wins with `better` against peer 0 with `worse`, in whatever order they come.
-fn prefers(kinds: [PeerKind; 2], better: &Attributes, worse: &Attributes) {
+/// Peer 1 wins with `better` against peer 0 with `worse` at this step, in whatever order they come.
+fn prefers(kinds: [PeerKind; 2], better: &Attributes, worse: &Attributes, step: Step) {
     for order in [[0, 1], [1, 0]] {
         let mut world = World::up(rib_config(), &kinds);
         for peer in order {
             world.announce(peer, PREFIX, if peer == 1 { better } else { worse });
         }
         assert_eq!(best(&mut world), from(1), "{better:?} against {worse:?}");
+        let against = from(1);
+        assert_eq!(standing(&world, 0), Standing::Lost { step, against });
+        assert_eq!(standing(&world, 1), Standing::Best);
     }
+}
+
+/// What became of the route of a peer.
+fn standing(world: &World, peer: usize) -> Standing {
+    let query = Query::about(View::Accepted, net(PREFIX)).of_peer(id(peer));
+    world.rib.ask(&query, Cursor::START, 1).routes[0].standing
 }
 
 /// R4271-9.1.2.2-01, R4456-9-01
@@ -54,22 +64,49 @@ fn each_step_of_the_decision_process() {
         [Internal; 2],
         &with_local_pref(101, &[1, 2, 3]),
         &with_local_pref(100, &[1]),
+        Step::LocalPref,
     );
-    prefers([External; 2], &route(&[9]), &route(&[1, 2]));
+    prefers(
+        [External; 2],
+        &route(&[9]),
+        &route(&[1, 2]),
+        Step::AsPathLength,
+    );
     prefers(
         [External; 2],
         &with_origin(Origin::Igp),
         &with_origin(Origin::Incomplete),
+        Step::Origin,
     );
-    prefers([External; 2], &with_med(None), &with_med(Some(1)));
-    prefers([Internal, External], &route(&[1]), &route(&[1]));
+    prefers(
+        [External; 2],
+        &with_med(None),
+        &with_med(Some(1)),
+        Step::Med,
+    );
+    prefers(
+        [Internal, External],
+        &route(&[1]),
+        &route(&[1]),
+        Step::External,
+    );
     let reflected = |ids: &[u32], originator: u32| Attributes {
         originator_id: Some(RouterId::from_bits(originator)),
         cluster_list: ids.iter().map(|id| RouterId::from_bits(*id)).collect(),
         ..route(&[1])
     };
-    prefers([Internal; 2], &reflected(&[5], 1), &reflected(&[5], 2));
-    prefers([Internal; 2], &reflected(&[5], 7), &reflected(&[5, 6], 7));
+    prefers(
+        [Internal; 2],
+        &reflected(&[5], 1),
+        &reflected(&[5], 2),
+        Step::Identifier,
+    );
+    prefers(
+        [Internal; 2],
+        &reflected(&[5], 7),
+        &reflected(&[5, 6], 7),
+        Step::ClusterList,
+    );
 }
 
 /// R4271-9.1.2.2-01: the last steps.

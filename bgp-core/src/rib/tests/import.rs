@@ -1,12 +1,13 @@
 //! What becomes of routes that come in.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 
 use super::world::{OWN_ADDRESS, OWN_AS, World, config, id, net, rib_config, route};
 use crate::policy::{Action, Policy, Rule, Verdict};
-use crate::rib::{Input, LocalRoute, Output, PeerKind, Unusable};
+use crate::rib::{Input, LocalRoute, Output, PeerConfig, PeerKind, RibConfig, Unusable};
 use crate::types::Role;
 use crate::types::{Asn, Family, PeerId, PerFamily, RouterId};
 use crate::wire::attribute::UnknownAttribute;
@@ -82,6 +83,32 @@ fn our_own_address_as_next_hop_is_not_used() {
     let mut world = World::up(rib_config(), &[External]);
     world.announce_via(0, PREFIX, &route(&[1]), OWN_ADDRESS);
     assert_eq!(unusable(&world), Some(Unusable::OwnNextHop));
+}
+
+/// R4271-6.3-04
+#[test]
+fn a_loopback_next_hop_leads_somewhere_only_on_one_host_without_forwarding() {
+    let next_hop = Ipv4Addr::LOCALHOST;
+    let judged = |address: Ipv4Addr, forwarding| {
+        let settings = RibConfig {
+            forwarding,
+            ..rib_config()
+        };
+        let mut world = World::new(settings, &[]);
+        world.add(PeerConfig {
+            address: address.into(),
+            ..config(0, External)
+        });
+        world.peer_up(0);
+        world.announce_via(0, PREFIX, &route(&[1]), next_hop);
+        world.drain();
+        unusable(&world)
+    };
+    let here = Ipv4Addr::new(127, 0, 0, 2);
+    assert_eq!(judged(here, false), None);
+    assert_eq!(judged(here, true), Some(Unusable::LoopbackNextHop));
+    let elsewhere = Ipv4Addr::new(10, 0, 0, 1);
+    assert_eq!(judged(elsewhere, false), Some(Unusable::LoopbackNextHop));
 }
 
 /// R4271-9-01

@@ -15,7 +15,7 @@ use crate::types::{Family, PerFamily, Role};
 use crate::wire::RefreshKind;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     /// Peer, and whether it kept what it forwards.
     Up(usize, bool),
     /// Peer, and how long its routes stay as stale, and as the last resort, if they do.
@@ -40,7 +40,7 @@ enum Step {
     Work(usize),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let peer = 0..KINDS.len();
     let prefix = 0..PREFIXES.len();
     let role = prop_oneof![
@@ -71,7 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn world(resolve_next_hops: bool) -> World {
+pub(super) fn world(resolve_next_hops: bool) -> World {
     let config = RibConfig {
         resolve_next_hops,
         forwarding: true,
@@ -85,7 +85,7 @@ fn world(resolve_next_hops: bool) -> World {
     world
 }
 
-fn play(world: &mut World, step: &Step) {
+pub(super) fn play(world: &mut World, step: &Step) {
     let path_id = |world: &World, peer: usize, id| id * u32::from(world.receivers[peer].add_path);
     let is_up = |world: &World, peer: usize| world.receivers[peer].up;
     match *step {

@@ -79,7 +79,7 @@ pub(super) fn local(id: u32) -> LocalRoute {
         attributes,
         next_hop: None,
         interface: None,
-        preference: 200,
+        ..LocalRoute::default()
     }
 }
 

@@ -192,8 +192,8 @@ mod tests {
         assert!(!is_usual(message(&NLRI, &ATTRIBUTES[..3], &NLRI)));
         assert!(!is_usual(message(&[], &[as_path, origin, next_hop], &NLRI)));
         assert!(!is_usual(message(&[], &[origin, as_path, med], &NLRI)));
-        let loopback = &[0x40, 3, 4, 127, 0, 0, 1][..];
-        assert!(!is_usual(message(&[], &[origin, as_path, loopback], &NLRI)));
+        let no_host = &[0x40, 3, 4, 0, 0, 0, 1][..];
+        assert!(!is_usual(message(&[], &[origin, as_path, no_host], &NLRI)));
         assert!(!is_usual(message(
             &[],
             &[&ATTRIBUTES[..4], &[med]].concat(),

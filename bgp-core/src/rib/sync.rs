@@ -1,0 +1,49 @@
+//! The difference between the local routes with a number and those that are wanted.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+
+use super::event::Input;
+use super::settings::LocalRoute;
+use super::tables::Tables;
+
+/// How the local routes with a number differed from those that were wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Synced {
+    /// Routes that are new, or have changed.
+    pub announced: usize,
+    /// Routes that have gone.
+    pub withdrawn: usize,
+    /// Routes that stay as they were.
+    pub unchanged: usize,
+}
+
+/// What is to be done, and how much of it there is.
+pub(super) fn difference(
+    tables: &Tables,
+    id: u32,
+    wanted: impl IntoIterator<Item = (IpNet, LocalRoute)>,
+) -> (Vec<Input>, Synced) {
+    let wanted = wanted.into_iter();
+    let wanted: BTreeMap<IpNet, LocalRoute> = wanted
+        .map(|(prefix, route)| (prefix.trunc(), LocalRoute { id, ..route }))
+        .collect();
+    let gone = tables.shared.locals.prefixes(id);
+    let gone = gone.filter(|prefix| !wanted.contains_key(prefix));
+    let mut inputs: Vec<Input> = gone.map(|prefix| Input::Withdraw { prefix, id }).collect();
+    let mut synced = Synced {
+        withdrawn: inputs.len(),
+        ..Synced::default()
+    };
+    for (prefix, route) in wanted {
+        if tables.is_announced(prefix, &route) {
+            synced.unchanged += 1;
+        } else {
+            synced.announced += 1;
+            inputs.push(Input::announce(prefix, route));
+        }
+    }
+    (inputs, synced)
+}

@@ -1,0 +1,158 @@
+//! The routes of a running speaker: originate them, ask for them.
+
+use bgp_core::rib::{Cursor, Input, LocalRoute, Page, Query, Rib, Synced};
+use ipnet::IpNet;
+use tokio::sync::oneshot;
+
+use crate::event::Ended;
+use crate::table::{self, News};
+use crate::watch::{Filter, Watch};
+
+/// The most routes that one page has, about.
+const LONGEST_PAGE: usize = 4096;
+
+/// The routes of a running speaker.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    table: table::Sender,
+}
+
+impl Routes {
+    pub(super) fn new(table: table::Sender) -> Self {
+        Self { table }
+    }
+
+    /// Originates a route. Its key is the prefix with the number in [`LocalRoute::id`]: a route with the same key is replaced, and to announce the
+    /// same route again does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn announce(&self, prefix: IpNet, route: LocalRoute) -> Result<(), Ended> {
+        self.tell(vec![Input::announce(prefix, route)]).await
+    }
+
+    /// Stops originating the route with this key; nothing if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn withdraw(&self, prefix: IpNet, id: u32) -> Result<(), Ended> {
+        self.tell(vec![Input::Withdraw { prefix, id }]).await
+    }
+
+    /// Originates just these routes with this number, which stands for their owner: what is not among them is withdrawn, what
+    /// is new or has changed is announced, all at once: nobody is told of a state in between. Routes with other numbers stay.
+    ///
+    /// One call costs a look at each route of the owner; peers are told what differs, and nothing if nothing does.
+    ///
+    /// ```
+    /// # async fn example(speaker: bgp_speaker::Speaker) -> Result<(), Box<dyn std::error::Error>> {
+    /// use bgp_core::rib::LocalRoute;
+    /// use bgp_core::wire::Attributes;
+    /// use bgp_core::wire::attribute::Community;
+    ///
+    /// const SERVICES: u32 = 1;
+    /// let routes = speaker.routes();
+    /// let marked = Attributes { communities: vec![Community::NO_EXPORT], ..Attributes::default() };
+    /// // The second one is not for 192.0.2.1, and 192.0.2.2 is told of it with a community.
+    /// let second = LocalRoute {
+    ///     for_peers: [("192.0.2.1".parse()?, None), ("192.0.2.2".parse()?, Some(marked))].into(),
+    ///     ..LocalRoute::default()
+    /// };
+    /// let services = [
+    ///     ("198.51.100.1/32".parse()?, LocalRoute::default()),
+    ///     ("198.51.100.2/32".parse()?, second),
+    /// ];
+    /// let synced = routes.sync(SERVICES, services.clone()).await?;
+    /// assert_eq!((synced.announced, synced.withdrawn, synced.unchanged), (2, 0, 0));
+    /// let synced = routes.sync(SERVICES, services.into_iter().take(1)).await?;
+    /// assert_eq!((synced.announced, synced.withdrawn, synced.unchanged), (0, 1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended, or is about to.
+    pub async fn sync(
+        &self,
+        owner: u32,
+        routes: impl IntoIterator<Item = (IpNet, LocalRoute)>,
+    ) -> Result<Synced, Ended> {
+        let (reply, answer) = oneshot::channel();
+        let sync = Box::new(table::Sync {
+            id: owner,
+            wanted: routes.into_iter().collect(),
+            reply,
+        });
+        self.table.send([News::Sync(sync)]).await?;
+        answer.await.map_err(|_| Ended)
+    }
+
+    /// Tells the RIB many things at once, in this order.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn tell(&self, inputs: Vec<Input>) -> Result<(), Ended> {
+        self.table.send(inputs.into_iter().map(News::Input)).await
+    }
+
+    /// A page of answers to a question: about `limit` routes, of which 4096 are the most. To ask on, take [`Page::next`]. The
+    /// speaker works between two pages: a route that changes meanwhile may come twice or not at all.
+    ///
+    /// ```
+    /// # async fn example(speaker: bgp_speaker::Speaker) -> Result<(), Box<dyn std::error::Error>> {
+    /// use bgp_core::rib::{Cursor, Query, View};
+    /// use bgp_core::types::Family;
+    ///
+    /// // What every peer sent, and why it is used or not.
+    /// let query = Query::new(View::Received, Family::Ipv4Unicast);
+    /// let mut from = Some(Cursor::START);
+    /// while let Some(cursor) = from {
+    ///     let page = speaker.routes().ask(query.clone(), cursor, 1000).await?;
+    ///     for route in page.routes {
+    ///         println!("{} of {:?}: {}", route.prefix, route.source, route.standing);
+    ///     }
+    ///     from = page.next;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn ask(&self, query: Query, from: Cursor, limit: usize) -> Result<Page, Ended> {
+        let limit = limit.min(LONGEST_PAGE);
+        self.look(move |rib| rib.ask(&query, from, limit)).await
+    }
+
+    /// Follows routes: see [`Watch`].
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn watch(&self, filter: Filter) -> Result<Watch, Ended> {
+        Watch::begin(self.table.clone(), filter).await
+    }
+
+    /// Lets a function look at the routes. It holds the RIB up for as long as it runs: look at a bounded number.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Rib) -> T + Send + 'static,
+    ) -> Result<T, Ended> {
+        let (reply, answer) = oneshot::channel();
+        let question: table::Question = Box::new(move |rib| {
+            // Whoever asked may have gone.
+            reply.send(look(rib)).ok();
+        });
+        self.table.send(vec![News::Ask(question)]).await?;
+        answer.await.map_err(|_| Ended)
+    }
+}

@@ -1,0 +1,305 @@
+//! Watching routes: a snapshot, then what changes.
+//!
+//! A watch costs the speaker a set of prefixes, and reads of a page at a time when its owner wants to know more; the speaker
+//! never waits for it.
+
+mod filter;
+pub(crate) mod hub;
+mod known;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bgp_core::rib::{Cursor, Page, Query, View, ViewedRoute};
+use tokio::sync::oneshot;
+
+use crate::event::Ended;
+use crate::table::{self, News};
+use hub::{AT_ONCE, Answer, Order, Reading, WatcherId};
+use known::{Known, Place};
+
+pub use filter::Filter;
+pub use known::Change;
+
+/// What a [`Watch`] tells.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Watched {
+    /// Of the snapshot: this route is there.
+    Route {
+        /// In which view.
+        view: View,
+        /// The route.
+        route: Arc<ViewedRoute>,
+    },
+    /// The snapshot is complete: from now on there are changes. Comes once.
+    SnapshotEnd,
+    /// A route came, changed or went. During the snapshot too, of routes that it has told already.
+    Change(Change),
+    /// Prefixes changed, so many times at most, without a [`Watched::Change`] of their own: the owner of the watch was slow. What follows
+    /// leads to what is true now all the same, so that whoever only keeps the newest state may ignore this.
+    Lagged(u64),
+}
+
+/// Follows routes: first all that there are, then [`Watched::SnapshotEnd`], then each change with the old and the new route.
+///
+/// A slow owner holds up nobody, and nothing grows without limit. Of a prefix that changes several times meanwhile only the newest state is
+/// told; [`Watched::Lagged`] says that something was left out. With many changed prefixes waiting, all routes are read anew, and
+/// what differs from what was told before is told.
+///
+/// A change is a change of the route itself: its source, attributes, next hop or preference. That a route becomes stale, or why it
+/// is not used, is in [`ViewedRoute`] as of when the route was read last, and not followed.
+///
+/// To know old routes, a watch keeps all that it has told. Dropping it ends it; while nobody watches, watching costs nothing.
+///
+/// ```
+/// # async fn example(speaker: bgp_speaker::Speaker) -> Result<(), Box<dyn std::error::Error>> {
+/// use bgp_core::rib::View;
+/// use bgp_speaker::{Filter, Watched};
+///
+/// let mut best = speaker.routes().watch(Filter::of([View::Best])).await?;
+/// while let Some(watched) = best.next().await {
+///     match watched {
+///         Watched::Route { route, .. } => println!("{} is there", route.prefix),
+///         Watched::SnapshotEnd => println!("that is all for now"),
+///         Watched::Change(change) => println!("{} is now {:?}", change.prefix, change.new),
+///         Watched::Lagged(count) => println!("too slow for {count} changes"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Watch {
+    table: table::Sender,
+    filter: Filter,
+    id: WatcherId,
+    _alive: Arc<()>,
+    step: Step,
+    /// The snapshot has ended.
+    complete: bool,
+    /// What the table was asked last.
+    asked: Option<oneshot::Receiver<Answer>>,
+    known: Known,
+    ready: VecDeque<Watched>,
+}
+
+/// What a watch does.
+#[derive(Debug)]
+enum Step {
+    /// It reads everything: what these find, the first from the cursor on. Of what it told before it has not seen `unseen` yet.
+    Read {
+        queries: VecDeque<Query>,
+        from: Cursor,
+        unseen: BTreeSet<Place>,
+    },
+    /// It looks at what it has not seen when it read everything, and may have missed.
+    Check(BTreeSet<Place>),
+    /// It waits for changes.
+    Follow,
+}
+
+impl Watch {
+    pub(crate) async fn begin(table: table::Sender, filter: Filter) -> Result<Self, Ended> {
+        let alive = Arc::new(());
+        let (reply, id) = oneshot::channel();
+        let order = Order::Begin {
+            filter: filter.clone(),
+            alive: Arc::downgrade(&alive),
+            reply,
+        };
+        table.send([News::Watch(order)]).await?;
+        let id = id.await.map_err(|_| Ended)?;
+        let known = Known::default();
+        let step = Step::read(&filter, &known);
+        Ok(Self {
+            table,
+            filter,
+            id,
+            _alive: alive,
+            step,
+            complete: false,
+            asked: None,
+            known,
+            ready: VecDeque::new(),
+        })
+    }
+
+    /// Waits for what comes next; `None`: the speaker has ended. Nothing is lost if the future is dropped before that.
+    pub async fn next(&mut self) -> Option<Watched> {
+        loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Some(ready);
+            }
+            if self.is_through() {
+                self.step = Step::Follow;
+                if !std::mem::replace(&mut self.complete, true) {
+                    return Some(Watched::SnapshotEnd);
+                }
+            }
+            let answer = self.ask().await.ok()?;
+            self.take(answer);
+        }
+    }
+
+    /// Whether everything has been read that was to be read.
+    fn is_through(&mut self) -> bool {
+        if let Step::Read {
+            queries, unseen, ..
+        } = &mut self.step
+            && queries.is_empty()
+        {
+            self.step = Step::Check(std::mem::take(unseen));
+        }
+        matches!(&self.step, Step::Check(places) if places.is_empty())
+    }
+
+    /// Asks the table, if it has not been asked, and waits for the answer.
+    async fn ask(&mut self) -> Result<Answer, Ended> {
+        if self.asked.is_none() {
+            let room = self.table.clone().reserve(1).await?;
+            let (question, answer) = self.question();
+            self.asked = Some(answer);
+            room.send([question].into_iter().collect());
+        }
+        let Some(asked) = &mut self.asked else {
+            return Err(Ended);
+        };
+        let answer = asked.await;
+        self.asked = None;
+        answer.map_err(|_| Ended)
+    }
+
+    fn question(&self) -> (News, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        let question = match &self.step {
+            Step::Read { queries, from, .. } => {
+                let (query, from) = (queries.front().cloned(), *from);
+                News::Ask(Box::new(move |rib| {
+                    let page = query.map(|query| rib.ask(&query, from, AT_ONCE));
+                    // Whoever asked may have gone.
+                    reply.send(Answer::Page(page.unwrap_or_default())).ok();
+                }))
+            }
+            Step::Check(places) => {
+                let (filter, places) = (self.filter.clone(), places.iter().take(AT_ONCE));
+                let places: Vec<Place> = places.copied().collect();
+                News::Ask(Box::new(move |rib| {
+                    let read = |(view, prefix)| {
+                        let query = filter.query_about(view, prefix);
+                        let routes = rib.ask(&query, Cursor::START, usize::MAX).routes;
+                        Reading {
+                            view,
+                            prefix,
+                            routes,
+                        }
+                    };
+                    let readings = places.into_iter().map(read).collect();
+                    reply.send(Answer::Readings(readings)).ok();
+                }))
+            }
+            Step::Follow => News::Watch(Order::Next {
+                watcher: self.id,
+                reply,
+            }),
+        };
+        (question, answer)
+    }
+
+    fn take(&mut self, answer: Answer) {
+        match answer {
+            Answer::Page(page) => self.take_page(page),
+            Answer::Readings(readings) => {
+                if let Step::Check(places) = &mut self.step {
+                    for reading in &readings {
+                        places.remove(&(reading.view, reading.prefix));
+                    }
+                }
+                readings
+                    .into_iter()
+                    .for_each(|reading| self.take_reading(reading));
+            }
+            Answer::Changes(changes) => {
+                if changes.skipped > 0 {
+                    self.ready.push_back(Watched::Lagged(changes.skipped));
+                }
+                if changes.anew {
+                    self.step = Step::read(&self.filter, &self.known);
+                }
+                let readings = changes.readings.into_iter();
+                readings.for_each(|reading| self.take_reading(reading));
+            }
+        }
+    }
+
+    fn take_page(&mut self, page: Page) {
+        let Step::Read {
+            queries,
+            from,
+            unseen,
+        } = &mut self.step
+        else {
+            return;
+        };
+        let Some(view) = queries.front().map(|query| query.view) else {
+            return;
+        };
+        match page.next {
+            Some(next) => *from = next,
+            None => {
+                queries.pop_front();
+                *from = Cursor::START;
+            }
+        }
+        let mut readings: Vec<Reading> = Vec::new();
+        for route in page.routes {
+            let prefix = route.prefix;
+            match readings.last_mut() {
+                Some(last) if last.prefix == prefix => last.routes.push(route),
+                _ => {
+                    unseen.remove(&(view, prefix));
+                    readings.push(Reading {
+                        view,
+                        prefix,
+                        routes: vec![route],
+                    });
+                }
+            }
+        }
+        readings
+            .into_iter()
+            .for_each(|reading| self.take_reading(reading));
+    }
+
+    fn take_reading(&mut self, reading: Reading) {
+        let changes = self
+            .known
+            .update((reading.view, reading.prefix), reading.routes);
+        let complete = self.complete;
+        self.ready
+            .extend(changes.into_iter().map(|change| match change {
+                Change {
+                    view,
+                    old: None,
+                    new: Some(route),
+                    ..
+                } if !complete => Watched::Route { view, route },
+                change => Watched::Change(change),
+            }));
+    }
+}
+
+impl Step {
+    /// Everything is to be read.
+    fn read(filter: &Filter, known: &Known) -> Self {
+        Self::Read {
+            queries: filter.queries().into(),
+            from: Cursor::START,
+            unseen: known.places(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
