@@ -231,7 +231,14 @@ impl Running {
             Wake::Outbox(pieces) => self.send(pieces),
             // Used at once: given back, it would go to the next in line, who may do the same.
             Wake::TableHasRoom(room) => self.give_to_table(room),
-            Wake::Connection(id, ready) => self.connection_ready(id, ready),
+            Wake::Connection(id, ready) => {
+                // First the connections that came before: whether one is of a peer that has restarted depends on whether
+                // the session was up.
+                while let Ok(stream) = self.neighbour.accepted.try_recv() {
+                    self.connected(stream, BytesMut::new(), Direction::Incoming);
+                }
+                self.connection_ready(id, ready);
+            }
             Wake::Deadline => self.deadline(),
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct AdjIn<P> {
 enum Put {
     Added,
     Replaced,
+    /// As it was, and usable.
+    Repeated,
     /// The prefix has as many paths as it may.
     Refused,
 }
@@ -100,13 +102,14 @@ impl<P: Prefix> AdjIn<P> {
             let at = self.table.find_or_insert(prefix);
             let put = self.put(shared, at, path);
             paths += u32::from(put == Put::Added);
-            replaced += usize::from(put == Put::Replaced);
+            replaced += usize::from(matches!(put, Put::Replaced | Put::Repeated));
             counts.import_updates += 1;
-            match path.unusable {
-                _ if put == Put::Refused => counts.import_invalid += 1,
-                None => {}
-                Some(Unusable::Policy) => counts.import_filtered += 1,
-                Some(_) => counts.import_invalid += 1,
+            match (put, path.unusable) {
+                (Put::Refused, _) => counts.import_invalid += 1,
+                (Put::Repeated, _) => counts.import_ignored += 1,
+                (_, None) => {}
+                (_, Some(Unusable::Policy)) => counts.import_filtered += 1,
+                (_, Some(_)) => counts.import_invalid += 1,
             }
         }
         shared.store.leave(replaced);
@@ -115,6 +118,7 @@ impl<P: Prefix> AdjIn<P> {
             stats.import_updates += counts.import_updates;
             stats.import_filtered += counts.import_filtered;
             stats.import_invalid += counts.import_invalid;
+            stats.import_ignored += counts.import_ignored;
         }
         if let Some(why) = arrival.unusable
             && let Some((_, prefix)) = nlri.iter::<P>().next()
@@ -162,8 +166,8 @@ impl<P: Prefix> AdjIn<P> {
         };
         let old = &mut self.table[at].paths.as_mut_slice()[place];
         path.local_id = old.local_id;
-        let repeated =
-            (old.attrs, old.received, old.unusable) == (path.attrs, path.received, path.unusable);
+        let same = (old.attrs, old.unusable) == (path.attrs, path.unusable);
+        let repeated = same && old.received == path.received;
         if old.received == path.received && !shared.peers.is_dead(P::FAMILY, old) {
             // Announced again as it was, whatever policy makes of it now.
             path.since = old.since;
@@ -174,9 +178,10 @@ impl<P: Prefix> AdjIn<P> {
         if !repeated || was_dead {
             self.mark_changed(at);
         }
-        match was_dead {
-            true => Put::Added,
-            false => Put::Replaced,
+        match (was_dead, same && path.unusable.is_none()) {
+            (true, _) => Put::Added,
+            (false, true) => Put::Repeated,
+            (false, false) => Put::Replaced,
         }
     }
 
@@ -242,12 +247,14 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
+    /// Removes a path, if it is there; tells whether it could be used.
     fn take(&mut self, shared: &mut Shared, prefix: P, peer: PeerId, remote_id: PathId) -> bool {
         let Some((at, place)) = self.find(shared, prefix, peer, remote_id) else {
             return false;
         };
+        let usable = self.table[at].paths.as_slice()[place].unusable.is_none();
         self.remove(shared, at, place);
-        true
+        usable
     }
 
     /// Removes paths of one slot and tells whether there were any; the best one may be among them.

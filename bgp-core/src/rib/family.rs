@@ -17,6 +17,7 @@ use super::locals::Variants;
 use super::path::Path;
 use super::shared::Shared;
 use super::stale::{KeepStale, Preserved, Stale};
+use super::stats::PeerStats;
 use super::table::Slot;
 use super::walk::Walk;
 use crate::types::{PeerId, Prefix};
@@ -66,12 +67,14 @@ impl<P: Prefix> FamilyRib<P> {
         }
         let count = limit.min(self.paths.changed.len());
         let slice: Vec<u32> = self.paths.changed.drain(..count).collect();
+        let mut gone = 0;
         for at in &slice {
-            self.choose(shared, *at);
+            gone += u64::from(self.choose(shared, *at));
         }
         let settled = self.paths.changed.is_empty();
         let mut told = Vec::new();
         for group in self.groups.iter_mut() {
+            group.exporter.kept.gone += gone;
             told.extend(group.flush(shared, &self.paths.table, &slice, limit));
             told.extend(group.catch_up(shared, &self.paths.table, settled));
         }
@@ -104,14 +107,16 @@ impl<P: Prefix> FamilyRib<P> {
         self.paths.touched = watched.then(|| self.paths.touched.take().unwrap_or_default());
     }
 
-    /// Puts the best path first.
-    fn choose(&mut self, shared: &mut Shared, at: u32) {
+    /// Puts the best path first; tells whether there is none any more.
+    fn choose(&mut self, shared: &mut Shared, at: u32) -> bool {
         let slot = &mut self.paths.table[at];
         slot.dirty = false;
         let was = slot.best().copied();
         let ranking = Ranking::of(shared, P::FAMILY);
         let best = ranking.best(slot.paths.as_slice());
         slot.chosen = best.is_some();
+        let gone = slot.known && !slot.chosen;
+        slot.known = slot.chosen;
         if let Some(best) = best {
             self.paths.table.put_first(at, best);
         }
@@ -133,6 +138,7 @@ impl<P: Prefix> FamilyRib<P> {
                 });
             }
         }
+        gone
     }
 
     /// A slot may be given to another prefix once no member of any group has still to hear of it.
@@ -226,7 +232,8 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// The session of a peer has come up; what is stale goes unless the peer says that its forwarding goes on.
+    /// The session of a peer has come up; what is stale goes unless the peer says that its forwarding goes on. Without stale
+    /// routes this is no restart, and counting begins anew.
     pub(super) fn peer_back(
         &mut self,
         shared: &mut Shared,
@@ -237,10 +244,14 @@ impl<P: Prefix> FamilyRib<P> {
         let Some(peer) = shared.peers.find_mut(id) else {
             return;
         };
-        let stale = &mut peer.families[P::FAMILY].stale;
-        match stale.and_then(|stale| stale.back(now, preserved)) {
-            Some(kept) => *stale = Some(kept),
-            None => self.sweep_stale(shared, id),
+        let state = &mut peer.families[P::FAMILY];
+        let Some(stale) = state.stale else {
+            state.stats = PeerStats::default();
+            return;
+        };
+        state.stale = stale.back(now, preserved);
+        if state.stale.is_none() {
+            self.paths.bury_stale(shared, id);
         }
     }
 

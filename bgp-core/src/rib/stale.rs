@@ -18,7 +18,7 @@ pub struct KeepStale {
     pub restart_time: Duration,
     /// After that, as the last resort (RFC 9494 §4.2). Zero: not at all.
     pub long_lived: Duration,
-    /// Those too that were stale before (RFC 8538 §4.1).
+    /// Those too that were stale before (RFC 8538 §4.1), or that are of the same restart.
     pub again: bool,
 }
 

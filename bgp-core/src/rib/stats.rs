@@ -12,7 +12,7 @@ pub struct RouteCounts {
     pub preferred: usize,
 }
 
-/// What happened between a neighbour and the RIB since it was added.
+/// What happened between a neighbour and the RIB since its session came up; a graceful restart of it does not begin anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PeerStats {
@@ -22,9 +22,11 @@ pub struct PeerStats {
     pub import_filtered: u64,
     /// Of those, the ones that could not be used for another reason.
     pub import_invalid: u64,
+    /// Of those, the ones that were there already, with the same attributes after import policy.
+    pub import_ignored: u64,
     /// Routes it withdrew.
     pub import_withdraws: u64,
-    /// Withdrawals of routes that it had not announced.
+    /// Of those, the ones that it had not announced, and the ones that were rejected or could not be used.
     pub import_withdraws_ignored: u64,
     /// Routes that it was told.
     pub export_updates: u64,
@@ -34,22 +36,27 @@ pub struct PeerStats {
     pub export_filtered: u64,
     /// Routes that it was told are gone.
     pub export_withdraws: u64,
+    /// Prefixes that lost their last route, whether it had been told of that one or not.
+    pub export_gone: u64,
 }
 
 impl PeerStats {
     pub(super) fn count_kept(&mut self, kept: Kept) {
         self.export_rejected += kept.rejected;
         self.export_filtered += kept.filtered;
+        self.export_gone += kept.gone;
     }
 }
 
-/// Routes that a group has not told its members, counted each time one was looked at.
+/// What a group has not told its members, counted each time a route was looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept {
     /// By a rule of BGP.
     pub(super) rejected: u64,
     /// By export policy.
     pub(super) filtered: u64,
+    /// Prefixes without any route left: some were told of them, some had not been told that there was one.
+    pub(super) gone: u64,
 }
 
 impl Kept {
@@ -57,6 +64,7 @@ impl Kept {
         Self {
             rejected: self.rejected - earlier.rejected,
             filtered: self.filtered - earlier.filtered,
+            gone: self.gone - earlier.gone,
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) type Paths = Few<Path>;
 pub(crate) struct Slot<P> {
     pub(crate) prefix: P,
     pub(crate) chosen: bool,
+    /// There was a best path when that was last decided.
+    pub(crate) known: bool,
     /// In the list of changed slots.
     pub(crate) dirty: bool,
     pub(crate) paths: Paths,
@@ -79,6 +81,7 @@ impl<P: Prefix> Table<P> {
         let slot = Slot {
             prefix,
             chosen: false,
+            known: false,
             dirty: false,
             paths: Paths::None,
         };

@@ -7,6 +7,7 @@
 
 mod churn;
 mod cost;
+mod counters;
 mod decision;
 mod export;
 mod import;

@@ -13,6 +13,9 @@ pub struct Down {
     pub reason: DownReason,
     /// Families whose routes are to be kept as stale (RFC 4724 §4.2, RFC 8538 §4); all others go at once.
     pub keep_stale: PerFamily<bool>,
+    /// Of those, routes that were stale already are kept too: the peer has not restarted once more, it had opened two
+    /// connections.
+    pub keep_older: bool,
 }
 
 /// Why a connection or session ended.

@@ -281,9 +281,11 @@ impl Fsm {
                 self.dialler.backoff.reset();
             }
             self.record.counters.flaps += 1;
-            let keep_stale = restart::keep_stale(&negotiated, &reason);
-            self.outputs
-                .push_back(Output::Down(Down { reason, keep_stale }));
+            self.outputs.push_back(Output::Down(Down {
+                keep_stale: restart::keep_stale(&negotiated, &reason),
+                keep_older: restart::is_late_collision(&reason, now, since),
+                reason,
+            }));
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! How long stale routes live and when they go is the routing table's business.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::config::SessionConfig;
 use super::down::DownReason;
@@ -137,6 +137,15 @@ fn survives(reason: &DownReason, notification_bit: bool) -> bool {
     }
 }
 
+/// Whether a session that came up at `since` ends because the peer's other connection was on its way at the time. It looks
+/// like one of a peer that has restarted, but nobody restarts as fast as that: what was stale before is of the same restart
+/// (RFC 4724 §4.2 deletes it after a second one).
+pub(super) fn is_late_collision(reason: &DownReason, now: Instant, since: Instant) -> bool {
+    *reason == DownReason::Replaced && now.saturating_duration_since(since) < LATE_COLLISION
+}
+
+/// A connection that comes within this time of the start of a session had been opened before.
+const LATE_COLLISION: Duration = Duration::from_secs(1);
 /// What 12 bits can hold (RFC 4724 §3).
 const MAX_RESTART_TIME: u16 = 0x0fff;
 /// What 24 bits can hold (RFC 9494 §3.1).

@@ -144,7 +144,7 @@ impl Link {
                 },
                 long_lived: negotiated.long_lived[family]
                     .map_or(Duration::ZERO, |long_lived| long_lived.stale_time),
-                again: restart.notification,
+                again: restart.notification || down.keep_older,
             })
         };
         Input::Down {

@@ -1,6 +1,7 @@
 //! Two connections at once: which one stays, and that one without a word never harms the other.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use bgp_core::session::{ConnId, DownReason, State};
 use bgp_core::types::{Asn, RouterId};
@@ -190,6 +191,23 @@ fn a_restarted_peer_replaces_its_old_connection() {
         let error = lone.session.status().last_error.unwrap();
         assert_eq!(error.to_string(), "Error: Graceful restart");
         comes_up(&mut lone, new);
+    }
+}
+
+/// R4724-4.2-03: a connection that comes just after the session was opened before that; later, the peer has restarted.
+#[test]
+fn a_peer_that_opened_two_connections_has_restarted_once() {
+    for (after, same_restart) in [(0, true), (999, true), (1000, false), (60_000, false)] {
+        let open = || peer_open_with([restart_capability(true, false)]);
+        let (mut lone, _) =
+            Lone::established(|config| config.graceful_restart = restarts(false), open());
+        lone.advance(Duration::from_millis(after));
+        let new = lone.accept();
+        lone.take();
+        lone.receive(new, Message::Open(open()));
+        let seen = lone.take();
+        assert_eq!(down(&seen).reason, DownReason::Replaced);
+        assert_eq!(down(&seen).keep_older, same_restart, "after {after} ms");
     }
 }
 

@@ -131,7 +131,9 @@ fn routes_survive_the_loss_of_tcp_if_both_sides_restart() {
         let open = peer_open_with(peers.then(|| restart_capability(false, false)));
         let (mut lone, conn) = Lone::established(|config| config.graceful_restart = ours, open);
         lone.closed(conn, Some("Connection reset by peer"));
-        assert_eq!(down(&lone.take()).keep_stale, kept);
+        let seen = lone.take();
+        assert_eq!(down(&seen).keep_stale, kept);
+        assert!(!down(&seen).keep_older, "it has been lost");
     }
 }
 

@@ -77,6 +77,22 @@ fn a_clean_restart_is_seen_by_nobody() {
     }
 }
 
+/// R4724-4.2-03: what was stale goes after a second restart, but not for the second connection of a peer that has restarted once.
+#[test]
+fn a_restarted_peer_may_have_opened_two_connections() {
+    for (later, kept) in [(0, true), (2, false)] {
+        let mut node = lost();
+        let back = [restarts(&[(V4, true)])];
+        node.connect(0, &back);
+        node.pass(Duration::from_secs(later));
+        node.connect(0, &back);
+        assert_eq!(node.take(1).is_empty(), kept, "after {later} s");
+        assert_eq!(node.held(1, NET).is_empty(), !kept, "after {later} s");
+        node.send_octets(0, end_of_rib());
+        assert!(node.held(1, NET).is_empty());
+    }
+}
+
 /// R4724-4-01: a NOTIFICATION, whoever sends it, ends the session as ever.
 #[test]
 fn routes_do_not_survive_an_error() {

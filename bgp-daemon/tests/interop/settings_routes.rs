@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::lab::peer::{Kind, PeerConfig, prefix};
 use crate::lab::wait::{LONG, wait_for, wait_until};
 use crate::scenario::{NODE_AS, SessionType, TOR_AS, addresses, wait_kernel, wait_learned};
+use crate::settings_counters::row as row_of;
 use crate::stage::{BLOCKS, Stage, TOR_PREFIXES};
 
 /// Cease, Maximum Number of Prefixes Reached (RFC 4486 §4).
@@ -48,6 +49,10 @@ fn too_many_prefixes_end_the_session() {
     assert!(!capture.finish().notifications(ipv6).contains(&MAX_PREFIXES));
     let row = stage.node.session(router).expect("the session is shown");
     assert!(row.contains("Route limit exceeded"), "{row}");
+    // Counted until then: what was taken in.
+    let text = stage.node.describe(router).expect("the session is shown");
+    let updates = row_of(&text, "Import updates");
+    assert_eq!(updates, [2, 0, 0, 0, 2].map(Some), "{text}");
 }
 
 /// The peer knows the node by another AS, and sees no trace of its own.

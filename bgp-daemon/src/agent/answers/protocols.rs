@@ -214,7 +214,7 @@ fn bgp_protocol(
 fn changes(stats: PeerStats) -> RouteChanges {
     let accepted = stats
         .import_updates
-        .saturating_sub(stats.import_filtered + stats.import_invalid);
+        .saturating_sub(stats.import_filtered + stats.import_invalid + stats.import_ignored);
     let withdrawn = stats
         .import_withdraws
         .saturating_sub(stats.import_withdraws_ignored);
@@ -224,7 +224,7 @@ fn changes(stats: PeerStats) -> RouteChanges {
             received: Some(stats.import_updates),
             rejected: Some(stats.import_invalid),
             filtered: Some(stats.import_filtered),
-            ignored: Some(0),
+            ignored: Some(stats.import_ignored),
             accepted: Some(accepted),
         },
         import_withdraws: ChangeCounts {
@@ -242,7 +242,7 @@ fn changes(stats: PeerStats) -> RouteChanges {
             accepted: Some(stats.export_updates),
         },
         export_withdraws: ChangeCounts {
-            received: Some(stats.export_withdraws),
+            received: Some(stats.export_gone),
             rejected: None,
             filtered: None,
             ignored: None,
