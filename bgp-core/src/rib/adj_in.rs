@@ -229,9 +229,15 @@ impl<P: Prefix> AdjIn<P> {
             slot.dirty = true;
             self.changed.push_back(at);
         }
-        if let Some(touched) = &mut self.touched {
-            touched.push(at);
+        if self.touched.is_some() {
+            self.note_touched(at);
         }
+    }
+
+    /// Out of the way of those whom nobody watches.
+    #[cold]
+    fn note_touched(&mut self, at: u32) {
+        self.touched.get_or_insert_default().push(at);
     }
 
     pub(super) fn withdraw(&mut self, shared: &mut Shared, peer: PeerId, nlri: Nlri<'_>) {
