@@ -1,5 +1,40 @@
 //! A BGP speaker for agents that embed one: the values of `bgp-core` with real connections, real time and the kernel's routes.
 //!
+//! | you want to                                      | start at                                                       |
+//! |--------------------------------------------------|----------------------------------------------------------------|
+//! | announce addresses to a router                   | [`Speaker`], [`Routes::sync`]; `examples/announcer.rs`         |
+//! | follow routes                                    | [`Routes::watch`]; `examples/best_routes.rs`                   |
+//! | look at routes, and why they are (not) there     | [`Routes::ask`]                                                |
+//! | change many peers and routes at once             | [`Desired`], [`Speaker::apply`], [`Report`]                    |
+//! | decide on routes by code of your own             | [`Hook`](bgp_core::policy::Hook); `examples/route_server.rs`   |
+//! | accept peers that are not known beforehand       | [`dynamic`]; `examples/collector.rs`                           |
+//! | record, count or export what is said             | [`tap::Subscriber`]                                            |
+//! | put routes into the kernel                       | [`forwarding`], [`kernel`]; `examples/install_routes.rs`       |
+//! | use sockets, a namespace or a clock of your own  | [`Environment`], [`Speaker::listen_on`], [`Speaker::handle_stream`] |
+//! | end so that peers keep the routes                | [`Shutdown::KeepRoutes`]                                       |
+//!
+//! ```
+//! use std::sync::Arc;
+//! use bgp_core::{policy::Policy, rib::LocalRoute, types::{Asn, RouterId}};
+//! use bgp_speaker::{PeerSpec, Shutdown, Speaker, SpeakerConfig};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = SpeakerConfig::new(Asn(65001), RouterId("192.0.2.1".parse()?));
+//! let speaker = Speaker::start(config, None);
+//! // An eBGP session exchanges nothing until its policies say so (RFC 8212).
+//! let accept = Arc::new(Policy::ACCEPT);
+//! let tor = PeerSpec::new("192.0.2.254:179".parse()?, Asn(65002)).with_policies(accept.clone(), accept);
+//! speaker.configure_peer("tor", tor).await?;
+//! speaker.routes().announce("198.51.100.0/24".parse()?, LocalRoute::default()).await?;
+//! // Later: peers with graceful restart keep the routes until we are back.
+//! speaker.shutdown(Shutdown::KeepRoutes).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Inside
+//!
 //! | module          | what it is                                                        |
 //! |-----------------|-------------------------------------------------------------------|
 //! | `speaker`       | what an agent embeds: peers, local routes, events, questions      |
