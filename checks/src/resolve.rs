@@ -38,7 +38,7 @@ impl Crate {
             imports.entry(file.clone()).or_default();
         }
         for (number, module) in self.modules.iter().enumerate() {
-            for (name, child) in &module.children {
+            for (name, child) in &module.submodules {
                 let child = self.modules[*child].file;
                 self.note(&mut imports, module.file, child, &format!("mod {name}"));
             }

@@ -20,6 +20,8 @@ pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) file: usize,
     pub(crate) parent: Option<usize>,
+    /// All of its modules, several of one name included.
+    pub(crate) submodules: Vec<(String, usize)>,
     /// By name.
     pub(crate) children: BTreeMap<String, usize>,
     /// Names of the items in it.
@@ -167,7 +169,10 @@ impl Crate {
             };
             self.read_file(&file, &inner, name, Some(parent))?
         };
-        self.modules[parent].children.insert(name.to_owned(), child);
+        let parent = &mut self.modules[parent];
+        parent.submodules.push((name.to_owned(), child));
+        // Of several for different features, names lead to the first.
+        parent.children.entry(name.to_owned()).or_insert(child);
         Ok(())
     }
 
