@@ -12,7 +12,8 @@ use bgp_core::rib::{Input, LocalRoute};
 use bgp_core::types::RouterId;
 use ipnet::IpNet;
 
-use crate::spec::{ConfigError, PeerSpec, SpeakerConfig};
+use crate::config::{ConfigError, SpeakerConfig};
+use crate::spec::PeerSpec;
 
 /// Everything that an owner wants of a speaker. The default is a speaker that knows nobody and announces nothing.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -22,11 +22,12 @@ use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
 use crate::acceptor::Order;
+use crate::config::SpeakerConfig;
 use crate::connection::{Connection, canonical};
 use crate::ids::Ids;
 use crate::listener::{Incoming, PeerSecurity};
 use crate::neighbour::Arrival;
-use crate::spec::{PeerSpec, SpeakerConfig};
+use crate::spec::PeerSpec;
 use crate::starter::{Peer, Starter};
 
 /// Ranges from which peers are accepted that are not configured, and who decides on them.

@@ -38,7 +38,8 @@
 //! | module          | what it is                                                        |
 //! |-----------------|-------------------------------------------------------------------|
 //! | `speaker`       | what an agent embeds: peers, local routes, events, questions      |
-//! | `spec`          | settings of the speaker and of peers, each value in one place     |
+//! | `config`        | settings of the speaker as a whole, and mistakes in settings      |
+//! | `spec`          | settings of a peer, each value in one place                       |
 //! | `desired`       | pure: from one desired state to the next                          |
 //! | `environment`   | what a speaker is started in                                      |
 //! | `routes`        | originates routes, asks for them                                 |
@@ -74,6 +75,7 @@
 mod acceptor;
 pub mod alarms;
 mod command;
+mod config;
 pub mod connect;
 mod connection;
 mod descriptors;
@@ -105,6 +107,7 @@ mod timer;
 mod watch;
 
 pub use command::NeighbourStatus;
+pub use config::{ConfigError, SpeakerConfig};
 pub use desired::{Desired, Report, Step};
 pub use environment::Environment;
 pub use event::{Ended, Event, ForwardingEvent, ForwardingSink};
@@ -113,5 +116,5 @@ pub use namespace::Namespace;
 pub use routes::Routes;
 pub use shutdown::{Partings, Shutdown};
 pub use speaker::{Speaker, SpeakerError};
-pub use spec::{ConfigError, PeerSettings, PeerSpec, SpeakerConfig};
+pub use spec::{PeerSettings, PeerSpec};
 pub use watch::{Change, Filter, Watch, Watched};

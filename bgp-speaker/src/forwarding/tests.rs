@@ -10,13 +10,13 @@ use super::learning::Learning;
 use super::mailbox::Updates;
 use super::task::{Request, Task};
 use super::*;
+use crate::config::SpeakerConfig;
 use crate::event::ForwardingEvent;
 use crate::kernel::resolve::Resolution;
 use crate::kernel::{
     Command, Device, ForeignHop, ForeignKind, ForeignRoute, Hop, Interface, Kernel, KernelEvent,
     KernelRoute, LinkKind, RouteKind,
 };
-use crate::spec::SpeakerConfig;
 
 fn net(text: &str) -> IpNet {
     text.parse().expect("a prefix")
