@@ -46,6 +46,26 @@ pub enum Step {
     Start(Arc<str>, Box<PeerSpec>),
 }
 
+/// What a step has done.
+#[derive(Clone, Debug)]
+pub(crate) enum Done {
+    AtOnce(Vec<Arc<str>>),
+    Removed(Arc<str>),
+    Started(Arc<str>),
+}
+
+impl Done {
+    pub(crate) fn of(step: &Step) -> Self {
+        match step {
+            Step::AtOnce { peers, .. } => {
+                Self::AtOnce(peers.iter().map(|(name, _)| Arc::clone(name)).collect())
+            }
+            Step::Remove(name) => Self::Removed(Arc::clone(name)),
+            Step::Start(name, _) => Self::Started(Arc::clone(name)),
+        }
+    }
+}
+
 /// What a change of the desired state does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -169,6 +189,28 @@ impl Desired {
         steps
     }
 
+    /// Notes that a step towards another state is done.
+    pub(crate) fn note(&mut self, done: Done, new: &Self) {
+        let changed = match done {
+            Done::AtOnce(changed) => {
+                self.cluster_id = new.cluster_id;
+                if self.routes != new.routes {
+                    self.routes.clone_from(&new.routes);
+                }
+                changed
+            }
+            Done::Removed(name) => {
+                self.peers.remove(&name);
+                return;
+            }
+            Done::Started(name) => vec![name],
+        };
+        for name in changed {
+            let peer = new.peers.get(&name);
+            peer.map(|peer| self.peers.insert(name, peer.clone()));
+        }
+    }
+
     fn at_once(&self, new: &Self) -> Step {
         let mut inputs = Vec::new();
         if self.cluster_id != new.cluster_id {
@@ -256,6 +298,31 @@ mod tests {
         assert_eq!((report.announced, report.withdrawn), (1, 0));
         assert_eq!(new.compare(&old).withdrawn, 1);
         assert!(new.compare(&new).is_empty());
+    }
+
+    /// Whoever stops after any step goes on with those that are left.
+    #[test]
+    fn what_is_done_is_not_done_again() {
+        let mut old = with_peers(&["a", "b", "x"]);
+        let mut new = with_peers(&["a", "b", "c"]);
+        let peer = new.peers.get_mut("a").expect("a peer");
+        peer.export = Some(Arc::new(Policy::ACCEPT));
+        let peer = new.peers.get_mut("b").expect("a peer");
+        peer.hold_time = Duration::from_secs(9);
+        let prefix: IpNet = "198.51.100.0/24".parse().expect("a prefix");
+        new.routes.insert((prefix, 0), LocalRoute::default());
+        let mut left = old.steps_to(&new);
+        assert_eq!(left.len(), 4);
+        while !left.is_empty() {
+            old.note(Done::of(&left[0]), &new);
+            let now = old.steps_to(&new);
+            // The first one is always there, and has nothing to do by now.
+            let is_empty = |step: &Step| matches!(step, Step::AtOnce { inputs, peers } if inputs.is_empty() && peers.is_empty());
+            assert!(is_empty(&now[0]), "{now:?}");
+            left.remove(0);
+            assert_eq!(now.len() - 1, left.len());
+        }
+        assert_eq!(old, new);
     }
 
     #[test]

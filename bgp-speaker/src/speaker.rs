@@ -22,7 +22,7 @@ use crate::alarms::Alarms;
 use crate::command::{Command, NeighbourStatus};
 use crate::config::{ConfigError, SpeakerConfig};
 use crate::connection::canonical;
-use crate::desired::{Desired, Report, Step};
+use crate::desired::{Desired, Done, Report, Step};
 use crate::dynamic::{self, DynamicPeers};
 use crate::environment::Environment;
 use crate::event::{Ended, Event, ForwardingSink};
@@ -326,6 +326,10 @@ impl Speaker {
     /// # Errors
     ///
     /// There are values that no session can have, and nothing changes; or the speaker has ended.
+    ///
+    /// # Cancellation
+    ///
+    /// A call whose future is dropped has done some of its steps. The next call does the rest.
     pub async fn apply(&self, desired: Desired) -> Result<Report, SpeakerError> {
         desired
             .validate(&self.0.config)
@@ -333,7 +337,10 @@ impl Speaker {
         let mut current = self.0.desired.lock().await;
         let report = current.compare(&desired);
         for step in current.steps_to(&desired) {
+            let done = Done::of(&step);
             self.take(step).await?;
+            // Whoever gives up waiting finds what was done.
+            current.note(done, &desired);
         }
         *current = desired;
         Ok(report)
