@@ -5,7 +5,7 @@
 //! | `node_agent` | follows the resources                                                 |
 //! | `running`    | the speaker from its start to its end                                 |
 //! | `settings`   | pure: a peer of the plan to the settings of a session                 |
-//! | `transition` | pure: the steps from one plan to the next                             |
+//! | `desired`    | pure: a plan as what its speaker is to be                             |
 //! | `kernel_rules` | pure: what of a plan is about the kernel                            |
 //! | `ending`     | what peers are told at the end                                        |
 //! | `recovery`   | whom a start waits for, and who was up before                         |
@@ -20,6 +20,7 @@
 mod answers;
 mod clock;
 mod config;
+mod desired;
 mod ending;
 mod kernel_rules;
 mod local_kind;
@@ -28,7 +29,6 @@ pub mod node_status;
 pub mod recovery;
 mod running;
 mod settings;
-mod transition;
 mod workloads;
 
 use std::time::Duration;

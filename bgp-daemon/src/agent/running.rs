@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::AgentConfig;
 use super::kernel_rules::RulesInForce;
-use super::{settings, transition};
+use super::{desired, settings};
 use crate::control::command::ReloadDirection;
 use crate::control::model::ActionOutcome;
 use crate::occupant::Occupants;
@@ -65,7 +65,7 @@ impl Running {
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen(&mut config.occupants).await?;
         let speaker = self.speaker.config();
-        let (desired, unspeakable) = transition::desired(&plan, speaker, &mut self.policies);
+        let (desired, unspeakable) = desired::of(&plan, speaker, &mut self.policies);
         let wrong = unspeakable.into_iter().map(|(peer, error)| {
             let reason = format!("cannot speak to it: {error}");
             (format!("peer {peer}"), reason)

@@ -99,7 +99,7 @@ pub(super) fn of_peer<'a>(
     spec.hold_time = options.hold_time;
     spec.keepalive_time = peer
         .keepalive_time
-        .map(|seconds| Duration::from_secs(seconds.into()));
+        .map(|seconds| Duration::from_secs(seconds.max(1).into()));
     spec.families.clone_from(&options.families);
     spec.add_path = options.add_path;
     spec.extended_messages = options.extended_messages;
@@ -110,7 +110,8 @@ pub(super) fn of_peer<'a>(
         notification: options.graceful_restart_notification,
     });
     spec.long_lived_stale_time = Some(options.long_lived_stale_time.unwrap_or(Duration::ZERO));
-    spec.role = options.role;
+    // RFC 9234 §4.1: roles are between different ASes. The annotation may be on the configuration of all peers.
+    spec.role = options.role.filter(|_| !peer.internal);
     spec.route_reflector_client = peer.internal && peer.route_reflector_client;
     spec.allowed_local_as = peer.allowed_local_as.into();
     spec.next_hop_mode = match peer.next_hop {
@@ -142,6 +143,8 @@ fn next_hops_beside(plan: &Plan, peer: &Peer) -> PerFamily<Option<NextHop>> {
 
 #[cfg(test)]
 mod tests {
+    use bgp_speaker::SpeakerConfig;
+
     use super::*;
     use crate::plan::{Environment, plan};
     use crate::resources::{ResourceSet, parse};
@@ -219,5 +222,30 @@ mod tests {
             3,
             "nothing is kept of what is no longer in use"
         );
+    }
+
+    /// What the plan says of all peers, or rounds to nothing, keeps no session from being configured.
+    #[test]
+    fn settings_that_do_not_fit_a_session_do_not_prevent_it() {
+        let documents = [
+            "{apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: a}, spec: {bgp: {ipv4Address: 192.0.2.2/24}}}",
+            "{apiVersion: projectcalico.org/v3, kind: BGPConfiguration, metadata: {name: default, annotations: {bgp-daemon.io/role: peer}}, spec: {asNumber: 64512}}",
+            "{apiVersion: projectcalico.org/v3, kind: BGPPeer, metadata: {name: inside}, spec: {peerIP: 192.0.2.3, asNumber: 64512, keepaliveTime: 0s}}",
+            "{apiVersion: projectcalico.org/v3, kind: BGPPeer, metadata: {name: outside}, spec: {peerIP: 192.0.2.4, asNumber: 65001}}",
+        ];
+        let parsed = parse("cluster.yaml", &documents.join("\n---\n"));
+        let set = ResourceSet::from_documents(parsed.documents).set;
+        let plan = plan(&set, "a", &Environment::default());
+        let mut in_use = Pool::default();
+        let mut policies = Policies::new(&plan, &mut in_use);
+        let speaker = SpeakerConfig::new(plan.local_as, plan.router_id.expect("an identifier"));
+        let roles = plan.peers.iter().map(|peer| {
+            let spec = of_peer(&plan, peer, &mut policies).expect("a peer");
+            assert_eq!(spec.validate(&speaker), Ok(()), "{}", peer.name);
+            (peer.internal, spec.role.is_some())
+        });
+        let mut roles: Vec<_> = roles.collect();
+        roles.sort_unstable();
+        assert_eq!(roles, [(false, true), (true, false)]);
     }
 }

@@ -15,7 +15,7 @@ use super::settings::{self, Policies};
 use crate::plan::Plan;
 
 /// What a plan means, and whom it names that cannot be spoken to, with the reason.
-pub(super) fn desired(
+pub(super) fn of(
     plan: &Plan,
     speaker: &SpeakerConfig,
     policies: &mut Pool<Policy>,

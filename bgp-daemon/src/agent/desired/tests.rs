@@ -29,8 +29,7 @@ fn plan_of(documents: &Documents) -> Plan {
 }
 
 fn target_of(plan: &Plan) -> Desired {
-    let (target, unspeakable) =
-        super::desired(plan, &world::speaker_config(), &mut Pool::default());
+    let (target, unspeakable) = super::of(plan, &world::speaker_config(), &mut Pool::default());
     assert!(unspeakable.is_empty(), "{unspeakable:?}");
     target
 }

@@ -1,6 +1,6 @@
 //! What one changed endpoint costs a route reflector with thousands of clients that announces a thousand services. Not a test:
 //!
-//! `cargo test --release -p bgp-daemon --lib -- --ignored --nocapture agent::transition::measure`
+//! `cargo test --release -p bgp-daemon --lib -- --ignored --nocapture agent::desired::measure`
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use bgp_core::rib::{Input, Output, PeerUp, Rib};
 use bgp_core::types::{Asn, PeerId, PerFamily, RouterId};
 use bgp_core::wire::Context;
 
-use super::desired;
+use super::of;
 use crate::plan::{Environment, Plan, plan};
 use crate::resources::{Resource, ResourceSet, parse};
 use bgp_speaker::pool::Pool;
@@ -151,7 +151,7 @@ fn one_endpoint_changes() {
         let planned = plan(&set, "a", &environment);
         let planned_in = start.elapsed();
         let start = Instant::now();
-        let (new, _) = desired(&planned, &config(), &mut policies);
+        let (new, _) = of(&planned, &config(), &mut policies);
         let of = start.elapsed();
         let start = Instant::now();
         let steps = target.steps_to(&new);
