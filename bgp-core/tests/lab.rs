@@ -65,12 +65,28 @@ fn a_route_goes_down_a_line_and_comes_back_after_faults() {
     assert_eq!(path(&lab, nodes[3]), far);
 }
 
-/// A node that says everything back.
-struct Echo {
+#[test]
+fn a_restarted_speaker_has_its_peers_and_routes_again() {
+    let (mut lab, nodes, _) = line(3, 5);
+    lab.run_for(Duration::from_secs(10));
+    assert!(path(&lab, nodes[2]).is_some());
+    lab.restart(nodes[0]);
+    // The new process dials at once, so the route is soon back.
+    let is_gone = (0..100).any(|_| {
+        lab.run_for(Duration::from_millis(1));
+        path(&lab, nodes[2]).is_none()
+    });
+    assert!(is_gone, "without graceful restart");
+    lab.run_for(Duration::from_secs(60));
+    assert_eq!(path(&lab, nodes[2]).as_deref(), Some("65002 65001"));
+}
+
+/// A node that listens and says nothing.
+struct Listener {
     heard: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Node for Echo {
+impl Node for Listener {
     fn handle(&mut self, _: Instant, event: NodeEvent) {
         if let NodeEvent::Received { octets, .. } = event {
             self.heard
@@ -94,7 +110,7 @@ fn a_node_of_ones_own_hears_the_open() {
     let heard = Arc::default();
     let mut lab = Lab::new(3);
     let speaker = lab.add_speaker(Asn(65001));
-    let own = lab.add(Echo {
+    let own = lab.add(Listener {
         heard: Arc::clone(&heard),
     });
     lab.connect(speaker, own);

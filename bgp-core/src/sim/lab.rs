@@ -253,6 +253,8 @@ pub struct Lab {
     links: Vec<Link>,
     due: BinaryHeap<Reverse<Due>>,
     number: u64,
+    /// What a restart begins with.
+    configs: BTreeMap<(NodeId, LinkId), NeighbourConfig>,
     routes: BTreeMap<NodeId, Vec<(IpNet, LocalRoute)>>,
 }
 
@@ -270,6 +272,7 @@ impl Lab {
             links: Vec::new(),
             due: BinaryHeap::new(),
             number: 0,
+            configs: BTreeMap::new(),
             routes: BTreeMap::new(),
         }
     }
@@ -343,6 +346,7 @@ impl Lab {
             let routes = PeerConfig::new(ours, remote, theirs);
             let mut config = NeighbourConfig::new(session, routes);
             adjust(me, &mut config);
+            self.configs.insert((me, link), config.clone());
             let now = self.now;
             self.with_speaker(me, |speaker| speaker.configure(now, link.peer(), config));
         }
@@ -412,21 +416,22 @@ impl Lab {
         }
     }
 
-    /// Ends a speaker's process without a word and starts another with the same peers and announced routes.
+    /// Ends a speaker's process without a word, and starts another with the links and announced routes of the first.
     ///
     /// # Panics
     ///
     /// The node is no speaker.
-    pub fn restart(&mut self, node: NodeId, configs: Vec<(LinkId, NeighbourConfig)>) {
-        let links = (0..self.links.len()).map(LinkId);
-        let own: Vec<LinkId> = links
-            .filter(|link| self.links[link.0].ends.contains(&node))
-            .collect();
+    pub fn restart(&mut self, node: NodeId) {
         let fresh = self.new_speaker(node);
         self.with_speaker(node, |speaker| *speaker = fresh);
-        own.into_iter().for_each(|link| self.reset(link));
+        let all = self.configs.range((node, LinkId(0))..);
+        let own = all.take_while(|((of, _), _)| *of == node);
+        let own: Vec<_> = own
+            .map(|((_, link), config)| (*link, config.clone()))
+            .collect();
         let now = self.now;
-        for (link, config) in configs {
+        for (link, config) in own {
+            self.reset(link);
             self.with_speaker(node, |speaker| speaker.configure(now, link.peer(), config));
         }
         for (prefix, route) in self.routes.get(&node).cloned().unwrap_or_default() {
