@@ -25,14 +25,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ipnet::IpNet;
 
 use crate::policy::Policy;
 use crate::rib::{LocalRoute, PeerConfig, Rib, RibConfig};
 use crate::session::{ConnId, Direction, SessionConfig, Stop};
+use crate::sim::own_node::{Node, NodeEvent, NodeOutput};
 use crate::sim::random::Random;
-use crate::speaker::{NeighbourConfig, Output, Speaker};
+use crate::speaker::{NeighbourConfig, Speaker};
 use crate::types::{Asn, PeerId, RouterId};
 
 /// A node of a [`Lab`].
@@ -47,136 +48,6 @@ impl LinkId {
     /// The number by which both nodes know each other.
     pub fn peer(self) -> PeerId {
         PeerId(self.0 as u32)
-    }
-}
-
-/// What happens to a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NodeEvent {
-    /// The instant of [`Node::poll_timeout`] has come.
-    Timeout,
-    /// A connection is up.
-    Connected {
-        /// The link.
-        peer: PeerId,
-        /// The connection.
-        conn: ConnId,
-        /// Who dialled.
-        direction: Direction,
-        /// Our address.
-        local: IpAddr,
-    },
-    /// Nobody answered.
-    ConnectFailed(PeerId),
-    /// Octets came.
-    Received {
-        /// The link.
-        peer: PeerId,
-        /// The connection.
-        conn: ConnId,
-        /// Any piece of the stream.
-        octets: Bytes,
-    },
-    /// So many octets were taken by the connection.
-    Written {
-        /// The link.
-        peer: PeerId,
-        /// The connection.
-        conn: ConnId,
-        /// How many.
-        octets: usize,
-    },
-    /// The other end closed the connection.
-    Closed {
-        /// The link.
-        peer: PeerId,
-        /// The connection.
-        conn: ConnId,
-    },
-}
-
-/// What a node does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NodeOutput {
-    /// Dial the node at the other end.
-    Connect(PeerId),
-    /// Write octets.
-    Transmit {
-        /// The link.
-        peer: PeerId,
-        /// The connection.
-        conn: ConnId,
-        /// The octets.
-        octets: Bytes,
-    },
-    /// Close a connection after what was written.
-    Close {
-        /// The link.
-        peer: PeerId,
-        /// The connection.
-        conn: ConnId,
-    },
-}
-
-/// Code of your own that speaks BGP, or something like BGP, in a [`Lab`].
-pub trait Node {
-    /// Takes an event.
-    fn handle(&mut self, now: Instant, event: NodeEvent);
-
-    /// The next output, until there is none.
-    fn poll_output(&mut self) -> Option<NodeOutput>;
-
-    /// When [`NodeEvent::Timeout`] is wanted.
-    fn poll_timeout(&self) -> Option<Instant>;
-}
-
-impl Node for Speaker {
-    fn handle(&mut self, now: Instant, event: NodeEvent) {
-        match event {
-            NodeEvent::Timeout => self.handle_timeout(now),
-            NodeEvent::Connected {
-                peer,
-                conn,
-                direction,
-                local,
-            } => self.handle_connected(now, peer, conn, direction, local),
-            NodeEvent::ConnectFailed(peer) => self.handle_connect_failed(now, peer, "no answer"),
-            NodeEvent::Received { peer, conn, octets } => {
-                self.handle_bytes(now, peer, conn, &mut BytesMut::from(&octets[..]));
-            }
-            NodeEvent::Written { peer, conn, octets } => {
-                self.handle_written(now, peer, conn, octets, false);
-            }
-            NodeEvent::Closed { peer, conn } => self.handle_closed(now, peer, conn, None),
-        }
-    }
-
-    fn poll_output(&mut self) -> Option<NodeOutput> {
-        loop {
-            return Some(match Self::poll_output(self)? {
-                Output::Connect(peer) => NodeOutput::Connect(peer),
-                Output::Transmit { peer, conn, bytes } => NodeOutput::Transmit {
-                    peer,
-                    conn,
-                    octets: bytes,
-                },
-                Output::Close { peer, conn } => NodeOutput::Close { peer, conn },
-                Output::CancelConnect(_)
-                | Output::Up(..)
-                | Output::Down(..)
-                | Output::Opaque(..)
-                | Output::Forward { .. }
-                | Output::Resolve(_)
-                | Output::Forget(_)
-                | Output::DeferralEnded => continue,
-            });
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
     }
 }
 
