@@ -192,6 +192,19 @@ pub enum Role {
     Peer = 4,
 }
 
+impl Role {
+    /// The role that the other side must have (RFC 9234 §4.2).
+    pub const fn counterpart(self) -> Self {
+        match self {
+            Self::Provider => Self::Customer,
+            Self::Customer => Self::Provider,
+            Self::RsServer => Self::RsClient,
+            Self::RsClient => Self::RsServer,
+            Self::Peer => Self::Peer,
+        }
+    }
+}
+
 /// One value for each [`Family`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

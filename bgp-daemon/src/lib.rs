@@ -5,21 +5,25 @@
 //! | [`resources`] | Calico resource types, parsed, with errors that point at the line         |
 //! | [`datastore`] | where resources come from                                                 |
 //! | [`plan`]      | pure: resources and a node name to what this node's speaker must be       |
+//! | `desired`     | pure: a plan as what its speaker is to be                                 |
+//! | [`outlook`]   | pure: what peers would be told, and what a change would do                |
 //! | [`control`]   | BIRD-compatible control sockets                                           |
 //! | [`agent`]     | the node's agent: plan, speaker, kernel and control sockets together      |
 //! | [`cli`]       | one file per command                                                      |
 //! | [`occupant`]  | which program listens on a port                                           |
 //! | [`privileges`]| what this process may do to the machine                                   |
 //!
-//! Arrows point one way: `resources` <- `datastore`, `plan` <- `control` <- `agent` <- `cli`.
+//! Arrows point one way: `resources` <- `datastore`, `plan` <- `desired` <- `outlook` <- `control` <- `agent` <- `cli`.
 
 pub mod agent;
 pub mod cli;
 pub mod control;
 pub mod datastore;
+mod desired;
 mod go_error;
 pub mod log;
 pub mod occupant;
+pub mod outlook;
 pub mod plan;
 pub mod privileges;
 pub mod resources;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::config::SessionConfig;
 use super::negotiated::{Negotiated, per_family};
 use super::restart;
-use crate::types::{AfiSafi, Family, PerFamily, Role};
+use crate::types::{AfiSafi, Family, PerFamily, Role, RouterId};
 use crate::wire::open::ExpectedPeer;
 use crate::wire::{
     AddPathDirection, Capability, Context, ErrorCode, MAX_EXTENDED_MESSAGE_LEN, MAX_MESSAGE_LEN,
@@ -27,6 +27,61 @@ pub(super) fn own_open(config: &SessionConfig, restarting: bool) -> Open {
         hold_time: whole_secs(config.hold_time),
         router_id: config.router_id,
         capabilities: own_capabilities(config, restarting),
+    }
+}
+
+impl SessionConfig {
+    /// What the session would agree on with a peer of this identifier that offers all that this side asks for: the best
+    /// that can come of these settings, for forecasts and tests.
+    ///
+    /// # Errors
+    ///
+    /// The NOTIFICATION that refuses even such a peer, as when no family is configured.
+    pub fn negotiated_with_willing_peer(
+        &self,
+        peer_id: RouterId,
+    ) -> Result<Arc<Negotiated>, Notification> {
+        let sent = own_open(self, false);
+        let offered = sent.capabilities.iter().map(|own| mirrored(self, own));
+        let received = Open {
+            asn: self.peer_as,
+            hold_time: sent.hold_time,
+            router_id: peer_id,
+            capabilities: offered.collect(),
+        };
+        negotiate(self, &sent, received)
+    }
+}
+
+/// What a peer offers that takes part in what we offer.
+fn mirrored(config: &SessionConfig, own: &Capability) -> Capability {
+    match own {
+        Capability::FourOctetAs(_) => Capability::FourOctetAs(config.peer_as),
+        Capability::Role(_) => {
+            let role = own_role(config).map_or(Role::Peer, Role::counterpart);
+            Capability::Role(role as u8)
+        }
+        Capability::AddPath(tuples) => {
+            let other_way = |(family, direction): &(AfiSafi, AddPathDirection)| {
+                let direction = match direction {
+                    AddPathDirection::Receive => AddPathDirection::Send,
+                    AddPathDirection::Send => AddPathDirection::Receive,
+                    AddPathDirection::Both => AddPathDirection::Both,
+                };
+                (*family, direction)
+            };
+            Capability::AddPath(tuples.iter().map(other_way).collect())
+        }
+        Capability::Multiprotocol(_)
+        | Capability::RouteRefresh
+        | Capability::ExtendedNextHop(_)
+        | Capability::ExtendedMessage
+        | Capability::GracefulRestart { .. }
+        | Capability::EnhancedRouteRefresh
+        | Capability::LongLivedGracefulRestart(_)
+        | Capability::Fqdn { .. }
+        | Capability::SoftwareVersion(_)
+        | Capability::Unknown { .. } => own.clone(),
     }
 }
 
@@ -121,13 +176,7 @@ fn check_role(config: &SessionConfig, peer: Offer<'_>) -> Result<(), Notificatio
         return Ok(());
     };
     let strict = config.role.is_some_and(|role| role.strict);
-    let wanted = match own {
-        Role::Provider => Role::Customer,
-        Role::Customer => Role::Provider,
-        Role::RsServer => Role::RsClient,
-        Role::RsClient => Role::RsServer,
-        Role::Peer => Role::Peer,
-    } as u8;
+    let wanted = own.counterpart() as u8;
     let mut told = peer.0.iter().filter_map(|capability| {
         if let Capability::Role(code) = capability {
             Some(*code)

@@ -478,3 +478,34 @@ fn an_internal_peer_is_known_as_such() {
     assert_eq!(internal.graceful_restart, None);
     assert_eq!(internal.long_lived, PerFamily::default());
 }
+
+/// A willing peer agrees with all that is asked for, as one that answers with the same.
+#[test]
+fn a_willing_peer_takes_part_in_everything() {
+    let mut ours = config();
+    both_families(&mut ours);
+    ours.add_path = Some(AddPathDirection::Send);
+    ours.extended_messages = true;
+    ours.extended_next_hop = true;
+    ours.role = Some(RoleConfig {
+        role: Role::Provider,
+        strict: true,
+    });
+    let peer = RouterId(Ipv4Addr::new(192, 0, 2, 77));
+    let agreed = ours.negotiated_with_willing_peer(peer).expect("agreement");
+    let context = agreed.context;
+    let all = PerFamily {
+        ipv4: true,
+        ipv6: true,
+    };
+    assert_eq!((context.families, context.add_path_send), (all, all));
+    assert_eq!(context.add_path_receive, PerFamily::default());
+    assert!(context.extended_next_hop && context.four_octet_as && context.external);
+    assert_eq!(context.max_send_len, MAX_EXTENDED_MESSAGE_LEN);
+    assert_eq!((agreed.peer_id, agreed.peer_as), (peer, ours.peer_as));
+    let offered = &agreed.received_open.capabilities;
+    assert!(offered.contains(&Capability::Role(Role::Customer as u8)));
+    ours.families.clear();
+    let refused = ours.negotiated_with_willing_peer(peer);
+    assert_eq!(refused.expect_err("no family").subcode, 7);
+}

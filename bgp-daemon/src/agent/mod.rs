@@ -4,12 +4,8 @@
 //! |--------------|-----------------------------------------------------------------------|
 //! | `node_agent` | follows the resources                                                 |
 //! | `running`    | the speaker from its start to its end                                 |
-//! | `settings`   | pure: a peer of the plan to the settings of a session                 |
-//! | `desired`    | pure: a plan as what its speaker is to be                             |
-//! | `kernel_rules` | pure: what of a plan is about the kernel                            |
 //! | `ending`     | what peers are told at the end                                        |
 //! | `recovery`   | whom a start waits for, and who was up before                         |
-//! | `local_kind` | the kinds of local routes                                             |
 //! | `answers`    | questions on the control sockets                                      |
 //! | `workloads`  | local workloads that peer, as Felix writes them down                  |
 //! | `node_status`| CalicoNodeStatus objects of this node                                 |
@@ -20,15 +16,11 @@
 mod answers;
 mod clock;
 mod config;
-mod desired;
 mod ending;
-mod kernel_rules;
-mod local_kind;
 mod node_agent;
 pub mod node_status;
 pub mod recovery;
 mod running;
-mod settings;
 mod workloads;
 
 use std::time::Duration;

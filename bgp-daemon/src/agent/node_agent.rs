@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::config::{AgentConfig, AgentError};
-use super::kernel_rules::RulesInForce;
 use super::recovery::{self, Register};
 use super::running::Running;
 use super::workloads::{self, LocalWorkloads};
 use crate::control::model::ProblemSnapshot;
 use crate::datastore::Snapshot;
+use crate::desired::kernel_rules::RulesInForce;
 use crate::plan::{Plan, plan};
 use crate::resources::{LogSeverity, Problem};
 use bgp_speaker::alarms::Alarms;

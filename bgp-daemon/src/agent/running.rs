@@ -11,10 +11,10 @@ use bgp_core::types::{Family, PeerId};
 use tokio_util::sync::CancellationToken;
 
 use super::config::AgentConfig;
-use super::kernel_rules::RulesInForce;
-use super::{desired, settings};
 use crate::control::command::ReloadDirection;
 use crate::control::model::ActionOutcome;
+use crate::desired::kernel_rules::RulesInForce;
+use crate::desired::{self, settings};
 use crate::occupant::Occupants;
 use crate::plan::Plan;
 use bgp_speaker::forwarding::Forwarding;

@@ -11,7 +11,6 @@ use bgp_core::wire::{AddPathDirection, Capability};
 use jiff::Timestamp;
 
 use super::super::clock::timestamp;
-use super::super::local_kind::{DIRECT, HOST_ROUTE, KERNEL, STATIC};
 use super::super::running::Running;
 use crate::control::command::NamePattern;
 use crate::control::model::{
@@ -19,6 +18,7 @@ use crate::control::model::{
     NeighborCapabilities, ProtocolKind, ProtocolSnapshot, ProtocolState, RestartSupport,
     RouteChanges, RouteCounts, RouteLimit, Waiting,
 };
+use crate::desired::local_kind::{DIRECT, HOST_ROUTE, KERNEL, STATIC};
 use crate::plan::Peer;
 use bgp_speaker::forwarding::Forwarding;
 use bgp_speaker::{Inquirer, NeighbourStatus, Routes};

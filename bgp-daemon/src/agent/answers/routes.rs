@@ -11,11 +11,11 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 
 use super::super::clock::timestamp;
-use super::super::local_kind::{DIRECT, KERNEL};
 use super::super::running::Running;
 use crate::control::command::{RouteQuery, RouteSelection};
 use crate::control::model::{BgpAttributes, BgpRouteSnapshot, IgpMetric, RouteSnapshot};
 use crate::control::request::Answer;
+use crate::desired::local_kind::{DIRECT, KERNEL};
 use bgp_speaker::Routes;
 use bgp_speaker::forwarding::{Forwarding, REMOTE_METRIC, State};
 use bgp_speaker::forwarding::{Gateway, NextHops};

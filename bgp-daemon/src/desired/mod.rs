@@ -1,5 +1,15 @@
 //! From a plan to what its speaker is to be. Pure. The steps from one to the next are the speaker's own affair
 //! ([`bgp_speaker::Desired`]); tests take them with speakers under virtual time.
+//!
+//! | module         | what it is                                             |
+//! |----------------|--------------------------------------------------------|
+//! | `settings`     | a peer of the plan to the settings of a session        |
+//! | `kernel_rules` | what of a plan is about the kernel                     |
+//! | `local_kind`   | the kinds of local routes                              |
+
+pub(crate) mod kernel_rules;
+pub(crate) mod local_kind;
+pub(crate) mod settings;
 
 use std::collections::BTreeMap;
 
@@ -10,12 +20,12 @@ use bgp_speaker::pool::Pool;
 use bgp_speaker::{ConfigError, Desired, SpeakerConfig};
 use ipnet::IpNet;
 
-use super::local_kind::{HOST_ROUTE, STATIC};
-use super::settings::{self, Policies};
 use crate::plan::Plan;
+use local_kind::{HOST_ROUTE, STATIC};
+use settings::Policies;
 
 /// What a plan means, and whom it names that cannot be spoken to, with the reason.
-pub(super) fn of(
+pub(crate) fn of(
     plan: &Plan,
     speaker: &SpeakerConfig,
     policies: &mut Pool<Policy>,
@@ -65,4 +75,4 @@ fn local_routes(plan: &Plan) -> BTreeMap<(IpNet, u32), LocalRoute> {
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,7 +15,7 @@ use bgp_core::types::{Asn, Family, PeerId, RouterId};
 use bgp_core::wire::attribute::{AsPath, Attributes, Community};
 use ipnet::IpNet;
 
-use crate::agent::local_kind::{DIRECT, KERNEL, WORKLOAD};
+use crate::desired::local_kind::{DIRECT, KERNEL, WORKLOAD};
 use bgp_speaker::PeerSettings;
 
 /// The node, as a neighbour knows it.

@@ -4,7 +4,7 @@
 //! `resources` draws clusters and changes of them, `world` is the node with its neighbours, `neighbour` one of those.
 
 mod neighbour;
-mod resources;
+pub(crate) mod resources;
 mod world;
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use resources::{Documents, NODE, Story, object};
 use world::{Prefixes, Routes, World};
 
 /// The plan for a cluster. The router ID is given: whoever changes that speaks to everybody anew.
-fn plan_of(documents: &Documents) -> Plan {
+pub(crate) fn plan_of(documents: &Documents) -> Plan {
     let environment = Environment {
         router_id: Some("9.9.9.9".into()),
         ..Environment::default()

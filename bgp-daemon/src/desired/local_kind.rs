@@ -6,41 +6,41 @@ use bgp_core::rib::{LocalRoute, PEER_PREFERENCE};
 use bgp_core::wire::{Attributes, NextHop};
 
 /// Own blocks and service addresses.
-pub(super) const STATIC: LocalKind = LocalKind {
+pub(crate) const STATIC: LocalKind = LocalKind {
     id: 0,
     preference: 200,
 };
 /// Routes to peers that the plan asks for.
-pub(super) const HOST_ROUTE: LocalKind = LocalKind {
+pub(crate) const HOST_ROUTE: LocalKind = LocalKind {
     id: 1,
     preference: 200,
 };
 /// Routes of other programs in the kernel.
-pub(super) const KERNEL: LocalKind = LocalKind {
+pub(crate) const KERNEL: LocalKind = LocalKind {
     id: 2,
     preference: 10,
 };
 /// Routes to workloads on this node, which Felix writes into the kernel. They are compared with those of peers by their priority.
-pub(super) const WORKLOAD: LocalKind = LocalKind {
+pub(crate) const WORKLOAD: LocalKind = LocalKind {
     id: 2,
     preference: PEER_PREFERENCE,
 };
 /// Directly connected networks.
-pub(super) const DIRECT: LocalKind = LocalKind {
+pub(crate) const DIRECT: LocalKind = LocalKind {
     id: 3,
     preference: 240,
 };
 
 /// A kind of local route: how it is told apart from others of the same prefix, and how it is preferred.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LocalKind {
-    pub(super) id: u32,
-    pub(super) preference: u32,
+pub(crate) struct LocalKind {
+    pub(crate) id: u32,
+    pub(crate) preference: u32,
 }
 
 impl LocalKind {
     /// A route of this kind.
-    pub(super) fn route(
+    pub(crate) fn route(
         self,
         local_pref: u32,
         next_hop: Option<NextHop>,

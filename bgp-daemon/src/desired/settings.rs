@@ -26,14 +26,14 @@ const MULTIHOP_TTL: u8 = 64;
 
 /// A peer that cannot be spoken to as the plan says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SettingsError {
+pub(crate) enum SettingsError {
     /// Its password is not one that the kernel takes.
     #[error("its password must have 1 to 80 octets")]
     Password,
 }
 
 /// Where the plan says to listen.
-pub(super) fn listen_addresses(plan: &Plan, port: Option<u16>) -> Vec<SocketAddr> {
+pub(crate) fn listen_addresses(plan: &Plan, port: Option<u16>) -> Vec<SocketAddr> {
     let port = port.unwrap_or(plan.listen_port);
     let any: [(Family, IpAddr); 2] = [
         (Family::Ipv4Unicast, Ipv4Addr::UNSPECIFIED.into()),
@@ -46,14 +46,14 @@ pub(super) fn listen_addresses(plan: &Plan, port: Option<u16>) -> Vec<SocketAddr
 
 /// The policies of a plan. Each is made once for all its peers, and is the same object as an equal one that is in use: with
 /// thousands of peers and services, a policy for each would be most of the memory, and to compare them most of a change.
-pub(super) struct Policies<'a> {
+pub(crate) struct Policies<'a> {
     plan: &'a Plan,
     in_use: &'a mut Pool<Policy>,
     made: BTreeMap<Audience<'a>, Arc<Policy>>,
 }
 
 impl<'a> Policies<'a> {
-    pub(super) fn new(plan: &'a Plan, in_use: &'a mut Pool<Policy>) -> Self {
+    pub(crate) fn new(plan: &'a Plan, in_use: &'a mut Pool<Policy>) -> Self {
         Self {
             plan,
             in_use,
@@ -69,13 +69,13 @@ impl<'a> Policies<'a> {
 
     /// How many were made.
     #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.made.len()
     }
 }
 
 /// A peer as the speaker is to treat it.
-pub(super) fn of_peer<'a>(
+pub(crate) fn of_peer<'a>(
     plan: &'a Plan,
     peer: &'a Peer,
     policies: &mut Policies<'a>,

@@ -24,7 +24,7 @@ const WORKLOAD_DEVICES: &str = "cali*";
 
 /// The rules of one family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Rules {
+pub(crate) struct Rules {
     kernel: KernelRules,
     /// Interfaces whose networks are not learned, as patterns.
     ignored_interfaces: Vec<String>,
@@ -32,11 +32,11 @@ pub(super) struct Rules {
 
 /// The rules that are in force: equal ones stay the same object, so that nothing is decided again.
 #[derive(Debug, Default)]
-pub(super) struct RulesInForce(PerFamily<Arc<Rules>>);
+pub(crate) struct RulesInForce(PerFamily<Arc<Rules>>);
 
 impl RulesInForce {
     /// The part of a plan that is about forwarding.
-    pub(super) fn follow(&mut self, plan: &Plan) -> ForwardingPlan {
+    pub(crate) fn follow(&mut self, plan: &Plan) -> ForwardingPlan {
         for family in Family::ALL {
             let rules = Rules {
                 kernel: plan.kernel[family].clone(),

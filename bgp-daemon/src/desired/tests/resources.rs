@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use crate::resources::{ResourceSet, parse};
 
 /// The node that is played.
-pub(super) const NODE: &str = "a";
+pub(crate) const NODE: &str = "a";
 
 /// Documents by what they describe; `None` where there is nothing.
-pub(super) type Documents = BTreeMap<&'static str, Option<Value>>;
+pub(crate) type Documents = BTreeMap<&'static str, Option<Value>>;
 
 /// A cluster, and what changes in it, one after the other.
-pub(super) type Story = (Documents, Vec<Documents>);
+pub(crate) type Story = (Documents, Vec<Documents>);
 
 const SLOTS: [&str; 22] = [
     "node a",
@@ -42,7 +42,7 @@ const SLOTS: [&str; 22] = [
     "secret",
 ];
 
-pub(super) fn story() -> impl Strategy<Value = Story> {
+pub(crate) fn story() -> impl Strategy<Value = Story> {
     let edits = prop::collection::vec(edit(), 1..4);
     let all: Vec<_> = SLOTS.iter().map(|slot| document(slot)).collect();
     let cluster = all.prop_map(|documents| SLOTS.into_iter().zip(documents).collect());
@@ -54,7 +54,7 @@ fn edit() -> impl Strategy<Value = Documents> {
     prop::collection::vec(one, 1..6).prop_map(|changes| changes.into_iter().collect())
 }
 
-pub(super) fn set(documents: &Documents) -> ResourceSet {
+pub(crate) fn set(documents: &Documents) -> ResourceSet {
     let texts: Vec<String> = documents.values().flatten().map(Value::to_string).collect();
     ResourceSet::from_documents(parse("cluster.yaml", &texts.join("\n---\n")).documents).set
 }
@@ -75,7 +75,7 @@ fn document(slot: &'static str) -> BoxedStrategy<Option<Value>> {
     prop::option::weighted(0.8, document).boxed()
 }
 
-pub(super) fn object(kind: &str, name: &str, spec: Value) -> Value {
+pub(crate) fn object(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "projectcalico.org/v3", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 

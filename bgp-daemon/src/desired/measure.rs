@@ -1,6 +1,6 @@
 //! What one changed endpoint costs a route reflector with thousands of clients that announces a thousand services. Not a test:
 //!
-//! `cargo test --release -p bgp-daemon --lib -- --ignored --nocapture agent::desired::measure`
+//! `cargo test --release -p bgp-daemon --lib -- --ignored --nocapture desired::measure`
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

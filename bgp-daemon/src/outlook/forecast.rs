@@ -1,0 +1,303 @@
+//! What each peer would be told by a plan: the agent's own way from a plan to a RIB, in this process and without a network.
+//!
+//! Every session counts as up, with all that our settings ask for. The plan knows no route of others, neither of peers nor of the
+//! kernel: what it originates is what is told.
+//!
+//! Peers that are told the same are one peer here. The cost is that of the plan (each peer is looked at once), plus that of the routes
+//! for each kind of peers, of which there are few.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bgp_core::policy::Policy;
+use bgp_core::rib::{
+    Cursor, Input, Output, PeerConfig, PeerUp, Query, Rib, Standing, View, ViewedRoute,
+};
+use bgp_core::session::{self, ConnId};
+use bgp_core::speaker::{Link, NeighbourConfig};
+use bgp_core::types::{Asn, Family, PeerId, PerFamily, RouterId};
+use bgp_speaker::pool::Pool;
+use bgp_speaker::{Desired, PeerSpec, SpeakerConfig};
+use ipnet::IpNet;
+
+use super::attributes::WireAttributes;
+use crate::desired;
+use crate::plan::Plan;
+
+/// Routes that are asked for at a time.
+const PAGE: usize = 1024;
+
+/// A plan, and what its peers would be told.
+#[derive(Debug, Default)]
+pub struct Forecast {
+    desired: Desired,
+    unspeakable: BTreeMap<String, String>,
+    /// The kind of each peer: a place in `told`.
+    kinds: BTreeMap<Arc<str>, usize>,
+    /// What peers of each kind are told.
+    told: Vec<BTreeMap<IpNet, Prospect>>,
+}
+
+/// What would become of a prefix of ours towards one peer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prospect {
+    /// The peer is told, with these attributes.
+    Told(Arc<WireAttributes>),
+    /// The peer is not told, for this reason.
+    Withheld(Standing),
+}
+
+impl Prospect {
+    /// The attributes that the peer is told.
+    pub fn attributes(&self) -> Option<&Arc<WireAttributes>> {
+        match self {
+            Self::Told(attributes) => Some(attributes),
+            Self::Withheld(_) => None,
+        }
+    }
+}
+
+impl Forecast {
+    /// What comes of a plan. Without a router ID, or without the node, that is nothing. Policies that equal some of `policies` are the
+    /// same object.
+    ///
+    /// ```
+    /// use bgp_daemon::outlook::Forecast;
+    /// use bgp_daemon::plan::{Environment, plan};
+    /// use bgp_daemon::resources::{ResourceSet, parse};
+    /// use bgp_speaker::pool::Pool;
+    ///
+    /// let documents = "
+    /// {apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: a}, spec: {bgp: {ipv4Address: 192.0.2.2/24}}}
+    /// ---
+    /// {apiVersion: projectcalico.org/v3, kind: BGPConfiguration, metadata: {name: default}, spec: {serviceClusterIPs: [{cidr: 10.96.0.0/12}]}}
+    /// ---
+    /// {apiVersion: projectcalico.org/v3, kind: BGPPeer, metadata: {name: tor}, spec: {peerIP: 192.0.2.1, asNumber: 65001}}
+    /// ";
+    /// let set = ResourceSet::from_documents(parse("cluster.yaml", documents).documents).set;
+    /// let plan = plan(&set, "a", &Environment::default());
+    /// let forecast = Forecast::new(&plan, &mut Pool::default());
+    /// let told = forecast.towards("Global_192_0_2_1").expect("a peer");
+    /// let prospect = &told[&"10.96.0.0/12".parse()?];
+    /// assert_eq!(prospect.attributes().expect("told").as_path, "64512");
+    /// # Ok::<(), ipnet::AddrParseError>(())
+    /// ```
+    pub fn new(plan: &Plan, policies: &mut Pool<Policy>) -> Self {
+        let Some(router_id) = plan.router_id.filter(|_| plan.node_exists) else {
+            return Self::default();
+        };
+        let speaker = SpeakerConfig::new(plan.local_as, router_id);
+        let (desired, unspeakable) = desired::of(plan, &speaker, policies);
+        let mut audience = Audience::new(&speaker, &desired);
+        let kinds = desired.peers.iter().map(|(name, spec)| {
+            let family = Family::of(spec.remote.ip());
+            let own = spec.source.or_else(|| plan.addresses[family]);
+            (Arc::clone(name), audience.kind_of(spec, own))
+        });
+        Self {
+            kinds: kinds.collect(),
+            told: audience.told(),
+            desired,
+            unspeakable,
+        }
+    }
+
+    /// What the speaker is to be.
+    pub fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    /// The peers of the plan that cannot be spoken to, with the reason.
+    pub fn unspeakable(&self) -> &BTreeMap<String, String> {
+        &self.unspeakable
+    }
+
+    /// The names of the peers that are spoken to, ascending.
+    pub fn peers(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.kinds.keys()
+    }
+
+    /// What becomes of each prefix of ours towards a peer; `None` if it is not spoken to.
+    pub fn towards(&self, peer: &str) -> Option<&BTreeMap<IpNet, Prospect>> {
+        self.kind(peer).map(|kind| &self.told[kind])
+    }
+
+    /// The kind of a peer: those of one kind are told the same. Kinds are numbers from 0.
+    pub fn kind(&self, peer: &str) -> Option<usize> {
+        self.kinds.get(peer).copied()
+    }
+}
+
+/// The kinds of peers, each with one member in a RIB.
+struct Audience<'a> {
+    speaker: &'a SpeakerConfig,
+    rib: Rib,
+    now: Instant,
+    /// Next hops of local routes: who has such an address is not told of them.
+    gateways: BTreeSet<IpAddr>,
+    kinds: Vec<Kind>,
+}
+
+/// All that tells peers apart in what they are told.
+#[derive(PartialEq)]
+struct Kind {
+    routes: PeerConfig,
+    up: Option<PeerUp>,
+}
+
+impl<'a> Audience<'a> {
+    fn new(speaker: &'a SpeakerConfig, desired: &Desired) -> Self {
+        // No route gets older than any other.
+        let now = Instant::now();
+        let mut rib = Rib::new(speaker.rib.clone(), now, 0);
+        rib.handle(now, Input::ClusterId(desired.cluster_id));
+        let routes = desired.routes.iter();
+        for ((prefix, _), route) in routes.clone() {
+            rib.handle(now, Input::announce(*prefix, route.clone()));
+        }
+        let gateways = routes.filter_map(|(_, route)| route.next_hop);
+        Self {
+            speaker,
+            rib,
+            now,
+            gateways: gateways.map(|gateway| gateway.address()).collect(),
+            kinds: Vec::new(),
+        }
+    }
+
+    /// The kind of a peer to which we have this address. The first of its kind is brought up.
+    fn kind_of(&mut self, spec: &PeerSpec, own: Option<IpAddr>) -> usize {
+        let neighbour = spec.settings(self.speaker).neighbour;
+        let place = self.kinds.len();
+        let id = PeerId(u32::try_from(place).unwrap_or(u32::MAX));
+        let up = up(id, &neighbour, own);
+        let kind = self.kind(&neighbour.routes, up.as_ref());
+        if let Some(known) = self.kinds.iter().position(|known| *known == kind) {
+            return known;
+        }
+        self.kinds.push(kind);
+        let config = neighbour.routes;
+        let peer = Input::Configure { peer: id, config };
+        self.rib.handle(self.now, peer);
+        if let Some(up) = up {
+            let preserved = PerFamily::default();
+            let peer = id;
+            let up = Input::Up {
+                peer,
+                up,
+                preserved,
+            };
+            self.rib.handle(self.now, up);
+        }
+        place
+    }
+
+    /// Without what tells the members of one kind apart. No policy of a plan looks at the peer.
+    fn kind(&self, routes: &PeerConfig, up: Option<&PeerUp>) -> Kind {
+        let address = match self.gateways.contains(&routes.address) {
+            true => routes.address,
+            false => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        Kind {
+            routes: PeerConfig {
+                address,
+                peer_as: Asn(0),
+                import: Arc::clone(&routes.export),
+                allowed_local_as: 0,
+                max_prefixes: PerFamily::default(),
+                ..routes.clone()
+            },
+            up: up.map(|up| PeerUp {
+                peer_id: RouterId::from_bits(0),
+                ..up.clone()
+            }),
+        }
+    }
+
+    fn told(mut self) -> Vec<BTreeMap<IpNet, Prospect>> {
+        let mut shared = Shared::default();
+        while let Some(output) = self.rib.poll_output() {
+            if let Output::Send { peer, messages } = output {
+                let octets = messages.len();
+                self.rib.handle(self.now, Input::Written { peer, octets });
+            }
+        }
+        let kinds = (0..).zip(&self.kinds);
+        let told = kinds.map(|(id, _)| {
+            let families = Family::ALL.into_iter();
+            let routes = families.flat_map(|family| self.ask(PeerId(id), family));
+            let mut told = BTreeMap::new();
+            for route in routes {
+                let prospect = shared.prospect(&route);
+                // Of several routes the best one that is told counts, otherwise the best one.
+                let known = told.get(&route.prefix).map(Prospect::attributes);
+                if known.is_none_or(|known| known.is_none() && prospect.attributes().is_some()) {
+                    told.insert(route.prefix, prospect);
+                }
+            }
+            told
+        });
+        told.collect()
+    }
+
+    /// The best route of each prefix comes before the others.
+    fn ask(&self, peer: PeerId, family: Family) -> Vec<ViewedRoute> {
+        let query = Query::new(View::Told, family).of_peer(peer).with_left_out();
+        let (mut from, mut routes) = (Some(Cursor::START), Vec::new());
+        while let Some(cursor) = from {
+            let page = self.rib.ask(&query, cursor, PAGE);
+            routes.extend(page.routes);
+            from = page.next;
+        }
+        routes
+    }
+}
+
+/// Equal attributes that come one after the other are one value.
+#[derive(Default)]
+struct Shared(Option<(ViewedRoute, Arc<WireAttributes>)>);
+
+impl Shared {
+    fn prospect(&mut self, route: &ViewedRoute) -> Prospect {
+        if route.standing != Standing::Told {
+            return Prospect::Withheld(route.standing);
+        }
+        if let Some((last, attributes)) = &self.0
+            && Arc::ptr_eq(&last.attributes, &route.attributes)
+            && last.next_hop == route.next_hop
+        {
+            return Prospect::Told(Arc::clone(attributes));
+        }
+        let attributes = Arc::new(WireAttributes::from(route));
+        self.0 = Some((route.clone(), Arc::clone(&attributes)));
+        Prospect::Told(attributes)
+    }
+}
+
+/// What a session would agree on with a peer that takes part in everything; `None` if there is nothing to agree on.
+fn up(id: PeerId, neighbour: &NeighbourConfig, own: Option<IpAddr>) -> Option<PeerUp> {
+    const CONN: ConnId = ConnId(0);
+    let peer_id = match neighbour.session.peer_address {
+        IpAddr::V4(address) => RouterId(address),
+        IpAddr::V6(_) => RouterId(Ipv4Addr::UNSPECIFIED),
+    };
+    let negotiated = neighbour.session.negotiated_with_willing_peer(peer_id);
+    let negotiated = negotiated.ok()?;
+    let mut link = Link::new(id);
+    if let Some(own) = own {
+        link.connected(CONN, own);
+    }
+    let is_up = session::Output::Up {
+        conn: CONN,
+        negotiated,
+    };
+    match link.split(neighbour, is_up) {
+        (Some(Input::Up { up, .. }), _) => Some(up),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
