@@ -115,6 +115,9 @@ pub(super) fn end_of_rib(tables: &mut Tables, peer: PeerId, family: Family) {
     if let Some(deferral) = &mut tables.shared.deferral {
         deferral.complete(peer, family);
     }
+    if let Some(peer) = tables.shared.peers.find_mut(peer) {
+        peer.families[family].complete = true;
+    }
     sweep_stale(tables, peer, family);
 }
 

@@ -438,11 +438,25 @@ impl Rib {
         let state = self.tables.shared.peers.find(peer);
         let state = state.map(|peer| &peer.families[family]);
         let counts = state.map(|state| RouteCounts {
+            received: state.paths as usize,
+            stale: state.stale_paths() as usize,
             imported: state.imported as usize,
             exported: state.group.map_or(0, |_| state.exported as usize),
             preferred: state.preferred as usize,
         });
         counts.unwrap_or_default()
+    }
+
+    /// Octets of UPDATEs for a peer that its TCP has not taken yet.
+    pub fn outstanding(&self, peer: PeerId) -> usize {
+        let peer = self.tables.shared.peers.find(peer);
+        peer.map_or(0, |peer| peer.in_flight)
+    }
+
+    /// Whether a peer has sent its End-of-RIB of a family (RFC 4724 §2) in the session that is up.
+    pub fn has_sent_all(&self, peer: PeerId, family: Family) -> bool {
+        let peer = self.tables.shared.peers.find(peer);
+        peer.is_some_and(|peer| peer.families[family].complete)
     }
 
     /// Local routes of one number, counted as they came and went.

@@ -66,6 +66,8 @@ pub(crate) struct PeerFamily {
     pub(crate) group: Option<u32>,
     /// Routes that it holds of ours.
     pub(crate) exported: u64,
+    /// It has sent End-of-RIB in the session that is up.
+    pub(crate) complete: bool,
     /// Counters for operators.
     pub(crate) stats: PeerStats,
 }
@@ -109,12 +111,17 @@ impl PeerFamily {
 
     /// Stale paths die; tells how many.
     pub(super) fn bury_stale(&mut self) -> u32 {
-        let died = self.paths - self.fresh;
+        let died = self.stale_paths();
         self.paths = self.fresh;
         self.dead += died;
         self.oldest = self.epoch;
         self.note_swept();
         died
+    }
+
+    /// Paths that it has not announced again.
+    pub(super) fn stale_paths(&self) -> u32 {
+        self.paths - self.fresh
     }
 
     fn note_swept(&mut self) {
@@ -285,6 +292,9 @@ impl Peer {
         self.in_flight = 0;
         self.faults = 0;
         self.stopping = None;
+        for family in Family::ALL {
+            self.families[family].complete = false;
+        }
     }
 
     /// Notes why a route of it cannot be used; `true` the first time in a session.

@@ -4,6 +4,10 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct RouteCounts {
+    /// Announced by it and not withdrawn, used or not.
+    pub received: usize,
+    /// Of those, the ones that it has not announced again since it restarted, or began to announce everything again.
+    pub stale: usize,
     /// In the table and usable.
     pub imported: usize,
     /// Told to it and not withdrawn; nobody tells local routes anything.

@@ -151,7 +151,11 @@ impl Tables {
             Family::Ipv4Unicast => &self.ipv4.paths.local,
             Family::Ipv6Unicast => &self.ipv6.paths.local,
         };
-        local.get(&id).copied().unwrap_or_default()
+        let counts = local.get(&id).copied().unwrap_or_default();
+        RouteCounts {
+            received: counts.imported,
+            ..counts
+        }
     }
 
     /// What the group of a peer has kept from it since it came.

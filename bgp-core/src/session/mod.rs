@@ -35,6 +35,7 @@ mod output;
 mod restart;
 mod status;
 mod stop;
+mod tally;
 mod timers;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub use ids::{ConnId, Direction, State};
 pub use negotiated::{LongLived, Negotiated, PeerRestart};
 pub use output::Output;
 pub use status::{ConnectionStatus, Counters, MessageCounts, NotificationRecord, SessionStatus};
+pub use tally::{Notifications, Tally, Transitions};
 pub use stop::Stop;
 pub use timers::Timer;
 
@@ -274,6 +276,7 @@ impl Session {
             last_sent: self.fsm.record.last_sent.clone(),
             last_received: self.fsm.record.last_received.clone(),
             counters: self.fsm.record.counters,
+            tally: self.fsm.record.tally.clone(),
         }
     }
 

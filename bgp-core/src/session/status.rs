@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::down::{DownReason, ErrorClass, LastError};
 use super::ids::{ConnId, Direction, State};
 use super::negotiated::Negotiated;
+use super::tally::Tally;
 use super::timers::Timer;
 use crate::wire::notification::cease;
 use crate::wire::{ErrorCode, HEADER_LEN, MessageType, Notification};
@@ -39,6 +40,8 @@ pub struct SessionStatus {
     pub last_received: Option<NotificationRecord>,
     /// Since the session was made.
     pub counters: Counters,
+    /// The same, in more detail.
+    pub tally: Tally,
 }
 
 /// One connection of a session.
@@ -147,6 +150,7 @@ pub(super) struct Record {
     /// What has been told since the session was last up.
     refusals: Vec<DownReason>,
     pub(super) counters: Counters,
+    pub(super) tally: Tally,
 }
 
 impl Record {
@@ -159,11 +163,15 @@ impl Record {
             last_received: None,
             refusals: Vec::new(),
             counters: Counters::default(),
+            tally: Tally::default(),
         }
     }
 
     pub(super) fn state_is(&mut self, state: State, now: Instant) {
         if self.state != state || self.since.is_none() {
+            if self.state != state {
+                self.tally.transition(self.state, state);
+            }
             self.state = state;
             self.since = Some(now);
         }
@@ -190,6 +198,7 @@ impl Record {
     }
 
     pub(super) fn sent(&mut self, now: Instant, notification: &Notification) {
+        self.tally.notification(true, notification);
         self.last_sent = Some(NotificationRecord::new(notification, now));
     }
 
@@ -216,6 +225,7 @@ impl Record {
     }
 
     pub(super) fn received(&mut self, now: Instant, notification: &Notification) {
+        self.tally.notification(false, notification);
         self.last_received = Some(NotificationRecord::new(notification, now));
     }
 }
