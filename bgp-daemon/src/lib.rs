@@ -27,3 +27,4 @@ pub mod outlook;
 pub mod plan;
 pub mod privileges;
 pub mod resources;
+mod sockets;

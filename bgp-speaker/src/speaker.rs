@@ -3,6 +3,7 @@
 //! A handle on the tasks that do the work; dropping it ends them, [`Speaker::shutdown`] does so in good order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,6 +49,14 @@ const SHUTDOWN: Duration = Duration::from_secs(3);
 /// closed without a NOTIFICATION, and peers with graceful restart keep the routes (RFC 4724 §4.2).
 #[derive(Clone)]
 pub struct Speaker(Arc<Shared>);
+
+impl fmt::Debug for Speaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Speaker")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
+    }
+}
 
 struct Shared {
     config: SpeakerConfig,

@@ -53,8 +53,8 @@ pub use ids::{ConnId, Direction, State};
 pub use negotiated::{LongLived, Negotiated, PeerRestart};
 pub use output::Output;
 pub use status::{ConnectionStatus, Counters, MessageCounts, NotificationRecord, SessionStatus};
-pub use tally::{Notifications, Tally, Transitions};
 pub use stop::Stop;
+pub use tally::{Notifications, Tally, Transitions};
 pub use timers::Timer;
 
 /// One neighbour. See the [module](self) for how to drive it.

@@ -45,7 +45,10 @@ pub struct Notifications {
 impl Tally {
     pub(super) fn transition(&mut self, from: State, to: State) {
         let known = self.transitions.iter_mut();
-        match known.into_iter().find(|known| (known.from, known.to) == (from, to)) {
+        match known
+            .into_iter()
+            .find(|known| (known.from, known.to) == (from, to))
+        {
             Some(known) => known.count += 1,
             None => self.transitions.push(Transitions { from, to, count: 1 }),
         }
@@ -58,14 +61,20 @@ impl Tally {
         }
         let code = code.filter(|_| self.notifications.len() < MAX_CODES);
         if !self.count(sent, code) {
-            self.notifications.push(Notifications { sent, code, count: 1 });
+            self.notifications.push(Notifications {
+                sent,
+                code,
+                count: 1,
+            });
         }
     }
 
     /// Counts one more of a kind that is known.
     fn count(&mut self, sent: bool, code: Option<(ErrorCode, u8)>) -> bool {
         let known = self.notifications.iter_mut();
-        let known = known.into_iter().find(|known| (known.sent, known.code) == (sent, code));
+        let known = known
+            .into_iter()
+            .find(|known| (known.sent, known.code) == (sent, code));
         known.map(|known| known.count += 1).is_some()
     }
 }

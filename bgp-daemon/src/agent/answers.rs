@@ -185,6 +185,7 @@ impl Agent {
                 outcome,
             });
         }
+        self.publish();
         send(reply, Answer::Actions(reports));
     }
 }

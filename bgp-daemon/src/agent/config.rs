@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::view::Views;
 use crate::log::LogLevel;
 use crate::occupant::Occupants;
 use crate::plan::{Environment, OnStop};
@@ -32,6 +33,8 @@ pub struct AgentConfig {
     pub log: LogLevel,
     /// Who listens where others want to.
     pub occupants: Occupants,
+    /// Where it publishes what others may look at, and raises its alarms.
+    pub views: Views,
 }
 
 /// Why an agent cannot go on.

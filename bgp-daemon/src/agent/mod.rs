@@ -7,6 +7,7 @@
 //! | `ending`     | what peers are told at the end                                        |
 //! | `recovery`   | whom a start waits for, and who was up before                         |
 //! | `answers`    | questions on the control sockets                                      |
+//! | `view`       | what others may look at                                               |
 //! | `workloads`  | local workloads that peer, as Felix writes them down                  |
 //! | `node_status`| CalicoNodeStatus objects of this node                                 |
 //!
@@ -21,6 +22,7 @@ mod node_agent;
 pub mod node_status;
 pub mod recovery;
 mod running;
+mod view;
 mod workloads;
 
 use std::time::Duration;
@@ -36,6 +38,7 @@ use crate::datastore::Snapshot;
 use bgp_speaker::tasks::Tasks;
 pub use config::{AgentConfig, AgentError};
 use node_agent::Agent;
+pub use view::{RunningView, View, Views};
 
 /// Interval between tries to listen where another program does, such as the daemon whose place we take.
 const LISTEN_RETRY: Duration = Duration::from_secs(5);
@@ -59,6 +62,10 @@ pub async fn run(
         return Err(agent.cause_of(error).await);
     }
     info!(leaving = agent.leaving, "stopping");
+    agent.config.views.change(|view| {
+        view.stopping = true;
+        view.running = None;
+    });
     let status = agent.status_in(Phase::ShuttingDown);
     let goodbye = agent.end();
     tokio::pin!(goodbye);

@@ -15,13 +15,13 @@ use tracing::{info, warn};
 use super::config::{AgentConfig, AgentError};
 use super::recovery::{self, Register};
 use super::running::Running;
+use super::view::RunningView;
 use super::workloads::{self, LocalWorkloads};
 use crate::control::model::ProblemSnapshot;
 use crate::datastore::Snapshot;
 use crate::desired::kernel_rules::RulesInForce;
 use crate::plan::{Plan, plan};
 use crate::resources::{LogSeverity, Problem};
-use bgp_speaker::alarms::Alarms;
 use bgp_speaker::forwarding::{Forwarding, Mailbox, Prepared};
 use bgp_speaker::kernel::KernelConfig;
 use bgp_speaker::pool::Pool;
@@ -38,11 +38,12 @@ const CAUSE_WITHIN: Duration = Duration::from_millis(200);
 pub(super) struct Agent {
     pub(super) config: AgentConfig,
     pub(super) tasks: Tasks,
-    pub(super) alarms: Alarms,
     /// `None` until there is a plan with a router ID.
     pub(super) speaker: Option<Running>,
     /// Of the resources and the plan.
     pub(super) problems: Vec<Problem>,
+    /// That the last plan was made of.
+    pub(super) resources: Option<Snapshot>,
     pub(super) log_severity: LogSeverity,
     pub(super) boot: Timestamp,
     /// When the last plan took effect.
@@ -63,9 +64,9 @@ impl Agent {
             config,
             workloads: workloads::watch(folder, &tasks).await,
             tasks,
-            alarms: Alarms::default(),
             speaker: None,
             problems: Vec::new(),
+            resources: None,
             log_severity: LogSeverity::Info,
             boot: now,
             reconfigured: now,
@@ -81,7 +82,9 @@ impl Agent {
             .as_ref()
             .map(|running| running.speaker.alarms().list());
         let alarms = self
-            .alarms
+            .config
+            .views
+            .alarms()
             .list()
             .into_iter()
             .chain(of_speaker.into_iter().flatten());
@@ -129,13 +132,16 @@ impl Agent {
         environment.workloads = local.workloads;
         let mut plan = plan(&snapshot.set, &self.config.node, &environment);
         plan.problems.extend(local.problems);
+        let plan = Arc::new(plan);
         if std::mem::replace(&mut self.log_severity, plan.log_severity) != plan.log_severity {
             self.config.log.follow(plan.log_severity);
         }
         self.note_problems(snapshot, &plan);
+        self.resources = Some(Arc::clone(snapshot));
         self.leaving = plan.leaving || !plan.node_exists;
         // What is missing is a problem of the plan. Nothing changes until it is there.
         let Some(router_id) = plan.router_id.filter(|_| plan.node_exists) else {
+            self.publish();
             return Ok(());
         };
         let needs_new_speaker = self
@@ -154,7 +160,25 @@ impl Agent {
             None => self.start(router_id, plan, disabled).await?,
         }
         self.reconfigured = Timestamp::now();
+        self.publish();
         Ok(())
+    }
+
+    /// Shows others what it has become.
+    pub(super) fn publish(&self) {
+        let running = self.speaker.as_ref().map(|running| RunningView {
+            plan: Arc::clone(&running.plan),
+            speaker: running.speaker.clone(),
+            forwarding: running.forwarding.clone(),
+            disabled: Arc::new(running.disabled.clone()),
+            recovering: self.leftovers.is_some(),
+        });
+        self.config.views.change(|view| {
+            view.reconfigured = self.reconfigured;
+            view.resources.clone_from(&self.resources);
+            view.problems.clone_from(&self.problems);
+            view.running = running;
+        });
     }
 
     pub(super) fn wants_to_listen(&self) -> bool {
@@ -189,7 +213,7 @@ impl Agent {
     async fn start(
         &mut self,
         router_id: RouterId,
-        plan: Plan,
+        plan: Arc<Plan>,
         disabled: BTreeSet<Arc<str>>,
     ) -> Result<(), AgentError> {
         let rib = RibConfig {
@@ -223,7 +247,7 @@ impl Agent {
             speaker,
             forwarding,
             rules: RulesInForce::default(),
-            plan: plan.clone(),
+            plan: Arc::clone(&plan),
             policies: Pool::default(),
             wanted: Vec::new(),
             listening: Vec::new(),
@@ -246,7 +270,13 @@ impl Agent {
         if let Some(register) = register {
             let established = running.speaker.established();
             let (recovered, ending) = (running.recovered.clone(), running.ending.clone());
-            let keep = register.keep(established, awaited, recovered, ending, self.alarms.clone());
+            let keep = register.keep(
+                established,
+                awaited,
+                recovered,
+                ending,
+                self.config.views.alarms().clone(),
+            );
             running.speaker.tasks().service("peers that are up", keep);
         }
         self.speaker = Some(running);
@@ -275,6 +305,7 @@ impl Agent {
     /// when they are done, or are late, are waited for a little longer.
     pub(super) fn finish_recovery(&self) {
         info!("recovery after the start is over");
+        self.publish();
         let Some(running) = &self.speaker else {
             return;
         };

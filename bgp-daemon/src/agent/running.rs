@@ -29,7 +29,7 @@ pub(super) struct Running {
     pub(super) speaker: Speaker,
     pub(super) forwarding: Option<Forwarding>,
     pub(super) rules: RulesInForce,
-    pub(super) plan: Plan,
+    pub(super) plan: Arc<Plan>,
     pub(super) policies: Pool<Policy>,
     /// Where to listen.
     pub(super) wanted: Vec<SocketAddr>,
@@ -57,7 +57,7 @@ impl Running {
     pub(super) async fn move_to(
         &mut self,
         config: &mut AgentConfig,
-        plan: Plan,
+        plan: Arc<Plan>,
     ) -> Result<(), SpeakerError> {
         if let Some(forwarding) = &self.forwarding {
             forwarding.follow(self.rules.follow(&plan)).await?;

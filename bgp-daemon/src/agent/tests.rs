@@ -43,6 +43,7 @@ async fn agent() -> Agent {
         memory_limit: None,
         occupants: Occupants::default(),
         log: LogLevel::default(),
+        views: Views::new("node"),
     };
     Agent::new(config, Tasks::default()).await
 }

@@ -20,7 +20,7 @@ use super::memory;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
-use crate::agent::{self, AgentConfig, recovery};
+use crate::agent::{self, AgentConfig, Views, recovery};
 use crate::control::client;
 use crate::control::request::Request;
 use crate::control::server::Server;
@@ -87,6 +87,7 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let views = Views::new(&node);
     let config = AgentConfig {
         environment: Environment::from_env(),
         listen_port: args.listen_port,
@@ -98,6 +99,7 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
         node,
         log: log.level.clone(),
         occupants,
+        views,
     };
     let done = runtime.block_on(run(config, args, datastore, Tasks::default()));
     // A thread that hangs in a file system which does not answer is not waited for.
@@ -269,6 +271,7 @@ mod tests {
             node: "node".into(),
             log: LogLevel::default(),
             occupants: Occupants::default(),
+            views: Views::new("node"),
         };
         let datastore = DatastoreSpec::Folder(folder);
         let code = run(config, args, datastore, tasks).await;

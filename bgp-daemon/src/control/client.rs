@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bgp_core::types::Family;
 
-pub(super) use connection::connect;
 pub use connection::{ClientError, Connection, DialError};
 pub use peers::{PeerRow, peers};
 

@@ -11,7 +11,6 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::clients::{Awaited, Clients, Place};
 use super::command::{self, Command, Query, RouteQuery};
 use super::json;
 use super::limits::Limits;
@@ -19,6 +18,7 @@ use super::model::{ProtocolSnapshot, RouteSnapshot};
 use super::render::{self, Clock};
 use super::reply::{Code, Reply};
 use super::request::{Answer, Request};
+use crate::sockets::{Awaited, Clients, Place};
 
 /// Octets of a long reply that are gathered before they are written.
 const WRITE_LEN: usize = 32 * 1024;

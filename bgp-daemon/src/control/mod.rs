@@ -16,7 +16,6 @@
 //! finds no answer in time gets an error line, so that a client never hangs on us.
 
 pub mod client;
-mod clients;
 pub mod command;
 mod connection;
 pub mod json;
@@ -27,7 +26,6 @@ pub mod reply;
 pub mod request;
 pub mod server;
 pub mod session_name;
-mod socket;
 mod version;
 
 pub use version::VERSION;

@@ -12,15 +12,14 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::clients::Clients;
 use super::connection::{Connection, Shared};
 use super::limits::Limits;
 use super::render::Clock;
 use super::request::Request;
-pub use super::socket::BindError;
-use super::socket::SocketFile;
 use super::version::VERSION;
 use crate::privileges::Group;
+pub use crate::sockets::BindError;
+use crate::sockets::{Clients, SocketFile};
 use bgp_speaker::tasks::Tasks;
 
 /// How long to wait before the next try when a connection cannot be accepted, which happens when descriptors run out.

@@ -9,7 +9,7 @@ use bgp_core::policy::Policy;
 use bgp_core::rib::Route;
 use bgp_core::session::config::GracefulRestart;
 use bgp_core::types::{Asn, Family, RouterId};
-use bgp_daemon::agent::{self, AgentConfig, AgentError};
+use bgp_daemon::agent::{self, AgentConfig, AgentError, Views};
 use bgp_daemon::control::command::Query;
 use bgp_daemon::control::request::{Answer, Request};
 use bgp_daemon::datastore::Snapshot;
@@ -154,6 +154,7 @@ impl Node {
             memory_limit: None,
             occupants: Occupants::default(),
             log: LogLevel::default(),
+            views: Views::new(NAME),
         };
         let task = tokio::spawn(agent::run(
             config,

@@ -2,29 +2,19 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
 
 use crate::go_error::system_error;
+use crate::sockets::connect;
 
 /// Octets in a line that calicoctl takes.
 const LINE_LEN: usize = 64 * 1024;
 /// Octets asked for at a time.
 const READ_LEN: usize = 16 * 1024;
-
-/// Connects, and never waits for a server that does not accept.
-pub(in crate::control) fn connect(path: &Path) -> io::Result<UnixStream> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.connect(&SockAddr::unix(path)?)?;
-    socket.set_nonblocking(false)?;
-    Ok(UnixStream::from(OwnedFd::from(socket)))
-}
 
 /// No candidate could be dialled. Its text is that of the first socket that is there, or otherwise, as in calicoctl,
 /// of the last candidate.

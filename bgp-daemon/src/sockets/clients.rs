@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The clients. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Clients(Arc<Shared>);
+pub(crate) struct Clients(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -36,7 +36,7 @@ struct Client {
 
 /// What a client is waited for to do; those that may go first come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Awaited {
+pub(crate) enum Awaited {
     /// To say something.
     Command,
     /// To take what it asked for.
@@ -45,7 +45,7 @@ pub(super) enum Awaited {
 
 /// A client's place, which is free again when this value goes away.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     clients: Clients,
     id: u64,
     sent_away: CancellationToken,
@@ -53,7 +53,7 @@ pub(super) struct Place {
 
 impl Clients {
     /// A place among at most `limit`. Waits while all that are there wait for us.
-    pub(super) async fn enter(&self, limit: usize) -> Place {
+    pub(crate) async fn enter(&self, limit: usize) -> Place {
         loop {
             let changed = self.0.changed.notified();
             if let Some(place) = self.try_enter(limit) {
@@ -99,7 +99,7 @@ impl Register {
 
 impl Place {
     /// Waits for the client to do something.
-    pub(super) async fn awaiting<T>(&self, what: Awaited, deed: impl Future<Output = T>) -> T {
+    pub(crate) async fn awaiting<T>(&self, what: Awaited, deed: impl Future<Output = T>) -> T {
         self.set(Some(what));
         let done = deed.await;
         self.set(None);
@@ -107,7 +107,7 @@ impl Place {
     }
 
     /// Cancelled when the client has to go.
-    pub(super) fn lost(&self) -> CancellationToken {
+    pub(crate) fn lost(&self) -> CancellationToken {
         self.sent_away.clone()
     }
 

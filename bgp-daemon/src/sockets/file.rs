@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::client;
+use super::connect::connect;
 use crate::privileges::Group;
 
 /// Owner and group may connect.
@@ -40,7 +40,7 @@ pub enum BindError {
 
 /// A listening socket and its file, which goes away with this value.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     /// Device and inode: whether the file is still the one that was made here.
     identity: (u64, u64),
@@ -48,7 +48,7 @@ pub(super) struct SocketFile {
 
 impl SocketFile {
     /// Makes the directory if it is missing, removes a stale socket, and listens.
-    pub(super) fn bind(
+    pub(crate) fn bind(
         path: &Path,
         group: Option<Group>,
     ) -> Result<(Self, UnixListener), BindError> {
@@ -78,7 +78,7 @@ impl SocketFile {
         Ok((file, listener))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
@@ -163,7 +163,7 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
     if !metadata.file_type().is_socket() {
         return Err(BindError::NotASocket(path.to_owned()));
     }
-    match client::connect(path) {
+    match connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed)
         }
