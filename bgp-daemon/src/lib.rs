@@ -13,10 +13,12 @@
 //! | [`occupant`]  | which program listens on a port                                           |
 //! | [`privileges`]| what this process may do to the machine                                   |
 //!
-//! Arrows point one way: `resources` <- `datastore`, `plan` <- `desired` <- `outlook` <- `control` <- `agent` <- `cli`.
+//! Arrows point one way: `resources` <- `datastore`, `plan` <- `desired` <- `outlook` <- `control` <- `agent` <- `api` <- `cli`.
 
 pub mod agent;
+pub mod api;
 pub mod cli;
+mod clock;
 pub mod control;
 pub mod datastore;
 mod desired;

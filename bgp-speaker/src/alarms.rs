@@ -76,6 +76,11 @@ impl Alarms {
         }
     }
 
+    /// Follows the alarms.
+    pub fn changes(&self) -> Changes {
+        Changes(self.0.subscribe())
+    }
+
     /// All that last, by kind and object.
     pub fn list(&self) -> Vec<Alarm> {
         let raised = self.0.borrow();
@@ -85,6 +90,20 @@ impl Alarms {
             reason: Arc::clone(reason),
         });
         alarms.collect()
+    }
+}
+
+/// Tells when alarms change: see [`Alarms::changes`].
+#[derive(Debug)]
+pub struct Changes(watch::Receiver<Raised>);
+
+impl Changes {
+    /// Waits until some alarm has been raised, has other words, or is over since the last call. Waits for ever once nobody can raise
+    /// one.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 

@@ -197,6 +197,11 @@ impl Speaker {
         configured.or_else(|| self.0.dynamic.peer(name))
     }
 
+    /// Whether both are handles on the same speaker.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The settings that the speaker was started with.
     pub fn config(&self) -> &SpeakerConfig {
         &self.0.config

@@ -1,5 +1,8 @@
 //! Queries about routes by view: what was received, accepted, chosen and told, and why. `page` answers them.
 
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -126,6 +129,21 @@ pub struct Cursor(pub(super) u32);
 impl Cursor {
     /// The beginning.
     pub const START: Self = Self(0);
+}
+
+/// Written and read back as text, for whoever asks over a wire.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
 }
 
 /// Some answers to a query.

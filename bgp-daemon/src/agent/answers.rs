@@ -11,9 +11,9 @@ use bgp_core::types::{Asn, Family, RouterId};
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use super::clock::elapsed_secs;
 use super::node_agent::Agent;
 use super::running::Action;
+use crate::clock::elapsed_secs;
 use crate::control::command::{NamePattern, Query};
 use crate::control::model::{
     ActionReport, ConfigureOutcome, MemorySnapshot, NodeSnapshot, Phase, RecoverySnapshot,

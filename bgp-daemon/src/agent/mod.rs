@@ -15,7 +15,6 @@
 //! differs from the last plan -> the speaker. Nothing here knows where resources come from.
 
 mod answers;
-mod clock;
 mod config;
 mod ending;
 mod node_agent;

@@ -36,19 +36,19 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::clock::elapsed_secs;
+use crate::clock::elapsed_secs;
 use crate::plan::{Peer, Plan};
 use bgp_speaker::alarms::Alarms;
 use bgp_speaker::forwarding::Forwarding;
 use bgp_speaker::{Ended, Inquirer, NeighbourStatus, Speaker};
 
 /// A peer that was up before and is not by then is not waited for.
-pub(super) const UP_BY: Duration = Duration::from_secs(30);
+pub(crate) const UP_BY: Duration = Duration::from_secs(30);
 /// Nobody is waited for any longer (the selection deferral timer of RFC 4724 §4.1).
-pub(super) const UNTIL: Duration = Duration::from_secs(120);
+pub(crate) const UNTIL: Duration = Duration::from_secs(120);
 
 /// A peer that has been up for so long has told what it knows, End-of-RIB or not.
-const SETTLE: Duration = Duration::from_secs(5);
+pub(crate) const SETTLE: Duration = Duration::from_secs(5);
 /// Leftovers in the kernel may lead to peers that come back late; they are not kept longer.
 const LEFTOVERS_UNTIL: Duration = Duration::from_secs(240);
 

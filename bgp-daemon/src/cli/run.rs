@@ -1,6 +1,7 @@
 //! `run`: the speaker itself.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
 use crate::agent::{self, AgentConfig, Views, recovery};
+use crate::api;
 use crate::control::client;
 use crate::control::request::Request;
 use crate::control::server::Server;
@@ -59,6 +61,14 @@ pub struct RunArgs {
     /// Group that may use the control sockets, by name or number [default: that of the process]
     #[arg(long, env = "BGP_DAEMON_SOCKET_GROUP", value_name = "GROUP")]
     pub socket_group: Option<Group>,
+    /// Also serves probes, metrics and the status over HTTP at this address; may be given several times
+    #[arg(
+        long,
+        env = "BGP_DAEMON_HTTP_LISTEN",
+        value_name = "ADDR:PORT",
+        value_delimiter = ','
+    )]
+    pub http_listen: Vec<SocketAddr>,
     /// Whether this is a restart after which peers still hold our routes (RFC 4724); set by `bird -R`.
     #[arg(skip = true)]
     pub recover: bool,
@@ -114,19 +124,23 @@ async fn run(
     tasks: Tasks,
 ) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
+    // The sockets serve for as long as the sessions are being ended.
+    let ended = CancellationToken::new();
     // First of all: a signal that nobody waits for ends the process.
     let mut signals = Signals::new()?;
     let settings = Settings::from_env();
+    serve_api(&config, &args, &tasks, &ended)?;
     let interest = interest(&config.node, &config.environment);
     let followed = datastore::watch(&datastore, interest, &settings, &tasks);
     let snapshots = tokio::select! {
         snapshots = followed => snapshots?,
         // A server may be away for long.
-        () = end(&mut signals.terminate, &mut signals.interrupt) => return Ok(ExitCode::SUCCESS),
+        () = end(&mut signals.terminate, &mut signals.interrupt) => {
+            close_sockets(&tasks, &ended).await;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     let (requests, inbox) = mpsc::channel(REQUESTS);
-    // The sockets serve for as long as the sessions are being ended.
-    let ended = CancellationToken::new();
     for family in Family::ALL {
         let usual = || args.run_dir.run_dir.join(client::socket_name(family));
         let path = match (&args.socket, family) {
@@ -153,18 +167,44 @@ async fn run(
         () = overdue(&stop) => Err(anyhow!("not all has ended {} s after the order to stop", STOP_WITHIN.as_secs())),
     };
     let Err(error) = done else {
-        tasks.close();
         stop.cancel();
-        ended.cancel();
-        // What hangs does not keep the process.
-        tokio::time::timeout(SOCKETS_CLOSE_WITHIN, tasks.ended())
-            .await
-            .ok();
+        close_sockets(&tasks, &ended).await;
         return Ok(ExitCode::SUCCESS);
     };
     error!("{error:#}; the process ends");
     tasks.cancel();
     Ok(ExitCode::FAILURE)
+}
+
+/// Serves the HTTP API, before anything else is there to be asked about.
+fn serve_api(
+    config: &AgentConfig,
+    args: &RunArgs,
+    tasks: &Tasks,
+    ended: &CancellationToken,
+) -> anyhow::Result<()> {
+    let views = &config.views;
+    let shared = api::server::Shared::new(views.subscribe());
+    let path = args.run_dir.run_dir.join(api::server::SOCKET_NAME);
+    let server = api::server::Server::unix(&path, args.socket_group, &shared)?;
+    tasks.service(
+        format!("API socket {}", path.display()),
+        server.run(ended.clone()),
+    );
+    for address in &args.http_listen {
+        let server = api::server::Server::tcp(*address, views.alarms().clone(), &shared);
+        tasks.service(format!("HTTP API at {address}"), server.run(ended.clone()));
+    }
+    Ok(())
+}
+
+async fn close_sockets(tasks: &Tasks, ended: &CancellationToken) {
+    tasks.close();
+    ended.cancel();
+    // What hangs does not keep the process.
+    tokio::time::timeout(SOCKETS_CLOSE_WITHIN, tasks.ended())
+        .await
+        .ok();
 }
 
 /// As many open files as the system has for us: each connection of a peer is one, and the usual limit is for programs of old.
@@ -244,8 +284,8 @@ mod tests {
     use super::*;
     use crate::log::LogLevel;
 
-    /// The datastore, local workloads, two sockets, objects with the status, signals.
-    const TASKS: usize = 6;
+    /// The datastore, local workloads, three sockets, objects with the status, signals.
+    const TASKS: usize = 7;
 
     async fn run_in(folder: PathBuf, tasks: Tasks) -> ExitCode {
         let run_dir = folder.join("run");
@@ -256,6 +296,7 @@ mod tests {
             no_kernel: true,
             listen_port: Some(0),
             socket_group: None,
+            http_listen: Vec::new(),
             on_stop: None,
             recover: false,
             memory_limit: None,

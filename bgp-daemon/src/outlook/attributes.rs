@@ -6,10 +6,11 @@ use bgp_core::rib::ViewedRoute;
 use bgp_core::types::{Asn, RouterId};
 use bgp_core::wire::NextHop;
 use bgp_core::wire::attribute::{Aggregator, Attributes};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The attributes of a route as they are on the wire (RFC 4271 §5). In JSON an attribute that is not there is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WireAttributes {
     /// `IGP`, `EGP` or `incomplete`.
@@ -17,37 +18,44 @@ pub struct WireAttributes {
     /// AS_PATH as routers print it: `64512 {65001,65002}`. Empty inside the AS.
     pub as_path: String,
     /// Where the peer sends packets; of two IPv6 addresses the global one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<String>,
     /// MULTI_EXIT_DISC.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub med: Option<u32>,
     /// LOCAL_PREF; only inside the AS.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_pref: Option<u32>,
     /// ATOMIC_AGGREGATE is there.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub atomic_aggregate: bool,
     /// AGGREGATOR: AS number and BGP identifier.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aggregator: Option<String>,
     /// COMMUNITIES, such as `64512:100`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub communities: Vec<String>,
     /// EXTENDED COMMUNITIES.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extended_communities: Vec<String>,
     /// LARGE_COMMUNITY, such as `64512:1:2`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub large_communities: Vec<String>,
     /// ORIGINATOR_ID (RFC 4456 §8).
-    #[serde(rename = "originatorID", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "originatorID",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
     pub originator_id: Option<RouterId>,
     /// CLUSTER_LIST (RFC 4456 §8).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub cluster_list: Vec<RouterId>,
     /// Only to Customer (RFC 9234 §5).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u32>")]
     pub otc: Option<Asn>,
 }
 

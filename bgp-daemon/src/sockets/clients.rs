@@ -111,7 +111,8 @@ impl Place {
         self.sent_away.clone()
     }
 
-    fn set(&self, what: Option<Awaited>) {
+    /// What it is waited for from now on; `None`: it waits for us.
+    pub(crate) fn set(&self, what: Option<Awaited>) {
         let mut register = self.clients.register();
         let turn = register.turn();
         if let Some(client) = register.clients.get_mut(&self.id) {

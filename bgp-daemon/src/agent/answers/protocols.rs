@@ -10,8 +10,8 @@ use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{AddPathDirection, Capability};
 use jiff::Timestamp;
 
-use super::super::clock::timestamp;
 use super::super::running::Running;
+use crate::clock::timestamp;
 use crate::control::command::NamePattern;
 use crate::control::model::{
     BgpSnapshot, BgpState, ChangeCounts, Countdown, ErrorClass, EstablishedSnapshot, LastError,

@@ -10,8 +10,8 @@ use bgp_core::wire::{Attributes, NextHop};
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 
-use super::super::clock::timestamp;
 use super::super::running::Running;
+use crate::clock::timestamp;
 use crate::control::command::{RouteQuery, RouteSelection};
 use crate::control::model::{BgpAttributes, BgpRouteSnapshot, IgpMetric, RouteSnapshot};
 use crate::control::request::Answer;

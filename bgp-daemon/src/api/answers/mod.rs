@@ -1,0 +1,13 @@
+//! Answers to questions: from what an agent shows to the values of [`model`](super::model).
+
+mod problems;
+mod readiness;
+mod routes;
+mod sessions;
+mod status;
+
+pub(super) use problems::problems;
+pub(super) use readiness::Ready;
+pub(super) use routes::{RoutesQuery, entry, peer_named, routes, session_names};
+pub(super) use sessions::{session, sessions};
+pub(super) use status::status;

@@ -1,0 +1,67 @@
+//! What answers are made of, and how questions are read.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, watch};
+
+use super::answers::Ready;
+use super::error::ApiError;
+use crate::agent::{RunningView, View};
+
+/// Streams of events at a time, of all clients.
+const STREAMS: usize = 32;
+
+/// What the answers are made of.
+#[derive(Debug)]
+pub(super) struct Api {
+    views: watch::Receiver<Arc<View>>,
+    pub(super) ready: Ready,
+    pub(super) streams: Arc<Semaphore>,
+}
+
+impl Api {
+    pub(super) fn new(views: watch::Receiver<Arc<View>>) -> Self {
+        Self {
+            views,
+            ready: Ready::default(),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+        }
+    }
+
+    /// What the agent shows now.
+    pub(super) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.views.borrow())
+    }
+
+    /// What it shows, now and later.
+    pub(super) fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.views.clone()
+    }
+}
+
+/// The parameters of a question; what is wrong with them is told as other errors are.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(asked)| Self(asked)).map_err(|rejection| {
+            let text = rejection.body_text();
+            // What precedes says only that there is a query.
+            let reason = text
+                .split_once(": ")
+                .map_or(text.as_str(), |(_, reason)| reason);
+            ApiError::Unreadable(reason.to_owned())
+        })
+    }
+}
+
+/// The speaker of a view.
+pub(super) fn running(view: &View) -> Result<&RunningView, ApiError> {
+    view.running.as_ref().ok_or(ApiError::NotRunning)
+}

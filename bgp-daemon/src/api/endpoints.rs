@@ -1,0 +1,150 @@
+//! The list of all questions.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+
+use super::answers::RoutesQuery;
+use super::context::Api;
+use super::endpoint::{Answer, Endpoint, Scope, parameters, schema};
+use super::error::ApiError;
+use super::events::{self, EventsQuery};
+use super::handlers;
+use super::model::{Problems, Readiness, Routes, Session, Sessions, Status};
+use super::openapi;
+
+const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        path: "/livez",
+        summary: "Whether the process works",
+        description: "Answers 200 for as long as the process works, whatever its peers do.",
+        query: None,
+        answer: Answer::Text("text/plain"),
+        summary_scope: true,
+        handler: || get(handlers::livez),
+    },
+    Endpoint {
+        path: "/readyz",
+        summary: "Whether the speaker does its work",
+        description: "200 once the resources are read and each family's routes are exchanged with all peers, or were waited for \
+                      long enough; otherwise 503 and what is missing.",
+        query: None,
+        answer: Answer::Probe(schema::<Readiness>),
+        summary_scope: true,
+        handler: || get(handlers::readyz),
+    },
+    Endpoint {
+        path: "/v1/status",
+        summary: "The speaker as a whole",
+        description: "",
+        query: None,
+        answer: Answer::Json(schema::<Status>),
+        summary_scope: true,
+        handler: || get(handlers::status),
+    },
+    Endpoint {
+        path: "/v1/sessions",
+        summary: "All sessions",
+        description: "",
+        query: None,
+        answer: Answer::Json(schema::<Sessions>),
+        summary_scope: false,
+        handler: || get(handlers::sessions),
+    },
+    Endpoint {
+        path: "/v1/sessions/{name}",
+        summary: "A session, by its name or the address of its peer",
+        description: "",
+        query: None,
+        answer: Answer::Json(schema::<Session>),
+        summary_scope: false,
+        handler: || get(handlers::session),
+    },
+    Endpoint {
+        path: "/v1/routes",
+        summary: "Routes, a page at a time",
+        description: "A route that changes between two pages may come twice or not at all.",
+        query: Some(parameters::<RoutesQuery>),
+        answer: Answer::Json(schema::<Routes>),
+        summary_scope: false,
+        handler: || get(handlers::routes),
+    },
+    Endpoint {
+        path: "/v1/problems",
+        summary: "What is wrong at the moment",
+        description: "",
+        query: None,
+        answer: Answer::Json(schema::<Problems>),
+        summary_scope: false,
+        handler: || get(handlers::problems),
+    },
+    Endpoint {
+        path: "/v1/plan",
+        summary: "What the speaker is to be",
+        description: "The plan in force, as `bgp-daemon plan -o json` prints one.",
+        query: None,
+        answer: Answer::Json(schema::<serde_json::Map<String, serde_json::Value>>),
+        summary_scope: false,
+        handler: || get(handlers::plan),
+    },
+    Endpoint {
+        path: "/v1/events",
+        summary: "What happens, as it happens",
+        description: "Server-sent events: `session`, `plan`, `problem`, with `routes` also `route`, and `lagged` if the client was \
+                      too slow for some. Problems that last are told at the beginning.",
+        query: Some(parameters::<EventsQuery>),
+        answer: Answer::Text("text/event-stream"),
+        summary_scope: false,
+        handler: || get(events::events),
+    },
+    Endpoint {
+        path: "/v1/openapi.json",
+        summary: "This description",
+        description: "",
+        query: None,
+        answer: Answer::Json(schema::<serde_json::Map<String, serde_json::Value>>),
+        summary_scope: true,
+        handler: || get(description),
+    },
+];
+
+/// Answers the questions of a scope.
+pub(super) fn router(api: Arc<Api>, scope: Scope) -> Router {
+    let mut router = Router::new();
+    let answered = |endpoint: &&Endpoint| scope == Scope::All || endpoint.summary_scope;
+    for endpoint in ENDPOINTS.iter().filter(answered) {
+        router = router.route(endpoint.path, (endpoint.handler)());
+    }
+    router
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(only_reads)
+        .with_state(api)
+}
+
+async fn nothing_there(uri: Uri) -> ApiError {
+    ApiError::NotFound(format!(
+        "there is nothing at {}: see /v1/openapi.json",
+        uri.path()
+    ))
+}
+
+async fn only_reads() -> Response {
+    let allow = (header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let error = ApiError::Unreadable("this API only reads: use GET".into());
+    let mut response = error.into_response();
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(allow.0, allow.1);
+    response
+}
+
+/// The description of the API as an OpenAPI 3.1 document.
+pub fn document() -> serde_json::Value {
+    openapi::document(ENDPOINTS)
+}
+
+async fn description() -> Json<serde_json::Value> {
+    Json(document())
+}

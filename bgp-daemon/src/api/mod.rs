@@ -1,0 +1,36 @@
+//! The HTTP API: status, sessions, routes, problems, events, probes.
+//!
+//! On the Unix socket `bgp-daemon.sock` in the run directory there is everything; over TCP, where the operator asks for it, only what
+//! names no route: see [`Scope`]. All of it only reads.
+//!
+//! | module        | what it is                                                               |
+//! |---------------|--------------------------------------------------------------------------|
+//! | [`model`]     | the answers, as plain values                                             |
+//! | `answers`     | from what the agent shows to these values                                |
+//! | `events`      | what `GET /v1/events` tells, as it happens                               |
+//! | `context`     | what answers are made of, and how questions are read                     |
+//! | `handlers`    | who answers each question                                                |
+//! | `endpoint`    | a question: path, parameters, form of the answer, who answers            |
+//! | `endpoints`   | the list of all questions                                                |
+//! | `openapi`     | the list as an OpenAPI document                                          |
+//! | `error`       | why a question has no answer                                             |
+//! | [`server`]    | the sockets, and the limits of their clients                             |
+//! | [`client`]    | the other end, for commands                                              |
+//!
+//! A question is answered by the task of its connection, from handles on the speaker ([`View`](crate::agent::View)): it holds up
+//! neither the agent nor the RIB.
+
+mod answers;
+pub mod client;
+mod context;
+mod endpoint;
+mod endpoints;
+mod error;
+mod events;
+mod handlers;
+pub mod model;
+mod openapi;
+pub mod server;
+
+pub use endpoint::Scope;
+pub use endpoints::document;

@@ -1,0 +1,26 @@
+//! The answers of the API: plain values, in JSON with the keys that are written here. Keys may be added later.
+
+mod event;
+mod problem;
+mod route;
+mod session;
+mod status;
+
+pub use event::{PlanEvent, ProblemEvent, RouteEvent, SessionEvent};
+pub use problem::{ProblemEntry, Problems};
+pub use route::{RouteEntry, RouteView, Routes};
+pub use session::{
+    AddPath, Agreement, GracefulRestart, Messages, NotificationEntry, Session, SessionError,
+    SessionRoutes, SessionState, Sessions,
+};
+pub use status::{Missing, Readiness, SessionTotals, Status};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorAnswer {
+    /// One sentence.
+    pub error: String,
+}

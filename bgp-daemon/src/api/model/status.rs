@@ -1,0 +1,66 @@
+//! The speaker as a whole.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The speaker as a whole: `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Name of the node.
+    pub node: String,
+    /// Version of the program.
+    pub version: String,
+    /// BGP identifier; `null` while there is no plan for the node.
+    #[serde(rename = "routerID")]
+    pub router_id: Option<String>,
+    /// AS number of the node.
+    #[serde(rename = "localAS")]
+    pub local_as: Option<u32>,
+    /// When the process started.
+    pub boot: Timestamp,
+    /// When a plan last took effect.
+    pub reconfigured: Timestamp,
+    /// The process ends.
+    pub stopping: bool,
+    /// Decisions wait for peers after a restart (RFC 4724 §4.1).
+    pub recovering: bool,
+    /// Whether it does its work, as `/readyz` says.
+    pub ready: bool,
+    /// What is missing for that.
+    pub missing: Vec<Missing>,
+    /// Sessions.
+    pub sessions: SessionTotals,
+    /// How many problems last: see `/v1/problems`.
+    pub problems: usize,
+}
+
+/// Sessions, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionTotals {
+    /// Configured.
+    pub configured: usize,
+    /// Established.
+    pub established: usize,
+    /// Switched off by an operator.
+    pub disabled: usize,
+}
+
+/// Whether the speaker does its work: `GET /readyz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Readiness {
+    /// The resources are read, and the routes of each family are exchanged, or were waited for long enough.
+    pub ready: bool,
+    /// What is missing.
+    pub missing: Vec<Missing>,
+}
+
+/// Something that is missing for the speaker to be ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Missing {
+    /// `resources`, `node`, or a family: `ipv4-unicast`, `ipv6-unicast`.
+    pub what: String,
+    /// One sentence.
+    pub reason: String,
+}
