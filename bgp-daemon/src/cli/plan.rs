@@ -1,19 +1,22 @@
-//! `plan`: what this node's speaker would be, from files, without touching anything.
+//! `plan`: what this node's speaker would be, from files, without touching anything; with `--against`, what would change.
 //!
 //! Problems are part of the plan. Instead of in the table, those that come from a file are drawn under the lines that they are about,
 //! on standard error.
 
+mod against;
+mod source;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::node_name::NodeArgs;
-use crate::datastore::{self, DatastoreSpec, Settings};
-use crate::plan::{self, Environment, Plan, load_workloads, render};
-use crate::resources::{Loaded, Problem, ResourceSet, Severity};
+use crate::datastore::DatastoreSpec;
+use crate::plan::{Environment, render};
+use crate::resources::{Problem, Severity};
 
 /// Arguments of `plan`.
 #[derive(Clone, Debug, Args)]
@@ -29,6 +32,13 @@ pub struct PlanArgs {
     /// Ends with exit code 1 if an object, or something that it says, was left out
     #[arg(long)]
     strict: bool,
+    /// Says what would change: against the resources of a file or folder, which may be repeated. Ends with exit code 2 if
+    /// anything would
+    #[arg(long, value_name = "PATH")]
+    against: Vec<PathBuf>,
+    /// Ends with exit code 3 if that is too much, as in max-withdrawn=10%,max-restarts=1,default-route=never
+    #[arg(long, value_name = "LIMITS")]
+    guard: Option<String>,
 }
 
 /// Form of the output.
@@ -47,20 +57,19 @@ pub enum Output {
 ///
 /// # Errors
 ///
-/// The node has no name, or a path cannot be read.
+/// The node has no name, a path cannot be read, or the limits are none.
 pub fn execute(
     args: PlanArgs,
     datastore: Option<DatastoreSpec>,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
+    if !args.against.is_empty() || args.guard.is_some() {
+        return against::execute(args, datastore, out);
+    }
     let node = args.node.name(|name| std::env::var(name).ok())?;
     let environment = Environment::from_env();
-    let loaded = match (args.files, datastore) {
-        (files, Some(spec)) if files.is_empty() => from_datastore(&spec, &node, &environment)?,
-        (files, None) if files.is_empty() => bail!("nothing to plan from: give -f PATH"),
-        (files, _) => from_files(&files)?,
-    };
-    let mut plan = plan_from(loaded, &node, environment);
+    let loaded = source::load(&args.files, datastore.as_ref(), &node, &environment)?;
+    let mut plan = source::plan_from(&loaded, &node, environment);
     let is_drawn = |problem: &mut Problem| problem.location.is_some();
     let drawn: Vec<Problem> = match args.output {
         Output::Table => plan.problems.extract_if(.., is_drawn).collect(),
@@ -79,41 +88,6 @@ pub fn execute(
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
     })
-}
-
-fn from_files(files: &[PathBuf]) -> anyhow::Result<Loaded> {
-    for path in files {
-        // In a folder a bad file is one problem among others; a path that was named must be there.
-        std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    }
-    Ok(ResourceSet::load(files))
-}
-
-fn from_datastore(
-    spec: &DatastoreSpec,
-    node: &str,
-    environment: &Environment,
-) -> anyhow::Result<Loaded> {
-    if let DatastoreSpec::Folder(path) = spec {
-        return from_files(std::slice::from_ref(path));
-    }
-    let interest = super::run::interest(node, environment);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let settings = Settings::from_env();
-    Ok(runtime.block_on(datastore::load(spec, interest, &settings))?)
-}
-
-fn plan_from(loaded: Loaded, node: &str, mut environment: Environment) -> Plan {
-    let (workloads, problems) = load_workloads(Path::new(&environment.endpoint_status_dir()));
-    environment.workloads = workloads;
-    let mut plan = plan::plan(&loaded.set, node, &environment);
-    plan.problems.extend(problems);
-    let found = std::mem::take(&mut plan.problems).into_iter();
-    let found: Vec<Problem> = found.map(|problem| loaded.located(problem)).collect();
-    plan.problems = found.into_iter().chain(loaded.problems).collect();
-    plan
 }
 
 fn draw(problems: &[Problem], out: &mut dyn Write) -> std::io::Result<()> {

@@ -91,7 +91,7 @@ fn or_dash(value: Option<impl fmt::Display>) -> String {
 }
 
 /// Writes a titled table, or nothing if there are no rows.
-fn section(
+pub(crate) fn section(
     out: &mut String,
     title: &str,
     header: &[&str],

@@ -1,0 +1,121 @@
+//! Whether a default route passes: the one route whose coming and going everybody notices. A plan rarely originates one; but the kernel
+//! has one, and so have peers, and a rule that lets everything through lets it through too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bgp_core::policy::{Decision, Direction, Policy, RouteView, Source};
+use bgp_core::types::Family;
+use bgp_core::wire::attribute::{AttributeView, Attributes};
+use bgp_speaker::{Desired, PeerSpec};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::Serialize;
+
+/// A session in which a default route passes from now on, or does not any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DefaultRouteChange {
+    /// The session.
+    pub peer: Arc<str>,
+    /// `0.0.0.0/0` or `::/0`.
+    pub prefix: IpNet,
+    /// Whether the route comes from the peer or goes to it.
+    pub direction: Way,
+    /// Whether it passes after the change. Before, it was the other way round.
+    pub passes: bool,
+}
+
+/// Which way a route goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// From the peer to us.
+    Import,
+    /// From us to the peer.
+    Export,
+}
+
+/// The default route of a family.
+pub(super) fn default_route(family: Family) -> IpNet {
+    match family {
+        Family::Ipv4Unicast => Ipv4Net::default().into(),
+        Family::Ipv6Unicast => Ipv6Net::default().into(),
+    }
+}
+
+/// Looks at the sessions that there were and are. Of a new one only what goes out matters: that it brings something is what it is for.
+pub(super) fn changes(old: &Desired, new: &Desired) -> Vec<DefaultRouteChange> {
+    let mut judge = Judge::default();
+    let mut changes = Vec::new();
+    for (name, spec) in &new.peers {
+        let was = old.peers.get(name);
+        for family in &spec.families {
+            for direction in [Way::Import, Way::Export] {
+                let before = match (was, direction) {
+                    (Some(was), _) => judge.passes(was, *family, direction),
+                    (None, Way::Export) => false,
+                    (None, Way::Import) => continue,
+                };
+                let passes = judge.passes(spec, *family, direction);
+                if before != passes {
+                    changes.push(DefaultRouteChange {
+                        peer: Arc::clone(name),
+                        prefix: default_route(*family),
+                        direction,
+                        passes,
+                    });
+                }
+            }
+        }
+    }
+    changes
+}
+
+/// Asks each policy once.
+#[derive(Default)]
+struct Judge {
+    known: BTreeMap<(*const Policy, Family, Way), bool>,
+}
+
+impl Judge {
+    fn passes(&mut self, peer: &PeerSpec, family: Family, way: Way) -> bool {
+        if !peer.families.contains(&family) {
+            return false;
+        }
+        let policy = match way {
+            Way::Import => &peer.import,
+            Way::Export => &peer.export,
+        };
+        let Some(policy) = policy else {
+            return peer.local_as == Some(peer.peer_as);
+        };
+        let key = (Arc::as_ptr(policy), family, way);
+        *self
+            .known
+            .entry(key)
+            .or_insert_with(|| lets_through(policy, family, way))
+    }
+}
+
+/// Whether a policy takes a default route without communities: one of a router, or on its way out also one of this machine.
+fn lets_through(policy: &Policy, family: Family, way: Way) -> bool {
+    let mut octets = Vec::new();
+    Attributes::default().encode_canonical(&mut octets);
+    let sources: &[Source] = match way {
+        Way::Import => &[Source::External, Source::Internal],
+        Way::Export => &[Source::Local, Source::External, Source::Internal],
+    };
+    sources.iter().any(|source| {
+        let mut route = RouteView::new(default_route(family), AttributeView::new(&octets));
+        route.source = *source;
+        route.direction = match way {
+            Way::Import => Direction::Import,
+            Way::Export => Direction::Export,
+        };
+        matches!(policy.evaluate(route), Decision::Accept(_))
+    })
+}
+
+/// Whether a prefix is a default route.
+pub(super) fn is_default(prefix: IpNet) -> bool {
+    prefix.prefix_len() == 0
+}

@@ -1,0 +1,134 @@
+//! What of a plan is in the kernel: routes of the node's own, and what becomes of those that are learned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bgp_core::types::Family;
+use bgp_speaker::kernel::{KernelRoute, RouteKind};
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::desired::kernel_rules::RulesInForce;
+use crate::plan::{Plan, PoolRouting};
+
+/// Something about the kernel that changes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelChange {
+    /// Of what.
+    pub prefix: IpNet,
+    /// What is said of it.
+    pub subject: KernelSubject,
+    /// What happens.
+    pub change: KernelAction,
+    /// What there was; `None` if nothing.
+    pub was: Option<String>,
+    /// What there will be; `None` if nothing.
+    pub becomes: Option<String>,
+}
+
+/// What is said of a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelSubject {
+    /// A route of exactly this prefix, written by the node itself.
+    Route,
+    /// How learned routes inside the prefix are written.
+    LearnedRoutes,
+    /// How routes by this next hop are written.
+    NextHop,
+    /// The node's own network: next hops inside need no tunnel across subnets.
+    Network,
+    /// The metric of learned routes of the family that say nothing of theirs.
+    Metric,
+}
+
+/// What happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KernelAction {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It is another one.
+    Changed,
+}
+
+type State = BTreeMap<(IpNet, KernelSubject), String>;
+
+/// From one plan to another.
+pub(super) fn changes(old: &Plan, new: &Plan) -> Vec<KernelChange> {
+    let [before, after] = [old, new].map(state);
+    let keys: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
+    let both = keys.into_iter().filter_map(|key| {
+        let (was, becomes) = (before.get(&key), after.get(&key));
+        let change = match (was, becomes) {
+            (None, _) => KernelAction::Added,
+            (_, None) => KernelAction::Removed,
+            (Some(was), Some(becomes)) if was != becomes => KernelAction::Changed,
+            (Some(_), Some(_)) => return None,
+        };
+        let (prefix, subject) = key;
+        Some(KernelChange {
+            prefix,
+            subject,
+            change,
+            was: was.cloned(),
+            becomes: becomes.cloned(),
+        })
+    });
+    both.collect()
+}
+
+fn state(plan: &Plan) -> State {
+    use KernelSubject::{LearnedRoutes, Metric, Network, NextHop, Route};
+    let mut state = State::new();
+    let own = RulesInForce::default().follow(plan).own;
+    state.extend(
+        own.iter()
+            .map(|(prefix, route)| ((*prefix, Route), text(route))),
+    );
+    for family in Family::ALL {
+        let rules = &plan.kernel[family];
+        for pool in &rules.pools {
+            let entry = state.entry((pool.cidr, LearnedRoutes));
+            entry.or_insert_with(|| routing(pool.routing).to_owned());
+        }
+        for prefix in &rules.reject_services {
+            let refused = "not written: addresses of services".to_owned();
+            state.insert((*prefix, LearnedRoutes), refused);
+        }
+        for next_hop in &rules.reject_next_hops {
+            let refused = "left to Felix: WireGuard".to_owned();
+            state.insert((IpNet::from(*next_hop), NextHop), refused);
+        }
+        if let Some(network) = rules.network {
+            state.insert((network, Network), "near".into());
+        }
+        let all = super::default_route::default_route(family);
+        state.insert((all, Metric), rules.normal_priority.0.to_string());
+    }
+    state
+}
+
+fn text(route: &KernelRoute) -> String {
+    match &route.kind {
+        RouteKind::Blackhole => "blackhole".into(),
+        RouteKind::Unreachable => "unreachable".into(),
+        RouteKind::Prohibit => "prohibit".into(),
+        RouteKind::Unicast { next_hops } => {
+            let gateways = next_hops.iter().filter_map(|hop| hop.gateway);
+            let gateways: Vec<String> = gateways.map(|via| format!("via {via}")).collect();
+            gateways.join(" ")
+        }
+    }
+}
+
+fn routing(routing: PoolRouting) -> &'static str {
+    match routing {
+        PoolRouting::Felix => "left to Felix",
+        PoolRouting::Direct => "written without a tunnel",
+        PoolRouting::Tunnel => "written through tunl0",
+        PoolRouting::TunnelAcrossSubnets => "written through tunl0 to other networks",
+    }
+}
