@@ -8,6 +8,7 @@ use clap::Args;
 use super::resource::action::{self, ActionError};
 use super::resource::args::{FileArgs, PlaceArgs};
 use super::resource::batch;
+use super::resource::guard::GuardArgs;
 use super::resource::report::Verb;
 use crate::datastore::DatastoreSpec;
 use crate::datastore::store::StoreError;
@@ -20,6 +21,8 @@ pub struct CreateArgs {
     files: FileArgs,
     #[command(flatten)]
     place: PlaceArgs,
+    #[command(flatten)]
+    guard: GuardArgs,
     /// An object that exists is left as it is and counts as created
     #[arg(long)]
     skip_exists: bool,
@@ -45,6 +48,7 @@ pub fn execute(
         Verb::Create,
         &args.files,
         &args.place,
+        &args.guard,
         datastore,
         create,
         out,

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::resource::action::{self, ActionError, EMPTY_NAME};
 use super::resource::args::{FileArgs, NamedArgs, PlaceArgs};
+use super::resource::guard::GuardArgs;
 use super::resource::manifest::{self, Given};
 use super::resource::report::Verb;
 use super::resource::{batch, kinds};
@@ -23,6 +24,8 @@ pub struct DeleteArgs {
     files: FileArgs,
     #[command(flatten)]
     place: PlaceArgs,
+    #[command(flatten)]
+    guard: GuardArgs,
     /// An object that does not exist counts as deleted
     #[arg(short, long)]
     skip_not_exists: bool,
@@ -43,7 +46,8 @@ pub fn execute(
         Err(ActionError::Store(StoreError::NotFound(_))) if args.skip_not_exists => Ok(()),
         done => done,
     };
-    batch::on_objects(Verb::Delete, &objects, &args.place, datastore, delete, out)
+    let (place, guard) = (&args.place, &args.guard);
+    batch::on_objects(Verb::Delete, &objects, place, guard, datastore, delete, out)
 }
 
 fn objects(args: &DeleteArgs) -> anyhow::Result<Vec<Given>> {

@@ -9,12 +9,15 @@ use clap::Args;
 use super::resource::action::{self, ActionError, EMPTY_NAME};
 use super::resource::args::PlaceArgs;
 use super::resource::batch::warn_of_losses;
+use super::resource::guard::{self, GuardArgs};
 use super::resource::kinds;
 use super::resource::manifest::{Given, ManifestError};
 use super::resource::merge::PatchType;
 use super::resource::open::open;
+use super::resource::rehearsal::Rehearsal;
 use crate::datastore::DatastoreSpec;
 use crate::datastore::folder_store::Access;
+use crate::datastore::store::Store;
 use crate::resources::not_json;
 
 /// Arguments of `patch`.
@@ -32,6 +35,8 @@ pub struct PatchArgs {
     form: PatchType,
     #[command(flatten)]
     place: PlaceArgs,
+    #[command(flatten)]
+    guard: GuardArgs,
 }
 
 /// Runs `patch`.
@@ -52,9 +57,21 @@ pub fn execute(
     let patch = serde_json::from_str(&args.patch)
         .map_err(|error| failed(format!("the patch {}", not_json(&error))))?;
     let given = Given::named(kind, &args.name);
-    let mut store = open(datastore, &args.place, Access::Write)?;
-    let patched = action::check_namespace(&given, &args.place, false)
-        .and_then(|()| action::patch(store.as_mut(), &given, &patch, args.form));
+    let guard = args.guard.read()?;
+    let mut store = open(datastore.clone(), &args.place, Access::Write)?;
+    let act = |store: &mut dyn Store| {
+        action::check_namespace(&given, &args.place, false)?;
+        action::patch(store, &given, &patch, args.form)
+    };
+    if let Some(guard) = guard {
+        let mut rehearsal = Rehearsal::of(store.as_ref());
+        if act(&mut rehearsal).is_ok()
+            && let Some(code) = guard::judge(&guard, &rehearsal.changes, datastore, &args.place)?
+        {
+            return Ok(code);
+        }
+    }
+    let patched = act(store.as_mut());
     warn_of_losses(store.as_mut());
     match patched {
         Ok(()) => {

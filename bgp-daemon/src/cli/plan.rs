@@ -4,7 +4,9 @@
 //! on standard error.
 
 mod against;
-mod source;
+mod progress;
+pub(super) mod source;
+pub(super) mod verdict;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,6 +38,9 @@ pub struct PlanArgs {
     /// anything would
     #[arg(long, value_name = "PATH")]
     against: Vec<PathBuf>,
+    /// Of all nodes of the cluster, summed up, the riskiest lines first
+    #[arg(long)]
+    all_nodes: bool,
     /// Ends with exit code 3 if that is too much, as in max-withdrawn=10%,max-restarts=1,default-route=never
     #[arg(long, value_name = "LIMITS")]
     guard: Option<String>,
@@ -63,7 +68,7 @@ pub fn execute(
     datastore: Option<DatastoreSpec>,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    if !args.against.is_empty() || args.guard.is_some() {
+    if !args.against.is_empty() || args.guard.is_some() || args.all_nodes {
         return against::execute(args, datastore, out);
     }
     let node = args.node.name(|name| std::env::var(name).ok())?;

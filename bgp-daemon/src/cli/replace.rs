@@ -8,6 +8,7 @@ use clap::Args;
 use super::resource::action;
 use super::resource::args::{FileArgs, PlaceArgs};
 use super::resource::batch;
+use super::resource::guard::GuardArgs;
 use super::resource::report::Verb;
 use crate::datastore::DatastoreSpec;
 
@@ -19,6 +20,8 @@ pub struct ReplaceArgs {
     files: FileArgs,
     #[command(flatten)]
     place: PlaceArgs,
+    #[command(flatten)]
+    guard: GuardArgs,
 }
 
 /// Runs `replace`.
@@ -31,6 +34,14 @@ pub fn execute(
     datastore: Option<DatastoreSpec>,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    let (files, place) = (&args.files, &args.place);
-    batch::run(Verb::Replace, files, place, datastore, action::replace, out)
+    let (files, place, guard) = (&args.files, &args.place, &args.guard);
+    batch::run(
+        Verb::Replace,
+        files,
+        place,
+        guard,
+        datastore,
+        action::replace,
+        out,
+    )
 }

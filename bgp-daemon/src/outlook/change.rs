@@ -247,8 +247,8 @@ fn differences(before: Option<&Told>, after: Option<&Told>) -> Differences {
     both.filter(|(_, was, becomes)| was != becomes).collect()
 }
 
-/// Where a problem is written does not matter: lines move.
-fn new_problems(old: &[Problem], new: &[Problem]) -> Vec<Problem> {
+/// The problems that are new. Where one is written does not matter: lines move.
+pub fn new_problems(old: &[Problem], new: &[Problem]) -> Vec<Problem> {
     fn what(problem: &Problem) -> (&str, Option<&str>, &str) {
         let field = problem.field.as_deref();
         (&problem.object, field, &problem.reason)

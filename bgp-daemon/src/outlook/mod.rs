@@ -12,25 +12,43 @@
 //! | `field_name`    | what people call the settings of a session                                 |
 //! | `totals`        | a change in numbers                                                        |
 //! | `guard`         | how much of a change is too much                                           |
+//! | `cluster`       | what each node sees of a cluster, in classes of nodes that are alike       |
+//! | `all_nodes`     | the change of all nodes, on all cores                                      |
+//! | `node_lines`    | what happens on one node, as a part of the sum                             |
+//! | `summary`       | the sum                                                                    |
+//! | `risk`          | what of the sum might hurt most                                            |
 //! | `render`        | a change as tables                                                         |
 
+mod all_nodes;
 mod attributes;
 mod change;
+mod cluster;
 mod default_route;
 mod field_name;
 mod forecast;
 mod guard;
 mod kernel;
+mod node_lines;
 mod render;
+mod risk;
 mod setting;
+mod summary;
 mod totals;
 
+pub use all_nodes::all_nodes;
 pub use attributes::WireAttributes;
-pub use change::{Before, Change, RouteAction, RouteChange, SessionChange, SessionChanges};
+pub use change::{
+    Before, Change, RouteAction, RouteChange, SessionChange, SessionChanges, new_problems,
+};
 pub use default_route::{DefaultRouteChange, Way};
 pub use forecast::{Forecast, Prospect};
 pub use guard::{Exceeded, Guard, GuardError};
 pub use kernel::{KernelAction, KernelChange, KernelSubject};
-pub use render::table;
+pub use render::{summary_table, table};
+pub use risk::{Risk, RiskLine};
 pub use setting::SettingChange;
+pub use summary::{
+    DefaultRouteLine, KernelLine, Nodes, ProblemLine, RouteLine, SessionLine, SessionLines,
+    SettingLine, Summary, Times,
+};
 pub use totals::{Count, Totals};

@@ -8,6 +8,8 @@ use super::attributes::WireAttributes;
 use super::change::{Change, RouteAction, RouteChange, SessionChange};
 use super::default_route::{DefaultRouteChange, Way};
 use super::kernel::{KernelAction, KernelSubject};
+use super::summary::Summary;
+use super::totals::Totals;
 use crate::plan::render::section;
 
 /// Peers of a line that are named; of others there is the number.
@@ -18,6 +20,60 @@ pub fn table(change: &Change, node: &str) -> String {
     let mut text = String::new();
     write_table(change, node, &mut text).expect("writing to a String cannot fail");
     text
+}
+
+/// Lines of a summary that people are shown; of others there is the number.
+const SHOWN: usize = 40;
+
+/// A change of a cluster as a table, the riskiest lines first.
+pub fn summary_table(summary: &Summary) -> String {
+    let mut text = String::new();
+    write_summary(summary, &mut text).expect("writing to a String cannot fail");
+    text
+}
+
+fn write_summary(summary: &Summary, out: &mut String) -> fmt::Result {
+    let totals = &summary.totals;
+    if summary.is_empty() {
+        return writeln!(out, "{} nodes: no difference", totals.nodes.of);
+    }
+    let Totals {
+        nodes,
+        removed,
+        restarted,
+        added,
+        ..
+    } = totals;
+    writeln!(
+        out,
+        "{} of {} nodes change\n\
+         Sessions: {} removed, {} restarted, {} added, of {}\n\
+         Routes: {} withdrawn, {} changed, {} announced, of {}",
+        nodes.found,
+        nodes.of,
+        removed.found,
+        restarted.found,
+        added.found,
+        removed.of,
+        totals.withdrawn.found,
+        totals.changed.found,
+        totals.announced.found,
+        totals.withdrawn.of
+    )?;
+    let rows = summary.risks.iter().take(SHOWN).map(|line| {
+        let times = &line.times;
+        let example = match times.nodes {
+            0 => "-".to_owned(),
+            1 => times.node.clone(),
+            nodes => format!("{} and {} more", times.node, nodes - 1),
+        };
+        vec![times.times.to_string(), example, line.text.clone()]
+    });
+    section(out, "Riskiest first", &["TIMES", "NODES", "WHAT"], rows)?;
+    match summary.risks.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => writeln!(out, "\n{more} more lines: -o json has all"),
+    }
 }
 
 fn write_table(change: &Change, node: &str, out: &mut String) -> fmt::Result {

@@ -40,31 +40,31 @@ pub(super) struct Cluster<'a> {
 
 /// A node, as far as BGP is concerned.
 #[derive(Clone)]
-pub(super) struct NodeView<'a> {
-    pub(super) node: &'a Node,
-    pub(super) labels: Cow<'a, BTreeMap<String, String>>,
-    pub(super) ipv4: Option<Ipv4Net>,
-    pub(super) ipv6: Option<Ipv6Net>,
-    pub(super) asn: Option<Asn>,
+pub(crate) struct NodeView<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) labels: Cow<'a, BTreeMap<String, String>>,
+    pub(crate) ipv4: Option<Ipv4Net>,
+    pub(crate) ipv6: Option<Ipv6Net>,
+    pub(crate) asn: Option<Asn>,
     /// Not empty: a route reflector.
-    pub(super) cluster_id: Option<RouterId>,
+    pub(crate) cluster_id: Option<RouterId>,
     /// From its own BGPConfiguration.
-    pub(super) listen_port: Option<u16>,
+    pub(crate) listen_port: Option<u16>,
 }
 
 impl NodeView<'_> {
-    pub(super) fn address(&self, family: Family) -> Option<IpAddr> {
+    pub(crate) fn address(&self, family: Family) -> Option<IpAddr> {
         match family {
             Family::Ipv4Unicast => self.ipv4.map(|net| net.addr().into()),
             Family::Ipv6Unicast => self.ipv6.map(|net| net.addr().into()),
         }
     }
 
-    pub(super) fn has_address(&self, address: IpAddr) -> bool {
+    pub(crate) fn has_address(&self, address: IpAddr) -> bool {
         self.address(Family::of(address)) == Some(address)
     }
 
-    pub(super) fn wireguard_address(&self, family: Family) -> Option<IpAddr> {
+    pub(crate) fn wireguard_address(&self, family: Family) -> Option<IpAddr> {
         let (ipv4, ipv6) = self.node.wireguard_addresses();
         match family {
             Family::Ipv4Unicast => ipv4,
@@ -238,7 +238,7 @@ fn check_name(configuration: &BgpConfiguration, problems: &mut Vec<Problem>) {
 
 /// The nodes of both APIs. Of one that is in both, Calico's counts; labels are those of both, and those of Kubernetes
 /// win.
-fn nodes(resources: &ResourceSet) -> BTreeMap<&str, NodeView<'_>> {
+pub(crate) fn nodes(resources: &ResourceSet) -> BTreeMap<&str, NodeView<'_>> {
     let mut nodes: BTreeMap<&str, NodeView<'_>> = resources
         .nodes()
         .map(|node| (node.metadata.name.as_str(), view(resources, node)))

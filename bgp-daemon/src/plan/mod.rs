@@ -48,6 +48,7 @@ use cluster::Cluster;
 use annotations::Annotations;
 pub use annotations::{OnStop, PeerOptions};
 pub use cluster::BGP_PORT;
+pub(crate) use cluster::{NodeView, nodes};
 pub use environment::Environment;
 pub use export::{ExportRules, Sourced};
 pub use kernel::{

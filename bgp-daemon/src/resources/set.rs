@@ -58,6 +58,20 @@ impl ResourceSet {
         objects.map(|(key, resource)| (key, resource.as_ref()))
     }
 
+    /// Takes an object of another set in, if it is there. Both share it.
+    pub(crate) fn share(&mut self, from: &Self, key: &ObjectKey) {
+        if let Some((key, resource)) = from.objects.get_key_value(key) {
+            self.objects.insert(key.clone(), Arc::clone(resource));
+        }
+    }
+
+    /// The objects that are to be kept, shared.
+    pub(crate) fn filtered(&self, keep: impl Fn(&ObjectKey, &Resource) -> bool) -> Self {
+        let kept = self.objects.iter().filter(|(key, it)| keep(key, it));
+        let kept = kept.map(|(key, resource)| (key.clone(), Arc::clone(resource)));
+        kept.collect()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.objects.len()

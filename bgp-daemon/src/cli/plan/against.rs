@@ -6,16 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+use super::progress::Progress;
+use super::verdict::{complain, verdict};
 use super::{Output, PlanArgs, source};
-use crate::datastore::DatastoreSpec;
-use crate::outlook::{self, Change, Exceeded, Guard, Totals};
+use crate::datastore::{DatastoreSpec, Settings};
+use crate::outlook::{self, Change, Exceeded, Guard, Totals, all_nodes, new_problems};
 use crate::plan::Environment;
-use crate::resources::Severity;
-
-/// Exit code where something would change.
-const DIFFERENT: u8 = 2;
-/// Exit code where that is too much.
-const TOO_MUCH: u8 = 3;
+use crate::resources::{Problem, Severity};
 
 /// A change as a program reads it.
 #[derive(Serialize)]
@@ -27,23 +24,39 @@ struct Answer<'a, T> {
     exceeded: &'a [Exceeded],
 }
 
-/// Compares the plans of one node.
+/// Compares the plans of one node, or of all.
 pub(super) fn execute(
     args: PlanArgs,
     datastore: Option<DatastoreSpec>,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     if args.against.is_empty() {
-        bail!("--guard needs something to compare with: give --against PATH");
+        let flag = match args.all_nodes {
+            true => "--all-nodes",
+            false => "--guard",
+        };
+        bail!("{flag} needs something to compare with: give --against PATH");
     }
-    let guard: Guard = args
-        .guard
-        .as_deref()
-        .map_or(Ok(Guard::default()), str::parse)?;
+    let guard = match &args.guard {
+        Some(limits) => limits.parse()?,
+        None => Guard::default(),
+    };
+    match args.all_nodes {
+        true => cluster(&args, &guard, datastore.as_ref(), out),
+        false => node(&args, &guard, datastore.as_ref(), out),
+    }
+}
+
+fn node(
+    args: &PlanArgs,
+    guard: &Guard,
+    datastore: Option<&DatastoreSpec>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
     let environment = Environment::from_env();
     let old = source::from_files(&args.against)?;
-    let new = source::load(&args.files, datastore.as_ref(), &node, &environment)?;
+    let new = source::load(&args.files, datastore, &node, &environment)?;
     let [old, new] =
         [old, new].map(|loaded| source::plan_from(&loaded, &node, environment.clone()));
     let change = Change::between(&old, &new);
@@ -51,12 +64,53 @@ pub(super) fn execute(
     print(&change, &exceeded, args.output, out, || {
         outlook::table(&change, &node)
     })?;
-    let mut problems = new.problems.iter();
-    let left_out = problems.any(|problem| problem.severity == Severity::Error);
-    if args.strict && left_out && exceeded.is_empty() {
-        return Ok(ExitCode::FAILURE);
+    let is_different = !change.is_empty();
+    Ok(conclude(args, is_different, &exceeded, &new.problems))
+}
+
+fn cluster(
+    args: &PlanArgs,
+    guard: &Guard,
+    datastore: Option<&DatastoreSpec>,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    if args.node.node.is_some() {
+        bail!("--node and --all-nodes exclude each other");
     }
-    Ok(verdict(!change.is_empty(), &exceeded))
+    let environment = Environment::from_env();
+    let old = source::from_files(&args.against)?;
+    let new = match (&args.files[..], datastore) {
+        ([], Some(spec)) => source::of_cluster(spec, &Settings::from_env(), &environment)?,
+        ([], None) => bail!("nothing to plan from: give -f PATH"),
+        (files, _) => source::from_files(files)?,
+    };
+    let progress = Progress::new();
+    let mut summary = all_nodes(&old.set, &new.set, &environment, &|done, all| {
+        progress.note(done, all);
+    });
+    drop(progress);
+    let problems = new_problems(&old.problems, &new.problems);
+    summary.add_problems(problems, |problem| new.located(problem));
+    let exceeded = guard.exceeded_by(&summary.totals);
+    print(&summary, &exceeded, args.output, out, || {
+        outlook::summary_table(&summary)
+    })?;
+    let is_different = !summary.is_empty();
+    Ok(conclude(args, is_different, &exceeded, &new.problems))
+}
+
+fn conclude(
+    args: &PlanArgs,
+    is_different: bool,
+    exceeded: &[Exceeded],
+    problems: &[Problem],
+) -> ExitCode {
+    let mut problems = problems.iter();
+    let left_out = problems.any(|problem| problem.severity == Severity::Error);
+    match args.strict && left_out && exceeded.is_empty() {
+        true => ExitCode::FAILURE,
+        false => verdict(is_different, exceeded),
+    }
 }
 
 /// Prints a change, and on standard error the limits that it is beyond.
@@ -79,21 +133,6 @@ fn print<T: Serialize>(
     };
     writeln!(out, "{}", text.trim_end())?;
     out.flush()?;
-    complain(exceeded)
-}
-
-/// Says which limits a change is beyond.
-fn complain(exceeded: &[Exceeded]) -> anyhow::Result<()> {
-    for limit in exceeded {
-        writeln!(std::io::stderr(), "too much: {limit}")?;
-    }
+    complain(exceeded)?;
     Ok(())
-}
-
-fn verdict(is_different: bool, exceeded: &[Exceeded]) -> ExitCode {
-    match (is_different, exceeded) {
-        (_, [_, ..]) => ExitCode::from(TOO_MUCH),
-        (true, []) => ExitCode::from(DIFFERENT),
-        (false, []) => ExitCode::SUCCESS,
-    }
 }

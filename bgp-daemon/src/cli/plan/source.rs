@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::cli::run;
+use crate::datastore::folder_store::Access;
 use crate::datastore::{self, DatastoreSpec, Settings};
 use crate::plan::{self, Environment, Plan, load_workloads};
-use crate::resources::{Loaded, Problem, ResourceSet};
+use crate::resources::{Kind, Loaded, Problem, Resource, ResourceSet};
 
 /// The resources of files, or of the datastore if there are no files.
 pub(super) fn load(
@@ -46,6 +47,32 @@ fn from_datastore(
         .build()?;
     let settings = Settings::from_env();
     Ok(runtime.block_on(datastore::load(spec, interest, &settings))?)
+}
+
+/// The resources of a datastore for all nodes.
+pub(in crate::cli) fn of_cluster(
+    spec: &DatastoreSpec,
+    settings: &Settings,
+    environment: &Environment,
+) -> anyhow::Result<Loaded> {
+    if let DatastoreSpec::Folder(path) = spec {
+        return from_files(std::slice::from_ref(path));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let interest = run::interest("", environment);
+    let mut loaded = runtime.block_on(datastore::load(spec, interest, settings))?;
+    // A speaker follows the blocks of its own node only.
+    if !environment.use_pod_cidr {
+        let store = datastore::open(spec, Access::Read, settings)?;
+        for object in store.list(Kind::BlockAffinity)? {
+            let (resource, problems) = Resource::from_json_of(Kind::BlockAffinity, &object);
+            resource.map(|resource| loaded.set.insert(resource));
+            loaded.problems.extend(problems);
+        }
+    }
+    Ok(loaded)
 }
 
 /// The plan of a node, with the problems of its resources.

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use super::action::{self, ActionError};
 use super::args::{FileArgs, PlaceArgs};
+use super::guard::{self, GuardArgs};
 use super::manifest::{self, Given};
 use super::open::open;
+use super::rehearsal::Rehearsal;
 use super::report::{self, Outcome, Verb};
 use crate::datastore::DatastoreSpec;
 use crate::datastore::folder_store::Access;
@@ -17,12 +19,13 @@ pub(in crate::cli) fn run(
     verb: Verb,
     files: &FileArgs,
     place: &PlaceArgs,
+    guard: &GuardArgs,
     datastore: Option<DatastoreSpec>,
     act: impl FnMut(&mut dyn Store, &Given) -> Result<(), ActionError>,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let objects = manifest::load(files, &mut io::stdin())?;
-    on_objects(verb, &objects, place, datastore, act, out)
+    on_objects(verb, &objects, place, guard, datastore, act, out)
 }
 
 /// The same on objects that are there already.
@@ -30,18 +33,30 @@ pub(in crate::cli) fn on_objects(
     verb: Verb,
     objects: &[Given],
     place: &PlaceArgs,
+    guard: &GuardArgs,
     datastore: Option<DatastoreSpec>,
     mut act: impl FnMut(&mut dyn Store, &Given) -> Result<(), ActionError>,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
+    let guard = guard.read()?;
     if objects.is_empty() {
         return report::conclude(verb, &Outcome::default(), out);
     }
-    let mut store = open(datastore, place, Access::Write)?;
-    let outcome = each(objects, |given| {
-        action::check_namespace(given, place, false)?;
-        act(store.as_mut(), given)
-    });
+    let mut store = open(datastore.clone(), place, Access::Write)?;
+    let mut act_on_each = |store: &mut dyn Store| {
+        each(objects, |given| {
+            action::check_namespace(given, place, false)?;
+            act(store, given)
+        })
+    };
+    if let Some(guard) = guard {
+        let mut rehearsal = Rehearsal::of(store.as_ref());
+        act_on_each(&mut rehearsal);
+        if let Some(code) = guard::judge(&guard, &rehearsal.changes, datastore, place)? {
+            return Ok(code);
+        }
+    }
+    let outcome = act_on_each(store.as_mut());
     warn_of_losses(store.as_mut());
     report::conclude(verb, &outcome, out)
 }

@@ -11,6 +11,8 @@
 //! | `validation`   | what an object must be before it is written                  |
 //! | `action`       | what is done with one object of a datastore                  |
 //! | `batch`        | a command on all objects that it was given                   |
+//! | `rehearsal`    | a datastore in which changes are only noted                  |
+//! | `guard`        | what a command would change for all nodes, asked before      |
 //! | `report`       | what came of it, in calicoctl's words                        |
 //! | `output`       | the forms that `get` prints                                  |
 //! | `columns`      | the columns of each kind                                     |
@@ -27,11 +29,13 @@ pub(super) mod batch;
 mod client_config;
 mod columns;
 mod go_value;
+pub mod guard;
 pub(super) mod kinds;
 pub(super) mod manifest;
 pub mod merge;
 pub(super) mod open;
 pub(super) mod output;
+pub(super) mod rehearsal;
 pub(super) mod report;
 mod template;
 pub(super) mod validation;

@@ -10,27 +10,35 @@ use crate::datastore::folder_store::Access;
 use crate::datastore::store::Store;
 use crate::datastore::{self, DatastoreSpec, DatastoreSpecError, Settings};
 
-/// The datastore that was named, or the one of calicoctl's file, or the one of the environment.
+/// Opens the datastore that was named, or the one of calicoctl's file, or the one of the environment.
 pub(in crate::cli) fn open(
     spec: Option<DatastoreSpec>,
     place: &PlaceArgs,
     access: Access,
 ) -> anyhow::Result<Box<dyn Store + Send>> {
+    let (spec, settings) = find(spec, place)?;
+    Ok(datastore::open(&spec, access, &settings)?)
+}
+
+/// The datastore of a command, and the settings that say where it is.
+pub(in crate::cli) fn find(
+    spec: Option<DatastoreSpec>,
+    place: &PlaceArgs,
+) -> anyhow::Result<(DatastoreSpec, Settings)> {
     let environment = Settings::from_env();
     if let Some(spec) = spec {
-        return Ok(datastore::open(&spec, access, &environment)?);
+        return Ok((spec, environment));
     }
     let (named, default) = (place.config.as_deref(), Path::new(DEFAULT_PATH));
     let settings = client_config::read(named, default)?;
     match DatastoreSpec::from_settings(&settings) {
         Err(DatastoreSpecError::Missing) => {
             let spec = DatastoreSpec::from_settings(&environment)?;
-            Ok(datastore::open(&spec, access, &environment)?)
+            Ok((spec, environment))
         }
         spec => {
             let of_file = || format!("{}", named.unwrap_or(default).display());
-            let opened = datastore::open(&spec.with_context(of_file)?, access, &settings);
-            Ok(opened.with_context(of_file)?)
+            Ok((spec.with_context(of_file)?, settings))
         }
     }
 }

@@ -10,12 +10,13 @@ use crate::desired::tests::resources::story;
 use crate::plan::{Environment, plan};
 use crate::resources::{ResourceSet, parse};
 
-const CLUSTER: [&str; 5] = [
+const CLUSTER: [&str; 6] = [
     "{apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: a}, spec: {bgp: {ipv4Address: 192.0.2.2/24}}}",
-    "{apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: b}, spec: {bgp: {ipv4Address: 192.0.2.30/24}}}",
+    "{apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: b}, spec: {bgp: {ipv4Address: 192.0.2.9/24}}}",
     "{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: pool}, spec: {cidr: 10.1.0.0/16, ipipMode: Always}}",
     "{apiVersion: projectcalico.org/v3, kind: BlockAffinity, metadata: {name: a-1}, spec: {cidr: 10.1.1.0/26, node: a, state: confirmed}}",
     "{apiVersion: projectcalico.org/v3, kind: BGPPeer, metadata: {name: tor}, spec: {peerIP: 192.0.2.1, asNumber: 65001}}",
+    "{apiVersion: projectcalico.org/v3, kind: BGPConfiguration, metadata: {name: default}, spec: {programClusterRoutes: Enabled}}",
 ];
 
 fn plan_with(documents: &[&str]) -> Plan {
@@ -65,7 +66,7 @@ fn another_router_id_starts_every_session_anew() {
     );
     let restarted = change["sessions"]["restarted"].as_array().expect("a list");
     let names: Vec<_> = restarted.iter().map(|it| &it["peer"]).collect();
-    assert_eq!(names, ["Global_192_0_2_1", "Mesh_192_0_2_30"]);
+    assert_eq!(names, ["Global_192_0_2_1", "Mesh_192_0_2_9"]);
     for session in restarted {
         assert_eq!(session["because"], json!(["routerID", "sourceAddress"]));
     }

@@ -1,0 +1,43 @@
+//! How far a long command is, on a terminal only.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// The line is written anew after this long.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A line on standard error that is written over and over.
+pub(super) struct Progress {
+    shown: Option<Mutex<Instant>>,
+}
+
+impl Progress {
+    /// Nothing, where nobody looks.
+    pub(super) fn new() -> Self {
+        let looks = io::stderr().is_terminal();
+        Self {
+            shown: looks.then(|| Mutex::new(Instant::now())),
+        }
+    }
+
+    /// So many of so many are done.
+    pub(super) fn note(&self, done: usize, all: usize) {
+        let Some(mut shown) = self.shown.as_ref().and_then(|shown| shown.try_lock().ok()) else {
+            return;
+        };
+        if shown.elapsed() >= PAUSE {
+            *shown = Instant::now();
+            // If standard error is closed there is nowhere left to say so.
+            let _ = write!(io::stderr(), "\r{done} of {all} nodes");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}

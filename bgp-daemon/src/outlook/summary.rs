@@ -1,0 +1,354 @@
+//! What a change does to a cluster, summed up: what happens to many nodes alike is one line. Keys in JSON are a contract.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use super::attributes::WireAttributes;
+use super::change::RouteAction;
+use super::default_route::Way;
+use super::kernel::KernelChange;
+use super::risk::{Risk, RiskLine};
+use super::setting::SettingChange;
+use super::totals::Totals;
+use crate::resources::Problem;
+
+/// What a change does to a cluster.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// The nodes.
+    pub nodes: Nodes,
+    /// All in numbers. A session between two nodes counts at both ends.
+    pub totals: Totals,
+    /// What might hurt, the worst first.
+    pub risks: Vec<RiskLine>,
+    /// The sessions.
+    pub sessions: SessionLines,
+    /// What peers are told.
+    pub routes: Vec<RouteLine>,
+    /// Sessions in which a default route would begin or cease to pass.
+    pub default_routes: Vec<DefaultRouteLine>,
+    /// What is in the kernel, and what may be there.
+    pub kernel: Vec<KernelLine>,
+    /// Settings of speakers.
+    pub settings: Vec<SettingLine>,
+    /// Problems that are new.
+    pub problems: Vec<ProblemLine>,
+    #[serde(skip)]
+    pub(super) groups: Groups,
+    /// Objects and sessions that were looked at: what the work is made of.
+    #[serde(skip)]
+    pub(super) looked_at: usize,
+}
+
+/// The nodes of a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Nodes {
+    /// Those that are new.
+    pub added: Vec<String>,
+    /// Those that are gone.
+    pub removed: Vec<String>,
+    /// How many others change.
+    pub changed: usize,
+}
+
+/// How often something happens, and where for example.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Times {
+    /// To so many sessions or routes, of all nodes.
+    pub times: usize,
+    /// On so many nodes.
+    pub nodes: usize,
+    /// The first of the nodes.
+    pub node: String,
+    /// One of its peers.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub peer: String,
+    /// The node that was counted last: what happens there again counts no other node.
+    #[serde(skip)]
+    pub(super) last: String,
+}
+
+/// Sessions by what happens to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SessionLines {
+    /// New ones.
+    pub added: Vec<SessionLine>,
+    /// Those that end for good.
+    pub removed: Vec<SessionLine>,
+    /// Those that end and start anew.
+    pub restarted: Vec<SessionLine>,
+    /// Those that go on with other settings.
+    pub changed: Vec<SessionLine>,
+}
+
+/// Sessions that come from one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionLine {
+    /// The object, such as `BGPPeer/tor`.
+    pub from: String,
+    /// The settings that are the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<&'static str>,
+    /// How often.
+    #[serde(flatten)]
+    pub times: Times,
+}
+
+/// A prefix that peers are told in another way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RouteLine {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// What happens.
+    pub change: RouteAction,
+    /// The prefix is a block of addresses of workloads.
+    pub block: bool,
+    /// The attributes before, in the example.
+    pub was: Option<WireAttributes>,
+    /// The attributes after, in the example.
+    pub becomes: Option<WireAttributes>,
+    /// How often.
+    #[serde(flatten)]
+    pub times: Times,
+}
+
+/// A default route that passes or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DefaultRouteLine {
+    /// `0.0.0.0/0` or `::/0`.
+    pub prefix: IpNet,
+    /// Which way.
+    pub direction: Way,
+    /// Whether the route passes afterwards.
+    pub passes: bool,
+    /// The object of the sessions.
+    pub from: String,
+    /// How often.
+    #[serde(flatten)]
+    pub times: Times,
+}
+
+/// Something of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KernelLine {
+    /// What.
+    #[serde(flatten)]
+    pub change: KernelChange,
+    /// How often.
+    #[serde(flatten)]
+    pub times: Times,
+}
+
+/// A setting of speakers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SettingLine {
+    /// What.
+    #[serde(flatten)]
+    pub change: SettingChange,
+    /// How often.
+    #[serde(flatten)]
+    pub times: Times,
+}
+
+/// A problem that is new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProblemLine {
+    /// What is wrong.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// How often; on no node if it is one of the resources.
+    #[serde(flatten)]
+    pub times: Times,
+}
+
+/// What happens to sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum SessionAction {
+    Removed,
+    Restarted,
+    Added,
+    Changed,
+}
+
+/// Everything by what is alike.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Groups {
+    pub(super) sessions: BTreeMap<(SessionAction, String, Vec<&'static str>), Times>,
+    pub(super) routes: BTreeMap<(RouteAction, IpNet, bool), (Times, Attributes)>,
+    pub(super) default_routes: BTreeMap<(IpNet, Way, bool, String), Times>,
+    pub(super) kernel: BTreeMap<KernelChange, Times>,
+    pub(super) settings: BTreeMap<SettingChange, Times>,
+    pub(super) problems: BTreeMap<Problem, Times>,
+    /// Nodes that have sessions no more, though they are there.
+    pub(super) cut_off: Times,
+}
+
+/// The attributes of a route before and after, for example.
+pub(super) type Attributes = [Option<WireAttributes>; 2];
+
+impl Nodes {
+    pub(super) fn note(&mut self, name: &str, was_there: bool, is_there: bool) {
+        match (was_there, is_there) {
+            (false, true) => self.added.push(name.to_owned()),
+            (true, false) => self.removed.push(name.to_owned()),
+            _ => self.changed += 1,
+        }
+    }
+}
+
+impl Times {
+    /// Something that happens so often on a node.
+    pub(super) fn on(node: &str, peer: &str, times: usize) -> Self {
+        Self {
+            times,
+            nodes: 1,
+            node: node.to_owned(),
+            peer: peer.to_owned(),
+            last: node.to_owned(),
+        }
+    }
+
+    /// Adds what happens on other nodes, or again on the node that came last. The first node by name is the example.
+    pub(super) fn add(&mut self, other: Self) {
+        self.times += other.times;
+        if self.last != other.last {
+            self.nodes += other.nodes;
+            self.last = other.last;
+        }
+        if self.node.is_empty() || (!other.node.is_empty() && other.node < self.node) {
+            (self.node, self.peer) = (other.node, other.peer);
+        }
+    }
+}
+
+fn add<K: Ord>(map: &mut BTreeMap<K, Times>, more: BTreeMap<K, Times>) {
+    for (key, times) in more {
+        map.entry(key).or_default().add(times);
+    }
+}
+
+impl Groups {
+    fn merge(&mut self, other: Self) {
+        add(&mut self.sessions, other.sessions);
+        add(&mut self.default_routes, other.default_routes);
+        add(&mut self.kernel, other.kernel);
+        add(&mut self.settings, other.settings);
+        add(&mut self.problems, other.problems);
+        self.cut_off.add(other.cut_off);
+        for (key, (times, attributes)) in other.routes {
+            self.add_route(key, times, attributes);
+        }
+    }
+
+    pub(super) fn add_route(
+        &mut self,
+        key: (RouteAction, IpNet, bool),
+        times: Times,
+        attributes: Attributes,
+    ) {
+        let known = self.routes.entry(key).or_default();
+        if known.0.node.is_empty() || times.node < known.0.node {
+            known.1 = attributes;
+        }
+        known.0.add(times);
+    }
+}
+
+impl Summary {
+    pub(super) fn merge(&mut self, other: Self) {
+        self.nodes.added.extend(other.nodes.added);
+        self.nodes.removed.extend(other.nodes.removed);
+        self.nodes.changed += other.nodes.changed;
+        self.totals += other.totals;
+        self.looked_at += other.looked_at;
+        self.groups.merge(other.groups);
+    }
+
+    /// Notes problems that the resources have as they are read, and says where all problems are written.
+    pub fn add_problems(
+        &mut self,
+        problems: impl IntoIterator<Item = Problem>,
+        locate: impl Fn(Problem) -> Problem,
+    ) {
+        for line in &mut self.problems {
+            line.problem = locate(line.problem.clone());
+        }
+        for problem in problems {
+            let times = Times::default();
+            self.totals.problems += 1;
+            self.problems.push(ProblemLine { problem, times });
+        }
+        self.risks = Risk::lines(self);
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        let Nodes {
+            added,
+            removed,
+            changed,
+        } = &self.nodes;
+        added.is_empty() && removed.is_empty() && *changed == 0 && self.problems.is_empty()
+    }
+
+    /// Turns groups into lines, and sorts them.
+    pub(super) fn finish(&mut self) {
+        self.nodes.added.sort();
+        self.nodes.removed.sort();
+        for ((action, from, because), times) in std::mem::take(&mut self.groups.sessions) {
+            let lines = match action {
+                SessionAction::Removed => &mut self.sessions.removed,
+                SessionAction::Restarted => &mut self.sessions.restarted,
+                SessionAction::Added => &mut self.sessions.added,
+                SessionAction::Changed => &mut self.sessions.changed,
+            };
+            lines.push(SessionLine {
+                from,
+                because,
+                times,
+            });
+        }
+        let routes = std::mem::take(&mut self.groups.routes).into_iter();
+        self.routes = routes
+            .map(
+                |((change, prefix, block), (times, [was, becomes]))| RouteLine {
+                    prefix,
+                    change,
+                    block,
+                    was,
+                    becomes,
+                    times,
+                },
+            )
+            .collect();
+        let routes = std::mem::take(&mut self.groups.default_routes).into_iter();
+        self.default_routes = routes
+            .map(
+                |((prefix, direction, passes, from), times)| DefaultRouteLine {
+                    prefix,
+                    direction,
+                    passes,
+                    from,
+                    times,
+                },
+            )
+            .collect();
+        let kernel = std::mem::take(&mut self.groups.kernel).into_iter();
+        self.kernel = kernel
+            .map(|(change, times)| KernelLine { change, times })
+            .collect();
+        let settings = std::mem::take(&mut self.groups.settings).into_iter();
+        self.settings = settings
+            .map(|(change, times)| SettingLine { change, times })
+            .collect();
+        let problems = std::mem::take(&mut self.groups.problems).into_iter();
+        self.problems = problems
+            .map(|(problem, times)| ProblemLine { problem, times })
+            .collect();
+        self.totals.problems = self.problems.len();
+        self.risks = Risk::lines(self);
+    }
+}
