@@ -8,6 +8,7 @@ use super::attributes::WireAttributes;
 use super::change::{Change, RouteAction, RouteChange, SessionChange};
 use super::default_route::{DefaultRouteChange, Way};
 use super::kernel::{KernelAction, KernelSubject};
+use super::risk::RiskLine;
 use super::summary::Summary;
 use super::totals::Totals;
 use crate::plan::render::section;
@@ -22,8 +23,8 @@ pub fn table(change: &Change, node: &str) -> String {
     text
 }
 
-/// Lines of a summary that people are shown; of others there is the number.
-const SHOWN: usize = 40;
+/// Lines of one risk that people are shown; of others there is the number.
+const SHOWN: usize = 5;
 
 /// A change of a cluster as a table, the riskiest lines first.
 pub fn summary_table(summary: &Summary) -> String {
@@ -60,20 +61,27 @@ fn write_summary(summary: &Summary, out: &mut String) -> fmt::Result {
         totals.announced.found,
         totals.withdrawn.of
     )?;
-    let rows = summary.risks.iter().take(SHOWN).map(|line| {
-        let times = &line.times;
-        let example = match times.nodes {
-            0 => "-".to_owned(),
-            1 => times.node.clone(),
-            nodes => format!("{} and {} more", times.node, nodes - 1),
-        };
-        vec![times.times.to_string(), example, line.text.clone()]
+    let kinds = summary.risks.chunk_by(|a, b| a.risk == b.risk);
+    let rows = kinds.flat_map(|lines| {
+        let shown = lines.iter().take(SHOWN).map(risk_row);
+        let more = lines.len().saturating_sub(SHOWN);
+        let rest = (more > 0).then(|| {
+            let text = format!("and {more} more lines like these: -o json has all");
+            vec![String::new(), String::new(), text]
+        });
+        shown.chain(rest)
     });
-    section(out, "Riskiest first", &["TIMES", "NODES", "WHAT"], rows)?;
-    match summary.risks.len().saturating_sub(SHOWN) {
-        0 => Ok(()),
-        more => writeln!(out, "\n{more} more lines: -o json has all"),
-    }
+    section(out, "Riskiest first", &["TIMES", "NODES", "WHAT"], rows)
+}
+
+fn risk_row(line: &RiskLine) -> Vec<String> {
+    let times = &line.times;
+    let nodes = match times.nodes {
+        0 => "-".to_owned(),
+        1 => times.node.clone(),
+        nodes => format!("{} and {} more", times.node, nodes - 1),
+    };
+    vec![times.times.to_string(), nodes, line.text.clone()]
 }
 
 fn write_table(change: &Change, node: &str, out: &mut String) -> fmt::Result {
