@@ -4,59 +4,20 @@
 //! on standard error.
 
 mod against;
+mod args;
 mod progress;
 pub(super) mod source;
 pub(super) mod verdict;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
 
-use super::node_name::NodeArgs;
 use crate::datastore::DatastoreSpec;
 use crate::plan::{Environment, render};
 use crate::resources::{Problem, Severity};
-
-/// Arguments of `plan`.
-#[derive(Clone, Debug, Args)]
-pub struct PlanArgs {
-    #[command(flatten)]
-    node: NodeArgs,
-    /// File or folder of resources; may be repeated [default: the datastore, if it is a file or folder]
-    #[arg(short, long = "filename", value_name = "PATH")]
-    files: Vec<PathBuf>,
-    /// Form of the output
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-    /// Ends with exit code 1 if an object, or something that it says, was left out
-    #[arg(long)]
-    strict: bool,
-    /// Says what would change: against the resources of a file or folder, which may be repeated. Ends with exit code 2 if
-    /// anything would
-    #[arg(long, value_name = "PATH")]
-    against: Vec<PathBuf>,
-    /// Of all nodes of the cluster, summed up, the riskiest lines first
-    #[arg(long)]
-    all_nodes: bool,
-    /// Ends with exit code 3 if that is too much, as in max-withdrawn=10%,max-restarts=1,default-route=never
-    #[arg(long, value_name = "LIMITS")]
-    guard: Option<String>,
-}
-
-/// Form of the output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people
-    #[default]
-    Table,
-    /// One object
-    Json,
-    /// The same object
-    Yaml,
-}
+pub use args::{Output, PlanArgs};
 
 /// Runs `plan`. A bad object is a problem in the plan, and no failure unless one is asked for.
 ///

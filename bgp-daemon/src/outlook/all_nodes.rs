@@ -46,6 +46,7 @@ pub fn all_nodes(
         summary
     });
     summary.finish();
+    summary.find_risks();
     summary
 }
 

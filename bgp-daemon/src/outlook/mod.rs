@@ -16,7 +16,9 @@
 //! | `all_nodes`     | the change of all nodes, on all cores                                      |
 //! | `node_lines`    | what happens on one node, as a part of the sum                             |
 //! | `summary`       | the sum                                                                    |
-//! | `risk`          | what of the sum might hurt most                                            |
+//! | `times`         | how often something happens                                                |
+//! | `risk`          | in which way a line might hurt                                             |
+//! | `risk_lines`    | what of the sum might hurt most                                            |
 //! | `render`        | a change as tables                                                         |
 
 mod all_nodes;
@@ -31,8 +33,10 @@ mod kernel;
 mod node_lines;
 mod render;
 mod risk;
+mod risk_lines;
 mod setting;
 mod summary;
+mod times;
 mod totals;
 
 pub use all_nodes::all_nodes;
@@ -49,6 +53,7 @@ pub use risk::{Risk, RiskLine};
 pub use setting::SettingChange;
 pub use summary::{
     DefaultRouteLine, KernelLine, Nodes, ProblemLine, RouteLine, SessionLine, SessionLines,
-    SettingLine, Summary, Times,
+    SettingLine, Summary,
 };
+pub use times::Times;
 pub use totals::{Count, Totals};

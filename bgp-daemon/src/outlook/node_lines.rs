@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::change::{Change, SessionChange, SessionChanges};
-use super::summary::{SessionAction, Summary, Times};
+use super::summary::{SessionAction, Summary};
+use super::times::Times;
 use crate::plan::Plan;
 
 /// Adds what happens on one node.

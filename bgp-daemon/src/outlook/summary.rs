@@ -9,8 +9,9 @@ use super::attributes::WireAttributes;
 use super::change::RouteAction;
 use super::default_route::Way;
 use super::kernel::KernelChange;
-use super::risk::{Risk, RiskLine};
+use super::risk::RiskLine;
 use super::setting::SettingChange;
+use super::times::Times;
 use super::totals::Totals;
 use crate::resources::Problem;
 
@@ -52,23 +53,6 @@ pub struct Nodes {
     pub removed: Vec<String>,
     /// How many others change.
     pub changed: usize,
-}
-
-/// How often something happens, and where for example.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Times {
-    /// To so many sessions or routes, of all nodes.
-    pub times: usize,
-    /// On so many nodes.
-    pub nodes: usize,
-    /// The first of the nodes.
-    pub node: String,
-    /// One of its peers.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub peer: String,
-    /// The node that was counted last: what happens there again counts no other node.
-    #[serde(skip)]
-    pub(super) last: String,
 }
 
 /// Sessions by what happens to them.
@@ -199,31 +183,6 @@ impl Nodes {
     }
 }
 
-impl Times {
-    /// Something that happens so often on a node.
-    pub(super) fn on(node: &str, peer: &str, times: usize) -> Self {
-        Self {
-            times,
-            nodes: 1,
-            node: node.to_owned(),
-            peer: peer.to_owned(),
-            last: node.to_owned(),
-        }
-    }
-
-    /// Adds what happens on other nodes, or again on the node that came last. The first node by name is the example.
-    pub(super) fn add(&mut self, other: Self) {
-        self.times += other.times;
-        if self.last != other.last {
-            self.nodes += other.nodes;
-            self.last = other.last;
-        }
-        if self.node.is_empty() || (!other.node.is_empty() && other.node < self.node) {
-            (self.node, self.peer) = (other.node, other.peer);
-        }
-    }
-}
-
 fn add<K: Ord>(map: &mut BTreeMap<K, Times>, more: BTreeMap<K, Times>) {
     for (key, times) in more {
         map.entry(key).or_default().add(times);
@@ -267,23 +226,6 @@ impl Summary {
         self.groups.merge(other.groups);
     }
 
-    /// Notes problems that the resources have as they are read, and says where all problems are written.
-    pub fn add_problems(
-        &mut self,
-        problems: impl IntoIterator<Item = Problem>,
-        locate: impl Fn(Problem) -> Problem,
-    ) {
-        for line in &mut self.problems {
-            line.problem = locate(line.problem.clone());
-        }
-        for problem in problems {
-            let times = Times::default();
-            self.totals.problems += 1;
-            self.problems.push(ProblemLine { problem, times });
-        }
-        self.risks = Risk::lines(self);
-    }
-
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         let Nodes {
@@ -294,7 +236,7 @@ impl Summary {
         added.is_empty() && removed.is_empty() && *changed == 0 && self.problems.is_empty()
     }
 
-    /// Turns groups into lines, and sorts them.
+    /// Turns groups into lines.
     pub(super) fn finish(&mut self) {
         self.nodes.added.sort();
         self.nodes.removed.sort();
@@ -349,6 +291,5 @@ impl Summary {
             .map(|(problem, times)| ProblemLine { problem, times })
             .collect();
         self.totals.problems = self.problems.len();
-        self.risks = Risk::lines(self);
     }
 }

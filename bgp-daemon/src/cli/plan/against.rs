@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+use super::args::{Output, PlanArgs};
 use super::progress::Progress;
+use super::source;
 use super::verdict::{complain, verdict};
-use super::{Output, PlanArgs, source};
 use crate::datastore::{DatastoreSpec, Settings};
 use crate::outlook::{self, Change, Exceeded, Guard, Totals, all_nodes, new_problems};
 use crate::plan::Environment;
