@@ -4,7 +4,9 @@
 //! neighbour is told of a state between two, and a route that both states announce is never withdrawn. Sessions end and start after
 //! that.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -135,57 +137,56 @@ impl Desired {
 
     /// What makes a peer become this one.
     pub(crate) fn step_for(&self, name: &Arc<str>, peer: &PeerSpec) -> Option<Step> {
-        let start = || Step::Start(Arc::clone(name), Box::new(peer.clone()));
-        let Some(old) = self.peers.get(name) else {
-            return Some(start());
-        };
-        if old.restarts_because(peer).next().is_some() {
-            return Some(start());
-        }
-        let changes = old.changes_softly(peer).next().is_some();
-        changes.then(|| Step::AtOnce {
-            inputs: Vec::new(),
-            peers: vec![(Arc::clone(name), peer.clone())],
-        })
+        step_for(name, self.peers.get(name), peer)
     }
 
     /// What becoming another state does.
     pub fn compare(&self, new: &Self) -> Report {
         let mut report = Report::default();
-        for (name, peer) in &new.peers {
-            let Some(old) = self.peers.get(name) else {
-                report.added.push(Arc::clone(name));
-                continue;
+        for (name, old, new) in side_by_side(&self.peers, &new.peers) {
+            let name = || Arc::clone(name);
+            let (old, new) = match (old, new) {
+                (Some(old), Some(new)) => (old, new),
+                (None, _) => {
+                    report.added.push(name());
+                    continue;
+                }
+                (Some(_), None) => {
+                    report.removed.push(name());
+                    continue;
+                }
             };
-            let because: Vec<_> = old.restarts_because(peer).collect();
-            let changed: Vec<_> = old.changes_softly(peer).collect();
+            let because: Vec<_> = old.restarts_because(new).collect();
+            let changed: Vec<_> = old.changes_softly(new).collect();
             if !because.is_empty() {
-                report.restarted.push((Arc::clone(name), because));
+                report.restarted.push((name(), because));
             } else if !changed.is_empty() {
-                report.changed.push((Arc::clone(name), changed));
+                report.changed.push((name(), changed));
             }
         }
-        let gone = self
-            .peers
-            .keys()
-            .filter(|name| !new.peers.contains_key(*name));
-        report.removed.extend(gone.cloned());
-        report.announced = self.announced(new).count();
-        report.withdrawn = self.withdrawn(new).count();
+        for (_, route) in self.changed_routes(new) {
+            match route {
+                Some(_) => report.announced += 1,
+                None => report.withdrawn += 1,
+            }
+        }
         report
     }
 
     /// The steps to another state.
     pub fn steps_to(&self, new: &Self) -> Vec<Step> {
-        let mut steps = vec![self.at_once(new)];
-        let gone = self
-            .peers
-            .keys()
-            .filter(|name| !new.peers.contains_key(*name));
-        steps.extend(gone.cloned().map(Step::Remove));
-        let changes = new.peers.iter();
-        let changes = changes.filter_map(|(name, peer)| self.step_for(name, peer));
-        steps.extend(changes.filter(|step| matches!(step, Step::Start(..))));
+        let (mut peers, mut ends, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, old, new) in side_by_side(&self.peers, &new.peers) {
+            match new.map(|new| step_for(name, old, new)) {
+                None => ends.push(Step::Remove(Arc::clone(name))),
+                Some(Some(Step::AtOnce { peers: changed, .. })) => peers.extend(changed),
+                Some(step) => starts.extend(step),
+            }
+        }
+        let inputs = self.inputs_to(new);
+        let mut steps = vec![Step::AtOnce { inputs, peers }];
+        steps.append(&mut ends);
+        steps.append(&mut starts);
         steps
     }
 
@@ -211,43 +212,63 @@ impl Desired {
         }
     }
 
-    fn at_once(&self, new: &Self) -> Step {
-        let mut inputs = Vec::new();
-        if self.cluster_id != new.cluster_id {
-            inputs.push(Input::ClusterId(new.cluster_id));
+    /// What the RIB is told. What is withdrawn comes first.
+    fn inputs_to(&self, new: &Self) -> Vec<Input> {
+        let cluster_id = (self.cluster_id != new.cluster_id).then_some(new.cluster_id);
+        let mut inputs: Vec<Input> = cluster_id.map(Input::ClusterId).into_iter().collect();
+        let mut announced = Vec::new();
+        for (&(prefix, id), route) in self.changed_routes(new) {
+            match route {
+                Some(route) => announced.push(Input::announce(prefix, route.clone())),
+                None => inputs.push(Input::Withdraw { prefix, id }),
+            }
         }
-        inputs.extend(
-            self.withdrawn(new)
-                .map(|(prefix, id)| Input::Withdraw { prefix, id }),
-        );
-        let announced = self.announced(new);
-        inputs.extend(announced.map(|(prefix, route)| Input::announce(prefix, route.clone())));
-        let peers = new.peers.iter().filter(|(name, peer)| {
-            let step = self.step_for(name, peer);
-            matches!(step, Some(Step::AtOnce { .. }))
-        });
-        let peers = peers.map(|(name, peer)| (Arc::clone(name), peer.clone()));
-        Step::AtOnce {
-            inputs,
-            peers: peers.collect(),
-        }
+        inputs.append(&mut announced);
+        inputs
     }
 
-    fn announced<'a>(&self, new: &'a Self) -> impl Iterator<Item = (IpNet, &'a LocalRoute)> {
-        let changed = new
-            .routes
-            .iter()
-            .filter(|(key, route)| self.routes.get(*key) != Some(*route));
-        changed.map(|((prefix, _), route)| (*prefix, route))
+    /// Local routes that differ, as they are to be; `None` for those that are to go.
+    fn changed_routes<'a>(
+        &'a self,
+        new: &'a Self,
+    ) -> impl Iterator<Item = (&'a (IpNet, u32), Option<&'a LocalRoute>)> {
+        let routes = side_by_side(&self.routes, &new.routes);
+        let changed = routes.filter(|(_, old, new)| old != new);
+        changed.map(|(key, _, new)| (key, new))
     }
+}
 
-    fn withdrawn(&self, new: &Self) -> impl Iterator<Item = (IpNet, u32)> {
-        let gone = self
-            .routes
-            .keys()
-            .filter(|key| !new.routes.contains_key(*key));
-        gone.copied()
+/// What makes a peer become this one.
+fn step_for(name: &Arc<str>, old: Option<&PeerSpec>, new: &PeerSpec) -> Option<Step> {
+    match old {
+        Some(old) if old.restarts_because(new).next().is_none() => {
+            let changes = old.changes_softly(new).next().is_some();
+            changes.then(|| Step::AtOnce {
+                inputs: Vec::new(),
+                peers: vec![(Arc::clone(name), new.clone())],
+            })
+        }
+        _ => Some(Step::Start(Arc::clone(name), Box::new(new.clone()))),
     }
+}
+
+/// The entries of two maps, those of one key together.
+fn side_by_side<'a, K: Ord, V>(
+    old: &'a BTreeMap<K, V>,
+    new: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (&'a K, Option<&'a V>, Option<&'a V>)> {
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    iter::from_fn(move || {
+        let order = match (old.peek(), new.peek()) {
+            (Some((old, _)), Some((new, _))) => old.cmp(new),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        let old = order.is_le().then(|| old.next()).flatten();
+        let new = order.is_ge().then(|| new.next()).flatten();
+        let (key, _) = old.or(new)?;
+        Some((key, old.map(|(_, old)| old), new.map(|(_, new)| new)))
+    })
 }
 
 #[cfg(test)]

@@ -151,7 +151,7 @@ fn within_each(list: &[Sourced], verdict: Verdict) -> Vec<Rule> {
     let mut sorted: Vec<&Sourced> = list.iter().collect();
     sorted.sort_by(|a, b| a.origin.cmp(&b.origin));
     for same in sorted.chunk_by(|a, b| a.origin == b.origin) {
-        let prefixes = same.iter().map(|sourced| sourced.prefix);
+        let prefixes = outermost(same.iter().map(|sourced| sourced.prefix));
         let rule = rule(same[0].origin.clone(), [within(prefixes)]);
         rules.push(match verdict {
             Verdict::Accept => rule.accept(),
@@ -159,6 +159,16 @@ fn within_each(list: &[Sourced], verdict: Verdict) -> Vec<Rule> {
         });
     }
     rules
+}
+
+/// Without what lies in another one: a service that comes or goes within a range changes no policy, and no peer's routes are
+/// judged anew.
+fn outermost(prefixes: impl Iterator<Item = IpNet>) -> Vec<IpNet> {
+    let mut outermost: Vec<IpNet> = prefixes.collect();
+    // A prefix comes before those that lie in it.
+    outermost.sort_unstable();
+    outermost.dedup_by(|next, kept| kept.contains(&*next));
+    outermost
 }
 
 fn within(prefixes: impl IntoIterator<Item = IpNet>) -> Condition {

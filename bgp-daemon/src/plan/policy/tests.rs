@@ -248,6 +248,21 @@ fn export_rules_stand_in_calicos_order() {
     );
 }
 
+/// Thousands of peers may have the policy.
+#[test]
+fn a_service_within_an_announced_range_changes_no_policy() {
+    let with = |services: &str| {
+        let plan = plan_with("", &(CLUSTER.to_owned() + "---\n" + services));
+        let policy = Audience::exporting(peer(&plan, INTERNAL)).policy(&plan);
+        (plan.originate.len(), policy)
+    };
+    let local = "{apiVersion: v1, kind: Service, metadata: {name: s, namespace: d}, spec: {type: NodePort, clusterIP: 10.96.0.7, externalTrafficPolicy: Local}}
+---
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: s-1, namespace: d, labels: {kubernetes.io/service-name: s}}, addressType: IPv4, endpoints: [{addresses: [10.1.0.1], nodeName: a, conditions: {ready: true}}]}";
+    let ((before, policy), (after, same)) = (with(""), with(local));
+    assert_eq!((after, same), (before + 1, policy));
+}
+
 /// Promise 9.1.
 #[test]
 fn import_accepts_and_prefers_better_priorities() {
