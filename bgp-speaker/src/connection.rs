@@ -3,13 +3,14 @@
 //! A connection is found by its [`ConnId`], never by a place: what is done with one may remove another.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
+use std::task::Poll;
 use std::time::Duration;
 
 use bgp_core::session::ConnId;
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// Octets read at a time.
@@ -137,19 +138,17 @@ impl Connection {
         !self.output.is_empty()
     }
 
-    /// Waits until it can be read from, if `reading`, or written to, if there is something to write.
+    /// Waits until it can be read from, if `reading`, or written to, if there is something to write. For one task at a time.
     pub(super) async fn ready(&self, reading: bool) -> io::Result<Ready> {
-        let interest = match (reading, self.has_output()) {
-            (true, true) => Interest::READABLE | Interest::WRITABLE,
-            (true, false) => Interest::READABLE,
-            (false, true) => Interest::WRITABLE,
-            (false, false) => return std::future::pending().await,
-        };
-        let ready = self.stream.ready(interest).await?;
-        Ok(Ready {
-            read: reading && ready.is_readable(),
-            write: ready.is_writable(),
+        poll_fn(|context| {
+            let read = reading && self.stream.poll_read_ready(context)?.is_ready();
+            let write = self.has_output() && self.stream.poll_write_ready(context)?.is_ready();
+            match read || write {
+                true => Poll::Ready(Ok(Ready { read, write })),
+                false => Poll::Pending,
+            }
         })
+        .await
     }
 
     /// Reads what is there, a bounded amount; `Some(0)` is the end, `None` nothing.

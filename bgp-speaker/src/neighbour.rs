@@ -30,7 +30,7 @@ use crate::farewell::Farewells;
 use crate::namespace::Namespace;
 use crate::table::{self, Batch, News, ToNeighbour};
 use crate::tap::{Flow, PeerTap, take_message};
-use crate::timer::{now, sleep_until};
+use crate::timer::{LazyTimer, now};
 
 /// Weight of the news for the table that may wait here before reading stops.
 const MAX_WAITING: usize = 1024;
@@ -88,6 +88,8 @@ struct Running {
     /// What the table has for the session that is up.
     outbox: mpsc::UnboundedReceiver<ToNeighbour>,
     to_table: Batch,
+    /// Each UPDATE puts off the next KEEPALIVE.
+    timer: LazyTimer,
     /// When the session last came up or went down.
     since: Instant,
     /// What is transmitted now came from the table.
@@ -136,6 +138,7 @@ impl Running {
             dialling: None,
             outbox: mpsc::unbounded_channel().1,
             to_table: Batch::default(),
+            timer: LazyTimer::default(),
             since: now(),
             sending_routes: false,
             gave_much: false,
@@ -201,7 +204,7 @@ impl Running {
             dialled = finished(&mut self.dialling) => Wake::Dialled(dialled),
             Ok(room) = table.clone().reserve(waiting), if waiting > 0 => Wake::TableHasRoom(room),
             (id, ready) = self.connections.ready(reading) => Wake::Connection(id, ready),
-            () = sleep_until(deadline) => Wake::Deadline,
+            () = self.timer.sleep_until(deadline) => Wake::Deadline,
             count = self.outbox.recv_many(&mut pieces, OUTBOX_SLICE), if self.session.state() == State::Established => {
                 debug_assert!(count == pieces.len());
                 Wake::Outbox(pieces)
