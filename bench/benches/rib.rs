@@ -126,16 +126,8 @@ impl World {
             max_prefixes: PerFamily::default(),
             role: None,
         };
-        let up = PeerUp {
-            peer_id: RouterId(address),
-            context: context(),
-            own_next_hop: PerFamily {
-                ipv4: Some(NextHop::V4(OWN)),
-                ipv6: None,
-            },
-            sends_end_of_rib: false,
-            long_lived_aware: false,
-        };
+        let mut up = PeerUp::new(RouterId(address), context());
+        up.own_next_hop.ipv4 = Some(NextHop::V4(OWN));
         self.rib.handle(
             self.now,
             Input::Configure {

@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use crate::rib::{self, ForwardRoute, LocalRoute, OpaqueError, Resolution, Rib, RibConfig};
 use crate::session::{self, ConnId, Direction, Down, Negotiated, Session, Stop};
 use crate::types::{Family, PeerId, RouterId};
-use crate::wire::{Attributes, OpaqueRoutes, Update};
+use crate::wire::{Attributes, OpaqueRoutes, RouteRefresh, Update};
 
 pub use config::NeighbourConfig;
 pub use link::Link;
@@ -56,6 +56,8 @@ pub enum Output {
     /// Routes of families that are not routed here came or went: see [`Update::opaque`] and [`Update::attributes`]. Only of those
     /// that were negotiated by [`SessionConfig::opaque_families`](session::SessionConfig::opaque_families). When the session ends, all of them are gone.
     Opaque(PeerId, Update),
+    /// A peer asks for our routes of such a family again, or marks its own answer (RFC 2918, RFC 7313).
+    OpaqueRefresh(PeerId, RouteRefresh),
     /// The route to a prefix changed; only with [`RibConfig::forwarding`].
     Forward {
         /// The prefix.
@@ -244,9 +246,6 @@ impl Speaker {
         routes: OpaqueRoutes<'_>,
     ) -> Result<(), OpaqueError> {
         self.now = now;
-        let agreed = self.session(peer).and_then(|it| it.status().negotiated);
-        let agreed = agreed.filter(|it| it.opaque_families.contains(&routes.family()));
-        agreed.ok_or(OpaqueError::NotNegotiated)?;
         self.rib.send_opaque(peer, attributes, routes)
     }
 
@@ -392,6 +391,12 @@ impl Speaker {
             {
                 let update = update.clone();
                 self.outputs.push_back(Output::Opaque(peer, update));
+            }
+            if let session::Output::Refresh(refresh) = &output
+                && Family::from_afi_safi(refresh.family).is_none()
+            {
+                self.outputs
+                    .push_back(Output::OpaqueRefresh(peer, *refresh));
             }
             let (input, output) = neighbour.link.split(&neighbour.config, output);
             if let Some(input) = input {

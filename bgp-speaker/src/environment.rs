@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::event::ForwardingSink;
 use crate::namespace::Namespace;
+use crate::opaque::OpaqueSender;
 use crate::tap::Subscriber;
 
 /// What a speaker is started in, see [`Speaker::start_in`](crate::Speaker::start_in). By default nobody forwards, and nobody watches.
@@ -19,6 +20,8 @@ pub struct Environment {
     pub subscriber: Option<Arc<dyn Subscriber>>,
     /// Where the sockets are made; `None`: in the network namespace of whichever thread makes one.
     pub namespace: Option<Namespace>,
+    /// Takes what peers send of families that are not routed here; `None`: that is thrown away.
+    pub opaque: Option<OpaqueSender>,
 }
 
 impl Environment {
@@ -42,6 +45,13 @@ impl Environment {
         self.namespace = Some(namespace);
         self
     }
+
+    /// The same with a way for what peers send of families that are not routed here.
+    #[must_use]
+    pub fn with_opaque(mut self, opaque: OpaqueSender) -> Self {
+        self.opaque = Some(opaque);
+        self
+    }
 }
 
 impl fmt::Debug for Environment {
@@ -50,6 +60,7 @@ impl fmt::Debug for Environment {
             .field("forwarding", &self.forwarding.is_some())
             .field("subscriber", &self.subscriber.is_some())
             .field("namespace", &self.namespace)
+            .field("opaque", &self.opaque.is_some())
             .finish()
     }
 }

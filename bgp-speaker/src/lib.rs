@@ -8,6 +8,7 @@
 //! | change many peers and routes at once             | [`Desired`], [`Speaker::apply`], [`Report`]                    |
 //! | decide on routes by code of your own             | [`Hook`](bgp_core::policy::Hook); `examples/route_server.rs`   |
 //! | accept peers that are not known beforehand       | [`dynamic`]; `examples/collector.rs`                           |
+//! | carry EVPN, FlowSpec and the like as octets       | [`opaque`], [`Speaker::send_opaque`]                           |
 //! | record, count or export what is said             | [`tap::Subscriber`]                                            |
 //! | put routes into the kernel                       | [`forwarding`], [`kernel`]; `examples/install_routes.rs`       |
 //! | use sockets, a namespace or a clock of your own  | [`Environment`], [`Speaker::listen_on`], [`Speaker::handle_stream`] |
@@ -49,6 +50,8 @@
 //! | `inquirer`      | asks the neighbours how they are                                  |
 //! | `command`       | what the owner of a neighbour says and asks                       |
 //! | `neighbour`     | a task per neighbour: drives one session                          |
+//! | `exchange`      | a neighbour's end of the way to and from the table                |
+//! | [`opaque`]      | routes of families that are not routed here                       |
 //! | `table`         | one task: drives the RIB                                          |
 //! | `acceptor`      | a task: brings connections to the neighbours                      |
 //! | `pace`          | how often somebody may connect                                    |
@@ -60,6 +63,7 @@
 //! | [`listener`]    | accepts connections                                               |
 //! | `keys`          | TCP MD5 keys of a listening socket                                |
 //! | [`connect`]     | dials                                                             |
+//! | `dialling`      | the same as a part of the neighbour's task                        |
 //! | `namespace`     | a network namespace of the owner's                                |
 //! | [`sockopt`]     | TCP MD5, TTL security: the only `unsafe` of the project           |
 //! | [`kernel`]      | routes and interfaces through netlink                             |
@@ -80,9 +84,11 @@ pub mod connect;
 mod connection;
 mod descriptors;
 mod desired;
+mod dialling;
 pub mod dynamic;
 mod environment;
 mod event;
+mod exchange;
 mod farewell;
 pub mod forwarding;
 mod ids;
@@ -92,6 +98,7 @@ mod keys;
 pub mod listener;
 mod namespace;
 mod neighbour;
+pub mod opaque;
 mod pace;
 pub mod pool;
 mod routes;

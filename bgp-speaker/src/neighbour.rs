@@ -6,11 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bgp_core::rib::{self, KeepStale, Unusable};
+use bgp_core::rib::{Input, KeepStale, Unusable};
 use bgp_core::session::{ConnId, Direction, DownReason, Output, Session, State, Stop};
 use bgp_core::speaker::{Link, NeighbourConfig};
 use bgp_core::types::{Family, PeerId, PerFamily};
@@ -18,28 +17,22 @@ use bgp_core::wire::{Message, RefreshKind, RouteRefresh};
 use bytes::BytesMut;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use crate::acceptor::Guard;
 use crate::command::{Command, NeighbourStatus};
-use crate::connect::{self, Dial, DialError};
+use crate::connect::{Dial, DialError, words};
 use crate::connection::{Connection, Connections, Ready};
+use crate::dialling::Dialling;
 use crate::event::Event;
+use crate::exchange::{Exchange, Exchanged};
 use crate::farewell::Farewells;
 use crate::namespace::Namespace;
-use crate::table::{self, Batch, News, ToNeighbour};
+use crate::opaque::Outlet;
+use crate::table::{self, ToNeighbour};
 use crate::tap::{Flow, PeerTap, take_message};
 use crate::timer::{LazyTimer, now};
-
-/// Weight of the news for the table that may wait here before reading stops.
-const MAX_WAITING: usize = 1024;
-/// Outbox entries taken at a time.
-const OUTBOX_SLICE: usize = 64;
-/// Weight of news for the table after which it gets the chance to begin: whom a task wakes waits for its turn on the same thread.
-const LONG_BATCH: usize = 64;
-/// So many octets of routes are written before the table is told. Few beside what it lets be on the way.
-const REPORTED_AT_ONCE: usize = 64 * 1024;
 
 /// A connection that the peer opened, and what came on it.
 #[derive(Debug)]
@@ -70,13 +63,12 @@ pub(super) struct Neighbour {
     pub(super) namespace: Option<Namespace>,
     /// Sees messages and states, if anybody does.
     pub(super) tap: Option<PeerTap>,
+    /// Takes what comes of families that are not routed here, if anybody does.
+    pub(super) opaque: Option<Outlet>,
 }
 
 /// Names of the peers whose sessions are up. Each neighbour keeps its own entry.
 pub(super) type Established = Arc<watch::Sender<BTreeSet<Arc<str>>>>;
-
-/// Part of the neighbour's own task: dropped, it is cancelled, and a panic in it is one of the neighbour.
-type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, DialError>> + Send>>;
 
 struct Running {
     neighbour: Neighbour,
@@ -84,20 +76,14 @@ struct Running {
     link: Link,
     connections: Connections,
     next_connection: u64,
-    dialling: Option<Dialling>,
-    /// What the table has for the session that is up.
-    outbox: mpsc::UnboundedReceiver<ToNeighbour>,
-    to_table: Batch,
+    dialling: Dialling,
+    exchange: Exchange,
     /// Each UPDATE puts off the next KEEPALIVE.
     timer: LazyTimer,
     /// When the session last came up or went down.
     since: Instant,
     /// What is transmitted now came from the table.
     sending_routes: bool,
-    /// The table has just been given a long batch.
-    gave_much: bool,
-    /// Octets of routes that were written in this session and not reported to the table.
-    unreported: usize,
     /// Set when the task is to end; answered when it has.
     removed: Option<oneshot::Sender<Option<DownReason>>>,
     /// How the session last ended.
@@ -111,8 +97,8 @@ enum Wake {
     Command(Option<Command>),
     Accepted(TcpStream),
     Dialled(Result<TcpStream, DialError>),
-    Outbox(Vec<ToNeighbour>),
-    TableHasRoom(table::Reserved),
+    Exchange(Exchanged),
+    OwnerHasRoom(OwnedSemaphorePermit),
     Connection(ConnId, io::Result<Ready>),
     Deadline,
 }
@@ -132,17 +118,14 @@ impl Running {
         Self {
             session,
             link: Link::new(neighbour.peer),
+            exchange: Exchange::new(neighbour.peer, neighbour.table.clone()),
             neighbour,
             connections: Connections::default(),
             next_connection: 0,
-            dialling: None,
-            outbox: mpsc::unbounded_channel().1,
-            to_table: Batch::default(),
+            dialling: Dialling::default(),
             timer: LazyTimer::default(),
             since: now(),
             sending_routes: false,
-            gave_much: false,
-            unreported: 0,
             removed: None,
             ended: None,
             stays_until: None,
@@ -159,11 +142,11 @@ impl Running {
             let wake = self.wait().await;
             self.handle(wake);
             self.drain();
-            if std::mem::take(&mut self.gave_much) {
+            if self.exchange.gave_much() {
                 tokio::task::yield_now().await;
             }
         }
-        self.flush_to_table().await;
+        self.exchange.end().await;
         if let Some(done) = self.removed.take() {
             // Whoever asked may have gone.
             done.send(self.ended.take()).ok();
@@ -188,7 +171,8 @@ impl Running {
     }
 
     fn reading(&self) -> bool {
-        self.to_table.weight() < MAX_WAITING
+        let opaque = self.neighbour.opaque.as_ref();
+        !self.exchange.is_full() && !opaque.is_some_and(Outlet::is_full)
     }
 
     async fn wait(&mut self) -> Wake {
@@ -196,19 +180,15 @@ impl Running {
         let deadline = deadline.into_iter().chain(self.goes_at()).min();
         let reading = self.reading();
         self.session.set_reading(now(), reading);
-        let mut pieces = Vec::new();
-        let (table, waiting) = (&self.neighbour.table, self.to_table.weight());
+        let is_up = self.session.state() == State::Established;
         tokio::select! {
             command = self.neighbour.commands.recv() => Wake::Command(command),
             Some(stream) = self.neighbour.accepted.recv() => Wake::Accepted(stream),
-            dialled = finished(&mut self.dialling) => Wake::Dialled(dialled),
-            Ok(room) = table.clone().reserve(waiting), if waiting > 0 => Wake::TableHasRoom(room),
+            dialled = self.dialling.finished() => Wake::Dialled(dialled),
+            exchanged = self.exchange.ready(is_up) => Wake::Exchange(exchanged),
+            room = room(self.neighbour.opaque.as_ref()) => Wake::OwnerHasRoom(room),
             (id, ready) = self.connections.ready(reading) => Wake::Connection(id, ready),
             () = self.timer.sleep_until(deadline) => Wake::Deadline,
-            count = self.outbox.recv_many(&mut pieces, OUTBOX_SLICE), if self.session.state() == State::Established => {
-                debug_assert!(count == pieces.len());
-                Wake::Outbox(pieces)
-            }
         }
     }
 
@@ -222,18 +202,21 @@ impl Running {
                 self.connected(stream, BytesMut::new(), Direction::Incoming);
             }
             Wake::Dialled(Ok(stream)) => {
-                self.dialling = None;
                 self.connected(stream, BytesMut::new(), Direction::Outgoing);
             }
             Wake::Dialled(Err(error)) => {
-                self.dialling = None;
                 debug!(peer = %self.neighbour.name, %error, "cannot connect");
                 self.session
                     .handle_connect_failed(now(), &error.to_string());
             }
-            Wake::Outbox(pieces) => self.send(pieces),
+            Wake::Exchange(Exchanged::Received(pieces)) => self.send(pieces),
             // Used at once: given back, it would go to the next in line, who may do the same.
-            Wake::TableHasRoom(room) => self.give_to_table(room),
+            Wake::Exchange(Exchanged::Room(room)) => self.exchange.give(room),
+            Wake::OwnerHasRoom(room) => {
+                if let Some(opaque) = &mut self.neighbour.opaque {
+                    opaque.go_on(room);
+                }
+            }
             Wake::Connection(id, ready) => {
                 // First the connections that came before: whether one is of a peer that has restarted depends on whether
                 // the session was up.
@@ -289,14 +272,12 @@ impl Running {
             return;
         };
         let mut octets = BytesMut::new();
-        for family in Family::ALL
-            .into_iter()
-            .filter(|family| negotiated.context.families[*family])
-        {
-            let refresh = RouteRefresh {
-                family: family.afi_safi(),
-                kind: RefreshKind::REQUEST,
-            };
+        let routed = Family::ALL.into_iter();
+        let routed = routed.filter(|family| negotiated.context.families[*family]);
+        let routed = routed.map(Family::afi_safi);
+        for family in routed.chain(negotiated.opaque_families.iter().copied()) {
+            let kind = RefreshKind::REQUEST;
+            let refresh = RouteRefresh { family, kind };
             Message::RouteRefresh(refresh).encode(&negotiated.context, &mut octets);
         }
         self.session.send(now, octets.freeze());
@@ -310,8 +291,7 @@ impl Running {
             Err(error) => {
                 debug!(peer = %self.neighbour.name, %error, "connection was gone at once");
                 if direction == Direction::Outgoing {
-                    self.session
-                        .handle_connect_failed(now(), &connect::words(&error));
+                    self.session.handle_connect_failed(now(), &words(&error));
                 }
                 return;
             }
@@ -442,13 +422,7 @@ impl Running {
                 if written.octets > 0 {
                     self.session.handle_written(now(), id, pending);
                 }
-                self.unreported += written.route_octets;
-                if self.unreported >= REPORTED_AT_ONCE {
-                    let peer = self.neighbour.peer;
-                    let octets = std::mem::take(&mut self.unreported);
-                    self.to_table
-                        .push(News::Input(rib::Input::Written { peer, octets }));
-                }
+                self.exchange.note_written(written.route_octets);
             }
             Err(error) => self.lost(id, Some(&error)),
         }
@@ -456,7 +430,7 @@ impl Running {
 
     fn lost(&mut self, id: ConnId, error: Option<&io::Error>) {
         self.connections.remove(id);
-        let text = error.map(connect::words);
+        let text = error.map(words);
         self.session.handle_closed(now(), id, text.as_deref());
         self.link.closed(id);
     }
@@ -480,19 +454,22 @@ impl Running {
             waiting.into_iter().for_each(|id| self.write(id));
             self.drain_session();
         }
-        self.offer_to_table();
+        self.exchange.offer();
     }
 
     fn drain_session(&mut self) {
         while let Some(output) = self.session.poll_output() {
+            if let Some(opaque) = &mut self.neighbour.opaque {
+                opaque.see(&output);
+            }
             let (input, output) = self.link.split(&self.neighbour.config, output);
             if let Some(input) = input {
                 match &input {
-                    rib::Input::Up { .. } => self.renew_outbox(),
-                    rib::Input::Down { keep_stale, .. } => self.stay(longest(keep_stale)),
+                    Input::Up { .. } => self.exchange.renew_outbox(),
+                    Input::Down { keep_stale, .. } => self.stay(longest(keep_stale)),
                     _ => {}
                 }
-                self.to_table.push(News::Input(input));
+                self.exchange.tell(input);
             }
             if let Some(output) = output {
                 self.perform(output);
@@ -503,8 +480,16 @@ impl Running {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Connect => self.dial(),
-            Output::CancelConnect => self.dialling = None,
+            Output::Connect => {
+                let Neighbour {
+                    dial,
+                    namespace,
+                    guard,
+                    ..
+                } = &self.neighbour;
+                self.dialling.begin(dial, namespace.as_ref(), guard);
+            }
+            Output::CancelConnect => self.dialling.cancel(),
             Output::Transmit { conn, bytes } => {
                 self.show(conn, Flow::Sent, &bytes);
                 let routes = self.sending_routes;
@@ -546,15 +531,6 @@ impl Running {
         }
     }
 
-    /// What is left in the old outbox was meant for an earlier session.
-    fn renew_outbox(&mut self) {
-        let (sender, outbox) = mpsc::unbounded_channel();
-        self.outbox = outbox;
-        self.unreported = 0;
-        self.to_table
-            .push(News::Outbox(self.neighbour.peer, Some(sender)));
-    }
-
     fn note_established(&self, is: bool) {
         let name = &self.neighbour.name;
         self.neighbour.established.send_if_modified(|all| match is {
@@ -568,49 +544,9 @@ impl Running {
         self.neighbour.events.send(event).ok();
     }
 
-    fn dial(&mut self) {
-        let dial = self.neighbour.dial.clone();
-        let namespace = self.neighbour.namespace.clone();
-        let mut guard = self.neighbour.guard.clone();
-        self.dialling = Some(Box::pin(async move {
-            let decided = guard.wait_for(|guard| *guard != Guard::Pending).await;
-            // Whoever is removed dials no more.
-            if !decided.is_ok_and(|guard| *guard == Guard::Open) {
-                return Err(DialError::NoKey);
-            }
-            dial.connect_in(namespace.as_ref()).await
-        }));
-    }
-
     fn close(&mut self, conn: ConnId) {
         if let Some(connection) = self.connections.remove(conn) {
             self.neighbour.farewells.add(connection);
-        }
-    }
-
-    /// Gives the table what waits for it, if it has room.
-    fn offer_to_table(&mut self) {
-        let waiting = self.to_table.weight();
-        if waiting > 0
-            && let Some(room) = self.neighbour.table.try_reserve(waiting)
-        {
-            self.give_to_table(room);
-        }
-    }
-
-    fn give_to_table(&mut self, room: table::Reserved) {
-        self.gave_much |= self.to_table.weight() >= LONG_BATCH;
-        room.send(std::mem::take(&mut self.to_table));
-    }
-
-    /// The last words of a removed neighbour.
-    async fn flush_to_table(&mut self) {
-        let mut last = std::mem::take(&mut self.to_table);
-        last.push(News::Outbox(self.neighbour.peer, None));
-        last.push(News::Input(rib::Input::Remove(self.neighbour.peer)));
-        // The table only goes away when everything ends.
-        if let Ok(room) = self.neighbour.table.clone().reserve(last.weight()).await {
-            room.send(last);
         }
     }
 }
@@ -622,10 +558,10 @@ fn longest(keep_stale: &PerFamily<Option<KeepStale>>) -> Duration {
     times.max().unwrap_or_default()
 }
 
-/// Waits for the dialling that is under way; for ever if there is none.
-async fn finished(dialling: &mut Option<Dialling>) -> Result<TcpStream, DialError> {
-    match dialling {
-        Some(dialling) => dialling.await,
+/// Waits until the owner has room for what comes of families that are not routed here; for ever if nothing waits.
+async fn room(opaque: Option<&Outlet>) -> OwnedSemaphorePermit {
+    match opaque {
+        Some(opaque) => opaque.room().await,
         None => std::future::pending().await,
     }
 }

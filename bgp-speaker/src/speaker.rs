@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bgp_core::rib::{Input, Rib};
+use bgp_core::rib::{Input, OpaqueError, Rib};
 use bgp_core::session::Stop;
 use bgp_core::types::{Family, PeerId};
-use bgp_core::wire::RefreshKind;
+use bgp_core::wire::{Attributes, OpaqueRoutes, RefreshKind};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -32,11 +32,12 @@ use crate::ids::Ids;
 use crate::inquirer::{ANSWER, Inquirer};
 use crate::listener::{Incoming, ListenError};
 use crate::namespace::Namespace;
+use crate::opaque::Sending;
 use crate::routes::Routes;
 use crate::shutdown::{Partings, Shutdown};
 use crate::spec::{PeerSettings, PeerSpec};
 use crate::starter::{Peer, Starter};
-use crate::table::Table;
+use crate::table::{News, Table};
 use crate::tasks::{Failure, Tasks};
 use crate::timer::now;
 
@@ -110,6 +111,9 @@ pub enum SpeakerError {
     /// It cannot listen there.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Routes of a family that is not routed here cannot be sent.
+    #[error(transparent)]
+    Opaque(#[from] OpaqueError),
     /// There are values that no session can have: nothing was changed.
     #[error("{}", join(.0))]
     Config(Vec<ConfigError>),
@@ -147,6 +151,7 @@ impl Speaker {
             forwarding,
             subscriber,
             namespace,
+            opaque,
         } = environment;
         let (tasks, alarms) = (Tasks::default(), Alarms::default());
         let rib = Rib::new(config.rib.clone(), now(), random_seed());
@@ -170,6 +175,7 @@ impl Speaker {
             subscriber,
             tasks: tasks.clone(),
             namespace,
+            opaque,
             seed: random_seed(),
         };
         let registry = Registry::default();
@@ -512,6 +518,35 @@ impl Speaker {
             Some(peer) => self.tell_table(Input::Reevaluate(peer)).await,
             None => Ok(()),
         }
+    }
+
+    /// Sends a peer routes of a family that is not routed here, once it has taken enough of what is on the way; `attributes` only
+    /// count for those that are announced. What was sent is nowhere kept. See [`opaque`](crate::opaque).
+    ///
+    /// # Errors
+    ///
+    /// There is no session with such a peer, or the family was not negotiated; attributes and routes do not fit one message; or the
+    /// speaker has ended, or is about to.
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped, the routes may have been sent or not.
+    pub async fn send_opaque(
+        &self,
+        name: &str,
+        attributes: &Attributes,
+        routes: OpaqueRoutes<'_>,
+    ) -> Result<(), SpeakerError> {
+        let peer = self.peer_id(name).ok_or(OpaqueError::NotNegotiated)?;
+        let (reply, answer) = oneshot::channel();
+        let sending = Box::new(Sending {
+            peer,
+            attributes: attributes.clone(),
+            routes: routes.into(),
+            reply,
+        });
+        self.0.starter.table.send([News::Opaque(sending)]).await?;
+        Ok(answer.await.map_err(|_| Ended)??)
     }
 
     /// How a peer is; `None` if there is none of that name, or if it does not say within five seconds.

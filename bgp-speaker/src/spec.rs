@@ -9,7 +9,7 @@ use bgp_core::rib::{NextHopMode, PeerConfig, PeerKind};
 use bgp_core::session::SessionConfig;
 use bgp_core::session::config::{GracefulRestart, RoleConfig};
 use bgp_core::speaker::NeighbourConfig;
-use bgp_core::types::{Asn, Family, PerFamily};
+use bgp_core::types::{AfiSafi, Asn, Family, PerFamily};
 use bgp_core::wire::{AddPathDirection, ExtraCapability, NextHop};
 
 use crate::config::{ConfigError, SpeakerConfig, check_as};
@@ -60,7 +60,7 @@ pub struct PeerSpec {
     pub hold_time: Duration,
     /// Interval between KEEPALIVEs; `None`, and whatever is longer, is a third of the negotiated hold time.
     pub keepalive_time: Option<Duration>,
-    /// Families that we offer; at least one, none twice.
+    /// Families that we offer and route; at least one unless there are others, none twice.
     pub families: Vec<Family>,
     /// Additional paths that we offer, for every family (RFC 7911).
     pub add_path: Option<AddPathDirection>,
@@ -78,6 +78,8 @@ pub struct PeerSpec {
     pub fqdn: Option<String>,
     /// Software version to tell the peer.
     pub software_version: Option<String>,
+    /// Families that we offer beside those, and that are not routed here: see [`opaque`](crate::opaque).
+    pub opaque_families: Vec<AfiSafi>,
     /// Capabilities of the owner's own (RFC 5492). Those that would make the OPEN longer than 4096 octets are left out.
     pub extra_capabilities: Vec<ExtraCapability>,
     /// The peer is our client (RFC 4456); it must be in our AS.
@@ -117,7 +119,7 @@ macro_rules! compared_fields {
 compared_fields! {
     restart: remote, peer_as, local_as, source, passive, md5, ttl, connect_timeout, connect_delay, connect_retry_time, idle_hold,
         hold_time, keepalive_time, families, add_path, extended_messages, extended_next_hop, graceful_restart,
-        long_lived_stale_time, role, fqdn, software_version, extra_capabilities, own_next_hop;
+        long_lived_stale_time, role, fqdn, software_version, opaque_families, extra_capabilities, own_next_hop;
     soft: route_reflector_client, allowed_local_as, next_hop_mode, import, export, max_prefixes;
 }
 
@@ -147,6 +149,7 @@ impl PeerSpec {
             role: None,
             fqdn: None,
             software_version: None,
+            opaque_families: Vec::new(),
             extra_capabilities: Vec::new(),
             route_reflector_client: false,
             allowed_local_as: 0,
@@ -180,6 +183,7 @@ impl PeerSpec {
         let is_internal = local_as == self.peer_as;
         let no_client = self.route_reflector_client && !is_internal;
         let families = &self.families;
+        let is_routed = |family: &AfiSafi| Family::from_afi_safi(*family).is_some();
         let twice = |(at, family): (usize, &Family)| families[..at].contains(family);
         for (is_wrong, field, reason) in [
             (
@@ -193,7 +197,7 @@ impl PeerSpec {
                 "there are roles between different ASes only",
             ),
             (
-                families.is_empty(),
+                families.is_empty() && self.opaque_families.is_empty(),
                 "families",
                 "expected at least one family",
             ),
@@ -201,6 +205,11 @@ impl PeerSpec {
                 families.iter().enumerate().any(twice),
                 "families",
                 "a family is there twice",
+            ),
+            (
+                self.opaque_families.iter().any(is_routed),
+                "opaque_families",
+                "IPv4 and IPv6 unicast are routed, and belong to `families`",
             ),
             (
                 matches!(self.ttl, Ttl::Hops(0) | Ttl::Security { hops: 0 }),
@@ -309,6 +318,7 @@ impl PeerSpec {
             role: self.role,
             fqdn: self.fqdn.clone(),
             software_version: self.software_version.clone(),
+            opaque_families: self.opaque_families.clone(),
             extra_capabilities: self.extra_capabilities.clone(),
             ..SessionConfig::new(local_as, router_id, self.remote.ip(), self.peer_as)
         }
@@ -369,7 +379,7 @@ mod tests {
     #[test]
     fn values_that_no_session_can_have_are_named() {
         type Damage = fn(&mut PeerSpec);
-        let wrong: [(&str, Damage); 15] = [
+        let wrong: [(&str, Damage); 16] = [
             ("remote", |spec| spec.remote.set_ip([224, 0, 0, 1].into())),
             ("remote", |spec| spec.remote.set_ip([0, 0, 0, 0].into())),
             ("remote", |spec| spec.remote.set_port(0)),
@@ -389,6 +399,9 @@ mod tests {
             ("families", |spec| spec.families.clear()),
             ("families", |spec| {
                 spec.families = vec![Family::Ipv4Unicast; 2]
+            }),
+            ("opaque_families", |spec| {
+                spec.opaque_families = vec![Family::Ipv4Unicast.afi_safi()];
             }),
             ("peer_as", |spec| spec.peer_as = Asn(0)),
             ("local_as", |spec| spec.local_as = Some(Asn(0))),

@@ -15,6 +15,7 @@ use crate::farewell::Farewells;
 use crate::listener::PeerSecurity;
 use crate::namespace::Namespace;
 use crate::neighbour::{Arrival, Established, Neighbour};
+use crate::opaque::{OpaqueSender, Outlet};
 use crate::spec::PeerSettings;
 use crate::table::{self, News};
 use crate::tap::{PeerTap, Subscriber};
@@ -34,6 +35,7 @@ pub(super) struct Starter {
     pub(super) subscriber: Option<Arc<dyn Subscriber>>,
     pub(super) tasks: Tasks,
     pub(super) namespace: Option<Namespace>,
+    pub(super) opaque: Option<OpaqueSender>,
     /// Makes the jitter of each session different.
     pub(super) seed: u64,
 }
@@ -102,6 +104,7 @@ impl Starter {
             farewells: self.farewells.clone(),
             namespace: self.namespace.clone(),
             tap: self.tap(&name, id),
+            opaque: self.outlet(&name, &settings),
         };
         let number = u64::from(id.0);
         let seed = self.seed.wrapping_add(number.wrapping_mul(SPREAD));
@@ -118,6 +121,13 @@ impl Starter {
         let opened = self.acceptor.send(Order::Open(door)).await;
         opened.map_err(|_| Ended)?;
         Ok(Peer { id, commands })
+    }
+
+    /// Only for a peer that offers families that are not routed here.
+    fn outlet(&self, name: &Arc<str>, settings: &PeerSettings) -> Option<Outlet> {
+        let offers_any = !settings.neighbour.session.opaque_families.is_empty();
+        let sender = self.opaque.as_ref().filter(|_| offers_any)?;
+        Some(Outlet::new(sender.clone(), Arc::clone(name)))
     }
 
     fn tap(&self, name: &Arc<str>, id: PeerId) -> Option<PeerTap> {

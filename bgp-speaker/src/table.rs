@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::event::{Ended, ForwardingEvent, ForwardingSink};
+use crate::opaque::{Backlog, Sending};
 use crate::tap::{DecisionEvent, Subscriber};
 use crate::tasks::work_on;
 use crate::timer::{now, sleep_until};
@@ -44,6 +45,8 @@ pub(super) enum News {
     Outbox(PeerId, Option<mpsc::UnboundedSender<ToNeighbour>>),
     /// The local routes with a number are to be these.
     Sync(Box<Sync>),
+    /// Routes of a family that is not routed here, for a peer.
+    Opaque(Box<Sending>),
     /// Somebody begins to watch, or goes on.
     Watch(Order),
     /// A question; answered from what is known now, without waiting for the RIB to be idle.
@@ -109,6 +112,7 @@ impl News {
         match self {
             Self::Input(rib::Input::Update { update, .. }) => 1 + update.bytes().len() / UNIT,
             Self::Sync(sync) => 1 + sync.wanted.len(),
+            Self::Opaque(sending) => 1 + sending.routes.octets() / UNIT,
             Self::Input(_) | Self::Outbox(..) | Self::Watch(_) | Self::Ask(_) => 1,
         }
     }
@@ -190,6 +194,7 @@ pub(super) struct Table {
     forwarding: Option<ForwardingSink>,
     subscriber: Option<Arc<dyn Subscriber>>,
     watchers: Hub,
+    opaque: Backlog,
     frozen: Arc<AtomicBool>,
 }
 
@@ -222,6 +227,7 @@ impl Table {
             forwarding,
             subscriber,
             watchers: Hub::default(),
+            opaque: Backlog::default(),
             frozen,
         };
         (table, sender)
@@ -272,6 +278,7 @@ impl Table {
         for news in slice.into_iter().flat_map(|message| message.news) {
             self.take(now, news);
         }
+        self.opaque.work(&mut self.rib);
         let more = self.hand_out();
         self.watchers.answer(&mut self.rib);
         more
@@ -279,10 +286,11 @@ impl Table {
 
     fn take(&mut self, now: Instant, news: News) {
         match news {
-            News::Input(_) | News::Sync(_) if self.is_frozen() => {}
+            News::Input(_) | News::Sync(_) | News::Opaque(_) if self.is_frozen() => {}
             News::Input(input) => self.rib.handle(now, input),
             News::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
             News::Sync(sync) => self.sync(now, *sync),
+            News::Opaque(sending) => self.opaque.push(*sending),
             News::Watch(order) => self.watchers.handle(&mut self.rib, order),
             News::Ask(question) => question(&self.rib),
         }

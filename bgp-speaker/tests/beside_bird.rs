@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 
+#[allow(dead_code, reason = "not every helper is needed")]
+mod bird;
 mod netns;
 
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bgp_core::policy::{Action, Policy, Rule, Verdict};
 use bgp_core::rib::{Cursor, LocalRoute, Query, Standing, Unusable, View};
@@ -14,8 +14,8 @@ use bgp_core::types::{Asn, Family, RouterId};
 use bgp_core::wire::Attributes;
 use bgp_core::wire::attribute::Community;
 use bgp_speaker::{Filter, PeerSpec, Routes, Shutdown, Speaker, SpeakerConfig, Watch, Watched};
+use bird::Bird;
 use ipnet::IpNet;
-use tempfile::TempDir;
 
 const CONFIG: &str = "
 router id 10.0.0.1;
@@ -28,55 +28,6 @@ protocol bgp ours {
     ipv4 { import all; export where source = RTS_STATIC; };
 }
 ";
-
-/// BIRD, until it is dropped.
-struct Bird {
-    process: Child,
-    directory: TempDir,
-}
-
-impl Bird {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("bird.conf"), CONFIG).unwrap();
-        let process = Command::new("bird")
-            .args(["-f", "-c", "bird.conf", "-s", "bird.ctl"])
-            .current_dir(&directory)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { process, directory }
-    }
-
-    fn ask(&self, question: &str) -> String {
-        let socket = self.directory.path().join("bird.ctl");
-        let output = Command::new("birdc")
-            .arg("-s")
-            .arg(socket)
-            .args(question.split_whitespace())
-            .output();
-        String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
-    }
-
-    /// Waits until BIRD says this.
-    async fn says(&self, question: &str, wanted: &str) -> String {
-        loop {
-            let answer = self.ask(question);
-            if answer.contains(wanted) {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-impl Drop for Bird {
-    fn drop(&mut self) {
-        // It may have ended.
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()
@@ -101,14 +52,14 @@ async fn arrival(watch: &mut Watch, prefix: &str) -> (Vec<Community>, Standing) 
 
 #[test]
 fn views_of_a_session_with_bird() {
-    if Command::new("bird").arg("--version").output().is_err() {
+    if !Bird::is_installed() {
         return netns::skip::skip("no bird");
     }
     netns::run("views_of_a_session_with_bird", async {
         for address in ["10.0.0.1/32", "10.0.0.2/32"] {
             netns::ip(&format!("address add {address} dev lo"));
         }
-        let bird = Bird::start();
+        let bird = Bird::start(CONFIG);
         let router_id = RouterId([10, 0, 0, 2].into());
         let speaker = Speaker::start(SpeakerConfig::new(Asn(65002), router_id), None);
         speaker

@@ -170,13 +170,10 @@ impl Life {
             ipv4: if bit(1) { Preserved::default() } else { kept },
             ipv6: if bit(2) { kept } else { Preserved::default() },
         };
-        let up = PeerUp {
-            peer_id,
-            context,
-            own_next_hop: material::own_next_hops(),
-            sends_end_of_rib: true,
-            long_lived_aware: bit(7),
-        };
+        let mut up = PeerUp::new(peer_id, context);
+        up.own_next_hop = material::own_next_hops();
+        up.sends_end_of_rib = true;
+        up.long_lived_aware = bit(7);
         self.facts.up(self.now, peer, up.clone(), preserved);
         self.neighbours[peer].come_up(context);
         self.handle(Input::Up {

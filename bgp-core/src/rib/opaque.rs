@@ -32,7 +32,8 @@ pub(super) fn send(
     let known = shared.peers.find(peer);
     let known = known.filter(|known| known.stopping.is_none());
     let up = known.and_then(|known| known.up.as_ref());
-    let up = up.ok_or(OpaqueError::NotNegotiated)?;
+    let agreed = up.filter(|up| up.opaque_families.contains(&routes.family()));
+    let up = agreed.ok_or(OpaqueError::NotNegotiated)?;
     if shared.in_flight(peer) > HIGH_WATER {
         return Err(OpaqueError::Full);
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::policy::{PeerView, Policy, Source};
-use crate::types::{Asn, PeerId, PerFamily, Role, RouterId};
+use crate::types::{AfiSafi, Asn, PeerId, PerFamily, Role, RouterId};
 use crate::wire::{Attributes, Context, NextHop};
 
 /// The preference of routes from peers, if no policy sets another.
@@ -207,6 +207,8 @@ pub struct PeerUp {
     pub sends_end_of_rib: bool,
     /// It knows what LLGR_STALE means, and so may be told routes that have it (RFC 9494 §4.3).
     pub long_lived_aware: bool,
+    /// Families that are not routed here, of which it takes routes: see [`Rib::send_opaque`](super::Rib::send_opaque).
+    pub opaque_families: Vec<AfiSafi>,
 }
 
 impl PeerUp {
@@ -219,6 +221,7 @@ impl PeerUp {
             own_next_hop: PerFamily::default(),
             sends_end_of_rib: false,
             long_lived_aware: false,
+            opaque_families: Vec::new(),
         }
     }
 }

@@ -185,16 +185,22 @@ impl Fsm {
     /// Passes it on unless the family was not negotiated (RFC 2918 §4), its kind is unknown (RFC 7313 §5), or it is a mark
     /// within the first table, whose own end is to come first (RFC 7313 §4).
     fn on_refresh(&mut self, id: ConnId, refresh: RouteRefresh) {
-        let Some((connection, family)) = self.find(id).zip(Family::from_afi_safi(refresh.family))
-        else {
+        let Some(connection) = self.find(id) else {
             return;
         };
-        let sensible = match refresh.kind {
-            RefreshKind::REQUEST => true,
-            RefreshKind::BEGIN | RefreshKind::END => !connection.is_unfinished(family),
-            _ => false,
+        let is_mark = matches!(refresh.kind, RefreshKind::BEGIN | RefreshKind::END);
+        let is_known = is_mark || refresh.kind == RefreshKind::REQUEST;
+        let is_sensible = match Family::from_afi_safi(refresh.family) {
+            Some(family) => {
+                let is_too_early = is_mark && connection.is_unfinished(family);
+                connection.context().families[family] && !is_too_early
+            }
+            None => {
+                let agreed = connection.negotiated();
+                agreed.is_some_and(|agreed| agreed.opaque_families.contains(&refresh.family))
+            }
         };
-        if sensible && connection.context().families[family] {
+        if is_known && is_sensible {
             self.outputs.push_back(Output::Refresh(refresh));
         }
     }

@@ -428,6 +428,7 @@ impl World {
                 | Output::Up(..)
                 | Output::Down(..)
                 | Output::Opaque(..)
+                | Output::OpaqueRefresh(..)
                 | Output::Forward { .. }
                 | Output::Forget(_)
                 | Output::Resolve(_)

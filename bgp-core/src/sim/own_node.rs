@@ -126,6 +126,7 @@ impl Node for Speaker {
                 | Output::Up(..)
                 | Output::Down(..)
                 | Output::Opaque(..)
+                | Output::OpaqueRefresh(..)
                 | Output::Forward { .. }
                 | Output::Resolve(_)
                 | Output::Forget(_)

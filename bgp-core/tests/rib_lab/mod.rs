@@ -67,16 +67,8 @@ pub(crate) fn rib(now: Instant, peers: u32) -> Rib {
         let peer = PeerId(number);
         let config = Arc::new(config(number));
         rib.handle(now, Input::Configure { peer, config });
-        let up = PeerUp {
-            peer_id: RouterId(address(number)),
-            context: context(),
-            own_next_hop: PerFamily {
-                ipv4: Some(NextHop::V4(address(255))),
-                ipv6: None,
-            },
-            sends_end_of_rib: false,
-            long_lived_aware: false,
-        };
+        let mut up = PeerUp::new(RouterId(address(number)), context());
+        up.own_next_hop.ipv4 = Some(NextHop::V4(address(255)));
         let preserved = PerFamily::default();
         rib.handle(
             now,

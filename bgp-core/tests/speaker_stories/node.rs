@@ -226,6 +226,7 @@ impl Node {
                 | Output::Up(..)
                 | Output::Down(..)
                 | Output::Opaque(..)
+                | Output::OpaqueRefresh(..)
                 | Output::Forward { .. }
                 | Output::Resolve(_)
                 | Output::Forget(_)

@@ -82,22 +82,12 @@ impl World {
                     let peer = PeerId(self.ids.len() as u32);
                     self.ids.insert(name, peer);
                     let config = spec.settings(&config()).neighbour.routes;
-                    let up = PeerUp {
-                        peer_id: RouterId(std::net::Ipv4Addr::from_bits(peer.0 + 1)),
-                        context: Context {
-                            families: PerFamily {
-                                ipv4: true,
-                                ipv6: false,
-                            },
-                            ..Context::default()
-                        },
-                        own_next_hop: PerFamily {
-                            ipv4: Some(std::net::IpAddr::from([10, 8, 0, 1]).into()),
-                            ipv6: None,
-                        },
-                        sends_end_of_rib: true,
-                        long_lived_aware: false,
-                    };
+                    let peer_id = RouterId(std::net::Ipv4Addr::from_bits(peer.0 + 1));
+                    let mut context = Context::default();
+                    context.families.ipv4 = true;
+                    let mut up = PeerUp::new(peer_id, context);
+                    up.own_next_hop.ipv4 = Some(std::net::IpAddr::from([10, 8, 0, 1]).into());
+                    up.sends_end_of_rib = true;
                     self.handle(Input::Configure { peer, config });
                     let preserved = PerFamily::default();
                     self.handle(Input::Up {

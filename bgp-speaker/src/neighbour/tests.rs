@@ -54,6 +54,7 @@ impl World {
             farewells: Farewells::new(Tasks::default()),
             namespace: None,
             tap: None,
+            opaque: None,
         };
         let mut running = Running::new(neighbour, 1);
         running.drain();
@@ -212,7 +213,8 @@ impl World {
                     false => ToNeighbour::Stop(Stop::Reset(None)),
                 };
                 let pieces = pieces.into_iter().map(piece);
-                self.running.handle(Wake::Outbox(pieces.collect()));
+                let received = Exchanged::Received(pieces.collect());
+                self.running.handle(Wake::Exchange(received));
             }
         }
         self.running.drain();

@@ -134,19 +134,13 @@ impl Scene {
             return;
         }
         let peer = PeerId(peer);
+        let mut settings = PeerUp::new(RouterId(address(peer.0)), context());
+        settings.own_next_hop.ipv4 = Some(NextHop::V4([192, 0, 2, 254].into()));
+        settings.sends_end_of_rib = true;
         self.tell(match up {
             true => Input::Up {
                 peer,
-                up: PeerUp {
-                    peer_id: RouterId(address(peer.0)),
-                    context: context(),
-                    own_next_hop: PerFamily {
-                        ipv4: Some(NextHop::V4([192, 0, 2, 254].into())),
-                        ipv6: None,
-                    },
-                    sends_end_of_rib: true,
-                    long_lived_aware: false,
-                },
+                up: settings,
                 preserved: PerFamily::default(),
             },
             false => Input::Down {

@@ -88,7 +88,7 @@ fn perform(world: &mut World, node: usize, output: Output) -> Result<(), Violati
         // An answer that is not wanted any more must do no harm.
         Output::Forget(_) => {}
         // Nobody names such families here.
-        Output::Opaque(..) => {}
+        Output::Opaque(..) | Output::OpaqueRefresh(..) => {}
         Output::DeferralEnded => {
             world.nodes[node].deferring = false;
             world.note(|| format!("node {node}: deferral ended"));

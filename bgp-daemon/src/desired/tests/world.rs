@@ -284,6 +284,7 @@ impl World {
             }
             Output::Down(..)
             | Output::Opaque(..)
+            | Output::OpaqueRefresh(..)
             | Output::Up(..)
             | Output::CancelConnect(_)
             | Output::Forward { .. }
