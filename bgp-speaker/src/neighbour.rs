@@ -392,8 +392,9 @@ impl Running {
         self.handle_bytes(id);
     }
 
-    fn show(&self, id: ConnId, flow: Flow, messages: &[u8]) {
-        if let (Some(tap), Some(connection)) = (&self.neighbour.tap, self.connections.get(id)) {
+    fn show(&mut self, id: ConnId, flow: Flow, messages: &[u8]) {
+        let tap = self.neighbour.tap.as_mut();
+        if let Some((tap, connection)) = tap.zip(self.connections.get(id)) {
             tap.messages(&self.session, connection, flow, messages);
         }
     }

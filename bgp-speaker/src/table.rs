@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bgp_core::rib::{self, LocalRoute, Rib, Synced, Unusable};
+use bgp_core::rib::{self, Cursor, LocalRoute, Query, Rib, Selection, Synced, Unusable, View};
 use bgp_core::session::Stop;
 use bgp_core::speaker::MAX_PREFIXES_IDLE;
-use bgp_core::types::PeerId;
+use bgp_core::types::{PeerId, family_of};
 use bytes::Bytes;
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -192,6 +192,7 @@ pub(super) struct Table {
     /// By peer: a neighbour has the smallest number that is free.
     outboxes: Vec<Option<mpsc::UnboundedSender<ToNeighbour>>>,
     forwarding: Option<ForwardingSink>,
+    /// One that wants decisions.
     subscriber: Option<Arc<dyn Subscriber>>,
     watchers: Hub,
     opaque: Backlog,
@@ -207,7 +208,7 @@ impl Drop for Table {
 impl Table {
     /// A table, and the way to it.
     pub(super) fn new(
-        rib: Rib,
+        mut rib: Rib,
         forwarding: Option<ForwardingSink>,
         subscriber: Option<Arc<dyn Subscriber>>,
     ) -> (Self, Sender) {
@@ -219,6 +220,8 @@ impl Table {
             room: Arc::clone(&room),
             frozen: Arc::clone(&frozen),
         };
+        let subscriber = subscriber.filter(|subscriber| subscriber.wants_decisions());
+        let watchers = Hub::new(&mut rib, subscriber.is_some());
         let table = Self {
             rib,
             inbox,
@@ -226,7 +229,7 @@ impl Table {
             outboxes: Vec::new(),
             forwarding,
             subscriber,
-            watchers: Hub::default(),
+            watchers,
             opaque: Backlog::default(),
             frozen,
         };
@@ -366,21 +369,31 @@ impl Table {
                 self.tell(peer, ToNeighbour::Stop(Stop::OutOfResources { idle }));
             }
             rib::Output::Forward { prefix, route } => {
-                if let Some(subscriber) = &self.subscriber {
-                    let (route, at) = (route.as_ref(), now());
-                    subscriber.decision(&DecisionEvent { prefix, route, at });
-                }
                 self.forward(ForwardingEvent::Route { prefix, route })
             }
             rib::Output::Resolve(address) => self.forward(ForwardingEvent::Resolve(address)),
             rib::Output::Forget(address) => self.forward(ForwardingEvent::Forget(address)),
-            rib::Output::Changed(prefix) => self.watchers.changed(prefix),
+            rib::Output::Changed(prefix) => {
+                self.show_decision(prefix);
+                self.watchers.changed(prefix);
+            }
             rib::Output::ToldAnew(peer) => self.watchers.told_anew(peer),
             rib::Output::Unusable { peer, prefix, why } => {
                 self.tell(peer, ToNeighbour::Unusable(prefix, why));
             }
             rib::Output::DeferralEnded => self.forward(ForwardingEvent::DeferralEnded),
         }
+    }
+
+    fn show_decision(&self, prefix: IpNet) {
+        let Some(subscriber) = &self.subscriber else {
+            return;
+        };
+        let mut query = Query::new(View::Best, family_of(prefix));
+        query.selection = Selection::Exactly(prefix);
+        let best = self.rib.ask(&query, Cursor::START, 1).routes;
+        let (best, at) = (best.first(), now());
+        subscriber.decision(&DecisionEvent { prefix, best, at });
     }
 
     fn forward(&self, event: ForwardingEvent) {

@@ -3,12 +3,13 @@
 //! Metrics, a recorder, BMP (RFC 7854) and MRT (RFC 6396) are subscribers. A speaker without one pays for nothing: no copy, no
 //! allocation. No subscriber is shown a TCP MD5 password, which is no part of any message.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bgp_core::rib::ForwardRoute;
-use bgp_core::session::{DownReason, LastError, Negotiated, Session, SessionConfig, State};
+use bgp_core::rib::ViewedRoute;
+use bgp_core::session::{ConnId, DownReason, LastError, Negotiated, Session, SessionConfig, State};
 use bgp_core::types::{Asn, PeerId};
 use bgp_core::wire::HEADER_LEN;
 use bytes::BytesMut;
@@ -64,8 +65,13 @@ pub trait Subscriber: Send + Sync {
         let _ = change;
     }
 
-    /// The route to a prefix by which packets are forwarded changed. Only told with
-    /// [`RibConfig::forwarding`](bgp_core::rib::RibConfig::forwarding).
+    /// Whether [`Subscriber::decision`] is called. Asked once, when the speaker starts: looking up each best route has a cost.
+    fn wants_decisions(&self) -> bool {
+        false
+    }
+
+    /// The decision process ran for a prefix (RFC 4271 §9.1), and maybe chose the route of before. Only for a subscriber that
+    /// [wants](Subscriber::wants_decisions) decisions.
     fn decision(&self, decision: &DecisionEvent<'_>) {
         let _ = decision;
     }
@@ -108,8 +114,7 @@ pub struct MessageEvent<'a> {
     pub flow: Flow,
     /// Header and body (RFC 4271 §4.1). The header has a good marker and the right length; nothing else is checked.
     pub octets: &'a [u8],
-    /// How octets are read: what both OPENs agreed on, from there to the end of the connection. `None` for an OPEN, and for a
-    /// NOTIFICATION that the speaker sent.
+    /// How octets are read: what both OPENs agreed on, from there to the end of the connection. `None` before, as for an OPEN.
     pub negotiated: Option<&'a Arc<Negotiated>>,
     /// When, by the clock of the runtime. For the time of day, ask for it in the call.
     pub at: Instant,
@@ -136,17 +141,20 @@ pub struct StateEvent<'a> {
     pub at: Instant,
 }
 
-/// A change of the route to a prefix.
+/// What the decision process made of a prefix.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct DecisionEvent<'a> {
     /// The prefix.
     pub prefix: IpNet,
-    /// The best route; `None`: no peer has one that counts.
-    pub route: Option<&'a ForwardRoute>,
+    /// The best route, which may be a local one, with its attributes and where it comes from; `None`: there is none.
+    pub best: Option<&'a ViewedRoute>,
     /// When, by the clock of the runtime.
     pub at: Instant,
 }
+
+/// As many connections as a session may have.
+const MAX_AGREED: usize = 2;
 
 /// One peer's part of the tap.
 pub(super) struct PeerTap {
@@ -156,6 +164,8 @@ pub(super) struct PeerTap {
     state: State,
     /// Why a connection ended since the state was last told.
     reason: Option<DownReason>,
+    /// Of the last connections: a session that ends one forgets what was agreed on before the last NOTIFICATION is shown.
+    agreed: VecDeque<(ConnId, Arc<Negotiated>)>,
 }
 
 impl PeerTap {
@@ -166,6 +176,7 @@ impl PeerTap {
             id,
             state: State::Idle,
             reason: None,
+            agreed: VecDeque::new(),
         }
     }
 
@@ -178,16 +189,28 @@ impl PeerTap {
         }
     }
 
+    /// What was agreed on for a connection, also right after its end.
+    fn agreed(&mut self, session: &Session, id: ConnId) -> Option<Arc<Negotiated>> {
+        let known = self.agreed.iter().find(|(known, _)| *known == id);
+        if let Some((_, negotiated)) = known {
+            return Some(Arc::clone(negotiated));
+        }
+        let negotiated = session.negotiated(id)?;
+        self.agreed.truncate(MAX_AGREED - 1);
+        self.agreed.push_front((id, Arc::clone(negotiated)));
+        Some(Arc::clone(negotiated))
+    }
+
     /// Shows each of these whole messages of a connection.
     pub(super) fn messages(
-        &self,
+        &mut self,
         session: &Session,
         connection: &Connection,
         flow: Flow,
         mut octets: &[u8],
     ) {
-        let peer = self.peer(session.config());
-        let (negotiated, at) = (session.negotiated(connection.id), now());
+        let negotiated = self.agreed(session, connection.id);
+        let (peer, at) = (self.peer(session.config()), now());
         while let Some(len) = message_len(octets) {
             let (message, rest) = octets.split_at(len);
             octets = rest;
@@ -197,7 +220,7 @@ impl PeerTap {
                 remote: connection.remote,
                 flow,
                 octets: message,
-                negotiated,
+                negotiated: negotiated.as_ref(),
                 at,
             });
         }

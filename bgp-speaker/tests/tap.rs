@@ -8,10 +8,12 @@ mod pair;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bgp_core::rib::LocalRoute;
+use bgp_core::rib::{LocalRoute, RouteSource};
 use bgp_core::session::{DownReason, State, Stop};
+use bgp_core::types::{PathId, PeerId};
+use bgp_core::wire::attribute::Community;
 use bgp_core::wire::notification::cease;
-use bgp_core::wire::{ErrorCode, MessageType};
+use bgp_core::wire::{Attributes, ErrorCode, MessageType};
 use bgp_speaker::tap::{DecisionEvent, Flow, MessageEvent, StateEvent, Subscriber};
 use bgp_speaker::{Environment, Speaker, SpeakerConfig};
 use ipnet::IpNet;
@@ -22,7 +24,7 @@ use pair::{DIALLER_AS, LISTENER_AS, net};
 enum Sight {
     Message(Flow, MessageType, Vec<u8>),
     State(State, State, Option<DownReason>),
-    Decision(IpNet, bool),
+    Decision(IpNet, Option<(RouteSource, Vec<Community>)>),
 }
 
 /// Writes down what it sees.
@@ -77,8 +79,7 @@ impl Subscriber for Recorder {
         let kind = MessageType(message.octets[18]);
         match kind {
             MessageType::OPEN => assert!(message.negotiated.is_none()),
-            MessageType::KEEPALIVE | MessageType::UPDATE => assert!(message.negotiated.is_some()),
-            _ => {}
+            _ => assert!(message.negotiated.is_some()),
         }
         self.add(Sight::Message(message.flow, kind, message.octets.to_vec()));
     }
@@ -87,8 +88,16 @@ impl Subscriber for Recorder {
         self.add(Sight::State(change.old, change.new, change.reason.cloned()));
     }
 
+    fn wants_decisions(&self) -> bool {
+        true
+    }
+
     fn decision(&self, decision: &DecisionEvent<'_>) {
-        self.add(Sight::Decision(decision.prefix, decision.route.is_some()));
+        let best = decision.best.map(|best| {
+            let communities = best.attributes.communities.clone();
+            (best.source, communities)
+        });
+        self.add(Sight::Decision(decision.prefix, best));
     }
 }
 
@@ -106,6 +115,20 @@ impl Side {
     }
 }
 
+/// What both routes have.
+const MARK: Community = Community(65001 << 16 | 7);
+
+fn marked() -> LocalRoute {
+    let attributes = Attributes {
+        communities: vec![MARK],
+        ..Attributes::default()
+    };
+    LocalRoute {
+        attributes,
+        ..LocalRoute::default()
+    }
+}
+
 /// A session comes up, carries a route in each direction, and is ended by the listening side.
 #[tokio::test]
 async fn a_session_is_seen_from_both_ends_octet_by_octet() {
@@ -115,9 +138,7 @@ async fn a_session_is_seen_from_both_ends_octet_by_octet() {
 }
 
 async fn a_session_is_seen() {
-    let mut config = pair::config(LISTENER_AS);
-    config.rib.forwarding = true;
-    let listener = Side::start(config);
+    let listener = Side::start(pair::config(LISTENER_AS));
     let dialler = Side::start(pair::config(DIALLER_AS));
     let local = vec!["127.0.0.1:0".parse().unwrap()];
     let local = listener.speaker.listen(local).await.unwrap()[0];
@@ -136,26 +157,19 @@ async fn a_session_is_seen() {
 
     for (side, prefix) in [(&listener, "192.0.2.0/24"), (&dialler, "198.51.100.0/24")] {
         let routes = side.speaker.routes();
-        routes
-            .announce(net(prefix), LocalRoute::default())
-            .await
-            .unwrap();
+        routes.announce(net(prefix), marked()).await.unwrap();
     }
     for side in [&listener, &dialler] {
         pair::prefixes(&side.speaker.routes(), 2).await;
     }
-    listener
-        .seen
-        .sees(|sight| matches!(sight, Sight::Decision(..)))
-        .await;
-    assert_eq!(
-        listener
-            .seen
-            .all()
-            .into_iter()
-            .find(|sight| matches!(sight, Sight::Decision(..))),
-        Some(Sight::Decision(net("198.51.100.0/24"), true))
-    );
+    let theirs = RouteSource::Peer(PeerId(0), PathId(0));
+    for (prefix, source) in [
+        ("192.0.2.0/24", RouteSource::Local(0)),
+        ("198.51.100.0/24", theirs),
+    ] {
+        let decided = Sight::Decision(net(prefix), Some((source, vec![MARK])));
+        listener.seen.sees(|sight| *sight == decided).await;
+    }
     listener
         .speaker
         .disable_peer("dialler", Stop::Shutdown(None))
@@ -163,6 +177,8 @@ async fn a_session_is_seen() {
     let ended = |sight: &Sight| matches!(sight, Sight::State(State::Established, ..));
     dialler.seen.sees(ended).await;
     listener.seen.sees(ended).await;
+    let gone = Sight::Decision(net("198.51.100.0/24"), None);
+    listener.seen.sees(|sight| *sight == gone).await;
 
     let mut types = Vec::new();
     for (from, to) in [(&listener, &dialler), (&dialler, &listener)] {

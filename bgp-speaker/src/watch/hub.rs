@@ -71,8 +71,10 @@ pub(crate) struct Reading {
 }
 
 /// Everybody who watches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Hub {
+    /// There is somebody else who wants to know of each prefix.
+    always: bool,
     watchers: Vec<Watcher>,
     next: u64,
 }
@@ -91,6 +93,15 @@ struct Watcher {
 }
 
 impl Hub {
+    pub(crate) fn new(rib: &mut Rib, always: bool) -> Self {
+        rib.watch(always);
+        Self {
+            always,
+            watchers: Vec::new(),
+            next: 0,
+        }
+    }
+
     pub(crate) fn handle(&mut self, rib: &mut Rib, order: Order) {
         match order {
             Order::Begin {
@@ -150,7 +161,7 @@ impl Hub {
             watcher.answer(rib);
         }
         if self.watchers.is_empty() {
-            rib.watch(false);
+            rib.watch(self.always);
         }
     }
 }

@@ -367,7 +367,7 @@ fn who_is_slow_is_told_so_and_the_newest_state() {
 fn nothing_is_named_once_the_last_watch_has_gone() {
     let now = Instant::now();
     let mut rib = Rib::new(RibConfig::new(RouterId::from_bits(1)), now, 7);
-    let mut hub = Hub::default();
+    let mut hub = Hub::new(&mut rib, false);
     let named = |rib: &mut Rib, number| {
         let announced = Input::announce(prefix(number).into(), LocalRoute::default());
         rib.handle(now, announced);
