@@ -16,10 +16,11 @@ mod wanted;
 use std::io;
 use std::sync::Arc;
 
+use bgp_core::types::Family;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::event::Ended;
-use crate::kernel::{Kernel, KernelConfig, KernelStatus};
+use crate::kernel::{Counters, Kernel, KernelConfig, KernelCounts, KernelStatus};
 use crate::speaker::Speaker;
 use task::{Request, Task};
 
@@ -36,6 +37,7 @@ const REQUESTS: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Forwarding {
     requests: mpsc::Sender<Request>,
+    counters: Counters,
 }
 
 /// A forwarding task that does not run yet. The kernel is read already.
@@ -68,7 +70,11 @@ impl Forwarding {
             routes: speaker.routes(),
             deferral_ended: Some(ended),
         };
-        Ok((Self { requests }, Prepared { task, kernel }, deferral))
+        let forwarding = Self {
+            requests,
+            counters: kernel.counters(),
+        };
+        Ok((forwarding, Prepared { task, kernel }, deferral))
     }
 
     /// Follows another plan.
@@ -78,6 +84,11 @@ impl Forwarding {
     /// The task has ended.
     pub async fn follow(&self, plan: ForwardingPlan) -> Result<(), Ended> {
         self.ask(Request::Plan(Box::new(plan))).await
+    }
+
+    /// How many routes of a family are in the kernel, refused by it, or on their way to it. Asks nobody, and costs nothing.
+    pub fn kernel_counts(&self, family: Family) -> KernelCounts {
+        self.counters.read(family)
     }
 
     /// Removes the routes of the last run that nobody announced again.

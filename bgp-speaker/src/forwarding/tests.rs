@@ -448,7 +448,10 @@ async fn a_kernel_that_takes_nothing_keeps_nobody_waiting() {
         ..desk.task
     };
     let running = tokio::spawn(task.run());
-    let forwarding = Forwarding { requests };
+    let forwarding = Forwarding {
+        requests,
+        counters: Counters::default(),
+    };
     events.send(KernelEvent::Synced).await.expect("it runs");
     for third in 0..100 {
         let prefix = IpNet::new([10, 2, third, 0].into(), 24).expect("a length");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::counts::Place;
 use super::links::Links;
 use super::operation::{Action, Operation};
 use super::route::{
@@ -22,6 +23,8 @@ pub(super) struct Entry {
     pub(super) adopted: bool,
     /// The speaker wanted a route here and no longer does, so strays need not wait for the end of recovery.
     pub(super) withdrawn: bool,
+    /// As what it is counted.
+    pub(super) counted: Place,
     /// In the queue of the table.
     pub(super) queued: bool,
     /// The kernel refused `wanted`; not to be tried again before the next reading.
@@ -58,6 +61,19 @@ impl Entry {
     /// Why `wanted` is not in place, as told to the speaker.
     pub(super) fn rejection(&self) -> Option<&InstallError> {
         self.rest.as_deref()?.rejection.as_ref()
+    }
+
+    /// What became of the route that the speaker wants.
+    pub(super) fn place(&self) -> Place {
+        if self.adopted {
+            return Place::Unwanted;
+        }
+        match (&self.wanted, self.in_place, self.rejection()) {
+            (None, _, _) => Place::Unwanted,
+            (Some(_), true, _) => Place::Installed,
+            (Some(_), false, Some(_)) => Place::Rejected,
+            (Some(_), false, None) => Place::Pending,
+        }
     }
 
     /// Takes a new wish. The route installed for the old one becomes a stray; a stray that fits the new one is claimed.

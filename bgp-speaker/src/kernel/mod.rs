@@ -20,6 +20,7 @@
 
 mod capability;
 mod config;
+mod counts;
 mod entry;
 mod event;
 mod interface;
@@ -39,9 +40,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::alarms::Alarms;
 use crate::tasks::Tasks;
+pub(crate) use counts::Counters;
 pub(crate) use task::Command;
 
 pub use config::KernelConfig;
+pub use counts::KernelCounts;
 pub use event::{KernelEvent, KernelStatus};
 pub use interface::{Interface, InterfaceAddress, LinkKind};
 pub use route::{
@@ -53,6 +56,7 @@ pub use route::{
 #[derive(Debug, Clone)]
 pub struct Kernel {
     commands: mpsc::Sender<Command>,
+    counters: Counters,
 }
 
 /// The kernel task has ended; the log says why.
@@ -95,8 +99,9 @@ impl Kernel {
         let (events, receiver) = mpsc::channel(config.queue);
         let sockets = task::Sockets::open(config.namespace.as_ref())?;
         let task = task::Task::new(config, inbox, events, alarms.clone());
+        let counters = task.counters();
         tasks.service("kernel", task.run(sockets));
-        Ok((Self { commands }, receiver))
+        Ok((Self { commands, counters }, receiver))
     }
 
     /// Hands over one change; waits while the channel is full. A removal where no route was wanted before changes nothing: what
@@ -126,6 +131,11 @@ impl Kernel {
         answer.await.map_err(|_| KernelStopped)
     }
 
+    /// The counters of routes.
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters.clone()
+    }
+
     /// Waits for room for a command.
     ///
     /// # Errors
@@ -144,7 +154,8 @@ impl Kernel {
     #[cfg(test)]
     pub(crate) fn without_task(queue: usize) -> (Self, mpsc::Receiver<Command>) {
         let (commands, inbox) = mpsc::channel(queue);
-        (Self { commands }, inbox)
+        let counters = Counters::default();
+        (Self { commands, counters }, inbox)
     }
 
     async fn send(&self, command: Command) -> Result<(), KernelStopped> {

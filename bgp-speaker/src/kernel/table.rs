@@ -13,8 +13,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use bgp_core::types::family_of;
 use ipnet::IpNet;
 
+use super::counts::Counters;
 use super::entry::{Entry, Other};
 use super::event::KernelStatus;
 use super::links::{Links, is_routable};
@@ -51,6 +53,7 @@ struct Agenda {
     /// Prefixes whose route is rejected.
     rejected: usize,
     changes: Vec<Key>,
+    counters: Counters,
 }
 
 impl Table {
@@ -82,7 +85,13 @@ impl Table {
         if entry.wanted.is_none() || entry.in_place {
             self.agenda.judge(prefix, entry, None);
         }
+        self.agenda.count(prefix, entry);
         self.agenda.enqueue(prefix, entry);
+    }
+
+    /// What is counted.
+    pub(crate) fn counters(&self) -> Counters {
+        self.agenda.counters.clone()
     }
 
     /// Unclaimed routes of ours may be removed from now on.
@@ -91,6 +100,7 @@ impl Table {
         for (prefix, entry) in &mut self.entries {
             if entry.disown() {
                 self.agenda.judge(*prefix, entry, None);
+                self.agenda.count(*prefix, entry);
                 self.agenda.enqueue(*prefix, entry);
             } else if !entry.strays().is_empty() {
                 self.agenda.enqueue(*prefix, entry);
@@ -196,7 +206,10 @@ impl Table {
                     operations.push(operation);
                     continue;
                 }
-                Some(Err(rejection)) => self.agenda.judge(prefix, entry, Some(rejection)),
+                Some(Err(rejection)) => {
+                    self.agenda.judge(prefix, entry, Some(rejection));
+                    self.agenda.count(prefix, entry);
+                }
                 None => {}
             }
             operations.extend(self.sweep(prefix));
@@ -245,6 +258,7 @@ impl Table {
                 }
             }
         };
+        self.agenda.count(prefix, entry);
         if !entry.is_settled() {
             self.agenda.enqueue(prefix, entry);
         }
@@ -362,6 +376,7 @@ impl Table {
         if entry.in_place {
             self.agenda.judge(prefix, entry, None);
         }
+        self.agenda.count(prefix, entry);
         if !entry.is_settled() {
             self.agenda.enqueue(prefix, entry);
         }
@@ -392,6 +407,15 @@ impl Agenda {
             self.rejected += usize::from(rejection.is_some());
             self.rejected -= usize::from(entry.set_rejection(rejection).is_some());
             self.changes.push(Key::Verdict(prefix));
+        }
+    }
+
+    /// Counts a prefix as what it is now.
+    fn count(&self, prefix: IpNet, entry: &mut Entry) {
+        let place = entry.place();
+        let before = std::mem::replace(&mut entry.counted, place);
+        if before != place {
+            self.counters.moved(family_of(prefix), before, place);
         }
     }
 

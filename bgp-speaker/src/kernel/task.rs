@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::config::KernelConfig;
+use super::counts::Counters;
 use super::event::{KernelEvent, KernelStatus};
 use super::links::Links;
 use super::netlink::link::{
@@ -105,6 +106,11 @@ struct Overruns {
 }
 
 impl Task {
+    /// The counters of routes.
+    pub(crate) fn counters(&self) -> Counters {
+        self.state.table.counters()
+    }
+
     pub(crate) fn new(
         config: KernelConfig,
         inbox: mpsc::Receiver<Command>,

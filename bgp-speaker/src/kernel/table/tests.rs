@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::super::links::Link;
 use super::super::route::{ForeignKind, Hop, RouteKind};
 use super::*;
+use crate::kernel::KernelCounts;
+use bgp_core::types::Family;
 
 const OURS: u8 = 12;
 const STATIC: u8 = 4;
@@ -70,10 +72,28 @@ impl World {
         self.settle();
     }
 
+    fn check_counters(&self) {
+        let (status, counters) = (self.table.status(), self.table.counters());
+        let mut counted = KernelCounts::default();
+        for family in Family::ALL {
+            let of_family = counters.read(family);
+            counted.installed += of_family.installed;
+            counted.rejected += of_family.rejected;
+            counted.pending += of_family.pending;
+        }
+        let wanted = counted.installed + counted.rejected + counted.pending;
+        assert_eq!(
+            (wanted, counted.installed),
+            (status.wanted, status.installed)
+        );
+        assert_eq!(counted.rejected, status.rejected);
+    }
+
     /// Carries out operations until none is left.
     fn settle(&mut self) {
         for _ in 0..1000 {
             if !self.table.has_work() {
+                self.check_counters();
                 return;
             }
             for operation in self.table.operations(2, &self.links) {
