@@ -10,6 +10,7 @@
 //! | [`control`]   | BIRD-compatible control sockets                                           |
 //! | [`agent`]     | the node's agent: plan, speaker, kernel and control sockets together      |
 //! | [`cli`]       | one file per command                                                      |
+//! | [`meters`]    | what is measured as it happens                                            |
 //! | [`occupant`]  | which program listens on a port                                           |
 //! | [`privileges`]| what this process may do to the machine                                   |
 //!
@@ -24,6 +25,7 @@ pub mod datastore;
 mod desired;
 mod go_error;
 pub mod log;
+pub mod meters;
 pub mod occupant;
 pub mod outlook;
 pub mod plan;

@@ -31,6 +31,9 @@ pub struct NeighbourStatus {
     pub since: Instant,
     /// Our address on the connection of the session, if it is up.
     pub local_address: Option<IpAddr>,
+    /// Octets of UPDATEs that TCP has taken, and of which the RIB does not know yet: they count there as
+    /// [outstanding](bgp_core::rib::Rib::outstanding).
+    pub unreported_octets: usize,
     /// Its session.
     pub session: SessionStatus,
 }

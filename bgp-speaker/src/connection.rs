@@ -73,6 +73,11 @@ impl Connections {
         self.0.push(connection);
     }
 
+    /// Whether something is to be written on any.
+    pub(super) fn has_output(&self) -> bool {
+        self.0.iter().any(Connection::has_output)
+    }
+
     pub(super) fn get(&self, id: ConnId) -> Option<&Connection> {
         self.0.iter().find(|connection| connection.id == id)
     }

@@ -24,6 +24,8 @@ pub(super) struct Exchange {
     outbox: mpsc::UnboundedReceiver<ToNeighbour>,
     /// Octets of routes that were written in this session and not reported.
     unreported: usize,
+    /// The table waits for a report, however few they are.
+    report_asked: bool,
     /// The table has just been given a long batch.
     gave_much: bool,
 }
@@ -44,6 +46,7 @@ impl Exchange {
             waiting: Batch::default(),
             outbox: mpsc::unbounded_channel().1,
             unreported: 0,
+            report_asked: false,
             gave_much: false,
         }
     }
@@ -73,20 +76,38 @@ impl Exchange {
     pub(super) fn renew_outbox(&mut self) {
         let (sender, outbox) = mpsc::unbounded_channel();
         self.outbox = outbox;
-        self.unreported = 0;
+        (self.unreported, self.report_asked) = (0, false);
         self.waiting.push(News::Outbox(self.peer, Some(sender)));
     }
 
-    /// Octets of routes were written.
-    pub(super) fn note_written(&mut self, octets: usize) {
+    /// Octets of routes were written; more are `pending`.
+    pub(super) fn note_written(&mut self, octets: usize, pending: bool) {
         self.unreported += octets;
-        if self.unreported >= REPORTED_AT_ONCE {
-            let octets = std::mem::take(&mut self.unreported);
-            self.tell(Input::Written {
-                peer: self.peer,
-                octets,
-            });
+        if self.unreported >= REPORTED_AT_ONCE || self.report_asked && !pending {
+            self.report();
         }
+    }
+
+    /// The table asks for a report once nothing is `pending`.
+    pub(super) fn ask_report(&mut self, pending: bool) {
+        self.report_asked = pending;
+        if !pending {
+            self.report();
+        }
+    }
+
+    fn report(&mut self) {
+        self.report_asked = false;
+        let octets = std::mem::take(&mut self.unreported);
+        self.tell(Input::Written {
+            peer: self.peer,
+            octets,
+        });
+    }
+
+    /// Octets of routes that were written, and of which the table does not know yet.
+    pub(super) fn unreported(&self) -> usize {
+        self.unreported
     }
 
     /// Gives the table what waits for it, if it has room.

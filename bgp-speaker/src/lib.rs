@@ -59,6 +59,7 @@
 //! | [`dynamic`]     | peers that are not known beforehand                               |
 //! | `starter`       | starts the task of a neighbour                                    |
 //! | `ids`           | the numbers by which the RIB knows peers                          |
+//! | `flush`         | tells when UPDATEs have been handed to TCP                        |
 //! | `farewell`      | connections that are being closed                                 |
 //! | [`listener`]    | accepts connections                                               |
 //! | `keys`          | TCP MD5 keys of a listening socket                                |
@@ -90,6 +91,7 @@ mod environment;
 mod event;
 mod exchange;
 mod farewell;
+mod flush;
 pub mod forwarding;
 mod ids;
 mod inquirer;
@@ -120,7 +122,7 @@ pub use environment::Environment;
 pub use event::{Ended, Event, ForwardingEvent, ForwardingSink};
 pub use inquirer::Inquirer;
 pub use namespace::Namespace;
-pub use routes::Routes;
+pub use routes::{Flushing, Routes};
 pub use shutdown::{Partings, Shutdown};
 pub use speaker::{Speaker, SpeakerError};
 pub use spec::{PeerSettings, PeerSpec};

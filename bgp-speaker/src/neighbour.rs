@@ -258,6 +258,7 @@ impl Running {
             peer: self.neighbour.peer,
             since: self.since,
             local_address: connection.map(Connection::local_address),
+            unreported_octets: self.exchange.unreported(),
             session,
         }
     }
@@ -324,6 +325,7 @@ impl Running {
                     self.drain_session();
                 }
                 ToNeighbour::Unusable(prefix, why) => self.log_unusable(prefix, why),
+                ToNeighbour::Report => self.exchange.ask_report(self.connections.has_output()),
             }
         }
     }
@@ -423,7 +425,7 @@ impl Running {
                 if written.octets > 0 {
                     self.session.handle_written(now(), id, pending);
                 }
-                self.exchange.note_written(written.route_octets);
+                self.exchange.note_written(written.route_octets, pending);
             }
             Err(error) => self.lost(id, Some(&error)),
         }

@@ -2,14 +2,41 @@
 
 use bgp_core::rib::{Cursor, Input, LocalRoute, Page, Query, Rib, Synced};
 use ipnet::IpNet;
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::event::Ended;
+use crate::flush;
 use crate::table::{self, News};
 use crate::watch::{Filter, Watch};
 
 /// The most routes that one page has, about.
 const LONGEST_PAGE: usize = 4096;
+
+/// A change of what the speaker is told, followed to the wire.
+#[derive(Debug)]
+pub struct Flushing {
+    before: u64,
+    table: table::Sender,
+}
+
+impl Flushing {
+    /// Waits until the UPDATEs that follow from the change have been handed to TCP, and tells when the last one was; `None` if none followed.
+    /// Up to 16 of the peers that are told are looked at. A peer that takes nothing is waited for: limit the wait.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended, or too many changes came after this one.
+    pub async fn flushed(self) -> Result<Option<Instant>, Ended> {
+        let (reply, answer) = oneshot::channel();
+        let question = flush::Question {
+            before: self.before,
+            reply,
+        };
+        self.table.send([News::Flush(question)]).await?;
+        answer.await.map_err(|_| Ended)
+    }
+}
 
 /// The routes of a running speaker.
 #[derive(Clone, Debug)]
@@ -97,6 +124,18 @@ impl Routes {
     /// The speaker has ended.
     pub async fn tell(&self, inputs: Vec<Input>) -> Result<(), Ended> {
         self.table.send(inputs.into_iter().map(News::Input)).await
+    }
+
+    /// Begins to follow a change: what is told to the speaker from here on, until [`Flushing::flushed`] is called.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn begin_change(&self) -> Result<Flushing, Ended> {
+        Ok(Flushing {
+            before: self.look(Rib::handed_out).await?,
+            table: self.table.clone(),
+        })
     }
 
     /// A page of answers to a question: about `limit` routes, of which 4096 are the most. To ask on, take [`Page::next`]. The

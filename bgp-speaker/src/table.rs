@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::event::{Ended, ForwardingEvent, ForwardingSink};
+use crate::flush::{self, Flushes};
 use crate::opaque::{Backlog, Sending};
 use crate::tap::{DecisionEvent, Subscriber};
 use crate::tasks::work_on;
@@ -49,6 +50,8 @@ pub(super) enum News {
     Opaque(Box<Sending>),
     /// Somebody begins to watch, or goes on.
     Watch(Order),
+    /// Whether what follows from a change has been handed to TCP.
+    Flush(flush::Question),
     /// A question; answered from what is known now, without waiting for the RIB to be idle.
     Ask(Question),
 }
@@ -65,6 +68,8 @@ pub(super) struct Sync {
 pub(super) enum ToNeighbour {
     /// UPDATEs.
     Routes(Bytes),
+    /// Report what has been written once all has been.
+    Report,
     /// The session is to stop.
     Stop(Stop),
     /// The first route of the session that cannot be used for this reason.
@@ -113,7 +118,7 @@ impl News {
             Self::Input(rib::Input::Update { update, .. }) => 1 + update.bytes().len() / UNIT,
             Self::Sync(sync) => 1 + sync.wanted.len(),
             Self::Opaque(sending) => 1 + sending.routes.octets() / UNIT,
-            Self::Input(_) | Self::Outbox(..) | Self::Watch(_) | Self::Ask(_) => 1,
+            Self::Input(_) | Self::Outbox(..) | Self::Watch(_) | Self::Flush(_) | Self::Ask(_) => 1,
         }
     }
 }
@@ -196,6 +201,7 @@ pub(super) struct Table {
     subscriber: Option<Arc<dyn Subscriber>>,
     watchers: Hub,
     opaque: Backlog,
+    flushes: Flushes,
     frozen: Arc<AtomicBool>,
 }
 
@@ -231,6 +237,7 @@ impl Table {
             subscriber,
             watchers,
             opaque: Backlog::default(),
+            flushes: Flushes::default(),
             frozen,
         };
         (table, sender)
@@ -283,6 +290,11 @@ impl Table {
         }
         self.opaque.work(&mut self.rib);
         let more = self.hand_out();
+        if !more {
+            for peer in self.flushes.decided(&self.rib) {
+                self.tell(peer, ToNeighbour::Report);
+            }
+        }
         self.watchers.answer(&mut self.rib);
         more
     }
@@ -290,12 +302,21 @@ impl Table {
     fn take(&mut self, now: Instant, news: News) {
         match news {
             News::Input(_) | News::Sync(_) | News::Opaque(_) if self.is_frozen() => {}
-            News::Input(input) => self.rib.handle(now, input),
+            News::Input(input) => self.input(now, input),
             News::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
             News::Sync(sync) => self.sync(now, *sync),
             News::Opaque(sending) => self.opaque.push(*sending),
             News::Watch(order) => self.watchers.handle(&mut self.rib, order),
+            News::Flush(question) => self.flushes.ask(question),
             News::Ask(question) => question(&self.rib),
+        }
+    }
+
+    fn input(&mut self, now: Instant, input: rib::Input) {
+        let peer = flush::peer_of(&input);
+        self.rib.handle(now, input);
+        if let Some(peer) = peer {
+            self.flushes.note(&self.rib, peer);
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct AdjIn<P> {
     pub(super) local: BTreeMap<u32, RouteCounts>,
     /// Prefixes that have paths.
     pub(super) prefixes: usize,
+    /// Prefixes that have a best path.
+    pub(super) best: u64,
     /// What paths take up beside the slots.
     pub(super) spilled: usize,
     /// While somebody watches: slots that changed since the watchers were told, some of them more than once.
@@ -71,6 +73,7 @@ impl<P: Prefix> AdjIn<P> {
             changed: VecDeque::new(),
             local: BTreeMap::new(),
             prefixes: 0,
+            best: 0,
             spilled: 0,
             touched: None,
             dead: 0,
@@ -214,6 +217,7 @@ impl<P: Prefix> AdjIn<P> {
 
     /// Counts the best path of a slot, or that it is not the best any more.
     pub(super) fn count_preferred(&mut self, shared: &mut Shared, best: Path, more: i64) {
+        self.best = self.best.saturating_add_signed(more);
         if best.is_local() {
             let counts = self.local.entry(best.remote_id.0).or_default();
             counts.preferred = counts.preferred.saturating_add_signed(more as isize);

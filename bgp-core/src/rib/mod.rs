@@ -323,6 +323,11 @@ impl Rib {
         self.tables.prefixes(family)
     }
 
+    /// Prefixes that have a best route.
+    pub fn best_count(&self, family: Family) -> usize {
+        self.tables.best(family)
+    }
+
     /// Sets of attributes that are stored.
     pub fn attribute_set_count(&self) -> usize {
         self.tables.shared.store.len()
@@ -451,6 +456,18 @@ impl Rib {
     pub fn outstanding(&self, peer: PeerId) -> usize {
         let peer = self.tables.shared.peers.find(peer);
         peer.map_or(0, |peer| peer.in_flight)
+    }
+
+    /// Octets of UPDATEs for peers, all together since the start.
+    pub fn handed_out(&self) -> u64 {
+        self.tables.shared.handed_out
+    }
+
+    /// The peers of whose UPDATEs TCP has not taken all yet.
+    pub fn peers_with_outstanding(&self) -> impl Iterator<Item = PeerId> {
+        let peers = self.tables.shared.peers.iter();
+        let waiting = peers.filter(|(_, peer)| peer.in_flight > 0);
+        waiting.map(|(id, _)| id)
     }
 
     /// Whether a peer has sent its End-of-RIB of a family (RFC 4724 §2) in the session that is up.

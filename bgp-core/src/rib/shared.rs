@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) steps: u64,
     /// When the last input came.
     pub(crate) now: Instant,
+    /// Octets of UPDATEs that were handed out.
+    pub(crate) handed_out: u64,
     /// Somebody watches the routes.
     pub(crate) watched: bool,
 }
@@ -49,6 +51,7 @@ impl Shared {
             deferral: None,
             steps: 0,
             now,
+            handed_out: 0,
             watched: false,
         }
     }
@@ -128,6 +131,7 @@ impl Shared {
     pub(super) fn send_shared(&mut self, peer: PeerId, messages: Bytes) {
         if let Some(state) = self.peers.find_mut(peer) {
             state.in_flight += messages.len();
+            self.handed_out += messages.len() as u64;
             self.outputs.push_back(Output::Send { peer, messages });
         }
     }

@@ -1,5 +1,7 @@
 //! Counters: what happened between a peer and the RIB, and how many routes there are.
 
+use std::ops::AddAssign;
+
 /// Routes of one peer in one family, or of one kind of local routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -14,6 +16,16 @@ pub struct RouteCounts {
     pub exported: usize,
     /// Used: the best of their prefixes.
     pub preferred: usize,
+}
+
+impl AddAssign for RouteCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.received += more.received;
+        self.stale += more.stale;
+        self.imported += more.imported;
+        self.exported += more.exported;
+        self.preferred += more.preferred;
+    }
 }
 
 /// What happened between a neighbour and the RIB since its session came up; a graceful restart of it does not begin anew.

@@ -145,6 +145,15 @@ impl Tables {
         }
     }
 
+    /// Prefixes of a family that have a best path.
+    pub(super) fn best(&self, family: Family) -> usize {
+        let best = match family {
+            Family::Ipv4Unicast => self.ipv4.paths.best,
+            Family::Ipv6Unicast => self.ipv6.paths.best,
+        };
+        best as usize
+    }
+
     /// Local routes of one number.
     pub(super) fn local_counts(&self, id: u32, family: Family) -> RouteCounts {
         let local = match family {

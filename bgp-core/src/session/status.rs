@@ -1,5 +1,6 @@
 //! What operators may know of a session: a copy of plain values, made on demand.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -99,6 +100,15 @@ pub struct Counters {
     pub flaps: u64,
 }
 
+impl AddAssign for Counters {
+    fn add_assign(&mut self, more: Self) {
+        self.received += more.received;
+        self.sent += more.sent;
+        self.established += more.established;
+        self.flaps += more.flaps;
+    }
+}
+
 /// Messages by type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -109,6 +119,16 @@ pub struct MessageCounts {
     pub notification: u64,
     pub keepalive: u64,
     pub route_refresh: u64,
+}
+
+impl AddAssign for MessageCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.open += more.open;
+        self.update += more.update;
+        self.notification += more.notification;
+        self.keepalive += more.keepalive;
+        self.route_refresh += more.route_refresh;
+    }
 }
 
 impl MessageCounts {

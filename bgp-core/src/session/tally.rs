@@ -2,6 +2,8 @@
 //!
 //! Kept as short lists: a session goes through few of the possible changes, and sees few of the possible codes.
 
+use std::ops::AddAssign;
+
 use super::ids::State;
 use crate::wire::{ErrorCode, Notification};
 
@@ -44,38 +46,47 @@ pub struct Notifications {
 
 impl Tally {
     pub(super) fn transition(&mut self, from: State, to: State) {
-        let known = self.transitions.iter_mut();
-        match known
-            .into_iter()
-            .find(|known| (known.from, known.to) == (from, to))
-        {
-            Some(known) => known.count += 1,
-            None => self.transitions.push(Transitions { from, to, count: 1 }),
+        self.add_transitions(Transitions { from, to, count: 1 });
+    }
+
+    fn add_transitions(&mut self, more: Transitions) {
+        let mut known = self.transitions.iter_mut();
+        match known.find(|known| (known.from, known.to) == (more.from, more.to)) {
+            Some(known) => known.count += more.count,
+            None => self.transitions.push(more),
         }
     }
 
     pub(super) fn notification(&mut self, sent: bool, notification: &Notification) {
         let code = Some((notification.code, notification.subcode));
-        if self.count(sent, code) {
-            return;
-        }
-        let code = code.filter(|_| self.notifications.len() < MAX_CODES);
-        if !self.count(sent, code) {
-            self.notifications.push(Notifications {
-                sent,
-                code,
-                count: 1,
-            });
-        }
+        self.add_notifications(Notifications {
+            sent,
+            code,
+            count: 1,
+        });
     }
 
-    /// Counts one more of a kind that is known.
-    fn count(&mut self, sent: bool, code: Option<(ErrorCode, u8)>) -> bool {
-        let known = self.notifications.iter_mut();
-        let known = known
-            .into_iter()
-            .find(|known| (known.sent, known.code) == (sent, code));
-        known.map(|known| known.count += 1).is_some()
+    fn add_notifications(&mut self, more: Notifications) {
+        let full = self.notifications.len() >= MAX_CODES;
+        let same = |known: &&mut Notifications| (known.sent, known.code) == (more.sent, more.code);
+        if let Some(known) = self.notifications.iter_mut().find(same) {
+            known.count += more.count;
+        } else if full && more.code.is_some() {
+            self.add_notifications(Notifications { code: None, ..more });
+        } else {
+            self.notifications.push(more);
+        }
+    }
+}
+
+impl AddAssign<&Self> for Tally {
+    fn add_assign(&mut self, more: &Self) {
+        for transitions in &more.transitions {
+            self.add_transitions(*transitions);
+        }
+        for notifications in &more.notifications {
+            self.add_notifications(*notifications);
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::control::request::{Answer, Request};
 use crate::datastore::Snapshot;
 use bgp_speaker::Routes;
 use protocols::Observer;
+pub(crate) use protocols::protocols;
 
 impl Agent {
     /// Answers, or leaves it to a task. A client that has gone is no error: the answer goes nowhere.
@@ -154,7 +155,7 @@ impl Agent {
     }
 
     fn observer(&self, family: Family) -> Observer {
-        Observer::new(self.speaker.as_ref(), family, self.boot)
+        Observer::new(self.running().as_ref(), family, self.boot)
     }
 
     async fn act(

@@ -34,6 +34,7 @@ use tracing::info;
 use crate::control::model::Phase;
 use crate::control::request::Request;
 use crate::datastore::Snapshot;
+pub(crate) use answers::protocols;
 use bgp_speaker::tasks::Tasks;
 pub use config::{AgentConfig, AgentError};
 use node_agent::Agent;

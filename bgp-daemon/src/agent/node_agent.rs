@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bgp_core::rib::RibConfig;
 use bgp_core::session::Stop;
@@ -26,10 +26,13 @@ use bgp_speaker::forwarding::{Forwarding, Mailbox, Prepared};
 use bgp_speaker::kernel::KernelConfig;
 use bgp_speaker::pool::Pool;
 use bgp_speaker::tasks::{Failure, Tasks};
-use bgp_speaker::{Speaker, SpeakerConfig, SpeakerError};
+use bgp_speaker::{Flushing, Speaker, SpeakerConfig, SpeakerError};
 
 /// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
 const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// A peer that has not taken an UPDATE after so long is not waited for any longer.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long after an effect its cause is told at the latest.
 const CAUSE_WITHIN: Duration = Duration::from_millis(200);
@@ -130,7 +133,10 @@ impl Agent {
         let mut environment = self.config.environment.clone();
         let local = self.workloads.borrow_and_update().clone();
         environment.workloads = local.workloads;
+        let began = Instant::now();
         let mut plan = plan(&snapshot.set, &self.config.node, &environment);
+        let meters = self.config.views.meters();
+        meters.plan().observe(began.elapsed().as_secs_f64());
         plan.problems.extend(local.problems);
         let plan = Arc::new(plan);
         if std::mem::replace(&mut self.log_severity, plan.log_severity) != plan.log_severity {
@@ -156,7 +162,11 @@ impl Agent {
             disabled.retain(|name| plan.peers.iter().any(|peer| *peer.name == **name));
         }
         match &mut self.speaker {
-            Some(running) => running.move_to(&mut self.config, plan).await?,
+            Some(running) => {
+                let change = running.speaker.routes().begin_change().await?;
+                running.move_to(&mut self.config, plan).await?;
+                self.measure(change, snapshot);
+            }
             None => self.start(router_id, plan, disabled).await?,
         }
         self.reconfigured = Timestamp::now();
@@ -164,15 +174,39 @@ impl Agent {
         Ok(())
     }
 
-    /// Shows others what it has become.
-    pub(super) fn publish(&self) {
-        let running = self.speaker.as_ref().map(|running| RunningView {
+    /// Notes how long it takes until peers have been told of a change.
+    fn measure(&self, change: Flushing, snapshot: &Snapshot) {
+        let Some(noticed) = snapshot.noticed else {
+            return;
+        };
+        let meters = self.config.views.meters().clone();
+        self.tasks.errand("latency of a change", async move {
+            let told = match tokio::time::timeout(TOLD_WITHIN, change.flushed()).await {
+                Ok(Ok(told)) => told,
+                Ok(Err(_)) => None,
+                Err(_) => Some(Instant::now()),
+            };
+            if let Some(told) = told {
+                let took = told.saturating_duration_since(noticed);
+                meters.change_to_update().observe(took.as_secs_f64());
+            }
+        });
+    }
+
+    /// What others may look at of the speaker.
+    pub(super) fn running(&self) -> Option<RunningView> {
+        self.speaker.as_ref().map(|running| RunningView {
             plan: Arc::clone(&running.plan),
             speaker: running.speaker.clone(),
             forwarding: running.forwarding.clone(),
             disabled: Arc::new(running.disabled.clone()),
             recovering: self.leftovers.is_some(),
-        });
+        })
+    }
+
+    /// Shows others what it has become.
+    pub(super) fn publish(&self) {
+        let running = self.running();
         self.config.views.change(|view| {
             view.reconfigured = self.reconfigured;
             view.resources.clone_from(&self.resources);

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::datastore::Snapshot;
+use crate::meters::Meters;
 use crate::plan::Plan;
 use crate::resources::Problem;
 
@@ -33,6 +34,8 @@ pub struct View {
     pub stopping: bool,
     /// What is wrong with the process, apart from its speaker.
     pub alarms: Alarms,
+    /// What is measured as it happens.
+    pub meters: Meters,
 }
 
 /// A running speaker.
@@ -67,12 +70,13 @@ impl View {
 pub struct Views {
     latest: watch::Sender<Arc<View>>,
     alarms: Alarms,
+    meters: Meters,
 }
 
 impl Views {
     /// For the agent of a node, before anything is known.
     pub fn new(node: &str) -> Self {
-        let (now, alarms) = (Timestamp::now(), Alarms::default());
+        let (now, alarms, meters) = (Timestamp::now(), Alarms::default(), Meters::default());
         let view = View {
             node: node.to_owned(),
             boot: now,
@@ -82,16 +86,23 @@ impl Views {
             running: None,
             stopping: false,
             alarms: alarms.clone(),
+            meters: meters.clone(),
         };
         Self {
             latest: watch::Sender::new(Arc::new(view)),
             alarms,
+            meters,
         }
     }
 
     /// The alarms of the process.
     pub fn alarms(&self) -> &Alarms {
         &self.alarms
+    }
+
+    /// What is measured as it happens.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Follows the views; the last one is there at once.

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::answers::Ready;
 use super::error::ApiError;
+use super::metrics::config::MetricsConfig;
 use crate::agent::{RunningView, View};
 
 /// Streams of events at a time, of all clients.
@@ -19,14 +20,16 @@ const STREAMS: usize = 32;
 pub(super) struct Api {
     views: watch::Receiver<Arc<View>>,
     pub(super) ready: Ready,
+    pub(super) metrics: MetricsConfig,
     pub(super) streams: Arc<Semaphore>,
 }
 
 impl Api {
-    pub(super) fn new(views: watch::Receiver<Arc<View>>) -> Self {
+    pub(super) fn new(views: watch::Receiver<Arc<View>>, metrics: MetricsConfig) -> Self {
         Self {
             views,
             ready: Ready::default(),
+            metrics,
             streams: Arc::new(Semaphore::new(STREAMS)),
         }
     }

@@ -37,6 +37,15 @@ const ENDPOINTS: &[Endpoint] = &[
         handler: || get(handlers::readyz),
     },
     Endpoint {
+        path: "/metrics",
+        summary: "Metrics for Prometheus",
+        description: "In the text format of Prometheus, or in OpenMetrics where the header Accept names that.",
+        query: None,
+        answer: Answer::Text("text/plain"),
+        summary_scope: true,
+        handler: || get(handlers::metrics),
+    },
+    Endpoint {
         path: "/v1/status",
         summary: "The speaker as a whole",
         description: "",

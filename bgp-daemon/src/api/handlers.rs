@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::answers::{self, RoutesQuery};
 use super::context::{Api, Asked, running};
 use super::error::ApiError;
+use super::metrics;
 use super::model::{Problems, Readiness, Routes, Session, Sessions, Status};
 
 pub(super) async fn livez() -> &'static str {
@@ -23,6 +24,13 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> (StatusCode, Json<Rea
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     (code, Json(readiness))
+}
+
+pub(super) async fn metrics(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    metrics::answer(&api.view(), api.metrics, &headers).await
 }
 
 pub(super) async fn status(State(api): State<Arc<Api>>) -> Json<Status> {

@@ -10,6 +10,7 @@
 //! | `events`      | what `GET /v1/events` tells, as it happens                               |
 //! | `context`     | what answers are made of, and how questions are read                     |
 //! | `handlers`    | who answers each question                                                |
+//! | [`metrics`]   | `GET /metrics`                                                           |
 //! | `endpoint`    | a question: path, parameters, form of the answer, who answers            |
 //! | `endpoints`   | the list of all questions                                                |
 //! | `openapi`     | the list as an OpenAPI document                                          |
@@ -28,6 +29,7 @@ mod endpoints;
 mod error;
 mod events;
 mod handlers;
+pub mod metrics;
 pub mod model;
 mod openapi;
 pub mod server;

@@ -28,6 +28,7 @@ use super::context::Api;
 use super::endpoint::Scope;
 use super::endpoints::router;
 use super::error::ApiError;
+use super::metrics::config::MetricsConfig;
 use crate::agent::View;
 use crate::privileges::Group;
 use crate::sockets::{Awaited, BindError, Clients, Place, SocketFile};
@@ -70,8 +71,8 @@ pub struct Shared(Arc<Api>);
 
 impl Shared {
     /// Answers from what an agent shows.
-    pub fn new(views: watch::Receiver<Arc<View>>) -> Self {
-        Self(Arc::new(Api::new(views)))
+    pub fn new(views: watch::Receiver<Arc<View>>, metrics: MetricsConfig) -> Self {
+        Self(Arc::new(Api::new(views, metrics)))
     }
 }
 

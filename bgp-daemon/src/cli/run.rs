@@ -23,6 +23,7 @@ use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
 use crate::agent::{self, AgentConfig, Views, recovery};
 use crate::api;
+use crate::api::metrics::config::{Aliases, MeshMetrics, MetricsConfig};
 use crate::control::client;
 use crate::control::request::Request;
 use crate::control::server::Server;
@@ -69,9 +70,29 @@ pub struct RunArgs {
         value_delimiter = ','
     )]
     pub http_listen: Vec<SocketAddr>,
+    /// Whether each session of the node-to-node mesh has metrics of its own
+    #[arg(
+        long,
+        env = "BGP_DAEMON_METRICS_MESH",
+        value_name = "HOW",
+        default_value = "auto"
+    )]
+    pub metrics_mesh: MeshMetrics,
+    /// Also tells metrics under the names of another exporter
+    #[arg(long, env = "BGP_DAEMON_METRICS_ALIASES", value_name = "WHOSE")]
+    pub metrics_aliases: Option<Aliases>,
     /// Whether this is a restart after which peers still hold our routes (RFC 4724); set by `bird -R`.
     #[arg(skip = true)]
     pub recover: bool,
+}
+
+impl RunArgs {
+    fn metrics(&self) -> MetricsConfig {
+        MetricsConfig {
+            mesh: self.metrics_mesh,
+            aliases: self.metrics_aliases,
+        }
+    }
 }
 
 /// How long a stop may take: less than the half minute that Kubernetes gives a container.
@@ -184,7 +205,7 @@ fn serve_api(
     ended: &CancellationToken,
 ) -> anyhow::Result<()> {
     let views = &config.views;
-    let shared = api::server::Shared::new(views.subscribe());
+    let shared = api::server::Shared::new(views.subscribe(), args.metrics());
     let path = args.run_dir.run_dir.join(api::server::SOCKET_NAME);
     let server = api::server::Server::unix(&path, args.socket_group, &shared)?;
     tasks.service(
@@ -297,6 +318,8 @@ mod tests {
             listen_port: Some(0),
             socket_group: None,
             http_listen: Vec::new(),
+            metrics_mesh: MeshMetrics::Auto,
+            metrics_aliases: None,
             on_stop: None,
             recover: false,
             memory_limit: None,

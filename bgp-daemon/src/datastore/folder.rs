@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::state::{FolderState, Moved};
 use super::snapshot::Snapshot;
-use crate::resources::{Listing, Problem, Reader};
+use crate::resources::{Listing, Loaded, Problem, Reader};
 use bgp_speaker::tasks::Tasks;
 
 pub(crate) use self::signs::Signs;
@@ -163,7 +163,8 @@ impl Follower {
     /// Reads until nothing changed meanwhile, or the limit of patience: a folder that is being changed may look as if some of
     /// its resources had been removed.
     async fn take_reading(&mut self, signs: &mut Option<Signs>) {
-        let end = Instant::now() + self.timing.settle;
+        let noticed = Instant::now();
+        let end = noticed + self.timing.settle;
         let mut moved = Moved::default();
         let listing = loop {
             if let Some(signs) = signs {
@@ -184,7 +185,7 @@ impl Follower {
             Ok(listing) => self.state.observe(Instant::now(), listing, &moved),
             Err(error) => self.keep_last_state(&format!("cannot be read: {error}")),
         }
-        self.publish();
+        self.publish(noticed);
     }
 
     /// Reads once. What takes long is told meanwhile.
@@ -195,7 +196,7 @@ impl Follower {
             return reading;
         }
         self.keep_last_state("does not answer");
-        self.publish();
+        self.publish(Instant::now());
         reading.await
     }
 
@@ -205,8 +206,11 @@ impl Follower {
         self.state.unreadable(problem);
     }
 
-    fn publish(&self) {
-        let snapshot = Arc::new(self.state.snapshot());
+    fn publish(&self, noticed: Instant) {
+        let snapshot = Arc::new(Loaded {
+            noticed: Some(noticed.into_std()),
+            ..self.state.snapshot()
+        });
         let changed = self.sender.send_if_modified(|current| {
             let changed = *current != snapshot;
             *current = snapshot;

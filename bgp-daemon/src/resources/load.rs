@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::document::{Digest, Document, Parsed, Text, digest};
 use super::files::{self, FileId, Stamp, unreadable};
@@ -22,6 +23,10 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// Where the objects are written.
     pub(crate) places: Places,
+    /// The source cannot be read now, and this is its last state.
+    pub unreachable: bool,
+    /// When the change that led to this state was noticed, of a source that is followed.
+    pub noticed: Option<Instant>,
 }
 
 impl PartialEq for Loaded {
@@ -92,6 +97,7 @@ impl ResourceSet {
                 .collect(),
             problems,
             places: Places::of(documents),
+            ..Loaded::default()
         }
     }
 }

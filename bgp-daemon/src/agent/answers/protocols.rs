@@ -10,7 +10,7 @@ use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{AddPathDirection, Capability};
 use jiff::Timestamp;
 
-use super::super::running::Running;
+use super::super::view::RunningView;
 use crate::clock::timestamp;
 use crate::control::command::NamePattern;
 use crate::control::model::{
@@ -22,6 +22,16 @@ use crate::desired::local_kind::{DIRECT, HOST_ROUTE, KERNEL, STATIC};
 use crate::plan::Peer;
 use bgp_speaker::forwarding::Forwarding;
 use bgp_speaker::{Inquirer, NeighbourStatus, Routes};
+
+/// All protocols of one family, internal ones first, with all that is known of them.
+pub(crate) async fn protocols(
+    running: &RunningView,
+    family: Family,
+    boot: Timestamp,
+) -> Vec<ProtocolSnapshot> {
+    let observer = Observer::new(Some(running), family, boot);
+    observer.protocols(&NamePattern::any(), true).await
+}
 
 /// Looks at the sessions of one family, as they are configured now.
 pub(super) struct Observer {
@@ -42,7 +52,7 @@ struct Known {
 }
 
 impl Observer {
-    pub(super) fn new(running: Option<&Running>, family: Family, boot: Timestamp) -> Self {
+    pub(super) fn new(running: Option<&RunningView>, family: Family, boot: Timestamp) -> Self {
         let peers = running.into_iter().flat_map(|running| {
             let of_family = running
                 .plan

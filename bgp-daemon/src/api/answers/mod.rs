@@ -9,5 +9,5 @@ mod status;
 pub(super) use problems::problems;
 pub(super) use readiness::Ready;
 pub(super) use routes::{RoutesQuery, entry, peer_named, routes, session_names};
-pub(super) use sessions::{session, sessions};
+pub(super) use sessions::{Known, kind, look, session, sessions};
 pub(super) use status::status;

@@ -25,8 +25,15 @@ const AT_A_TIME: usize = 1000;
 pub(in crate::api) struct Known {
     pub(in crate::api) counts: PerFamily<RouteCounts>,
     complete: PerFamily<bool>,
-    pub(in crate::api) outstanding: usize,
+    outstanding: usize,
     restarting: bool,
+}
+
+impl Known {
+    /// Octets of UPDATEs that the peer's TCP has not taken yet.
+    pub(in crate::api) fn outstanding(&self, status: &NeighbourStatus) -> u64 {
+        self.outstanding.saturating_sub(status.unreported_octets) as u64
+    }
 }
 
 /// All sessions of the plan, by name. One that is being started or ended just now is left out.
@@ -118,7 +125,7 @@ fn describe(running: &RunningView, peer: &Peer, status: &NeighbourStatus, known:
         established: session.counters.established,
         flaps: session.counters.flaps,
         restarting: known.restarting,
-        outstanding_bytes: known.outstanding as u64,
+        outstanding_bytes: known.outstanding(status),
         routes: peer
             .options
             .families

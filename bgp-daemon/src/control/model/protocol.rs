@@ -41,6 +41,29 @@ pub struct ProtocolSnapshot {
     pub bgp: Option<BgpSnapshot>,
 }
 
+impl ProtocolSnapshot {
+    /// The last column of `show protocols`. A session that is down shows only its error: with none it has no sixth column, and
+    /// readers skip it.
+    pub fn info(&self) -> String {
+        let Some(bgp) = &self.bgp else {
+            return String::new();
+        };
+        let error = bgp
+            .last_error
+            .as_ref()
+            .map_or_else(String::new, LastError::to_string);
+        match self.state {
+            ProtocolState::Down => error,
+            ProtocolState::Start
+            | ProtocolState::Wait
+            | ProtocolState::Feed
+            | ProtocolState::Up
+            | ProtocolState::Stop
+            | ProtocolState::Flush => format!("{:<14}{error}", bgp.state.word()),
+        }
+    }
+}
+
 /// The kinds of protocols, by the words that BIRD has for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names are BIRD's own")]

@@ -5,8 +5,8 @@
 
 use super::clock::Clock;
 use crate::control::model::{
-    BgpSnapshot, ChangeCounts, Countdown, EstablishedSnapshot, LastError, NeighborCapabilities,
-    ProtocolSnapshot, ProtocolState, RestartSupport, RouteChanges, Waiting,
+    BgpSnapshot, ChangeCounts, Countdown, EstablishedSnapshot, NeighborCapabilities,
+    ProtocolSnapshot, RestartSupport, RouteChanges, Waiting,
 };
 use crate::control::reply::{Code, Reply};
 
@@ -28,7 +28,7 @@ pub fn render(reply: &mut Reply, clock: &Clock, protocols: &[ProtocolSnapshot], 
                 TABLE,
                 protocol.state.word(),
                 &clock.short(protocol.since),
-                &info(protocol),
+                &protocol.info(),
             ),
         );
         if all {
@@ -42,26 +42,6 @@ pub fn render(reply: &mut Reply, clock: &Clock, protocols: &[ProtocolSnapshot], 
 
 fn row(name: &str, kind: &str, table: &str, state: &str, since: &str, info: &str) -> String {
     format!("{name:<8} {kind:<8} {table:<8} {state:<5}  {since:<10}  {info}")
-}
-
-/// The last column. A session that is down shows only its error: with none it has no sixth column, and readers skip it.
-fn info(protocol: &ProtocolSnapshot) -> String {
-    let Some(bgp) = &protocol.bgp else {
-        return String::new();
-    };
-    let error = bgp
-        .last_error
-        .as_ref()
-        .map_or_else(String::new, LastError::to_string);
-    match protocol.state {
-        ProtocolState::Down => error,
-        ProtocolState::Start
-        | ProtocolState::Wait
-        | ProtocolState::Feed
-        | ProtocolState::Up
-        | ProtocolState::Stop
-        | ProtocolState::Flush => format!("{:<14}{error}", bgp.state.word()),
-    }
 }
 
 type Lines<'a> = dyn FnMut(String) + 'a;

@@ -36,6 +36,8 @@ pub(super) struct FolderState {
     files: BTreeMap<PathBuf, FileState>,
     /// What is wrong with the folder itself.
     problems: Vec<Problem>,
+    /// The folder itself cannot be read.
+    is_unreadable: bool,
     quiet: Duration,
 }
 
@@ -65,6 +67,7 @@ impl FolderState {
         Self {
             files: BTreeMap::new(),
             problems: Vec::new(),
+            is_unreadable: false,
             quiet,
         }
     }
@@ -72,6 +75,7 @@ impl FolderState {
     /// Takes a reading.
     pub(super) fn observe(&mut self, now: Instant, listing: Listing, moved: &Moved) {
         self.problems = listing.problems;
+        self.is_unreadable = false;
         let quiet = self.quiet;
         let present: BTreeSet<PathBuf> =
             listing.files.iter().map(|(path, _)| path.clone()).collect();
@@ -110,6 +114,7 @@ impl FolderState {
     /// The folder itself cannot be read: everything stays.
     pub(super) fn unreadable(&mut self, problem: Problem) {
         self.problems = vec![problem];
+        self.is_unreadable = true;
         for file in self.files.values_mut() {
             file.is_waiting = false;
         }
@@ -140,6 +145,7 @@ impl FolderState {
             .cloned()
             .chain(loaded.problems)
             .collect();
+        loaded.unreachable = self.is_unreadable;
         loaded
     }
 }

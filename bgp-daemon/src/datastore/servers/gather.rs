@@ -203,6 +203,7 @@ impl Gathered {
                 .faults()
                 .chain(self.problems.values().flatten().cloned())
                 .collect(),
+            unreachable: self.is_unreachable(),
             ..Loaded::default()
         })
     }
@@ -215,6 +216,13 @@ impl Gathered {
             .filter(|(part, _)| part.kind().is_calico())
             .peekable();
         calico.peek().is_some() && calico.all(|(_, state)| state.unserved.is_some())
+    }
+
+    /// Whether something that is needed cannot be read.
+    fn is_unreachable(&self) -> bool {
+        let needed = self.parts.iter().filter(|(part, _)| part.is_required());
+        let mut faults = needed.filter_map(|(_, state)| state.fault.as_deref());
+        faults.any(|fault| fault != UNSERVED)
     }
 
     /// What cannot be read. A server that is away fails all parts for one reason, which is said once.

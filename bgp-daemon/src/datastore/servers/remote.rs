@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -152,6 +152,7 @@ impl Remote {
                 return None;
             }
         }
+        let noticed = Some(Instant::now());
         // More of what belongs together is on its way.
         let settled = tokio::time::sleep(SETTLE);
         tokio::pin!(settled);
@@ -162,7 +163,11 @@ impl Remote {
             }
         }
         self.follow_what_is_wanted();
-        self.gathered.next_snapshot()
+        let snapshot = self.gathered.next_snapshot()?;
+        Some(Loaded {
+            noticed,
+            ..snapshot
+        })
     }
 
     fn take(&mut self, update: Option<(Part, Update)>) {

@@ -1,0 +1,190 @@
+//! Asks the speaker what metrics tell.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bgp_core::rib::{MemoryUse, Rib, RouteCounts};
+use bgp_core::session::{Counters, State, Tally};
+use bgp_core::types::{Family, PerFamily};
+use bgp_speaker::NeighbourStatus;
+use bgp_speaker::kernel::KernelCounts;
+use jiff::Timestamp;
+
+use super::config::MetricsConfig;
+use crate::agent::{RunningView, View, protocols};
+use crate::api::answers::{Known, kind, look, problems};
+use crate::clock::timestamp;
+use crate::control::model::ProtocolSnapshot;
+use crate::meters::Meters;
+use crate::plan::{Peer, PeerType, Plan};
+
+/// The label of all sessions of the mesh together.
+const MESH: &str = "mesh";
+
+/// All that metrics tell, at one moment.
+#[derive(Debug)]
+pub(super) struct Scrape {
+    pub(super) node: String,
+    pub(super) plan: Option<Arc<Plan>>,
+    /// The datastore can be read, if it ever could.
+    pub(super) connected: bool,
+    pub(super) last_change: Option<Timestamp>,
+    pub(super) sessions: Vec<SessionSample>,
+    pub(super) best: PerFamily<usize>,
+    pub(super) kernel: Option<PerFamily<KernelCounts>>,
+    pub(super) problems: BTreeMap<String, u64>,
+    pub(super) memory: MemoryUse,
+    pub(super) meters: Meters,
+    pub(super) protocols: Vec<(Family, ProtocolSnapshot)>,
+}
+
+/// A session, or all of the mesh together.
+#[derive(Debug)]
+pub(super) struct SessionSample {
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) peer_as: String,
+    pub(super) kind: &'static str,
+    /// How many sessions are in each state.
+    pub(super) states: BTreeMap<State, u64>,
+    /// When the session, or the last one of the mesh, came up.
+    pub(super) established_at: Option<Timestamp>,
+    pub(super) counters: Counters,
+    pub(super) tally: Tally,
+    pub(super) families: Vec<Family>,
+    pub(super) routes: PerFamily<RouteCounts>,
+    pub(super) outstanding: u64,
+}
+
+impl Scrape {
+    pub(super) async fn take(view: &View, config: MetricsConfig) -> Self {
+        let mut problem_counts = BTreeMap::new();
+        for problem in problems(view) {
+            *problem_counts.entry(problem.kind).or_default() += 1;
+        }
+        let resources = view.resources.as_deref();
+        let mut scrape = Self {
+            node: view.node.clone(),
+            plan: None,
+            connected: resources.is_some_and(|loaded| !loaded.unreachable),
+            last_change: resources.and_then(|loaded| loaded.noticed).map(timestamp),
+            sessions: Vec::new(),
+            best: PerFamily::default(),
+            kernel: None,
+            problems: problem_counts,
+            memory: MemoryUse::default(),
+            meters: view.meters.clone(),
+            protocols: Vec::new(),
+        };
+        if let Some(running) = &view.running {
+            scrape.add(view, running, config).await;
+        }
+        scrape
+    }
+
+    async fn add(&mut self, view: &View, running: &RunningView, config: MetricsConfig) {
+        self.plan = Some(Arc::clone(&running.plan));
+        self.sessions = sessions(running, config).await;
+        let look = |rib: &Rib| {
+            let best = |family| rib.best_count(family);
+            let best = PerFamily {
+                ipv4: best(Family::Ipv4Unicast),
+                ipv6: best(Family::Ipv6Unicast),
+            };
+            (rib.memory(), best)
+        };
+        if let Ok((memory, best)) = running.speaker.routes().look(look).await {
+            (self.memory, self.best) = (memory, best);
+        }
+        self.kernel = running.forwarding.as_ref().map(|forwarding| PerFamily {
+            ipv4: forwarding.kernel_counts(Family::Ipv4Unicast),
+            ipv6: forwarding.kernel_counts(Family::Ipv6Unicast),
+        });
+        if config.aliases.is_some() {
+            for family in Family::ALL {
+                let found = protocols(running, family, view.boot).await;
+                self.protocols
+                    .extend(found.into_iter().map(|found| (family, found)));
+            }
+        }
+    }
+}
+
+async fn sessions(running: &RunningView, config: MetricsConfig) -> Vec<SessionSample> {
+    let statuses = running.speaker.inquirer().sessions().await;
+    let ids = statuses.values().map(|status| status.peer).collect();
+    let known = look(running, ids).await;
+    let peers = &running.plan.peers;
+    let in_mesh = |peer: &&Peer| peer.kind == PeerType::Mesh;
+    let sums_up = config.mesh.sums_up(peers.iter().filter(in_mesh).count());
+    let mut mesh: Option<SessionSample> = None;
+    let mut samples = Vec::new();
+    for peer in peers {
+        let Some(status) = statuses.get(peer.name.as_str()) else {
+            continue;
+        };
+        let known = known.get(&status.peer).copied().unwrap_or_default();
+        let sample = SessionSample::of(peer, status, known);
+        if sums_up && peer.kind == PeerType::Mesh {
+            match &mut mesh {
+                Some(mesh) => mesh.add(&sample),
+                None => mesh = Some(sample.into_mesh()),
+            }
+        } else {
+            samples.push(sample);
+        }
+    }
+    samples.extend(mesh);
+    samples
+}
+
+impl SessionSample {
+    fn of(peer: &Peer, status: &NeighbourStatus, known: Known) -> Self {
+        let session = &status.session;
+        let up = session.state == State::Established;
+        Self {
+            name: peer.name.clone(),
+            address: peer.address.to_string(),
+            peer_as: peer.peer_as.to_string(),
+            kind: kind(peer.kind),
+            states: [(session.state, 1)].into(),
+            established_at: up.then(|| timestamp(status.since)),
+            counters: session.counters,
+            tally: session.tally.clone(),
+            families: peer.options.families.clone(),
+            routes: known.counts,
+            outstanding: known.outstanding(status),
+        }
+    }
+
+    fn into_mesh(self) -> Self {
+        Self {
+            name: MESH.to_owned(),
+            address: String::new(),
+            peer_as: String::new(),
+            ..self
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (state, count) in &other.states {
+            *self.states.entry(*state).or_default() += count;
+        }
+        self.established_at = self.established_at.max(other.established_at);
+        self.counters += other.counters;
+        self.tally += &other.tally;
+        for family in &other.families {
+            if !self.families.contains(family) {
+                self.families.push(*family);
+            }
+        }
+        for family in Family::ALL {
+            self.routes[family] += other.routes[family];
+        }
+        self.outstanding += other.outstanding;
+    }
+
+    pub(super) fn count_in(&self, state: State) -> u64 {
+        self.states.get(&state).copied().unwrap_or_default()
+    }
+}

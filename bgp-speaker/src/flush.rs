@@ -1,0 +1,93 @@
+//! Tells when UPDATEs that follow from a change have been handed to TCP.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use bgp_core::rib::{Input, Rib};
+use bgp_core::types::PeerId;
+use tokio::sync::oneshot;
+
+use crate::timer::now;
+
+/// Changes that are followed at a time; a further one takes the place of the oldest.
+const MOST: usize = 8;
+/// Peers that are looked at for each change. To ask each of thousands would cost more than to tell them.
+const PEERS: usize = 16;
+
+/// A question about a change.
+pub(crate) struct Question {
+    /// [`Rib::handed_out`] before the change.
+    pub(crate) before: u64,
+    /// When the TCP of the last peer of those that are looked at had taken what follows from it; `None` if nothing did.
+    pub(crate) reply: oneshot::Sender<Option<Instant>>,
+}
+
+/// Changes that are followed.
+#[derive(Default)]
+pub(crate) struct Flushes {
+    /// The RIB still works on these.
+    undecided: Vec<Question>,
+    /// These peers have not taken all yet.
+    underway: Vec<(BTreeSet<PeerId>, oneshot::Sender<Option<Instant>>)>,
+}
+
+impl Flushes {
+    pub(crate) fn ask(&mut self, question: Question) {
+        if self.undecided.len() >= MOST {
+            self.undecided.remove(0);
+        }
+        self.undecided.push(question);
+    }
+
+    /// The RIB has taken in something; a peer may have nothing on its way any more.
+    pub(crate) fn note(&mut self, rib: &Rib, peer: PeerId) {
+        if self.underway.is_empty() || rib.outstanding(peer) > 0 {
+            return;
+        }
+        for (waiting, _) in &mut self.underway {
+            waiting.remove(&peer);
+        }
+        self.tell();
+    }
+
+    /// The RIB has nothing left to do. Answers which peers are to report.
+    pub(crate) fn decided(&mut self, rib: &Rib) -> BTreeSet<PeerId> {
+        if self.undecided.is_empty() {
+            return BTreeSet::new();
+        }
+        let peers: BTreeSet<PeerId> = rib.peers_with_outstanding().take(PEERS).collect();
+        for Question { before, reply } in self.undecided.drain(..) {
+            if rib.handed_out() == before {
+                // Whoever asked may have gone.
+                reply.send(None).ok();
+                continue;
+            }
+            if self.underway.len() >= MOST {
+                self.underway.remove(0);
+            }
+            self.underway.push((peers.clone(), reply));
+        }
+        self.tell();
+        match self.underway.is_empty() {
+            true => BTreeSet::new(),
+            false => peers,
+        }
+    }
+
+    fn tell(&mut self) {
+        let done = self
+            .underway
+            .extract_if(.., |(waiting, _)| waiting.is_empty());
+        for (_, reply) in done {
+            reply.send(Some(now())).ok();
+        }
+    }
+}
+
+/// The peer of which the RIB learns that it has taken something, or is away.
+pub(crate) fn peer_of(input: &Input) -> Option<PeerId> {
+    match input {
+        Input::Written { peer, .. } | Input::Down { peer, .. } | Input::Remove(peer) => Some(*peer),
+        _ => None,
+    }
+}
