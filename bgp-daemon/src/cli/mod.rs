@@ -6,7 +6,7 @@
 //! | `bird`, `bird6`   | [`bird`]                                                     |
 //! | `confd`           | a process that does nothing, see [`bird`]                    |
 //! | `birdcl`          | [`birdcl`] (`birdcl6` is its twin for IPv6)                  |
-//! | anything else     | `bgp-daemon`: [`run`], [`plan`], [`node_status`], [`show`], and those of [`resource`] |
+//! | anything else     | `bgp-daemon`: [`run`], [`plan`], [`lint`], [`node_status`], [`show`], and those of [`resource`] |
 //!
 //! A command gets its arguments and a writer for its output. What it returns as an error is printed on standard error as one
 //! sentence, with exit code 1; wrong usage ends with exit code 2.
@@ -19,6 +19,7 @@ pub mod create;
 pub mod delete;
 mod dump;
 pub mod get;
+pub mod lint;
 mod memory;
 pub mod node_name;
 pub mod node_status;
@@ -68,6 +69,8 @@ enum Command {
     Run(run::RunArgs),
     /// Prints what this node's speaker would be
     Plan(plan::PlanArgs),
+    /// Names what is legal in resources, and wrong
+    Lint(lint::LintArgs),
     /// Commands about this node
     #[command(subcommand)]
     Node(NodeCommand),
@@ -144,6 +147,7 @@ fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             &cli.log,
         ),
         Command::Plan(args) => plan::execute(args, cli.datastore, out),
+        Command::Lint(args) => lint::execute(&args, cli.datastore.as_ref(), out),
         Command::Node(NodeCommand::Status(args)) => node_status::execute(&args, out),
         Command::Show(args) => show::execute(&args, out),
         Command::Create(command) => create::execute(&command.args, cli.datastore, out),

@@ -14,7 +14,7 @@ use crate::plan::{NodeView, Plan, nodes};
 use crate::resources::{BgpPeer, Kind, ObjectKey, Resource, ResourceSet};
 
 /// The resources of a cluster, and who is in it.
-pub(super) struct Side<'a> {
+pub(crate) struct Side<'a> {
     resources: &'a ResourceSet,
     nodes: BTreeMap<&'a str, NodeView<'a>>,
     /// What is for all nodes.
@@ -30,7 +30,7 @@ pub(super) struct Side<'a> {
 }
 
 /// Both sides of a change, and the classes of their nodes.
-pub(super) struct Cluster<'a> {
+pub(crate) struct Cluster<'a> {
     sides: [Side<'a>; 2],
     classes: Vec<Vec<&'a str>>,
     /// The class of each node, by its place in `classes`.
@@ -145,7 +145,7 @@ impl<'a> Side<'a> {
 }
 
 impl<'a> Cluster<'a> {
-    pub(super) fn new(old: &'a ResourceSet, new: &'a ResourceSet) -> Self {
+    pub(crate) fn new(old: &'a ResourceSet, new: &'a ResourceSet) -> Self {
         let sides = [old, new].map(Side::new);
         let names: BTreeSet<&str> = sides
             .iter()
@@ -173,6 +173,21 @@ impl<'a> Cluster<'a> {
     /// Whether a node is there before, and after.
     pub(super) fn is_there(&self, name: &str) -> [bool; 2] {
         [0, 1].map(|side| self.sides[side].nodes.contains_key(name))
+    }
+
+    /// The nodes that stand for all others: two of each class. And their resources before, without those of the others.
+    pub(crate) fn sample(&self) -> (Vec<&'a str>, ResourceSet) {
+        let members = self.classes.iter().flat_map(|names| names.iter().take(2));
+        let members: Vec<&str> = members.copied().collect();
+        let side = &self.sides[0];
+        let mut set = side.common.clone();
+        for name in &members {
+            let own = side.own.get(name).into_iter().flatten().cloned();
+            for key in own.chain(keys_of(name)) {
+                set.share(side.resources, &key);
+            }
+        }
+        (members, set)
     }
 
     /// What a node is planned from.

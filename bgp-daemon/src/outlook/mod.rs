@@ -39,6 +39,8 @@ mod summary;
 mod times;
 mod totals;
 
+pub(crate) use cluster::Cluster;
+
 pub use all_nodes::all_nodes;
 pub use attributes::WireAttributes;
 pub use change::{

@@ -110,7 +110,7 @@ const MAX_STALE_TIME: Duration = Duration::from_secs((1 << 24) - 1);
 impl Annotations {
     /// Reads the annotations of an object. One that is not known or has a bad value is a problem, and as if it were
     /// not there.
-    pub(super) fn read(metadata: &Metadata, object: &str, problems: &mut Vec<Problem>) -> Self {
+    pub(crate) fn read(metadata: &Metadata, object: &str, problems: &mut Vec<Problem>) -> Self {
         let mut read = Self::default();
         for (key, value) in &metadata.annotations {
             let Some(name) = key.strip_prefix(PREFIX) else {
@@ -149,7 +149,7 @@ impl Annotations {
     }
 
     /// What these say, and where they say nothing what the others say.
-    pub(super) fn or(self, others: Self) -> Self {
+    pub(crate) fn or(self, others: Self) -> Self {
         Self {
             hold_time: self.hold_time.or(others.hold_time),
             connect_retry_time: self.connect_retry_time.or(others.connect_retry_time),
@@ -170,7 +170,7 @@ impl Annotations {
     }
 
     /// Whether to wait for the peer, if they say.
-    pub(super) fn passive(&self) -> Option<bool> {
+    pub(crate) fn passive(&self) -> Option<bool> {
         self.passive
     }
 
@@ -180,7 +180,7 @@ impl Annotations {
     }
 
     /// The settings of a session whose peer has an address of `family`.
-    pub(super) fn options(&self, family: Family) -> PeerOptions {
+    pub(crate) fn options(&self, family: Family) -> PeerOptions {
         PeerOptions {
             hold_time: self.hold_time.unwrap_or(HOLD_TIME),
             connect_retry_time: self.connect_retry_time.unwrap_or(CONNECT_RETRY_TIME),

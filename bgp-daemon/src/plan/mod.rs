@@ -45,7 +45,7 @@ mod workload;
 use crate::resources::ResourceSet;
 use cluster::Cluster;
 
-use annotations::Annotations;
+pub(crate) use annotations::Annotations;
 pub use annotations::{OnStop, PeerOptions};
 pub use cluster::BGP_PORT;
 pub(crate) use cluster::{NodeView, nodes};

@@ -25,7 +25,7 @@ pub(super) fn load(
 }
 
 /// The resources of files and folders.
-pub(super) fn from_files(files: &[PathBuf]) -> anyhow::Result<Loaded> {
+pub(in crate::cli) fn from_files(files: &[PathBuf]) -> anyhow::Result<Loaded> {
     for path in files {
         // In a folder a bad file is one problem among others; a path that was named must be there.
         std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;

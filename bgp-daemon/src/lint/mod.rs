@@ -1,0 +1,58 @@
+//! What is legal in resources, and wrong: nothing refuses it, and it does not do what whoever wrote it meant. Pure.
+//!
+//! | module      | what it looks at                                                                |
+//! |-------------|---------------------------------------------------------------------------------|
+//! | `finding`   | what is found                                                                   |
+//! | `subject`   | the resources, as rules look at them                                            |
+//! | `filters`   | BGPFilters that nobody uses, rules that never apply                             |
+//! | `covers`    | whether one rule matches all that another one matches                           |
+//! | `peers`     | BGPPeers: whom they select, who is there twice, settings that mean nothing      |
+//! | `addresses` | pools, ranges of services, communities                                          |
+//! | `nodes`     | nodes, route reflectors, and sessions in which both sides wait                  |
+//! | `problems`  | what reading and planning say                                                   |
+
+mod addresses;
+mod covers;
+mod filters;
+mod finding;
+mod nodes;
+mod peers;
+mod problems;
+mod subject;
+
+pub use finding::Finding;
+
+use crate::plan::Environment;
+use crate::resources::Loaded;
+use subject::Subject;
+
+/// Everything that is found, errors first.
+///
+/// ```
+/// use bgp_daemon::lint::lint;
+/// use bgp_daemon::plan::Environment;
+/// use bgp_daemon::resources::{ResourceSet, parse};
+///
+/// let text = "{apiVersion: projectcalico.org/v3, kind: BGPFilter, metadata: {name: f}, spec: {}}";
+/// let loaded = ResourceSet::from_documents(parse("f.yaml", text).documents);
+/// let findings = lint(&loaded, &Environment::default());
+/// assert_eq!((findings[0].id, &*findings[0].object), ("filter-unused", "BGPFilter/f"));
+/// ```
+pub fn lint(loaded: &Loaded, environment: &Environment) -> Vec<Finding> {
+    let subject = Subject::new(&loaded.set);
+    let mut findings = Vec::new();
+    filters::look(&subject, &mut findings);
+    peers::look(&subject, &mut findings);
+    addresses::look(&subject, &mut findings);
+    nodes::look(&subject, environment, &mut findings);
+    problems::look(loaded, environment, &mut findings);
+    for finding in &mut findings {
+        finding.locate(loaded);
+    }
+    findings.sort();
+    findings.dedup();
+    findings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! The resources, as rules look at them.
+
+use std::collections::BTreeMap;
+
+use crate::plan::{Annotations, NodeView, nodes};
+use crate::resources::ResourceSet;
+
+/// What rules look at.
+pub(super) struct Subject<'a> {
+    pub(super) set: &'a ResourceSet,
+    pub(super) nodes: BTreeMap<&'a str, NodeView<'a>>,
+    /// Annotations that hold for all sessions.
+    pub(super) defaults: Annotations,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(set: &'a ResourceSet) -> Self {
+        let global = set.bgp_configuration("default");
+        let defaults = global.map(|it| Annotations::read(&it.metadata, "", &mut Vec::new()));
+        Self {
+            set,
+            nodes: nodes(set),
+            defaults: defaults.unwrap_or_default(),
+        }
+    }
+}
