@@ -47,6 +47,8 @@ pub struct Explanation {
     pub rule: Option<usize>,
     /// Why a [`Hook`](super::Hook) rejected the route, if one did.
     pub reason: Option<Cow<'static, str>>,
+    /// The rules that applied and do something to a route, by their places.
+    pub changed_by: Vec<usize>,
 }
 
 impl RouteView<'_> {
@@ -62,7 +64,7 @@ impl RouteView<'_> {
 impl Policy {
     /// Decides on a route.
     pub fn evaluate(&self, route: RouteView<'_>) -> Decision {
-        self.explain(route).decision
+        self.trace(route, |_| {}).decision
     }
 
     /// Decides on a route and tells which rule did, and why.
@@ -83,16 +85,29 @@ impl Policy {
     /// # Ok::<(), ipnet::AddrParseError>(())
     /// ```
     pub fn explain(&self, route: RouteView<'_>) -> Explanation {
-        self.trace(route).0
+        let mut changed_by = Vec::new();
+        let outcome = self.trace(route, |place| {
+            let rule = &self.rules()[place];
+            if !rule.actions.is_empty() || rule.hook.is_some() {
+                changed_by.push(place);
+            }
+        });
+        Explanation {
+            decision: outcome.decision,
+            rule: outcome.rule,
+            reason: outcome.reason,
+            changed_by,
+        }
     }
 
     /// Decides on a route and tells which questions about its prefix the decision follows from.
     pub(crate) fn evaluate_asking(&self, route: RouteView<'_>) -> (Decision, Asked<'_>) {
-        let (explanation, asked) = self.trace(route);
-        (explanation.decision, asked)
+        let outcome = self.trace(route, |_| {});
+        (outcome.decision, outcome.asked)
     }
 
-    fn trace(&self, route: RouteView<'_>) -> (Explanation, Asked<'_>) {
+    /// `applies` hears of each rule whose conditions hold and whose actions are done.
+    fn trace(&self, route: RouteView<'_>, mut applies: impl FnMut(usize)) -> Outcome<'_> {
         let mut state = Evaluation {
             route,
             changes: Changes::default(),
@@ -111,12 +126,21 @@ impl Policy {
                 return state.finish(verdict, Some(place), reason);
             }
             rule.actions.iter().for_each(|action| state.perform(action));
+            applies(place);
             if let Some(verdict) = rule.verdict {
                 return state.finish(verdict, Some(place), None);
             }
         }
         state.finish(self.default_verdict(), None, None)
     }
+}
+
+/// The end of an evaluation.
+struct Outcome<'p> {
+    decision: Decision,
+    rule: Option<usize>,
+    reason: Option<Cow<'static, str>>,
+    asked: Asked<'p>,
 }
 
 /// A route on its way through the rules of a policy.
@@ -135,17 +159,17 @@ impl<'p> Evaluation<'_, 'p> {
         verdict: Verdict,
         rule: Option<usize>,
         reason: Option<Cow<'static, str>>,
-    ) -> (Explanation, Asked<'p>) {
+    ) -> Outcome<'p> {
         let decision = match verdict {
             Verdict::Accept => Decision::Accept(self.changes),
             Verdict::Reject => Decision::Reject,
         };
-        let explanation = Explanation {
+        Outcome {
             decision,
             rule,
             reason,
-        };
-        (explanation, self.asked)
+            asked: self.asked,
+        }
     }
 
     /// As earlier actions left them.

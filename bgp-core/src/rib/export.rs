@@ -12,7 +12,7 @@ use super::hash::SeededHash;
 use super::path::Path;
 use super::peer::Peer;
 use super::reason::Withheld;
-use super::settings::{NextHopMode, PEER_PREFERENCE, PeerKind};
+use super::settings::{NextHopMode, PEER_PREFERENCE, PeerKind, PeerUp};
 use super::shared::Shared;
 use crate::policy::{
     Asked, Changes, Decision, Direction, Outcomes, PeerView, Policy, RouteView, Source,
@@ -105,6 +105,11 @@ impl GroupKey {
     /// The key of a peer in a family; `None` if it is not spoken to.
     pub(crate) fn of(id: PeerId, peer: &Peer, family: Family) -> Option<Self> {
         let up = peer.speaks(family)?;
+        Some(Self::with_session(id, peer, family, up))
+    }
+
+    /// The key that a peer has with this session.
+    pub(crate) fn with_session(id: PeerId, peer: &Peer, family: Family, up: &PeerUp) -> Self {
         let context = Context {
             four_octet_as: up.context.four_octet_as,
             add_path_send: up.context.add_path_send,
@@ -113,7 +118,7 @@ impl GroupKey {
             external: up.context.external,
             ..Context::default()
         };
-        Some(Self {
+        Self {
             family,
             kind: peer.config.kind,
             local_as: peer.config.local_as,
@@ -130,7 +135,7 @@ impl GroupKey {
             role: peer.config.role,
             long_lived_aware: up.long_lived_aware,
             context,
-        })
+        }
     }
 
     /// The key of members for whose address local routes have something of their own.
@@ -216,7 +221,7 @@ impl GroupKey {
         admitted
     }
 
-    fn view<'a>(
+    pub(crate) fn view<'a>(
         &self,
         shared: &'a Shared,
         path: &Path,
@@ -245,36 +250,8 @@ impl GroupKey {
         self.forbids(shared, path).is_none()
     }
 
-    /// Why a path is kept from the members, if the reason is not in its size.
-    pub(crate) fn withholds(
-        &self,
-        shared: &Shared,
-        path: &Path,
-        prefix: IpNet,
-    ) -> Option<Withheld> {
-        let Some(path) = &self.variant(shared, path, prefix) else {
-            return Some(Withheld::Owner);
-        };
-        let forbidden = self.forbids(shared, path);
-        forbidden.or_else(|| {
-            let source = source_of(shared, path);
-            let decision = self
-                .policy
-                .evaluate(self.view(shared, path, prefix, source));
-            let Decision::Accept(changes) = decision else {
-                return Some(Withheld::Policy);
-            };
-            let own_choice = changes.next_hop.is_some();
-            let next_hop = changes
-                .next_hop
-                .or_else(|| shared.store.next_hop(path.attrs));
-            let told = self.next_hop(next_hop, own_choice);
-            told.is_none().then_some(Withheld::NoNextHop)
-        })
-    }
-
     /// The rule of BGP that keeps a path from the members.
-    fn forbids(&self, shared: &Shared, path: &Path) -> Option<Withheld> {
+    pub(crate) fn forbids(&self, shared: &Shared, path: &Path) -> Option<Withheld> {
         let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
         let (set, to) = (&shared.store[path.attrs], self.kind);
         if set.no_advertise {
@@ -421,7 +398,7 @@ impl GroupKey {
     }
 
     /// `own_choice`: the policy has chosen it.
-    fn next_hop(&self, of_route: Option<NextHop>, own_choice: bool) -> Option<NextHop> {
+    pub(crate) fn next_hop(&self, of_route: Option<NextHop>, own_choice: bool) -> Option<NextHop> {
         let own = self.own_next_hop;
         if !own_choice && self.own_next_hop_by_default() {
             return own;
@@ -443,7 +420,7 @@ impl GroupKey {
 }
 
 /// Where a path was learned, for policies.
-fn source_of(shared: &Shared, path: &Path) -> Source {
+pub(crate) fn source_of(shared: &Shared, path: &Path) -> Source {
     let from = shared.peers.find(path.peer);
     match from {
         _ if path.is_local() => Source::Local,

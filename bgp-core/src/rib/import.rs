@@ -10,11 +10,11 @@ use super::attributes::{AttrId, AttrKey};
 use super::path::{Path, Unusable};
 use super::settings::{PEER_PREFERENCE, PeerConfig};
 use super::shared::Shared;
-use crate::policy::{Changes, Decision, Outcomes, RouteView};
+use crate::policy::{Changes, Decision, Explanation, Outcomes, RouteView};
 use crate::steps;
 use crate::types::Role;
 use crate::types::{PathId, PeerId, Prefix};
-use crate::wire::attribute::AttributeView;
+use crate::wire::attribute::{AttributeView, Attributes};
 use crate::wire::{NextHop, Update};
 
 /// The part of an UPDATE that is the same for all prefixes in it.
@@ -117,19 +117,22 @@ pub(crate) fn import_again<P: Prefix>(
 /// RFC 9234 §5, ingress 3: a route from a provider, peer or route server is stamped with its AS. Not so in what is kept as
 /// received: our role may change.
 fn stamp_role(shared: &mut Shared, config: &PeerConfig, received: AttrId) -> AttrId {
+    match stamped(config, shared.store.view(received)) {
+        Some(stamped) => shared.store.intern_edited(received, Some(&stamped), None),
+        None => received,
+    }
+}
+
+/// The attributes with the stamp, if they get one.
+fn stamped(config: &PeerConfig, received: AttributeView<'_>) -> Option<Attributes> {
     let stamps = matches!(
         config.role,
         Some(Role::Customer | Role::Peer | Role::RsClient)
     );
-    let view = shared.store.view(received);
-    if !stamps || view.otc().is_some() {
-        return received;
-    }
-    let mut attributes = view.to_attributes();
-    attributes.otc = Some(config.peer_as);
-    shared
-        .store
-        .intern_edited(received, Some(&attributes), None)
+    (stamps && received.otc().is_none()).then(|| Attributes {
+        otc: Some(config.peer_as),
+        ..received.to_attributes()
+    })
 }
 
 fn apply_import_policy(
@@ -143,18 +146,8 @@ fn apply_import_policy(
     }
     steps::count_evaluation();
     let config = &arrival.config;
-    let set = &shared.store[received];
-    let interface = shared.store.interface_of(received);
-    let peer = config.view(arrival.peer);
-    let route = RouteView {
-        peer: Some(peer),
-        learned_from: Some(peer),
-        source: config.kind.source(),
-        next_hop: shared.store.next_hop(received),
-        local_pref: Some(set.local_pref),
-        interface: interface.map(|name| &**name),
-        ..RouteView::new(prefix, shared.store.view(received))
-    };
+    let attributes = shared.store.view(received);
+    let route = view(shared, config, arrival.peer, received, attributes, prefix);
     let (decision, asked) = config.import.evaluate_asking(route);
     let outcome = match decision {
         Decision::Reject => (received, Some(Unusable::Policy)),
@@ -162,6 +155,49 @@ fn apply_import_policy(
     };
     arrival.outcomes.note(&asked, outcome);
     outcome
+}
+
+/// What the policy sees of a route. `attributes` are those that were received, with what our role adds.
+fn view<'a>(
+    shared: &'a Shared,
+    config: &PeerConfig,
+    peer: PeerId,
+    received: AttrId,
+    attributes: AttributeView<'a>,
+    prefix: IpNet,
+) -> RouteView<'a> {
+    let interface = shared.store.interface_of(received);
+    let peer = config.view(peer);
+    RouteView {
+        peer: Some(peer),
+        learned_from: Some(peer),
+        source: config.kind.source(),
+        next_hop: shared.store.next_hop(received),
+        local_pref: Some(shared.store[received].local_pref),
+        interface: interface.map(|name| &**name),
+        ..RouteView::new(prefix, attributes)
+    }
+}
+
+/// What the policy says of a path, run again; `None` if something else decides before.
+pub(crate) fn explain(
+    shared: &Shared,
+    config: &PeerConfig,
+    path: &Path,
+    prefix: IpNet,
+) -> Option<Explanation> {
+    let (peer, received) = (path.peer, path.received);
+    if path.is_local() || find_fault(shared, config, peer, received).is_some() {
+        return None;
+    }
+    let mut attributes = shared.store.view(received);
+    let mut octets = Vec::new();
+    if let Some(stamped) = stamped(config, attributes) {
+        stamped.encode_canonical(&mut octets);
+        attributes = AttributeView::new(&octets);
+    }
+    let route = view(shared, config, peer, received, attributes, prefix);
+    Some(config.import.explain(route))
 }
 
 fn apply(

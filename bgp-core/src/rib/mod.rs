@@ -55,6 +55,7 @@ mod sweep;
 mod sync;
 mod table;
 mod tables;
+mod trace;
 mod view;
 mod walk;
 
@@ -92,6 +93,7 @@ pub use settings::{
 pub use stale::{KeepStale, Preserved};
 pub use stats::{PeerStats, RouteCounts};
 pub use sync::Synced;
+pub use trace::{ExportTrace, PolicyTrace};
 pub use view::{Cursor, Page, Query, Selection, View, ViewedRoute};
 
 /// All routes of a speaker.
@@ -335,11 +337,7 @@ impl Rib {
 
     /// Every path of a prefix, the best one first.
     pub fn paths(&self, prefix: IpNet) -> Vec<Route> {
-        let Tables { shared, ipv4, ipv6 } = &self.tables;
-        match prefix {
-            IpNet::V4(prefix) => query::paths_of(ipv4, shared, prefix.trunc()),
-            IpNet::V6(prefix) => query::paths_of(ipv6, shared, prefix.trunc()),
-        }
+        query::paths(&self.tables, prefix)
     }
 
     /// What makes the local routes with a number those that are wanted, and how much of it there is. The inputs are to be handled
@@ -407,11 +405,23 @@ impl Rib {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn ask(&self, query: &Query, from: Cursor, limit: usize) -> Page {
-        let Tables { shared, ipv4, ipv6 } = &self.tables;
-        match query.family {
-            Family::Ipv4Unicast => page::page(ipv4, shared, query, from, limit),
-            Family::Ipv6Unicast => page::page(ipv6, shared, query, from, limit),
-        }
+        page::page(&self.tables, query, from, limit)
+    }
+
+    /// What the import policy says of a path of a peer, run again; `None` if there is no such path, or something else decides before.
+    pub fn trace_import(&self, prefix: IpNet, source: RouteSource) -> Option<PolicyTrace> {
+        trace::import(&self.tables, prefix, source)
+    }
+
+    /// Whether and by which rule a peer is, or would be, told a path of a prefix, whether or not this path is the best one; `None` if
+    /// there is no such path or peer. The policy is run again.
+    pub fn trace_export(
+        &self,
+        prefix: IpNet,
+        source: RouteSource,
+        to: PeerId,
+    ) -> Option<ExportTrace> {
+        trace::export(&self.tables, prefix, source, to)
     }
 
     /// Like [`Rib::routes`], of what a peer is told.
@@ -431,11 +441,7 @@ impl Rib {
 
     /// What a peer is told of a prefix.
     pub fn exported_paths(&self, peer: PeerId, prefix: IpNet) -> Vec<Exported> {
-        let Tables { shared, ipv4, ipv6 } = &self.tables;
-        match prefix {
-            IpNet::V4(prefix) => query::exported_paths(ipv4, shared, peer, prefix.trunc()),
-            IpNet::V6(prefix) => query::exported_paths(ipv6, shared, peer, prefix.trunc()),
-        }
+        query::exported_paths(&self.tables, peer, prefix)
     }
 
     /// Routes of a peer, counted as they came and went.

@@ -14,15 +14,25 @@ use super::path::Path;
 use super::reason::{Standing, Withheld};
 use super::shared::Shared;
 use super::table::Slot;
+use super::tables::Tables;
+use super::trace;
 use super::view::{Cursor, Page, Query, Selection, View, ViewedRoute};
-use crate::types::{PathId, PeerId, Prefix};
+use crate::types::{Family, PathId, PeerId, Prefix};
 use crate::wire::Attributes;
 
 /// Slots and paths that are looked at for one page.
 const LOOKS: usize = if cfg!(test) { 8 } else { 4096 };
 
 /// Answers from a cursor on.
-pub(super) fn page<P: Prefix>(
+pub(super) fn page(tables: &Tables, query: &Query, from: Cursor, limit: usize) -> Page {
+    let Tables { shared, ipv4, ipv6 } = tables;
+    match query.family {
+        Family::Ipv4Unicast => of_family(ipv4, shared, query, from, limit),
+        Family::Ipv6Unicast => of_family(ipv6, shared, query, from, limit),
+    }
+}
+
+fn of_family<P: Prefix>(
     family: &FamilyRib<P>,
     shared: &Shared,
     query: &Query,
@@ -292,7 +302,7 @@ fn why_not<P: Prefix>(
     at: u32,
     path: &Path,
 ) -> Withheld {
-    let withheld = group.key().withholds(shared, path, slot.prefix.into());
+    let (withheld, _) = trace::why_not(group.key(), shared, path, slot.prefix.into());
     withheld.unwrap_or_else(|| match slot.dirty || group.waiting.contains(at) {
         true => Withheld::Waiting,
         false => Withheld::TooLong,

@@ -10,6 +10,7 @@ use super::family::FamilyRib;
 use super::group::Group;
 use super::path::{Path, RouteSource, Unusable};
 use super::shared::Shared;
+use super::tables::Tables;
 use crate::types::{PeerId, Prefix};
 use crate::wire::{Attributes, NextHop};
 
@@ -63,7 +64,15 @@ pub struct MemoryUse {
 }
 
 /// Every path of a prefix, the best one first.
-pub(super) fn paths_of<P: Prefix>(family: &FamilyRib<P>, shared: &Shared, prefix: P) -> Vec<Route> {
+pub(super) fn paths(tables: &Tables, prefix: IpNet) -> Vec<Route> {
+    let Tables { shared, ipv4, ipv6 } = tables;
+    match prefix {
+        IpNet::V4(prefix) => paths_of(ipv4, shared, prefix.trunc()),
+        IpNet::V6(prefix) => paths_of(ipv6, shared, prefix.trunc()),
+    }
+}
+
+fn paths_of<P: Prefix>(family: &FamilyRib<P>, shared: &Shared, prefix: P) -> Vec<Route> {
     family
         .paths
         .table
@@ -120,7 +129,15 @@ pub(super) fn exported<P: Prefix>(
 }
 
 /// What a peer is told of a prefix.
-pub(super) fn exported_paths<P: Prefix>(
+pub(super) fn exported_paths(tables: &Tables, peer: PeerId, prefix: IpNet) -> Vec<Exported> {
+    let Tables { shared, ipv4, ipv6 } = tables;
+    match prefix {
+        IpNet::V4(prefix) => exported_of(ipv4, shared, peer, prefix.trunc()),
+        IpNet::V6(prefix) => exported_of(ipv6, shared, peer, prefix.trunc()),
+    }
+}
+
+fn exported_of<P: Prefix>(
     family: &FamilyRib<P>,
     shared: &Shared,
     peer: PeerId,

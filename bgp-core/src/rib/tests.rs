@@ -18,6 +18,7 @@ mod policy;
 mod restart;
 mod settings;
 mod slices;
+mod trace;
 mod view;
 mod watch;
 mod world;

@@ -13,7 +13,7 @@ use super::learning::Learning;
 use super::rules::{ForwardingPlan, Install};
 use super::wanted::{ByPrefix, Wanted};
 use crate::kernel::resolve::{Resolution, Resolver};
-use crate::kernel::{Device, Hop, Interface, KernelRoute, RouteKind};
+use crate::kernel::{Device, Hop, InstallError, Interface, KernelRoute, RouteKind};
 
 /// What the forwarding task knows.
 #[derive(Debug, Default)]
@@ -24,8 +24,8 @@ pub struct State {
     pub(super) learning: Learning,
     pub(super) interfaces: BTreeMap<u32, Interface>,
     pub(super) due: Due,
-    /// Prefixes whose route is wanted, and not in the kernel.
-    pub(super) refused: BTreeSet<IpNet>,
+    /// Prefixes whose route is wanted, and not in the kernel, with the reason.
+    pub(super) refused: BTreeMap<IpNet, InstallError>,
     /// Everything that the kernel had at the start is known. Nothing is decided before: routes of the last run still carry
     /// traffic, and must not be replaced by a decision in the dark.
     pub(super) synced: bool,

@@ -162,7 +162,7 @@ impl Task {
                 // What the kernel refuses is an alarm, with all of them summed up.
                 KernelEvent::RouteRejected { prefix, error } => {
                     debug!(%prefix, %error, "route not installed");
-                    state.refused.insert(prefix);
+                    state.refused.insert(prefix, error);
                 }
                 KernelEvent::RejectionCleared { prefix } => {
                     debug!(%prefix, "route is no longer refused");

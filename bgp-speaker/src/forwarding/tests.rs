@@ -1,8 +1,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use bgp_core::rib::{ForwardRoute, Input, LocalRoute};
-use bgp_core::types::{Asn, Family, PerFamily, RouterId};
+use bgp_core::rib::{ForwardRoute, Input, LocalRoute, Route, RouteSource};
+use bgp_core::types::{Asn, Family, PathId, PeerId, PerFamily, RouterId};
+use bgp_core::wire::Attributes;
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 
@@ -14,8 +16,8 @@ use crate::config::SpeakerConfig;
 use crate::event::ForwardingEvent;
 use crate::kernel::resolve::Resolution;
 use crate::kernel::{
-    Command, Device, ForeignHop, ForeignKind, ForeignRoute, Hop, Interface, Kernel, KernelEvent,
-    KernelRoute, LinkKind, RouteKind,
+    Command, Device, ForeignHop, ForeignKind, ForeignRoute, Hop, InstallError, Interface, Kernel,
+    KernelEvent, KernelRoute, LinkKind, RouteKind,
 };
 
 fn net(text: &str) -> IpNet {
@@ -124,8 +126,24 @@ fn the_kernel_has_what_is_wanted_and_not_refused() {
         3,
         "a peer's route takes the place of a block"
     );
-    state.refused.insert(net("10.2.0.0/16"));
+    let error = InstallError::Occupied { protocol: Some(4) };
+    state.refused.insert(net("10.2.0.0/16"), error.clone());
     assert_eq!(count(&state), 2);
+    let route = |prefix| Route {
+        prefix: net(prefix),
+        source: RouteSource::Peer(PeerId(1), PathId(0)),
+        since: Instant::now(),
+        next_hop: None,
+        interface: None,
+        attributes: Attributes::default(),
+        preference: 100,
+        igp_metric: None,
+        best: true,
+        stale: false,
+        unusable: None,
+    };
+    assert_eq!(state.refusal(&route("10.2.0.0/16")), Some(&error));
+    assert_eq!(state.refusal(&route("10.3.0.0/16")), None);
 }
 
 /// What the kernel has becomes local routes as the rules say, is told once, and told anew where other rules say otherwise.

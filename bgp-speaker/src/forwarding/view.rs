@@ -8,7 +8,7 @@ use bgp_core::types::{Family, family_of};
 use ipnet::IpNet;
 
 use super::state::State;
-use crate::kernel::{ForeignHop, ForeignKind, Interface};
+use crate::kernel::{ForeignHop, ForeignKind, ForeignRoute, InstallError, Interface};
 
 /// Where packets go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,21 @@ impl State {
 
     /// Whether the kernel has refused a route that was to be in it.
     pub fn is_refused(&self, route: &Route) -> bool {
-        self.is_for_the_kernel(route) && self.refused.contains(&route.prefix)
+        self.refusal(route).is_some()
+    }
+
+    /// Why a route that was to be in the kernel is not there.
+    pub fn refusal(&self, route: &Route) -> Option<&InstallError> {
+        let error = self.refused.get(&route.prefix)?;
+        self.is_for_the_kernel(route).then_some(error)
+    }
+
+    /// The route of another program from which a local route was learned.
+    pub fn learned_from(&self, route: &Route) -> Option<&ForeignRoute> {
+        match route.source {
+            RouteSource::Local(id) => self.learning.foreign(route.prefix, id),
+            RouteSource::Peer(..) => None,
+        }
     }
 
     /// Whether a route is the one that is in the kernel, if it is the first of its prefix for which this is asked.
@@ -96,7 +110,7 @@ impl State {
             Some(route) => self.installed(prefix, route).next().is_some(),
             None => self.plan.own.contains_key(&prefix),
         };
-        wanted && !self.refused.contains(&prefix)
+        wanted && !self.refused.contains_key(&prefix)
     }
 
     /// Whether a route is ours to write into the kernel; the others come from there.
