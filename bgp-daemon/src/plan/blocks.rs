@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use super::cluster::Cluster;
 use super::export::Sourced;
 use super::originated::{Originated, RouteOrigin};
-use crate::resources::{AffinityState, AffinityType};
+use crate::resources::{AffinityState, AffinityType, BlockAffinitySpec};
 
 /// The blocks of this node.
 pub(super) struct Blocks {
@@ -53,21 +53,49 @@ fn affinities(cluster: &Cluster<'_>) -> Blocks {
         leaving: Vec::new(),
     };
     for affinity in cluster.resources.block_affinities() {
-        let spec = &affinity.spec;
-        let mine = spec.node == cluster.name && spec.kind == AffinityType::Host && !spec.deleted;
-        let Some(prefix) = spec.cidr.map(|cidr| cidr.trunc()).filter(|_| mine) else {
+        let Some(prefix) = affinity.spec.cidr.map(|cidr| cidr.trunc()) else {
             continue;
         };
-        match spec.state {
-            AffinityState::Confirmed => blocks.aggregated.push(Sourced {
+        match Claim::of(&affinity.spec, cluster.name) {
+            Claim::Own => blocks.aggregated.push(Sourced {
                 prefix,
                 origin: "own block".into(),
             }),
-            AffinityState::PendingDeletion => blocks.leaving.push(prefix),
-            AffinityState::Pending => {}
+            Claim::Leaving => blocks.leaving.push(prefix),
+            Claim::OfNode | Claim::Virtual | Claim::Deleted | Claim::Pending => {}
         }
     }
     blocks
+}
+
+/// What a BlockAffinity means to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The block is the node's.
+    Own,
+    /// The same, but the block is about to be given back.
+    Leaving,
+    /// Not the node's yet.
+    Pending,
+    /// Another node's.
+    OfNode,
+    /// Not a node's.
+    Virtual,
+    /// Void.
+    Deleted,
+}
+
+impl Claim {
+    pub(super) fn of(spec: &BlockAffinitySpec, node: &str) -> Self {
+        match spec.state {
+            _ if spec.kind == AffinityType::Virtual => Self::Virtual,
+            _ if spec.node != node => Self::OfNode,
+            _ if spec.deleted => Self::Deleted,
+            AffinityState::Confirmed => Self::Own,
+            AffinityState::PendingDeletion => Self::Leaving,
+            AffinityState::Pending => Self::Pending,
+        }
+    }
 }
 
 fn pod_cidrs(cluster: &Cluster<'_>) -> Blocks {

@@ -109,6 +109,12 @@ impl<'a> Cluster<'a> {
         }
     }
 
+    /// This node's name in Kubernetes, by which endpoints name it.
+    pub(super) fn kubernetes_name(&self) -> &'a str {
+        let named = self.environment.kubernetes_node.as_deref();
+        named.unwrap_or(self.name)
+    }
+
     /// `BGPConfiguration/default`, or an empty one.
     pub(super) fn global(&self) -> Cow<'a, BgpConfigurationSpec> {
         match self.global {

@@ -100,6 +100,19 @@ pub enum KernelDecision {
     },
 }
 
+/// Why a route does not go into the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LeftOut {
+    /// It is an own service address.
+    Service,
+    /// It lies in this range of service addresses.
+    ServiceRange(IpNet),
+    /// Its next hop is reached by WireGuard.
+    WireGuard,
+    /// It lies in this pool, whose routes Felix writes.
+    Pool(IpNet),
+}
+
 /// A tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tunnel {
@@ -110,34 +123,43 @@ pub enum Tunnel {
 impl KernelRules {
     /// Decides on a route.
     pub fn decide(&self, route: KernelRoute) -> KernelDecision {
-        let in_service_range = self
-            .reject_services
-            .iter()
-            .any(|range| range.contains(&route.prefix));
-        let by_wireguard = route.source == RouteSource::Peer
-            && route
-                .next_hop
-                .is_some_and(|hop| self.reject_next_hops.contains(&hop));
-        if route.source == RouteSource::Service || in_service_range || by_wireguard {
+        if self.left_out(route).is_some() {
             return KernelDecision::Skip;
         }
-        let pool = self
-            .pools
-            .iter()
-            .find(|pool| pool.cidr.contains(&route.prefix));
-        let tunnel = match pool.map(|pool| pool.routing) {
-            Some(PoolRouting::Felix) => return KernelDecision::Skip,
+        let tunnel = match self.pool_of(route.prefix).map(|pool| pool.routing) {
             Some(PoolRouting::Tunnel) => Some(Tunnel::Ipip),
             Some(PoolRouting::TunnelAcrossSubnets) if !self.is_near(route.next_hop) => {
                 Some(Tunnel::Ipip)
             }
-            Some(PoolRouting::TunnelAcrossSubnets | PoolRouting::Direct) | None => None,
+            Some(PoolRouting::TunnelAcrossSubnets | PoolRouting::Direct | PoolRouting::Felix)
+            | None => None,
         };
         let is_learned = route.source == RouteSource::Peer;
         KernelDecision::Install {
             metric: is_learned.then(|| self.metric(route.local_pref)),
             tunnel: tunnel.filter(|_| is_learned),
         }
+    }
+
+    /// Why a route does not go into the kernel; `None` if it does.
+    pub fn left_out(&self, route: KernelRoute) -> Option<LeftOut> {
+        if route.source == RouteSource::Service {
+            return Some(LeftOut::Service);
+        }
+        let mut services = self.reject_services.iter();
+        if let Some(range) = services.find(|range| range.contains(&route.prefix)) {
+            return Some(LeftOut::ServiceRange(*range));
+        }
+        let next_hop = route.next_hop.filter(|_| route.source == RouteSource::Peer);
+        if next_hop.is_some_and(|hop| self.reject_next_hops.contains(&hop)) {
+            return Some(LeftOut::WireGuard);
+        }
+        let pool = self.pool_of(route.prefix)?;
+        (pool.routing == PoolRouting::Felix).then_some(LeftOut::Pool(pool.cidr))
+    }
+
+    fn pool_of(&self, prefix: IpNet) -> Option<&PoolRule> {
+        self.pools.iter().find(|pool| pool.cidr.contains(&prefix))
     }
 
     /// The metric that a LOCAL_PREF carries; values beyond what any priority gives count as the best.

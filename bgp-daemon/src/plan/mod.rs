@@ -20,6 +20,7 @@
 //! | `services`    | service addresses                                                   |
 //! | `export`      | what is announced after the filters                                 |
 //! | `kernel`      | what is written into the kernel                                     |
+//! | `trace`       | why a prefix is announced or not, for those who ask                 |
 
 pub mod annotations;
 mod blocks;
@@ -40,6 +41,7 @@ mod services;
 mod session;
 mod session_rules;
 mod speaker;
+pub mod trace;
 mod workload;
 
 use crate::resources::ResourceSet;
@@ -52,7 +54,7 @@ pub(crate) use cluster::{NodeView, nodes};
 pub use environment::Environment;
 pub use export::{ExportRules, Sourced};
 pub use kernel::{
-    KernelDecision, KernelRoute, KernelRules, PoolRouting, PoolRule, RouteSource, Tunnel,
+    KernelDecision, KernelRoute, KernelRules, LeftOut, PoolRouting, PoolRule, RouteSource, Tunnel,
 };
 pub use model::{AdvertisedCommunities, HostRoute, NextHop, Peer, PeerType, Plan};
 pub use originated::{Originated, RouteOrigin};

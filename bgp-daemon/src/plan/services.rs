@@ -6,15 +6,15 @@ use std::net::IpAddr;
 use bgp_core::types::family_of;
 use ipnet::IpNet;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, NodeView};
 use super::originated::{Originated, RouteOrigin};
 use crate::resources::{
-    EndpointSlice, LoadBalancerAggregation, Problem, Service, ServiceBlock, ServiceType,
+    Endpoint, EndpointSlice, LoadBalancerAggregation, Problem, Service, ServiceBlock, ServiceType,
     TrafficPolicy,
 };
 
 /// A node with this label set to `true` announces no service.
-const EXCLUDE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+pub(super) const EXCLUDE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 /// What services mean for this node.
 #[derive(Default)]
@@ -35,11 +35,12 @@ impl ServiceRoutes {
 }
 
 /// The ranges that are configured.
-struct Ranges {
+pub(super) struct Ranges {
     cluster: Vec<IpNet>,
     external: Vec<IpNet>,
     load_balancer: Vec<IpNet>,
-    aggregate: bool,
+    /// Ranges of load balancers are announced whole.
+    pub(super) aggregate: bool,
 }
 
 /// Works out what services mean for this node.
@@ -49,12 +50,7 @@ pub(super) fn service_routes(cluster: &Cluster<'_>, problems: &mut Vec<Problem>)
         announced: BTreeSet::new(),
         ranges: ranges.announced_whole(),
     };
-    let excluded = cluster.me.as_ref().is_some_and(|me| {
-        me.labels
-            .get(EXCLUDE_LABEL)
-            .is_some_and(|value| value == "true")
-    });
-    if excluded {
+    if is_excluded(cluster) {
         return routes;
     }
     routes.announced.clone_from(&routes.ranges);
@@ -65,19 +61,76 @@ pub(super) fn service_routes(cluster: &Cluster<'_>, problems: &mut Vec<Problem>)
             let key = (metadata.namespace.as_str(), metadata.name.as_str());
             let slices = slices.get(&key).map_or(&[][..], Vec::as_slice);
             let endpoints = Endpoints::count(cluster, service, slices);
-            if ranges.is_advertised(service, endpoints) {
-                routes
-                    .announced
-                    .extend(ranges.addresses(service).map(IpNet::from));
+            if ranges.refusal(service, endpoints).is_none() {
+                let addresses = ranges.addresses(service);
+                routes.announced.extend(addresses.map(IpNet::from));
             }
         }
     }
     routes
 }
 
-type SlicesByService<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>;
+/// Whether this node announces no service at all.
+pub(super) fn is_excluded(cluster: &Cluster<'_>) -> bool {
+    let label = |me: &NodeView<'_>| me.labels.get(EXCLUDE_LABEL).is_some_and(|it| it == "true");
+    cluster.me.as_ref().is_some_and(label)
+}
 
-fn slices_by_service<'a>(cluster: &Cluster<'a>) -> SlicesByService<'a> {
+/// Where a service has an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum AddressField {
+    Cluster,
+    External,
+    LoadBalancer,
+}
+
+impl AddressField {
+    /// The field of a service.
+    pub(super) fn of_service(self) -> &'static str {
+        match self {
+            Self::Cluster => "spec.clusterIPs",
+            Self::External => "spec.externalIPs",
+            Self::LoadBalancer => "status.loadBalancer.ingress",
+        }
+    }
+
+    /// The field of a BGPConfiguration that admits such addresses.
+    pub(super) fn of_configuration(self) -> &'static str {
+        match self {
+            Self::Cluster => "serviceClusterIPs",
+            Self::External => "serviceExternalIPs",
+            Self::LoadBalancer => "serviceLoadBalancerIPs",
+        }
+    }
+}
+
+/// The addresses of a service that may be announced.
+pub(super) fn candidates(service: &Service) -> impl Iterator<Item = (AddressField, IpAddr)> {
+    let cluster_ips = service.cluster_ips().into_iter();
+    let external = service.spec.external_ips.iter().copied();
+    let cluster_ips = cluster_ips.map(|ip| (AddressField::Cluster, ip));
+    let external = external.map(|ip| (AddressField::External, ip));
+    let balanced = service.ingress_ips();
+    let balanced = balanced.map(|ip| (AddressField::LoadBalancer, ip));
+    cluster_ips.chain(external).chain(balanced)
+}
+
+/// Why the addresses of a service are not announced one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    ExternalName,
+    Headless,
+    /// `externalTrafficPolicy: Local`, and no ready endpoint on this node.
+    NoEndpointHere,
+    /// No ready endpoint on any node.
+    NoEndpoint,
+    /// Ranges are announced in their place.
+    Aggregated,
+}
+
+pub(super) type SlicesByService<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>;
+
+pub(super) fn slices_by_service<'a>(cluster: &Cluster<'a>) -> SlicesByService<'a> {
     let mut by_service = SlicesByService::new();
     for slice in cluster.resources.endpoint_slices() {
         if let Some(service) = slice.service_name() {
@@ -90,35 +143,41 @@ fn slices_by_service<'a>(cluster: &Cluster<'a>) -> SlicesByService<'a> {
 
 /// Where the ready endpoints of a service are.
 #[derive(Clone, Copy, Default)]
-struct Endpoints {
+pub(super) struct Endpoints {
     anywhere: bool,
     here: bool,
 }
 
 impl Endpoints {
-    fn count(cluster: &Cluster<'_>, service: &Service, slices: &[&EndpointSlice]) -> Self {
-        let here = cluster
-            .environment
-            .kubernetes_node
-            .as_deref()
-            .unwrap_or(cluster.name);
-        let families = service.address_types();
-        let of_family = slices
-            .iter()
-            .filter(|slice| families.contains(&slice.address_type));
+    pub(super) fn count(
+        cluster: &Cluster<'_>,
+        service: &Service,
+        slices: &[&EndpointSlice],
+    ) -> Self {
+        let here = cluster.kubernetes_name();
         let mut found = Self::default();
-        for endpoint in of_family.flat_map(|slice| &slice.endpoints) {
-            if endpoint.conditions.ready != Some(false) {
-                found.anywhere = true;
-                found.here |= endpoint.node_name.as_deref() == Some(here);
-            }
+        for endpoint in endpoints(service, slices).filter(|endpoint| endpoint.is_ready()) {
+            found.anywhere = true;
+            found.here |= endpoint.node_name.as_deref() == Some(here);
         }
         found
     }
 }
 
+/// The endpoints of a service, ready or not.
+pub(super) fn endpoints<'a>(
+    service: &Service,
+    slices: &[&'a EndpointSlice],
+) -> impl Iterator<Item = &'a Endpoint> {
+    let families = service.address_types();
+    let of_family = slices
+        .iter()
+        .filter(move |slice| families.contains(&slice.address_type));
+    of_family.flat_map(|slice| &slice.endpoints)
+}
+
 impl Ranges {
-    fn new(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Self {
+    pub(super) fn new(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Self {
         let global = cluster.global();
         let nets = |blocks: &[ServiceBlock]| {
             let cidrs = blocks.iter().filter_map(|block| block.cidr);
@@ -148,7 +207,7 @@ impl Ranges {
     }
 
     /// Ranges that are announced as they stand. Single addresses are not: those follow their services.
-    fn announced_whole(&self) -> BTreeSet<IpNet> {
+    pub(super) fn announced_whole(&self) -> BTreeSet<IpNet> {
         let load_balancer: &[IpNet] = match self.aggregate {
             true => &self.load_balancer,
             false => &[],
@@ -158,16 +217,30 @@ impl Ranges {
         self.cluster.iter().chain(ranges).copied().collect()
     }
 
-    /// Whether the addresses of a service are announced one by one from this node.
-    fn is_advertised(&self, service: &Service, endpoints: Endpoints) -> bool {
-        let spec = &service.spec;
-        if spec.kind == ServiceType::ExternalName || service.cluster_ips().is_empty() {
-            return false;
+    /// The ranges for addresses of a field.
+    pub(super) fn of(&self, field: AddressField) -> &[IpNet] {
+        match field {
+            AddressField::Cluster => &self.cluster,
+            AddressField::External => &self.external,
+            AddressField::LoadBalancer => &self.load_balancer,
+        }
+    }
+
+    /// Why the addresses of a service are not announced one by one from this node; `None` if they are.
+    pub(super) fn refusal(&self, service: &Service, endpoints: Endpoints) -> Option<Refusal> {
+        if service.spec.kind == ServiceType::ExternalName {
+            return Some(Refusal::ExternalName);
+        }
+        if service.cluster_ips().is_empty() {
+            return Some(Refusal::Headless);
         }
         match service.external_traffic_policy() {
-            Some(TrafficPolicy::Local) => endpoints.here,
-            Some(TrafficPolicy::Cluster) if self.has_single_address(service) => true,
-            Some(TrafficPolicy::Cluster) | None => !self.aggregate && endpoints.anywhere,
+            Some(TrafficPolicy::Local) => (!endpoints.here).then_some(Refusal::NoEndpointHere),
+            Some(TrafficPolicy::Cluster) if self.has_single_address(service) => None,
+            Some(TrafficPolicy::Cluster) | None if self.aggregate => Some(Refusal::Aggregated),
+            Some(TrafficPolicy::Cluster) | None => {
+                (!endpoints.anywhere).then_some(Refusal::NoEndpoint)
+            }
         }
     }
 
@@ -192,20 +265,22 @@ impl Ranges {
 
     /// The addresses of a service that belong to what is configured.
     fn addresses(&self, service: &Service) -> impl Iterator<Item = IpAddr> {
-        let within = |ranges: &[IpNet], ip: &IpAddr| ranges.iter().any(|net| net.contains(ip));
-        let cluster_ips = service
-            .cluster_ips()
-            .into_iter()
-            .filter(|_| !self.cluster.is_empty());
-        let external = service.spec.external_ips.iter().copied();
-        let external = external.filter(move |ip| within(&self.external, ip));
-        let balanced = service
-            .ingress_ips()
-            .filter(move |ip| within(&self.load_balancer, ip));
-        cluster_ips.chain(external).chain(balanced)
+        let admitted = candidates(service).filter(|(field, ip)| self.admits(*field, *ip));
+        admitted.map(|(_, ip)| ip)
+    }
+
+    /// Whether an address may be announced at all. With any range of cluster IPs, all cluster IPs may.
+    pub(super) fn admits(&self, field: AddressField, ip: IpAddr) -> bool {
+        let ranges = self.of(field);
+        match field {
+            AddressField::Cluster => !ranges.is_empty(),
+            AddressField::External | AddressField::LoadBalancer => {
+                ranges.iter().any(|range| range.contains(&ip))
+            }
+        }
     }
 }
 
-fn is_single(net: &IpNet) -> bool {
+pub(super) fn is_single(net: &IpNet) -> bool {
     net.prefix_len() == family_of(*net).max_prefix_len()
 }

@@ -194,6 +194,13 @@ pub struct EndpointConditions {
     pub ready: Option<bool>,
 }
 
+impl Endpoint {
+    /// Whether it takes traffic.
+    pub fn is_ready(&self) -> bool {
+        self.conditions.ready != Some(false)
+    }
+}
+
 impl EndpointSlice {
     /// The service whose endpoints these are.
     pub fn service_name(&self) -> Option<&str> {
