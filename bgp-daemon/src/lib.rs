@@ -15,7 +15,7 @@
 //! | [`occupant`]  | which program listens on a port                                           |
 //! | [`privileges`]| what this process may do to the machine                                   |
 //!
-//! Arrows point one way: `resources` <- `datastore`, `plan` <- `desired` <- `outlook` <- `control` <- `agent` <- `api` <- `cli`.
+//! Arrows point one way: `resources` <- `datastore`, `plan` <- `desired` <- `outlook` <- `explain` <- `control` <- `agent` <- `api` <- `cli`.
 
 pub mod agent;
 pub mod api;
@@ -24,6 +24,7 @@ mod clock;
 pub mod control;
 pub mod datastore;
 mod desired;
+pub mod explain;
 mod go_error;
 pub mod lint;
 pub mod log;

@@ -197,6 +197,7 @@ impl Agent {
     pub(super) fn running(&self) -> Option<RunningView> {
         self.speaker.as_ref().map(|running| RunningView {
             plan: Arc::clone(&running.plan),
+            environment: Arc::new(self.config.environment.clone()),
             speaker: running.speaker.clone(),
             forwarding: running.forwarding.clone(),
             disabled: Arc::new(running.disabled.clone()),

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::datastore::Snapshot;
 use crate::meters::Meters;
-use crate::plan::Plan;
+use crate::plan::{Environment, Plan};
 use crate::resources::Problem;
 
 /// An agent as it was when its plan, its speaker, or what operators switched off last changed.
@@ -44,6 +44,8 @@ pub struct View {
 pub struct RunningView {
     /// What it is to be.
     pub plan: Arc<Plan>,
+    /// The settings beside the resources that the plan was made of.
+    pub environment: Arc<Environment>,
     /// Handle on it.
     pub speaker: Speaker,
     /// Handle on what it has in the kernel; `None` if the kernel is left alone.

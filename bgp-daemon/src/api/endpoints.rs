@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
-use super::answers::RoutesQuery;
+use super::answers::{ExplainQuery, RoutesQuery};
 use super::context::Api;
 use super::endpoint::{Answer, Endpoint, Scope, parameters, schema};
 use super::error::ApiError;
@@ -15,6 +15,7 @@ use super::events::{self, EventsQuery};
 use super::handlers;
 use super::model::{Problems, Readiness, Routes, Session, Sessions, Status};
 use super::openapi;
+use crate::explain::Explanation;
 
 const ENDPOINTS: &[Endpoint] = &[
     Endpoint {
@@ -80,6 +81,15 @@ const ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Json(schema::<Routes>),
         summary_scope: false,
         handler: || get(handlers::routes),
+    },
+    Endpoint {
+        path: "/v1/explain",
+        summary: "Why a prefix is told to peers or not",
+        description: "The whole way from the objects of the cluster to each peer and the kernel, as `bgp-daemon explain` prints it.",
+        query: Some(parameters::<ExplainQuery>),
+        answer: Answer::Json(schema::<Explanation>),
+        summary_scope: false,
+        handler: || get(handlers::explain),
     },
     Endpoint {
         path: "/v1/problems",

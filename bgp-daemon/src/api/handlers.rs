@@ -7,11 +7,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::answers::{self, RoutesQuery};
+use super::answers::{self, ExplainQuery, RoutesQuery};
 use super::context::{Api, Asked, running};
 use super::error::ApiError;
 use super::metrics;
 use super::model::{Problems, Readiness, Routes, Session, Sessions, Status};
+use crate::explain::Explanation;
 
 pub(super) async fn livez() -> &'static str {
     "ok\n"
@@ -60,6 +61,13 @@ pub(super) async fn routes(
 ) -> Result<Json<Routes>, ApiError> {
     let view = api.view();
     answers::routes(running(&view)?, &asked).await.map(Json)
+}
+
+pub(super) async fn explain(
+    State(api): State<Arc<Api>>,
+    Asked(asked): Asked<ExplainQuery>,
+) -> Result<Json<Explanation>, ApiError> {
+    answers::explain(&api.view(), &asked).await.map(Json)
 }
 
 pub(super) async fn problems(State(api): State<Arc<Api>>) -> Json<Problems> {

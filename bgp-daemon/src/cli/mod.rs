@@ -6,7 +6,7 @@
 //! | `bird`, `bird6`   | [`bird`]                                                     |
 //! | `confd`           | a process that does nothing, see [`bird`]                    |
 //! | `birdcl`          | [`birdcl`] (`birdcl6` is its twin for IPv6)                  |
-//! | anything else     | `bgp-daemon`: [`run`], [`plan`], [`lint`], [`node_status`], [`show`], and those of [`resource`] |
+//! | anything else     | `bgp-daemon`: [`run`], [`plan`], [`explain`], [`lint`], [`node_status`], [`show`], and those of [`resource`] |
 //!
 //! A command gets its arguments and a writer for its output. What it returns as an error is printed on standard error as one
 //! sentence, with exit code 1; wrong usage ends with exit code 2.
@@ -18,6 +18,7 @@ pub mod calicoctl;
 pub mod create;
 pub mod delete;
 mod dump;
+pub mod explain;
 pub mod get;
 pub mod lint;
 mod memory;
@@ -71,6 +72,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Names what is legal in resources, and wrong
     Lint(lint::LintArgs),
+    /// Says why a prefix is announced to a peer, or not
+    Explain(explain::ExplainArgs),
     /// Commands about this node
     #[command(subcommand)]
     Node(NodeCommand),
@@ -148,6 +151,7 @@ fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         ),
         Command::Plan(args) => plan::execute(args, cli.datastore, out),
         Command::Lint(args) => lint::execute(&args, cli.datastore.as_ref(), out),
+        Command::Explain(args) => explain::execute(&args, out),
         Command::Node(NodeCommand::Status(args)) => node_status::execute(&args, out),
         Command::Show(args) => show::execute(&args, out),
         Command::Create(command) => create::execute(&command.args, cli.datastore, out),

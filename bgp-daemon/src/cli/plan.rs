@@ -56,7 +56,7 @@ pub fn execute(
     })
 }
 
-fn draw(problems: &[Problem], out: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn draw(problems: &[Problem], out: &mut dyn Write) -> std::io::Result<()> {
     for problem in problems {
         writeln!(out, "\n{}", problem.render())?;
     }

@@ -85,22 +85,14 @@ impl Forecast {
     /// # Ok::<(), ipnet::AddrParseError>(())
     /// ```
     pub fn new(plan: &Plan, policies: &mut Pool<Policy>) -> Self {
-        let Some(router_id) = plan.router_id.filter(|_| plan.node_exists) else {
+        let Some(model) = Model::new(plan, policies) else {
             return Self::default();
         };
-        let speaker = SpeakerConfig::new(plan.local_as, router_id);
-        let (desired, unspeakable) = desired::of(plan, &speaker, policies);
-        let mut audience = Audience::new(&speaker, &desired);
-        let kinds = desired.peers.iter().map(|(name, spec)| {
-            let family = Family::of(spec.remote.ip());
-            let own = spec.source.or_else(|| plan.addresses[family]);
-            (Arc::clone(name), audience.kind_of(spec, own))
-        });
         Self {
-            kinds: kinds.collect(),
-            told: audience.told(),
-            desired,
-            unspeakable,
+            told: told(&model.rib, model.kinds),
+            kinds: model.peers,
+            desired: model.desired,
+            unspeakable: model.unspeakable,
         }
     }
 
@@ -127,6 +119,46 @@ impl Forecast {
     /// The kind of a peer: those of one kind are told the same. Kinds are numbers from 0.
     pub fn kind(&self, peer: &str) -> Option<usize> {
         self.kinds.get(peer).copied()
+    }
+}
+
+/// A plan as a RIB that has told all its peers what there is to tell.
+#[derive(Debug)]
+pub(crate) struct Model {
+    /// The RIB. Of each kind of peers it has one, whose number is that of the kind.
+    pub(crate) rib: Rib,
+    /// The kind of each peer.
+    pub(crate) peers: BTreeMap<Arc<str>, usize>,
+    kinds: usize,
+    desired: Desired,
+    /// The peers of the plan that cannot be spoken to, with the reason.
+    pub(crate) unspeakable: BTreeMap<String, String>,
+}
+
+impl Model {
+    /// `None` without a router ID, or without the node.
+    pub(crate) fn new(plan: &Plan, policies: &mut Pool<Policy>) -> Option<Self> {
+        let router_id = plan.router_id.filter(|_| plan.node_exists)?;
+        let speaker = SpeakerConfig::new(plan.local_as, router_id);
+        let (desired, unspeakable) = desired::of(plan, &speaker, policies);
+        let mut audience = Audience::new(&speaker, &desired);
+        let peers = desired.peers.iter().map(|(name, spec)| {
+            let family = Family::of(spec.remote.ip());
+            let own = spec.source.or_else(|| plan.addresses[family]);
+            (Arc::clone(name), audience.kind_of(spec, own))
+        });
+        Some(Self {
+            peers: peers.collect(),
+            kinds: audience.kinds.len(),
+            rib: audience.settled(),
+            desired,
+            unspeakable,
+        })
+    }
+
+    /// The number by which the RIB knows a kind of peers.
+    pub(crate) fn id(kind: usize) -> PeerId {
+        PeerId(u32::try_from(kind).unwrap_or(u32::MAX))
     }
 }
 
@@ -171,7 +203,7 @@ impl<'a> Audience<'a> {
     fn kind_of(&mut self, spec: &PeerSpec, own: Option<IpAddr>) -> usize {
         let neighbour = spec.settings(self.speaker).neighbour;
         let place = self.kinds.len();
-        let id = PeerId(u32::try_from(place).unwrap_or(u32::MAX));
+        let id = Model::id(place);
         let up = up(id, &neighbour, own);
         let kind = self.kind(&neighbour.routes, up.as_ref());
         if let Some(known) = self.kinds.iter().position(|known| *known == kind) {
@@ -216,43 +248,48 @@ impl<'a> Audience<'a> {
         }
     }
 
-    fn told(mut self) -> Vec<BTreeMap<IpNet, Prospect>> {
-        let mut shared = Shared::default();
+    /// The RIB, when everything has been told.
+    fn settled(mut self) -> Rib {
         while let Some(output) = self.rib.poll_output() {
             if let Output::Send { peer, messages } = output {
                 let octets = messages.len();
                 self.rib.handle(self.now, Input::Written { peer, octets });
             }
         }
-        let kinds = (0..).zip(&self.kinds);
-        let told = kinds.map(|(id, _)| {
-            let families = Family::ALL.into_iter();
-            let routes = families.flat_map(|family| self.ask(PeerId(id), family));
-            let mut told = BTreeMap::new();
-            for route in routes {
-                let prospect = shared.prospect(&route);
-                // Of several routes the best one that is told counts, otherwise the best one.
-                let known = told.get(&route.prefix).map(Prospect::attributes);
-                if known.is_none_or(|known| known.is_none() && prospect.attributes().is_some()) {
-                    told.insert(route.prefix, prospect);
-                }
-            }
-            told
-        });
-        told.collect()
+        self.rib
     }
+}
 
-    /// The best route of each prefix comes before the others.
-    fn ask(&self, peer: PeerId, family: Family) -> Vec<ViewedRoute> {
-        let query = Query::new(View::Told, family).of_peer(peer).with_left_out();
-        let (mut from, mut routes) = (Some(Cursor::START), Vec::new());
-        while let Some(cursor) = from {
-            let page = self.rib.ask(&query, cursor, PAGE);
-            routes.extend(page.routes);
-            from = page.next;
+/// What each kind of peers is told.
+fn told(rib: &Rib, kinds: usize) -> Vec<BTreeMap<IpNet, Prospect>> {
+    let mut shared = Shared::default();
+    let told = (0..kinds).map(|kind| {
+        let families = Family::ALL.into_iter();
+        let routes = families.flat_map(|family| ask(rib, Model::id(kind), family));
+        let mut told = BTreeMap::new();
+        for route in routes {
+            let prospect = shared.prospect(&route);
+            // Of several routes the best one that is told counts, otherwise the best one.
+            let known = told.get(&route.prefix).map(Prospect::attributes);
+            if known.is_none_or(|known| known.is_none() && prospect.attributes().is_some()) {
+                told.insert(route.prefix, prospect);
+            }
         }
-        routes
+        told
+    });
+    told.collect()
+}
+
+/// The best route of each prefix comes before the others.
+fn ask(rib: &Rib, peer: PeerId, family: Family) -> Vec<ViewedRoute> {
+    let query = Query::new(View::Told, family).of_peer(peer).with_left_out();
+    let (mut from, mut routes) = (Some(Cursor::START), Vec::new());
+    while let Some(cursor) = from {
+        let page = rib.ask(&query, cursor, PAGE);
+        routes.extend(page.routes);
+        from = page.next;
     }
+    routes
 }
 
 /// Equal attributes that come one after the other are one value.

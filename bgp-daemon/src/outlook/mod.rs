@@ -47,6 +47,7 @@ pub use change::{
     Before, Change, RouteAction, RouteChange, SessionChange, SessionChanges, new_problems,
 };
 pub use default_route::{DefaultRouteChange, Way};
+pub(crate) use forecast::Model;
 pub use forecast::{Forecast, Prospect};
 pub use guard::{Exceeded, Guard, GuardError};
 pub use kernel::{KernelAction, KernelChange, KernelSubject};

@@ -1,11 +1,13 @@
 //! Answers to questions: from what an agent shows to the values of [`model`](super::model).
 
+mod explain;
 mod problems;
 mod readiness;
 mod routes;
 mod sessions;
 mod status;
 
+pub(super) use explain::{ExplainQuery, explain};
 pub(super) use problems::problems;
 pub(super) use readiness::Ready;
 pub(super) use routes::{RoutesQuery, entry, peer_named, routes, session_names};
