@@ -7,8 +7,8 @@ use bgp_core::types::{RouterId, family_of};
 use bgp_speaker::pool::Pool;
 
 use super::answer::Explanation;
-use super::explain;
 use super::facts::{PeerFact, Subject};
+use super::judge::explain;
 use super::question::{QuestionError, Target, peers};
 use super::situation::{KernelFact, SessionFact, Situation};
 use crate::outlook::Model;

@@ -10,6 +10,7 @@ mod beyond_the_link;
 mod data_plane;
 mod ecmp;
 mod etcd;
+mod explain;
 mod graceful_restart;
 mod graceful_restart_data_plane;
 mod hostile;
