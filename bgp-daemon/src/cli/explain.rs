@@ -98,7 +98,7 @@ fn ask(args: &ExplainArgs) -> anyhow::Result<Explanation> {
 fn from_files(args: &ExplainArgs) -> anyhow::Result<Explanation> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
     let mut environment = Environment::from_env();
-    let loaded = source::load(&args.files, None, &node, &environment)?;
+    let loaded = source::from_files(&args.files)?;
     let (workloads, _) = load_workloads(Path::new(&environment.endpoint_status_dir()));
     environment.workloads = workloads;
     if args.output == Output::Text {

@@ -299,8 +299,14 @@ impl Chain<'_> {
             return of(Stage::Resource, Some(&node), None, NO_ROUTER_ID.to_owned());
         }
         let Some(claim) = self.situation.claims.covering.first() else {
+            let services = match self.situation.claims.without_services {
+                true => {
+                    "; services are not looked at: BGPConfiguration/default has no serviceClusterIPs, serviceExternalIPs or serviceLoadBalancerIPs"
+                }
+                false => "",
+            };
             let text = format!(
-                "nobody knows {}: no object of the cluster names it, and there is no route to it",
+                "nobody knows {}: no object of the cluster names it, and there is no route to it{services}",
                 self.prefix()
             );
             return of(Stage::Origin, None, None, text);

@@ -59,8 +59,8 @@ impl FromStr for Target {
     type Err = QuestionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Address(address));
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self::Address(address.to_canonical()));
         }
         let unknown = |_| QuestionError::NotAPrefix(text.to_owned());
         let found: IpNet = text.parse().map_err(unknown)?;

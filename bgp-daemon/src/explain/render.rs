@@ -58,10 +58,10 @@ fn write(explanation: &Explanation, out: &mut String) -> std::fmt::Result {
         writeln!(out, "\nTowards peers:")?;
     }
     match (&peers[..], &other_family[..]) {
-        ([], all) => write_peers(all, out)?,
-        (all, []) => write_peers(all, out)?,
+        ([], all) => write_peers(explanation, all, out)?,
+        (all, []) => write_peers(explanation, all, out)?,
         (all, others) => {
-            write_peers(all, out)?;
+            write_peers(explanation, all, out)?;
             let others = others.len();
             writeln!(
                 out,
@@ -113,7 +113,15 @@ fn is_of_other_family(peer: &PeerAnswer) -> bool {
         && peer.because.rule.as_deref() == Some(NOT_CONFIGURED)
 }
 
-fn write_peers(peers: &[&PeerAnswer], out: &mut String) -> std::fmt::Result {
+fn write_peers(
+    explanation: &Explanation,
+    peers: &[&PeerAnswer],
+    out: &mut String,
+) -> std::fmt::Result {
+    let first = explanation
+        .because
+        .as_ref()
+        .map(|because| because.text.as_str());
     let mut alike: BTreeMap<(PeerVerdict, String, Option<String>), Vec<String>> = BTreeMap::new();
     for peer in peers {
         let attributes = peer.attributes.as_ref().map(ToString::to_string);
@@ -126,6 +134,10 @@ fn write_peers(peers: &[&PeerAnswer], out: &mut String) -> std::fmt::Result {
             PeerVerdict::Withheld => "withheld",
             PeerVerdict::SessionDown => "session down",
             PeerVerdict::NotNegotiated => "not negotiated",
+        };
+        let because = match first == Some(because.as_str()) {
+            true => "as above",
+            false => because.as_str(),
         };
         writeln!(out, "  {}: {verdict}: {because}", names(&peers))?;
         if let Some(attributes) = attributes {

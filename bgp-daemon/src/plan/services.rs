@@ -202,7 +202,7 @@ impl Ranges {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.cluster.is_empty() && self.external.is_empty() && self.load_balancer.is_empty()
     }
 

@@ -255,7 +255,7 @@ fn a_service_says_which_of_its_conditions_fails_first() {
             "198.51.100.4",
             "Service/shop/nobody",
             "endpoints",
-            "no endpoint is ready on any node",
+            "none elsewhere",
         ),
         (
             "198.51.100.5",
@@ -424,6 +424,8 @@ fn what_communities_add_is_a_change() {
 fn a_prefix_that_nobody_knows_has_neighbours() {
     let answer = scene(NO_FILTER).ask("10.3.0.0/24");
     assert_eq!(answer.verdict, Verdict::UnknownPrefix);
+    let because = answer.because.as_ref().expect("a reason");
+    assert!(!because.text.contains("services are not looked at"));
     let near: Vec<&str> = answer
         .nearest
         .iter()
@@ -436,6 +438,19 @@ fn a_prefix_that_nobody_knows_has_neighbours() {
     assert_eq!(answer.verdict, Verdict::UnknownPrefix);
     assert_eq!(answer.nearest[0].object, "BlockAffinity/a-5");
     assert!(text(&answer).contains("near it: BlockAffinity/a-5 10.1.5.0/26"));
+}
+
+/// From a Kubernetes API server, services are not even read then.
+#[test]
+fn without_ranges_services_may_be_unknown() {
+    let off = HERE.replace("serviceExternalIPs: [{cidr: 203.0.113.0/24}], serviceLoadBalancerIPs: [{cidr: 198.51.100.0/24}], serviceLoadBalancerAggregation: Disabled", "");
+    let scene = Scene::new(&[off.as_str(), TORS, NO_FILTER].concat());
+    let because = scene.ask("203.0.113.1").because.expect("a reason");
+    assert!(
+        because.text.contains("services are not looked at"),
+        "{}",
+        because.text
+    );
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct Claims {
     pub nearest: Vec<(String, IpNet)>,
     /// The workload that has the address, if IPAM knows.
     pub workload: Option<String>,
+    /// No range of service addresses is configured; then a datastore may leave services out.
+    pub without_services: bool,
 }
 
 /// Asks the objects of a cluster about a prefix, from the standpoint of a node.
@@ -66,6 +68,7 @@ pub fn claims(
             false => Vec::new(),
         },
         workload: blocks::workload(&cluster, prefix),
+        without_services: services::are_off(&cluster),
         covering,
         inside,
         inside_count,

@@ -47,6 +47,11 @@ pub(super) fn claims(cluster: &Cluster<'_>, wanted: impl Fn(IpNet) -> bool) -> V
     claims
 }
 
+/// Whether no range is configured, so that no service is announced.
+pub(super) fn are_off(cluster: &Cluster<'_>) -> bool {
+    Ranges::new(cluster, &mut Vec::new()).is_empty()
+}
+
 fn excluded(node: &str) -> Obstacle {
     let text = format!(
         "Node/{node} has the label {EXCLUDE_LABEL}=true and announces no service; without the label it would"
@@ -201,13 +206,13 @@ fn obstacle(refusal: Refusal, object: &str, found: &Found) -> Obstacle {
             object,
             "spec.externalTrafficPolicy",
             format!(
-                "externalTrafficPolicy is Local, and no endpoint on this node is ready ({found}); a ready endpoint here, or the policy Cluster, would help"
+                "externalTrafficPolicy is Local, and there is {found}; a ready endpoint here, or the policy Cluster, would help"
             ),
         ),
         Refusal::NoEndpoint | Refusal::Aggregated => Obstacle::new(
             object,
             "endpoints",
-            format!("no endpoint is ready on any node ({found}); a ready endpoint would help"),
+            format!("there is {found}; a ready endpoint on any node would help"),
         ),
     }
 }
