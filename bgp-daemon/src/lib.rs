@@ -7,6 +7,7 @@
 //! | [`plan`]      | pure: resources and a node name to what this node's speaker must be       |
 //! | `desired`     | pure: a plan as what its speaker is to be                                 |
 //! | [`outlook`]   | pure: what peers would be told, and what a change would do                |
+//! | [`explain`]   | pure: why a prefix is told to a peer, or not                              |
 //! | [`lint`]      | pure: what is legal in resources, and wrong                               |
 //! | [`control`]   | BIRD-compatible control sockets                                           |
 //! | [`agent`]     | the node's agent: plan, speaker, kernel and control sockets together      |

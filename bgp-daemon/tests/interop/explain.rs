@@ -161,23 +161,36 @@ fn explains(kind: Kind, session: SessionType) {
         held(&*tor, HERE).is_some()
     });
 
-    for told in [BLOCKS[0], HERE, RANGE] {
-        let answer = ask(&stage, told, "tor-ipv4");
+    told(&stage, &*tor, session);
+    kept(&stage, &*tor);
+    not_negotiated(&stage, &*tor);
+    in_the_kernel(&stage);
+    down(&stage, &mut *tor);
+}
+
+/// What the answers call advertised, the router has.
+fn told(stage: &Stage, tor: &dyn Peer, session: SessionType) {
+    for asked in [BLOCKS[0], HERE, RANGE] {
+        let answer = ask(stage, asked, "tor-ipv4");
         assert_eq!(answer["verdict"], "advertised", "{answer}");
         assert_eq!(why(&answer)[..2], ["advertised", "export"], "{answer}");
-        let held = held(&*tor, told).expect("the router has it");
+        let held = held(tor, asked).expect("the router has it");
         assert_same(&answer, &held, session);
         assert!(answer["peers"][0]["sentAt"].is_string(), "{answer}");
     }
-    let answer = ask(&stage, BLOCKS[1], &ipv6);
+    let [_, ipv6] = addresses(&stage.tor_host).map(|address| address.to_string());
+    let answer = ask(stage, BLOCKS[1], &ipv6);
     assert_eq!(answer["peers"][0]["verdict"], "advertised", "{answer}");
     assert_same(
         &answer,
-        &held(&*tor, BLOCKS[1]).expect("the router has it"),
+        &held(tor, BLOCKS[1]).expect("the router has it"),
         session,
     );
+}
 
-    for (kept, because) in [
+/// What the answers call withheld, the router does not have.
+fn kept(stage: &Stage, tor: &dyn Peer) {
+    for (asked, because) in [
         (
             FILTERED,
             [
@@ -206,14 +219,11 @@ fn explains(kind: Kind, session: SessionType) {
             ],
         ),
     ] {
-        let answer = ask(&stage, kept, "tor-ipv4");
+        let answer = ask(stage, asked, "tor-ipv4");
         assert_eq!(why(&answer), because, "{answer}");
         assert_eq!(answer["verdict"], "not-advertised", "{answer}");
-        assert_eq!(held(&*tor, kept), None, "{answer}");
+        assert_eq!(held(tor, asked), None, "{answer}");
     }
-    not_negotiated(&stage, &*tor);
-    in_the_kernel(&stage);
-    down(&mut stage, &mut *tor);
 }
 
 /// The node would carry IPv6 over the session of IPv4 too, the router does not.
@@ -266,7 +276,7 @@ fn in_the_kernel(stage: &Stage) {
 }
 
 /// The router goes away.
-fn down(stage: &mut Stage, tor: &mut dyn Peer) {
+fn down(stage: &Stage, tor: &mut dyn Peer) {
     tor.kill();
     for address in addresses(&stage.tor_host) {
         wait_for("the session to end", LONG, || {
