@@ -11,6 +11,7 @@
 //! | [`lint`]      | pure: what is legal in resources, and wrong                               |
 //! | [`control`]   | BIRD-compatible control sockets                                           |
 //! | [`agent`]     | the node's agent: plan, speaker, kernel and control sockets together      |
+//! | [`cluster_report`] | what a Kubernetes cluster is told: Events, status objects             |
 //! | [`cli`]       | one file per command                                                      |
 //! | [`meters`]    | what is measured as it happens                                            |
 //! | [`occupant`]  | which program listens on a port                                           |
@@ -22,6 +23,7 @@ pub mod agent;
 pub mod api;
 pub mod cli;
 mod clock;
+pub mod cluster_report;
 pub mod control;
 pub mod datastore;
 mod desired;

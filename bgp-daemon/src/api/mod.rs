@@ -34,5 +34,6 @@ pub mod model;
 mod openapi;
 pub mod server;
 
+pub use context::Questions;
 pub use endpoint::Scope;
 pub use endpoints::document;

@@ -24,7 +24,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
-use super::context::Api;
+use super::context::{Api, Questions};
 use super::endpoint::Scope;
 use super::endpoints::router;
 use super::error::ApiError;
@@ -73,6 +73,13 @@ impl Shared {
     /// Answers from what an agent shows.
     pub fn new(views: watch::Receiver<Arc<View>>, metrics: MetricsConfig) -> Self {
         Self(Arc::new(Api::new(views, metrics)))
+    }
+}
+
+impl Shared {
+    /// The same questions, for tasks of this process.
+    pub fn questions(&self) -> Questions {
+        Questions::new(Arc::clone(&self.0))
     }
 }
 

@@ -22,8 +22,9 @@ use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::agent::node_status::{self, StoreSink};
 use crate::agent::{self, AgentConfig, Views, recovery};
-use crate::api;
 use crate::api::metrics::config::{Aliases, MeshMetrics, MetricsConfig};
+use crate::api::{self, Questions};
+use crate::cluster_report::{self, Reports};
 use crate::control::client;
 use crate::control::request::Request;
 use crate::control::server::Server;
@@ -81,12 +82,25 @@ pub struct RunArgs {
     /// Also tells metrics under the names of another exporter
     #[arg(long, env = "BGP_DAEMON_METRICS_ALIASES", value_name = "WHOSE")]
     pub metrics_aliases: Option<Aliases>,
+    /// Writes no Events on the Node when sessions fall or come back
+    #[arg(long, env = "BGP_DAEMON_NO_EVENTS", value_parser = FalseyValueParser::new())]
+    pub no_events: bool,
+    /// Writes no SpeakerStatus object for the node
+    #[arg(long, env = "BGP_DAEMON_NO_SPEAKER_STATUS", value_parser = FalseyValueParser::new())]
+    pub no_speaker_status: bool,
     /// Whether this is a restart after which peers still hold our routes (RFC 4724); set by `bird -R`.
     #[arg(skip = true)]
     pub recover: bool,
 }
 
 impl RunArgs {
+    fn reports(&self) -> Reports {
+        Reports {
+            events: !self.no_events,
+            status: !self.no_speaker_status,
+        }
+    }
+
     fn metrics(&self) -> MetricsConfig {
         MetricsConfig {
             mesh: self.metrics_mesh,
@@ -150,7 +164,7 @@ async fn run(
     // First of all: a signal that nobody waits for ends the process.
     let mut signals = Signals::new()?;
     let settings = Settings::from_env();
-    serve_api(&config, &args, &tasks, &ended)?;
+    let questions = serve_api(&config, &args, &tasks, &ended)?;
     let interest = interest(&config.node, &config.environment);
     let followed = datastore::watch(&datastore, interest, &settings, &tasks);
     let snapshots = tokio::select! {
@@ -171,6 +185,11 @@ async fn run(
         let server = Server::bind(&path, args.socket_group, family, requests.clone())?;
         let name = format!("control socket {}", path.display());
         tasks.service(name, server.run(ended.clone()));
+    }
+    if let Some(cluster) = datastore::told_cluster(&datastore, &settings).await {
+        let (node, stop) = (config.node.clone(), stop.clone());
+        let told = cluster_report::report(node, questions, cluster, args.reports(), stop);
+        tasks.job("Events and SpeakerStatus", told);
     }
     let sink = StoreSink::new(datastore, settings);
     let report = node_status::report(
@@ -203,7 +222,7 @@ fn serve_api(
     args: &RunArgs,
     tasks: &Tasks,
     ended: &CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Questions> {
     let views = &config.views;
     let shared = api::server::Shared::new(views.subscribe(), args.metrics());
     let path = args.run_dir.run_dir.join(api::server::SOCKET_NAME);
@@ -216,7 +235,7 @@ fn serve_api(
         let server = api::server::Server::tcp(*address, views.alarms().clone(), &shared);
         tasks.service(format!("HTTP API at {address}"), server.run(ended.clone()));
     }
-    Ok(())
+    Ok(shared.questions())
 }
 
 async fn close_sockets(tasks: &Tasks, ended: &CancellationToken) {
@@ -320,6 +339,8 @@ mod tests {
             http_listen: Vec::new(),
             metrics_mesh: MeshMetrics::Auto,
             metrics_aliases: None,
+            no_events: false,
+            no_speaker_status: false,
             on_stop: None,
             recover: false,
             memory_limit: None,

@@ -9,6 +9,7 @@
 //!
 //! A source does not validate resources, and keeps them when it cannot be reached: the last state stays in force.
 
+pub mod cluster;
 mod error;
 pub mod folder;
 pub mod folder_store;
@@ -26,6 +27,7 @@ pub mod yaml;
 
 use tokio::sync::watch;
 
+use self::cluster::Cluster;
 pub use self::error::DatastoreError;
 use self::folder_store::{Access, FolderStore};
 pub use self::settings::Settings;
@@ -66,6 +68,18 @@ pub async fn load(
     match spec {
         DatastoreSpec::Folder(path) => Ok(ResourceSet::load(std::slice::from_ref(path))),
         DatastoreSpec::Server(server) => servers::load(*server, interest, settings).await,
+    }
+}
+
+/// The Kubernetes cluster that is told of the speaker, if settings name one. `None` without one, or with a folder as the source: its owner did not
+/// say that there is a cluster.
+pub async fn told_cluster(
+    spec: &DatastoreSpec,
+    settings: &Settings,
+) -> Option<impl Cluster + use<>> {
+    match spec {
+        DatastoreSpec::Folder(_) => None,
+        DatastoreSpec::Server(_) => servers::told_cluster(settings).await,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Replaces `servers` in a program that is built without them.
 
+use serde_json::Value;
 use tokio::sync::watch;
 
+use super::cluster::{Cluster, ClusterError};
 use super::error::DatastoreError;
 use super::settings::Settings;
 use super::snapshot::{Interest, Snapshot};
@@ -19,6 +21,29 @@ pub(super) async fn watch(
     _: &Tasks,
 ) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
     Err(DatastoreError::NotBuilt(server))
+}
+
+/// See [`super::told_cluster`].
+#[expect(clippy::unused_async, reason = "as where there are servers")]
+pub(super) async fn told_cluster(_: &Settings) -> Option<NoCluster> {
+    None
+}
+
+/// There is none.
+pub(super) enum NoCluster {}
+
+impl Cluster for NoCluster {
+    async fn node_uid(&self, _: &str) -> Result<String, ClusterError> {
+        match *self {}
+    }
+
+    async fn post_event(&self, _: &Value) -> Result<(), ClusterError> {
+        match *self {}
+    }
+
+    async fn put(&self, _: &str, _: &Value) -> Result<(), ClusterError> {
+        match *self {}
+    }
 }
 
 /// See [`super::load`].

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use self::etcd::EtcdSettings;
 use self::etcd::store::EtcdStore;
 use self::kubernetes::client::{Kubernetes, Settings as KubernetesSettings};
+use self::kubernetes::cluster::ToldCluster;
 use self::kubernetes::follow::NodeView;
 use self::kubernetes::store::KubernetesStore;
 use self::remote::{Origin, Origins};
@@ -66,6 +67,13 @@ pub(super) fn open(
         Server::Etcd => Box::new(EtcdStore::open(settings)?),
         Server::Kubernetes => Box::new(KubernetesStore::open(settings)?),
     })
+}
+
+/// See [`super::told_cluster`].
+pub(super) async fn told_cluster(settings: &Settings) -> Option<ToldCluster> {
+    let settings = KubernetesSettings::from_lookup(|name| settings.get(name));
+    // Whoever follows the resources tells what is wrong with the settings.
+    Kubernetes::new(&settings).await.ok().map(ToldCluster)
 }
 
 /// Who is asked for what.

@@ -34,6 +34,10 @@ subjects:
   - {apiGroup: rbac.authorization.k8s.io, kind: Group, name: bgp-agents}
 ";
 
+const SPEAKER_STATUSES: &str = include_str!("../../../deploy/kubernetes/speakerstatuses.yaml");
+const REPORTS_RBAC: &str = include_str!("../../../deploy/kubernetes/reports-rbac.yaml");
+const SPEAKER_STATUS: &str = "/apis/bgp-daemon.io/v1alpha1/speakerstatuses/node1";
+
 /// A cluster of one node and a router, none of them started.
 struct Scene {
     node: Node,
@@ -239,6 +243,86 @@ fn what_is_not_allowed_is_named_and_the_rest_works() {
     });
     let log = scene.node.log();
     assert!(!log.contains(PASSWORD) && !log.contains("token-of-agent"));
+}
+
+/// Sessions fall with their router, and come back with it.
+#[test]
+fn the_cluster_is_told_of_sessions() {
+    let Some(mut scene) = Scene::open() else {
+        return;
+    };
+    scene.server.apply(SPEAKER_STATUSES);
+    scene.server.apply(&reports_role());
+    scene.raise();
+    let status = || {
+        let answer = scene.server.get(User::Admin, SPEAKER_STATUS);
+        answer.object["status"].clone()
+    };
+    let wait_status = |what: &str, holds: &dyn Fn(&Value) -> bool| {
+        wait_until(what, LONG, || match status() {
+            status if holds(&status) => Ok(()),
+            status => Err(status.to_string()),
+        });
+    };
+    wait_status("both sessions to be in the object", &|status| {
+        status["established"] == json!(2) && status["ready"] == json!(true)
+    });
+    let uid =
+        scene.server.get(User::Admin, "/api/v1/nodes/node1").object["metadata"]["uid"].clone();
+    let object = scene.server.get(User::Admin, SPEAKER_STATUS).object;
+    assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], uid);
+    assert_eq!(object["status"]["localAS"], json!(NODE_AS));
+    assert!(
+        events(&scene.server).is_empty(),
+        "the first time is no news"
+    );
+
+    scene.tor.kill();
+    wait_status("the fall to be in the object", &|status| {
+        status["established"] == json!(0) && !status["sessions"][0]["reason"].is_null()
+    });
+    wait_until("Events of the fall", LONG, || {
+        told(&scene.server, "BGPSessionDown", "Warning", 2)
+    });
+    scene.tor.start();
+    wait_until("Events of the return", LONG, || {
+        told(&scene.server, "BGPSessionUp", "Normal", 2)
+    });
+    wait_status("the return to be in the object", &|status| {
+        status["established"] == json!(2)
+    });
+    for event in events(&scene.server) {
+        assert_eq!(event["involvedObject"]["uid"], uid);
+        assert_eq!(event["involvedObject"]["name"], json!("node1"));
+    }
+    let problems = problems(&scene.node);
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+/// The Events of the speaker.
+fn events(server: &ApiServer) -> Vec<Value> {
+    let list = server
+        .get(User::Admin, "/api/v1/namespaces/default/events")
+        .object;
+    let items = list["items"].as_array().cloned().unwrap_or_default();
+    let ours = |event: &Value| event["source"]["component"] == json!("bgp-daemon");
+    items.into_iter().filter(ours).collect()
+}
+
+fn told(server: &ApiServer, reason: &str, kind: &str, count: usize) -> Result<(), String> {
+    let all = events(server);
+    let such = |event: &&Value| event["reason"] == json!(reason) && event["type"] == json!(kind);
+    match all.iter().filter(such).count() == count {
+        true => Ok(()),
+        false => Err(format!("{all:?}")),
+    }
+}
+
+/// What is installed, for the agent of the tests.
+fn reports_role() -> String {
+    let (rules, _) = REPORTS_RBAC.split_once("subjects:").expect("a binding");
+    let group = "{apiGroup: rbac.authorization.k8s.io, kind: Group, name: bgp-agents}";
+    format!("{rules}subjects:\n  - {group}\n")
 }
 
 /// Promise 18.1.

@@ -11,6 +11,7 @@
 //! names, and the status of CalicoNodeStatus. Services are asked for only while they are advertised.
 
 pub(super) mod client;
+pub(super) mod cluster;
 pub(super) mod follow;
 mod object;
 pub(super) mod store;

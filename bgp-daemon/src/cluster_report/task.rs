@@ -1,0 +1,302 @@
+//! Follows the speaker, and tells the cluster.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bgp_speaker::alarms::Changes;
+use bgp_speaker::{Event, Speaker};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, watch};
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::digest::{Digest, Notice};
+use super::status::{PLURAL, SpeakerStatus};
+use crate::agent::View;
+use crate::api::Questions;
+use crate::datastore::cluster::{Cluster, ClusterError};
+
+/// After a change, others are waited for so long before the object is written.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Between two writings of the object.
+const PAUSE: Duration = Duration::from_secs(5);
+/// After a failure; doubled each time.
+const RETRY: Duration = Duration::from_secs(10);
+/// The longest pause after failures.
+const LONGEST_RETRY: Duration = Duration::from_secs(600);
+
+/// What the cluster is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reports {
+    /// Events on the Node.
+    pub events: bool,
+    /// The object `SpeakerStatus`.
+    pub status: bool,
+}
+
+/// Tells the cluster of the speaker of `node` until `stop`.
+pub async fn report(
+    node: String,
+    questions: Questions,
+    cluster: impl Cluster,
+    reports: Reports,
+    stop: CancellationToken,
+) {
+    let mut views = questions.views();
+    let view = Arc::clone(&views.borrow_and_update());
+    let reporter = Reporter {
+        sources: Sources::of(&view),
+        node,
+        uid: None,
+        questions,
+        cluster,
+        reports,
+        views,
+        view,
+        digest: Digest::default(),
+        written: None,
+        write_at: Some(Instant::now() + SETTLE),
+        retry: RETRY,
+        told: Told::default(),
+    };
+    stop.run_until_cancelled(reporter.run()).await;
+}
+
+/// Which failures the log has.
+#[derive(Debug, Default)]
+struct Told {
+    events: Option<ClusterError>,
+    status: Option<ClusterError>,
+}
+
+struct Reporter<C> {
+    node: String,
+    /// Of the Node, once it is known.
+    uid: Option<String>,
+    questions: Questions,
+    cluster: C,
+    reports: Reports,
+    views: watch::Receiver<Arc<View>>,
+    view: Arc<View>,
+    sources: Sources,
+    digest: Digest,
+    /// The object as it was written last.
+    written: Option<SpeakerStatus>,
+    write_at: Option<Instant>,
+    retry: Duration,
+    told: Told,
+}
+
+/// Where news come from.
+struct Sources {
+    speaker: Option<(Speaker, broadcast::Receiver<Event>)>,
+    alarms: Option<Changes>,
+}
+
+impl Sources {
+    fn of(view: &View) -> Self {
+        let speaker = view.running.as_ref().map(|running| &running.speaker);
+        Self {
+            alarms: speaker.map(|speaker| speaker.alarms().changes()),
+            speaker: speaker.map(|speaker| (speaker.clone(), speaker.events())),
+        }
+    }
+
+    fn are_of(&self, view: &View) -> bool {
+        let new = view.running.as_ref().map(|running| &running.speaker);
+        match (&self.speaker, new) {
+            (Some((old, _)), Some(new)) => old.is_same(new),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    async fn event(speaker: &mut Option<(Speaker, broadcast::Receiver<Event>)>) -> Option<Event> {
+        match speaker {
+            Some((_, events)) => match events.recv().await {
+                Ok(event) => Some(event),
+                // What was missed is in the next status.
+                Err(broadcast::error::RecvError::Lagged(_)) => None,
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl<C: Cluster> Reporter<C> {
+    async fn run(mut self) {
+        loop {
+            let (digest, write) = (self.digest.due(), self.write_at);
+            let Sources { speaker, alarms } = &mut self.sources;
+            let alarm = async {
+                match alarms {
+                    Some(changes) => changes.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = self.views.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.change_view();
+                }
+                event = Sources::event(speaker) => self.note(event.as_ref()),
+                () = alarm => self.write_soon(),
+                () = reached(digest) => self.post_events().await,
+                () = reached(write) => self.write_status().await,
+            }
+        }
+    }
+
+    fn change_view(&mut self) {
+        self.view = Arc::clone(&self.views.borrow_and_update());
+        if !self.sources.are_of(&self.view) {
+            self.sources = Sources::of(&self.view);
+        }
+        self.write_soon();
+    }
+
+    fn note(&mut self, event: Option<&Event>) {
+        let now = Instant::now();
+        match event {
+            Some(Event::Up { peer, negotiated }) => {
+                let text = format!("established with AS {}", negotiated.peer_as);
+                self.digest.note(now, peer, true, &text);
+            }
+            Some(Event::Down { peer, reason }) => {
+                self.digest.note(now, peer, false, &reason.to_string());
+            }
+            _ => {}
+        }
+        self.write_soon();
+    }
+
+    fn write_soon(&mut self) {
+        self.write_at.get_or_insert_with(|| Instant::now() + SETTLE);
+    }
+
+    async fn post_events(&mut self) {
+        let view = Arc::clone(&self.view);
+        let configured = |name: &str| {
+            let running = view.running.as_ref();
+            running.is_some_and(|running| running.plan.peers.iter().any(|peer| peer.name == name))
+        };
+        let notices = self.digest.take(Instant::now(), configured);
+        if !self.reports.events || self.view.stopping {
+            return;
+        }
+        for notice in notices {
+            let done = self.post(&notice).await;
+            tell(&mut self.told.events, "Events on the Node", done);
+        }
+    }
+
+    async fn post(&mut self, notice: &Notice) -> Result<(), ClusterError> {
+        let uid = self.uid().await?;
+        self.cluster
+            .post_event(&event(&self.node, &uid, notice, Timestamp::now()))
+            .await
+    }
+
+    async fn write_status(&mut self) {
+        self.write_at = None;
+        if !self.reports.status || self.view.stopping {
+            return;
+        }
+        let (status, sessions, problems) = self.questions.all().await;
+        let new = SpeakerStatus::new(&status, &sessions, &problems, Timestamp::now());
+        if !status.ready {
+            // It becomes ready without an event.
+            self.write_at = Some(Instant::now() + PAUSE);
+        }
+        if self.written.as_ref().is_some_and(|old| !new.is_news(old)) {
+            return;
+        }
+        let done = match self.uid().await {
+            Ok(uid) => {
+                self.cluster
+                    .put(PLURAL, &new.object(&self.node, &uid))
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        let pause = match &done {
+            Ok(()) => {
+                self.written = Some(new);
+                self.retry = RETRY;
+                PAUSE
+            }
+            Err(_) => {
+                let pause = self.retry;
+                self.retry = (pause * 2).min(LONGEST_RETRY);
+                pause
+            }
+        };
+        tell(&mut self.told.status, "SpeakerStatus", done);
+        self.write_at = Some(Instant::now() + pause);
+    }
+
+    async fn uid(&mut self) -> Result<String, ClusterError> {
+        if let Some(uid) = &self.uid {
+            return Ok(uid.clone());
+        }
+        let uid = self.cluster.node_uid(&self.node).await?;
+        Ok(self.uid.insert(uid).clone())
+    }
+}
+
+/// Says once why something cannot be written, and once that it can again. A right that is missing is no fault: an older manifest does not
+/// have it.
+fn tell(told: &mut Option<ClusterError>, what: &str, done: Result<(), ClusterError>) {
+    match done {
+        Ok(()) => {
+            if told.take().is_some() {
+                info!("{what} can be written again");
+            }
+        }
+        Err(error) if told.as_ref() == Some(&error) => {}
+        Err(error) => {
+            match error.lasting {
+                true => info!("{what} cannot be written, and is left out until it can: {error}"),
+                false => warn!("{what} cannot be written, tried again later: {error}"),
+            }
+            *told = Some(error);
+        }
+    }
+}
+
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An Event on a Node.
+fn event(node: &str, uid: &str, notice: &Notice, now: Timestamp) -> Value {
+    let at = Timestamp::from_second(now.as_second())
+        .unwrap_or(now)
+        .to_string();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "name": format!("{node}.{:x}", now.as_nanosecond()),
+            "namespace": "default",
+        },
+        "involvedObject": { "apiVersion": "v1", "kind": "Node", "name": node, "uid": uid },
+        "type": if notice.warning { "Warning" } else { "Normal" },
+        "reason": notice.reason,
+        "message": notice.message,
+        "count": notice.count,
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "source": { "component": "bgp-daemon", "host": node },
+        "reportingComponent": "bgp-daemon",
+        "reportingInstance": node,
+    })
+}
