@@ -54,6 +54,11 @@ impl fmt::Display for Reason {
 /// the thread that it is on, and would wait.
 const LONG_WORK: usize = 256;
 
+/// Works for long, which leaves the thread of the runtime to others. Must be called within a tokio runtime.
+pub fn work_aside<T>(work: impl FnOnce() -> T) -> T {
+    work_on(LONG_WORK, work)
+}
+
 /// Works on so many pieces, each of which takes a microsecond or a few.
 pub(crate) fn work_on<T>(pieces: usize, work: impl FnOnce() -> T) -> T {
     let flavor = Handle::current().runtime_flavor();

@@ -208,7 +208,12 @@ impl Agent {
     /// Shows others what it has become.
     pub(super) fn publish(&self) {
         let running = self.running();
+        let mut environment = self.config.environment.clone();
+        environment
+            .workloads
+            .clone_from(&self.workloads.borrow().workloads);
         self.config.views.change(|view| {
+            view.environment = environment;
             view.reconfigured = self.reconfigured;
             view.resources.clone_from(&self.resources);
             view.problems.clone_from(&self.problems);

@@ -26,6 +26,8 @@ pub struct View {
     pub reconfigured: Timestamp,
     /// The resources that the last plan was made of; `None` before any were read.
     pub resources: Option<Snapshot>,
+    /// What the last plan was made of beside them: workloads too.
+    pub environment: Environment,
     /// What is wrong with the resources, with places in files.
     pub problems: Vec<Problem>,
     /// `None` until a plan has a router ID.
@@ -84,6 +86,7 @@ impl Views {
             boot: now,
             reconfigured: now,
             resources: None,
+            environment: Environment::default(),
             problems: Vec::new(),
             running: None,
             stopping: false,

@@ -4,12 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::net::UnixStream;
@@ -85,18 +87,44 @@ impl Client {
             true => path.to_owned(),
             false => format!("{path}?{}", query.join("&")),
         };
+        self.request(Request::get(target), Bytes::new())
+    }
+
+    /// Asks a question that has a body, in JSON.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
+        self.request(Request::post(path), body.into())
+    }
+
+    fn request<T: DeserializeOwned>(
+        &self,
+        request: Builder,
+        body: Bytes,
+    ) -> Result<T, ClientError> {
+        let request = request
+            .header(HOST, "bgp-daemon")
+            .body(Full::new(body))
+            .map_err(|error| self.broken(error))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| self.broken(error))?;
         runtime.block_on(async {
-            let asked = tokio::time::timeout(DEADLINE, self.ask(&target)).await;
+            let asked = tokio::time::timeout(DEADLINE, self.ask(request)).await;
             let (status, body) = asked.map_err(|_| ClientError::TimedOut(self.path.clone()))??;
             self.read(status, &body)
         })
     }
 
-    async fn ask(&self, target: &str) -> Result<(StatusCode, Bytes), ClientError> {
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), ClientError> {
         let stream = UnixStream::connect(&self.path)
             .await
             .map_err(|error| match error.kind() {
@@ -108,10 +136,6 @@ impl Client {
             })?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.broken(error))?;
-        let request = Request::get(target)
-            .header(HOST, "bgp-daemon")
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| self.broken(error))?;
         let answer = async {
             let response = sender
                 .send_request(request)

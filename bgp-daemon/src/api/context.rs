@@ -23,6 +23,8 @@ pub(super) struct Api {
     pub(super) ready: Ready,
     pub(super) metrics: MetricsConfig,
     pub(super) streams: Arc<Semaphore>,
+    /// One proposal at a time is looked at.
+    pub(super) proposals: Semaphore,
 }
 
 impl Api {
@@ -32,6 +34,7 @@ impl Api {
             ready: Ready::default(),
             metrics,
             streams: Arc::new(Semaphore::new(STREAMS)),
+            proposals: Semaphore::new(1),
         }
     }
 

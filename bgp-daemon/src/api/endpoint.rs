@@ -32,6 +32,11 @@ pub(super) struct Endpoint {
 /// The form of an answer.
 pub(super) enum Answer {
     Json(fn(&mut SchemaGenerator) -> Schema),
+    /// To a question that is asked with POST: it has a body, and changes nothing either.
+    ToBody {
+        body: fn(&mut SchemaGenerator) -> Schema,
+        answer: fn(&mut SchemaGenerator) -> Schema,
+    },
     /// Of a status of its own beside 200: see `/readyz`.
     Probe(fn(&mut SchemaGenerator) -> Schema),
     Text(&'static str),

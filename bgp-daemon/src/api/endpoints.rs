@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::answers::{ExplainQuery, RoutesQuery};
@@ -13,8 +13,9 @@ use super::endpoint::{Answer, Endpoint, Scope, parameters, schema};
 use super::error::ApiError;
 use super::events::{self, EventsQuery};
 use super::handlers;
-use super::model::{Problems, Readiness, Routes, Session, Sessions, Status};
+use super::model::{Problems, Proposal, Proposed, Readiness, Routes, Session, Sessions, Status};
 use super::openapi;
+use super::proposals;
 use crate::explain::Explanation;
 
 const ENDPOINTS: &[Endpoint] = &[
@@ -110,6 +111,18 @@ const ENDPOINTS: &[Endpoint] = &[
         handler: || get(handlers::plan),
     },
     Endpoint {
+        path: "/v1/change",
+        summary: "What other resources would change",
+        description: "Compares the plan in force with that of the resources in the question, and changes nothing.",
+        query: None,
+        answer: Answer::ToBody {
+            body: schema::<Proposal>,
+            answer: schema::<Proposed>,
+        },
+        summary_scope: false,
+        handler: || post(proposals::change),
+    },
+    Endpoint {
         path: "/v1/events",
         summary: "What happens, as it happens",
         description: "Server-sent events: `session`, `plan`, `problem`, with `routes` also `route`, and `lagged` if the client was \
@@ -150,9 +163,15 @@ async fn nothing_there(uri: Uri) -> ApiError {
     ))
 }
 
-async fn only_reads() -> Response {
-    let allow = (header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-    let error = ApiError::Unreadable("this API only reads: use GET".into());
+async fn only_reads(uri: Uri) -> Response {
+    let mut endpoints = ENDPOINTS.iter();
+    let endpoint = endpoints.find(|endpoint| endpoint.path == uri.path());
+    let (methods, reason) = match endpoint.map(|endpoint| &endpoint.answer) {
+        Some(Answer::ToBody { .. }) => ("POST", "this question has a body: use POST"),
+        _ => ("GET, HEAD", "this API only reads: use GET"),
+    };
+    let allow = (header::ALLOW, HeaderValue::from_static(methods));
+    let error = ApiError::Unreadable(reason.into());
     let mut response = error.into_response();
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response.headers_mut().insert(allow.0, allow.1);

@@ -11,6 +11,7 @@
 //! | `context`     | what answers are made of, and how questions are read                     |
 //! | `handlers`    | who answers each question                                                |
 //! | [`metrics`]   | `GET /metrics`                                                           |
+//! | `proposals`   | what other resources would change                                        |
 //! | `endpoint`    | a question: path, parameters, form of the answer, who answers            |
 //! | `endpoints`   | the list of all questions                                                |
 //! | `openapi`     | the list as an OpenAPI document                                          |
@@ -32,6 +33,7 @@ mod handlers;
 pub mod metrics;
 pub mod model;
 mod openapi;
+mod proposals;
 pub mod server;
 
 pub use context::Questions;

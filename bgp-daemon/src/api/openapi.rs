@@ -24,7 +24,11 @@ pub(super) fn document(endpoints: &[Endpoint]) -> Value {
         .iter()
         .map(|endpoint| {
             let operation = operation(endpoint, &mut generator, error.as_value());
-            (endpoint.path.to_owned(), json!({ "get": operation }))
+            let method = match endpoint.answer {
+                Answer::ToBody { .. } => "post",
+                Answer::Json(_) | Answer::Probe(_) | Answer::Text(_) => "get",
+            };
+            (endpoint.path.to_owned(), json!({ method: operation }))
         })
         .collect();
     json!({
@@ -57,6 +61,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator, error: &Value
         Answer::Json(schema) | Answer::Probe(schema) => {
             content("application/json", schema(generator).to_value())
         }
+        Answer::ToBody { answer, .. } => content("application/json", answer(generator).to_value()),
         Answer::Text(media) => content(media, json!({ "type": "string" })),
     };
     let mut responses = Map::new();
@@ -77,12 +82,17 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator, error: &Value
             "content": content("application/json", error.clone()),
         }),
     );
-    json!({
+    let mut operation = json!({
         "summary": endpoint.summary,
         "description": endpoint.description,
         "parameters": parameters,
         "responses": responses,
-    })
+    });
+    if let Answer::ToBody { body, .. } = endpoint.answer {
+        let content = content("application/json", body(generator).to_value());
+        operation["requestBody"] = json!({ "required": true, "content": content });
+    }
+    operation
 }
 
 fn path_parameters(path: &str) -> Vec<Value> {

@@ -6,6 +6,7 @@
 mod against;
 mod args;
 mod progress;
+mod running;
 pub(super) mod source;
 pub(super) mod verdict;
 

@@ -2,13 +2,14 @@
 
 use std::ops::AddAssign;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::change::{Change, RouteAction};
 use super::default_route::is_default;
 
 /// How many of how many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Count {
     /// So many.
     pub found: usize,
@@ -17,7 +18,7 @@ pub struct Count {
 }
 
 /// A change in numbers. A route is one prefix that one peer is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Nodes with any difference.

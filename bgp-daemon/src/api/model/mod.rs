@@ -2,12 +2,14 @@
 
 mod event;
 mod problem;
+mod proposal;
 mod route;
 mod session;
 mod status;
 
 pub use event::{PlanEvent, ProblemEvent, RouteEvent, SessionEvent};
 pub use problem::{ProblemEntry, Problems};
+pub use proposal::{Proposal, Proposed, ProposedFile};
 pub use route::{RouteEntry, RouteView, Routes};
 pub use session::{
     AddPath, Agreement, GracefulRestart, Messages, NotificationEntry, Session, SessionError,

@@ -1,6 +1,7 @@
 //! `plan --against`: what would change, and whether that is too much.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -8,12 +9,15 @@ use serde::Serialize;
 
 use super::args::{Output, PlanArgs};
 use super::progress::Progress;
-use super::source;
 use super::verdict::{complain, verdict};
+use super::{running, source};
 use crate::datastore::{DatastoreSpec, Settings};
 use crate::outlook::{self, Change, Exceeded, Guard, Totals, all_nodes, new_problems};
 use crate::plan::Environment;
 use crate::resources::{Problem, Severity};
+
+/// What stands for the daemon of this node; a file of that name is `./running`.
+const RUNNING: &str = "running";
 
 /// A change as a program reads it.
 #[derive(Serialize)]
@@ -42,10 +46,33 @@ pub(super) fn execute(
         Some(limits) => limits.parse()?,
         None => Guard::default(),
     };
+    if args.against == [Path::new(RUNNING)] {
+        return with_running(&args, &guard, out);
+    }
     match args.all_nodes {
         true => cluster(&args, &guard, datastore.as_ref(), out),
         false => node(&args, &guard, datastore.as_ref(), out),
     }
+}
+
+/// With what the daemon of this node does.
+fn with_running(args: &PlanArgs, guard: &Guard, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if args.all_nodes {
+        bail!("the running daemon knows its own node only: give --against PATH with --all-nodes");
+    }
+    if args.files.is_empty() {
+        bail!("the running daemon follows the datastore already: give -f PATH");
+    }
+    let answer = running::ask(&args.run_dir.run_dir, &args.files)?;
+    if let Some(node) = args.node.node.as_ref().filter(|node| **node != answer.node) {
+        bail!(
+            "the running daemon is that of Node/{}, not of Node/{node}",
+            answer.node
+        );
+    }
+    let exceeded = guard.exceeded_by(&answer.totals);
+    print(&answer.change, &exceeded, args.output, out, || answer.table)?;
+    Ok(conclude(args, answer.different, &exceeded, answer.left_out))
 }
 
 fn node(
@@ -66,7 +93,12 @@ fn node(
         outlook::table(&change, &node)
     })?;
     let is_different = !change.is_empty();
-    Ok(conclude(args, is_different, &exceeded, &new.problems))
+    Ok(conclude(
+        args,
+        is_different,
+        &exceeded,
+        is_left_out(&new.problems),
+    ))
 }
 
 fn cluster(
@@ -97,17 +129,25 @@ fn cluster(
         outlook::summary_table(&summary)
     })?;
     let is_different = !summary.is_empty();
-    Ok(conclude(args, is_different, &exceeded, &new.problems))
+    Ok(conclude(
+        args,
+        is_different,
+        &exceeded,
+        is_left_out(&new.problems),
+    ))
+}
+
+fn is_left_out(problems: &[Problem]) -> bool {
+    let mut problems = problems.iter();
+    problems.any(|problem| problem.severity == Severity::Error)
 }
 
 fn conclude(
     args: &PlanArgs,
     is_different: bool,
     exceeded: &[Exceeded],
-    problems: &[Problem],
+    left_out: bool,
 ) -> ExitCode {
-    let mut problems = problems.iter();
-    let left_out = problems.any(|problem| problem.severity == Severity::Error);
     match args.strict && left_out && exceeded.is_empty() {
         true => ExitCode::FAILURE,
         false => verdict(is_different, exceeded),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::node_name::NodeArgs;
+use crate::cli::run_dir::RunDirArgs;
 
 /// Arguments of `plan`.
 #[derive(Clone, Debug, Args)]
@@ -20,9 +21,9 @@ pub struct PlanArgs {
     /// Ends with exit code 1 if an object, or something that it says, was left out
     #[arg(long)]
     pub(super) strict: bool,
-    /// Says what would change: against the resources of a file or folder, which may be repeated. Ends with exit code 2 if
-    /// anything would
-    #[arg(long, value_name = "PATH")]
+    /// Says what would change: against the resources of a file or folder, which may be repeated, or against the running
+    /// daemon of this node. Ends with exit code 2 if anything would
+    #[arg(long, value_name = "PATH|running")]
     pub(super) against: Vec<PathBuf>,
     /// Of all nodes of the cluster, summed up, the riskiest lines first
     #[arg(long)]
@@ -30,6 +31,8 @@ pub struct PlanArgs {
     /// Ends with exit code 3 if that is too much, as in max-withdrawn=10%,max-restarts=1,default-route=never
     #[arg(long, value_name = "LIMITS")]
     pub(super) guard: Option<String>,
+    #[command(flatten)]
+    pub(super) run_dir: RunDirArgs,
 }
 
 /// Form of the output.

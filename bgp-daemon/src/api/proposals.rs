@@ -1,0 +1,74 @@
+//! `POST /v1/change`: compares the plan in force with that of other resources, and touches nothing. It is answered here because nobody
+//! else may know the whole plan: passwords are part of it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use bgp_speaker::tasks::work_aside;
+
+use super::context::{Api, running};
+use super::error::ApiError;
+use super::model::{Proposal, Proposed};
+use crate::agent::View;
+use crate::outlook::{self, Change, Totals};
+use crate::plan::{Plan, plan};
+use crate::resources::{Loaded, ResourceSet, Severity, parse};
+
+/// Octets of a proposal. One at a time is read, so that clients cannot fill the memory.
+const PROPOSAL_LEN: usize = 16 << 20;
+
+pub(super) async fn change(
+    State(api): State<Arc<Api>>,
+    body: Body,
+) -> Result<Json<Proposed>, ApiError> {
+    let _turn = api.proposals.acquire().await.map_err(|_| ApiError::Busy)?;
+    let body = to_bytes(body, PROPOSAL_LEN).await;
+    let body = body.map_err(|error| ApiError::Unreadable(format!("the resources: {error}")))?;
+    let proposal = serde_json::from_slice(&body);
+    let proposal = proposal.map_err(|error| {
+        // The text of the error could be one of the resources, which may hold secrets.
+        let (line, column) = (error.line(), error.column());
+        ApiError::Unreadable(format!("expected resources at line {line} column {column}"))
+    })?;
+    let view = api.view();
+    work_aside(|| compare(&view, &proposal)).map(Json)
+}
+
+fn compare(view: &View, proposal: &Proposal) -> Result<Proposed, ApiError> {
+    let mut old = Plan::clone(&running(view)?.plan);
+    old.problems.clone_from(&view.problems);
+    let loaded = read(proposal);
+    let mut new = plan(&loaded.set, &view.node, &view.environment);
+    let found = std::mem::take(&mut new.problems).into_iter();
+    let found = found.map(|problem| loaded.located(problem));
+    new.problems = found.chain(loaded.problems.iter().cloned()).collect();
+    let change = Change::between(&old, &new);
+    let json = serde_json::to_value(&change).ok();
+    let serde_json::Value::Object(json) = json.unwrap_or_default() else {
+        return Err(ApiError::Unreadable("the change cannot be told".into()));
+    };
+    Ok(Proposed {
+        node: view.node.clone(),
+        different: !change.is_empty(),
+        change: json,
+        totals: Totals::of(&change, |_| 1),
+        table: outlook::table(&change, &view.node),
+        left_out: new.problems.iter().any(|it| it.severity == Severity::Error),
+    })
+}
+
+fn read(proposal: &Proposal) -> Loaded {
+    let files = proposal.files.iter();
+    let parsed: Vec<_> = files.map(|file| parse(&file.name, &file.text)).collect();
+    let documents = parsed
+        .iter()
+        .flat_map(|parsed| parsed.documents.iter().cloned());
+    let mut loaded = ResourceSet::from_documents(documents.collect::<Vec<_>>());
+    let problems = parsed
+        .iter()
+        .flat_map(|parsed| parsed.problems.iter().cloned());
+    loaded.problems = problems.chain(loaded.problems).collect();
+    loaded
+}
