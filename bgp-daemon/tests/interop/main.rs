@@ -11,6 +11,7 @@ mod data_plane;
 mod ecmp;
 mod etcd;
 mod explain;
+mod foreseen;
 mod graceful_restart;
 mod graceful_restart_data_plane;
 mod hostile;
