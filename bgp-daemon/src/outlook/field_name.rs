@@ -27,6 +27,7 @@ pub(super) fn field_name(field: &'static str, old: &PeerSpec, new: &PeerSpec) ->
         "extended_next_hop" => "extendedNextHop",
         "graceful_restart" => "gracefulRestartTime",
         "long_lived_stale_time" => "longLivedStaleTime",
+        "opaque_families" => "opaqueFamilies",
         "software_version" => "softwareVersion",
         "extra_capabilities" => "capabilities",
         "own_next_hop" => "nextHopAddress",
