@@ -7,10 +7,9 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 
-use super::answers::{self, Ready};
+use super::answers::Ready;
 use super::error::ApiError;
 use super::metrics::config::MetricsConfig;
-use super::model::{ProblemEntry, Session, Status};
 use crate::agent::{RunningView, View};
 
 /// Streams of events at a time, of all clients.
@@ -46,32 +45,6 @@ impl Api {
     /// What it shows, now and later.
     pub(super) fn views(&self) -> watch::Receiver<Arc<View>> {
         self.views.clone()
-    }
-}
-
-/// The questions of the API, for tasks of this process.
-#[derive(Clone, Debug)]
-pub struct Questions(Arc<Api>);
-
-impl Questions {
-    pub(super) fn new(api: Arc<Api>) -> Self {
-        Self(api)
-    }
-
-    /// What the agent shows, now and later.
-    pub(crate) fn views(&self) -> watch::Receiver<Arc<View>> {
-        self.0.views()
-    }
-
-    /// The status, all sessions, and all problems.
-    pub(crate) async fn all(&self) -> (Status, Vec<Session>, Vec<ProblemEntry>) {
-        let view = self.0.view();
-        let sessions = match &view.running {
-            Some(running) => answers::sessions(running).await,
-            None => Vec::new(),
-        };
-        let status = answers::status(&view, &self.0.ready).await;
-        (status, sessions, answers::problems(&view))
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `endpoint`    | a question: path, parameters, form of the answer, who answers            |
 //! | `endpoints`   | the list of all questions                                                |
 //! | `openapi`     | the list as an OpenAPI document                                          |
+//! | `questions`   | the same questions, for tasks of this process                            |
 //! | `error`       | why a question has no answer                                             |
 //! | [`server`]    | the sockets, and the limits of their clients                             |
 //! | [`client`]    | the other end, for commands                                              |
@@ -34,8 +35,9 @@ pub mod metrics;
 pub mod model;
 mod openapi;
 mod proposals;
+mod questions;
 pub mod server;
 
-pub use context::Questions;
 pub use endpoint::Scope;
 pub use endpoints::document;
+pub use questions::Questions;

@@ -24,11 +24,12 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Api, Questions};
+use super::context::Api;
 use super::endpoint::Scope;
 use super::endpoints::router;
 use super::error::ApiError;
 use super::metrics::config::MetricsConfig;
+use super::questions::Questions;
 use crate::agent::View;
 use crate::privileges::Group;
 use crate::sockets::{Awaited, BindError, Clients, Place, SocketFile};

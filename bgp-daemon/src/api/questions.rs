@@ -1,0 +1,36 @@
+//! The questions of the API, for tasks of this process.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::answers;
+use super::context::Api;
+use super::model::{ProblemEntry, Session, Status};
+use crate::agent::View;
+
+/// The questions of the API, for tasks of this process.
+#[derive(Clone, Debug)]
+pub struct Questions(Arc<Api>);
+
+impl Questions {
+    pub(super) fn new(api: Arc<Api>) -> Self {
+        Self(api)
+    }
+
+    /// What the agent shows, now and later.
+    pub(crate) fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.0.views()
+    }
+
+    /// The status, all sessions, and all problems.
+    pub(crate) async fn all(&self) -> (Status, Vec<Session>, Vec<ProblemEntry>) {
+        let view = self.0.view();
+        let sessions = match &view.running {
+            Some(running) => answers::sessions(running).await,
+            None => Vec::new(),
+        };
+        let status = answers::status(&view, &self.0.ready).await;
+        (status, sessions, answers::problems(&view))
+    }
+}
