@@ -10,7 +10,7 @@ SECONDS ?= 60
 help: ## Say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
 
-demo: ## Show two nodes and a router in a lab of namespaces (TOR=bird|gobgp|frr for a real router)
+demo: ## Show two nodes and a router in a lab of namespaces (TOR=bird|gobgp|frr for a real router, FAULTS=1 with faults)
 	@scripts/demo
 
 release: ## Build the program as it is shipped, and say where it is
