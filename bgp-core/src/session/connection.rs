@@ -10,7 +10,7 @@ use bytes::BytesMut;
 
 use super::config::SessionConfig;
 use super::ids::{ConnId, Direction, State};
-use super::negotiate::expected_peer;
+use super::negotiate::{at_rest, expected_peer};
 use super::negotiated::Negotiated;
 use super::stop::Outlives;
 use super::timers::Timers;
@@ -22,12 +22,28 @@ use crate::wire::{Context, ErrorCode, HEADER_LEN, Message, MessageError, Message
 pub(super) struct Connection {
     pub(super) id: ConnId,
     pub(super) direction: Direction,
+    /// When TCP came up.
+    pub(super) since: Instant,
     /// Another connection was Established when this one came up.
     pub(super) during_session: bool,
     pub(super) sent_open: Open,
     pub(super) progress: Progress,
     /// Hold, Keepalive and SendHold.
     pub(super) timers: Timers,
+}
+
+/// A message that ends the connection.
+#[derive(Debug)]
+pub(super) struct Unacceptable {
+    pub(super) error: MessageError,
+    /// The OPEN, if it was one.
+    pub(super) open: Option<Open>,
+}
+
+impl From<MessageError> for Unacceptable {
+    fn from(error: MessageError) -> Self {
+        Self { error, open: None }
+    }
 }
 
 /// How far a connection has come, with what is known only from there on.
@@ -104,14 +120,18 @@ impl Connection {
         &self,
         config: &SessionConfig,
         input: &mut BytesMut,
-    ) -> Result<Option<Message>, MessageError> {
+    ) -> Result<Option<Message>, Unacceptable> {
         let context = self.context();
         let Some(frame) = frame::take(input, context.max_receive_len)? else {
             return Ok(None);
         };
         self.check_expected(frame.kind)?;
         let message = if frame.kind == MessageType::OPEN {
-            Message::Open(Open::decode(&frame.bytes, Some(expected_peer(config)))?)
+            let open = Open::decode(&frame.bytes, Some(expected_peer(config)));
+            Message::Open(open.map_err(|error| Unacceptable {
+                error,
+                open: Open::glance(&frame.bytes).map(at_rest),
+            })?)
         } else {
             Message::decode(frame, &context)?
         };

@@ -69,9 +69,11 @@ impl Fsm {
         let sent_open = negotiate::own_open(&self.config, !self.came_up);
         let mut timers = Timers::default();
         timers.arm(Timer::Hold, now, OPEN_HOLD_TIME);
+        self.record.failed_dials = None;
         self.connections.push(Connection {
             id,
             direction,
+            since: now,
             during_session: self.connections.iter().any(Connection::is_established),
             sent_open: sent_open.clone(),
             progress: Progress::OpenSent,
@@ -93,6 +95,7 @@ impl Fsm {
     }
 
     fn on_open(&mut self, now: Instant, id: ConnId, open: Open) {
+        self.record.opened(now, negotiate::at_rest(open.clone()));
         let Some(connection) = self.find(id) else {
             return;
         };
@@ -240,6 +243,9 @@ impl Fsm {
             .find(id)
             .is_some_and(|connection| connection.negotiated().is_some());
         let next = if opened { Next::LOST } else { Next::Retry };
+        if !opened {
+            self.record.lost_unheard(now, error);
+        }
         self.fall(now, id, DownReason::Closed(error.to_owned()), next);
         self.record_error(now, ErrorClass::Socket, error.to_owned());
     }
@@ -320,8 +326,7 @@ impl Fsm {
         let timed_out = self.dialler.connect_retry_expired(now);
         self.cancel_connect(timed_out);
         if timed_out {
-            self.record
-                .error(now, ErrorClass::Socket, "Connection timed out");
+            self.record.dial_failed(now, "Connection timed out");
         }
         self.outputs.push_back(Output::Connect);
     }

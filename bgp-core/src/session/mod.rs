@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use connection::Connection;
+use connection::{Connection, Unacceptable};
 use dial::{Dial, Next};
 use fsm::{Fsm, MAX_CONNECTIONS, send_hold_time};
 
@@ -52,7 +52,10 @@ pub use down::{Down, DownReason, ErrorClass, LastError};
 pub use ids::{ConnId, Direction, State};
 pub use negotiated::{LongLived, Negotiated, PeerRestart};
 pub use output::Output;
-pub use status::{ConnectionStatus, Counters, MessageCounts, NotificationRecord, SessionStatus};
+pub use status::{
+    ConnectionStatus, Counters, Failures, MessageCounts, NotificationRecord, OpenRecord,
+    SessionStatus,
+};
 pub use stop::Stop;
 pub use tally::{Notifications, Tally, Transitions};
 pub use timers::Timer;
@@ -136,7 +139,7 @@ impl Session {
     /// The dialling that was asked for failed; `error` in the words of the operating system.
     pub fn handle_connect_failed(&mut self, now: Instant, error: &str) {
         if self.fsm.dialler.failed(now) {
-            self.fsm.record.error(now, ErrorClass::Socket, error);
+            self.fsm.record.dial_failed(now, error);
         }
         self.note_state(now);
     }
@@ -152,8 +155,15 @@ impl Session {
             match connection.next_message(&self.fsm.config, input) {
                 Ok(Some(message)) => self.fsm.on_message(now, conn, message),
                 Ok(None) => break,
-                Err(error) if error.answerable => self.fsm.fail(now, conn, error.notification),
-                Err(_) => self.fsm.on_unreadable_notification(now, conn),
+                Err(Unacceptable { error, open }) => {
+                    if let Some(open) = open {
+                        self.fsm.record.opened(now, open);
+                    }
+                    match error.answerable {
+                        true => self.fsm.fail(now, conn, error.notification),
+                        false => self.fsm.on_unreadable_notification(now, conn),
+                    }
+                }
             }
         }
         self.note_state(now);
@@ -275,6 +285,9 @@ impl Session {
             negotiated: furthest.and_then(Connection::negotiated).cloned(),
             last_sent: self.fsm.record.last_sent.clone(),
             last_received: self.fsm.record.last_received.clone(),
+            last_open: self.fsm.record.last_open.clone(),
+            failed_dials: self.fsm.record.failed_dials.clone(),
+            unheard: self.fsm.record.unheard.clone(),
             counters: self.fsm.record.counters,
             tally: self.fsm.record.tally.clone(),
         }

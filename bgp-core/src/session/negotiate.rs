@@ -331,7 +331,7 @@ fn whole_secs(time: Duration) -> u16 {
 }
 
 /// The same OPEN without a hold on the read buffer, which it outlives.
-fn at_rest(mut open: Open) -> Open {
+pub(super) fn at_rest(mut open: Open) -> Open {
     for capability in &mut open.capabilities {
         if let Capability::Unknown { value, .. } = capability {
             *value = Bytes::copy_from_slice(value);

@@ -13,7 +13,7 @@ use super::negotiated::Negotiated;
 use super::tally::Tally;
 use super::timers::Timer;
 use crate::wire::notification::cease;
-use crate::wire::{ErrorCode, HEADER_LEN, MessageType, Notification};
+use crate::wire::{ErrorCode, HEADER_LEN, MessageType, Notification, Open};
 
 /// A session as it is now. Deadlines are instants: what remains of them is the reader's subtraction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +39,46 @@ pub struct SessionStatus {
     pub last_sent: Option<NotificationRecord>,
     /// The last NOTIFICATION that the peer sent, in any session.
     pub last_received: Option<NotificationRecord>,
+    /// The last OPEN that the peer sent, also one that was refused.
+    pub last_open: Option<OpenRecord>,
+    /// Tries to connect that failed since the last connection of any kind.
+    pub failed_dials: Option<Failures>,
+    /// Connections that were lost before the peer's OPEN came, since the last NOTIFICATION or OPEN in either direction but ours.
+    pub unheard: Option<Failures>,
     /// Since the session was made.
     pub counters: Counters,
     /// The same, in more detail.
     pub tally: Tally,
+}
+
+/// An OPEN of the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRecord {
+    /// The message.
+    pub open: Open,
+    /// When it came.
+    pub at: Instant,
+}
+
+/// The same thing that failed one time after another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// How often.
+    pub count: u64,
+    /// The last error, in the words of the operating system.
+    pub error: String,
+    /// When it last failed.
+    pub at: Instant,
+}
+
+impl Failures {
+    fn add(failures: &mut Option<Self>, error: &str, now: Instant) {
+        *failures = Some(Self {
+            count: failures.as_ref().map_or(0, |before| before.count) + 1,
+            error: error.to_owned(),
+            at: now,
+        });
+    }
 }
 
 /// One connection of a session.
@@ -54,6 +90,8 @@ pub struct ConnectionStatus {
     pub direction: Direction,
     /// OpenSent, OpenConfirm or Established.
     pub state: State,
+    /// When TCP came up.
+    pub since: Instant,
     /// When the hold timer expires.
     pub hold_until: Option<Instant>,
     /// When the next KEEPALIVE is due.
@@ -167,6 +205,9 @@ pub(super) struct Record {
     pub(super) last_error: Option<LastError>,
     pub(super) last_sent: Option<NotificationRecord>,
     pub(super) last_received: Option<NotificationRecord>,
+    pub(super) last_open: Option<OpenRecord>,
+    pub(super) failed_dials: Option<Failures>,
+    pub(super) unheard: Option<Failures>,
     /// What has been told since the session was last up.
     refusals: Vec<DownReason>,
     pub(super) counters: Counters,
@@ -181,6 +222,9 @@ impl Record {
             last_error: None,
             last_sent: None,
             last_received: None,
+            last_open: None,
+            failed_dials: None,
+            unheard: None,
             refusals: Vec::new(),
             counters: Counters::default(),
             tally: Tally::default(),
@@ -217,8 +261,26 @@ impl Record {
         });
     }
 
+    /// A try to connect failed.
+    pub(super) fn dial_failed(&mut self, now: Instant, error: &str) {
+        self.error(now, ErrorClass::Socket, error);
+        Failures::add(&mut self.failed_dials, error, now);
+    }
+
+    /// A connection was lost before the peer's OPEN came.
+    pub(super) fn lost_unheard(&mut self, now: Instant, error: &str) {
+        Failures::add(&mut self.unheard, error, now);
+    }
+
+    /// The peer sent an OPEN, good or bad.
+    pub(super) fn opened(&mut self, now: Instant, open: Open) {
+        self.unheard = None;
+        self.last_open = Some(OpenRecord { open, at: now });
+    }
+
     pub(super) fn sent(&mut self, now: Instant, notification: &Notification) {
         self.tally.notification(true, notification);
+        self.unheard = None;
         self.last_sent = Some(NotificationRecord::new(notification, now));
     }
 
@@ -246,6 +308,7 @@ impl Record {
 
     pub(super) fn received(&mut self, now: Instant, notification: &Notification) {
         self.tally.notification(false, notification);
+        self.unheard = None;
         self.last_received = Some(NotificationRecord::new(notification, now));
     }
 }
@@ -256,6 +319,7 @@ impl ConnectionStatus {
             id: connection.id,
             direction: connection.direction,
             state: connection.state(),
+            since: connection.since,
             hold_until: connection.timers.deadline(Timer::Hold),
             keepalive_at: connection.timers.deadline(Timer::Keepalive),
             send_hold_until: connection.timers.deadline(Timer::SendHold),

@@ -87,6 +87,23 @@ impl Open {
         })
     }
 
+    /// The fields of an OPEN whatever they say, to tell people what came; capabilities that cannot be read are left out. `None` if it is
+    /// too short.
+    pub(crate) fn glance(message: &Bytes) -> Option<Self> {
+        let mut reader = Reader::new(message.get(HEADER_LEN..)?);
+        let _version = reader.u8().ok()?;
+        let short_as = Asn(reader.u16().ok()?.into());
+        let hold_time = reader.u16().ok()?;
+        let router_id = RouterId(reader.ipv4().ok()?);
+        let capabilities = decode_parameters(reader.rest()).unwrap_or_default();
+        Some(Self {
+            asn: full_as(&capabilities).unwrap_or(short_as),
+            hold_time,
+            router_id,
+            capabilities,
+        })
+    }
+
     /// Capabilities that would make the OPEN longer than 4096 octets are left out (RFC 8654 §4).
     pub(super) fn encode(&self, out: &mut BytesMut) {
         let capabilities = self.encode_capabilities();

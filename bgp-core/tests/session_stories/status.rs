@@ -1,6 +1,6 @@
 //! What operators read.
 
-use bgp_core::session::{Direction, DownReason, ErrorClass, MessageCounts, State, Stop};
+use bgp_core::session::{Direction, DownReason, ErrorClass, Failures, MessageCounts, State, Stop};
 use bgp_core::wire::{ErrorCode, Message, Notification};
 use bytes::Bytes;
 
@@ -75,6 +75,35 @@ fn a_socket_error_does_not_hide_what_was_said() {
     assert_eq!(lone.session.status().last_error, None);
     lone.closed(conn, None);
     assert_eq!(last_error(&lone), "Socket: Connection closed");
+}
+
+/// Tries that fail one after another are counted until something else happens, and an OPEN is remembered though it was refused.
+#[test]
+fn what_fails_again_is_counted() {
+    let mut lone = Lone::new(|_| {});
+    let failures = |lone: &Lone| {
+        let status = lone.session.status();
+        let count = |failures: Option<Failures>| failures.map_or(0, |failures| failures.count);
+        (count(status.failed_dials), count(status.unheard))
+    };
+    lone.refuse_dial();
+    lone.refuse_dial();
+    assert_eq!(failures(&lone), (2, 0));
+    for count in 1..3 {
+        let conn = lone.dial();
+        lone.closed(conn, None);
+        assert_eq!(failures(&lone), (0, count));
+    }
+    assert_eq!(lone.session.status().last_open, None);
+    let conn = lone.dial();
+    lone.receive(conn, Message::Open(open_of(64514)));
+    assert_eq!(failures(&lone), (0, 0));
+    let refused = lone.session.status().last_open.expect("it came");
+    assert_eq!(refused.open.asn.0, 64514);
+    let conn = lone.dial();
+    lone.receive(conn, Message::Open(peer_open()));
+    let good = lone.session.status().last_open.expect("it came");
+    assert_eq!(good.open, peer_open());
 }
 
 /// The reasons that are told while the peer says this on one connection after the other.
