@@ -24,6 +24,7 @@ use crate::listener::{Incoming, ListenError, Listeners, PeerSecurity, Refusal};
 use crate::namespace::Namespace;
 use crate::pace::{Pace, Paces};
 use crate::timer::{now, sleep_until};
+use crate::turned_away::{Register, Why};
 
 /// Orders waiting for the acceptor; beyond it, the owner waits.
 pub(super) const ORDERS: usize = 64;
@@ -102,6 +103,7 @@ pub(super) struct Acceptor {
     /// Where it cannot listen, and why: said once.
     refused: HashMap<SocketAddr, String>,
     alarms: Alarms,
+    turned_away: Register,
     /// The system was out of descriptors or memory at that time.
     short_at: Option<Instant>,
     /// No connection is accepted before.
@@ -109,7 +111,7 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(alarms: Alarms, namespace: Option<Namespace>) -> Self {
+    pub(super) fn new(alarms: Alarms, turned_away: Register, namespace: Option<Namespace>) -> Self {
         Self {
             listeners: Listeners::new(namespace),
             doors: HashMap::new(),
@@ -119,6 +121,7 @@ impl Acceptor {
             shut_ranges: BTreeMap::new(),
             refused: HashMap::new(),
             alarms,
+            turned_away,
             short_at: None,
             paused_until: None,
         }
@@ -325,13 +328,13 @@ impl Acceptor {
             false => Err(Refusal::NoKey),
         };
         if let Err(refusal) = admitted {
-            return debug!(peer = %door.name, %refusal, "connection refused");
+            return self.turned_away.note(peer, refusal.into());
         }
         if !door.pace.allows(now()) {
-            return debug!(peer = %door.name, "connects too often");
+            return self.turned_away.note(peer, Why::TooOften);
         }
         if door.connections.try_send(incoming.stream).is_err() {
-            debug!(peer = %door.name, "too busy for another connection");
+            self.turned_away.note(peer, Why::Busy);
         }
     }
 }
@@ -343,13 +346,13 @@ impl Acceptor {
         let range = self.listeners.range_of(peer.ip());
         let expected = brought || range.is_some();
         let Some(strangers) = self.strangers.as_ref().filter(|_| expected) else {
-            return debug!(%peer, "connection from an address that is not configured");
+            return self.turned_away.note(peer, Why::Stranger);
         };
         if let Err(refusal) = self.listeners.admit(&incoming) {
-            return debug!(%peer, %refusal, "connection refused");
+            return self.turned_away.note(peer, refusal.into());
         }
         if !self.paces.allow(peer.ip(), now()) {
-            return debug!(%peer, "connects too often");
+            return self.turned_away.note(peer, Why::TooOften);
         }
         strangers(incoming, range);
     }
@@ -411,88 +414,4 @@ fn object(peer: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    fn address(text: &str) -> SocketAddr {
-        text.parse().expect("an address")
-    }
-
-    fn door(name: &str, address: IpAddr) -> Door {
-        let address = SocketAddr::new(address, 179);
-        let connections = mpsc::channel(WAITING).0;
-        let guard = watch::Sender::new(Guard::Pending);
-        Door::new(
-            name.into(),
-            address,
-            PeerSecurity::default(),
-            connections,
-            guard,
-        )
-    }
-
-    /// Promise 2.4.
-    #[tokio::test]
-    async fn an_address_that_is_taken_keeps_no_other_from_being_listened_on() {
-        let other = std::net::TcpListener::bind("127.0.0.2:0").expect("a port");
-        let taken = other.local_addr().expect("an address");
-        let wanted = [taken, address("127.0.0.1:0")];
-        let mut acceptor = Acceptor::new(Alarms::default(), None);
-        assert!(acceptor.listen(&wanted).expect_err("taken").is_in_use());
-        let good = acceptor.listeners.addresses();
-        assert_eq!(good.len(), 1);
-        // The socket stays: another would have another port.
-        assert!(acceptor.listen(&wanted).expect_err("taken").is_in_use());
-        assert_eq!(acceptor.listeners.addresses(), good);
-        drop(other);
-        assert_eq!(acceptor.listen(&wanted).expect("free"), [taken, good[0]]);
-        assert_eq!(acceptor.listen(&[taken]).expect("it stays"), [taken]);
-        assert_eq!(acceptor.listeners.addresses(), [taken]);
-        assert_eq!(acceptor.refused, HashMap::new());
-    }
-
-    /// Promise 5.15.
-    #[test]
-    fn the_first_of_an_address_by_name_takes_its_connections() {
-        let peer = address("192.0.2.1:179").ip();
-        let mut acceptor = Acceptor::new(Alarms::default(), None);
-        for name in ["b", "a", "c"] {
-            acceptor.open(door(name, peer));
-        }
-        let first = |acceptor: &Acceptor| Arc::clone(&acceptor.doors[&peer][0].name);
-        assert_eq!(*first(&acceptor), *"a");
-        acceptor.close("a");
-        assert_eq!(*first(&acceptor), *"b");
-    }
-
-    #[test]
-    fn a_link_local_address_is_one_of_its_link() {
-        let linked = |scope: u32| address(&format!("[fe80::1%{scope}]:179"));
-        let door = |address| Door {
-            address,
-            ..door("a", "fe80::1".parse().expect("an address"))
-        };
-        assert!(door(linked(2)).is_of(linked(2)));
-        assert!(!door(linked(2)).is_of(linked(3)));
-        assert!(door(linked(0)).is_of(linked(3)));
-    }
-
-    #[test]
-    fn a_family_that_is_absent_is_no_reason_to_try_again() {
-        let error = |address, errno| ListenError {
-            address,
-            error: io::Error::from_raw_os_error(errno),
-        };
-        let (v6, v4) = (address("[::]:179"), address("0.0.0.0:179"));
-        let mut acceptor = Acceptor::new(Alarms::default(), None);
-        let absent = error(v6, libc::EAFNOSUPPORT);
-        assert_eq!(
-            absent.to_string(),
-            "cannot listen on address :: port 179: this system has no IPv6"
-        );
-        assert!(acceptor.take_failure(absent).is_none());
-        assert!(acceptor.take_failure(error(v4, libc::EADDRINUSE)).is_some());
-    }
-}
+mod tests;

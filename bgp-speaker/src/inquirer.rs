@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::command::{Command, NeighbourStatus};
+use crate::turned_away::{Register, TurnedAway};
 
 /// How long a neighbour may take to say how it is.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
@@ -16,11 +17,20 @@ pub(super) const ANSWER: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Inquirer {
     peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>,
+    turned_away: Register,
 }
 
 impl Inquirer {
-    pub(super) fn new(peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>) -> Self {
-        Self { peers }
+    pub(super) fn new(
+        peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>,
+        turned_away: Register,
+    ) -> Self {
+        Self { peers, turned_away }
+    }
+
+    /// Connections that were closed without a word, by where they came from: of the last 64 addresses.
+    pub fn turned_away(&self) -> Vec<TurnedAway> {
+        self.turned_away.list()
     }
 
     /// The state of every session, by name; those that are ending, or do not answer within five seconds, are left out.
@@ -58,7 +68,7 @@ mod tests {
         full.try_send(Command::Start).expect("there is room");
         let (mute, _mute) = mpsc::channel(1);
         let peers = [("full".into(), full), ("mute".into(), mute)];
-        let inquirer = Inquirer::new(peers.into());
+        let inquirer = Inquirer::new(peers.into(), Register::default());
         assert!(inquirer.sessions_until(Instant::now()).await.is_empty());
     }
 }

@@ -71,6 +71,7 @@
 //! | [`forwarding`]  | which routes go into the kernel, and which the RIB learns there   |
 //! | [`tasks`]       | tasks whose owner sees them end                                   |
 //! | [`alarms`]      | what is wrong at the moment                                       |
+//! | [`turned_away`] | connections that were closed without a word                       |
 //! | [`pool`]        | equal values are kept once                                        |
 //!
 //! All time is that of the tokio runtime: where its clock is paused, the speaker runs under virtual time.
@@ -113,6 +114,7 @@ mod table;
 pub mod tap;
 pub mod tasks;
 mod timer;
+pub mod turned_away;
 mod watch;
 
 pub use command::NeighbourStatus;

@@ -40,6 +40,7 @@ use crate::starter::{Peer, Starter};
 use crate::table::{News, Table};
 use crate::tasks::{Failure, Tasks};
 use crate::timer::now;
+use crate::turned_away;
 
 /// Events kept for a slow listener; beyond it, it misses the oldest and is told so.
 const EVENTS: usize = 1024;
@@ -68,6 +69,7 @@ struct Shared {
     dynamic: dynamic::Registry,
     tasks: ClosedOnDrop,
     alarms: Alarms,
+    turned_away: turned_away::Register,
     /// Peers that are added now are told that we have just restarted.
     restarting: AtomicBool,
 }
@@ -158,10 +160,9 @@ impl Speaker {
         let (running, table) = Table::new(rib, forwarding, subscriber.clone());
         tasks.service("table", running.run());
         let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);
-        tasks.service(
-            "acceptor",
-            Acceptor::new(alarms.clone(), namespace.clone()).run(orders),
-        );
+        let turned_away = turned_away::Register::default();
+        let accepting = Acceptor::new(alarms.clone(), turned_away.clone(), namespace.clone());
+        tasks.service("acceptor", accepting.run(orders));
         let desired = Desired {
             cluster_id: config.rib.cluster_id,
             ..Desired::default()
@@ -189,6 +190,7 @@ impl Speaker {
             dynamic: dynamic.clone(),
             tasks: ClosedOnDrop(tasks, dynamic),
             alarms,
+            turned_away,
             restarting: AtomicBool::new(false),
         }))
     }
@@ -562,7 +564,10 @@ impl Speaker {
     /// A handle for questions that can be asked while the speaker is changed.
     pub fn inquirer(&self) -> Inquirer {
         let peers = self.all_peers().into_iter();
-        Inquirer::new(peers.map(|(name, peer)| (name, peer.commands)).collect())
+        Inquirer::new(
+            peers.map(|(name, peer)| (name, peer.commands)).collect(),
+            self.0.turned_away.clone(),
+        )
     }
 
     /// A handle on the routes, for whoever originates them or looks at them.

@@ -52,6 +52,11 @@ impl State {
         }
     }
 
+    /// Whether a route for a prefix is to be in the kernel.
+    pub fn wants(&self, prefix: IpNet) -> bool {
+        self.decide(prefix).is_some()
+    }
+
     /// Whether the kernel has refused a route that was to be in it.
     pub fn is_refused(&self, route: &Route) -> bool {
         self.refusal(route).is_some()

@@ -16,7 +16,7 @@
 //!   and a missing capability are alarms while they last.
 //!
 //! `table` and `entry` (wanted against present), `links`, `outbox` and [`resolve`] are pure; `netlink` holds the messages and sockets;
-//! `pace` says when to read and to try again, `report` what is wrong; `task` joins them.
+//! [`look`] answers single questions; `pace` says when to read and to try again, `report` what is wrong; `task` joins them.
 
 mod capability;
 mod config;
@@ -25,6 +25,7 @@ mod entry;
 mod event;
 mod interface;
 mod links;
+pub mod look;
 mod netlink;
 mod operation;
 mod outbox;

@@ -20,10 +20,14 @@ use crate::alarms::Alarms;
 const OBJECT: &str = "kernel routes";
 const OUT_OF_REACH: &str = "netlink";
 const REFUSED: &str = "refused";
+const OCCUPIED: &str = "occupied";
+const CONTESTED: &str = "contested";
 const CAPABILITY: &str = "capability";
 
 /// Least time between summaries, and what a refusal may last without being told.
 const SUMMARY: Duration = Duration::from_secs(1);
+/// How long it is told that another program writes routes as if they were ours, after it was last seen.
+const CONTEST: Duration = Duration::from_secs(60);
 /// Reasons that a summary names.
 const REASONS: usize = 3;
 
@@ -32,11 +36,17 @@ const REASONS: usize = 3;
 pub(super) struct Report {
     alarms: Alarms,
     due: Option<Instant>,
+    /// Routes of another program with our protocol number: how many are known, and until when that is told.
+    contest: (u64, Option<Instant>),
 }
 
 impl Report {
     pub(super) fn new(alarms: Alarms) -> Self {
-        Self { alarms, due: None }
+        Self {
+            alarms,
+            due: None,
+            contest: (0, None),
+        }
     }
 
     /// Netlink failed.
@@ -55,7 +65,8 @@ impl Report {
 
     /// Something may have changed.
     pub(super) fn ask(&mut self) {
-        self.due.get_or_insert_with(|| Instant::now() + SUMMARY);
+        let soon = Instant::now() + SUMMARY;
+        self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
     }
 
     /// When there is something to tell.
@@ -69,7 +80,10 @@ impl Report {
             return;
         }
         self.due = None;
-        let mut refusals = table.refusals();
+        self.tell_contest(table);
+        let refusals = table.refusals().into_iter();
+        let (occupied, mut refusals): (Refusals<'_>, Refusals<'_>) =
+            refusals.partition(|(error, _)| matches!(error, InstallError::Occupied { .. }));
         let before = refusals.len();
         refusals.retain(|error, _| !is_for_want_of_a_right(error));
         let missing = refusals.len() < before || capability::is_missing();
@@ -78,6 +92,28 @@ impl Report {
             .set(CAPABILITY, OBJECT, missing.then_some(wrong));
         let summary = summary(&refusals);
         self.alarms.set(REFUSED, OBJECT, summary.as_deref());
+        let in_the_way = self::summary(&occupied);
+        self.alarms.set(OCCUPIED, OBJECT, in_the_way.as_deref());
+    }
+
+    /// Another program writes routes with our protocol number, or has not done so for a while.
+    fn tell_contest(&mut self, table: &Table) {
+        let now = Instant::now();
+        let (count, last) = table.intruders();
+        if let Some(prefix) = last.filter(|_| count > self.contest.0) {
+            let reason = format!(
+                "another program writes routes with our protocol number, such as {prefix}; they are removed, or ours take their place"
+            );
+            self.alarms.raise(CONTESTED, OBJECT, &reason);
+            self.contest = (count, Some(now + CONTEST));
+        }
+        match self.contest.1 {
+            Some(until) if until <= now => {
+                self.alarms.clear(CONTESTED, OBJECT);
+                self.contest.1 = None;
+            }
+            until => self.due = until,
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Table {
     agenda: Agenda,
     /// Routes of ours that nobody asked for stay for now.
     recovering: bool,
+    /// Routes with our protocol number that another program wrote after recovery: how often one was seen, and the last.
+    intruders: (u64, Option<IpNet>),
 }
 
 /// What is to be done, and to be told.
@@ -65,6 +67,7 @@ impl Table {
             routes: Pool::default(),
             agenda: Agenda::default(),
             recovering: true,
+            intruders: (0, None),
         }
     }
 
@@ -293,6 +296,11 @@ impl Table {
         refusals
     }
 
+    /// How often, since recovery, a route with our protocol number was seen that is none of ours, and the prefix of the last one.
+    pub(crate) fn intruders(&self) -> (u64, Option<IpNet>) {
+        self.intruders
+    }
+
     /// The routes of others for a prefix that a speaker may learn, by metric.
     pub(crate) fn foreign(&self, prefix: &IpNet, links: &Links) -> Vec<ForeignRoute> {
         let others = self
@@ -359,8 +367,13 @@ impl Table {
                 false => others.push(Other { protocol, route }),
             }
         }
+        let known = entry.strays().to_vec();
         entry.set_strays(own);
         entry.in_place = entry.claim(&prefix, links);
+        let is_new = |stray: &Arc<KernelRoute>| !known.contains(stray);
+        if !self.recovering && entry.strays().iter().any(is_new) {
+            self.intruders = (self.intruders.0 + 1, Some(prefix));
+        }
         if self.recovering && entry.wanted.is_none() && !entry.withdrawn {
             entry.adopt(&prefix);
         }

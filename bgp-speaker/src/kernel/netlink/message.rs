@@ -200,6 +200,7 @@ pub(crate) const GETADDR: u16 = 22;
 pub(crate) const NEWROUTE: u16 = 24;
 pub(crate) const DELROUTE: u16 = 25;
 pub(crate) const GETROUTE: u16 = 26;
+pub(crate) const GETNEIGH: u16 = 30;
 
 #[cfg(test)]
 mod tests {

@@ -203,6 +203,30 @@ fn foreign(prefix: &str, metric: u32) -> PresentRoute {
 
 const P: &str = "10.0.0.0/24";
 
+/// A route with our number that nobody here wrote, after recovery: told once for each time that it is new.
+#[test]
+fn another_program_that_uses_our_number_is_noticed() {
+    let theirs = ours(net("10.9.0.0/24"), &via("10.0.0.1", 7));
+    let mut world = World::recovering(std::slice::from_ref(&theirs));
+    assert_eq!(world.table.intruders(), (0, None));
+    world.table.finish_recovery();
+    world.settle();
+    assert_eq!(
+        world.table.intruders(),
+        (0, None),
+        "it was left by an earlier run"
+    );
+    world.want("10.1.0.0/24", Some(via("10.0.0.1", 7)));
+    world.read();
+    assert_eq!(world.table.intruders(), (0, None));
+    for count in 1..3 {
+        world.kernel.push(theirs.clone());
+        world.read();
+        assert_eq!(world.table.intruders(), (count, Some(theirs.prefix)));
+        assert!(!world.kernel.contains(&theirs), "it is removed");
+    }
+}
+
 #[test]
 fn install_repeat_and_remove() {
     let mut world = World::with(&[]);

@@ -1,0 +1,213 @@
+//! Single questions to the kernel, for those who examine a machine: which way packets to an address go, whether its link answers,
+//! whose routes there are. Changes nothing, and needs no privilege.
+
+use std::io;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use rustix::net::netdevice;
+
+use super::netlink::message::{
+    ACK, Attributes, DUMP, GETNEIGH, GETROUTE, REQUEST, octets, read_address, read_u16, read_u32,
+};
+use super::netlink::route::{self, AF_INET, AF_INET6};
+use super::netlink::socket::Requests;
+
+/// A netlink socket for questions, in the network namespace of the thread that opens it.
+pub struct Look(Requests);
+
+/// The way of packets to an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// The address is one of this machine's.
+    pub is_local: bool,
+    /// The router they are given to; `None` where the destination is on the link.
+    pub gateway: Option<IpAddr>,
+    /// The interface they leave by.
+    pub interface: Option<String>,
+    /// The source address that they have unless another one is asked for.
+    pub source: Option<IpAddr>,
+}
+
+/// What the link said when it was asked for an address (ARP, or Neighbor Discovery).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// Somebody with this hardware address has answered, lately or once.
+    Answered(Vec<u8>),
+    /// Nobody answers.
+    Silent,
+    /// It is being asked, or links of this kind are not asked.
+    Unknown,
+}
+
+/// A route of the main table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owned {
+    /// Its destination.
+    pub prefix: IpNet,
+    /// Who made it: `RTPROT_*` of `linux/rtnetlink.h`.
+    pub protocol: u8,
+}
+
+impl Look {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// As the system reports.
+    pub fn open() -> io::Result<Self> {
+        Requests::open().map(Self)
+    }
+
+    /// The way of packets to an address, from one of our own if that is chosen already.
+    ///
+    /// # Errors
+    /// There is none, in the words of the kernel: "Network is unreachable" where no route fits, "No route to host", "Permission
+    /// denied" or "Invalid argument" where the route is unreachable, prohibited or a blackhole; or netlink fails.
+    pub async fn way(&mut self, to: IpAddr, from: Option<IpAddr>) -> io::Result<Way> {
+        let from = from.filter(|from| from.is_ipv4() == to.is_ipv4());
+        let mut way = Way::default();
+        let mut index = None;
+        let encode = |writer: &mut super::netlink::message::Writer, sequence| {
+            let length = |address: IpAddr| octets(&address).len() as u8 * 8;
+            let message = writer.begin_message(GETROUTE, REQUEST | ACK, sequence);
+            writer.put(&[family(to), length(to), from.map_or(0, length), 0]);
+            writer.put(&[0; 8]);
+            writer.attribute(RTA_DST, &[&octets(&to)]);
+            if let Some(from) = from {
+                writer.attribute(RTA_SRC, &[&octets(&from)]);
+            }
+            writer.end_message(message);
+        };
+        self.0
+            .dump(encode, |message| {
+                let Some((header, attributes)) = message.payload.split_at_checked(ROUTE_HEADER)
+                else {
+                    return;
+                };
+                way.is_local = header[7] == RTN_LOCAL;
+                for (kind, value) in Attributes(attributes) {
+                    match kind {
+                        RTA_GATEWAY => way.gateway = read_address(value),
+                        RTA_VIA => way.gateway = value.get(2..).and_then(read_address),
+                        RTA_PREFSRC => way.source = read_address(value),
+                        RTA_OIF => index = read_u32(value, 0),
+                        _ => {}
+                    }
+                }
+            })
+            .await?;
+        way.interface = index.map(name_of);
+        Ok(way)
+    }
+
+    /// What the link of an interface said when it was asked for an address.
+    ///
+    /// # Errors
+    /// Netlink fails.
+    pub async fn link(&mut self, address: IpAddr, interface: &str) -> io::Result<Link> {
+        let mut found = Link::Unknown;
+        let encode = |writer: &mut super::netlink::message::Writer, sequence| {
+            let message = writer.begin_message(GETNEIGH, REQUEST | DUMP, sequence);
+            writer.put(&[family(address), 0, 0, 0]);
+            writer.put(&[0; 8]);
+            writer.end_message(message);
+        };
+        self.0
+            .dump(encode, |message| {
+                let Some((header, attributes)) = message.payload.split_at_checked(NEIGHBOUR_HEADER)
+                else {
+                    return;
+                };
+                let index = read_u32(header, 4).unwrap_or_default();
+                let is_it = |(kind, value): (u16, &[u8])| {
+                    kind == NDA_DST && read_address(value) == Some(address)
+                };
+                if Attributes(attributes).any(is_it) && name_of(index) == interface {
+                    let mut hardware =
+                        Attributes(attributes).filter(|(kind, _)| *kind == NDA_LLADDR);
+                    let hardware = hardware.next().map(|(_, value)| value.to_vec());
+                    found = match read_u16(header, 8).unwrap_or_default() {
+                        state if state & ANSWERED != 0 => {
+                            Link::Answered(hardware.unwrap_or_default())
+                        }
+                        state if state & SILENT != 0 => Link::Silent,
+                        _ => Link::Unknown,
+                    };
+                }
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// The routes of the main table, of one family at a time.
+    ///
+    /// # Errors
+    /// Netlink fails.
+    pub async fn routes(&mut self, ipv4: bool) -> io::Result<Vec<Owned>> {
+        let family = if ipv4 { AF_INET } else { AF_INET6 };
+        let mut routes = Vec::new();
+        self.0
+            .dump(
+                |writer, sequence| route::encode_dump(writer, family, MAIN, sequence),
+                |message| {
+                    let route = route::parse(message.payload, MAIN);
+                    routes.extend(route.map(|route| Owned {
+                        prefix: route.prefix,
+                        protocol: route.protocol,
+                    }));
+                },
+            )
+            .await?;
+        Ok(routes)
+    }
+}
+
+fn family(address: IpAddr) -> u8 {
+    if address.is_ipv4() { AF_INET } else { AF_INET6 }
+}
+
+/// The name of an interface, or its number if it has just gone.
+fn name_of(index: u32) -> String {
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        None,
+    );
+    let name = socket.and_then(|socket| netdevice::index_to_name(socket, index));
+    name.unwrap_or_else(|_| index.to_string())
+}
+
+/// Size of `struct rtmsg` and of `struct ndmsg`.
+const ROUTE_HEADER: usize = 12;
+const NEIGHBOUR_HEADER: usize = 12;
+/// `RT_TABLE_MAIN`.
+const MAIN: u32 = 254;
+const RTN_LOCAL: u8 = 2;
+const RTA_DST: u16 = 1;
+const RTA_SRC: u16 = 2;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PREFSRC: u16 = 7;
+const RTA_VIA: u16 = 18;
+const NDA_DST: u16 = 1;
+const NDA_LLADDR: u16 = 2;
+/// `NUD_REACHABLE`, `NUD_STALE`, `NUD_DELAY`, `NUD_PROBE`; `NUD_INCOMPLETE`, `NUD_FAILED`.
+const ANSWERED: u16 = 0x02 | 0x04 | 0x08 | 0x10;
+const SILENT: u16 = 0x01 | 0x20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_way_to_this_machine_is_the_loopback() {
+        let mut look = Look::open().expect("netlink");
+        let here: IpAddr = "127.0.0.9".parse().expect("an address");
+        let way = look.way(here, None).await.expect("there is a way");
+        assert!(way.is_local);
+        assert_eq!(way.gateway, None);
+        assert_eq!(way.interface.as_deref(), Some("lo"));
+        let link = look.link(here, "lo").await.expect("a list");
+        assert_eq!(link, Link::Unknown);
+    }
+}
