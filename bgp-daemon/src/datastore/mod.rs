@@ -11,6 +11,7 @@
 
 pub mod cluster;
 mod error;
+mod examination;
 pub mod folder;
 pub mod folder_store;
 mod kubernetes_node;
@@ -25,10 +26,14 @@ mod spec;
 pub mod store;
 pub mod yaml;
 
-use tokio::sync::watch;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
 
 use self::cluster::Cluster;
 pub use self::error::DatastoreError;
+pub use self::examination::{Examination, Unread};
 use self::folder_store::{Access, FolderStore};
 pub use self::settings::Settings;
 pub use self::snapshot::{Interest, Snapshot};
@@ -80,6 +85,57 @@ pub async fn told_cluster(
     match spec {
         DatastoreSpec::Folder(_) => None,
         DatastoreSpec::Server(_) => servers::told_cluster(settings).await,
+    }
+}
+
+/// Asks everything of a source once, for at most this time. What cannot be read is part of the answer.
+///
+/// # Errors
+///
+/// Nothing says where the server is.
+pub async fn examine(
+    spec: &DatastoreSpec,
+    interest: Interest,
+    settings: &Settings,
+    time: Duration,
+) -> Result<Examination, DatastoreError> {
+    match spec {
+        DatastoreSpec::Folder(path) => Ok(examine_folder(path.clone(), time).await),
+        DatastoreSpec::Server(server) => servers::examine(*server, interest, settings, time).await,
+    }
+}
+
+/// A file system may hang: the thread that reads is not waited for then.
+async fn examine_folder(path: PathBuf, time: Duration) -> Examination {
+    let (reply, answer) = oneshot::channel();
+    let what = path.display().to_string();
+    std::thread::spawn(move || {
+        let loaded = std::fs::metadata(&path).map(|_| ResourceSet::load(&[path]));
+        // Whoever asked may have gone.
+        reply.send(loaded).ok();
+    });
+    let (reason, forbidden) = match tokio::time::timeout(time, answer).await {
+        Ok(Ok(Ok(loaded))) => {
+            return Examination {
+                loaded: Some(loaded),
+                ..Examination::default()
+            };
+        }
+        Ok(Ok(Err(error))) => {
+            let forbidden = error.kind() == std::io::ErrorKind::PermissionDenied;
+            (bgp_speaker::connect::words(&error), forbidden)
+        }
+        Ok(Err(_)) => ("it cannot be read".to_owned(), false),
+        Err(_) => ("no answer".to_owned(), false),
+    };
+    Examination {
+        unread: vec![Unread {
+            what,
+            reason,
+            forbidden,
+            required: true,
+        }],
+        ..Examination::default()
     }
 }
 

@@ -1,10 +1,13 @@
 //! Replaces `servers` in a program that is built without them.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::cluster::{Cluster, ClusterError};
 use super::error::DatastoreError;
+use super::examination::Examination;
 use super::settings::Settings;
 use super::snapshot::{Interest, Snapshot};
 use super::spec::Server;
@@ -53,6 +56,17 @@ pub(super) async fn load(
     _: Interest,
     _: &Settings,
 ) -> Result<Loaded, DatastoreError> {
+    Err(DatastoreError::NotBuilt(server))
+}
+
+/// See [`super::examine`].
+#[expect(clippy::unused_async, reason = "as where there are servers")]
+pub(super) async fn examine(
+    server: Server,
+    _: Interest,
+    _: &Settings,
+    _: Duration,
+) -> Result<Examination, DatastoreError> {
     Err(DatastoreError::NotBuilt(server))
 }
 

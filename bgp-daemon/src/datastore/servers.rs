@@ -19,7 +19,9 @@ mod pause;
 mod remote;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use self::etcd::EtcdSettings;
@@ -30,6 +32,7 @@ use self::kubernetes::follow::NodeView;
 use self::kubernetes::store::KubernetesStore;
 use self::remote::{Origin, Origins};
 use super::error::DatastoreError;
+use super::examination::Examination;
 use super::settings::Settings;
 use super::snapshot::{Interest, Snapshot};
 use super::spec::Server;
@@ -56,6 +59,37 @@ pub(super) async fn load(
 ) -> Result<Loaded, DatastoreError> {
     let origins = origins(server, &interest, settings).await?;
     remote::load(origins, interest).await
+}
+
+/// See [`super::examine`].
+pub(super) async fn examine(
+    server: Server,
+    interest: Interest,
+    settings: &Settings,
+    time: Duration,
+) -> Result<Examination, DatastoreError> {
+    let origins = origins(server, &interest, settings).await?;
+    let of_kubernetes = KubernetesSettings::from_lookup(|name| settings.get(name));
+    let ahead = async {
+        match of_kubernetes.name_a_server() {
+            true => clock_ahead(&of_kubernetes).await,
+            false => None,
+        }
+    };
+    let ahead = tokio::time::timeout(time, ahead);
+    let ((loaded, unread), ahead) = tokio::join!(remote::examine(origins, interest, time), ahead);
+    let ahead = ahead.ok().flatten();
+    Ok(Examination {
+        loaded,
+        unread,
+        ahead,
+    })
+}
+
+/// By how much the clock of the Kubernetes API server is ahead of ours.
+async fn clock_ahead(settings: &KubernetesSettings) -> Option<SignedDuration> {
+    let theirs = Kubernetes::new(settings).await.ok()?.time().await?;
+    Some(theirs.duration_since(Timestamp::now()))
 }
 
 /// See [`super::open`].

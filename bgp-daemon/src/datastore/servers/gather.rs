@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::datastore::examination::Unread;
 use crate::resources::{Kind, Loaded, ObjectKey, Problem, Resource, ResourceSet, key_of};
 
 /// What is listed and watched by itself.
@@ -66,6 +67,8 @@ pub(super) enum Update {
     Broken(ObjectKey, String),
     /// The part cannot be read now, for this reason.
     Failed(String),
+    /// The server does not let us read the part, and says this.
+    Forbidden(String),
     /// It can again, and nothing was missed.
     Well,
     /// The server does not serve its kind: not yet, or, once it is `settled`, not at all.
@@ -88,6 +91,8 @@ pub(super) struct Gathered {
 struct PartState {
     listed: bool,
     fault: Option<String>,
+    /// The fault is that we may not.
+    forbidden: bool,
     /// Its kind is not served, and whether that is for certain.
     unserved: Option<bool>,
 }
@@ -127,12 +132,13 @@ impl Gathered {
             return;
         };
         let fault = match &update {
-            Update::Failed(reason) => Some(reason.clone()),
+            Update::Failed(reason) | Update::Forbidden(reason) => Some(reason.clone()),
             Update::Unserved { settled: true } => Some(UNSERVED.to_owned()),
             _ => None,
         };
         self.changed |= state.fault != fault;
         state.fault = fault;
+        state.forbidden = matches!(update, Update::Forbidden(_));
         match update {
             Update::Unserved { settled } => state.unserved = Some(settled),
             Update::Listed(_) => state.unserved = None,
@@ -146,7 +152,7 @@ impl Gathered {
             Update::Put(object) => self.put(part.kind(), &object),
             Update::Gone(key) => self.remove(&key),
             Update::Broken(key, reason) => self.leave_out(key, reason),
-            Update::Failed(_) | Update::Well | Update::Unserved { .. } => {}
+            Update::Failed(_) | Update::Forbidden(_) | Update::Well | Update::Unserved { .. } => {}
         }
     }
 
@@ -206,6 +212,31 @@ impl Gathered {
             unreachable: self.is_unreachable(),
             ..Loaded::default()
         })
+    }
+
+    /// Whether something is known of each part, be it that it cannot be read.
+    pub(super) fn is_answered(&self) -> bool {
+        let answered =
+            |state: &PartState| state.listed || state.fault.is_some() || state.unserved.is_some();
+        self.parts.values().all(answered)
+    }
+
+    /// What cannot be read, or has not been answered, by part.
+    pub(super) fn unread(&self) -> Vec<Unread> {
+        let unread = self.parts.iter().filter_map(|(part, state)| {
+            let reason = match (&state.fault, state.listed || state.unserved.is_some()) {
+                (Some(reason), _) => reason.clone(),
+                (None, true) => return None,
+                (None, false) => "no answer".to_owned(),
+            };
+            Some(Unread {
+                what: part.to_string(),
+                reason,
+                forbidden: state.forbidden,
+                required: part.is_required(),
+            })
+        });
+        unread.collect()
     }
 
     /// Whether none of Calico's kinds is served: somebody is about to install them, and a default mesh is not what they will say.

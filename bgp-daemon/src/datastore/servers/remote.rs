@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::gather::{Gathered, Part, Update};
 use crate::datastore::error::DatastoreError;
+use crate::datastore::examination::Unread;
 use crate::datastore::snapshot::{Interest, Snapshot};
 use crate::resources::{Kind, Loaded, ObjectKey, ResourceSet, SecretKeyRef};
 use bgp_speaker::tasks::Tasks;
@@ -107,6 +108,32 @@ pub(super) async fn load(origins: Origins, interest: Interest) -> Result<Loaded,
             return Err(DatastoreError::Unreadable(obstacle));
         }
     }
+}
+
+/// Reads everything once, as far as that can be had within a time.
+pub(super) async fn examine(
+    origins: Origins,
+    interest: Interest,
+    time: Duration,
+) -> (Option<Loaded>, Vec<Unread>) {
+    let mut remote = Remote::new(origins, interest);
+    let asking = async {
+        let mut loaded = None;
+        // What one part says may make others wanted, of which nothing is known then.
+        while loaded.is_none() || !remote.gathered.is_answered() {
+            let next = remote.next().await;
+            remote.gathered.settle();
+            loaded = next
+                .or_else(|| remote.gathered.next_snapshot())
+                .or_else(|| loaded.take());
+            if loaded.is_none() && remote.gathered.is_answered() {
+                break;
+            }
+        }
+        loaded
+    };
+    let loaded = tokio::time::timeout(time, asking).await.ok().flatten();
+    (loaded, remote.gathered.unread())
 }
 
 /// The followers, and what they have told.

@@ -28,6 +28,16 @@ pub(in crate::datastore) enum EtcdError {
 }
 
 impl EtcdError {
+    /// Whether it is that we may not.
+    pub(super) fn is_forbidden(&self) -> bool {
+        let words = [
+            "permission denied",
+            "authentication failed",
+            "user name is empty",
+        ];
+        matches!(self, Self::Refused { reason, .. } if words.iter().any(|word| reason.contains(word)))
+    }
+
     /// Whether a new connection may help.
     pub(super) fn is_of_connection(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::TokenExpired(_))

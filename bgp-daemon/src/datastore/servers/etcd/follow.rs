@@ -124,7 +124,11 @@ impl Follower {
     async fn fail(&mut self, error: &EtcdError) {
         let reason = error.to_string();
         debug!(place = self.place.prefix, reason, "failed");
-        self.reporter.tell(Update::Failed(reason)).await;
+        let update = match error.is_forbidden() {
+            true => Update::Forbidden(reason),
+            false => Update::Failed(reason),
+        };
+        self.reporter.tell(update).await;
         sleep(self.pause.next()).await;
     }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use http::Uri;
+use jiff::Timestamp;
+use kube::client::Body;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::core::params::ListParams;
 use kube::core::{Request, WatchEvent};
@@ -261,6 +263,16 @@ impl Kubernetes {
     ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, Error>> + use<>, Error> {
         let request = request.map_err(Error::BuildRequest)?;
         timed(self.client.request_events(request)).await
+    }
+
+    /// What time the server has, by its answer to a question that everybody may ask.
+    pub(in crate::datastore) async fn time(&self) -> Option<Timestamp> {
+        let request = http::Request::get("/version").body(Body::empty()).ok()?;
+        let asked = self.client.send(request);
+        let answer = timeout(CONNECT, asked).await.ok()?.ok()?;
+        let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+        let date = jiff::fmt::rfc2822::parse(date).ok()?;
+        Some(date.timestamp())
     }
 
     /// An error in one sentence. What the server says is its own; anything else names the server.

@@ -102,7 +102,11 @@ impl Follower {
     async fn fail(&mut self, error: &Error) {
         let reason = self.view.server.describe(error);
         debug!(part = %self.part, reason, "failed");
-        self.reporter.tell(Update::Failed(reason)).await;
+        let update = match code(error) {
+            Some(401 | 403) => Update::Forbidden(reason),
+            _ => Update::Failed(reason),
+        };
+        self.reporter.tell(update).await;
         sleep(self.pause.next()).await;
     }
 
