@@ -11,13 +11,14 @@
 //! | [`lint`]      | pure: what is legal in resources, and wrong                               |
 //! | [`control`]   | BIRD-compatible control sockets                                           |
 //! | [`agent`]     | the node's agent: plan, speaker, kernel and control sockets together      |
+//! | [`doctor`]    | why a session is not up, or not well                                      |
 //! | [`cluster_report`] | what a Kubernetes cluster is told: Events, status objects             |
 //! | [`cli`]       | one file per command                                                      |
 //! | [`meters`]    | what is measured as it happens                                            |
 //! | [`occupant`]  | which program listens on a port                                           |
 //! | [`privileges`]| what this process may do to the machine                                   |
 //!
-//! Arrows point one way: `resources` <- `datastore`, `plan` <- `desired` <- `outlook` <- `explain` <- `control` <- `agent` <- `api` <- `cli`.
+//! Arrows point one way: `resources` <- `datastore`, `plan` <- `desired` <- `outlook` <- `explain` <- `control` <- `agent` <- `doctor` <- `api` <- `cli`.
 
 pub mod agent;
 pub mod api;
@@ -27,6 +28,7 @@ pub mod cluster_report;
 pub mod control;
 pub mod datastore;
 mod desired;
+pub mod doctor;
 pub mod explain;
 mod go_error;
 pub mod lint;

@@ -109,7 +109,7 @@ fn listening(line: &str) -> Option<Listening> {
 const LISTEN: &str = "0A";
 
 /// `0100007F:00B3`: words of 32 bits, each in the order of the machine.
-fn address(text: &str) -> Option<SocketAddr> {
+pub(crate) fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
     let word = |at: usize| {

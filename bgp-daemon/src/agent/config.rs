@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::view::Views;
+use crate::datastore::Interest;
 use crate::log::LogLevel;
 use crate::occupant::Occupants;
 use crate::plan::{Environment, OnStop};
@@ -55,4 +56,14 @@ pub enum AgentError {
     /// Nobody brings resources any more.
     #[error("the datastore has ended")]
     Datastore,
+}
+
+/// What the speaker of a node wants of a datastore.
+pub fn interest(node: &str, environment: &Environment) -> Interest {
+    Interest {
+        node: node.to_owned(),
+        namespace: environment.namespace.clone(),
+        use_pod_cidr: environment.use_pod_cidr,
+        services: environment.advertise_cluster_ips.is_some(),
+    }
 }

@@ -36,7 +36,7 @@ use crate::control::request::Request;
 use crate::datastore::Snapshot;
 pub(crate) use answers::protocols;
 use bgp_speaker::tasks::Tasks;
-pub use config::{AgentConfig, AgentError};
+pub use config::{AgentConfig, AgentError, interest};
 use node_agent::Agent;
 pub use view::{RunningView, View, Views};
 

@@ -11,6 +11,7 @@ use super::answers::Ready;
 use super::error::ApiError;
 use super::metrics::config::MetricsConfig;
 use crate::agent::{RunningView, View};
+use crate::doctor::online::Doctor;
 
 /// Streams of events at a time, of all clients.
 const STREAMS: usize = 32;
@@ -19,6 +20,7 @@ const STREAMS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Api {
     views: watch::Receiver<Arc<View>>,
+    pub(super) doctor: Doctor,
     pub(super) ready: Ready,
     pub(super) metrics: MetricsConfig,
     pub(super) streams: Arc<Semaphore>,
@@ -27,9 +29,14 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn new(views: watch::Receiver<Arc<View>>, metrics: MetricsConfig) -> Self {
+    pub(super) fn new(
+        views: watch::Receiver<Arc<View>>,
+        doctor: Doctor,
+        metrics: MetricsConfig,
+    ) -> Self {
         Self {
             views,
+            doctor,
             ready: Ready::default(),
             metrics,
             streams: Arc::new(Semaphore::new(STREAMS)),

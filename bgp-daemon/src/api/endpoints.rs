@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
-use super::answers::{ExplainQuery, RoutesQuery};
+use super::answers::{DoctorQuery, ExplainQuery, RoutesQuery};
 use super::context::Api;
 use super::endpoint::{Answer, Endpoint, Scope, parameters, schema};
 use super::error::ApiError;
@@ -16,6 +16,7 @@ use super::handlers;
 use super::model::{Problems, Proposal, Proposed, Readiness, Routes, Session, Sessions, Status};
 use super::openapi;
 use super::proposals;
+use crate::doctor::finding::Report;
 use crate::explain::Explanation;
 
 const ENDPOINTS: &[Endpoint] = &[
@@ -91,6 +92,16 @@ const ENDPOINTS: &[Endpoint] = &[
         answer: Answer::Json(schema::<Explanation>),
         summary_scope: false,
         handler: || get(handlers::explain),
+    },
+    Endpoint {
+        path: "/v1/doctor",
+        summary: "Why sessions are not up, or not well",
+        description: "Looks at the sessions, the kernel, the network and the datastore, which takes up to some seconds; one examination \
+                      at a time. The ids of findings do not change.",
+        query: Some(parameters::<DoctorQuery>),
+        answer: Answer::Json(schema::<Report>),
+        summary_scope: false,
+        handler: || get(handlers::doctor),
     },
     Endpoint {
         path: "/v1/problems",

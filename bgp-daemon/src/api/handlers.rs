@@ -7,11 +7,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::answers::{self, ExplainQuery, RoutesQuery};
+use super::answers::{self, DoctorQuery, ExplainQuery, RoutesQuery};
 use super::context::{Api, Asked, running};
 use super::error::ApiError;
 use super::metrics;
 use super::model::{Problems, Readiness, Routes, Session, Sessions, Status};
+use crate::doctor::finding::Report;
 use crate::explain::Explanation;
 
 pub(super) async fn livez() -> &'static str {
@@ -68,6 +69,16 @@ pub(super) async fn explain(
     Asked(asked): Asked<ExplainQuery>,
 ) -> Result<Json<Explanation>, ApiError> {
     answers::explain(&api.view(), &asked).await.map(Json)
+}
+
+pub(super) async fn doctor(
+    State(api): State<Arc<Api>>,
+    Asked(asked): Asked<DoctorQuery>,
+) -> Result<Json<Report>, ApiError> {
+    let report = api.doctor.examine(asked.peer.as_deref()).await;
+    report
+        .map(Json)
+        .map_err(|error| ApiError::NotFound(error.to_string()))
 }
 
 pub(super) async fn problems(State(api): State<Arc<Api>>) -> Json<Problems> {

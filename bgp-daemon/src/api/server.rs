@@ -31,6 +31,7 @@ use super::error::ApiError;
 use super::metrics::config::MetricsConfig;
 use super::questions::Questions;
 use crate::agent::View;
+use crate::doctor::online::Doctor;
 use crate::privileges::Group;
 use crate::sockets::{Awaited, BindError, Clients, Place, SocketFile};
 
@@ -71,9 +72,9 @@ enum Listen {
 pub struct Shared(Arc<Api>);
 
 impl Shared {
-    /// Answers from what an agent shows.
-    pub fn new(views: watch::Receiver<Arc<View>>, metrics: MetricsConfig) -> Self {
-        Self(Arc::new(Api::new(views, metrics)))
+    /// Answers from what an agent shows, and what a doctor finds out.
+    pub fn new(views: watch::Receiver<Arc<View>>, doctor: Doctor, metrics: MetricsConfig) -> Self {
+        Self(Arc::new(Api::new(views, doctor, metrics)))
     }
 }
 

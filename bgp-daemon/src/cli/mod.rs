@@ -17,6 +17,7 @@ pub mod birdcl;
 pub mod calicoctl;
 pub mod create;
 pub mod delete;
+pub mod doctor;
 mod dump;
 pub mod explain;
 pub mod get;
@@ -72,6 +73,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Names what is legal in resources, and wrong
     Lint(lint::LintArgs),
+    /// Finds out why sessions are not up, or not well
+    Doctor(doctor::DoctorArgs),
     /// Says why a prefix is announced to a peer, or not
     Explain(explain::ExplainArgs),
     /// Commands about this node
@@ -151,6 +154,7 @@ fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         ),
         Command::Plan(args) => plan::execute(args, cli.datastore, out),
         Command::Lint(args) => lint::execute(&args, cli.datastore.as_ref(), out),
+        Command::Doctor(args) => doctor::execute(&args, cli.datastore, out),
         Command::Explain(args) => explain::execute(&args, out),
         Command::Node(NodeCommand::Status(args)) => node_status::execute(&args, out),
         Command::Show(args) => show::execute(&args, out),

@@ -20,6 +20,7 @@ use super::dump::dump;
 use super::memory;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
+pub(super) use crate::agent::interest;
 use crate::agent::node_status::{self, StoreSink};
 use crate::agent::{self, AgentConfig, Views, recovery};
 use crate::api::metrics::config::{Aliases, MeshMetrics, MetricsConfig};
@@ -28,7 +29,8 @@ use crate::cluster_report::{self, Reports};
 use crate::control::client;
 use crate::control::request::Request;
 use crate::control::server::Server;
-use crate::datastore::{self, DatastoreSpec, Interest, Settings};
+use crate::datastore::{self, DatastoreSpec, Settings};
+use crate::doctor::online::{Doctor, DoctorSettings};
 use crate::log::{self, LogArgs};
 use crate::occupant::Occupants;
 use crate::plan::{BGP_PORT, Environment, OnStop};
@@ -164,7 +166,8 @@ async fn run(
     // First of all: a signal that nobody waits for ends the process.
     let mut signals = Signals::new()?;
     let settings = Settings::from_env();
-    let questions = serve_api(&config, &args, &tasks, &ended)?;
+    let doctor = doctor(&config, &datastore, &settings);
+    let questions = serve_api(&config, &args, doctor, &tasks, &ended)?;
     let interest = interest(&config.node, &config.environment);
     let followed = datastore::watch(&datastore, interest, &settings, &tasks);
     let snapshots = tokio::select! {
@@ -216,15 +219,29 @@ async fn run(
     Ok(ExitCode::FAILURE)
 }
 
+/// Examines the process itself when somebody asks.
+fn doctor(config: &AgentConfig, datastore: &DatastoreSpec, settings: &Settings) -> Doctor {
+    let started_with = DoctorSettings {
+        environment: config.environment.clone(),
+        datastore: datastore.clone(),
+        settings: settings.clone(),
+        listen_port: config.listen_port,
+        kernel: config.kernel,
+        occupants: config.occupants.clone(),
+    };
+    Doctor::new(config.views.subscribe(), started_with)
+}
+
 /// Serves the HTTP API, before anything else is there to be asked about.
 fn serve_api(
     config: &AgentConfig,
     args: &RunArgs,
+    doctor: Doctor,
     tasks: &Tasks,
     ended: &CancellationToken,
 ) -> anyhow::Result<Questions> {
     let views = &config.views;
-    let shared = api::server::Shared::new(views.subscribe(), args.metrics());
+    let shared = api::server::Shared::new(views.subscribe(), doctor, args.metrics());
     let path = args.run_dir.run_dir.join(api::server::SOCKET_NAME);
     let server = api::server::Server::unix(&path, args.socket_group, &shared)?;
     tasks.service(
@@ -263,16 +280,6 @@ fn allow_open_files() {
 async fn overdue(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(STOP_WITHIN).await;
-}
-
-/// What the speaker of a node wants of a datastore.
-pub(super) fn interest(node: &str, environment: &Environment) -> Interest {
-    Interest {
-        node: node.to_owned(),
-        namespace: environment.namespace.clone(),
-        use_pod_cidr: environment.use_pod_cidr,
-        services: environment.advertise_cluster_ips.is_some(),
-    }
 }
 
 /// The signals that a service gets.

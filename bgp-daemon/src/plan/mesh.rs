@@ -60,6 +60,9 @@ pub(super) fn peers(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Vec<P
     peers.into_values().collect()
 }
 
+/// What sessions of the mesh come from, in the place of an object.
+pub const MESH: &str = "node-to-node mesh";
+
 /// The session with one node, if both have an address of the family.
 fn peer(cluster: &Cluster<'_>, node: &NodeView<'_>, family: Family) -> Option<Peer> {
     let own = cluster.address(family)?;
@@ -96,6 +99,6 @@ fn peer(cluster: &Cluster<'_>, node: &NodeView<'_>, family: Family) -> Option<Pe
         export_filters: Vec::new(),
         override_priority_below: cluster.normal_priority(family).0,
         options: cluster.defaults.options(family),
-        resource: "node-to-node mesh".into(),
+        resource: MESH.into(),
     })
 }

@@ -56,6 +56,7 @@ pub use export::{ExportRules, Sourced};
 pub use kernel::{
     KernelDecision, KernelRoute, KernelRules, LeftOut, PoolRouting, PoolRule, RouteSource, Tunnel,
 };
+pub use mesh::MESH;
 pub use model::{AdvertisedCommunities, HostRoute, NextHop, Peer, PeerType, Plan};
 pub use originated::{Originated, RouteOrigin};
 pub use password::Password;
@@ -88,6 +89,7 @@ pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> P
         originate,
         communities: speaker::communities(&cluster, &mut problems),
         reachable_by: sessions.reachable_by,
+        unaddressed: sessions.unaddressed,
         export: export::rules(&cluster, &services),
         kernel: kernel::rules(&cluster, &services),
         aggregated: blocks.aggregated,

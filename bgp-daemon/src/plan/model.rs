@@ -55,6 +55,9 @@ pub struct Plan {
     pub communities: Vec<AdvertisedCommunities>,
     /// Host routes by which peers are reached.
     pub reachable_by: Vec<HostRoute>,
+    /// BGPPeers without a session, and the peers' addresses: this node has no address of their family.
+    #[serde(skip)]
+    pub unaddressed: Vec<(String, IpAddr)>,
     /// Own blocks: what lies inside is not announced beside them, unless it has a better priority than usual.
     pub aggregated: Vec<Sourced>,
     /// What is written into the kernel.

@@ -25,6 +25,8 @@ pub(super) struct Sessions {
     pub(super) peers: Vec<Peer>,
     /// Routes that they need.
     pub(super) reachable_by: Vec<HostRoute>,
+    /// Those that are not there because the node has no address of their family.
+    pub(super) unaddressed: Vec<(String, IpAddr)>,
 }
 
 /// All sessions: mesh, global, own, workloads.
@@ -32,13 +34,16 @@ pub(super) fn sessions(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Se
     let annotations = read_annotations(cluster, problems);
     let peerings = peers::peerings(cluster, problems);
     let mut peers = mesh::peers(cluster, problems);
-    let mut reachable_by = BTreeSet::new();
+    let (mut reachable_by, mut unaddressed) = (BTreeSet::new(), BTreeSet::new());
     for (scope, peerings) in [
         (PeerType::Global, &peerings.global),
         (PeerType::Node, &peerings.node),
     ] {
         for peering in peerings.values() {
             let name = peering.resource.metadata.name.as_str();
+            if cluster.address(Family::of(peering.address)).is_none() {
+                unaddressed.insert((format!("BGPPeer/{name}"), peering.address));
+            }
             if let Some(peer) = peer(cluster, scope, peering, &annotations[name], problems) {
                 reachable_by.extend(host_route(peering));
                 peers.push(peer);
@@ -51,6 +56,7 @@ pub(super) fn sessions(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Se
     Sessions {
         peers,
         reachable_by: reachable_by.into_iter().collect(),
+        unaddressed: unaddressed.into_iter().collect(),
     }
 }
 

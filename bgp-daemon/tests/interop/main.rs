@@ -8,6 +8,7 @@ mod lab;
 
 mod beyond_the_link;
 mod data_plane;
+mod doctor;
 mod ecmp;
 mod etcd;
 mod explain;

@@ -1,5 +1,6 @@
 //! Answers to questions: from what an agent shows to the values of [`model`](super::model).
 
+mod doctor;
 mod explain;
 mod problems;
 mod readiness;
@@ -7,6 +8,7 @@ mod routes;
 mod sessions;
 mod status;
 
+pub(super) use doctor::DoctorQuery;
 pub(super) use explain::{ExplainQuery, explain};
 pub(super) use problems::problems;
 pub(super) use readiness::Ready;

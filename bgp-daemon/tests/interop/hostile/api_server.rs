@@ -2,7 +2,7 @@
 //!
 //! It is a few lines of this test: what it lacks no real server lacks for long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
@@ -17,21 +17,27 @@ use crate::lab::peer::PeerConfig;
 use crate::scenario::{NODE_AS, wait_established, wait_learned};
 use crate::stage::{BLOCKS, TOR_PREFIXES};
 
-const PORT: u16 = 8001;
-const CRD: &str = "/apis/crd.projectcalico.org/v1";
+pub(crate) const PORT: u16 = 8001;
+pub(crate) const CRD: &str = "/apis/crd.projectcalico.org/v1";
 
 /// What it has, by path of a list.
 #[derive(Default)]
-struct Server {
+pub(crate) struct Server {
     lists: BTreeMap<String, Vec<Value>>,
     /// How often a path is not found before it is.
     missing: Mutex<BTreeMap<String, u32>>,
     /// Requests that change something; none is answered.
     changes: AtomicUsize,
+    /// Paths that nobody may read.
+    pub(crate) forbidden: Mutex<BTreeSet<String>>,
+    /// It answers nothing any more.
+    pub(crate) is_mute: AtomicBool,
+    /// What it says the time is, if it says it.
+    pub(crate) date: Option<String>,
 }
 
 impl Server {
-    fn serve(self, host: &Host) -> Arc<Self> {
+    pub(crate) fn serve(self, host: &Host) -> Arc<Self> {
         let server = Arc::new(self);
         let address = SocketAddr::new(host.ipv4.into(), PORT);
         let listener = host.ns.spawn(move || TcpListener::bind(address));
@@ -64,6 +70,21 @@ impl Server {
                 return None;
             }
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            if self.is_mute.load(Ordering::Relaxed) {
+                return None;
+            }
+            let date = self.date.iter().map(|date| format!("Date: {date}\r\n"));
+            let date: String = date.collect();
+            if self.forbidden.lock().expect("no panic").contains(path) {
+                let status = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden",
+                    "message": format!("{path} is forbidden: User \"agent\" cannot list")});
+                let body = status.to_string();
+                let length = body.len();
+                let head =
+                    format!("HTTP/1.1 403 Forbidden\r\n{date}Content-Length: {length}\r\n\r\n");
+                client.write_all((head + &body).as_bytes()).ok()?;
+                continue;
+            }
             if query.contains("watch=true") {
                 // Nothing ever happens.
                 client
@@ -77,7 +98,7 @@ impl Server {
                 None => ("404 Not Found", "404 page not found\n".to_owned()),
             };
             let length = body.len();
-            let head = format!("HTTP/1.1 {code}\r\nContent-Length: {length}\r\n\r\n");
+            let head = format!("HTTP/1.1 {code}\r\n{date}Content-Length: {length}\r\n\r\n");
             client.write_all((head + &body).as_bytes()).ok()?;
         }
     }
@@ -156,7 +177,7 @@ impl Scene {
 }
 
 /// Two nodes that peer with a router and not with each other; blocks of the first.
-fn resources(tor: &Host, nodes: &[&Host]) -> Server {
+pub(crate) fn resources(tor: &Host, nodes: &[&Host]) -> Server {
     let mut server = Server::default();
     for node in nodes {
         let annotations = json!({

@@ -3,7 +3,7 @@
 //!
 //! The hostile ones are sockets of this test in a namespace of their own: they say what no speaker would.
 
-mod api_server;
+pub(crate) mod api_server;
 mod clients;
 mod connections;
 mod doors;
