@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bgp_bench::traffic::{Sender, Table};
 use bgp_core::policy::Policy;
-use bgp_core::rib::{Input, NextHopMode, Output, PeerConfig, PeerKind, PeerUp, Rib, RibConfig};
+use bgp_core::rib::{Input, Output, PeerConfig, PeerKind, PeerUp, Rib, RibConfig};
 use bgp_core::types::{Asn, PeerId, PerFamily, RouterId};
 use bgp_core::wire::{Context, Message, NextHop, Update, frame};
 use bytes::{Bytes, BytesMut};
@@ -114,18 +114,10 @@ impl World {
         }: Sender,
     ) {
         let peer = PeerId(index);
-        let config = PeerConfig {
-            address: address.into(),
-            kind: PeerKind::External,
-            local_as: OWN_AS,
-            peer_as: asn.unwrap_or(OWN_AS),
-            allowed_local_as: 0,
-            next_hop_mode: NextHopMode::Auto,
-            import: Arc::new(Policy::ACCEPT),
-            export: Arc::new(Policy::ACCEPT),
-            max_prefixes: PerFamily::default(),
-            role: None,
-        };
+        let mut config = PeerConfig::new(OWN_AS, address.into(), asn.unwrap_or(OWN_AS));
+        config.kind = PeerKind::External;
+        config.import = Arc::new(Policy::ACCEPT);
+        config.export = Arc::new(Policy::ACCEPT);
         let mut up = PeerUp::new(RouterId(address), context());
         up.own_next_hop.ipv4 = Some(NextHop::V4(OWN));
         self.rib.handle(

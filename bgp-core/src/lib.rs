@@ -49,9 +49,9 @@
 //!     let (id, other) = (RouterId(addresses[me]), 1 - me);
 //!     let accept = Arc::new(Policy::ACCEPT);
 //!     let routes = PeerConfig::new(ases[me], addresses[other].into(), ases[other]);
-//!     let routes = PeerConfig { import: accept.clone(), export: accept, ..routes };
-//!     let session = SessionConfig::new(ases[me], id, addresses[other].into(), ases[other]);
-//!     let session = SessionConfig { passive: me == 1, ..session };
+//!     let routes = routes.with_policies(accept.clone(), accept);
+//!     let mut session = SessionConfig::new(ases[me], id, addresses[other].into(), ases[other]);
+//!     session.passive = me == 1;
 //!     let mut speaker = Speaker::new(RibConfig::new(id), now, me as u64);
 //!     speaker.configure(now, peer, NeighbourConfig::new(session, routes));
 //!     speaker

@@ -28,6 +28,7 @@ pub const MAX_PREFIXES_IDLE: Duration = Duration::from_secs(120);
 
 /// What is to happen, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Output {
     /// Dial the peer.
     Connect(PeerId),

@@ -169,15 +169,11 @@ impl Pair {
         let speakers = [0, 1].map(|me| {
             let (id, asn) = (RouterId(address(me)), Asn(65001));
             let peer = address(1 - me).into();
-            let session = SessionConfig {
-                passive: me == 1,
-                opaque_families: families[me].to_vec(),
-                ..SessionConfig::new(asn, id, peer, asn)
-            };
-            let routes = PeerConfig {
-                import: Arc::new(Policy::ACCEPT),
-                ..PeerConfig::new(asn, peer, asn)
-            };
+            let mut session = SessionConfig::new(asn, id, peer, asn);
+            session.passive = me == 1;
+            session.opaque_families = families[me].to_vec();
+            let mut routes = PeerConfig::new(asn, peer, asn);
+            routes.import = Arc::new(Policy::ACCEPT);
             let mut speaker = Speaker::new(RibConfig::new(id), now, me as u64);
             speaker.configure(now, PEER, NeighbourConfig::new(session, routes));
             speaker.handle_timeout(now);

@@ -530,7 +530,8 @@ impl Running {
                 self.show_reason(&reason);
                 warn!(peer = %self.neighbour.name, %reason, "session refused");
             }
-            Output::Update(_) | Output::EndOfRib(_) | Output::Refresh(_) => {}
+            // What the table was told, or the owner.
+            _ => {}
         }
     }
 

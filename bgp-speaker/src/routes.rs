@@ -83,10 +83,9 @@ impl Routes {
     /// let routes = speaker.routes();
     /// let marked = Attributes { communities: vec![Community::NO_EXPORT], ..Attributes::default() };
     /// // The second one is not for 192.0.2.1, and 192.0.2.2 is told of it with a community.
-    /// let second = LocalRoute {
-    ///     for_peers: [("192.0.2.1".parse()?, None), ("192.0.2.2".parse()?, Some(marked))].into(),
-    ///     ..LocalRoute::default()
-    /// };
+    /// let second = LocalRoute::default()
+    ///     .told_to("192.0.2.1".parse()?, None)
+    ///     .told_to("192.0.2.2".parse()?, Some(marked));
     /// let services = [
     ///     ("198.51.100.1/32".parse()?, LocalRoute::default()),
     ///     ("198.51.100.2/32".parse()?, second),

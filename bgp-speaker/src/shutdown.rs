@@ -39,11 +39,7 @@ impl Partings {
     pub(crate) fn count(&mut self, reason: &DownReason) {
         match reason {
             DownReason::Left => self.left += 1,
-            DownReason::Sent(_)
-            | DownReason::Received(_)
-            | DownReason::Closed(_)
-            | DownReason::Replaced
-            | DownReason::SendHoldTimer => self.told += 1,
+            _ => self.told += 1,
         }
     }
 }

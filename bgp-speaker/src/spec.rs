@@ -283,12 +283,10 @@ impl PeerSpec {
 
     /// The parts of `bgp-core` that a session with this peer has.
     pub fn settings(&self, speaker: &SpeakerConfig) -> PeerSettings {
-        let (session, routes) = (self.session(speaker), self.routes(speaker));
+        let mut neighbour = NeighbourConfig::new(self.session(speaker), self.routes(speaker));
+        neighbour.own_next_hop = self.own_next_hop;
         PeerSettings {
-            neighbour: NeighbourConfig {
-                own_next_hop: self.own_next_hop,
-                ..NeighbourConfig::new(session, routes)
-            },
+            neighbour,
             dial: Dial {
                 remote: self.remote,
                 source: self.source,
@@ -299,50 +297,51 @@ impl PeerSpec {
         }
     }
 
+    /// Flat, as is `PeerSpec`: an owner sets `peer.hold_time`, and a report names the field. What a session takes from elsewhere (AS
+    /// numbers, identifier, address) has its one place in the arguments of `new`.
     fn session(&self, speaker: &SpeakerConfig) -> SessionConfig {
         let local_as = self.local_as.unwrap_or(speaker.local_as);
         let router_id = speaker.rib.router_id;
-        SessionConfig {
-            passive: self.passive,
-            hold_time: self.hold_time,
-            keepalive_time: self.keepalive_time,
-            connect_delay: self.connect_delay,
-            connect_retry_time: self.connect_retry_time,
-            idle_hold: self.idle_hold,
-            families: self.families.clone(),
-            add_path: self.add_path,
-            extended_messages: self.extended_messages,
-            extended_next_hop: self.extended_next_hop,
-            graceful_restart: self.graceful_restart,
-            long_lived_stale_time: self.long_lived_stale_time,
-            role: self.role,
-            fqdn: self.fqdn.clone(),
-            software_version: self.software_version.clone(),
-            opaque_families: self.opaque_families.clone(),
-            extra_capabilities: self.extra_capabilities.clone(),
-            ..SessionConfig::new(local_as, router_id, self.remote.ip(), self.peer_as)
-        }
+        let mut session = SessionConfig::new(local_as, router_id, self.remote.ip(), self.peer_as);
+        session.passive = self.passive;
+        session.hold_time = self.hold_time;
+        session.keepalive_time = self.keepalive_time;
+        session.connect_delay = self.connect_delay;
+        session.connect_retry_time = self.connect_retry_time;
+        session.idle_hold = self.idle_hold;
+        session.families = self.families.clone();
+        session.add_path = self.add_path;
+        session.extended_messages = self.extended_messages;
+        session.extended_next_hop = self.extended_next_hop;
+        session.graceful_restart = self.graceful_restart;
+        session.long_lived_stale_time = self.long_lived_stale_time;
+        session.role = self.role;
+        session.fqdn = self.fqdn.clone();
+        session.software_version = self.software_version.clone();
+        session.opaque_families = self.opaque_families.clone();
+        session.extra_capabilities = self.extra_capabilities.clone();
+        session
     }
 
     pub(crate) fn routes(&self, speaker: &SpeakerConfig) -> PeerConfig {
         let local_as = self.local_as.unwrap_or(speaker.local_as);
-        let defaults = PeerConfig::new(local_as, self.remote.ip(), self.peer_as);
-        let or_default = |policy: &Option<Arc<Policy>>, default: &Arc<Policy>| {
-            Arc::clone(policy.as_ref().unwrap_or(default))
-        };
-        PeerConfig {
-            kind: match self.route_reflector_client {
-                true => PeerKind::Client,
-                false => defaults.kind,
-            },
-            allowed_local_as: self.allowed_local_as,
-            next_hop_mode: self.next_hop_mode,
-            import: or_default(&self.import, &defaults.import),
-            export: or_default(&self.export, &defaults.export),
-            max_prefixes: self.max_prefixes,
-            role: self.role.map(|role| role.role),
-            ..defaults
+        let mut config = PeerConfig::new(local_as, self.remote.ip(), self.peer_as);
+        if self.route_reflector_client {
+            config.kind = PeerKind::Client;
         }
+        config.allowed_local_as = self.allowed_local_as;
+        config.next_hop_mode = self.next_hop_mode;
+        for (own, config) in [
+            (&self.import, &mut config.import),
+            (&self.export, &mut config.export),
+        ] {
+            if let Some(policy) = own {
+                *config = Arc::clone(policy);
+            }
+        }
+        config.max_prefixes = self.max_prefixes;
+        config.role = self.role.map(|role| role.role);
+        config
     }
 }
 

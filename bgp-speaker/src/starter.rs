@@ -141,10 +141,9 @@ fn session_of(config: &NeighbourConfig, restarting: bool) -> NeighbourConfig {
     if let Some(restart) = &mut session.graceful_restart {
         restart.restarting |= restarting;
     }
-    NeighbourConfig {
-        session: Arc::new(session),
-        ..config.clone()
-    }
+    let mut neighbour = config.clone();
+    neighbour.session = Arc::new(session);
+    neighbour
 }
 
 /// Odd: peers with different numbers have different seeds.

@@ -403,6 +403,8 @@ impl Table {
                 self.tell(peer, ToNeighbour::Unusable(prefix, why));
             }
             rib::Output::DeferralEnded => self.forward(ForwardingEvent::DeferralEnded),
+            // Nothing that this speaker has asked for.
+            _ => {}
         }
     }
 

@@ -108,9 +108,10 @@ async fn originate(bird: &Bird, routes: &Routes) {
         communities: vec![Community(65002 << 16 | 9)],
         ..Attributes::default()
     };
-    let for_bird = |attributes| LocalRoute {
-        for_peers: [([10, 0, 0, 1].into(), attributes)].into(),
-        ..LocalRoute::default()
+    let for_bird = |attributes| {
+        let mut route = LocalRoute::default();
+        route.for_peers = [([10, 0, 0, 1].into(), attributes)].into();
+        route
     };
     let wanted = [
         (net("203.0.113.1/32"), LocalRoute::default()),

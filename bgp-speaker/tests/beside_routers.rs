@@ -171,10 +171,9 @@ fn marked() -> LocalRoute {
         communities: vec![MARK],
         ..Attributes::default()
     };
-    LocalRoute {
-        attributes,
-        ..LocalRoute::default()
-    }
+    let mut route = LocalRoute::default();
+    route.attributes = attributes;
+    route
 }
 
 fn config() -> SpeakerConfig {

@@ -356,10 +356,8 @@ fn too_many_prefixes_end_a_session_that_is_asked_a_lot() {
 fn a_panic_of_the_embedder_ends_the_speaker_aloud() {
     netns::run("a_panic_of_the_embedder_ends_the_speaker_aloud", async {
         let router_id = RouterId("192.0.2.1".parse().unwrap());
-        let forwarding = RibConfig {
-            forwarding: true,
-            ..RibConfig::new(router_id)
-        };
+        let mut forwarding = RibConfig::new(router_id);
+        forwarding.forwarding = true;
         let sink = Box::new(|_| panic!("a sink that fails"));
         let forwarding = SpeakerConfig::new(Asn(65001), router_id).with_rib(forwarding);
         let in_sink = Speaker::start(forwarding, Some(sink));

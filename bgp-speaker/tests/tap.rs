@@ -123,10 +123,9 @@ fn marked() -> LocalRoute {
         communities: vec![MARK],
         ..Attributes::default()
     };
-    LocalRoute {
-        attributes,
-        ..LocalRoute::default()
-    }
+    let mut route = LocalRoute::default();
+    route.attributes = attributes;
+    route
 }
 
 /// A session comes up, carries a route in each direction, and is ended by the listening side.

@@ -62,36 +62,35 @@ fn config(number: u8, choices: &mut Choices<'_>) -> SessionConfig {
     ]));
     let bits = choices.number();
     let bit = |at: u32| bits >> at & 1 == 1;
-    SessionConfig {
-        passive: false,
-        hold_time: hold_time(choices),
-        keepalive_time: bit(0).then(|| Duration::from_secs(choices.octet().into())),
-        connect_delay: Duration::from_secs(choices.below(4) as u64),
-        families: choices.pick(&families).to_vec(),
-        add_path: choices.pick(&[
-            None,
-            Some(AddPathDirection::Both),
-            Some(AddPathDirection::Send),
-            Some(AddPathDirection::Receive),
-        ]),
-        extended_messages: bit(1),
-        extended_next_hop: bit(2),
-        graceful_restart: bit(3).then(|| GracefulRestart {
-            restart_time: choices.number(),
-            restarting: bit(4),
-            notification: bit(5),
-        }),
-        long_lived_stale_time: bit(6)
-            .then(|| Duration::from_secs(u64::from(choices.number()) << choices.below(24))),
-        role: bit(7).then(|| role(choices)),
-        fqdn: bit(8).then(|| text(choices)),
-        software_version: bit(9).then(|| text(choices)),
-        extra_capabilities: ExtraCapability::new(239, [number])
-            .into_iter()
-            .filter(|_| bit(10))
-            .collect(),
-        ..SessionConfig::new(Asn(64512), router_id, peer_address.into(), Asn(64513))
-    }
+    let mut session = SessionConfig::new(Asn(64512), router_id, peer_address.into(), Asn(64513));
+    session.passive = false;
+    session.hold_time = hold_time(choices);
+    session.keepalive_time = bit(0).then(|| Duration::from_secs(choices.octet().into()));
+    session.connect_delay = Duration::from_secs(choices.below(4) as u64);
+    session.families = choices.pick(&families).to_vec();
+    session.add_path = choices.pick(&[
+        None,
+        Some(AddPathDirection::Both),
+        Some(AddPathDirection::Send),
+        Some(AddPathDirection::Receive),
+    ]);
+    session.extended_messages = bit(1);
+    session.extended_next_hop = bit(2);
+    session.graceful_restart = bit(3).then(|| GracefulRestart {
+        restart_time: choices.number(),
+        restarting: bit(4),
+        notification: bit(5),
+    });
+    session.long_lived_stale_time =
+        bit(6).then(|| Duration::from_secs(u64::from(choices.number()) << choices.below(24)));
+    session.role = bit(7).then(|| role(choices));
+    session.fqdn = bit(8).then(|| text(choices));
+    session.software_version = bit(9).then(|| text(choices));
+    session.extra_capabilities = ExtraCapability::new(239, [number])
+        .into_iter()
+        .filter(|_| bit(10))
+        .collect();
+    session
 }
 
 /// What each must know of the other, mostly right; and at least one of them dials.

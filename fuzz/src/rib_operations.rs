@@ -62,13 +62,11 @@ struct Life {
 impl Life {
     fn new(settings: u8) -> Self {
         let own_id = RouterId(material::OWN_ADDRESS);
-        let config = RibConfig {
-            cluster_id: (settings & 1 == 1).then_some(RouterId::from_bits(0x0909_0909)),
-            resolve_next_hops: settings & 2 == 2,
-            use_unresolved: settings & 4 == 4,
-            forwarding: true,
-            ..RibConfig::new(own_id)
-        };
+        let mut config = RibConfig::new(own_id);
+        config.cluster_id = (settings & 1 == 1).then_some(RouterId::from_bits(0x0909_0909));
+        config.resolve_next_hops = settings & 2 == 2;
+        config.use_unresolved = settings & 4 == 4;
+        config.forwarding = true;
         let now = time_zero();
         let mut life = Self {
             rib: Rib::new(config.clone(), now, settings.into()),
@@ -265,12 +263,10 @@ impl Life {
 
     fn originate(&mut self, choices: &mut Choices<'_>) {
         let attributes = material::attributes(choices);
-        let route = LocalRoute {
-            id: u32::from(choices.flag()),
-            attributes,
-            preference: choices.pick(&[200, 100, 50]),
-            ..LocalRoute::default()
-        };
+        let mut route = LocalRoute::default();
+        route.id = u32::from(choices.flag());
+        route.attributes = attributes;
+        route.preference = choices.pick(&[200, 100, 50]);
         let prefix = prefixes(choices)[0];
         self.announce_local(prefix, route);
     }
@@ -384,13 +380,7 @@ impl Life {
                 Some(Output::Resolve(address)) => self.facts.note_wanted(address),
                 Some(Output::Forget(address)) => self.facts.note_forgotten(address),
                 Some(Output::Unusable { .. } | Output::Changed(_) | Output::ToldAnew(_)) => {}
-                Some(
-                    other @ (Output::TooManyPrefixes { .. }
-                    | Output::OutOfResources(_)
-                    | Output::DeferralEnded),
-                ) => {
-                    panic!("{other:?}");
-                }
+                Some(other) => panic!("{other:?}"),
             }
         }
         true

@@ -129,6 +129,7 @@ impl Input {
 
 /// What is to happen, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Output {
     /// Send these messages; report with [`Input::Written`].
     Send {

@@ -9,6 +9,7 @@ use super::adj_out::is_withheld;
 use super::family::FamilyRib;
 use super::group::Group;
 use super::path::{Path, RouteSource, Unusable};
+use super::settings::PEER_PREFERENCE;
 use super::shared::Shared;
 use super::tables::Tables;
 use crate::types::{PeerId, Prefix};
@@ -16,6 +17,7 @@ use crate::wire::{Attributes, NextHop};
 
 /// A path of a prefix, as the table has it or as a peer is told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Route {
     /// Its prefix.
     pub prefix: IpNet,
@@ -41,8 +43,28 @@ pub struct Route {
     pub unusable: Option<Unusable>,
 }
 
+impl Route {
+    /// The best route to a prefix, with no attributes: for tests of what looks at routes.
+    pub fn new(prefix: IpNet, source: RouteSource, since: Instant) -> Self {
+        Self {
+            prefix,
+            source,
+            since,
+            next_hop: None,
+            interface: None,
+            attributes: Attributes::default(),
+            preference: PEER_PREFERENCE,
+            igp_metric: None,
+            best: true,
+            stale: false,
+            unusable: None,
+        }
+    }
+}
+
 /// What a peer is told of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Exported {
     /// As the table has it.
     pub route: Route,
@@ -52,8 +74,20 @@ pub struct Exported {
     pub next_hop: Option<NextHop>,
 }
 
+impl From<Route> for Exported {
+    /// A route that is told as it is stored.
+    fn from(mut route: Route) -> Self {
+        Self {
+            attributes: std::mem::take(&mut route.attributes),
+            next_hop: route.next_hop,
+            route,
+        }
+    }
+}
+
 /// Octets that the RIB takes up. What the allocator adds, and small things, are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemoryUse {
     /// Prefixes, their paths, and what peers are told of them.
     pub tables: usize,

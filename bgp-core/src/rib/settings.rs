@@ -13,6 +13,7 @@ pub const PEER_PREFERENCE: u32 = 100;
 
 /// Settings of the RIB as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RibConfig {
     /// Our BGP identifier.
     pub router_id: RouterId,
@@ -49,6 +50,7 @@ impl RibConfig {
 
 /// A route of this speaker's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LocalRoute {
     /// Tells apart several local routes of one prefix; the same number replaces.
     pub id: u32,
@@ -77,6 +79,36 @@ impl Default for LocalRoute {
             preference: 2 * PEER_PREFERENCE,
             for_peers: BTreeMap::new(),
         }
+    }
+}
+
+impl LocalRoute {
+    /// The same with a number.
+    #[must_use]
+    pub const fn with_id(mut self, id: u32) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// The same with attributes.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// The same with a gateway.
+    #[must_use]
+    pub const fn with_next_hop(mut self, next_hop: NextHop) -> Self {
+        self.next_hop = Some(next_hop);
+        self
+    }
+
+    /// The same with other attributes for a peer; `None`: that peer is not told of the route. See [`LocalRoute::for_peers`].
+    #[must_use]
+    pub fn told_to(mut self, peer: IpAddr, attributes: Option<Attributes>) -> Self {
+        self.for_peers.insert(peer, attributes);
+        self
     }
 }
 
@@ -123,6 +155,7 @@ pub enum NextHopMode {
 
 /// A neighbour as the RIB sees it. May change while the session is up: nothing in it is negotiated.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerConfig {
     /// The peer's address: the last tie-break, and the next hop it is never told (RFC 4271 §5.1.3).
     pub address: IpAddr,
@@ -173,6 +206,14 @@ impl PeerConfig {
         }
     }
 
+    /// The same with policies for what the peer sends, and for what it is told.
+    #[must_use]
+    pub fn with_policies(mut self, import: Arc<Policy>, export: Arc<Policy>) -> Self {
+        self.import = import;
+        self.export = export;
+        self
+    }
+
     /// The peer with this number, for policies.
     pub(super) fn view(&self, id: PeerId) -> PeerView {
         PeerView {
@@ -196,6 +237,7 @@ impl PeerConfig {
 
 /// What became known when the session came up.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerUp {
     /// The peer's BGP identifier.
     pub peer_id: RouterId,

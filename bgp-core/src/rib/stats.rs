@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 /// Routes of one peer in one family, or of one kind of local routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct RouteCounts {
     /// Announced by it and not withdrawn, used or not.
     pub received: usize,
@@ -31,6 +32,7 @@ impl AddAssign for RouteCounts {
 /// What happened between a neighbour and the RIB since its session came up; a graceful restart of it does not begin anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct PeerStats {
     /// Routes it announced.
     pub import_updates: u64,

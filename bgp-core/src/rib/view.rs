@@ -148,6 +148,7 @@ impl FromStr for Cursor {
 
 /// Some answers to a query.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Page {
     /// Routes, those of one prefix next to each other. May be empty though more follow.
     pub routes: Vec<ViewedRoute>,

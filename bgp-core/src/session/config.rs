@@ -9,6 +9,7 @@ use crate::wire::{AddPathDirection, ExtraCapability};
 /// Settings of one session. A change of any of them needs a new session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct SessionConfig {
     /// Our AS number on this session.
     pub local_as: Asn,

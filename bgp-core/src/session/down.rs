@@ -8,6 +8,7 @@ use crate::wire::Notification;
 
 /// How a session left Established.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Down {
     /// Why.
     pub reason: DownReason,
@@ -20,6 +21,7 @@ pub struct Down {
 
 /// Why a connection or session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DownReason {
     /// We sent this.
     Sent(Notification),
@@ -51,6 +53,7 @@ impl fmt::Display for DownReason {
 
 /// Why a session is not up. Prints as in `show protocols`: "Socket: Connection refused".
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LastError {
     /// Where it came from.
     pub class: ErrorClass,
@@ -68,6 +71,7 @@ impl fmt::Display for LastError {
 
 /// Where an error came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ErrorClass {
     /// This speaker found a reason outside the protocol: "Error".
     Local,

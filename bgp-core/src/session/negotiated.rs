@@ -7,6 +7,7 @@ use crate::wire::{Capability, Context, Open};
 
 /// What both sides agreed on when a session came up.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Negotiated {
     /// How messages are read and written from now on.
     pub context: Context,

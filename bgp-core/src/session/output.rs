@@ -12,6 +12,7 @@ use crate::wire::{RouteRefresh, Update};
 
 /// What is to happen, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Output {
     /// Dial the peer; answer with [`Session::handle_connected`](super::Session::handle_connected) or
     /// [`Session::handle_connect_failed`](super::Session::handle_connect_failed).

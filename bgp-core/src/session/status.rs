@@ -17,6 +17,7 @@ use crate::wire::{ErrorCode, HEADER_LEN, MessageType, Notification, Open};
 
 /// A session as it is now. Deadlines are instants: what remains of them is the reader's subtraction.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionStatus {
     /// State of the connection that is furthest, or of the session while it has none.
     pub state: State,
@@ -83,6 +84,7 @@ impl Failures {
 
 /// One connection of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectionStatus {
     /// The connection.
     pub id: ConnId,
@@ -102,6 +104,7 @@ pub struct ConnectionStatus {
 
 /// A NOTIFICATION that was sent or received. Long data is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotificationRecord {
     /// The message.
     pub notification: Notification,
@@ -127,6 +130,7 @@ impl NotificationRecord {
 /// What happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Counters {
     /// Messages from the peer that were understood.
     pub received: MessageCounts,

@@ -9,6 +9,7 @@ use crate::wire::notification::cease;
 
 /// Why a session is stopped by its owner; decides the NOTIFICATION (RFC 4486 §4, RFC 8538 §3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stop {
     /// The operator shut it down, with an optional text for the peer (RFC 9003): Cease 6/2. Idle until started again.
     Shutdown(Option<String>),

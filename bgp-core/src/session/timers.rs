@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 /// What the deadline of [`Session::poll_timeout`](super::Session::poll_timeout) is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Timer {
     /// Stay Idle until then (RFC 4271 §8.1.1, DampPeerOscillations).
     IdleHold,

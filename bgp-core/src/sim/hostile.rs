@@ -41,6 +41,7 @@ const MEMORY_LIMIT: usize = 2 << 20;
 
 /// What a hostile simulation was like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HostileReport {
     /// How often a hostile session ended.
     pub losses: u64,

@@ -7,6 +7,7 @@ use super::network::Network;
 
 /// What a simulation was like.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// Speakers.
     pub nodes: usize,
@@ -40,6 +41,7 @@ impl Report {
 
 /// What must not be, and was.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Failure {
     /// Of the scenario.
     pub seed: u64,

@@ -9,6 +9,7 @@ use crate::wire::NextHop;
 
 /// A neighbour: how it is spoken to and how its routes are treated.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NeighbourConfig {
     /// A change of it needs a new session.
     pub session: Arc<SessionConfig>,

@@ -58,6 +58,7 @@ pub struct LongLivedFamily {
     derive(serde::Serialize),
     serde(rename_all = "snake_case", rename_all_fields = "snake_case")
 )]
+#[non_exhaustive]
 pub enum Capability {
     /// 1: routes of this family (RFC 4760 §8).
     Multiprotocol(AfiSafi),

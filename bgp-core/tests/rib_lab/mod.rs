@@ -52,11 +52,10 @@ pub(crate) fn updates(
 /// Settings of a peer of another AS, with which everything is exchanged.
 pub(crate) fn config(number: u32) -> PeerConfig {
     let policy = Arc::new(Policy::ACCEPT);
-    PeerConfig {
-        import: Arc::clone(&policy),
-        export: policy,
-        ..PeerConfig::new(Asn(64512), address(number).into(), Asn(65000 + number))
-    }
+    let mut config = PeerConfig::new(Asn(64512), address(number).into(), Asn(65000 + number));
+    config.import = Arc::clone(&policy);
+    config.export = policy;
+    config
 }
 
 /// A RIB with so many peers, which are up and have told nothing.

@@ -228,7 +228,7 @@ fn decode(output: Output, seen: &mut Vec<Seen>) {
         Output::EndOfRib(family) => Seen::EndOfRib(family),
         Output::Refresh(refresh) => Seen::Refresh(refresh),
         Output::Down(down) => Seen::Down(down),
-        Output::Refused(_) => return,
+        _ => return,
     });
 }
 
@@ -285,29 +285,12 @@ pub(crate) const fn secs(n: u64) -> Duration {
 
 /// AS 64512, 192.0.2.1, towards AS 64513.
 pub(crate) fn config() -> SessionConfig {
-    SessionConfig {
-        local_as: Asn(64512),
-        peer_as: Asn(64513),
-        router_id: RouterId(Ipv4Addr::new(192, 0, 2, 1)),
-        peer_address: Ipv4Addr::new(192, 0, 2, 2).into(),
-        passive: false,
-        hold_time: secs(90),
-        keepalive_time: None,
-        connect_delay: secs(2),
-        connect_retry_time: secs(5),
-        idle_hold: (secs(5), secs(30)),
-        families: vec![Family::Ipv4Unicast],
-        add_path: None,
-        extended_messages: false,
-        extended_next_hop: false,
-        graceful_restart: None,
-        long_lived_stale_time: None,
-        role: None,
-        fqdn: None,
-        software_version: None,
-        opaque_families: Vec::new(),
-        extra_capabilities: Vec::new(),
-    }
+    let router_id = RouterId(Ipv4Addr::new(192, 0, 2, 1));
+    let peer = Ipv4Addr::new(192, 0, 2, 2).into();
+    let mut session = SessionConfig::new(Asn(64512), router_id, peer, Asn(64513));
+    session.connect_delay = secs(2);
+    session.idle_hold = (secs(5), secs(30));
+    session
 }
 
 /// The OPEN of AS 64513, 192.0.2.2.

@@ -255,7 +255,7 @@ impl Pair {
             }
             Output::Up { .. } => self.sides[side].history.push((self.now, Change::Up)),
             Output::Down(_) => self.sides[side].history.push((self.now, Change::Down)),
-            Output::Update(_) | Output::EndOfRib(_) | Output::Refresh(_) | Output::Refused(_) => {}
+            _ => {}
         }
     }
 

@@ -238,7 +238,7 @@ impl Watched {
                 assert!(!std::mem::replace(&mut self.up, true));
             }
             Output::Down(_) => assert!(std::mem::replace(&mut self.up, false)),
-            Output::Update(_) | Output::EndOfRib(_) | Output::Refresh(_) | Output::Refused(_) => {}
+            _ => {}
         }
     }
 }

@@ -26,7 +26,7 @@ fn until(session: &Session, timer: Timer) -> Option<std::time::Instant> {
         Timer::ConnectRetry => status.connect_retry_at,
         Timer::Hold => connection.and_then(|c| c.hold_until),
         Timer::Keepalive => connection.and_then(|c| c.keepalive_at),
-        Timer::SendHold => connection.and_then(|c| c.send_hold_until),
+        _ => connection.and_then(|c| c.send_hold_until),
     }
 }
 

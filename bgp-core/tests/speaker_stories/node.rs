@@ -90,22 +90,18 @@ impl Node {
     fn config(&self, peer: usize, change: impl Fn(&mut PeerConfig)) -> NeighbourConfig {
         let peer_as = self.peer_as(peer);
         let remote = IpAddr::from(address(peer));
-        let session = SessionConfig {
-            passive: true,
-            add_path: self.add_path.then_some(AddPathDirection::Both),
-            graceful_restart: Some(bgp_core::session::config::GracefulRestart {
-                restart_time: 120,
-                restarting: false,
-                notification: false,
-            }),
-            ..SessionConfig::new(OWN_AS, RouterId(address(OWN_HOST)), remote, peer_as)
-        };
+        let mut session = SessionConfig::new(OWN_AS, RouterId(address(OWN_HOST)), remote, peer_as);
+        session.passive = true;
+        session.add_path = self.add_path.then_some(AddPathDirection::Both);
+        session.graceful_restart = Some(bgp_core::session::config::GracefulRestart {
+            restart_time: 120,
+            restarting: false,
+            notification: false,
+        });
         let accept = Arc::new(Policy::ACCEPT);
-        let mut routes = PeerConfig {
-            import: Arc::clone(&accept),
-            export: accept,
-            ..PeerConfig::new(OWN_AS, remote, peer_as)
-        };
+        let mut routes = PeerConfig::new(OWN_AS, remote, peer_as);
+        routes.import = Arc::clone(&accept);
+        routes.export = accept;
         change(&mut routes);
         NeighbourConfig::new(session, routes)
     }
@@ -221,16 +217,7 @@ impl Node {
                     }
                 }
                 Output::Close { peer, .. } => self.peers[peer.0 as usize].1.closed = true,
-                Output::Connect(_)
-                | Output::CancelConnect(_)
-                | Output::Up(..)
-                | Output::Down(..)
-                | Output::Opaque(..)
-                | Output::OpaqueRefresh(..)
-                | Output::Forward { .. }
-                | Output::Resolve(_)
-                | Output::Forget(_)
-                | Output::DeferralEnded => {}
+                _ => {}
             }
         }
     }

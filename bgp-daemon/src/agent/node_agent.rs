@@ -256,13 +256,11 @@ impl Agent {
         plan: Arc<Plan>,
         disabled: BTreeSet<Arc<str>>,
     ) -> Result<(), AgentError> {
-        let rib = RibConfig {
-            resolve_next_hops: self.config.kernel,
-            use_unresolved: self.config.kernel,
-            forwarding: self.config.kernel,
-            memory_limit: self.config.memory_limit,
-            ..RibConfig::new(router_id)
-        };
+        let mut rib = RibConfig::new(router_id);
+        rib.resolve_next_hops = self.config.kernel;
+        rib.use_unresolved = self.config.kernel;
+        rib.forwarding = self.config.kernel;
+        rib.memory_limit = self.config.memory_limit;
         let mailbox = Arc::new(Mailbox::default());
         let sink = self.config.kernel.then(|| mailbox.sink());
         let config = SpeakerConfig::new(plan.local_as, router_id).with_rib(rib);

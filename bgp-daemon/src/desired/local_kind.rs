@@ -50,13 +50,12 @@ impl LocalKind {
             local_pref: Some(local_pref),
             ..Attributes::default()
         };
-        LocalRoute {
-            id: self.id,
-            attributes,
-            next_hop,
-            interface,
-            preference: self.preference,
-            ..LocalRoute::default()
-        }
+        let mut route = LocalRoute::default();
+        route.id = self.id;
+        route.attributes = attributes;
+        route.next_hop = next_hop;
+        route.interface = interface;
+        route.preference = self.preference;
+        route
     }
 }

@@ -233,17 +233,19 @@ impl<'a> Audience<'a> {
             false => Ipv4Addr::UNSPECIFIED.into(),
         };
         Kind {
-            routes: PeerConfig {
-                address,
-                peer_as: Asn(0),
-                import: Arc::clone(&routes.export),
-                allowed_local_as: 0,
-                max_prefixes: PerFamily::default(),
-                ..routes.clone()
+            routes: {
+                let mut config = routes.clone();
+                config.address = address;
+                config.peer_as = Asn(0);
+                config.import = Arc::clone(&routes.export);
+                config.allowed_local_as = 0;
+                config.max_prefixes = PerFamily::default();
+                config
             },
-            up: up.map(|up| PeerUp {
-                peer_id: RouterId::from_bits(0),
-                ..up.clone()
+            up: up.map(|up| {
+                let mut changed = up.clone();
+                changed.peer_id = RouterId::from_bits(0);
+                changed
             }),
         }
     }

@@ -134,10 +134,8 @@ impl Router {
 
     async fn announce(&self, prefix: &str, next_hop: &str) {
         let next_hop = NextHop::V4(next_hop.parse().expect("an address"));
-        let route = LocalRoute {
-            next_hop: Some(next_hop),
-            ..LocalRoute::default()
-        };
+        let mut route = LocalRoute::default();
+        route.next_hop = Some(next_hop);
         let prefix = prefix.parse().expect("a prefix");
         let routes = self.speaker.routes();
         routes.announce(prefix, route).await.expect("it runs");

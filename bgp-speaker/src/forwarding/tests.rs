@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use bgp_core::rib::{ForwardRoute, Input, LocalRoute, Route, RouteSource};
 use bgp_core::types::{Asn, Family, PathId, PeerId, PerFamily, RouterId};
-use bgp_core::wire::Attributes;
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 
@@ -40,17 +39,19 @@ impl ForwardingRules for Rules {
     }
 
     fn learn(&self, _: IpNet, route: &ForeignRoute) -> Option<LocalRoute> {
-        (route.protocol != 99).then(|| LocalRoute {
-            id: 2,
-            ..LocalRoute::default()
+        (route.protocol != 99).then(|| {
+            let mut route = LocalRoute::default();
+            route.id = 2;
+            route
         })
     }
 
     fn learn_connected(&self, _: IpNet, interface: &str) -> Option<LocalRoute> {
-        (interface != "docker0").then(|| LocalRoute {
-            id: 3,
-            interface: Some(interface.into()),
-            ..LocalRoute::default()
+        (interface != "docker0").then(|| {
+            let mut route = LocalRoute::default();
+            route.id = 3;
+            route.interface = Some(interface.into());
+            route
         })
     }
 
@@ -129,19 +130,8 @@ fn the_kernel_has_what_is_wanted_and_not_refused() {
     let error = InstallError::Occupied { protocol: Some(4) };
     state.refused.insert(net("10.2.0.0/16"), error.clone());
     assert_eq!(count(&state), 2);
-    let route = |prefix| Route {
-        prefix: net(prefix),
-        source: RouteSource::Peer(PeerId(1), PathId(0)),
-        since: Instant::now(),
-        next_hop: None,
-        interface: None,
-        attributes: Attributes::default(),
-        preference: 100,
-        igp_metric: None,
-        best: true,
-        stale: false,
-        unusable: None,
-    };
+    let theirs = RouteSource::Peer(PeerId(1), PathId(0));
+    let route = |prefix| Route::new(net(prefix), theirs, Instant::now());
     assert_eq!(state.refusal(&route("10.2.0.0/16")), Some(&error));
     assert_eq!(state.refusal(&route("10.3.0.0/16")), None);
 }

@@ -266,12 +266,10 @@ async fn play(scene: &mut Scene, event: &Event) {
         Event::Announce(peer, number, asn) => scene.tell(announce(peer, number, &[asn])).await,
         Event::Withdraw(peer, number) => scene.tell(withdraw(peer, number)).await,
         Event::Originate(number, med) => {
-            let route = LocalRoute {
-                attributes: Attributes {
-                    med: Some(med),
-                    ..Attributes::default()
-                },
-                ..LocalRoute::default()
+            let mut route = LocalRoute::default();
+            route.attributes = Attributes {
+                med: Some(med),
+                ..Attributes::default()
             };
             let announced = Input::announce(prefix(number).into(), route);
             scene.tell(announced).await;

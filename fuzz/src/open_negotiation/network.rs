@@ -205,9 +205,7 @@ impl Network {
             }
             Output::Down(_) => self.sides[side].up = None,
             Output::Refused(_) => {}
-            Output::Update(_) | Output::EndOfRib(_) | Output::Refresh(_) => {
-                panic!("nobody sent routes")
-            }
+            other => panic!("nobody sent routes: {other:?}"),
         }
     }
 

@@ -94,13 +94,12 @@ pub(super) fn peer_config(peer: usize, bits: u8) -> PeerConfig {
         PeerKind::Internal | PeerKind::Client => OWN_AS,
     };
     let modes = [NextHopMode::Auto, NextHopMode::Own, NextHopMode::Keep];
-    PeerConfig {
-        kind,
-        import: Arc::new(Judgement::from_bits(bits).policy()),
-        export: Arc::new(Judgement::from_bits(bits >> 2).policy()),
-        next_hop_mode: modes[usize::from(bits >> 4 & 3) % modes.len()],
-        ..PeerConfig::new(OWN_AS, address_of(peer), peer_as)
-    }
+    let mut config = PeerConfig::new(OWN_AS, address_of(peer), peer_as);
+    config.kind = kind;
+    config.import = Arc::new(Judgement::from_bits(bits).policy());
+    config.export = Arc::new(Judgement::from_bits(bits >> 2).policy());
+    config.next_hop_mode = modes[usize::from(bits >> 4 & 3) % modes.len()];
+    config
 }
 
 pub(super) fn address_of(peer: usize) -> IpAddr {
@@ -214,11 +213,9 @@ pub(super) fn big_route(turn: u32) -> (IpNet, LocalRoute) {
         ],
         ..Attributes::default()
     };
-    let route = LocalRoute {
-        id: 1,
-        attributes,
-        ..LocalRoute::default()
-    };
+    let mut route = LocalRoute::default();
+    route.id = 1;
+    route.attributes = attributes;
     (PREFIXES[0], route)
 }
 

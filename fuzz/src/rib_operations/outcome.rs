@@ -116,6 +116,8 @@ impl Facts {
             for (peer, mut wanted) in wanted.into_iter().enumerate() {
                 let is = rib.counts(PeerId(peer as u32), family);
                 wanted.exported = is.exported;
+                assert!(is.stale <= is.received && is.imported <= is.received);
+                (wanted.received, wanted.stale) = (is.received, is.stale);
                 assert_eq!(is, wanted, "{family} of peer {peer}");
             }
         }

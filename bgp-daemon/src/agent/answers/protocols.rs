@@ -277,11 +277,11 @@ fn bgp(peer: &Peer, disabled: bool, status: &NeighbourStatus, known: Known) -> B
         message: message(session),
         last_error: session.last_error.as_ref().map(|error| LastError {
             class: match error.class {
-                session::ErrorClass::Local => ErrorClass::Misc,
                 session::ErrorClass::Socket => ErrorClass::Socket,
                 session::ErrorClass::Received => ErrorClass::Received,
                 session::ErrorClass::Sent => ErrorClass::Sent,
                 session::ErrorClass::AutomaticShutdown => ErrorClass::AutoDown,
+                _ => ErrorClass::Misc,
             },
             text: error.text.clone(),
         }),
@@ -389,12 +389,7 @@ fn capabilities(agreed: &Negotiated) -> NeighborCapabilities {
                 known.add_path_send |= has(AddPathDirection::Send);
             }
             Capability::ExtendedMessage => known.extended_messages = true,
-            Capability::Multiprotocol(_)
-            | Capability::ExtendedNextHop(_)
-            | Capability::Role(_)
-            | Capability::Fqdn { .. }
-            | Capability::SoftwareVersion(_)
-            | Capability::Unknown { .. } => {}
+            _ => {}
         }
     }
     known

@@ -131,7 +131,7 @@ impl Search {
                 None => return (Vec::new(), None),
             },
         };
-        let stored = |routes: Vec<Route>| routes.into_iter().map(as_stored).collect();
+        let stored = |routes: Vec<Route>| routes.into_iter().map(Exported::from).collect();
         let (mut found, next) = match (prefix, self.export) {
             (None, Some(Export::Peer(peer))) => rib.exported(peer, self.family, from, CHUNK),
             (Some(prefix), Some(Export::Peer(peer))) => (rib.exported_paths(peer, prefix), None),
@@ -202,14 +202,6 @@ impl Search {
             attributes: with_attributes
                 .then(|| Box::new(all_attributes(found.attributes, found.next_hop, to_peer))),
         }
-    }
-}
-
-fn as_stored(mut route: Route) -> Exported {
-    Exported {
-        attributes: std::mem::take(&mut route.attributes),
-        next_hop: route.next_hop,
-        route,
     }
 }
 

@@ -166,11 +166,11 @@ pub(in crate::api) const fn kind(kind: PeerType) -> &'static str {
 
 const fn class(class: ErrorClass) -> &'static str {
     match class {
-        ErrorClass::Local => "local",
         ErrorClass::Socket => "socket",
         ErrorClass::Received => "received",
         ErrorClass::Sent => "sent",
         ErrorClass::AutomaticShutdown => "automatic-shutdown",
+        _ => "local",
     }
 }
 

@@ -36,26 +36,22 @@ impl Neighbour {
             sum.wrapping_mul(31).wrapping_add(octet.into())
         });
         let router_id = RouterId::from_bits(number | 1);
-        let session = SessionConfig {
-            local_as: ours.peer_as,
-            peer_as: ours.local_as,
-            router_id,
-            peer_address: own_address(address),
-            passive: !ours.passive,
-            keepalive_time: None,
-            ..SessionConfig::clone(ours)
+        let mut session = SessionConfig::clone(ours);
+        session.local_as = ours.peer_as;
+        session.peer_as = ours.local_as;
+        session.router_id = router_id;
+        session.peer_address = own_address(address);
+        session.passive = !ours.passive;
+        session.keepalive_time = None;
+        let mut routes = PeerConfig::new(ours.peer_as, own_address(address), ours.local_as);
+        routes.kind = if ours.local_as == ours.peer_as {
+            PeerKind::Internal
+        } else {
+            PeerKind::External
         };
-        let routes = PeerConfig {
-            kind: if ours.local_as == ours.peer_as {
-                PeerKind::Internal
-            } else {
-                PeerKind::External
-            },
-            allowed_local_as: 9,
-            import: Arc::new(Policy::ACCEPT),
-            export: Arc::new(Policy::ACCEPT),
-            ..PeerConfig::new(ours.peer_as, own_address(address), ours.local_as)
-        };
+        routes.allowed_local_as = 9;
+        routes.import = Arc::new(Policy::ACCEPT);
+        routes.export = Arc::new(Policy::ACCEPT);
         let mut config = NeighbourConfig::new(session, routes);
         // In the family of the session it is the neighbour's address.
         if address.is_ipv4() {
@@ -108,10 +104,8 @@ fn routes_of(number: u32, node_as: Asn, own_as: Asn) -> Vec<(IpNet, LocalRoute)>
         routes.push(("10.1.203.0/26".to_owned(), reflected("", 0x0202_0202)));
     }
     let routes = routes.into_iter().map(|(prefix, attributes)| {
-        let route = LocalRoute {
-            attributes,
-            ..LocalRoute::default()
-        };
+        let mut route = LocalRoute::default();
+        route.attributes = attributes;
         (prefix.parse().expect("a prefix"), route)
     });
     routes.collect()

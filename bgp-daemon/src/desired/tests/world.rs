@@ -282,15 +282,7 @@ impl World {
             Output::Down(peer, _) if from == End::Node => {
                 self.losses.insert(Arc::clone(&self.names[&peer]));
             }
-            Output::Down(..)
-            | Output::Opaque(..)
-            | Output::OpaqueRefresh(..)
-            | Output::Up(..)
-            | Output::CancelConnect(_)
-            | Output::Forward { .. }
-            | Output::Resolve(_)
-            | Output::Forget(_)
-            | Output::DeferralEnded => {}
+            _ => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! Routes of peers and of the kernel: import, choice, what is passed on, and the kernel.
 
-use bgp_core::rib::{Input, LocalRoute};
+use bgp_core::rib::Input;
 use bgp_core::wire::attribute::{Attributes, Community};
 
 use super::scene::{HERE, ONE, Scene, TORS, TWO};
@@ -24,10 +24,8 @@ fn scene() -> Scene {
 }
 
 fn from_kernel(kind: crate::desired::local_kind::LocalKind, prefix: &str, device: &str) -> Input {
-    let route = LocalRoute {
-        interface: Some(device.into()),
-        ..kind.route(2_147_482_623, None, Some(device.into()))
-    };
+    let mut route = kind.route(2_147_482_623, None, Some(device.into()));
+    route.interface = Some(device.into());
     Input::announce(prefix.parse().expect("a prefix"), route)
 }
 
