@@ -104,7 +104,6 @@ pub struct ConnectionStatus {
 
 /// A NOTIFICATION that was sent or received. Long data is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct NotificationRecord {
     /// The message.
     pub notification: Notification,
