@@ -179,7 +179,8 @@ impl Chain<'_> {
         let from = self.situation.source(fact.route.source);
         for changed in &import.changed_by {
             let rule = RuleName(changed);
-            let text = format!("{changed} changes the route from {from}");
+            let changes = rule.changes(self.situation.plan);
+            let text = format!("the route from {from}: {changes}");
             let object = rule.object(self.situation.claims);
             steps.add(Stage::Import, object.as_deref(), Change, text);
         }

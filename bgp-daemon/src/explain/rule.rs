@@ -2,7 +2,7 @@
 
 use crate::plan::Plan;
 use crate::plan::trace::{Claim, ClaimKind, ClaimStanding, Claims};
-use crate::resources::{BgpFilterSpec, FilterAction, FilterRule};
+use crate::resources::{BgpFilterSpec, FilterAction, FilterRule, Operation};
 
 /// Names that `plan::policy` gives.
 const OWN_BLOCK: &str = "own block";
@@ -57,6 +57,30 @@ impl RuleName<'_> {
         }
     }
 
+    /// What the rule does to a route.
+    pub(super) fn changes(self, plan: &Plan) -> String {
+        let name = self.0;
+        if let Some(rule) = self.of_filter(plan) {
+            let operations: Vec<String> = rule.operations.iter().map(operation).collect();
+            return format!("{name}: {}", operations.join(", "));
+        }
+        if name.starts_with("better priority") {
+            return "its priority is better than usual: it is preferred to routes of this node"
+                .to_owned();
+        }
+        let mut entries = plan.communities.iter();
+        let entry =
+            entries.find(|it| format!("{} prefixAdvertisements {}", it.resource, it.cidr) == name);
+        match entry {
+            Some(entry) => {
+                let values: Vec<String> =
+                    entry.communities.iter().map(ToString::to_string).collect();
+                format!("{name} adds {}", values.join(" "))
+            }
+            None => format!("{name} changes its attributes"),
+        }
+    }
+
     /// Why the rule keeps a route, and what would help.
     pub(super) fn rejects(self, plan: &Plan) -> String {
         let name = self.0;
@@ -99,6 +123,17 @@ fn rules<'a>(filter: &'a BgpFilterSpec, field: &str) -> Option<&'a [FilterRule]>
         "exportV4" => Some(&filter.export_v4),
         "exportV6" => Some(&filter.export_v6),
         _ => None,
+    }
+}
+
+fn operation(operation: &Operation) -> String {
+    match operation {
+        Operation::AddCommunity { value } => format!("addCommunity {value}"),
+        Operation::PrependAsPath { prefix } => {
+            let asns: Vec<String> = prefix.iter().map(ToString::to_string).collect();
+            format!("prependASPath {}", asns.join(" "))
+        }
+        Operation::SetPriority { value } => format!("setPriority {}", value.0),
     }
 }
 

@@ -4,6 +4,7 @@ mod away;
 mod learned;
 mod own;
 mod scene;
+mod services;
 
 use super::{Explanation, PeerAnswer, PeerVerdict, Stage, StepResult};
 

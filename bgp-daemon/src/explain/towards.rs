@@ -68,6 +68,7 @@ impl Towards<'_> {
             }
             return (PeerVerdict::NotNegotiated, because);
         }
+        self.note_peering(steps);
         if let Some(nothing) = nothing {
             return (PeerVerdict::Withheld, nothing.clone());
         }
@@ -241,6 +242,14 @@ impl Towards<'_> {
         self.because(Stage::Decision, None, text.to_owned())
     }
 
+    /// Which object gives the node the session.
+    fn note_peering(&self, steps: &mut Steps) {
+        if let Some(selects) = self.situation.claims.peerings.get(&self.peer.resource) {
+            let because = self.because(Stage::Resource, None, selects.clone());
+            steps.add_for(&self.peer.name, &because, Pass);
+        }
+    }
+
     fn note_changes(&self, trace: &ExportTrace, steps: &mut Steps) {
         for changed in trace.policy.iter().flat_map(|policy| &policy.changed_by) {
             let rule = RuleName(changed);
@@ -248,7 +257,7 @@ impl Towards<'_> {
                 stage: Stage::Export,
                 object: rule.object(self.situation.claims),
                 rule: Some(changed.clone()),
-                text: format!("{changed} changes its attributes"),
+                text: rule.changes(self.situation.plan),
             };
             steps.add_for(&self.peer.name, &because, Change);
         }

@@ -127,6 +127,27 @@ fn rules_of_bgp_are_named_by_their_rfc() {
     }
 }
 
+/// Between peers of our own AS, for which this node does not reflect.
+#[test]
+fn what_was_learned_inside_the_as_stays_with_its_peers() {
+    let inside = TORS.replace("65001", "64512").replace("65002", "64512");
+    let mut scene = Scene::new(&[HERE, inside.as_str(), IMPORT].concat());
+    scene.learn(ONE, "10.1.70.0/24", &[]);
+    let answer = scene.ask("10.1.70.0/24");
+    let kept = (
+        Withheld,
+        Stage::Export,
+        Some("BGPPeer/two"),
+        Some("RFC 4271 9.2"),
+    );
+    assert_eq!(why(&answer, TWO), kept);
+    let because = answer.because.expect("a reason").text;
+    assert!(
+        because.contains("itself") || because.contains(ONE),
+        "{because}"
+    );
+}
+
 /// In no pool, and no filter accepts it.
 #[test]
 fn what_no_rule_accepts_is_kept() {

@@ -3,9 +3,11 @@
 
 mod blocks;
 mod claim;
+mod peerings;
 mod services;
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bgp_core::types::{Family, family_of};
@@ -35,6 +37,8 @@ pub struct Claims {
     pub nearest: Vec<(String, IpNet)>,
     /// The workload that has the address, if IPAM knows.
     pub workload: Option<String>,
+    /// Whom the objects select that give nodes their sessions.
+    pub peerings: BTreeMap<String, String>,
     /// No range of service addresses is configured; then a datastore may leave services out.
     pub without_services: bool,
 }
@@ -68,6 +72,7 @@ pub fn claims(
             false => Vec::new(),
         },
         workload: blocks::workload(&cluster, prefix),
+        peerings: peerings::peerings(resources),
         without_services: services::are_off(&cluster),
         covering,
         inside,
