@@ -221,10 +221,12 @@ impl Gathered {
         self.parts.values().all(answered)
     }
 
-    /// What cannot be read, or has not been answered, by part.
+    /// What cannot be read, or has not been answered, by part. A kind that is not served has no objects, unless none of Calico's is.
     pub(super) fn unread(&self) -> Vec<Unread> {
+        let is_empty = self.is_empty_cluster();
         let unread = self.parts.iter().filter_map(|(part, state)| {
-            let reason = match (&state.fault, state.listed || state.unserved.is_some()) {
+            let reason = match (&state.fault, state.listed) {
+                _ if state.unserved.is_some() && !is_empty => return None,
                 (Some(reason), _) => reason.clone(),
                 (None, true) => return None,
                 (None, false) => "no answer".to_owned(),
@@ -441,6 +443,32 @@ mod tests {
         assert!(gathered.obstacle().is_some());
         gathered.take(&PEERS, Update::Listed(Vec::new()));
         assert!(gathered.next_snapshot().is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_by_part() {
+        let (filters, pools) = (Part::Kind(Kind::BgpFilter), Part::Kind(Kind::IpPool));
+        let mut gathered = gathered(&[PEERS, filters.clone(), pools.clone()]);
+        let told = |gathered: &Gathered| -> Vec<(String, String, bool)> {
+            let unread = gathered.unread().into_iter();
+            unread
+                .map(|one| (one.what, one.reason, one.forbidden))
+                .collect()
+        };
+        gathered.take(&PEERS, Update::Forbidden("no".into()));
+        gathered.take(&filters, Update::Unserved { settled: true });
+        assert!(!gathered.is_answered());
+        let expected = [("bgppeers", "no", true), ("ippools", "no answer", false)];
+        let expected =
+            expected.map(|(what, reason, forbidden)| (what.into(), reason.into(), forbidden));
+        assert_eq!(told(&gathered), expected);
+        gathered.take(&PEERS, Update::Listed(Vec::new()));
+        gathered.take(&pools, Update::Listed(Vec::new()));
+        assert!(gathered.is_answered());
+        assert_eq!(told(&gathered), []);
+        gathered.take(&PEERS, Update::Unserved { settled: true });
+        gathered.take(&pools, Update::Unserved { settled: true });
+        assert_eq!(told(&gathered).len(), 3, "nothing of Calico's is served");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) fn cause(facts: &Facts, peer: &Peer) -> Option<Finding> {
         told::crowded,
         reach::wrong_source,
         reach::refused,
+        reach::hung_up,
         reach::unanswered,
     ];
     causes.iter().find_map(|cause| cause(facts, peer))

@@ -11,7 +11,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(port_taken(node));
     findings.extend(not_permitted(node));
-    findings.extend(clock(node));
+    findings.extend(clock(facts));
     if node.writes_kernel {
         findings.extend(kernel_refuses(node));
         findings.extend(other_speaker(node));
@@ -170,9 +170,17 @@ fn rp_filter(node: &Node) -> Option<Finding> {
     })
 }
 
-fn clock(node: &Node) -> Option<Finding> {
-    let clock = node.clock;
-    let mut seen = Vec::new();
+fn clock(facts: &Facts) -> Option<Finding> {
+    let clock = facts.node.clock;
+    let mut unread = facts.store.unread.iter();
+    let early = unread.find(|(_, reason)| {
+        let words = ["not valid yet", "NotValidYet", "not yet valid"];
+        words.iter().any(|words| reason.contains(words))
+    });
+    let mut seen: Vec<String> = early
+        .map(|(_, reason)| reason.clone())
+        .into_iter()
+        .collect();
     if clock.now < EARLIEST {
         seen.push(format!(
             "the clock says {}, which is before this program was written",

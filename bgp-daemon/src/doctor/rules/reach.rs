@@ -82,11 +82,20 @@ pub(super) fn reverse_path(facts: &Facts, peer: &Peer) -> Option<Finding> {
 
 /// The two sides expect other addresses of each other: the peer hangs up before it says anything, or comes from elsewhere.
 pub(super) fn wrong_source(facts: &Facts, peer: &Peer) -> Option<Finding> {
+    hangs_up(facts, peer, 2)
+}
+
+/// It did so once, as a peer that starts may, and nothing else is known of it.
+pub(super) fn hung_up(facts: &Facts, peer: &Peer) -> Option<Finding> {
+    hangs_up(facts, peer, 1)
+}
+
+fn hangs_up(facts: &Facts, peer: &Peer, least: u64) -> Option<Finding> {
     let status = &peer.session.as_ref()?.status;
     let hangs_up = status
         .unheard
         .as_ref()
-        .filter(|unheard| unheard.count >= HANG_UPS);
+        .filter(|unheard| unheard.count >= least);
     let stranger = peer.strangers.first();
     let (seen, fix) = match (stranger, hangs_up) {
         (Some(stranger), _) => (
@@ -195,6 +204,3 @@ fn finding(facts: &Facts, id: Id, peer: &Peer, fix: impl Into<String>) -> Findin
     seen.extend(evidence::knocks(peer));
     Finding::error(id, Some(&peer.name), seen, fix)
 }
-
-/// A peer that starts may hang up once.
-const HANG_UPS: u64 = 2;

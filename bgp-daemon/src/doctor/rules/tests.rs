@@ -297,6 +297,14 @@ fn ways_and_addresses() {
         status.unheard = failed("Connection closed", at);
     });
     assert_eq!(hangs_up.ids(), [Id::WrongSource]);
+    let once = hangs_up.with(|peer| {
+        session(peer).status.unheard.as_mut().expect("some").count = 1;
+    });
+    assert_eq!(once.ids(), [Id::WrongSource]);
+    let refused_since = once.with(|peer| {
+        session(peer).status.failed_dials = failed("Connection refused", at);
+    });
+    assert_eq!(refused_since.ids(), [Id::Refused]);
     let elsewhere = Scene::new().with(|peer| {
         peer.strangers = vec![TurnedAway {
             from: "10.0.0.2".parse().expect("an address"),
@@ -476,6 +484,10 @@ fn the_node_itself() {
         ids(|node| node.clock.now = Timestamp::UNIX_EPOCH),
         [Id::Clock]
     );
+    let mut early = Scene::new().up();
+    let reason = "invalid peer certificate: certificate not valid yet".to_owned();
+    early.facts.store.unread = vec![("bgppeers".into(), reason)];
+    assert_eq!(early.ids(), [Id::Datastore, Id::Clock]);
 }
 
 #[test]
