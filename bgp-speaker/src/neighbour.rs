@@ -4,34 +4,32 @@
 //! table, events to whoever listens. When the table cannot take more, it stops reading (the peer feels it through TCP) but goes
 //! on writing KEEPALIVEs.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bgp_core::rib::{Input, KeepStale, Unusable};
+use bgp_core::rib::{Input, KeepStale};
 use bgp_core::session::{ConnId, Direction, DownReason, Output, Session, State, Stop};
 use bgp_core::speaker::{Link, NeighbourConfig};
 use bgp_core::types::{Family, PeerId, PerFamily};
 use bgp_core::wire::{Message, RefreshKind, RouteRefresh};
 use bytes::BytesMut;
-use ipnet::IpNet;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
-use tracing::{debug, info, warn};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tracing::debug;
 
 use crate::acceptor::Guard;
 use crate::command::{Command, NeighbourStatus};
 use crate::connect::{Dial, DialError, words};
 use crate::connection::{Connection, Connections, Ready};
 use crate::dialling::Dialling;
-use crate::event::Event;
 use crate::exchange::{Exchange, Exchanged};
 use crate::farewell::Farewells;
 use crate::namespace::Namespace;
 use crate::opaque::Outlet;
+use crate::reporter::Reporter;
 use crate::table::{self, ToNeighbour};
-use crate::tap::{Flow, PeerTap, take_message};
+use crate::tap::{Flow, take_message};
 use crate::timer::{LazyTimer, now};
 
 /// A connection that the peer opened, and what came on it.
@@ -44,7 +42,6 @@ pub(super) struct Arrival {
 /// One neighbour.
 pub(super) struct Neighbour {
     pub(super) peer: PeerId,
-    pub(super) name: Arc<str>,
     pub(super) config: NeighbourConfig,
     pub(super) dial: Dial,
     /// Of a dynamic peer, whose task ends when the peer has gone.
@@ -55,20 +52,13 @@ pub(super) struct Neighbour {
     /// Whether there is to be any connection; dialling waits until that is known.
     pub(super) guard: watch::Receiver<Guard>,
     pub(super) table: table::Sender,
-    pub(super) events: broadcast::Sender<Event>,
-    /// Names of the peers whose sessions are up.
-    pub(super) established: Established,
+    pub(super) reporter: Reporter,
     /// Connections that are being closed are left to them.
     pub(super) farewells: Farewells,
     pub(super) namespace: Option<Namespace>,
-    /// Sees messages and states, if anybody does.
-    pub(super) tap: Option<PeerTap>,
     /// Takes what comes of families that are not routed here, if anybody does.
     pub(super) opaque: Option<Outlet>,
 }
-
-/// Names of the peers whose sessions are up. Each neighbour keeps its own entry.
-pub(super) type Established = Arc<watch::Sender<BTreeSet<Arc<str>>>>;
 
 struct Running {
     neighbour: Neighbour,
@@ -205,7 +195,7 @@ impl Running {
                 self.connected(stream, BytesMut::new(), Direction::Outgoing);
             }
             Wake::Dialled(Err(error)) => {
-                debug!(peer = %self.neighbour.name, %error, "cannot connect");
+                debug!(peer = %self.neighbour.reporter.name, %error, "cannot connect");
                 self.session
                     .handle_connect_failed(now(), &error.to_string());
             }
@@ -290,7 +280,7 @@ impl Running {
         let mut connection = match Connection::new(id, stream) {
             Ok(connection) => connection,
             Err(error) => {
-                debug!(peer = %self.neighbour.name, %error, "connection was gone at once");
+                debug!(peer = %self.neighbour.reporter.name, %error, "connection was gone at once");
                 if direction == Direction::Outgoing {
                     self.session.handle_connect_failed(now(), &words(&error));
                 }
@@ -298,7 +288,7 @@ impl Running {
             }
         };
         let local = connection.local_address();
-        debug!(peer = %self.neighbour.name, ?direction, %local, "connected");
+        debug!(peer = %self.neighbour.reporter.name, ?direction, %local, "connected");
         self.link.connected(id, local);
         connection.input = octets;
         self.connections.add(connection);
@@ -324,21 +314,8 @@ impl Running {
                     self.session.stop(now, why);
                     self.drain_session();
                 }
-                ToNeighbour::Unusable(prefix, why) => self.log_unusable(prefix, why),
+                ToNeighbour::Unusable(prefix, why) => self.neighbour.reporter.unusable(prefix, why),
                 ToNeighbour::Report => self.exchange.ask_report(self.connections.has_output()),
-            }
-        }
-    }
-
-    fn log_unusable(&self, prefix: IpNet, why: Unusable) {
-        let peer = &self.neighbour.name;
-        match why {
-            // As it is meant to be where there are several ways between two routers.
-            Unusable::AsLoop | Unusable::ReflectionLoop => {
-                debug!(%peer, %prefix, "a route is not used: {why}");
-            }
-            _ => {
-                warn!(%peer, %prefix, "a route is not used: {why} (and so of others, without a line for each)")
             }
         }
     }
@@ -370,9 +347,9 @@ impl Running {
     }
 
     fn handle_input(&mut self, id: ConnId) {
-        match self.neighbour.tap {
-            Some(_) => self.handle_each_message(id),
-            None => self.handle_bytes(id),
+        match self.neighbour.reporter.sees_messages() {
+            true => self.handle_each_message(id),
+            false => self.handle_bytes(id),
         }
     }
 
@@ -395,23 +372,10 @@ impl Running {
     }
 
     fn show(&mut self, id: ConnId, flow: Flow, messages: &[u8]) {
-        let tap = self.neighbour.tap.as_mut();
-        if let Some((tap, connection)) = tap.zip(self.connections.get(id)) {
-            tap.messages(&self.session, connection, flow, messages);
-        }
-    }
-
-    /// Shows the state of the session, if it is another one.
-    fn show_state(&mut self) {
-        if let Some(tap) = &mut self.neighbour.tap {
-            tap.state(&self.session);
-        }
-    }
-
-    /// Shows why a connection ended, together with the next state.
-    fn show_reason(&mut self, reason: &DownReason) {
-        if let Some(tap) = &mut self.neighbour.tap {
-            tap.ended(reason);
+        if let Some(connection) = self.connections.get(id) {
+            self.neighbour
+                .reporter
+                .messages(&self.session, connection, flow, messages);
         }
     }
 
@@ -478,7 +442,7 @@ impl Running {
                 self.perform(output);
             }
         }
-        self.show_state();
+        self.neighbour.reporter.state(&self.session);
     }
 
     fn perform(&mut self, output: Output) {
@@ -503,49 +467,17 @@ impl Running {
             Output::Close { conn } => self.close(conn),
             Output::Up { negotiated, .. } => {
                 self.since = now();
-                self.note_established(true);
-                info!(peer = %self.neighbour.name, peer_id = %negotiated.peer_id, "session established");
-                self.tell(Event::Up {
-                    peer: Arc::clone(&self.neighbour.name),
-                    negotiated,
-                });
+                self.neighbour.reporter.up(negotiated);
             }
             Output::Down(down) => {
                 self.since = now();
-                self.note_established(false);
                 self.ended = Some(down.reason.clone());
-                self.show_reason(&down.reason);
-                let (peer, reason) = (&self.neighbour.name, &down.reason);
-                match reason {
-                    // We stop, and the peer keeps the routes.
-                    DownReason::Left => info!(%peer, %reason, "session down"),
-                    _ => warn!(%peer, %reason, "session down"),
-                }
-                self.tell(Event::Down {
-                    peer: Arc::clone(&self.neighbour.name),
-                    reason: down.reason,
-                });
+                self.neighbour.reporter.down(down.reason);
             }
-            Output::Refused(reason) => {
-                self.show_reason(&reason);
-                warn!(peer = %self.neighbour.name, %reason, "session refused");
-            }
+            Output::Refused(reason) => self.neighbour.reporter.refused(&reason),
             // What the table was told, or the owner.
             _ => {}
         }
-    }
-
-    fn note_established(&self, is: bool) {
-        let name = &self.neighbour.name;
-        self.neighbour.established.send_if_modified(|all| match is {
-            true => all.insert(Arc::clone(name)),
-            false => all.remove(name),
-        });
-    }
-
-    fn tell(&self, event: Event) {
-        // Nobody needs to listen.
-        self.neighbour.events.send(event).ok();
     }
 
     fn close(&mut self, conn: ConnId) {

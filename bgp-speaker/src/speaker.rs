@@ -2,11 +2,10 @@
 //!
 //! A handle on the tasks that do the work; dropping it ends them, [`Speaker::shutdown`] does so in good order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_core::rib::{Input, OpaqueError, Rib};
@@ -14,29 +13,29 @@ use bgp_core::session::Stop;
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{Attributes, OpaqueRoutes, RefreshKind};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::warn;
 
 use crate::acceptor::{self, Acceptor, Order};
 use crate::alarms::Alarms;
 use crate::command::{Command, NeighbourStatus};
-use crate::config::{ConfigError, SpeakerConfig};
+use crate::config::SpeakerConfig;
 use crate::connection::canonical;
 use crate::desired::{Desired, Done, Report, Step};
 use crate::dynamic::{self, DynamicPeers};
 use crate::environment::Environment;
+use crate::error::SpeakerError;
 use crate::event::{Ended, Event, ForwardingSink};
 use crate::farewell::Farewells;
-use crate::ids::Ids;
 use crate::inquirer::{ANSWER, Inquirer};
-use crate::listener::{Incoming, ListenError};
+use crate::listener::Incoming;
 use crate::namespace::Namespace;
 use crate::opaque::Sending;
+use crate::peers::Peers;
 use crate::routes::Routes;
 use crate::shutdown::{Partings, Shutdown};
-use crate::spec::{PeerSettings, PeerSpec};
-use crate::starter::{Peer, Starter};
+use crate::spec::PeerSpec;
+use crate::starter::Starter;
 use crate::table::{News, Table};
 use crate::tasks::{Failure, Tasks};
 use crate::timer::now;
@@ -64,33 +63,10 @@ struct Shared {
     config: SpeakerConfig,
     /// What the speaker is told to be. Held during a change, so that changes come one after the other.
     desired: tokio::sync::Mutex<Desired>,
-    registry: Mutex<Registry>,
-    starter: Starter,
-    dynamic: dynamic::Registry,
+    peers: Peers,
     tasks: ClosedOnDrop,
     alarms: Alarms,
     turned_away: turned_away::Register,
-    /// Peers that are added now are told that we have just restarted.
-    restarting: AtomicBool,
-}
-
-/// The peers whose tasks run.
-#[derive(Debug, Default)]
-struct Registry {
-    peers: BTreeMap<Arc<str>, Peer>,
-    ids: Ids,
-    /// Numbers of peers that are waited for and not added yet.
-    reserved: BTreeMap<Arc<str>, PeerId>,
-}
-
-impl Registry {
-    /// The number that is reserved for a peer, or the smallest that no peer has, or is to have.
-    fn number_for(&mut self, name: &str) -> PeerId {
-        if let Some(reserved) = self.reserved.remove(name) {
-            return reserved;
-        }
-        self.ids.take()
-    }
 }
 
 /// A speaker that is dropped ends on purpose.
@@ -101,29 +77,6 @@ impl Drop for ClosedOnDrop {
         self.0.close();
         self.1.close();
     }
-}
-
-/// Why the speaker did not do as told.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SpeakerError {
-    /// It has ended.
-    #[error(transparent)]
-    Ended(#[from] Ended),
-    /// It cannot listen there.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// Routes of a family that is not routed here cannot be sent.
-    #[error(transparent)]
-    Opaque(#[from] OpaqueError),
-    /// There are values that no session can have: nothing was changed.
-    #[error("{}", join(.0))]
-    Config(Vec<ConfigError>),
-}
-
-fn join(errors: &[ConfigError]) -> String {
-    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    texts.join("; ")
 }
 
 impl Speaker {
@@ -179,30 +132,15 @@ impl Speaker {
             opaque,
             seed: random_seed(),
         };
-        let registry = Registry::default();
-        let ids = registry.ids.clone();
-        let dynamic = dynamic::Registry::new(starter.clone(), ids, config.clone());
+        let peers = Peers::new(starter, config.clone());
         Self(Arc::new(Shared {
             config,
             desired: tokio::sync::Mutex::new(desired),
-            registry: Mutex::new(registry),
-            starter,
-            dynamic: dynamic.clone(),
-            tasks: ClosedOnDrop(tasks, dynamic),
+            tasks: ClosedOnDrop(tasks, peers.dynamic.clone()),
+            peers,
             alarms,
             turned_away,
-            restarting: AtomicBool::new(false),
         }))
-    }
-
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        let registry = self.0.registry.lock();
-        registry.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn peer(&self, name: &str) -> Option<Peer> {
-        let configured = self.registry().peers.get(name).cloned();
-        configured.or_else(|| self.0.dynamic.peer(name))
     }
 
     /// Whether both are handles on the same speaker.
@@ -259,8 +197,8 @@ impl Speaker {
     /// The speaker has ended.
     pub async fn accept_dynamic_peers(&self, peers: DynamicPeers) -> Result<(), Ended> {
         let ranges = peers.securities();
-        self.0.dynamic.configure(Arc::new(peers));
-        let registry = self.0.dynamic.clone();
+        self.0.peers.dynamic.configure(Arc::new(peers));
+        let registry = self.0.peers.dynamic.clone();
         let strangers = Box::new(move |incoming, range| registry.receive(incoming, range));
         self.order(Order::Ranges(ranges, strangers)).await
     }
@@ -301,7 +239,13 @@ impl Speaker {
     }
 
     async fn order(&self, order: Order) -> Result<(), Ended> {
-        self.0.starter.acceptor.send(order).await.map_err(|_| Ended)
+        self.0
+            .peers
+            .starter
+            .acceptor
+            .send(order)
+            .await
+            .map_err(|_| Ended)
     }
 
     /// Waits until the speaker has ended because one of its tasks did. Its sessions are closed then, without a NOTIFICATION: peers
@@ -318,7 +262,7 @@ impl Speaker {
 
     /// Where the sockets are made, unless that is where the threads of the runtime are.
     pub fn namespace(&self) -> Option<&Namespace> {
-        self.0.starter.namespace.as_ref()
+        self.0.peers.starter.namespace.as_ref()
     }
 
     /// What is wrong at the moment.
@@ -328,18 +272,18 @@ impl Speaker {
 
     /// What happens to sessions from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.0.starter.events.subscribe()
+        self.0.peers.starter.events.subscribe()
     }
 
     /// The names of the peers whose sessions are up, as it changes. Whoever is slow misses what came in between.
     pub fn established(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
-        self.0.starter.established.subscribe()
+        self.0.peers.starter.established.subscribe()
     }
 
     /// Whether peers that are added from now on are told, until their session first comes up, that this speaker has just
     /// restarted with its forwarding state preserved (RFC 4724 §4.1).
     pub fn set_restarting(&self, restarting: bool) {
-        self.0.restarting.store(restarting, Ordering::Relaxed);
+        self.0.peers.set_restarting(restarting);
     }
 
     /// Becomes what the owner wants: many peers and routes in one change. Settings that no session notices, and routes, change at
@@ -409,55 +353,30 @@ impl Speaker {
                 for (name, spec) in peers {
                     // What is left concerns the table alone.
                     let config = Arc::new(spec.routes(&self.0.config));
-                    let peer = self.peer(&name).map(|peer| peer.id);
+                    let peer = self.0.peers.get(&name).map(|peer| peer.id);
                     inputs.extend(peer.map(|peer| Input::Configure { peer, config }));
                 }
                 self.routes().tell(inputs).await
             }
             Step::Remove(name) => {
-                self.stop_peer(&name, Stop::Deconfigured).await;
+                self.0.peers.stop(&name, Stop::Deconfigured).await;
                 Ok(())
             }
             Step::Start(name, spec) => {
-                self.stop_peer(&name, Stop::ConfigChange).await;
-                self.add_peer(name, spec.settings(&self.0.config)).await
+                self.0.peers.stop(&name, Stop::ConfigChange).await;
+                self.0
+                    .peers
+                    .start(name, spec.settings(&self.0.config))
+                    .await
             }
         }
-    }
-
-    async fn add_peer(&self, name: Arc<str>, settings: PeerSettings) -> Result<(), Ended> {
-        for peer in self.0.dynamic.give_way(&name, settings.dial.remote) {
-            remove(&peer, Stop::Deconfigured).await;
-        }
-        let id = self.registry().number_for(&name);
-        let restarting = self.0.restarting.load(Ordering::Relaxed);
-        let starter = &self.0.starter;
-        let started = starter.start(id, Arc::clone(&name), settings, restarting);
-        let peer = started.await?;
-        self.registry().peers.insert(name, peer);
-        Ok(())
     }
 
     /// Ends a session with Cease and forgets the peer and its routes; nothing if there is none of that name.
     pub async fn remove_peer(&self, name: &str) {
         let mut desired = self.0.desired.lock().await;
         desired.peers.remove(name);
-        self.stop_peer(name, Stop::Deconfigured).await;
-    }
-
-    async fn stop_peer(&self, name: &str, why: Stop) {
-        let configured = self.registry().peers.remove(name);
-        let Some(peer) = configured else {
-            if let Some(peer) = self.0.dynamic.peer(name) {
-                remove(&peer, why).await;
-            }
-            return;
-        };
-        self.0.dynamic.unconfigured(name);
-        // An acceptor that has ended has closed all doors.
-        self.order(Order::Close(name.into())).await.ok();
-        remove(&peer, why).await;
-        self.registry().ids.give_back(peer.id);
+        self.0.peers.stop(name, Stop::Deconfigured).await;
     }
 
     /// Stops a session and keeps it down until [`Speaker::enable_peer`], or starts it anew if the reason says so.
@@ -476,27 +395,20 @@ impl Speaker {
     }
 
     async fn command(&self, name: &str, command: Command) {
-        if let Some(peer) = self.peer(name) {
+        if let Some(peer) = self.0.peers.get(name) {
             // A task that has ended takes no commands and needs none.
             peer.commands.send(command).await.ok();
         }
     }
 
-    /// All peers, configured and dynamic.
-    fn all_peers(&self) -> BTreeMap<Arc<str>, Peer> {
-        let mut all = self.0.dynamic.peers();
-        all.extend(self.registry().peers.clone());
-        all
-    }
-
     /// Names of the peers, ascending.
     pub fn peer_names(&self) -> Vec<Arc<str>> {
-        self.all_peers().into_keys().collect()
+        self.0.peers.all().into_keys().collect()
     }
 
     /// The number by which the RIB knows a peer.
     pub fn peer_id(&self, name: &str) -> Option<PeerId> {
-        self.peer(name).map(|peer| peer.id)
+        self.0.peers.get(name).map(|peer| peer.id)
     }
 
     /// Sends a peer all routes again, as if it had asked for them.
@@ -547,7 +459,12 @@ impl Speaker {
             routes: routes.into(),
             reply,
         });
-        self.0.starter.table.send([News::Opaque(sending)]).await?;
+        self.0
+            .peers
+            .starter
+            .table
+            .send([News::Opaque(sending)])
+            .await?;
         Ok(answer.await.map_err(|_| Ended)??)
     }
 
@@ -563,7 +480,7 @@ impl Speaker {
 
     /// A handle for questions that can be asked while the speaker is changed.
     pub fn inquirer(&self) -> Inquirer {
-        let peers = self.all_peers().into_iter();
+        let peers = self.0.peers.all().into_iter();
         Inquirer::new(
             peers.map(|(name, peer)| (name, peer.commands)).collect(),
             self.0.turned_away.clone(),
@@ -572,7 +489,7 @@ impl Speaker {
 
     /// A handle on the routes, for whoever originates them or looks at them.
     pub fn routes(&self) -> Routes {
-        Routes::new(self.0.starter.table.clone())
+        Routes::new(self.0.peers.starter.table.clone())
     }
 
     /// Waits with all decisions, after a restart, for peers that are to be added, by name with their families: see
@@ -587,18 +504,9 @@ impl Speaker {
         up_within: Duration,
         at_most: Duration,
     ) -> Result<(), Ended> {
-        let mut expected = Vec::new();
-        {
-            let mut registry = self.registry();
-            for (name, families) in peers {
-                let id = registry.number_for(&name);
-                expected.extend(families.into_iter().map(|family| (id, family)));
-                registry.reserved.insert(name, id);
-            }
-        }
         let now = now();
         self.tell_table(Input::Defer {
-            expected,
+            expected: self.0.peers.reserve(peers),
             up_by: now + up_within,
             until: now + at_most,
         })
@@ -612,7 +520,7 @@ impl Speaker {
     /// From now on nobody is told of changed routes, neither peers nor whoever forwards: all sessions are about to end, and a
     /// peer that keeps our routes must not lose those that came from the others.
     pub fn freeze(&self) {
-        self.0.starter.table.freeze();
+        self.0.peers.starter.table.freeze();
     }
 
     /// Ends every session, and all tasks, in three seconds at most. Other handles on the speaker find that it has ended.
@@ -627,43 +535,12 @@ impl Speaker {
         tasks.close();
         self.freeze();
         let mut partings = Partings::default();
-        let goodbye = async {
-            let (mut late, mut ending) = (Vec::new(), Vec::new());
-            let mut peers = self.0.dynamic.close();
-            peers.append(&mut self.registry().peers);
-            for (name, peer) in peers {
-                let (done, ended) = oneshot::channel();
-                ending.push(ended);
-                let command = Command::Remove(why(&name), done);
-                // One that is busy keeps no other waiting.
-                if let Err(TrySendError::Full(command)) = peer.commands.try_send(command) {
-                    late.push((peer.commands, command));
-                }
-            }
-            for (commands, command) in late {
-                commands.send(command).await.ok();
-            }
-            for ended in ending {
-                if let Ok(Some(reason)) = ended.await {
-                    partings.count(&reason);
-                }
-            }
-            self.0.starter.farewells.ended().await;
-        };
+        let goodbye = self.0.peers.part(why, &mut partings);
         if tokio::time::timeout(SHUTDOWN, goodbye).await.is_err() {
             warn!("some sessions did not close in time");
         }
         tasks.cancel();
         partings
-    }
-}
-
-/// Ends the task of a peer, and waits for the end.
-async fn remove(peer: &Peer, why: Stop) {
-    let (done, gone) = oneshot::channel();
-    // A task that has ended has done so already.
-    if peer.commands.send(Command::Remove(why, done)).await.is_ok() {
-        gone.await.ok();
     }
 }
 

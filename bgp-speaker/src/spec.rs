@@ -408,11 +408,7 @@ mod tests {
                 spec.route_reflector_client = true;
             }),
             ("graceful_restart", |spec| {
-                spec.graceful_restart = Some(GracefulRestart {
-                    restart_time: 4096,
-                    restarting: false,
-                    notification: false,
-                });
+                spec.graceful_restart = Some(GracefulRestart::new(4096));
             }),
             ("ttl", |spec| spec.ttl = Ttl::Security { hops: 0 }),
         ];

@@ -14,8 +14,9 @@ use crate::event::{Ended, Event};
 use crate::farewell::Farewells;
 use crate::listener::PeerSecurity;
 use crate::namespace::Namespace;
-use crate::neighbour::{Arrival, Established, Neighbour};
+use crate::neighbour::{Arrival, Neighbour};
 use crate::opaque::{OpaqueSender, Outlet};
+use crate::reporter::{Established, Reporter};
 use crate::spec::PeerSettings;
 use crate::table::{self, News};
 use crate::tap::{PeerTap, Subscriber};
@@ -91,7 +92,6 @@ impl Starter {
         let is_dynamic = first.is_some();
         let neighbour = Neighbour {
             peer: id,
-            name: Arc::clone(&name),
             config: session_of(&settings.neighbour, restarting),
             dial: settings.dial.clone(),
             first,
@@ -99,11 +99,14 @@ impl Starter {
             accepted,
             guard: guard.subscribe(),
             table: self.table.clone(),
-            events: self.events.clone(),
-            established: Arc::clone(&self.established),
+            reporter: Reporter {
+                name: Arc::clone(&name),
+                events: self.events.clone(),
+                established: Arc::clone(&self.established),
+                tap: self.tap(&name, id),
+            },
             farewells: self.farewells.clone(),
             namespace: self.namespace.clone(),
-            tap: self.tap(&name, id),
             opaque: self.outlet(&name, &settings),
         };
         let number = u64::from(id.0);

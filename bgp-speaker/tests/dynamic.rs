@@ -130,11 +130,7 @@ async fn a_dynamic_peer_comes_and_goes() {
 /// RFC 4724: a peer that restarts is the same one when it comes back in time, and gone when it does not.
 #[tokio::test]
 async fn a_restarting_peer_stays_for_the_restart_time() {
-    let restart = GracefulRestart {
-        restart_time: 2,
-        restarting: false,
-        notification: false,
-    };
+    let restart = GracefulRestart::new(2);
     let peers = DynamicPeers::new(move |candidate| {
         let mut settings = pair::passive(candidate.remote);
         settings.graceful_restart = Some(restart);

@@ -76,10 +76,10 @@ fn config(number: u8, choices: &mut Choices<'_>) -> SessionConfig {
     ]);
     session.extended_messages = bit(1);
     session.extended_next_hop = bit(2);
-    session.graceful_restart = bit(3).then(|| GracefulRestart {
-        restart_time: choices.number(),
-        restarting: bit(4),
-        notification: bit(5),
+    session.graceful_restart = bit(3).then(|| {
+        GracefulRestart::new(choices.number())
+            .with_restarting(bit(4))
+            .with_notification(bit(5))
     });
     session.long_lived_stale_time =
         bit(6).then(|| Duration::from_secs(u64::from(choices.number()) << choices.below(24)));
@@ -144,10 +144,7 @@ fn role(choices: &mut Choices<'_>) -> RoleConfig {
         Role::Customer,
         Role::Peer,
     ];
-    RoleConfig {
-        role: choices.pick(&roles),
-        strict: choices.flag(),
-    }
+    RoleConfig::new(choices.pick(&roles)).with_strict(choices.flag())
 }
 
 /// Up to 510 octets: more than a capability can hold.

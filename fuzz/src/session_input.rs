@@ -102,11 +102,11 @@ fn config() -> SessionConfig {
     session.add_path = Some(AddPathDirection::Both);
     session.extended_messages = true;
     session.extended_next_hop = true;
-    session.graceful_restart = Some(GracefulRestart {
-        restart_time: 120,
-        restarting: true,
-        notification: true,
-    });
+    session.graceful_restart = Some(
+        GracefulRestart::new(120)
+            .with_restarting(true)
+            .with_notification(true),
+    );
     session.long_lived_stale_time = Some(Duration::from_secs(3600));
     session
 }

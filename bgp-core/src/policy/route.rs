@@ -20,6 +20,7 @@ pub enum Direction {
 /// Where a route was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub enum Source {
     /// On this machine.
     Local,
@@ -33,6 +34,7 @@ pub enum Source {
 
 /// A neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct PeerView {
     /// The number by which its owner knows it.
     pub id: PeerId,

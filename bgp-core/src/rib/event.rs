@@ -16,6 +16,7 @@ use crate::wire::{NextHop, RefreshKind, Update};
 
 /// What happened.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Input {
     /// A neighbour was configured, or its settings changed. Its routes are imported again, and it is sent what differs. Beyond
     /// [`PeerId::MAX`] it is refused.
@@ -183,6 +184,7 @@ pub enum Output {
 
 /// A route from a peer, as it is to be installed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct ForwardRoute {
     /// Next hops of equal cost, the best path's first, without repetition.
     pub next_hops: Vec<NextHop>,
@@ -193,6 +195,23 @@ pub struct ForwardRoute {
     /// A local route of no more than [`PEER_PREFERENCE`](super::PEER_PREFERENCE) is better. Whoever installed that one forwards by it; this one may be
     /// installed beside it, where it does not take its place.
     pub standby: bool,
+}
+
+impl ForwardRoute {
+    /// One without a better local route.
+    pub fn new(next_hops: Vec<NextHop>, local_pref: u32, preference: u32) -> Self {
+        Self {
+            next_hops,
+            local_pref,
+            preference,
+            standby: false,
+        }
+    }
+
+    /// The same with another [`standby`](Self::standby).
+    pub fn with_standby(self, standby: bool) -> Self {
+        Self { standby, ..self }
+    }
 }
 
 #[cfg(test)]

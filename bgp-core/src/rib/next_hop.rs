@@ -14,6 +14,7 @@ use crate::steps;
 
 /// The way to a next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resolution {
     /// There is none, or it is one of our own addresses.
     Unreachable,

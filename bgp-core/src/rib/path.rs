@@ -11,6 +11,7 @@ pub(crate) const LOCAL: PeerId = PeerId(u32::MAX);
 /// Why a path may not be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Unusable {
     /// Our AS is in its AS path too often (RFC 4271 §9.1.2).
     AsLoop,

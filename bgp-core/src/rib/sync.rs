@@ -11,6 +11,7 @@ use super::tables::Tables;
 /// How the local routes with a number differed from those that were wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct Synced {
     /// Routes that are new, or have changed.
     pub announced: usize,

@@ -91,6 +91,7 @@ impl SessionConfig {
 /// How we restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct GracefulRestart {
     /// Seconds, at most 4095.
     pub restart_time: u16,
@@ -100,12 +101,52 @@ pub struct GracefulRestart {
     pub notification: bool,
 }
 
+impl GracefulRestart {
+    /// Routes are kept for this time, in seconds (at most 4095), and not over a NOTIFICATION; the process has not been restarted.
+    pub fn new(restart_time: u16) -> Self {
+        Self {
+            restart_time,
+            restarting: false,
+            notification: false,
+        }
+    }
+
+    /// The same with another [`restarting`](Self::restarting).
+    pub fn with_restarting(self, restarting: bool) -> Self {
+        Self { restarting, ..self }
+    }
+
+    /// The same with another [`notification`](Self::notification).
+    pub fn with_notification(self, notification: bool) -> Self {
+        Self {
+            notification,
+            ..self
+        }
+    }
+}
+
 /// Our BGP role (RFC 9234 §4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct RoleConfig {
     /// What we are to the peer.
     pub role: Role,
     /// Refuse a peer that does not announce a role.
     pub strict: bool,
+}
+
+impl RoleConfig {
+    /// What we are to the peer; a peer without a role is taken too.
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            strict: false,
+        }
+    }
+
+    /// The same with another [`strict`](Self::strict).
+    pub fn with_strict(self, strict: bool) -> Self {
+        Self { strict, ..self }
+    }
 }

@@ -60,6 +60,7 @@ impl Negotiated {
 
 /// The peer's graceful restart capability, as far as both sides take part (RFC 4724, RFC 8538).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerRestart {
     /// R bit: it has just restarted.
     pub restarting: bool,
@@ -73,6 +74,7 @@ pub struct PeerRestart {
 
 /// Long-lived graceful restart of one family (RFC 9494).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LongLived {
     /// F bit.
     pub forwarding_preserved: bool,

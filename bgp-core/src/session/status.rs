@@ -54,6 +54,7 @@ pub struct SessionStatus {
 
 /// An OPEN of the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenRecord {
     /// The message.
     pub open: Open,
@@ -61,8 +62,16 @@ pub struct OpenRecord {
     pub at: Instant,
 }
 
+impl OpenRecord {
+    /// An OPEN that came at this time.
+    pub fn new(open: Open, at: Instant) -> Self {
+        Self { open, at }
+    }
+}
+
 /// The same thing that failed one time after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failures {
     /// How often.
     pub count: u64,
@@ -73,12 +82,15 @@ pub struct Failures {
 }
 
 impl Failures {
+    /// So many failures, the last of them at this time.
+    pub fn new(count: u64, error: &str, at: Instant) -> Self {
+        let error = error.to_owned();
+        Self { count, error, at }
+    }
+
     fn add(failures: &mut Option<Self>, error: &str, now: Instant) {
-        *failures = Some(Self {
-            count: failures.as_ref().map_or(0, |before| before.count) + 1,
-            error: error.to_owned(),
-            at: now,
-        });
+        let before = failures.as_ref().map_or(0, |before| before.count);
+        *failures = Some(Self::new(before + 1, error, now));
     }
 }
 
@@ -104,6 +116,7 @@ pub struct ConnectionStatus {
 
 /// A NOTIFICATION that was sent or received. Long data is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotificationRecord {
     /// The message.
     pub notification: Notification,
@@ -116,7 +129,8 @@ pub struct NotificationRecord {
 }
 
 impl NotificationRecord {
-    fn new(notification: &Notification, at: Instant) -> Self {
+    /// A NOTIFICATION that went or came at this time.
+    pub fn new(notification: &Notification, at: Instant) -> Self {
         Self {
             notification: at_rest(notification),
             text: describe(notification),
@@ -154,6 +168,7 @@ impl AddAssign for Counters {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[expect(missing_docs, reason = "the names are the RFC's own")]
+#[non_exhaustive]
 pub struct MessageCounts {
     pub open: u64,
     pub update: u64,
@@ -278,7 +293,7 @@ impl Record {
     /// The peer sent an OPEN, good or bad.
     pub(super) fn opened(&mut self, now: Instant, open: Open) {
         self.unheard = None;
-        self.last_open = Some(OpenRecord { open, at: now });
+        self.last_open = Some(OpenRecord::new(open, now));
     }
 
     pub(super) fn sent(&mut self, now: Instant, notification: &Notification) {

@@ -5,10 +5,15 @@
 //! an AS number of the wrong length, without which nothing after the OPEN can be read. What follows from a capability is
 //! for the session to decide.
 
+mod code;
+mod extra;
+
 use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use self::code::MAX_VALUE_LEN;
+pub use self::extra::{ExtraCapability, InvalidCapability};
 use super::read::{Malformed, Reader};
 use super::write;
 use crate::types::{AfiSafi, Asn};
@@ -108,107 +113,11 @@ pub enum Capability {
     },
 }
 
-/// A capability that has a meaning to the embedder alone, to be announced beside ours.
-///
-/// ```
-/// use bgp_core::wire::{ExtraCapability, InvalidCapability};
-///
-/// let ours = ExtraCapability::new(239, *b"zones")?;
-/// assert_eq!((ours.code(), ours.value()), (239, &b"zones"[..]));
-/// assert_eq!(ExtraCapability::new(65, [0; 4]), Err(InvalidCapability::Known(65)));
-/// # Ok::<(), InvalidCapability>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct ExtraCapability {
-    code: u8,
-    #[cfg_attr(feature = "serde", serde(serialize_with = "super::text::serialize"))]
-    value: Bytes,
-}
-
-/// Not a capability that can be announced beside ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvalidCapability {
-    /// The capability with this code is announced and understood here: it follows from the settings of the session.
-    Known(u8),
-    /// A value of this many octets; at most 255 are possible (RFC 5492 §4).
-    Length(usize),
-}
-
-impl ExtraCapability {
-    /// One with this code; 239 to 254 are for experiments (RFC 8810 §3), others are given out by IANA.
-    ///
-    /// # Errors
-    ///
-    /// The code is one that is used here, or the value is too long.
-    pub fn new(code: u8, value: impl AsRef<[u8]>) -> Result<Self, InvalidCapability> {
-        let value = value.as_ref();
-        if code::KNOWN.contains(&code) {
-            return Err(InvalidCapability::Known(code));
-        }
-        if value.len() > MAX_VALUE_LEN {
-            return Err(InvalidCapability::Length(value.len()));
-        }
-        let value = Bytes::copy_from_slice(value);
-        Ok(Self { code, value })
-    }
-
-    /// Its code.
-    pub fn code(&self) -> u8 {
-        self.code
-    }
-
-    /// Its value; at most 255 octets.
-    pub fn value(&self) -> &[u8] {
-        &self.value
-    }
-}
-
 impl From<ExtraCapability> for Capability {
-    fn from(ExtraCapability { code, value }: ExtraCapability) -> Self {
+    fn from(extra: ExtraCapability) -> Self {
+        let (code, value) = extra.into_parts();
         Self::Unknown { code, value }
     }
-}
-
-impl fmt::Display for InvalidCapability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Known(code) => write!(f, "capability {code} follows from the settings"),
-            Self::Length(len) => write!(f, "a capability cannot have {len} octets"),
-        }
-    }
-}
-
-impl std::error::Error for InvalidCapability {}
-
-mod code {
-    pub(super) const MULTIPROTOCOL: u8 = 1;
-    pub(super) const ROUTE_REFRESH: u8 = 2;
-    pub(super) const EXTENDED_NEXT_HOP: u8 = 5;
-    pub(super) const EXTENDED_MESSAGE: u8 = 6;
-    pub(super) const ROLE: u8 = 9;
-    pub(super) const GRACEFUL_RESTART: u8 = 64;
-    pub(super) const FOUR_OCTET_AS: u8 = 65;
-    pub(super) const ADD_PATH: u8 = 69;
-    pub(super) const ENHANCED_ROUTE_REFRESH: u8 = 70;
-    pub(super) const LONG_LIVED_GRACEFUL_RESTART: u8 = 71;
-    pub(super) const FQDN: u8 = 73;
-    pub(super) const SOFTWARE_VERSION: u8 = 75;
-    pub(super) const KNOWN: [u8; 12] = [
-        MULTIPROTOCOL,
-        ROUTE_REFRESH,
-        EXTENDED_NEXT_HOP,
-        EXTENDED_MESSAGE,
-        ROLE,
-        GRACEFUL_RESTART,
-        FOUR_OCTET_AS,
-        ADD_PATH,
-        ENHANCED_ROUTE_REFRESH,
-        LONG_LIVED_GRACEFUL_RESTART,
-        FQDN,
-        SOFTWARE_VERSION,
-    ];
 }
 
 /// R and N bits before the restart time (RFC 4724 §3, RFC 8538 §2); 12 bits of time.
@@ -217,8 +126,6 @@ const NOTIFICATION: u16 = 0x4000;
 const RESTART_TIME: u16 = 0x0fff;
 /// F bit of a family (RFC 4724 §3, RFC 9494 §3.1).
 const FORWARDING_PRESERVED: u8 = 0x80;
-/// Octets that a capability's value can have.
-const MAX_VALUE_LEN: usize = 255;
 
 impl Capability {
     /// Whether it is one whose code means nothing here.

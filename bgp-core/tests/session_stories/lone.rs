@@ -337,9 +337,5 @@ pub(crate) fn restart_capability(restarting: bool, notification: bool) -> Capabi
 
 /// Our side of the same.
 pub(crate) fn restarts(notification: bool) -> Option<GracefulRestart> {
-    Some(GracefulRestart {
-        restart_time: 120,
-        restarting: false,
-        notification,
-    })
+    Some(GracefulRestart::new(120).with_notification(notification))
 }

@@ -54,11 +54,7 @@ fn the_usual_configuration_offers_the_usual_capabilities() {
         config.hold_time = secs(240);
         config.add_path = Some(AddPathDirection::Both);
         config.long_lived_stale_time = Some(secs(0));
-        config.graceful_restart = Some(GracefulRestart {
-            restart_time: 120,
-            restarting: false,
-            notification: false,
-        });
+        config.graceful_restart = Some(GracefulRestart::new(120));
     });
     let expected = Open {
         asn: Asn(64512),
@@ -91,15 +87,12 @@ fn everything_that_is_configured_is_offered() {
         both_families(config);
         config.extended_messages = true;
         config.extended_next_hop = true;
-        config.role = Some(RoleConfig {
-            role: Role::Customer,
-            strict: false,
-        });
-        config.graceful_restart = Some(GracefulRestart {
-            restart_time: 60_000,
-            restarting: true,
-            notification: true,
-        });
+        config.role = Some(RoleConfig::new(Role::Customer));
+        config.graceful_restart = Some(
+            GracefulRestart::new(60_000)
+                .with_restarting(true)
+                .with_notification(true),
+        );
         config.long_lived_stale_time = Some(secs(u64::MAX));
         config.fqdn = Some("node-1".into());
         config.software_version = Some("bgp-daemon/0.1.0".into());
@@ -420,10 +413,7 @@ fn roles_must_match() {
     for role in roles {
         for code in 0..=5 {
             let ours = |config: &mut SessionConfig| {
-                config.role = Some(RoleConfig {
-                    role,
-                    strict: false,
-                });
+                config.role = Some(RoleConfig::new(role));
             };
             let open = peer_open_with([Capability::Role(code)]);
             if good.contains(&(role, code)) {
@@ -441,10 +431,7 @@ fn roles_must_match() {
 fn a_missing_role_is_refused_in_strict_mode_only() {
     let ours = |strict| {
         move |config: &mut SessionConfig| {
-            config.role = Some(RoleConfig {
-                role: Role::Provider,
-                strict,
-            });
+            config.role = Some(RoleConfig::new(Role::Provider).with_strict(strict));
         }
     };
     agreed(ours(false), peer_open());
@@ -487,10 +474,7 @@ fn a_willing_peer_takes_part_in_everything() {
     ours.add_path = Some(AddPathDirection::Send);
     ours.extended_messages = true;
     ours.extended_next_hop = true;
-    ours.role = Some(RoleConfig {
-        role: Role::Provider,
-        strict: true,
-    });
+    ours.role = Some(RoleConfig::new(Role::Provider).with_strict(true));
     let peer = RouterId(Ipv4Addr::new(192, 0, 2, 77));
     let agreed = ours.negotiated_with_willing_peer(peer).expect("agreement");
     let context = agreed.context;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bgp_core::session::config::GracefulRestart;
-use bgp_core::session::{LongLived, Negotiated, PeerRestart, SessionConfig};
+use bgp_core::session::{Negotiated, SessionConfig};
 use bgp_core::types::{Family, PerFamily};
 use bgp_core::wire::{
     Capability, ErrorCode, GracefulRestartFamily, LongLivedFamily, Message, Notification, Open,
@@ -60,11 +60,7 @@ fn bits(seen: Vec<Seen>) -> Vec<(bool, bool)> {
 #[test]
 fn the_restart_is_announced_until_the_session_comes_up() {
     let mut lone = Lone::new(|config| {
-        config.graceful_restart = Some(GracefulRestart {
-            restart_time: 120,
-            restarting: true,
-            notification: false,
-        });
+        config.graceful_restart = Some(GracefulRestart::new(120).with_restarting(true));
     });
     let first = lone.dial();
     lone.closed(first, None);
@@ -103,20 +99,17 @@ fn the_last_capability_counts() {
             ],
         ),
     ]);
-    let expected = PeerRestart {
-        restarting: true,
-        notification: false,
-        restart_time: secs(77),
-        families: PerFamily {
-            ipv4: Some(true),
-            ipv6: None,
-        },
-    };
     let negotiated = agreed(
         |config| config.graceful_restart = restarts(true),
         open.clone(),
     );
-    assert_eq!(negotiated.graceful_restart, Some(expected));
+    let restart = negotiated.graceful_restart.expect("it was agreed on");
+    assert_eq!((restart.restarting, restart.notification), (true, false));
+    assert_eq!(restart.restart_time, secs(77));
+    assert_eq!(
+        (restart.families.ipv4, restart.families.ipv6),
+        (Some(true), None)
+    );
     assert_eq!(agreed(|_| {}, open).graceful_restart, None);
 }
 
@@ -219,12 +212,13 @@ fn long_lived_restart_needs_capability_64_and_a_time_of_our_own() {
             long_lived_capability(3600),
         ])
     };
-    let expected = LongLived {
-        forwarding_preserved: true,
-        stale_time: secs(3600),
-    };
     let long_lived = agreed(ours(10), both()).long_lived;
-    assert_eq!((long_lived.ipv4, long_lived.ipv6), (Some(expected), None));
+    let ipv4 = long_lived.ipv4.expect("it was agreed on");
+    assert_eq!(
+        (ipv4.forwarding_preserved, ipv4.stale_time),
+        (true, secs(3600))
+    );
+    assert_eq!(long_lived.ipv6, None);
     let without_64 = peer_open_with([long_lived_capability(3600)]);
     assert_eq!(agreed(ours(10), without_64).long_lived.ipv4, None);
     assert_eq!(agreed(ours(0), both()).long_lived.ipv4, None);

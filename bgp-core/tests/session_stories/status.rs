@@ -218,20 +218,18 @@ fn messages_and_flaps_are_counted() {
     lone.receive(conn, cease(4, b""));
     let counters = lone.session.status().counters;
     assert_eq!((counters.established, counters.flaps), (1, 1));
-    let received = MessageCounts {
-        open: 1,
-        update: 3,
-        keepalive: 1,
-        notification: 1,
-        route_refresh: 0,
+    let numbers = |counts: MessageCounts| {
+        [
+            counts.open,
+            counts.update,
+            counts.keepalive,
+            counts.notification,
+            counts.route_refresh,
+        ]
     };
-    assert_eq!(counters.received, received);
+    assert_eq!(numbers(counters.received), [1, 3, 1, 1, 0]);
     assert_eq!(counters.received.total(), 6);
-    let sent = MessageCounts {
-        notification: 0,
-        ..received
-    };
-    assert_eq!(counters.sent, sent);
+    assert_eq!(numbers(counters.sent), [1, 3, 1, 0, 0]);
 }
 
 #[test]

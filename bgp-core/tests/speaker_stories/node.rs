@@ -93,11 +93,7 @@ impl Node {
         let mut session = SessionConfig::new(OWN_AS, RouterId(address(OWN_HOST)), remote, peer_as);
         session.passive = true;
         session.add_path = self.add_path.then_some(AddPathDirection::Both);
-        session.graceful_restart = Some(bgp_core::session::config::GracefulRestart {
-            restart_time: 120,
-            restarting: false,
-            notification: false,
-        });
+        session.graceful_restart = Some(bgp_core::session::config::GracefulRestart::new(120));
         let accept = Arc::new(Policy::ACCEPT);
         let mut routes = PeerConfig::new(OWN_AS, remote, peer_as);
         routes.import = Arc::clone(&accept);

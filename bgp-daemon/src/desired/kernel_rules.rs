@@ -239,12 +239,7 @@ mod tests {
         plan.kernel.ipv4.reject_services = vec![net("203.0.113.0/24")];
         let forwarding = RulesInForce::default().follow(&plan);
         let next_hop: IpAddr = "10.0.0.2".parse().expect("an address");
-        let route = ForwardRoute {
-            next_hops: vec![next_hop.into()],
-            local_pref: 2_147_482_623,
-            preference: 100,
-            standby: false,
-        };
+        let route = ForwardRoute::new(vec![next_hop.into()], 2_147_482_623, 100);
         let install = |prefix| forwarding.rules.ipv4.install(net(prefix), &route, next_hop);
         let through = |tunnel| {
             let metric = Some(1024);

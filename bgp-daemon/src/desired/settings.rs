@@ -104,11 +104,9 @@ pub(crate) fn of_peer<'a>(
     spec.add_path = options.add_path;
     spec.extended_messages = options.extended_messages;
     spec.extended_next_hop = options.extended_next_hop;
-    spec.graceful_restart = peer.graceful_restart.then_some(GracefulRestart {
-        restart_time,
-        restarting: false,
-        notification: options.graceful_restart_notification,
-    });
+    spec.graceful_restart = peer.graceful_restart.then_some(
+        GracefulRestart::new(restart_time).with_notification(options.graceful_restart_notification),
+    );
     spec.long_lived_stale_time = Some(options.long_lived_stale_time.unwrap_or(Duration::ZERO));
     // RFC 9234 §4.1: roles are between different ASes. The annotation may be on the configuration of all peers.
     spec.role = options.role.filter(|_| !peer.internal);

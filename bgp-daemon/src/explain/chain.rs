@@ -364,6 +364,7 @@ fn unusable_rule(why: Unusable) -> (&'static str, &'static str) {
         Unusable::LoopbackNextHop => ("RFC 4271 6.3", ""),
         Unusable::RouteLeak => ("RFC 9234 5", "; the roles of both sides say what is a leak"),
         Unusable::Policy => ("policy", ""),
+        _ => ("", ""),
     }
 }
 

@@ -336,7 +336,7 @@ fn role(value: &str) -> Option<RoleConfig> {
         "peer" => Role::Peer,
         _ => return None,
     };
-    Some(RoleConfig { role, strict })
+    Some(RoleConfig::new(role).with_strict(strict))
 }
 
 fn stale_time(value: &str) -> Option<Option<Duration>> {

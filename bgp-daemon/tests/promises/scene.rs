@@ -258,10 +258,6 @@ fn peer(asn: Asn) -> PeerSpec {
     peer.hold_time = 240 * second;
     peer.connect_retry_time = second;
     peer.idle_hold = (second, second);
-    peer.graceful_restart = Some(GracefulRestart {
-        restart_time: 120,
-        restarting: false,
-        notification: false,
-    });
+    peer.graceful_restart = Some(GracefulRestart::new(120));
     peer.with_policies(Arc::clone(&accept), accept)
 }

@@ -87,12 +87,7 @@ fn several_next_hops_of_a_tunnel_all_stay_in_the_tunnel() {
     let addresses: [IpAddr; 2] =
         ["10.0.0.2", "10.0.0.3"].map(|text| text.parse().expect("an address"));
     let learn = |state: &mut State, prefix| {
-        let route = ForwardRoute {
-            next_hops: addresses.map(Into::into).to_vec(),
-            local_pref: 2_147_482_623,
-            preference: 100,
-            standby: false,
-        };
+        let route = ForwardRoute::new(addresses.map(Into::into).to_vec(), 2_147_482_623, 100);
         state.wanted.insert(net(prefix), route.into());
     };
     let kind = |state: &State| state.decide(net("10.1.7.0/26")).expect("a route").kind;
@@ -250,12 +245,7 @@ fn with_workload() -> State {
 
 fn learned(next_hop: &str, local_pref: u32, standby: bool) -> ForwardRoute {
     let next_hop: IpAddr = next_hop.parse().expect("an address");
-    ForwardRoute {
-        next_hops: vec![next_hop.into()],
-        local_pref,
-        preference: 100,
-        standby,
-    }
+    ForwardRoute::new(vec![next_hop.into()], local_pref, 100).with_standby(standby)
 }
 
 /// Promise 11.14.

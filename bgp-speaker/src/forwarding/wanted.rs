@@ -125,12 +125,8 @@ mod tests {
     use super::*;
 
     fn route(next_hops: &[IpAddr]) -> Arc<ForwardRoute> {
-        Arc::new(ForwardRoute {
-            next_hops: next_hops.iter().copied().map(Into::into).collect(),
-            local_pref: 100,
-            preference: 100,
-            standby: false,
-        })
+        let next_hops = next_hops.iter().copied().map(Into::into);
+        Arc::new(ForwardRoute::new(next_hops.collect(), 100, 100))
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod pace;
 mod report;
 pub mod resolve;
 mod route;
+mod state;
 mod table;
 mod task;
 

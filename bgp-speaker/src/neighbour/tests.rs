@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use super::super::table::Table;
 use super::*;
+use crate::reporter::Reporter;
 use crate::tasks::Tasks;
 
 const LOCAL_AS: Asn = Asn(64512);
@@ -41,7 +42,6 @@ impl World {
         let (commands, receiver) = mpsc::channel(1);
         let neighbour = Neighbour {
             peer: PeerId(0),
-            name: "peer".into(),
             config: NeighbourConfig::new(session, routes),
             dial: Dial::new(remote),
             first: None,
@@ -49,11 +49,14 @@ impl World {
             accepted: mpsc::channel(1).1,
             guard: watch::Sender::new(Guard::Open).subscribe(),
             table: sender,
-            events: broadcast::Sender::new(16),
-            established: Arc::default(),
+            reporter: Reporter {
+                name: "peer".into(),
+                events: tokio::sync::broadcast::Sender::new(16),
+                established: Arc::default(),
+                tap: None,
+            },
             farewells: Farewells::new(Tasks::default()),
             namespace: None,
-            tap: None,
             opaque: None,
         };
         let mut running = Running::new(neighbour, 1);

@@ -9,6 +9,7 @@ use crate::wire::text::Hex;
 
 /// Something wrong in an UPDATE that did not end the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// Type code of the attribute.
     pub code: u8,

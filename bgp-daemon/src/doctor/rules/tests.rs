@@ -90,12 +90,7 @@ impl Scene {
     fn told_with(self, sent: bool, notification: Notification) -> Self {
         let at = self.facts.now;
         self.with(|peer| {
-            let record = Some(NotificationRecord {
-                text: notification.name().into_owned(),
-                notification,
-                communication: None,
-                at,
-            });
+            let record = Some(NotificationRecord::new(&notification, at));
             let status = &mut session(peer).status;
             status.failed_dials = None;
             match sent {
@@ -145,11 +140,7 @@ fn session(peer: &mut Peer) -> &mut Session {
 }
 
 fn failed(error: &str, at: Instant) -> Option<Failures> {
-    Some(Failures {
-        count: 3,
-        error: error.into(),
-        at,
-    })
+    Some(Failures::new(3, error, at))
 }
 
 fn peer(now: Instant) -> Peer {
@@ -354,15 +345,15 @@ fn what_the_sides_say() {
 #[test]
 fn the_as_that_came_is_told() {
     let scene = Scene::new().told(true, ErrorCode::OPEN, 2).with(|peer| {
-        session(peer).status.last_open = Some(OpenRecord {
-            open: Open {
+        session(peer).status.last_open = Some(OpenRecord::new(
+            Open {
                 asn: Asn(65002),
                 hold_time: 90,
                 router_id: RouterId("10.0.0.1".parse().expect("an identifier")),
                 capabilities: Vec::new(),
             },
-            at: Instant::now(),
-        });
+            Instant::now(),
+        ));
     });
     let found = scene.only();
     assert!(

@@ -55,10 +55,7 @@ fn every_annotation_is_read() {
     assert!(options.graceful_restart_notification);
     assert_eq!(
         options.role,
-        Some(RoleConfig {
-            role: Role::RsClient,
-            strict: true
-        })
+        Some(RoleConfig::new(Role::RsClient).with_strict(true))
     );
     assert_eq!(options.max_prefixes, Some(1000));
     assert_eq!(

@@ -1,0 +1,161 @@
+//! The peers of a speaker whose tasks run, configured and dynamic: found by name, started, stopped.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bgp_core::session::Stop;
+use bgp_core::types::{Family, PeerId};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+
+use crate::acceptor::Order;
+use crate::command::Command;
+use crate::config::SpeakerConfig;
+use crate::dynamic;
+use crate::event::Ended;
+use crate::ids::Ids;
+use crate::shutdown::Partings;
+use crate::spec::PeerSettings;
+use crate::starter::{Peer, Starter};
+
+/// All peers of a speaker.
+pub(crate) struct Peers {
+    configured: Mutex<Configured>,
+    pub(crate) dynamic: dynamic::Registry,
+    pub(crate) starter: Starter,
+    /// Peers that are added now are told that we have just restarted.
+    restarting: AtomicBool,
+}
+
+/// The configured peers whose tasks run.
+#[derive(Debug, Default)]
+struct Configured {
+    peers: BTreeMap<Arc<str>, Peer>,
+    ids: Ids,
+    /// Numbers of peers that are waited for and not added yet.
+    reserved: BTreeMap<Arc<str>, PeerId>,
+}
+
+impl Configured {
+    /// The number that is reserved for a peer, or the smallest that no peer has, or is to have.
+    fn number_for(&mut self, name: &str) -> PeerId {
+        if let Some(reserved) = self.reserved.remove(name) {
+            return reserved;
+        }
+        self.ids.take()
+    }
+}
+
+impl Peers {
+    /// No peers yet.
+    pub(crate) fn new(starter: Starter, config: SpeakerConfig) -> Self {
+        let configured = Configured::default();
+        let ids = configured.ids.clone();
+        Self {
+            configured: Mutex::new(configured),
+            dynamic: dynamic::Registry::new(starter.clone(), ids, config),
+            starter,
+            restarting: AtomicBool::new(false),
+        }
+    }
+
+    fn configured(&self) -> MutexGuard<'_, Configured> {
+        let configured = self.configured.lock();
+        configured.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_restarting(&self, restarting: bool) {
+        self.restarting.store(restarting, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Peer> {
+        let configured = self.configured().peers.get(name).cloned();
+        configured.or_else(|| self.dynamic.peer(name))
+    }
+
+    /// Configured and dynamic ones.
+    pub(crate) fn all(&self) -> BTreeMap<Arc<str>, Peer> {
+        let mut all = self.dynamic.peers();
+        all.extend(self.configured().peers.clone());
+        all
+    }
+
+    /// Reserves numbers for peers that are to be started, with each of their families.
+    pub(crate) fn reserve(&self, peers: Vec<(Arc<str>, Vec<Family>)>) -> Vec<(PeerId, Family)> {
+        let mut expected = Vec::new();
+        let mut configured = self.configured();
+        for (name, families) in peers {
+            let id = configured.number_for(&name);
+            expected.extend(families.into_iter().map(|family| (id, family)));
+            configured.reserved.insert(name, id);
+        }
+        expected
+    }
+
+    /// Starts a configured peer; dynamic ones with its name or address give way.
+    pub(crate) async fn start(&self, name: Arc<str>, settings: PeerSettings) -> Result<(), Ended> {
+        for peer in self.dynamic.give_way(&name, settings.dial.remote) {
+            remove(&peer, Stop::Deconfigured).await;
+        }
+        let id = self.configured().number_for(&name);
+        let restarting = self.restarting.load(Ordering::Relaxed);
+        let started = self
+            .starter
+            .start(id, Arc::clone(&name), settings, restarting);
+        let peer = started.await?;
+        self.configured().peers.insert(name, peer);
+        Ok(())
+    }
+
+    /// Ends the task of a peer, if there is one of that name.
+    pub(crate) async fn stop(&self, name: &str, why: Stop) {
+        let configured = self.configured().peers.remove(name);
+        let Some(peer) = configured else {
+            if let Some(peer) = self.dynamic.peer(name) {
+                remove(&peer, why).await;
+            }
+            return;
+        };
+        self.dynamic.unconfigured(name);
+        // An acceptor that has ended has closed all listener entries.
+        let close = Order::Close(name.into());
+        self.starter.acceptor.send(close).await.ok();
+        remove(&peer, why).await;
+        self.configured().ids.give_back(peer.id);
+    }
+
+    /// Ends the tasks of all peers, each with its reason, and counts how their sessions ended.
+    pub(crate) async fn part(&self, why: impl Fn(&str) -> Stop, partings: &mut Partings) {
+        let (mut late, mut ending) = (Vec::new(), Vec::new());
+        let mut peers = self.dynamic.close();
+        peers.append(&mut self.configured().peers);
+        for (name, peer) in peers {
+            let (done, ended) = oneshot::channel();
+            ending.push(ended);
+            let command = Command::Remove(why(&name), done);
+            // One that is busy keeps no other waiting.
+            if let Err(TrySendError::Full(command)) = peer.commands.try_send(command) {
+                late.push((peer.commands, command));
+            }
+        }
+        for (commands, command) in late {
+            commands.send(command).await.ok();
+        }
+        for ended in ending {
+            if let Ok(Some(reason)) = ended.await {
+                partings.count(&reason);
+            }
+        }
+        self.starter.farewells.ended().await;
+    }
+}
+
+/// Ends the task of a peer, and waits for the end.
+async fn remove(peer: &Peer, why: Stop) {
+    let (done, gone) = oneshot::channel();
+    // A task that has ended has done so already.
+    if peer.commands.send(Command::Remove(why, done)).await.is_ok() {
+        gone.await.ok();
+    }
+}
