@@ -7,12 +7,14 @@
 //! | read and write messages                                | [`wire`]: [`Frame`](wire::Frame), [`Message`](wire::Message) |
 //! | speak BGP in an event loop of your own                 | [`speaker::Speaker`], and the loop below        |
 //! | run one session, with routes of your own               | [`session::Session`]                            |
+//! | notice at once that a path is dead                     | [`bfd::Session`]                                |
 //! | decide on routes: rules, sets, a hook of your own      | [`policy`]                                      |
 //! | keep routes: best paths, what each peer is told        | [`rib::Rib`]                                    |
 //! | test a network without one: faults, virtual time       | `sim`, with the feature of that name            |
 //! | use sockets and a clock that are there already         | the crate `bgp-speaker`                         |
 //!
 //! Each module imports from those before it only: [`types`], [`wire`], [`session`] and [`policy`], [`rib`], [`speaker`].
+//! [`bfd`] stands alone.
 //!
 //! # The law
 //!
@@ -89,7 +91,9 @@
 //! # Ok::<(), ipnet::AddrParseError>(())
 //! ```
 
+pub mod bfd;
 pub mod policy;
+mod random;
 pub mod rib;
 pub mod session;
 #[cfg(feature = "sim")]

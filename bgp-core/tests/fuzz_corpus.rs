@@ -43,6 +43,11 @@ fn every_target_has_a_program_and_seeds() {
 }
 
 #[test]
+fn bfd_input() {
+    replay("bfd_input");
+}
+
+#[test]
 fn decode_message() {
     replay("decode_message");
 }

@@ -3,12 +3,14 @@
 //! A target takes any octets and panics if something does not hold. It never reads a clock, a file or anything else that
 //! would make the same input mean something different the next time.
 
+mod bfd_input;
 mod choices;
 mod open_negotiation;
 mod rib_operations;
 mod session_input;
 mod wire;
 
+pub use bfd_input::bfd_input;
 pub use open_negotiation::open_negotiation;
 pub use rib_operations::rib_operations;
 pub use session_input::session_input;
@@ -18,7 +20,8 @@ pub use wire::{decode_message, decode_stream, roundtrip};
 pub type Target = fn(&[u8]);
 
 /// Every target with its name: that of its program and of the folder with its seeds.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
+    ("bfd_input", bfd_input),
     ("decode_message", decode_message),
     ("decode_stream", decode_stream),
     ("open_negotiation", open_negotiation),

@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::random::Random;
+
 /// What the deadline of [`Session::poll_timeout`](super::Session::poll_timeout) is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -73,26 +75,19 @@ impl Timers {
     }
 }
 
-/// A stream of random factors, made from a seed (splitmix64).
+/// A stream of random factors, made from a seed.
 #[derive(Clone, Debug)]
-pub(super) struct Jitter(u64);
+pub(super) struct Jitter(Random);
 
 impl Jitter {
     pub(super) const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Random::new(seed))
     }
 
     /// `interval` times a factor between 0.75 and 1.0 (RFC 4271 §10).
     pub(super) fn shorten(&mut self, interval: Duration) -> Duration {
-        let share = u32::try_from(self.next() % 1025).unwrap_or_default();
+        let share = u32::try_from(self.0.next() % 1025).unwrap_or_default();
         interval - interval / 4 / 1024 * share
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

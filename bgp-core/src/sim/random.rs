@@ -1,23 +1,23 @@
-//! The randomness of a simulation: one stream of numbers made from one seed (splitmix64), so that equal seeds make equal
-//! lives. Nothing here asks the machine for randomness.
+//! The randomness of a simulation: one stream of numbers made from one seed.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+pub(super) use crate::random::mix;
+
 /// A stream of pseudo-random numbers.
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub(super) struct Random(crate::random::Random);
 
 impl Random {
     /// The stream of a seed.
     pub(super) const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(crate::random::Random::new(seed))
     }
 
     /// Any number.
     pub(super) fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
+        self.0.next()
     }
 
     /// A number of the range.
@@ -53,11 +53,4 @@ impl Random {
             items.swap(last, self.within(0..=last));
         }
     }
-}
-
-/// Spreads the bits of a number over all of its result.
-pub(super) const fn mix(number: u64) -> u64 {
-    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }

@@ -1,0 +1,79 @@
+//! Which intervals are told to the peer, and which count until it has confirmed them: Poll Sequences (RFC 5880 §6.5, §6.8.3).
+
+use super::interval::Interval;
+
+/// The two intervals that a side states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Timing {
+    /// It would like to send as often as this.
+    pub(super) min_tx: Interval,
+    /// It can take packets as often as this.
+    pub(super) min_rx: Interval,
+}
+
+/// Our intervals, on their way from those of now to those that the owner wants.
+#[derive(Clone, Debug)]
+pub(super) struct Negotiation {
+    wanted: Timing,
+    announced: Timing,
+    in_use: Timing,
+    polling: bool,
+}
+
+impl Negotiation {
+    pub(super) fn new(wanted: Timing) -> Self {
+        Self {
+            wanted,
+            announced: wanted,
+            in_use: wanted,
+            polling: false,
+        }
+    }
+
+    /// What packets say.
+    pub(super) fn announced(&self) -> Timing {
+        self.announced
+    }
+
+    /// What counts for the next packet and for the detection time.
+    pub(super) fn in_use(&self) -> Timing {
+        self.in_use
+    }
+
+    /// Whether packets have the Poll bit.
+    pub(super) fn is_polling(&self) -> bool {
+        self.polling
+    }
+
+    /// Other intervals from now on. Those of a session that is not up count at once: no failure can come of them.
+    pub(super) fn want(&mut self, wanted: Timing, is_up: bool) {
+        if is_up {
+            self.wanted = wanted;
+            self.poll();
+        } else {
+            *self = Self::new(wanted);
+        }
+    }
+
+    /// The peer has answered with the Final bit.
+    pub(super) fn confirm(&mut self) {
+        if self.polling {
+            self.polling = false;
+            self.in_use = self.announced;
+            self.poll();
+        }
+    }
+
+    /// Begins a Poll Sequence if there is news; a second one waits for the end of the first, so that an answer says to what.
+    ///
+    /// RFC 5880 §6.8.3: we send less often, and demand packets more often, only when the peer knows. The opposite hurts nobody.
+    fn poll(&mut self) {
+        if self.polling || self.announced == self.wanted {
+            return;
+        }
+        self.polling = true;
+        self.announced = self.wanted;
+        self.in_use.min_tx = self.in_use.min_tx.min(self.announced.min_tx);
+        self.in_use.min_rx = self.in_use.min_rx.max(self.announced.min_rx);
+    }
+}
