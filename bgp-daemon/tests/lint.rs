@@ -75,7 +75,7 @@ fn an_error_is_a_failure_and_comes_first() {
     let text = stdout(&output);
     let first = "error filter-missing: dir/peers.yaml:20: BGPPeer/tor spec.filters[0]\n  BGPFilter/elsewhere does not exist";
     assert!(text.starts_with(first), "{text}");
-    assert!(text.ends_with("\n1 errors, 2 warnings\n"), "{text}");
+    assert!(text.ends_with("\n1 error, 2 warnings\n"), "{text}");
 }
 
 #[test]

@@ -87,9 +87,12 @@ fn table(findings: &[Finding], out: &mut dyn Write) -> std::io::Result<()> {
     }
     let is_error = |finding: &&Finding| finding.severity == Severity::Error;
     let errors = findings.iter().filter(is_error).count();
+    let counted =
+        |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     writeln!(
         out,
-        "\n{errors} errors, {} warnings",
-        findings.len() - errors
+        "\n{}, {}",
+        counted(errors, "error"),
+        counted(findings.len() - errors, "warning")
     )
 }

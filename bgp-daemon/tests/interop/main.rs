@@ -21,6 +21,7 @@ mod kubernetes_datastore;
 mod lab_self_check;
 mod live_changes;
 mod mixed_mesh;
+mod operating;
 mod privileges;
 mod refusals;
 mod scenario;

@@ -33,7 +33,7 @@ pub(super) fn session(facts: &Facts, peer: &Peer) -> Vec<String> {
     if let Some(failed) = &status.failed_dials {
         let (count, error, ago) = (failed.count, &failed.error, ago(facts, failed.at));
         seen.push(format!(
-            "{count} tries to connect failed, the last {ago} ago: {error}"
+            "failed to connect, {count} in a row, the last {ago} ago: {error}"
         ));
     }
     seen
