@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use zeroize::Zeroizing;
@@ -122,36 +124,12 @@ impl Check for Secret {
     fn check(&self, _: &mut Vec<Fault>) {}
 }
 
-/// Decodes standard base64 (RFC 4648 §4) with padding; line breaks are skipped. `None` if it is not that.
+/// Decodes standard base64 (RFC 4648 §4) with padding; line breaks are skipped, as the Kubernetes API skips them. `None` if the text is
+/// not base64.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let mut octets = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut sextets, mut padding) = (0u32, 0usize, 0usize);
-    for byte in text.bytes().filter(|b| !matches!(b, b'\n' | b'\r')) {
-        let sextet = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                padding += 1;
-                0
-            }
-            _ => return None,
-        };
-        if padding > 0 && byte != b'=' {
-            return None;
-        }
-        bits = bits << 6 | u32::from(sextet);
-        sextets += 1;
-        if sextets % 4 == 0 {
-            octets.extend_from_slice(&bits.to_be_bytes()[1..]);
-            bits = 0;
-        }
-    }
-    let whole = sextets % 4 == 0 && padding <= 2;
-    octets.truncate(octets.len().saturating_sub(padding));
-    whole.then_some(octets)
+    let without_breaks = text.bytes().filter(|b| !matches!(b, b'\n' | b'\r'));
+    let without_breaks = Zeroizing::new(without_breaks.collect::<Vec<u8>>());
+    STANDARD.decode(&*without_breaks).ok()
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 //! A change is one transaction, which compares the version that it is based on. What Calico's IPAM writes is read only.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 
 use jiff::Timestamp;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::api::{
     Compare, CompareResult, CompareTarget, CompareValue, DeleteRangeRequest, KeyValue, Operation,
@@ -129,11 +128,10 @@ impl Store for EtcdStore {
     fn create(&mut self, key: &ObjectKey, object: &Value) -> Result<Value, StoreError> {
         let at = changeable("create", key)?;
         let mut object = object.clone();
-        let failed = |error: io::Error| StoreError::Failed(format!("no random number: {error}"));
         let now = Timestamp::from_second(Timestamp::now().as_second());
         let now = now.unwrap_or(Timestamp::UNIX_EPOCH).to_string();
         let metadata = &mut object["metadata"];
-        metadata["uid"] = new_uid().map_err(failed)?.into();
+        metadata["uid"] = Uuid::new_v4().to_string().into();
         metadata["creationTimestamp"] = now.into();
         let put = Operation::Put(PutRequest {
             key: at.clone().into_bytes(),
@@ -274,38 +272,9 @@ fn failed(error: EtcdError) -> StoreError {
     StoreError::Failed(error.to_string())
 }
 
-/// A random UUID (RFC 9562 §5.4).
-fn new_uid() -> io::Result<String> {
-    let mut octets = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut octets)?;
-    let random = u128::from_be_bytes(octets);
-    let version_and_variant = random & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;
-    let hex = format!("{version_and_variant:032x}");
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
-    Ok(parts.join("-"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn uids_are_random_uuids() {
-        let uids = [new_uid(), new_uid()].map(|uid| uid.expect("random numbers"));
-        assert_ne!(uids[0], uids[1]);
-        for uid in uids {
-            let parts: Vec<usize> = uid.split('-').map(str::len).collect();
-            assert_eq!(parts, [8, 4, 4, 4, 12]);
-            assert_eq!(&uid[14..15], "4");
-            assert!("89ab".contains(&uid[19..20]), "{uid}");
-        }
-    }
 
     /// Promise 19.4.
     #[test]
