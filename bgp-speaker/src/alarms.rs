@@ -19,6 +19,7 @@ type Raised = BTreeMap<(&'static str, String), Arc<str>>;
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Alarm {
     /// Its kind, such as `listen`.
     pub kind: &'static str,

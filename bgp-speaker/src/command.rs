@@ -24,6 +24,7 @@ pub(super) enum Command {
 
 /// How a neighbour is.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct NeighbourStatus {
     /// The number by which the RIB knows it.
     pub peer: PeerId,

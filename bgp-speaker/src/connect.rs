@@ -34,6 +34,7 @@ pub struct Dial {
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DialError {
     /// No answer in time. A wrong MD5 password looks like this too: the kernel drops such segments in silence.
     #[error("Connection timed out")]

@@ -116,6 +116,7 @@ impl Candidate {
 
 /// What the owner says of a candidate.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Admission {
     /// There is such a peer.
     Accept {

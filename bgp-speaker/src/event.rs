@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 /// What happened to a session.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// It is Established.
     Up {
@@ -44,6 +45,7 @@ impl fmt::Display for Event {
 
 /// What the RIB wants of whoever forwards packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ForwardingEvent {
     /// The route to a prefix changed; `None`: no peer has one.
     Route {

@@ -67,6 +67,7 @@ pub struct Incoming {
 
 /// Why a connection is closed without a word.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// A listening socket lacks the peer's key, so it may not have been signed.
     #[error("there is no TCP MD5 password on the listening sockets")]
@@ -82,6 +83,7 @@ pub enum Refusal {
 /// Why a socket cannot listen.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on address {} port {}: {}", .address.ip(), .address.port(), self.reason())]
+#[non_exhaustive]
 pub struct ListenError {
     pub(super) address: SocketAddr,
     pub(super) error: io::Error,

@@ -28,6 +28,7 @@ impl From<Shutdown> for Stop {
 
 /// How sessions that were up ended at a shutdown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Partings {
     /// So many peers were told that the session is over, and have withdrawn our routes.
     pub told: usize,

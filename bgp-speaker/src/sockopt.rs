@@ -26,6 +26,7 @@ pub struct Md5Key(Arc<Zeroizing<Vec<u8>>>);
 
 /// A key that Linux cannot take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Md5KeyError {
     /// No octets.
     #[error("the password is empty")]

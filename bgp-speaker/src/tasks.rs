@@ -21,6 +21,7 @@ use tracing::error;
 /// A task ended, and nobody had asked it to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the task `{task}` {reason}")]
+#[non_exhaustive]
 pub struct Failure {
     /// The task's name.
     pub task: Arc<str>,

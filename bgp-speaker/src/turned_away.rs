@@ -20,6 +20,7 @@ const ADDRESSES: usize = 64;
 
 /// Connections from one address that were closed without a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TurnedAway {
     /// Where they came from.
     pub from: IpAddr,
@@ -29,6 +30,18 @@ pub struct TurnedAway {
     pub count: u64,
     /// When the last one came.
     pub at: Instant,
+}
+
+impl TurnedAway {
+    /// So many connections from this address, the last one closed for this reason.
+    pub fn new(from: IpAddr, why: Why, count: u64, at: Instant) -> Self {
+        Self {
+            from,
+            why,
+            count,
+            at,
+        }
+    }
 }
 
 /// Why a connection was closed without a word.

@@ -29,7 +29,7 @@ impl Agent {
                 (OnStop::Keep, _) | (OnStop::Auto, false) => Stop::Restart,
             }
         };
-        let Partings { told, left } = running.end(why).await;
+        let Partings { told, left, .. } = running.end(why).await;
         info!("left {left} sessions to graceful restart; ended {told} with Cease");
     }
 }

@@ -245,6 +245,7 @@ impl Follower {
                 (peer, true, format!("established with AS {asn} ({id})"))
             }
             Event::Down { peer, reason } => (peer, false, reason.to_string()),
+            _ => return,
         };
         self.tell(
             "session",

@@ -10,6 +10,7 @@ use super::route::{ForeignRoute, InstallError};
 /// What the kernel looks like, one object at a time. Each event carries the full present state of its object, so a
 /// receiver replaces what it knew.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KernelEvent {
     /// An interface, its state or one of its addresses changed; `None`: it is gone.
     Interface {
@@ -50,6 +51,7 @@ pub enum KernelEvent {
 
 /// Numbers for status and metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KernelStatus {
     /// Routes that the speaker wants.
     pub wanted: usize,

@@ -103,6 +103,7 @@ pub struct ForeignHop {
 
 /// Why a wanted route is not in the kernel. It is tried again when routes or interfaces change, and from time to time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[non_exhaustive]
 pub enum InstallError {
     /// A route that is not ours has the same destination and metric; it stays.
     #[error("a route of {} with the same destination and metric is in the way", Owner(*.protocol))]

@@ -230,12 +230,8 @@ fn ttl_security_on_either_side() {
     assert_eq!(knocked.ids(), [Id::Ttl]);
     let at = Instant::now();
     let came = ours(Scene::new().silent(false)).with(|peer| {
-        peer.turned_away = Some(TurnedAway {
-            from: peer.remote.ip(),
-            why: Why::TooFar(64),
-            count: 2,
-            at,
-        });
+        let from = peer.remote.ip();
+        peer.turned_away = Some(TurnedAway::new(from, Why::TooFar(64), 2, at));
     });
     assert!(
         came.only()
@@ -297,12 +293,8 @@ fn ways_and_addresses() {
     });
     assert_eq!(refused_since.ids(), [Id::Refused]);
     let elsewhere = Scene::new().with(|peer| {
-        peer.strangers = vec![TurnedAway {
-            from: "10.0.0.2".parse().expect("an address"),
-            why: Why::Stranger,
-            count: 5,
-            at,
-        }];
+        let from = "10.0.0.2".parse().expect("an address");
+        peer.strangers = vec![TurnedAway::new(from, Why::Stranger, 5, at)];
     });
     assert!(elsewhere.only().fix.contains("10.0.0.2"));
 }
