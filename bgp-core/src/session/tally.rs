@@ -22,7 +22,6 @@ pub struct Tally {
 
 /// How often a session went from one state to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Transitions {
     /// The state before.
     pub from: State,
@@ -34,7 +33,6 @@ pub struct Transitions {
 
 /// How often a NOTIFICATION was sent or received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Notifications {
     /// We sent it; otherwise the peer did.
     pub sent: bool,

@@ -1,4 +1,5 @@
-//! The names of bird_exporter (with `-format.new`), so that its dashboards and alerts go on: the values of `show protocols all`.
+//! The names of bird_exporter (with `-format.new`), so that its dashboards and alerts go on: the values of `show protocols all` and
+//! `show status`.
 
 use std::fmt;
 
@@ -6,7 +7,9 @@ use bgp_core::types::Family;
 use jiff::Timestamp;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::families::gauge;
+use super::families::{gauge, router_id, seconds};
+use super::gather::Scrape;
+use crate::control::VERSION;
 use crate::control::model::{ChangeCounts, ProtocolKind, ProtocolSnapshot, ProtocolState};
 
 /// A protocol as bird_exporter sees it.
@@ -15,7 +18,43 @@ type Protocol = (Family, ProtocolSnapshot);
 /// One value of a protocol.
 type Value = fn(&ProtocolSnapshot) -> u64;
 
-pub(super) fn encode(protocols: &[Protocol], to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+pub(super) fn encode(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    daemon(scrape, to)?;
+    protocols(&scrape.protocols, to)
+}
+
+/// What `show status` says. bird_exporter reads its times as UTC, whatever the zone of the node; these are right.
+fn daemon(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let router_id = router_id(scrape);
+    let info = [("router_id", router_id.as_str()), ("version", VERSION)];
+    gauge(to, "bird_daemon_info", "Static information", |sink| {
+        sink(&info, 1.0)
+    })?;
+    let values = [
+        ("socket_query_success", "Questions are answered", 1.0),
+        ("daemon_up", "The daemon is up", 1.0),
+        (
+            "last_reboot_timestamp_seconds",
+            "When the process started",
+            seconds(scrape.boot),
+        ),
+        (
+            "last_reconfig_timestamp_seconds",
+            "When a plan last took effect",
+            seconds(scrape.reconfigured),
+        ),
+        (
+            "server_time_timestamp_seconds",
+            "The time of the node",
+            seconds(Timestamp::now()),
+        ),
+    ];
+    values.into_iter().try_for_each(|(name, help, value)| {
+        gauge(to, &format!("bird_{name}"), help, |sink| sink(&[], value))
+    })
+}
+
+fn protocols(protocols: &[Protocol], to: &mut DescriptorEncoder<'_>) -> fmt::Result {
     // bird_exporter does not know device protocols.
     let known: Vec<&Protocol> = protocols
         .iter()

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use bgp_core::session::State;
-use bgp_core::types::Family;
+use bgp_core::types::{Family, PerFamily};
+use bgp_speaker::kernel::KernelCounts;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::histogram::Histogram;
@@ -48,13 +49,13 @@ pub(super) fn encode(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Re
 }
 
 fn speaker(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let router_id = router_id(scrape);
     let plan = scrape.plan.as_deref();
-    let router_id = plan.and_then(|plan| Some(plan.router_id?.to_string()));
     let local_as = plan.map(|plan| plan.local_as.to_string());
     let labels = [
         ("version", VERSION),
         ("node", &scrape.node),
-        ("router_id", router_id.as_deref().unwrap_or_default()),
+        ("router_id", &router_id),
         ("local_as", local_as.as_deref().unwrap_or_default()),
     ];
     gauge(to, "bgp_speaker_info", "The speaker of this node", |sink| {
@@ -275,6 +276,7 @@ fn routes(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
             Ok(())
         },
     )?;
+    route_limits(&scrape.sessions, to)?;
     gauge(
         to,
         "bgp_best_routes",
@@ -288,12 +290,43 @@ fn routes(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
             })
         },
     )?;
+    kernel_routes(scrape.kernel, to)
+}
+
+fn route_limits(sessions: &[SessionSample], to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    gauge(
+        to,
+        "bgp_route_limit",
+        "Prefixes that the peer may announce; beyond, its session is stopped",
+        |sink| {
+            for session in sessions {
+                let Some(limit) = session.limit else {
+                    continue;
+                };
+                for family in &session.families {
+                    let labels = [
+                        ("peer", session.name.as_str()),
+                        ("afi", afi(*family)),
+                        ("safi", "unicast"),
+                    ];
+                    sink(&labels, f64::from(limit))?;
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+fn kernel_routes(
+    kernel: Option<PerFamily<KernelCounts>>,
+    to: &mut DescriptorEncoder<'_>,
+) -> fmt::Result {
     gauge(
         to,
         "bgp_kernel_routes",
         "Routes that are to be in the kernel, by what became of them",
         |sink| {
-            let Some(kernel) = scrape.kernel else {
+            let Some(kernel) = kernel else {
                 return Ok(());
             };
             for family in Family::ALL {
@@ -330,7 +363,14 @@ const fn word(state: State) -> &'static str {
     }
 }
 
-fn seconds(at: jiff::Timestamp) -> f64 {
+/// The router ID of the plan; empty without one.
+pub(super) fn router_id(scrape: &Scrape) -> String {
+    let plan = scrape.plan.as_deref();
+    let router_id = plan.and_then(|plan| Some(plan.router_id?.to_string()));
+    router_id.unwrap_or_default()
+}
+
+pub(super) fn seconds(at: jiff::Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
 }
 

@@ -25,6 +25,10 @@ const MESH: &str = "mesh";
 #[derive(Debug)]
 pub(super) struct Scrape {
     pub(super) node: String,
+    /// When the process started.
+    pub(super) boot: Timestamp,
+    /// When a plan last took effect.
+    pub(super) reconfigured: Timestamp,
     pub(super) plan: Option<Arc<Plan>>,
     /// The datastore can be read, if it ever could.
     pub(super) connected: bool,
@@ -54,6 +58,8 @@ pub(super) struct SessionSample {
     pub(super) families: Vec<Family>,
     pub(super) routes: PerFamily<RouteCounts>,
     pub(super) outstanding: u64,
+    /// The limit of prefixes in each family; none for the mesh as a whole, whose sessions have each their own.
+    pub(super) limit: Option<u32>,
 }
 
 impl Scrape {
@@ -65,6 +71,8 @@ impl Scrape {
         let resources = view.resources.as_deref();
         let mut scrape = Self {
             node: view.node.clone(),
+            boot: view.boot,
+            reconfigured: view.reconfigured,
             plan: None,
             connected: resources.is_some_and(|loaded| !loaded.unreachable),
             last_change: resources.and_then(|loaded| loaded.noticed).map(timestamp),
@@ -154,6 +162,7 @@ impl SessionSample {
             families: peer.options.families.clone(),
             routes: known.counts,
             outstanding: known.outstanding(status),
+            limit: peer.options.max_prefixes,
         }
     }
 
@@ -162,6 +171,7 @@ impl SessionSample {
             name: MESH.to_owned(),
             address: String::new(),
             peer_as: String::new(),
+            limit: None,
             ..self
         }
     }

@@ -16,6 +16,8 @@ pub mod config;
 mod families;
 mod gather;
 mod process;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::fmt;
@@ -32,9 +34,6 @@ use self::gather::Scrape;
 use super::error::ApiError;
 use crate::agent::View;
 
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
 /// All metrics, in the form that the client wants.
 pub(super) async fn answer(
     view: &View,
@@ -49,25 +48,41 @@ pub(super) async fn answer(
     };
     let open = wanted.into_iter().any(is_open);
     // A thread of its own: a scrape of thousands of peers is milliseconds of work.
-    let written = tokio::task::spawn_blocking(move || write(scrape, config)).await;
+    let form = match open {
+        true => Form::OpenMetrics,
+        false => Form::Prometheus,
+    };
+    let written = tokio::task::spawn_blocking(move || write(scrape, config, form)).await;
     let written = written.ok().and_then(Result::ok);
     let metrics = written.ok_or_else(|| ApiError::Unreadable("cannot write the metrics".into()))?;
-    Ok(match open {
-        true => ([(header::CONTENT_TYPE, OPENMETRICS)], metrics).into_response(),
-        false => (
-            [(header::CONTENT_TYPE, PROMETHEUS)],
-            text::prometheus(&metrics),
-        )
-            .into_response(),
-    })
+    Ok(([(header::CONTENT_TYPE, form.media_type())], metrics).into_response())
 }
 
-fn write(scrape: Scrape, config: MetricsConfig) -> Result<String, fmt::Error> {
+/// How metrics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    OpenMetrics,
+    Prometheus,
+}
+
+impl Form {
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+fn write(scrape: Scrape, config: MetricsConfig, form: Form) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(All { scrape, config }));
     let mut metrics = String::new();
     encode(&mut metrics, &registry)?;
-    Ok(metrics)
+    Ok(match form {
+        Form::OpenMetrics => metrics,
+        Form::Prometheus => text::prometheus(&metrics),
+    })
 }
 
 #[derive(Debug)]
@@ -81,7 +96,7 @@ impl Collector for All {
         families::encode(&self.scrape, &mut encoder)?;
         process::encode(&mut encoder)?;
         match self.config.aliases {
-            Some(Aliases::Bird) => bird::encode(&self.scrape.protocols, &mut encoder),
+            Some(Aliases::Bird) => bird::encode(&self.scrape, &mut encoder),
             None => Ok(()),
         }
     }
