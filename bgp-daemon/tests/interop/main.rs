@@ -20,6 +20,7 @@ mod kubernetes;
 mod kubernetes_datastore;
 mod lab_self_check;
 mod live_changes;
+mod metrics;
 mod mixed_mesh;
 mod operating;
 mod privileges;

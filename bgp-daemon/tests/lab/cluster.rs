@@ -161,7 +161,8 @@ impl Cluster {
         self
     }
 
-    fn remove(&self, name: &str) -> &Self {
+    /// Takes a file away.
+    pub(crate) fn remove(&self, name: &str) -> &Self {
         fs::remove_file(self.file(name)).unwrap_or_else(|error| panic!("removing {name}: {error}"));
         self
     }

@@ -15,6 +15,8 @@
 //! | [`node`]           | our daemon as a cluster node; [`cluster`] writes its resources  |
 //! | [`apiserver`]      | a real Kubernetes API server                                    |
 //! | [`etcd`]           | etcd with Calico's keys                                         |
+//! | [`http`]           | a client of the daemon's HTTP API                               |
+//! | [`samples`]        | what a text of metrics says                                     |
 //! | [`capture`]        | dumpcap on a host's port, judged by tshark                      |
 //! | [`route_watch`]    | what became of a kernel's routes, in between too                |
 //! | [`rib_watch`]      | the same of GoBGP's table                                       |
@@ -31,6 +33,7 @@ pub(crate) mod capture;
 pub(crate) mod cluster;
 pub(crate) mod etcd;
 pub(crate) mod host;
+pub(crate) mod http;
 pub(crate) mod netns;
 pub(crate) mod node;
 pub(crate) mod peer;
@@ -40,6 +43,7 @@ pub(crate) mod process;
 pub(crate) mod requirement;
 pub(crate) mod rib_watch;
 pub(crate) mod route_watch;
+pub(crate) mod samples;
 pub(crate) mod wait;
 
 use std::fs::{self, Permissions};
