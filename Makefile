@@ -21,6 +21,7 @@ test: ## Install what the tests need from Debian, then run all of them
 	@echo "== to do: the other BGP daemons from Debian, a Kubernetes API server (built once), then the tests, phase by phase"
 	@scripts/install-test-deps
 	@-scripts/kube-apiserver >/dev/null
+	@-scripts/schemathesis --version >/dev/null
 	@scripts/run-tests
 
 unit: ## Run unit, property and documentation tests

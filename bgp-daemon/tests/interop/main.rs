@@ -6,6 +6,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod api_document;
 mod beyond_the_link;
 mod data_plane;
 mod doctor;

@@ -32,7 +32,7 @@ pub(in crate::api) struct RoutesQuery {
     /// Only routes that this peer announced or, of `told`, is told: name of the session, or address.
     pub(in crate::api) peer: Option<String>,
     /// `ipv4-unicast` or `ipv6-unicast`. Without one, that of the prefix, or otherwise IPv4 and then IPv6.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("enum" = ["ipv4-unicast", "ipv6-unicast", null]))]
     pub(in crate::api) family: Option<Family>,
     /// Only this prefix. An address finds the longest prefix that contains it.
     pub(in crate::api) prefix: Option<String>,
