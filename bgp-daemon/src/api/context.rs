@@ -15,6 +15,8 @@ use crate::doctor::online::Doctor;
 
 /// Streams of events at a time, of all clients.
 const STREAMS: usize = 32;
+/// Proposals that are read at a time, so that clients cannot fill the memory.
+const PROPOSALS: usize = 4;
 
 /// What the answers are made of.
 #[derive(Debug)]
@@ -24,8 +26,23 @@ pub(super) struct Api {
     pub(super) ready: Ready,
     pub(super) metrics: MetricsConfig,
     pub(super) streams: Arc<Semaphore>,
-    /// One proposal at a time is looked at.
-    pub(super) proposals: Semaphore,
+    pub(super) proposals: Proposals,
+}
+
+/// Turns of those who ask what other resources would change.
+#[derive(Debug)]
+pub(super) struct Proposals {
+    pub(super) read: Semaphore,
+    pub(super) compare: Semaphore,
+}
+
+impl Default for Proposals {
+    fn default() -> Self {
+        Self {
+            read: Semaphore::new(PROPOSALS),
+            compare: Semaphore::new(1),
+        }
+    }
 }
 
 impl Api {
@@ -40,7 +57,7 @@ impl Api {
             ready: Ready::default(),
             metrics,
             streams: Arc::new(Semaphore::new(STREAMS)),
-            proposals: Semaphore::new(1),
+            proposals: Proposals::default(),
         }
     }
 

@@ -2,9 +2,10 @@
 //! else may know the whole plan: passwords are part of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use bgp_speaker::tasks::work_aside;
 
@@ -16,16 +17,20 @@ use crate::outlook::{self, Change, Totals};
 use crate::plan::{Plan, plan};
 use crate::resources::{Loaded, ResourceSet, Severity, parse};
 
-/// Octets of a proposal. One at a time is read, so that clients cannot fill the memory.
+/// Octets of a proposal.
 const PROPOSAL_LEN: usize = 16 << 20;
+/// A client that does not say all of its proposal within this time is told so, and the next one is read.
+const READ_WITHIN: Duration = Duration::from_secs(3);
 
 pub(super) async fn change(
     State(api): State<Arc<Api>>,
     body: Body,
 ) -> Result<Json<Proposed>, ApiError> {
-    let _turn = api.proposals.acquire().await.map_err(|_| ApiError::Busy)?;
-    let body = to_bytes(body, PROPOSAL_LEN).await;
-    let body = body.map_err(|error| ApiError::Unreadable(format!("the resources: {error}")))?;
+    let room = api.proposals.read.acquire().await;
+    let _room = room.map_err(|_| ApiError::NotRunning)?;
+    let body = read(body).await?;
+    let turn = api.proposals.compare.acquire().await;
+    let _turn = turn.map_err(|_| ApiError::NotRunning)?;
     let proposal = serde_json::from_slice(&body);
     let proposal = proposal.map_err(|error| {
         // The text of the error could be one of the resources, which may hold secrets.
@@ -36,10 +41,21 @@ pub(super) async fn change(
     work_aside(|| compare(&view, &proposal)).map(Json)
 }
 
+async fn read(body: Body) -> Result<Bytes, ApiError> {
+    let unreadable = |reason| ApiError::Unreadable(format!("the resources: {reason}"));
+    match tokio::time::timeout(READ_WITHIN, to_bytes(body, PROPOSAL_LEN)).await {
+        Ok(read) => read.map_err(|error| unreadable(error.to_string())),
+        Err(_) => Err(unreadable(format!(
+            "they did not come within {} s",
+            READ_WITHIN.as_secs()
+        ))),
+    }
+}
+
 fn compare(view: &View, proposal: &Proposal) -> Result<Proposed, ApiError> {
     let mut old = Plan::clone(&running(view)?.plan);
     old.problems.clone_from(&view.problems);
-    let loaded = read(proposal);
+    let loaded = parsed(proposal);
     let mut new = plan(&loaded.set, &view.node, &view.environment);
     let found = std::mem::take(&mut new.problems).into_iter();
     let found = found.map(|problem| loaded.located(problem));
@@ -59,7 +75,7 @@ fn compare(view: &View, proposal: &Proposal) -> Result<Proposed, ApiError> {
     })
 }
 
-fn read(proposal: &Proposal) -> Loaded {
+fn parsed(proposal: &Proposal) -> Loaded {
     let files = proposal.files.iter();
     let parsed: Vec<_> = files.map(|file| parse(&file.name, &file.text)).collect();
     let documents = parsed

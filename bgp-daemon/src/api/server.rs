@@ -247,3 +247,6 @@ async fn listen(address: SocketAddr, alarms: &Alarms) -> TcpListener {
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
+
+#[cfg(test)]
+mod tests;
