@@ -197,3 +197,34 @@ pub fn document() -> serde_json::Value {
 async fn description() -> Json<serde_json::Value> {
     Json(document())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_lists_every_question_and_no_other() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
+        let page = std::fs::read_to_string(page).expect("the page");
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let mut listed = Vec::new();
+        for row in rows {
+            let cells: Vec<&str> = row.split(" | ").collect();
+            let questions = cells[0].split('`').filter(|text| text.contains(" /"));
+            let over_tcp = cells[2].starts_with("yes");
+            listed.extend(questions.map(|question| {
+                let path = question.split('?').next().unwrap_or_default();
+                (path.to_owned(), over_tcp)
+            }));
+        }
+        let method = |endpoint: &Endpoint| match endpoint.answer {
+            Answer::ToBody { .. } => "POST",
+            Answer::Json(_) | Answer::Probe(_) | Answer::Text(_) => "GET",
+        };
+        let there = ENDPOINTS.iter().map(|endpoint| {
+            let question = format!("{} {}", method(endpoint), endpoint.path);
+            (question, endpoint.summary_scope)
+        });
+        assert_eq!(listed, there.collect::<Vec<_>>());
+    }
+}

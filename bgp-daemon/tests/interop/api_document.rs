@@ -43,7 +43,12 @@ fn answers_are_what_the_document_says() {
         .args(["run", &document, "--no-color", "--generation-deterministic"])
         .args(["--phases", "coverage,fuzzing", "--max-examples", "10"])
         // One has no end, the other looks for seconds; tests of their own ask them.
-        .args(["--exclude-path", "/v1/events", "--exclude-path", "/v1/doctor"])
+        .args([
+            "--exclude-path",
+            "/v1/events",
+            "--exclude-path",
+            "/v1/doctor",
+        ])
         // What a prefix or a cursor is, the document says in words.
         .args(["--exclude-checks", "positive_data_acceptance"])
         .current_dir(&host.directory)
@@ -52,5 +57,8 @@ fn answers_are_what_the_document_says() {
     let report = printed(&output);
     assert!(output.status.success(), "{report}");
     // All but the two that are left out.
-    assert!(report.contains("Operations:       11 selected / 13 total"), "{report}");
+    assert!(
+        report.contains("Operations:       11 selected / 13 total"),
+        "{report}"
+    );
 }

@@ -44,8 +44,13 @@ fn converse(mut stream: impl Read + Write, question: &str) -> io::Result<Respons
 
 /// Lets programs that know no Unix sockets ask at a port of the host's loopback address, until the test ends.
 pub(crate) fn forward(host: &Host, port: u16, socket: PathBuf) {
-    let listener = host.ns.spawn(move || TcpListener::bind(("127.0.0.1", port)));
-    let listener = listener.join().expect("no panic").expect("the port is free");
+    let listener = host
+        .ns
+        .spawn(move || TcpListener::bind(("127.0.0.1", port)));
+    let listener = listener
+        .join()
+        .expect("no panic")
+        .expect("the port is free");
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             if let Ok(server) = UnixStream::connect(&socket) {
