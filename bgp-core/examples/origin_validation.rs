@@ -1,5 +1,5 @@
-//! Route origin validation (RFC 6811) as a hook: a table of a million entries judges the routes of a peer, and when an entry
-//! changes, the routes are judged again. `cargo run --example origin_validation`
+//! Route origin validation (RFC 6811) as a hook: a table of a million entries validates the routes of a peer, and when an entry
+//! changes, the routes are evaluated again. `cargo run --example origin_validation`
 #![expect(clippy::disallowed_methods, reason = "the time of the start")]
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use bgp_core::wire::attribute::AsPath;
 use bgp_core::wire::{Attributes, Context, NextHop, Update};
 use ipnet::{IpNet, Ipv4Net};
 
-/// For each net, who may originate what lies inside it, and down to which length.
+/// For each net, the ASes that may originate prefixes inside it, and the longest allowed prefix length.
 struct Validation(RwLock<HashMap<IpNet, Vec<(Asn, u8)>>>);
 
 impl Hook for Validation {

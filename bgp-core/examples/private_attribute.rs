@@ -1,5 +1,5 @@
-//! Two speakers under virtual time exchange a route with an attribute that only their owners know, and a policy looks at it.
-//! `cargo run --example private_attribute`
+//! Two speakers under virtual time exchange a route with a private attribute, and a policy matches on it. `cargo run --example
+//! private_attribute`
 #![expect(clippy::disallowed_methods, reason = "the time of the start")]
 
 use std::net::Ipv4Addr;
@@ -36,7 +36,7 @@ fn speaker(me: usize, now: Instant) -> Speaker {
     speaker
 }
 
-/// Carries octets from one to the other until nothing is left to do.
+/// Carries octets between the speakers until no work is left.
 fn settle(speakers: &mut [Speaker; 2], now: Instant) {
     let conn = ConnId(1);
     while let Some((me, output)) = (0..2).find_map(|me| Some((me, speakers[me].poll_output()?))) {
@@ -52,7 +52,7 @@ fn settle(speakers: &mut [Speaker; 2], now: Instant) {
 }
 
 pub(crate) fn main() {
-    let mut now = Instant::now(); // From here on time passes when we say so.
+    let mut now = Instant::now(); // From here on time passes only when the program says so.
     let mut speakers = [0, 1].map(|me| speaker(me, now));
     let (prefix, mut route) = (
         "198.51.100.0/24".parse().expect("a prefix"),

@@ -1,4 +1,4 @@
-//! A square of four ASes under virtual time: a link falls silent, the hold timers tell, and routes take the other way round.
+//! A square of four ASes under virtual time: a link goes silent, the hold timers expire, and routes take the other way round.
 //! `cargo run --features sim --example virtual_time`
 
 use std::time::Duration;

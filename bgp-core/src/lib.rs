@@ -2,30 +2,30 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 //! BGP-4 (RFC 4271) as plain values: no socket, no clock, no thread, no randomness, no async.
 //!
-//! | you want to                                            | start at                                        |
-//! |--------------------------------------------------------|-------------------------------------------------|
-//! | read and write messages                                | [`wire`]: [`Frame`](wire::Frame), [`Message`](wire::Message) |
-//! | speak BGP in an event loop of your own                 | [`speaker::Speaker`], and the loop below        |
-//! | run one session, with routes of your own               | [`session::Session`]                            |
-//! | notice at once that a path is dead                     | [`bfd::Session`]                                |
-//! | decide on routes: rules, sets, a hook of your own      | [`policy`]                                      |
-//! | keep routes: best paths, what each peer is told        | [`rib::Rib`]                                    |
-//! | test a network without one: faults, virtual time       | `sim`, with the feature of that name            |
-//! | use sockets and a clock that are there already         | the crate `bgp-speaker`                         |
+//! | you want to                                   | start at                                                     |
+//! |-----------------------------------------------|--------------------------------------------------------------|
+//! | decode and encode messages                    | [`wire`]: [`Frame`](wire::Frame), [`Message`](wire::Message) |
+//! | run BGP in your own event loop                | [`speaker::Speaker`], and the loop below                     |
+//! | run one session, with your own RIB            | [`session::Session`]                                         |
+//! | detect a dead path at once                    | [`bfd::Session`]                                             |
+//! | decide on routes: rules, sets, your own hooks | [`policy`]                                                   |
+//! | keep routes: best paths, Adj-RIB-Outs         | [`rib::Rib`]                                                 |
+//! | test without a network: faults, virtual time  | the module `sim`, with the feature of that name              |
+//! | use existing sockets and a clock              | the crate `bgp-speaker`                                      |
 //!
-//! Each module imports from those before it only: [`types`], [`wire`], [`session`] and [`policy`], [`rib`], [`speaker`].
-//! [`bfd`] stands alone.
+//! Each module imports only from those before it: [`types`], [`wire`], [`session`] and [`policy`], [`rib`], [`speaker`].
+//! [`bfd`] is independent of them.
 //!
 //! # The law
 //!
 //! Time comes in as an [`Instant`](std::time::Instant), octets come in as [`bytes::BytesMut`]. `handle_*` methods change a value
-//! and never fail. Effects on the world come out of **one ordered queue**: after each `handle_*`, call `poll_output` until the queue
-//! is empty and perform each output, in order; then sleep until `poll_timeout` or the next event. Nothing calls back.
+//! and never fail. All effects come out of **one ordered queue**: after each `handle_*`, call `poll_output` until the queue is
+//! empty and carry out each output, in order; then sleep until `poll_timeout` or the next event. There are no callbacks.
 //!
 //! # The loop
 //!
-//! Two speakers and a wire between them, all in memory. An owner with sockets does the same: each [`speaker::Output`] is performed
-//! on a connection, and the result comes back as the next event.
+//! Two speakers and a wire between them, all in memory. A program with sockets does the same: it carries out each
+//! [`speaker::Output`] on a connection, and the result comes back as the next event.
 //!
 //! ```
 //! use std::collections::VecDeque;
@@ -43,7 +43,7 @@
 //!     Closed,
 //! }
 //!
-//! let now = Instant::now(); // The only clock of this program: time does not pass in it.
+//! let now = Instant::now(); // The only clock of this program: time stands still.
 //! let addresses = [1, 2].map(|host| Ipv4Addr::new(192, 0, 2, host));
 //! let ases = [Asn(65001), Asn(65002)];
 //! let (peer, conn) = (PeerId(0), ConnId(1));
@@ -64,13 +64,13 @@
 //! while let Some((me, event)) = events.pop_front() {
 //!     let (speaker, other) = (&mut speakers[me], 1 - me);
 //!     match event {
-//!         Event::Start => speaker.handle_timeout(now), // The first try to connect is due at once.
+//!         Event::Start => speaker.handle_timeout(now), // The first attempt to connect is due at once.
 //!         Event::Connected(direction) => speaker.handle_connected(now, peer, conn, direction, addresses[me].into()),
 //!         Event::Received(octets) => speaker.handle_bytes(now, peer, conn, &mut BytesMut::from(&octets[..])),
 //!         Event::Written(octets) => speaker.handle_written(now, peer, conn, octets, false),
 //!         Event::Closed => speaker.handle_closed(now, peer, conn, None),
 //!     }
-//!     // Perform every output before the next event.
+//!     // Carry out every output before the next event.
 //!     while let Some(output) = speaker.poll_output() {
 //!         match output {
 //!             Output::Connect(_) => events.extend([
@@ -81,7 +81,7 @@
 //!                 events.extend([(me, Event::Written(bytes.len())), (other, Event::Received(bytes))]);
 //!             }
 //!             Output::Close { .. } => events.push_back((other, Event::Closed)),
-//!             _ => {} // News of the session, routes to install.
+//!             _ => {} // Changes of the session, routes to install.
 //!         }
 //!     }
 //! }

@@ -1,8 +1,8 @@
-//! Many sessions and one RIB as a single deterministic value: what tests, fuzzers and the simulator drive, and what the daemon
-//! runs spread over tasks.
+//! Many sessions and one RIB as a single deterministic value, for tests, fuzzers and the simulator. The crate `bgp-speaker` runs
+//! the same parts spread over tasks.
 //!
-//! Input: what happens to connections, time, local routes, configuration. Output: one ordered queue of [`Output`]. The glue
-//! between a session and the RIB ([`Link`]) is here, so that both compositions use the same.
+//! Input: events of connections, time, local routes, configuration. Output: one ordered queue of [`Output`]. The glue between a
+//! session and the RIB ([`Link`]) is here, so that both compositions use the same code.
 
 mod config;
 mod link;
@@ -23,16 +23,16 @@ use crate::wire::{Attributes, OpaqueRoutes, RouteRefresh, Update};
 pub use config::NeighbourConfig;
 pub use link::Link;
 
-/// How long a session that sent too many prefixes, or filled the memory, stays down (RFC 4486 §4).
+/// How long a session stays down after it exceeded the prefix or memory limit (RFC 4486 §4).
 pub const MAX_PREFIXES_IDLE: Duration = Duration::from_secs(120);
 
-/// What is to happen, in this order.
+/// An output, to be carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
     /// Dial the peer.
     Connect(PeerId),
-    /// Give up dialling it.
+    /// Cancel the dialling in progress.
     CancelConnect(PeerId),
     /// Write octets to a connection; report with [`Speaker::handle_written`].
     Transmit {
@@ -40,10 +40,10 @@ pub enum Output {
         peer: PeerId,
         /// The connection.
         conn: ConnId,
-        /// Whole messages.
+        /// Complete messages.
         bytes: Bytes,
     },
-    /// Deliver what was handed over, then close.
+    /// Deliver the octets written so far, then close.
     Close {
         /// The peer.
         peer: PeerId,
@@ -54,23 +54,24 @@ pub enum Output {
     Up(PeerId, Arc<Negotiated>),
     /// A session went down.
     Down(PeerId, Down),
-    /// Routes of families that are not routed here came or went: see [`Update::opaque`] and [`Update::attributes`]. Only of those
-    /// that were negotiated by [`SessionConfig::opaque_families`](session::SessionConfig::opaque_families). When the session ends, all of them are gone.
+    /// Routes of families that are not routed here were announced or withdrawn: see [`Update::opaque`] and
+    /// [`Update::attributes`]. Only for families negotiated by
+    /// [`SessionConfig::opaque_families`](session::SessionConfig::opaque_families). All of them are gone when the session ends.
     Opaque(PeerId, Update),
-    /// A peer asks for our routes of such a family again, or marks its own answer (RFC 2918, RFC 7313).
+    /// A peer asks for our routes of such a family again, or marks the start or end of its own answer (RFC 2918, RFC 7313).
     OpaqueRefresh(PeerId, RouteRefresh),
     /// The route to a prefix changed; only with [`RibConfig::forwarding`].
     Forward {
         /// The prefix.
         prefix: IpNet,
-        /// `None`: there is none from a peer.
+        /// The route to install; `None` if no peer has one.
         route: Option<ForwardRoute>,
     },
-    /// The way to this next hop is wanted from now on; only with [`RibConfig::resolve_next_hops`].
+    /// Resolve this next hop from now on; only with [`RibConfig::resolve_next_hops`].
     Resolve(IpAddr),
-    /// The way to this next hop is no longer wanted, until it is asked for again.
+    /// Stop resolving this next hop, until it is requested again.
     Forget(IpAddr),
-    /// Waiting after a restart is over.
+    /// The deferral after a restart is over.
     DeferralEnded,
 }
 
@@ -92,7 +93,7 @@ pub struct Speaker {
 }
 
 impl Speaker {
-    /// A speaker without neighbours. Equal seeds and equal inputs make equal outputs.
+    /// A speaker without neighbours. Equal seeds and equal inputs give equal outputs.
     pub fn new(config: RibConfig, now: Instant, seed: u64) -> Self {
         let outputs = VecDeque::new();
         Self {
@@ -104,7 +105,7 @@ impl Speaker {
         }
     }
 
-    /// Adds a neighbour and starts its session, or changes one: its session only starts anew if it must. A neighbour beyond
+    /// Adds a neighbour and starts its session, or changes a neighbour; its session restarts only if necessary. A number above
     /// [`PeerId::MAX`] is refused.
     pub fn configure(&mut self, now: Instant, peer: PeerId, config: NeighbourConfig) {
         if peer > PeerId::MAX {
@@ -143,8 +144,8 @@ impl Speaker {
         self.drain(now, peer);
     }
 
-    /// Decides anew on the routes of a peer, and on what it is told: a hook in its policies would decide otherwise now. Done in
-    /// slices, as the outputs are taken; see [`rib::Input::Reevaluate`].
+    /// Evaluates the routes from and to a peer again, because a hook in its policies has new answers. Done in slices, as outputs
+    /// are taken; see [`rib::Input::Reevaluate`].
     pub fn reevaluate(&mut self, now: Instant, peer: PeerId) {
         self.tell_rib(now, rib::Input::Reevaluate(peer));
     }
@@ -154,7 +155,7 @@ impl Speaker {
         self.tell_rib(now, rib::Input::ClusterId(cluster_id));
     }
 
-    /// Removes a neighbour; its session ends with Cease, its routes go.
+    /// Removes a neighbour: its session ends with a Cease, and its routes are removed.
     pub fn remove(&mut self, now: Instant, peer: PeerId) {
         self.stop(now, peer, Stop::Deconfigured);
         self.neighbours.remove(&peer);
@@ -166,7 +167,7 @@ impl Speaker {
         self.with(now, peer, |session| session.stop(now, why));
     }
 
-    /// Starts a session that was stopped.
+    /// Starts a stopped session.
     pub fn start(&mut self, now: Instant, peer: PeerId) {
         self.with(now, peer, |session| session.start(now));
     }
@@ -188,14 +189,14 @@ impl Speaker {
         });
     }
 
-    /// The dialling that [`Output::Connect`] asked for failed.
+    /// The dialling requested by [`Output::Connect`] failed.
     pub fn handle_connect_failed(&mut self, now: Instant, peer: PeerId, error: &str) {
         self.with(now, peer, |session| {
             session.handle_connect_failed(now, error)
         });
     }
 
-    /// The peer sent octets; what is left in `input` belongs to a message that is not complete.
+    /// The peer sent octets; octets left in `input` belong to an incomplete message.
     pub fn handle_bytes(&mut self, now: Instant, peer: PeerId, conn: ConnId, input: &mut BytesMut) {
         self.with(now, peer, |session| session.handle_bytes(now, conn, input));
     }
@@ -208,7 +209,7 @@ impl Speaker {
         }
     }
 
-    /// The connection took octets; `pending`: there are more to write.
+    /// The connection has taken octets; `pending` tells whether more are waiting.
     pub fn handle_written(
         &mut self,
         now: Instant,
@@ -223,18 +224,18 @@ impl Speaker {
         });
     }
 
-    /// Originates a route.
+    /// Adds or replaces a local route.
     pub fn announce(&mut self, now: Instant, prefix: IpNet, route: LocalRoute) {
         self.tell_rib(now, rib::Input::announce(prefix, route));
     }
 
-    /// Stops originating a route.
+    /// Removes a local route.
     pub fn withdraw(&mut self, now: Instant, prefix: IpNet, id: u32) {
         self.tell_rib(now, rib::Input::Withdraw { prefix, id });
     }
 
-    /// Sends a peer routes of a family that is not routed here; `attributes` only count for those that are announced. What was
-    /// sent is nowhere kept: after [`Output::Up`] the owner sends everything again.
+    /// Sends a peer routes of a family that is not routed here; `attributes` only apply to announced routes. Sent routes are not
+    /// stored: after [`Output::Up`] the owner sends everything again.
     ///
     /// # Errors
     ///
@@ -250,7 +251,7 @@ impl Speaker {
         self.rib.send_opaque(peer, attributes, routes)
     }
 
-    /// Answers [`Output::Resolve`], again whenever the answer changes.
+    /// Answers [`Output::Resolve`], and again whenever the answer changes.
     pub fn handle_next_hop(&mut self, now: Instant, address: IpAddr, resolution: Resolution) {
         self.tell_rib(
             now,
@@ -261,7 +262,7 @@ impl Speaker {
         );
     }
 
-    /// Waits with all decisions for peers that tell what they know: see [`rib::Input::Defer`].
+    /// Defers all decisions until these peers have sent their routes: see [`rib::Input::Defer`].
     pub fn defer(
         &mut self,
         now: Instant,
@@ -279,7 +280,7 @@ impl Speaker {
         );
     }
 
-    /// Does what is due at `now`; harmless when nothing is.
+    /// Handles deadlines up to `now`; harmless if none is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
         self.rib.handle_timeout(now);
@@ -300,7 +301,7 @@ impl Speaker {
         }
     }
 
-    /// When [`Speaker::handle_timeout`] is wanted next.
+    /// When to call [`Speaker::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sessions = self
             .neighbours
@@ -312,7 +313,7 @@ impl Speaker {
             .min()
     }
 
-    /// The next thing to do; `None`: nothing is left until something happens.
+    /// The next output; `None` if nothing is left to do until the next event.
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.outputs.pop_front() {
@@ -330,7 +331,7 @@ impl Speaker {
                 rib::Output::Forget(address) => return Some(Output::Forget(address)),
                 rib::Output::DeferralEnded => return Some(Output::DeferralEnded),
                 rib::Output::Unusable { .. } => {}
-                // Nobody has said that the RIB is watched.
+                // The RIB is never watched here.
                 rib::Output::Changed(_) | rib::Output::ToldAnew(_) => {}
                 rib::Output::TooManyPrefixes {
                     peer,
@@ -355,7 +356,7 @@ impl Speaker {
         }
     }
 
-    /// The routes.
+    /// The RIB.
     pub fn rib(&self) -> &Rib {
         &self.rib
     }
@@ -375,13 +376,13 @@ impl Speaker {
         }
     }
 
-    /// Gives the RIB its input. What comes out of the RIB later is sent at the same time.
+    /// Passes an input to the RIB. Messages that the RIB outputs later are sent at the same time.
     fn tell_rib(&mut self, now: Instant, input: rib::Input) {
         self.now = now;
         self.rib.handle(now, input);
     }
 
-    /// Takes what the session wants: its own business goes out, routes go to the RIB.
+    /// Handles the session's outputs: its own go out, routes go to the RIB.
     fn drain(&mut self, now: Instant, peer: PeerId) {
         let Some(neighbour) = self.neighbours.get_mut(&peer) else {
             return;

@@ -1,5 +1,5 @@
-//! Counts in tests what policies and the RIB look at, so that a test can say that twice the input costs no more than about twice as much,
-//! whatever machine it runs on. Compiled to nothing elsewhere.
+//! In tests, counts the items that policies and the RIB visit, so that a test can assert that twice the input costs about twice
+//! the work on any machine. Compiled to nothing otherwise.
 
 #[cfg(test)]
 use std::cell::Cell;
@@ -10,21 +10,21 @@ thread_local! {
     static EVALUATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// So many things are looked at now.
+/// Counts visited items.
 #[inline(always)]
 pub(crate) fn count(_steps: usize) {
     #[cfg(test)]
     STEPS.set(STEPS.get() + _steps);
 }
 
-/// A policy is asked now, all of it.
+/// Counts the evaluation of a whole policy.
 #[inline(always)]
 pub(crate) fn count_evaluation() {
     #[cfg(test)]
     EVALUATIONS.set(EVALUATIONS.get() + 1);
 }
 
-/// The steps that something takes on this thread.
+/// The items visited by `work` on this thread.
 #[cfg(test)]
 pub(crate) fn of(work: impl FnOnce()) -> usize {
     let before = STEPS.get();
@@ -32,7 +32,7 @@ pub(crate) fn of(work: impl FnOnce()) -> usize {
     STEPS.get() - before
 }
 
-/// How often policies are asked meanwhile.
+/// The policy evaluations during `work`.
 #[cfg(test)]
 pub(crate) fn evaluations_of(work: impl FnOnce()) -> usize {
     let before = EVALUATIONS.get();

@@ -1,7 +1,6 @@
-//! The small values that every other module speaks of: AS numbers, BGP identifiers, address families,
-//! prefixes, and the numbers by which a caller names peers and connections.
+//! Basic types of all modules: AS numbers, BGP identifiers, address families, prefixes, and the numbers of peers and connections.
 //!
-//! Never does input or output; parsing of text is `FromStr`, printing is `Display`.
+//! No IO; text is parsed with `FromStr` and printed with `Display`.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,10 +18,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub struct Asn(pub u32);
 
 impl Asn {
-    /// Stands for a four-octet number in a two-octet field (RFC 6793 §9).
+    /// AS_TRANS, which represents a four-octet number in a two-octet field (RFC 6793 §9).
     pub const TRANS: Self = Self(23456);
 
-    /// Whether it fits a two-octet field.
+    /// Whether the number fits into a two-octet field.
     pub const fn is_two_octet(self) -> bool {
         self.0 <= 0xffff
     }
@@ -49,7 +48,7 @@ impl std::error::Error for AsnParseError {}
 impl FromStr for Asn {
     type Err = AsnParseError;
 
-    /// Reads asplain (`65536`) and asdot (`1.0`).
+    /// Parses asplain (`65536`) and asdot (`1.0`).
     fn from_str(text: &str) -> Result<Self, AsnParseError> {
         let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
         match text.split_once('.') {
@@ -74,12 +73,12 @@ impl FromStr for Asn {
 pub struct RouterId(pub Ipv4Addr);
 
 impl RouterId {
-    /// From its 32 bits in host order.
+    /// From 32 bits in host order.
     pub const fn from_bits(bits: u32) -> Self {
         Self(Ipv4Addr::from_bits(bits))
     }
 
-    /// Its 32 bits in host order, as compared by RFC 4271 §6.8 and §9.1.2.2.
+    /// The 32 bits in host order, as compared by RFC 4271 §6.8 and §9.1.2.2.
     pub const fn to_bits(self) -> u32 {
         self.0.to_bits()
     }
@@ -91,7 +90,7 @@ impl fmt::Display for RouterId {
     }
 }
 
-/// An address family identifier and a subsequent one, as they stand in messages (RFC 4760 §3).
+/// An address family identifier and a subsequent one, as in messages (RFC 4760 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AfiSafi {
     /// Address family identifier: 1 is IPv4, 2 is IPv6.
@@ -111,7 +110,7 @@ impl fmt::Display for AfiSafi {
 
 #[cfg(feature = "serde")]
 impl serde::Serialize for AfiSafi {
-    /// As text.
+    /// Serialized as text.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -130,10 +129,10 @@ pub enum Family {
 }
 
 impl Family {
-    /// Every family, in the order of their numbers.
+    /// All families, in the order of their numbers.
     pub const ALL: [Self; 2] = [Self::Ipv4Unicast, Self::Ipv6Unicast];
 
-    /// The family of those numbers, if this speaker routes it.
+    /// The family with these numbers, if this speaker routes it.
     pub const fn from_afi_safi(code: AfiSafi) -> Option<Self> {
         match (code.afi, code.safi) {
             (1, 1) => Some(Self::Ipv4Unicast),
@@ -142,7 +141,7 @@ impl Family {
         }
     }
 
-    /// Its numbers.
+    /// The AFI and SAFI.
     pub const fn afi_safi(self) -> AfiSafi {
         match self {
             Self::Ipv4Unicast => AfiSafi { afi: 1, safi: 1 },
@@ -150,7 +149,7 @@ impl Family {
         }
     }
 
-    /// The family that an address belongs to.
+    /// The family of an address.
     pub const fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::Ipv4Unicast,
@@ -193,7 +192,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The role that the other side must have (RFC 9234 §4.2).
+    /// The role required of the other side (RFC 9234 §4.2).
     pub const fn counterpart(self) -> Self {
         match self {
             Self::Provider => Self::Customer,
@@ -239,12 +238,12 @@ impl<T> std::ops::IndexMut<Family> for PerFamily<T> {
 pub trait Prefix:
     Copy + Eq + Ord + std::hash::Hash + fmt::Debug + fmt::Display + Into<IpNet> + 'static
 {
-    /// The family it belongs to.
+    /// The family.
     const FAMILY: Family;
-    /// Takes the prefix out if it is of this family, with host bits cleared.
+    /// Converts a prefix of this family, with host bits cleared.
     fn from_net(net: IpNet) -> Option<Self>;
-    /// The prefix of that length whose address begins with `octets`, as it stands in NLRI (RFC 4271 §4.3): what is behind
-    /// its length is ignored, what is missing is zero. `None` if no address is that long.
+    /// The prefix of this length whose address begins with `octets`, as encoded in NLRI (RFC 4271 §4.3): bits after its length
+    /// are ignored, and missing octets are zero. `None` if the length is too large for the family.
     fn from_octets(octets: &[u8], len: u8) -> Option<Self>;
 }
 
@@ -262,7 +261,7 @@ impl Prefix for Ipv4Net {
     fn from_octets(octets: &[u8], len: u8) -> Option<Self> {
         let host_bits = u32::BITS.checked_sub(len.into())?;
         let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
-        // Mostly more prefixes follow, so that one load does it.
+        // Usually more prefixes follow, so one load is enough.
         let bits = match octets.first_chunk() {
             Some(address) => u32::from_be_bytes(*address),
             None => short_ipv4(octets),
@@ -271,7 +270,7 @@ impl Prefix for Ipv4Net {
     }
 }
 
-/// The bits of an address of which less than four octets are there.
+/// The bits of an address with fewer than four octets.
 #[inline]
 fn short_ipv4(octets: &[u8]) -> u32 {
     let place = |at: usize| octets.get(at).map_or(0, |octet| u32::from(*octet));
@@ -309,19 +308,18 @@ pub fn family_of(net: IpNet) -> Family {
     }
 }
 
-/// A neighbour, by the number its owner gave it. Dense and small, if it is to be found fast. [`PeerId::MAX`] is the greatest
-/// that a neighbour can have.
+/// A neighbour's number, given by its owner. Small and dense numbers are fastest. The greatest one is [`PeerId::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(transparent))]
 pub struct PeerId(pub u32);
 
 impl PeerId {
-    /// The greatest number of a neighbour. The one behind it stands for this speaker itself; a neighbour of that number is
-    /// refused: it is as if it had not been configured.
+    /// The greatest number of a neighbour. The next number is reserved for this speaker itself; a neighbour with that number is
+    /// refused, as if it were not configured.
     pub const MAX: Self = Self(u32::MAX - 1);
 }
 
-/// A path identifier of RFC 7911 §3; 0 where the session carries none.
+/// A path identifier (RFC 7911 §3); 0 if the session does not use them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",

@@ -1,8 +1,8 @@
-//! Announces the addresses of services to a router, as MetalLB does. Each line of its input is the whole list of addresses that
-//! are wanted from then on; the router is told what differs.
+//! Announces the addresses of services to a router, as MetalLB does. Each line of input is the complete list of wanted addresses;
+//! the router is told the difference to the line before.
 //!
-//! `cargo run --example announcer [ADDRESS:PORT]` connects to a router, at 127.0.0.1:1790 if nothing else is said, where the
-//! example `best_routes` listens. Then type `198.51.100.1 198.51.100.2`, and `198.51.100.2` to withdraw the first one.
+//! `cargo run --example announcer [ADDRESS:PORT]` connects to a router, by default at 127.0.0.1:1790, where the example
+//! `best_routes` listens. Then type `198.51.100.1 198.51.100.2`, and `198.51.100.2` to withdraw the first one.
 
 use std::error::Error;
 use std::io::BufRead;
@@ -14,7 +14,7 @@ use bgp_core::rib::{LocalRoute, Synced};
 use bgp_core::types::{Asn, RouterId};
 use bgp_speaker::{PeerSpec, Routes, Shutdown, Speaker, SpeakerConfig};
 
-/// Stands for the owner of the routes: others would have other numbers.
+/// Identifies the owner of the routes; another owner would use another number.
 const SERVICES: u32 = 1;
 
 #[tokio::main]
@@ -41,14 +41,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) async fn start(router: SocketAddr) -> Result<Speaker, Box<dyn Error>> {
     let router_id = RouterId("192.0.2.1".parse()?);
     let speaker = Speaker::start(SpeakerConfig::new(Asn(65001), router_id), None);
-    // The router is told of everything, and nothing is taken from it.
+    // The router is told everything, and nothing is accepted from it.
     let (import, export) = (Arc::new(Policy::REJECT), Arc::new(Policy::ACCEPT));
     let peer = PeerSpec::new(router, Asn(65002)).with_policies(import, export);
     speaker.configure_peer("router", peer).await?;
     Ok(speaker)
 }
 
-/// Announces just these addresses.
+/// Announces exactly these addresses.
 pub(crate) async fn announce(routes: &Routes, list: &str) -> Result<Synced, Box<dyn Error>> {
     let addresses = list.split_whitespace().map(str::parse::<IpAddr>);
     let addresses: Vec<IpAddr> = addresses.collect::<Result<_, _>>()?;

@@ -1,7 +1,7 @@
-//! Follows the best routes of a speaker that waits for a peer on this host: prints all that there are, then what changes.
+//! Follows the best routes of a speaker that waits for a peer on this host: prints all routes, then each change.
 //!
-//! `cargo run --example best_routes [ADDRESS:PORT]` listens, on 127.0.0.1:1790 if nothing else is said. The example `announcer`
-//! connects there.
+//! `cargo run --example best_routes [ADDRESS:PORT]` listens, by default on 127.0.0.1:1790. The example `announcer` connects
+//! there.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -21,7 +21,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     follow(&speaker.routes(), |line| println!("{line}")).await
 }
 
-/// A speaker in AS 65002 that waits for a peer in AS 65001 with the address that it listens on, and where it listens.
+/// A speaker in AS 65002 that waits for a peer in AS 65001 on its own address. Returns the speaker and the address that it
+/// listens on.
 pub(crate) async fn start(listen: SocketAddr) -> Result<(Speaker, SocketAddr), Box<dyn Error>> {
     let router_id = RouterId("192.0.2.2".parse()?);
     let speaker = Speaker::start(SpeakerConfig::new(Asn(65002), router_id), None);
@@ -51,7 +52,7 @@ pub(crate) async fn follow(
                 (Some(old), None) => print(format!("gone is {}", text(&old))),
                 (None, None) => {}
             },
-            // What follows leads to what is true now: nothing is to be done.
+            // The changes that follow lead to the current state: nothing to do.
             Watched::Lagged(count) => print(format!("too slow for {count} changes")),
             _ => {}
         }

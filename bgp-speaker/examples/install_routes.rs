@@ -1,7 +1,7 @@
-//! Best routes in the kernel: peers with one router, and writes what the router announces into a table of the kernel.
+//! Best routes in the kernel: peers with one router, and writes the routes that the router announces into a kernel table.
 //!
-//! `install_routes ROUTER:PORT TABLE`, as `install_routes 192.0.2.1:179 100`, with CAP_NET_ADMIN. The routes stay in the table when
-//! the program ends; its next start finds them there.
+//! `install_routes ROUTER:PORT TABLE`, for example `install_routes 192.0.2.1:179 100`, with CAP_NET_ADMIN. The routes stay in the
+//! table when the program ends; its next start finds them there.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -13,8 +13,8 @@ use bgp_speaker::forwarding::{Forwarding, ForwardingPlan, Mailbox};
 use bgp_speaker::kernel::KernelConfig;
 use bgp_speaker::{Environment, Namespace, PeerSpec, Speaker, SpeakerConfig};
 
-/// Starts a speaker that writes routes, in a network namespace of its own if there is one. The routes stay as they are when the last
-/// handle on forwarding is dropped.
+/// Starts a speaker that writes routes, in `namespace` if there is one. The routes stay in the kernel when the last handle on
+/// forwarding is dropped.
 pub async fn install(
     router: SocketAddr,
     table: u32,

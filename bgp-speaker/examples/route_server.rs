@@ -1,7 +1,7 @@
-//! A route server with a policy of its own: peers come from a range of addresses, and each may only announce what is registered for
-//! its AS. The registry can change at any time.
+//! A route server with a policy of its own: peers come from a range of addresses, and each may only announce the prefixes
+//! registered for its AS. The registry can change at any time.
 //!
-//! `route_server ADDRESS:PORT RANGE AS=PREFIX...`, as `route_server 0.0.0.0:179 10.0.0.0/8 65002=198.51.100.0/24`.
+//! `route_server ADDRESS:PORT RANGE AS=PREFIX...`, for example `route_server 0.0.0.0:179 10.0.0.0/8 65002=198.51.100.0/24`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -41,7 +41,7 @@ pub async fn serve(at: SocketAddr, range: IpNet, registry: Arc<Registry>) -> Ser
     let peers = DynamicPeers::new(move |peer| {
         let spec = PeerSpec::new(peer.remote, peer.peer_as());
         let mut spec = spec.with_policies(Arc::clone(&import), Arc::clone(&export));
-        // Packets go from client to client, and not through the route server.
+        // Packets go directly from client to client, not through the route server.
         spec.next_hop_mode = NextHopMode::Keep;
         Admission::accept(spec)
     });

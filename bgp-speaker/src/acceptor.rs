@@ -1,11 +1,11 @@
-//! The task that accepts connections and brings each to the neighbour it comes from.
+//! The task that accepts connections and hands each one to its neighbour.
 //!
-//! A connection from an address that no neighbour has is closed without a word (RFC 4271 §8.2.1.4 allows it): it costs nothing
-//! and keeps no state. So is one that is not what its neighbour's settings demand, one of a neighbour that comes too often or
-//! is too busy to take it, and any while descriptors are short; the peer will come again.
+//! A connection is closed without a NOTIFICATION (RFC 4271 §8.2.1.4 allows it) if no neighbour has its address, if it violates
+//! its neighbour's settings, if the neighbour connects too often or is too busy, or while file descriptors are short. Such a
+//! connection keeps no state; the peer will try again.
 //!
-//! No key, no door: a neighbour whose TCP MD5 key the kernel does not take is neither accepted nor dialled, and it is tried
-//! again, see [`Guard`].
+//! A neighbour whose TCP MD5 key the kernel refuses is neither accepted nor dialled. The key is tried again every few seconds,
+//! see [`Guard`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -26,87 +26,87 @@ use crate::pace::{Pace, Paces};
 use crate::timer::{now, sleep_until};
 use crate::turned_away::{Register, Why};
 
-/// Orders waiting for the acceptor; beyond it, the owner waits.
+/// Orders waiting for the acceptor; beyond this number, the owner waits.
 pub(super) const ORDERS: usize = 64;
 
-/// What the acceptor is told.
+/// An order to the acceptor.
 pub(super) enum Order {
-    /// Listen on these addresses, and no others: sockets that are there stay, and each address is tried.
+    /// Listen on exactly these addresses. Existing sockets stay, and every address is tried.
     Listen(
         Vec<SocketAddr>,
         oneshot::Sender<Result<Vec<SocketAddr>, ListenError>>,
     ),
-    /// Listen on this socket too.
+    /// Listen on this socket as well.
     ListenOn(
         std::net::TcpListener,
         oneshot::Sender<Result<SocketAddr, ListenError>>,
     ),
-    /// A neighbour takes connections.
+    /// Accept connections of a neighbour.
     Open(Door),
-    /// It no longer does.
+    /// Stop accepting connections of the neighbour with this name.
     Close(Arc<str>),
-    /// A connection that the owner brings.
+    /// A connection that the owner hands over.
     Stream(Incoming),
-    /// Connections from these ranges go there, unless a neighbour has the address.
+    /// Hand connections from these ranges to this function, unless a configured neighbour has the address.
     Ranges(BTreeMap<IpNet, PeerSecurity>, Strangers),
 }
 
-/// Takes a connection from an address that no neighbour has, with its range.
+/// Takes a connection from an address without a configured neighbour, and the range that holds the address.
 pub(super) type Strangers = Box<dyn Fn(Incoming, Option<IpNet>) + Send + Sync>;
 
-/// Whether a neighbour may have connections at all.
+/// Whether a neighbour may have connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Guard {
-    /// Its key is about to be set.
+    /// The key is about to be set.
     Pending,
-    /// It may.
+    /// Connections are allowed.
     Open,
-    /// Its key is not on the listening sockets.
+    /// The key is not on the listening sockets.
     Shut,
 }
 
-/// Where connections of a neighbour go.
+/// Where connections of one neighbour go.
 #[derive(Debug)]
 pub(super) struct Door {
     name: Arc<str>,
-    /// A link-local one has its interface as scope.
+    /// A link-local address has its interface as scope.
     address: SocketAddr,
     security: PeerSecurity,
-    /// It came from a range, whose rules hold for it.
+    /// The neighbour came from a range, and the rules of the range hold.
     pub(super) is_dynamic: bool,
     connections: mpsc::Sender<TcpStream>,
     guard: watch::Sender<Guard>,
-    /// Why it is shut.
+    /// Why the key was refused.
     refused: Option<Arc<str>>,
     pace: Pace,
 }
 
-/// Connections of one neighbour that wait for it.
+/// Accepted connections that may wait for one neighbour.
 pub(super) const WAITING: usize = 4;
-/// How long the system is left alone when it has no descriptor or memory for a connection.
+/// How long no connection is accepted after the system ran out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How soon keys are tried again, and how long a shortage of descriptors is named after it was seen.
+/// Interval between tries to set a refused key, and how long the alarm about missing descriptors lasts after the last shortage.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// The listening sockets and the neighbours behind them.
+/// The listening sockets, and the neighbours that are reached through them.
 pub(super) struct Acceptor {
     listeners: Listeners,
-    /// By address; more than one neighbour where several have the address with different ports: the first by name takes all.
+    /// By address. Several neighbours may share an address with different ports: the first by name takes all connections.
     doors: HashMap<IpAddr, Vec<Door>>,
     strangers: Option<Strangers>,
-    /// Connections that the owner brought, until the orders before them are carried out.
+    /// Connections that the owner brought, kept until the orders before them are carried out.
     streams: Vec<Incoming>,
-    /// How often addresses within ranges connect.
+    /// The connection rate of addresses within ranges.
     paces: Paces,
     /// Ranges whose key is not on the sockets.
     shut_ranges: BTreeMap<IpNet, Arc<str>>,
-    /// Where it cannot listen, and why: said once.
+    /// Addresses that cannot be listened on, with the reason that was logged.
     refused: HashMap<SocketAddr, String>,
     alarms: Alarms,
     turned_away: Register,
-    /// The system was out of descriptors or memory at that time.
+    /// When the system was last out of descriptors or memory.
     short_at: Option<Instant>,
-    /// No connection is accepted before.
+    /// No connection is accepted before this time.
     paused_until: Option<Instant>,
 }
 
@@ -133,7 +133,7 @@ impl Acceptor {
         let mut batch = Vec::new();
         loop {
             tokio::select! {
-                // Whoever is configured before it comes is known when it does.
+                // Orders first: a neighbour that is configured before its connection arrives must be known by then.
                 biased;
                 count = orders.recv_many(&mut batch, ORDERS) => match count {
                     0 => return,
@@ -152,7 +152,7 @@ impl Acceptor {
         for order in orders.drain(..) {
             match order {
                 Order::Listen(addresses, reply) => {
-                    // Whoever gave the order may have gone.
+                    // The caller may be gone.
                     reply.send(self.listen(&addresses)).ok();
                 }
                 Order::ListenOn(socket, reply) => {
@@ -194,7 +194,7 @@ impl Acceptor {
         self.secure(address);
     }
 
-    /// The rules of the first neighbour with this address count: the sockets have one key for each address.
+    /// The rules of the first neighbour with this address apply: a socket has one key for each address.
     fn secure(&mut self, address: IpAddr) {
         let doors = self.doors.get(&address);
         let mut own = doors.into_iter().flatten().filter(|door| !door.is_dynamic);
@@ -207,20 +207,20 @@ impl Acceptor {
         }
     }
 
-    /// Brings the keys to the sockets, and tells the neighbours whether that was possible.
+    /// Sets the keys on the sockets, and tells the neighbours whether the kernel took them.
     fn protect(&mut self) {
         self.listeners.protect();
         for (address, doors) in &mut self.doors {
             let refused = self.listeners.shut().get(address);
             for (place, door) in doors.iter_mut().enumerate() {
-                // The others are only dialled, with keys of their own.
+                // The other neighbours of the address are only dialled, with keys of their own.
                 door.tell(refused.filter(|_| place == 0), &self.alarms);
             }
         }
         self.name_shut_ranges();
     }
 
-    /// Says which ranges have no key, when that is new.
+    /// Raises an alarm for each range whose key is missing.
     fn name_shut_ranges(&mut self) {
         let shut = self.listeners.shut_ranges();
         for net in self
@@ -251,7 +251,7 @@ impl Acceptor {
         }
     }
 
-    /// The next connection. Safe to drop and call again.
+    /// The next connection. Cancellation safe.
     async fn accept(&mut self) -> io::Result<Incoming> {
         if let Some(until) = self.paused_until {
             sleep_until(Some(until)).await;
@@ -260,7 +260,7 @@ impl Acceptor {
         self.listeners.accept().await
     }
 
-    /// The connection stays in the queue of the system, which needs time.
+    /// Stops accepting for a while. The connection stays in the system's queue.
     fn pause(&mut self, error: &io::Error) {
         self.paused_until = Some(now() + PAUSE);
         self.short_of_descriptors(error);
@@ -273,7 +273,7 @@ impl Acceptor {
         self.alarms.raise(DESCRIPTORS, PEERS, &reason);
     }
 
-    /// Returns the first error of an address that is worth another try.
+    /// Returns the first error worth a retry.
     fn listen(&mut self, addresses: &[SocketAddr]) -> Result<Vec<SocketAddr>, ListenError> {
         let before = self.listeners.addresses();
         self.listeners.keep(addresses);
@@ -295,12 +295,12 @@ impl Acceptor {
         failed.into_iter().next().map_or(Ok(bound), Err)
     }
 
-    /// Logs an error when it is new. Returns it unless another try is in vain.
+    /// Logs an error that is new. Returns the error if a retry may help.
     fn take_failure(&mut self, error: ListenError) -> Option<ListenError> {
         let text = error.to_string();
         let absent = error.is_family_absent();
         if self.refused.get(&error.address) != Some(&text) {
-            // Whoever gave the order learns of the others, and says so.
+            // The caller reports other errors.
             if absent {
                 info!("{text}");
             } else {
@@ -311,7 +311,7 @@ impl Acceptor {
         (!absent).then_some(error)
     }
 
-    /// Brings a connection to the neighbour that has its address. One that the owner `brought` needs no range.
+    /// Hands a connection to the neighbour with its address. A connection that the owner `brought` needs no range.
     fn admit(&mut self, incoming: Incoming, brought: bool) {
         if is_of_reserve(&incoming.stream) {
             return self.short_of_descriptors(&io::Error::from_raw_os_error(libc::EMFILE));
@@ -322,7 +322,8 @@ impl Acceptor {
         let Some(door) = doors.find(|door| door.is_of(peer)) else {
             return self.admit_stranger(incoming, brought);
         };
-        // On another link than the first of the address: the key on the sockets is not this one's.
+        // The connection came over another link than that of the first neighbour: the key on the sockets is not that of this
+        // neighbour.
         let admitted = match rules == door.security {
             true => self.listeners.admit(&incoming),
             false => Err(Refusal::NoKey),
@@ -340,7 +341,7 @@ impl Acceptor {
 }
 
 impl Acceptor {
-    /// From an address that no neighbour has.
+    /// Handles a connection from an address without a configured neighbour.
     fn admit_stranger(&mut self, incoming: Incoming, brought: bool) {
         let peer = incoming.peer;
         let range = self.listeners.range_of(peer.ip());
@@ -378,7 +379,7 @@ impl Door {
         }
     }
 
-    /// A link-local address is one of its link.
+    /// A link-local address only matches on its own link.
     fn is_of(&self, peer: SocketAddr) -> bool {
         match (self.address, peer) {
             (SocketAddr::V6(own), SocketAddr::V6(peer)) => {
@@ -388,7 +389,7 @@ impl Door {
         }
     }
 
-    /// Tells the neighbour, and everybody when its key was refused.
+    /// Tells the neighbour whether its key was refused, and raises or clears the alarm.
     fn tell(&mut self, refused: Option<&Arc<str>>, alarms: &Alarms) {
         let guard = match refused {
             Some(_) => Guard::Shut,
@@ -406,7 +407,7 @@ impl Door {
 /// Kinds of alarms.
 const MD5: &str = "md5";
 const DESCRIPTORS: &str = "descriptors";
-/// What the second kind is about.
+/// Object of the alarm about descriptors.
 const PEERS: &str = "peers";
 
 fn object(peer: &str) -> String {

@@ -1,9 +1,9 @@
-//! What is wrong with the running speaker at the moment, apart from its resources: a port that is taken, a key that the kernel
-//! refuses, a kernel that does not answer.
+//! What is currently wrong with the running speaker, apart from its configuration: a port in use, a key that the kernel refuses,
+//! a kernel that does not answer.
 //!
-//! Whoever notices raises an alarm, and clears it when it is over. Each change is logged once; all alarms that last are shown
-//! with the problems of the resources. There is at most one alarm for each kind and object, and both are few: a kind is one place
-//! in the program, an object a peer, a socket, or a part of this program.
+//! The part of the program that notices a fault raises an alarm, and clears it when the fault is gone. Each change is logged
+//! once; all active alarms are listed with the problems of the configuration. There is at most one alarm for each kind and
+//! object. Kinds are a fixed set, and an object is a peer, a socket, or a part of this program.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,26 +11,26 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-/// All alarms that last. Clones share them.
+/// All active alarms. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Alarms(Arc<watch::Sender<Raised>>);
 
 type Raised = BTreeMap<(&'static str, String), Arc<str>>;
 
-/// One of them.
+/// An active alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Alarm {
-    /// Its kind, such as `listen`.
+    /// The kind, such as `listen`.
     pub kind: &'static str,
-    /// What it is about, such as `peer tor`.
+    /// The object, such as `peer tor`.
     pub object: String,
-    /// What is wrong, and what would mend it.
+    /// What is wrong, and how to fix it.
     pub reason: Arc<str>,
 }
 
 impl Alarms {
-    /// Something is wrong with an object from now on. Raised again with the same words, nothing happens.
+    /// Raises an alarm for an object. Raising an alarm again with the same reason has no effect.
     pub fn raise(&self, kind: &'static str, object: impl Into<String>, reason: &str) {
         let object = object.into();
         self.0.send_if_modified(|raised| {
@@ -46,7 +46,7 @@ impl Alarms {
         });
     }
 
-    /// It is over; nothing happens if nothing was wrong.
+    /// Clears an alarm; no effect if there is none.
     pub fn clear(&self, kind: &'static str, object: &str) {
         self.0.send_if_modified(|raised| {
             let over = raised.remove(&(kind, object.to_owned()));
@@ -57,7 +57,7 @@ impl Alarms {
         });
     }
 
-    /// Raises or clears.
+    /// Raises the alarm if `wrong` has a reason, otherwise clears it.
     pub fn set(&self, kind: &'static str, object: &str, wrong: Option<&str>) {
         match wrong {
             Some(reason) => self.raise(kind, object, reason),
@@ -65,7 +65,7 @@ impl Alarms {
         }
     }
 
-    /// These are all that are wrong of a kind, as object and reason: the others are over.
+    /// Sets all alarms of a kind, as object and reason; other alarms of this kind are cleared.
     pub fn only(&self, kind: &'static str, wrong: &BTreeMap<String, String>) {
         let raised = self.list();
         let of_kind = raised.iter().filter(|alarm| alarm.kind == kind);
@@ -77,12 +77,12 @@ impl Alarms {
         }
     }
 
-    /// Follows the alarms.
+    /// Subscribes to changes of the alarms.
     pub fn changes(&self) -> Changes {
         Changes(self.0.subscribe())
     }
 
-    /// All that last, by kind and object.
+    /// All active alarms, by kind and object.
     pub fn list(&self) -> Vec<Alarm> {
         let raised = self.0.borrow();
         let alarms = raised.iter().map(|((kind, object), reason)| Alarm {
@@ -94,13 +94,13 @@ impl Alarms {
     }
 }
 
-/// Tells when alarms change: see [`Alarms::changes`].
+/// Reports when alarms change: see [`Alarms::changes`].
 #[derive(Debug)]
 pub struct Changes(watch::Receiver<Raised>);
 
 impl Changes {
-    /// Waits until some alarm has been raised, has other words, or is over since the last call. Waits for ever once nobody can raise
-    /// one.
+    /// Waits until an alarm was raised, changed its reason or was cleared since the last call. Waits forever once no [`Alarms`]
+    /// is left.
     pub async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
             std::future::pending().await

@@ -1,4 +1,4 @@
-//! What the owner of a neighbour says and asks.
+//! Commands and questions from the owner of a neighbour.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -7,34 +7,34 @@ use bgp_core::session::{DownReason, SessionStatus, Stop};
 use bgp_core::types::PeerId;
 use tokio::sync::oneshot;
 
-/// What the owner wants of a neighbour.
+/// A command to a neighbour's task.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Stop the session and keep it down, or start it anew if the reason says so.
+    /// Stop the session and keep it down, or restart it if the reason says so.
     Stop(Stop),
-    /// Start it if it is down.
+    /// Start the session if it is down.
     Start,
-    /// Ask the peer for its routes again.
+    /// Ask the peer for its routes again (RFC 2918).
     RequestRefresh,
-    /// How is it?
+    /// Report the current status.
     Status(oneshot::Sender<NeighbourStatus>),
-    /// Stop the session and end the task; answered when that is done, with how the session ended if it was up.
+    /// Stop the session and end the task. The reply comes when that is done, and tells how the session ended if it was up.
     Remove(Stop, oneshot::Sender<Option<DownReason>>),
 }
 
-/// How a neighbour is.
+/// The status of a neighbour.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NeighbourStatus {
-    /// The number by which the RIB knows it.
+    /// The peer's number in the RIB.
     pub peer: PeerId,
-    /// When it last came up or went down.
+    /// When the session last came up or went down.
     pub since: Instant,
-    /// Our address on the connection of the session, if it is up.
+    /// Our address on the connection of the session, if the session is up.
     pub local_address: Option<IpAddr>,
-    /// Octets of UPDATEs that TCP has taken, and of which the RIB does not know yet: they count there as
+    /// Octets of UPDATEs that TCP has taken, but that were not yet reported to the RIB: the RIB counts them as
     /// [outstanding](bgp_core::rib::Rib::outstanding).
     pub unreported_octets: usize,
-    /// Its session.
+    /// The status of the session.
     pub session: SessionStatus,
 }

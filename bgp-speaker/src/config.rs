@@ -1,4 +1,4 @@
-//! Settings of the speaker as a whole, and mistakes in settings.
+//! Settings of the speaker as a whole, and errors in settings.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use bgp_core::types::{Asn, RouterId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpeakerConfig {
-    /// Our AS; a peer may have another one for us, see [`PeerSpec::local_as`](crate::PeerSpec::local_as).
+    /// Our AS. [`PeerSpec::local_as`](crate::PeerSpec::local_as) can override it for a peer.
     pub local_as: Asn,
-    /// The RIB's settings, our BGP identifier among them.
+    /// Settings of the RIB, including our BGP identifier.
     pub rib: RibConfig,
 }
 
 impl SpeakerConfig {
-    /// A speaker that does not forward packets: next hops count as reachable, and no route is installed.
+    /// A speaker that does not forward packets: all next hops count as reachable, and no route is installed.
     pub fn new(local_as: Asn, router_id: RouterId) -> Self {
         Self {
             local_as,
@@ -32,18 +32,18 @@ impl SpeakerConfig {
         }
     }
 
-    /// The same with other settings of the RIB; its router ID counts.
+    /// Replaces the settings of the RIB, including the router ID.
     #[must_use]
     pub fn with_rib(mut self, rib: RibConfig) -> Self {
         self.rib = rib;
         self
     }
 
-    /// Looks for values that no session can have.
+    /// Checks that the values are usable.
     ///
     /// # Errors
     ///
-    /// The first one.
+    /// The first unusable value.
     pub fn validate(&self) -> Result<(), ConfigError> {
         check_as("local_as", self.local_as)?;
         match self.rib.router_id.0.is_unspecified() {
@@ -56,16 +56,16 @@ impl SpeakerConfig {
     }
 }
 
-/// A value that cannot be used.
+/// A setting with an unusable value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{field}: {reason}", peer.as_ref().map_or_else(String::new, |peer| format!("peer {peer}: ")))]
 #[non_exhaustive]
 pub struct ConfigError {
     /// The peer; `None` for the speaker itself.
     pub peer: Option<Arc<str>>,
-    /// The field of [`PeerSpec`](crate::PeerSpec), [`SpeakerConfig`] or [`RibConfig`].
+    /// Name of the field of [`PeerSpec`](crate::PeerSpec), [`SpeakerConfig`] or [`RibConfig`].
     pub field: &'static str,
-    /// The value that was expected, and the one found.
+    /// The expected value, and the value found.
     pub reason: String,
 }
 
@@ -78,7 +78,7 @@ impl ConfigError {
         }
     }
 
-    /// The same, of a peer.
+    /// The same error, attributed to a peer.
     pub(crate) fn of(self, peer: &Arc<str>) -> Self {
         Self {
             peer: Some(Arc::clone(peer)),
@@ -91,7 +91,7 @@ impl ConfigError {
     }
 }
 
-/// AS 0 is nobody's (RFC 7607).
+/// AS 0 is reserved (RFC 7607).
 pub(crate) fn check_as(field: &'static str, asn: Asn) -> Result<(), ConfigError> {
     match asn.0 {
         0 => Err(ConfigError::new(field, "expected an AS number, found 0")),

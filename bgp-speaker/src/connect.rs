@@ -1,7 +1,7 @@
-//! Dialling a BGP peer: one TCP connection with the right source, signature and TTL, or a reason in a few words.
+//! Dialling a BGP peer: one TCP connection with the configured source, signature and TTL, or a short reason.
 //!
-//! Does not retry and knows nothing of sessions. The reasons are the system's own words, which are the ones operators
-//! know from BIRD: "Connection refused", "No route to host", "Connection timed out".
+//! This module does not retry, and knows nothing of sessions. Reasons are the system's error texts, which operators know from
+//! BIRD: "Connection refused", "No route to host", "Connection timed out".
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,50 +14,50 @@ use crate::descriptors::is_of_reserve;
 use crate::namespace::{Namespace, make_in};
 use crate::sockopt::{self, Md5Key, Ttl};
 
-/// How long a TCP handshake may take, if nothing else is said.
+/// Default limit for a TCP handshake.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whom to dial and how.
+/// Where and how to dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dial {
-    /// Peer. A link-local address carries its interface as scope.
+    /// The peer. A link-local address carries its interface as scope.
     pub remote: SocketAddr,
-    /// Own address to use; `None` leaves it to the kernel.
+    /// Local address to use; `None` leaves the choice to the kernel.
     pub source: Option<IpAddr>,
     /// Key for TCP MD5 signatures (RFC 2385).
     pub md5: Option<Md5Key>,
-    /// TTL to send and to demand.
+    /// TTL to send and to require.
     pub ttl: Ttl,
-    /// How long the handshake may take.
+    /// Limit for the handshake.
     pub timeout: Duration,
 }
 
-/// Why there is no connection.
+/// Why dialling failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
-    /// No answer in time. A wrong MD5 password looks like this too: the kernel drops such segments in silence.
+    /// No answer in time. A wrong MD5 password looks the same: the kernel drops such segments silently.
     #[error("Connection timed out")]
     TimedOut,
-    /// The source address is not on this node.
+    /// This node does not have the source address.
     #[error("source address {address} is not on this node")]
     Source {
-        /// The address.
+        /// The source address.
         address: IpAddr,
     },
-    /// The kernel does not take the peer's key on the listening sockets: nothing is spoken to it without.
+    /// The kernel refused the peer's key on the listening sockets: the peer is not dialled without it.
     #[error("the kernel does not take the TCP MD5 password")]
     NoKey,
-    /// This kernel has no TCP MD5 signatures, or refuses the key.
+    /// The kernel lacks TCP MD5 signatures, or refused the key.
     #[error("cannot set the TCP MD5 password: {}", words(.0))]
     Md5(io::Error),
-    /// Anything else, in the system's words.
+    /// Any other error, with the system's text.
     #[error("{}", words(.0))]
     Os(io::Error),
 }
 
 impl Dial {
-    /// To a peer, without any security, from whatever address the kernel chooses.
+    /// Dials a peer without signature or TTL security; the kernel chooses the source address.
     pub fn new(remote: SocketAddr) -> Self {
         Self {
             remote,
@@ -68,7 +68,7 @@ impl Dial {
         }
     }
 
-    /// Connects.
+    /// Connects to the peer.
     ///
     /// # Errors
     /// See [`DialError`].
@@ -76,7 +76,7 @@ impl Dial {
         self.connect_in(None).await
     }
 
-    /// The same with a socket of a network namespace.
+    /// Connects with a socket made in a network namespace.
     ///
     /// # Errors
     /// See [`DialError`].
@@ -88,7 +88,7 @@ impl Dial {
         }
     }
 
-    /// Everything that has to be in place before the first segment.
+    /// A socket with all options that must be set before the first segment.
     fn socket(&self, namespace: Option<&Namespace>) -> Result<TcpSocket, DialError> {
         let domain = Domain::for_address(self.remote);
         let new = move || Socket::new(domain, Type::STREAM, Some(Protocol::TCP));
@@ -135,7 +135,7 @@ fn bind(socket: &Socket, address: IpAddr, remote: SocketAddr) -> Result<(), Dial
         })
 }
 
-/// The system's words for an error of a connection, as "Connection reset by peer".
+/// The system's text for a connection error, such as "Connection reset by peer".
 pub fn words(error: &io::Error) -> String {
     error
         .raw_os_error()

@@ -1,6 +1,6 @@
-//! The TCP connections of a neighbour: their read buffers and what waits to be written. Knows nothing of messages.
+//! The TCP connections of a neighbour: read buffers and queued output. This module knows nothing of messages.
 //!
-//! A connection is found by its [`ConnId`], never by a place: what is done with one may remove another.
+//! Connections are looked up by [`ConnId`], never by index, because handling one connection may remove another.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -17,35 +17,35 @@ use tokio::net::TcpStream;
 const READ_SIZE: usize = 64 * 1024;
 /// Pieces handed to one write.
 const MAX_PIECES: usize = 64;
-/// How long a closed connection may take to deliver what is left, and the peer to take note (RFC 4271 §4.5: a NOTIFICATION
-/// must arrive before the close).
+/// How long a closed connection may take to deliver its output, so that the peer can read it (RFC 4271 §4.5: a NOTIFICATION must
+/// arrive before the close).
 const LINGER: Duration = Duration::from_secs(2);
-/// So many octets of a peer that goes on sending meanwhile are thrown away: more than its TCP has on the way.
+/// Octets that are read and discarded from a peer that keeps sending in the meantime: more than its TCP can have in flight.
 const LINGER_OCTETS: usize = 16 << 20;
-/// Octets thrown away at a time.
+/// Octets discarded per read.
 const SCRAP: usize = 16 * 1024;
 
-/// Octets on their way out.
+/// Queued output.
 #[derive(Debug)]
 struct Piece {
     octets: Bytes,
-    /// They came from the RIB, which wants to know when they are written.
+    /// The octets came from the RIB, which needs to know when they are written.
     routes: bool,
 }
 
-/// What one write achieved.
+/// The result of one write.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Written {
     pub(super) octets: usize,
-    /// Of those, the ones that came from the RIB.
+    /// Those of the octets that came from the RIB.
     pub(super) route_octets: usize,
 }
 
-/// A connection and its buffers. What waits to be written is bounded by what the RIB lets be in flight.
+/// A connection and its buffers. Queued output is bounded by the octets that the RIB allows in flight.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnId,
-    /// Our end and the peer's, without the IPv4-in-IPv6 form.
+    /// Our end and the peer's end, never as IPv4-mapped IPv6 addresses.
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
     stream: TcpStream,
@@ -60,7 +60,7 @@ pub(super) struct Ready {
     pub(super) write: bool,
 }
 
-/// All connections of one neighbour: one or two, three until the oldest has made room.
+/// All connections of one neighbour: one or two, or three while the oldest is being closed.
 #[derive(Debug, Default)]
 pub(super) struct Connections(Vec<Connection>);
 
@@ -73,7 +73,7 @@ impl Connections {
         self.0.push(connection);
     }
 
-    /// Whether something is to be written on any.
+    /// Whether any connection has queued output.
     pub(super) fn has_output(&self) -> bool {
         self.0.iter().any(Connection::has_output)
     }
@@ -91,18 +91,18 @@ impl Connections {
         Some(self.0.remove(place))
     }
 
-    /// All there are now.
+    /// The current connections.
     pub(super) fn ids(&self) -> Vec<ConnId> {
         self.0.iter().map(|connection| connection.id).collect()
     }
 
-    /// Those that have something to write.
+    /// The connections with queued output.
     pub(super) fn with_output(&self) -> Vec<ConnId> {
         let waiting = self.0.iter().filter(|connection| connection.has_output());
         waiting.map(|connection| connection.id).collect()
     }
 
-    /// Waits for the first one that is ready for something; for ever if there is none.
+    /// Waits for the first connection that is ready; waits forever if there is none.
     pub(super) async fn ready(&self, reading: bool) -> (ConnId, io::Result<Ready>) {
         match &self.0[..] {
             [] => std::future::pending().await,
@@ -118,7 +118,7 @@ impl Connections {
 impl Connection {
     /// # Errors
     ///
-    /// The connection is gone already.
+    /// The connection is already gone.
     pub(super) fn new(id: ConnId, stream: TcpStream) -> io::Result<Self> {
         Ok(Self {
             id,
@@ -130,7 +130,7 @@ impl Connection {
         })
     }
 
-    /// Our address on it.
+    /// Our address on the connection.
     pub(super) fn local_address(&self) -> IpAddr {
         self.local.ip()
     }
@@ -143,7 +143,7 @@ impl Connection {
         !self.output.is_empty()
     }
 
-    /// Waits until it can be read from, if `reading`, or written to, if there is something to write. For one task at a time.
+    /// Waits until the connection is readable, if `reading`, or writable, if output is queued. Only one task may wait at a time.
     pub(super) async fn ready(&self, reading: bool) -> io::Result<Ready> {
         poll_fn(|context| {
             let read = reading && self.stream.poll_read_ready(context)?.is_ready();
@@ -156,7 +156,7 @@ impl Connection {
         .await
     }
 
-    /// Reads what is there, a bounded amount; `Some(0)` is the end, `None` nothing.
+    /// Reads the available octets, up to a limit. `Some(0)` is the end of the stream, `None` means that nothing is available.
     pub(super) fn read(&mut self) -> io::Result<Option<usize>> {
         self.input.reserve(READ_SIZE);
         match self.stream.try_read_buf(&mut self.input) {
@@ -166,7 +166,7 @@ impl Connection {
         }
     }
 
-    /// Writes what the socket takes.
+    /// Writes as much as the socket takes.
     pub(super) fn write(&mut self) -> io::Result<Written> {
         let mut total = Written::default();
         while !self.output.is_empty() {
@@ -188,7 +188,7 @@ impl Connection {
         Ok(total)
     }
 
-    /// Takes written octets off the queue; returns how many of them came from the RIB.
+    /// Removes written octets from the queue; returns how many of them came from the RIB.
     fn advance(&mut self, mut count: usize) -> usize {
         let mut routes = 0;
         while let Some(piece) = self.output.front_mut().filter(|_| count > 0) {
@@ -203,11 +203,11 @@ impl Connection {
         routes
     }
 
-    /// Delivers what is left and closes, in bounded time.
+    /// Delivers queued output and closes the connection, within a time limit.
     pub(super) async fn finish(mut self) {
-        // A peer that stays for long shall cost no buffer.
+        // A lingering peer must not hold a buffer.
         self.input = BytesMut::new();
-        // When the time is up there is nothing more to do than to close.
+        // After the time limit the connection is closed in any case.
         tokio::time::timeout(LINGER, self.part()).await.ok();
     }
 
@@ -219,7 +219,7 @@ impl Connection {
             }
         }
         socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write)?;
-        // Closing with unread octets would reset the connection and destroy the NOTIFICATION on its way.
+        // Closing with unread octets resets the connection and would destroy the NOTIFICATION in flight.
         let mut thrown_away = 0;
         while thrown_away < LINGER_OCTETS {
             self.stream.readable().await?;
@@ -234,7 +234,7 @@ impl Connection {
     }
 }
 
-/// Without the IPv4-in-IPv6 form.
+/// The address, converted from IPv4-mapped IPv6 to IPv4 where possible.
 pub(super) fn canonical(mut address: SocketAddr) -> SocketAddr {
     if address.ip() != address.ip().to_canonical() {
         address.set_ip(address.ip().to_canonical());

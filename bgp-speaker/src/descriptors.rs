@@ -1,14 +1,14 @@
-//! Descriptors of the process, of which some are held back.
+//! File descriptors of the process, some of which are reserved.
 
 use std::os::fd::AsRawFd;
 
 use rustix::process::{Resource, getrlimit};
 
-/// Descriptors that are not given to connections of peers: files, control sockets and the kernel need some.
+/// Descriptors reserved for files, control sockets and netlink: connections of peers never get them.
 const RESERVE: u64 = 64;
 
-/// Whether a connection took one of the last descriptors, and is to be closed: the system gives the smallest number that is
-/// free. Where few are allowed, a quarter is held back.
+/// Whether a connection took a reserved descriptor and must be closed. The system hands out the smallest free number. With a low
+/// limit, a quarter of the descriptors is reserved.
 pub(crate) fn is_of_reserve(socket: &impl AsRawFd) -> bool {
     let number = u64::try_from(socket.as_raw_fd()).unwrap_or_default();
     let limit = getrlimit(Resource::Nofile).current;

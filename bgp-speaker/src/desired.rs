@@ -1,8 +1,8 @@
-//! From one desired state to the next: what a running speaker has to do, and in which order. Pure.
+//! From one desired state to the next: the steps of a running speaker, and their order. Pure.
 //!
-//! What no session notices comes first, and all at once: routes, policies and the cluster ID go to the RIB together, so that no
-//! neighbour is told of a state between two, and a route that both states announce is never withdrawn. Sessions end and start after
-//! that.
+//! Changes that sessions do not notice come first, and all at once: routes, policies and the cluster ID go to the RIB as one
+//! batch. No neighbour sees an intermediate state, and a route in both states is never withdrawn. Sessions end and start
+//! afterwards.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -17,38 +17,38 @@ use ipnet::IpNet;
 use crate::config::{ConfigError, SpeakerConfig};
 use crate::spec::PeerSpec;
 
-/// Everything that an owner wants of a speaker. The default is a speaker that knows nobody and announces nothing.
+/// The desired state of a speaker. The default has no peers and announces nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Desired {
-    /// Our cluster ID as a route reflector; the router ID if not set (RFC 4456 §7).
+    /// Our cluster ID as a route reflector; `None` is the router ID (RFC 4456 §7).
     pub cluster_id: Option<RouterId>,
-    /// Routes to announce, by prefix and [`LocalRoute::id`]. Routes that the owner announced by other ways are not concerned.
+    /// Routes to announce, by prefix and [`LocalRoute::id`]. Routes that the owner announced by other calls are not affected.
     pub routes: BTreeMap<(IpNet, u32), LocalRoute>,
     /// Peers, by name.
     pub peers: BTreeMap<Arc<str>, PeerSpec>,
-    /// Several peers may have one address and port. The first of them by name takes the connections from there, and each of them
-    /// dials; BGP itself keeps one of the sessions up.
+    /// Allows several peers with the same address and port. The first of them by name takes incoming connections from there, and
+    /// each of them dials; BGP itself keeps one of the sessions up.
     pub shared_addresses: bool,
 }
 
-/// One thing to do.
+/// One step towards a desired state.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Change all of this at once. No session is touched, and nothing is decided in between.
+    /// Apply these changes as one batch. No session is touched, and no route is decided in between.
     AtOnce {
-        /// For the RIB.
+        /// Inputs for the RIB.
         inputs: Vec<Input>,
-        /// Peers whose sessions go on.
+        /// Peers whose sessions stay up.
         peers: Vec<(Arc<str>, PeerSpec)>,
     },
     /// End the session and forget the peer.
     Remove(Arc<str>),
-    /// Start a session; one of that name ends first.
+    /// Start a session; an existing session of this name ends first.
     Start(Arc<str>, Box<PeerSpec>),
 }
 
-/// What a step has done.
+/// The result of a step.
 #[derive(Clone, Debug)]
 pub(crate) enum Done {
     AtOnce(Vec<Arc<str>>),
@@ -68,19 +68,19 @@ impl Done {
     }
 }
 
-/// What a change of the desired state does.
+/// The effect of a change of the desired state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Peers that are new.
+    /// New peers.
     pub added: Vec<Arc<str>>,
-    /// Peers that are gone.
+    /// Removed peers.
     pub removed: Vec<Arc<str>>,
-    /// Peers whose session starts anew, and the fields of [`PeerSpec`] that are the reason.
+    /// Peers whose sessions restart, and the fields of [`PeerSpec`] that require it.
     pub restarted: Vec<(Arc<str>, Vec<&'static str>)>,
-    /// Peers whose session goes on with other settings, and the fields of [`PeerSpec`] that changed.
+    /// Peers whose sessions stay up with new settings, and the fields of [`PeerSpec`] that changed.
     pub changed: Vec<(Arc<str>, Vec<&'static str>)>,
-    /// Routes that are announced, or announced with other attributes.
+    /// Routes that are announced, new or with other attributes.
     pub announced: usize,
     /// Routes that are withdrawn.
     pub withdrawn: usize,
@@ -94,11 +94,11 @@ impl Report {
 }
 
 impl Desired {
-    /// Looks for peers that cannot be spoken to.
+    /// Checks that every peer is usable.
     ///
     /// # Errors
     ///
-    /// Each value that no session can have, and each second peer with the address and port of another one.
+    /// Every unusable value, and every peer with the address and port of an earlier one.
     pub fn validate(&self, speaker: &SpeakerConfig) -> Result<(), Vec<ConfigError>> {
         let mut errors = Vec::new();
         let mut addresses: BTreeMap<(SocketAddr, Option<IpAddr>), &str> = BTreeMap::new();
@@ -118,7 +118,7 @@ impl Desired {
         }
     }
 
-    /// Looks at one peer that takes the place of the one of its name.
+    /// Checks one peer that replaces the peer of the same name.
     pub(crate) fn validate_peer(
         &self,
         name: &Arc<str>,
@@ -135,12 +135,12 @@ impl Desired {
         }
     }
 
-    /// What makes a peer become this one.
+    /// The step that turns the current peer of this name into `peer`.
     pub(crate) fn step_for(&self, name: &Arc<str>, peer: &PeerSpec) -> Option<Step> {
         step_for(name, self.peers.get(name), peer)
     }
 
-    /// What becoming another state does.
+    /// The effect of a change to another state.
     pub fn compare(&self, new: &Self) -> Report {
         let mut report = Report::default();
         for (name, old, new) in side_by_side(&self.peers, &new.peers) {
@@ -190,7 +190,7 @@ impl Desired {
         steps
     }
 
-    /// Notes that a step towards another state is done.
+    /// Records that a step towards another state is done.
     pub(crate) fn note(&mut self, done: Done, new: &Self) {
         let changed = match done {
             Done::AtOnce(changed) => {
@@ -212,7 +212,7 @@ impl Desired {
         }
     }
 
-    /// What the RIB is told. What is withdrawn comes first.
+    /// The inputs for the RIB. Withdrawals come first.
     fn inputs_to(&self, new: &Self) -> Vec<Input> {
         let cluster_id = (self.cluster_id != new.cluster_id).then_some(new.cluster_id);
         let mut inputs: Vec<Input> = cluster_id.map(Input::ClusterId).into_iter().collect();
@@ -227,7 +227,7 @@ impl Desired {
         inputs
     }
 
-    /// Local routes that differ, as they are to be; `None` for those that are to go.
+    /// Local routes that differ, with their new value; `None` for routes to withdraw.
     fn changed_routes<'a>(
         &'a self,
         new: &'a Self,
@@ -238,7 +238,7 @@ impl Desired {
     }
 }
 
-/// What makes a peer become this one.
+/// The step that turns the old peer into the new one.
 fn step_for(name: &Arc<str>, old: Option<&PeerSpec>, new: &PeerSpec) -> Option<Step> {
     match old {
         Some(old) if old.restarts_because(new).next().is_none() => {
@@ -252,7 +252,7 @@ fn step_for(name: &Arc<str>, old: Option<&PeerSpec>, new: &PeerSpec) -> Option<S
     }
 }
 
-/// The entries of two maps, those of one key together.
+/// Merges two sorted maps: the entries of equal keys come together.
 fn side_by_side<'a, K: Ord, V>(
     old: &'a BTreeMap<K, V>,
     new: &'a BTreeMap<K, V>,
@@ -321,7 +321,7 @@ mod tests {
         assert!(new.compare(&new).is_empty());
     }
 
-    /// Whoever stops after any step goes on with those that are left.
+    /// After an interruption at any step, only the remaining steps are left.
     #[test]
     fn what_is_done_is_not_done_again() {
         let mut old = with_peers(&["a", "b", "x"]);
@@ -337,7 +337,7 @@ mod tests {
         while !left.is_empty() {
             old.note(Done::of(&left[0]), &new);
             let now = old.steps_to(&new);
-            // The first one is always there, and has nothing to do by now.
+            // The first step is always present, and is empty by now.
             let is_empty = |step: &Step| matches!(step, Step::AtOnce { inputs, peers } if inputs.is_empty() && peers.is_empty());
             assert!(is_empty(&now[0]), "{now:?}");
             left.remove(0);

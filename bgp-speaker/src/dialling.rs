@@ -1,4 +1,4 @@
-//! Dialling, as a part of the neighbour's own task: what is dropped is cancelled, and a panic in it is one of the neighbour.
+//! Dialling within the neighbour's own task: dropping the future cancels it, and a panic counts as a panic of the neighbour.
 
 use std::pin::Pin;
 
@@ -9,14 +9,14 @@ use crate::acceptor::Guard;
 use crate::connect::{Dial, DialError};
 use crate::namespace::Namespace;
 
-/// The dialling of a peer, while it is under way.
+/// An attempt to connect, if one is under way.
 #[derive(Default)]
 pub(super) struct Dialling(Option<Attempt>);
 
 type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream, DialError>> + Send>>;
 
 impl Dialling {
-    /// Dials, once it is known whether there is to be any connection; whoever is removed dials no more.
+    /// Dials once the key is known to be set. A removed neighbour stops dialling.
     pub(super) fn begin(
         &mut self,
         dial: &Dial,
@@ -37,7 +37,7 @@ impl Dialling {
         self.0 = None;
     }
 
-    /// Waits for what comes of it; for ever if none is under way.
+    /// Waits for the result; waits forever if no attempt is under way.
     pub(super) async fn finished(&mut self) -> Result<TcpStream, DialError> {
         let dialled = match &mut self.0 {
             Some(dialling) => dialling.await,

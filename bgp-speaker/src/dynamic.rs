@@ -1,7 +1,7 @@
-//! Peers that are not known beforehand.
+//! Peers that are accepted from ranges of addresses, without being configured.
 //!
-//! A connection from an address within a range waits for the peer's OPEN. The owner then says whether there is such a peer and how
-//! the peer is spoken to. A dynamic peer is like any other until its session has ended; then the peer goes.
+//! A connection from an address within a range waits for the peer's OPEN. The owner then decides whether to accept the peer, and
+//! with which settings. A dynamic peer works like any other peer until its session ends; then the peer is removed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -30,7 +30,7 @@ use crate::neighbour::Arrival;
 use crate::spec::PeerSpec;
 use crate::starter::{Peer, Starter};
 
-/// Ranges from which peers are accepted that are not configured, and who decides on them.
+/// Ranges from which unconfigured peers are accepted, and the function that decides on them.
 ///
 /// | limit | default | what happens there |
 /// | --- | --- | --- |
@@ -40,7 +40,7 @@ use crate::starter::{Peer, Starter};
 ///
 /// # Example
 ///
-/// Every router of 10.0.0.0/8 in AS 65002 is a peer:
+/// Accept every router of 10.0.0.0/8 in AS 65002:
 ///
 /// ```
 /// use bgp_core::types::{Asn, RouterId};
@@ -63,9 +63,9 @@ use crate::starter::{Peer, Starter};
 pub struct DynamicPeers {
     ranges: BTreeMap<IpNet, PeerRange>,
     admit: Admit,
-    /// Sessions of all ranges together.
+    /// Limit of the sessions of all ranges together.
     pub max_sessions: usize,
-    /// Connections that wait for their OPEN.
+    /// Limit of the connections that wait for their OPEN.
     pub max_waiting: usize,
     /// How long a connection may wait for its OPEN.
     pub open_timeout: Duration,
@@ -73,18 +73,18 @@ pub struct DynamicPeers {
 
 type Admit = Box<dyn Fn(&Candidate) -> Admission + Send + Sync>;
 
-/// A range of addresses from which peers may come. Of ranges within each other, the smallest counts.
+/// A range of addresses from which peers may connect. Of overlapping ranges, the smallest applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerRange {
-    /// What connections from the range need. With a TCP MD5 password the kernel drops unsigned segments from the whole range, also
-    /// those of a configured peer or a smaller range without a password.
+    /// Requirements for connections from the range. With a TCP MD5 password the kernel drops unsigned segments from the whole
+    /// range, including those of a configured peer or a smaller range without a password.
     pub security: PeerSecurity,
-    /// Sessions of the range.
+    /// Limit of the sessions of this range.
     pub max_sessions: usize,
 }
 
 impl Default for PeerRange {
-    /// A thousand sessions without any security.
+    /// At most 1,000 sessions, without signature or TTL security.
     fn default() -> Self {
         Self {
             security: PeerSecurity::default(),
@@ -93,7 +93,7 @@ impl Default for PeerRange {
     }
 }
 
-/// Somebody who would be a peer.
+/// A connection that asks to become a peer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Candidate {
@@ -101,42 +101,43 @@ pub struct Candidate {
     pub remote: SocketAddr,
     /// Our end of the connection.
     pub local: SocketAddr,
-    /// The range that the peer's address is in; `None` for a connection that the owner brought.
+    /// The range that holds the peer's address; `None` for a connection that the owner brought.
     pub range: Option<IpNet>,
-    /// The peer's OPEN, which is well-formed.
+    /// The peer's OPEN, already validated.
     pub open: Open,
 }
 
 impl Candidate {
-    /// The AS number that the peer says to be in (RFC 6793).
+    /// The peer's AS number, from the OPEN (RFC 6793).
     pub fn peer_as(&self) -> bgp_core::types::Asn {
         self.open.asn
     }
 }
 
-/// What the owner says of a candidate.
+/// The owner's decision on a candidate.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Admission {
-    /// There is such a peer.
+    /// Accept the peer.
     Accept {
-        /// The peer's name; `None`: its address, as `10.0.0.7` or `fe80::1%2`. A name that is taken refuses the peer with Cease 6/5.
+        /// The peer's name; `None` uses its address, such as `10.0.0.7` or `fe80::1%2`. If the name is in use, the peer is
+        /// refused with Cease 6/5.
         name: Option<String>,
-        /// How the peer is spoken to. The peer is never dialled, and the security of its range counts. A value that no session can
-        /// have refuses the peer with Cease 6/5, and is logged.
+        /// Settings of the peer. The peer is never dialled, and the security of its range applies. An unusable value is logged,
+        /// and refuses the peer with Cease 6/5.
         spec: Box<PeerSpec>,
     },
-    /// There is none: the peer is told this, and the connection closed.
+    /// Refuse the peer: send this NOTIFICATION and close the connection.
     Refuse(Notification),
-    /// The connection is closed without a word.
+    /// Close the connection without a NOTIFICATION.
     Ignore,
 }
 
 impl Admission {
-    /// The peer is in an AS that it should not be in: NOTIFICATION 2/2, Bad Peer AS (RFC 4271 §6.2).
+    /// Refuse a peer in the wrong AS: NOTIFICATION 2/2, Bad Peer AS (RFC 4271 §6.2).
     pub const BAD_PEER_AS: Self = Self::Refuse(Notification::new(ErrorCode::OPEN, 2));
 
-    /// Such a peer, under the name of its address.
+    /// Accepts the peer, named after its address.
     pub fn accept(spec: PeerSpec) -> Self {
         Self::Accept {
             name: None,
@@ -146,7 +147,8 @@ impl Admission {
 }
 
 impl DynamicPeers {
-    /// No range yet. The function decides on each candidate; the task of the connection calls it: it must not wait.
+    /// Creates a configuration without ranges. `admit` decides on each candidate. It is called by the task of the connection and
+    /// must not block.
     pub fn new(admit: impl Fn(&Candidate) -> Admission + Send + Sync + 'static) -> Self {
         Self {
             ranges: BTreeMap::new(),
@@ -157,14 +159,14 @@ impl DynamicPeers {
         }
     }
 
-    /// The same with one more range.
+    /// Adds a range.
     #[must_use]
     pub fn with_range(mut self, addresses: IpNet, range: PeerRange) -> Self {
         self.ranges.insert(addresses.trunc(), range);
         self
     }
 
-    /// What connections from each range need.
+    /// Requirements for connections from each range.
     pub(super) fn securities(&self) -> BTreeMap<IpNet, PeerSecurity> {
         let ranges = self.ranges.iter();
         ranges
@@ -193,27 +195,27 @@ pub(super) struct Registry {
 }
 
 struct State {
-    /// Gone when the speaker ends: it holds the table and the acceptor.
+    /// Cleared when the speaker ends, because it holds senders to the table and the acceptor.
     starter: Option<Starter>,
     config: Option<Arc<DynamicPeers>>,
-    /// Names of configured peers, which no dynamic one gets.
+    /// Names of configured peers; no dynamic peer gets one of them.
     configured: BTreeSet<Arc<str>>,
     peers: BTreeMap<Arc<str>, Entry>,
-    /// The oldest comes first.
+    /// Oldest first.
     waiting: VecDeque<Waiting>,
 }
 
 struct Entry {
     remote: SocketAddr,
     range: Option<IpNet>,
-    /// `None` while its task is being started.
+    /// `None` while the task is being started.
     peer: Option<Peer>,
 }
 
 /// A connection that waits for its OPEN.
 struct Waiting {
     remote: SocketAddr,
-    /// Dropped, it closes the connection. The other end is gone when the wait is over.
+    /// Dropping this end closes the connection. The other end is dropped when the wait is over.
     held: oneshot::Sender<()>,
 }
 
@@ -237,12 +239,12 @@ impl Registry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Other ranges and rules from now on; peers that are there stay.
+    /// Replaces ranges and rules; existing peers stay.
     pub(super) fn configure(&self, config: Arc<DynamicPeers>) {
         self.state().config = Some(config);
     }
 
-    /// A configured peer takes name and address: those of the dynamic peers that had one of them.
+    /// A configured peer takes this name and address. Returns the dynamic peers that had one of them.
     pub(super) fn give_way(&self, name: &Arc<str>, address: SocketAddr) -> Vec<Peer> {
         let mut state = self.state();
         state.configured.insert(Arc::clone(name));
@@ -251,7 +253,7 @@ impl Registry {
             other == name || place(entry.remote) == place(address)
         };
         let mut peers = Vec::new();
-        // A task that is just being started ends when nobody asks for it.
+        // A task that is just being started ends when its entry is gone.
         state.peers.retain(|other, entry| {
             let gives_way = concerned(other, entry);
             peers.extend(entry.peer.clone().filter(|_| gives_way));
@@ -260,7 +262,7 @@ impl Registry {
         peers
     }
 
-    /// A configured peer is gone.
+    /// A configured peer was removed.
     pub(super) fn unconfigured(&self, name: &str) {
         self.state().configured.remove(name);
     }
@@ -278,7 +280,7 @@ impl Registry {
         self.state().peers.get(name)?.peer.clone()
     }
 
-    /// Accepts nobody any more and lets go of everything; returns the peers.
+    /// Accepts nobody from now on and drops all references; returns the peers.
     pub(super) fn close(&self) -> BTreeMap<Arc<str>, Peer> {
         let mut state = self.state();
         state.starter = None;
@@ -292,7 +294,7 @@ impl Registry {
             .collect()
     }
 
-    /// A connection that may be one of a peer to come: waits for the OPEN.
+    /// Waits for the OPEN of a connection that may become a peer.
     pub(super) fn receive(&self, incoming: Incoming, range: Option<IpNet>) {
         let mut state = self.state();
         let (Some(starter), Some(config)) = (state.starter.clone(), state.config.clone()) else {
@@ -356,7 +358,7 @@ impl Registry {
         }
     }
 
-    /// Starts a peer that is entered.
+    /// Starts the task of an entered peer.
     async fn start(&self, name: Arc<str>, spec: PeerSpec, first: Arrival) {
         let settings = spec.settings(&self.speaker);
         let starter = self.state().starter.clone();
@@ -375,11 +377,11 @@ impl Registry {
         }
     }
 
-    /// The task of a peer has ended, and the table has been told.
+    /// The task of a peer has ended, and the table was told.
     async fn ended(&self, name: Arc<str>, id: PeerId) {
         let starter = self.state().starter.clone();
         if let Some(starter) = starter {
-            // An acceptor that has ended accepts nobody.
+            // After the acceptor has ended, no connection is accepted anyway.
             let close = Order::Close(Arc::clone(&name));
             starter.acceptor.send(close).await.ok();
         }
@@ -399,7 +401,7 @@ impl Registry {
 }
 
 impl State {
-    /// One more waits. Whoever connects anew has given the earlier connection up.
+    /// Adds a waiting connection. A new connection from the same address replaces the earlier one.
     fn wait(&mut self, newest: Waiting, limit: usize) {
         let address = newest.remote.ip();
         self.waiting
@@ -410,7 +412,7 @@ impl State {
         self.waiting.push_back(newest);
     }
 
-    /// Takes the name and a place for a peer, if both are free.
+    /// Reserves the name and a place for a peer, if both are free.
     fn enter(&mut self, config: &DynamicPeers, name: &Arc<str>, candidate: &Candidate) -> bool {
         let of_range = |entry: &&Entry| entry.range == candidate.range;
         let count = self.peers.values().filter(of_range).count();
@@ -431,7 +433,7 @@ impl State {
     }
 }
 
-/// The peer as the connection is: with the security of its range.
+/// Adapts the settings to the connection: its addresses, and the security of its range.
 fn of_candidate(mut spec: PeerSpec, config: &DynamicPeers, candidate: &Candidate) -> PeerSpec {
     let range = candidate.range.and_then(|net| config.ranges.get(&net));
     if let Some(PeerRange { security, .. }) = range {
@@ -447,11 +449,11 @@ fn of_candidate(mut spec: PeerSpec, config: &DynamicPeers, candidate: &Candidate
 ///
 /// # Errors
 ///
-/// What the peer is to be told, if anything.
+/// The NOTIFICATION to send to the peer, if any.
 async fn opened(stream: &TcpStream) -> Result<(Open, BytesMut), Option<Notification>> {
     let mut octets = BytesMut::with_capacity(usize::from(MAX_MESSAGE_LEN));
     loop {
-        // The first message fits, and its header says so.
+        // The first message is complete, as its header says.
         let frame = frame::take(&mut octets.clone(), MAX_MESSAGE_LEN);
         let frame = frame.map_err(|error| error.answerable.then_some(error.notification))?;
         if let Some(frame) = frame {

@@ -1,4 +1,4 @@
-//! What a speaker is started in.
+//! The environment of a speaker.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,45 +8,46 @@ use crate::namespace::Namespace;
 use crate::opaque::OpaqueSender;
 use crate::tap::Subscriber;
 
-/// What a speaker is started in, see [`Speaker::start_in`](crate::Speaker::start_in). By default nobody forwards, and nobody watches.
+/// The environment that a speaker runs in, see [`Speaker::start_in`](crate::Speaker::start_in). By default it has no forwarding
+/// and no subscriber.
 ///
-/// The clock is that of the tokio runtime: where the owner pauses the clock, time is virtual.
+/// The clock is that of the tokio runtime: with a paused clock, time is virtual.
 #[derive(Default)]
 #[non_exhaustive]
 pub struct Environment {
-    /// Takes what the RIB wants of forwarding.
+    /// Receives the RIB's routes and next hop requests for forwarding.
     pub forwarding: Option<ForwardingSink>,
-    /// Sees messages, session states and decisions.
+    /// Receives messages, session states and decisions.
     pub subscriber: Option<Arc<dyn Subscriber>>,
-    /// Where the sockets are made; `None`: in the network namespace of whichever thread makes one.
+    /// The network namespace of all sockets; `None` is the namespace of the thread that makes the socket.
     pub namespace: Option<Namespace>,
-    /// Takes what peers send of families that are not routed here; `None`: that is thrown away.
+    /// Receives what peers send in families that are not routed here; `None` discards it.
     pub opaque: Option<OpaqueSender>,
 }
 
 impl Environment {
-    /// The same with a sink for what the RIB wants of forwarding.
+    /// Sets the sink for forwarding events.
     #[must_use]
     pub fn with_forwarding(mut self, sink: ForwardingSink) -> Self {
         self.forwarding = Some(sink);
         self
     }
 
-    /// The same with a subscriber for messages, session states and decisions.
+    /// Sets the subscriber for messages, session states and decisions.
     #[must_use]
     pub fn with_subscriber(mut self, subscriber: Arc<dyn Subscriber>) -> Self {
         self.subscriber = Some(subscriber);
         self
     }
 
-    /// The same with all sockets in a network namespace: those of listeners, of connections, and of the kernel's routes.
+    /// Sets the network namespace of all sockets: listeners, connections, and netlink.
     #[must_use]
     pub fn with_namespace(mut self, namespace: Namespace) -> Self {
         self.namespace = Some(namespace);
         self
     }
 
-    /// The same with a way for what peers send of families that are not routed here.
+    /// Sets the sender for families that are not routed here.
     #[must_use]
     pub fn with_opaque(mut self, opaque: OpaqueSender) -> Self {
         self.opaque = Some(opaque);

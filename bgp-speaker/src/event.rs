@@ -1,4 +1,4 @@
-//! What a speaker tells its owner.
+//! Events that a speaker sends to its owner.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,22 +8,22 @@ use bgp_core::rib::ForwardRoute;
 use bgp_core::session::{DownReason, Negotiated};
 use ipnet::IpNet;
 
-/// What happened to a session.
+/// A change of a session.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// It is Established.
+    /// The session is Established.
     Up {
         /// The peer's name.
         peer: Arc<str>,
-        /// What was agreed on.
+        /// The negotiated capabilities.
         negotiated: Arc<Negotiated>,
     },
-    /// It left Established.
+    /// The session left Established.
     Down {
         /// The peer's name.
         peer: Arc<str>,
-        /// Why.
+        /// The reason.
         reason: DownReason,
     },
 }
@@ -43,26 +43,27 @@ impl fmt::Display for Event {
     }
 }
 
-/// What the RIB wants of whoever forwards packets.
+/// A request of the RIB to the forwarding plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardingEvent {
-    /// The route to a prefix changed; `None`: no peer has one.
+    /// The route to a prefix changed; `None` means that no peer has one.
     Route {
-        /// Which.
+        /// The prefix.
         prefix: IpNet,
-        /// How to reach it.
+        /// The best route and its next hops.
         route: Option<ForwardRoute>,
     },
-    /// The way to this next hop is wanted: answer with [`Input::NextHop`](bgp_core::rib::Input::NextHop), again whenever it changes.
+    /// Resolve this next hop: answer with [`Input::NextHop`](bgp_core::rib::Input::NextHop), and again whenever the answer
+    /// changes.
     Resolve(IpAddr),
-    /// The way to this next hop is no longer wanted, until it is asked for again.
+    /// Stop resolving this next hop, until it is requested again.
     Forget(IpAddr),
-    /// Waiting after a restart is over: all that is to be installed has been told.
+    /// The deferral after a restart is over: all routes to install were sent.
     DeferralEnded,
 }
 
-/// Takes what the RIB wants of forwarding. Called by the task of the table: it must not wait.
+/// Receives forwarding events. Called by the task of the table, so it must not block.
 pub type ForwardingSink = Box<dyn Fn(ForwardingEvent) + Send + Sync>;
 
 /// The speaker has ended.

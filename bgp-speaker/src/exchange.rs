@@ -1,4 +1,5 @@
-//! What a neighbour and the table exchange: news for the table, which may have no room for it at the moment, and UPDATEs from there.
+//! The exchange between a neighbour and the table: inputs for the table, which may lack room for them, and UPDATEs from the
+//! table.
 
 use bgp_core::rib::Input;
 use bgp_core::types::PeerId;
@@ -6,25 +7,25 @@ use tokio::sync::mpsc;
 
 use crate::table::{self, Batch, News, ToNeighbour};
 
-/// Weight of the news for the table that may wait here before reading stops.
+/// Weight of the waiting inputs at which reading from the peer stops.
 const MAX_WAITING: usize = 1024;
 /// Outbox entries taken at a time.
 const OUTBOX_SLICE: usize = 64;
-/// Weight of news for the table after which it gets the chance to begin: whom a task wakes waits for its turn on the same thread.
+/// Weight of inputs after which the table gets a chance to run: a task that is woken waits for its turn on the same thread.
 const LONG_BATCH: usize = 64;
-/// So many octets of routes are written before the table is told. Few beside what it lets be on the way.
+/// Octets of routes written before the table is told; small compared with the octets that it allows in flight.
 const REPORTED_AT_ONCE: usize = 64 * 1024;
 
-/// A neighbour's end of the way to and from the table.
+/// A neighbour's end of the channels to and from the table.
 pub(super) struct Exchange {
     peer: PeerId,
     table: table::Sender,
     waiting: Batch,
-    /// What the table has for the session that is up.
+    /// Output of the table for the current session.
     outbox: mpsc::UnboundedReceiver<ToNeighbour>,
-    /// Octets of routes that were written in this session and not reported.
+    /// Octets of routes that were written in this session and not yet reported.
     unreported: usize,
-    /// The table waits for a report, however few they are.
+    /// The table waits for a report, however small.
     report_asked: bool,
     /// The table has just been given a long batch.
     gave_much: bool,
@@ -32,9 +33,9 @@ pub(super) struct Exchange {
 
 /// What an exchange is ready for.
 pub(super) enum Exchanged {
-    /// The table has room for what waits.
+    /// The table has room for the waiting inputs.
     Room(table::Reserved),
-    /// The table has something for the session.
+    /// The table has output for the session.
     Received(Vec<ToNeighbour>),
 }
 
@@ -51,12 +52,12 @@ impl Exchange {
         }
     }
 
-    /// So much waits for the table that the peer is to wait.
+    /// Whether so much is waiting for the table that reading from the peer must stop.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.weight() >= MAX_WAITING
     }
 
-    /// Waits until the table has room for what waits, or, if the session is up, something for it.
+    /// Waits until the table has room for the waiting inputs or, if the session is up, has output for it.
     pub(super) async fn ready(&mut self, is_up: bool) -> Exchanged {
         let waiting = self.waiting.weight();
         let mut received = Vec::new();
@@ -67,12 +68,12 @@ impl Exchange {
         }
     }
 
-    /// Tells the table, once there is room.
+    /// Queues an input for the table, sent once there is room.
     pub(super) fn tell(&mut self, input: Input) {
         self.waiting.push(News::Input(input));
     }
 
-    /// A session is about to come up. What is left in the old outbox was meant for an earlier one.
+    /// Called before a session comes up. Whatever is left in the old outbox was meant for an earlier session.
     pub(super) fn renew_outbox(&mut self) {
         let (sender, outbox) = mpsc::unbounded_channel();
         self.outbox = outbox;
@@ -105,12 +106,12 @@ impl Exchange {
         });
     }
 
-    /// Octets of routes that were written, and of which the table does not know yet.
+    /// Octets of routes that were written and not yet reported to the table.
     pub(super) fn unreported(&self) -> usize {
         self.unreported
     }
 
-    /// Gives the table what waits for it, if it has room.
+    /// Sends the waiting inputs to the table, if it has room.
     pub(super) fn offer(&mut self) {
         let waiting = self.waiting.weight();
         if waiting > 0
@@ -120,23 +121,23 @@ impl Exchange {
         }
     }
 
-    /// Gives the table what waits for it.
+    /// Sends the waiting inputs to the table.
     pub(super) fn give(&mut self, room: table::Reserved) {
         self.gave_much |= self.waiting.weight() >= LONG_BATCH;
         room.send(std::mem::take(&mut self.waiting));
     }
 
-    /// Whether a long batch was given since this was last asked.
+    /// Whether a long batch was sent since the last call.
     pub(super) fn gave_much(&mut self) -> bool {
         std::mem::take(&mut self.gave_much)
     }
 
-    /// The last words of a removed neighbour.
+    /// Sends the last inputs of a removed neighbour.
     pub(super) async fn end(&mut self) {
         let mut last = std::mem::take(&mut self.waiting);
         last.push(News::Outbox(self.peer, None));
         last.push(News::Input(Input::Remove(self.peer)));
-        // The table only goes away when everything ends.
+        // The table only ends together with the whole speaker.
         if let Ok(room) = self.table.clone().reserve(last.weight()).await {
             room.send(last);
         }

@@ -1,9 +1,9 @@
 //! Connections that are being closed.
 //!
-//! Each lives on until the peer has taken note of the NOTIFICATION on it, or its time is up (see [`Connection::finish`]). A peer
-//! that connects again and again and stays costs no more than [`PER_PEER`] descriptors, all peers together no more than
-//! [`FOR_ALL`]: beyond that the oldest one is closed at once. What was to be said has been written by then, so that only a peer
-//! that is sending misses it.
+//! Each connection stays open until the peer has read the NOTIFICATION on it, or a time limit is over (see
+//! [`Connection::finish`]). A peer that keeps reconnecting holds at most [`PER_PEER`] descriptors, and all peers together at most
+//! [`FOR_ALL`]: beyond that the oldest connection is closed at once. Its last message was written by then, so only a peer that is
+//! still sending can miss it.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -14,23 +14,23 @@ use tokio::sync::oneshot;
 use crate::connection::Connection;
 use crate::tasks::Tasks;
 
-/// Connections of one address that linger.
+/// Lingering connections of one address.
 const PER_PEER: usize = 4;
-/// Connections of all peers that linger.
+/// Lingering connections of all peers.
 const FOR_ALL: usize = 256;
 
-/// All of them. Clones share them.
+/// All lingering connections. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Farewells {
     tasks: Tasks,
     lingering: Arc<Mutex<VecDeque<Lingering>>>,
 }
 
-/// The oldest comes first.
+/// Oldest first.
 #[derive(Debug)]
 struct Lingering {
     peer: IpAddr,
-    /// Dropped, it closes the connection. The other end is gone when the connection is.
+    /// Dropping this end closes the connection. The other end is dropped with the connection.
     held: oneshot::Sender<()>,
 }
 
@@ -40,9 +40,9 @@ impl Farewells {
         Self { tasks, lingering }
     }
 
-    /// Writes what the connection still has to say, as far as TCP takes it, and lets it linger.
+    /// Writes as much of the queued output as TCP takes, and lets the connection linger.
     pub(super) fn add(&self, mut connection: Connection) {
-        // A connection that takes nothing has nobody to say it to.
+        // If a write fails, nobody is left to read.
         if connection.write().is_err() {
             return;
         }
@@ -57,7 +57,7 @@ impl Farewells {
         });
     }
 
-    /// Waits until all of them are closed.
+    /// Waits until all lingering connections are closed.
     pub(super) async fn ended(&self) {
         while let Some(mut oldest) = self.oldest() {
             oldest.held.closed().await;
@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// All but the newest few have ended, and all have heard the last words.
+    /// All but the newest few have ended, and all peers have read the last message.
     async fn only_the_newest_linger(count: usize, peers: usize, newest: usize) {
         let farewells = Farewells::new(Tasks::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -126,7 +126,7 @@ mod tests {
             client.read_exact(&mut words).await.expect("the last words");
             assert_eq!(&words, b"bye");
         }
-        // Whoever takes note ends it.
+        // A peer that reads the NOTIFICATION ends its connection.
         drop(clients);
         while !farewells.tasks.names().is_empty() {
             tokio::task::yield_now().await;

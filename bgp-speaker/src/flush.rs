@@ -1,4 +1,4 @@
-//! Tells when UPDATEs that follow from a change have been handed to TCP.
+//! Reports when the UPDATEs that follow from a change were handed to TCP.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -9,25 +9,25 @@ use tokio::sync::oneshot;
 
 use crate::timer::now;
 
-/// Changes that are followed at a time; a further one takes the place of the oldest.
+/// Changes that are followed at the same time; a further one replaces the oldest.
 const MOST: usize = 8;
-/// Peers that are looked at for each change. To ask each of thousands would cost more than to tell them.
+/// Peers that are observed for each change. Asking thousands of peers would cost more than sending them the UPDATEs.
 const PEERS: usize = 16;
 
-/// A question about a change.
+/// A request to follow a change.
 pub(crate) struct Question {
     /// [`Rib::handed_out`] before the change.
     pub(crate) before: u64,
-    /// When the TCP of the last peer of those that are looked at had taken what follows from it; `None` if nothing did.
+    /// When the TCP of the last observed peer took the UPDATEs that follow from the change; `None` if there were none.
     pub(crate) reply: oneshot::Sender<Option<Instant>>,
 }
 
-/// Changes that are followed.
+/// The changes that are followed.
 #[derive(Default)]
 pub(crate) struct Flushes {
-    /// The RIB still works on these.
+    /// The RIB still works on these changes.
     undecided: Vec<Question>,
-    /// These peers have not taken all yet.
+    /// These peers have not taken all UPDATEs yet.
     underway: Vec<(BTreeSet<PeerId>, oneshot::Sender<Option<Instant>>)>,
 }
 
@@ -39,7 +39,7 @@ impl Flushes {
         self.undecided.push(question);
     }
 
-    /// The RIB has taken in something; a peer may have nothing on its way any more.
+    /// The RIB has processed an input, after which a peer may have nothing in flight any more.
     pub(crate) fn note(&mut self, rib: &Rib, peer: PeerId) {
         if self.underway.is_empty() || rib.outstanding(peer) > 0 {
             return;
@@ -50,7 +50,7 @@ impl Flushes {
         self.tell();
     }
 
-    /// The RIB has nothing left to do. Answers which peers are to report.
+    /// The RIB has no work left. Returns the peers that must report what they have written.
     pub(crate) fn decided(&mut self, rib: &Rib) -> BTreeSet<PeerId> {
         if self.undecided.is_empty() {
             return BTreeSet::new();
@@ -58,7 +58,7 @@ impl Flushes {
         let peers: BTreeSet<PeerId> = rib.peers_with_outstanding().take(PEERS).collect();
         for Question { before, reply } in self.undecided.drain(..) {
             if rib.handed_out() == before {
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 reply.send(None).ok();
                 continue;
             }
@@ -84,7 +84,7 @@ impl Flushes {
     }
 }
 
-/// The peer of which the RIB learns that it has taken something, or is away.
+/// The peer that an input reports about: octets it has taken, or that it is gone.
 pub(crate) fn peer_of(input: &Input) -> Option<PeerId> {
     match input {
         Input::Written { peer, .. } | Input::Down { peer, .. } | Input::Remove(peer) => Some(*peer),

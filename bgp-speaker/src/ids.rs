@@ -1,11 +1,11 @@
-//! The numbers by which the RIB knows peers.
+//! The RIB's peer numbers.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bgp_core::types::PeerId;
 
-/// The numbers that are in use. Clones share them.
+/// The numbers in use. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ids(Arc<Mutex<Numbers>>);
 
@@ -17,7 +17,7 @@ struct Numbers {
 }
 
 impl Ids {
-    /// The smallest number that is not in use: the RIB keeps peers in a vector.
+    /// Takes the smallest free number: the RIB keeps peers in a vector.
     pub(super) fn take(&self) -> PeerId {
         let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         numbers.free.pop_first().unwrap_or_else(|| {
@@ -27,7 +27,7 @@ impl Ids {
         })
     }
 
-    /// The RIB has forgotten the peer of this number.
+    /// Frees the number of a peer that the RIB has forgotten.
     pub(super) fn give_back(&self, id: PeerId) {
         let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         numbers.free.insert(id);

@@ -1,4 +1,4 @@
-//! Asking the sessions how they are.
+//! Status questions to the sessions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::command::{Command, NeighbourStatus};
 use crate::turned_away::{Register, TurnedAway};
 
-/// How long a neighbour may take to say how it is.
+/// How long a neighbour may take to answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
-/// Asks the sessions how they are: those that were configured when the inquirer was made.
+/// Asks the sessions for their status: those that existed when the inquirer was made.
 #[derive(Clone, Debug)]
 pub struct Inquirer {
     peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>,
@@ -28,12 +28,12 @@ impl Inquirer {
         Self { peers, turned_away }
     }
 
-    /// Connections that were closed without a word, by where they came from: of the last 64 addresses.
+    /// Rejected connections, by source: those of the last 64 addresses.
     pub fn turned_away(&self) -> Vec<TurnedAway> {
         self.turned_away.list()
     }
 
-    /// The state of every session, by name; those that are ending, or do not answer within five seconds, are left out.
+    /// The status of every session, by name. Sessions that are ending, or do not answer within five seconds, are left out.
     pub async fn sessions(&self) -> BTreeMap<Arc<str>, NeighbourStatus> {
         self.sessions_until(Instant::now() + ANSWER).await
     }
@@ -63,7 +63,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_that_hangs_is_left_out() {
-        // One takes no question, the other gives no answer.
+        // One session's queue is full, the other session does not answer.
         let (full, _full) = mpsc::channel(1);
         full.try_send(Command::Start).expect("there is room");
         let (mute, _mute) = mpsc::channel(1);

@@ -1,8 +1,8 @@
 //! The TCP MD5 keys of a listening socket (RFC 2385).
 //!
-//! A socket takes as many keys as `net.core.optmem_max` has room for, so peers that share a password share keys as well, where
-//! their addresses fill whole prefixes. A key of a prefix makes the kernel demand signatures of everybody in it: it covers
-//! these peers and nobody else.
+//! A socket takes only as many keys as `net.core.optmem_max` has room for, so peers with the same password share keys where their
+//! addresses fill whole prefixes. A key of a prefix makes the kernel require signatures of everybody in it, so a prefix covers
+//! exactly these peers.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 use crate::sockopt::{self, Md5Key};
 
-/// The fewest prefixes that cover exactly these peers, which ascend, each with its own key.
+/// The fewest prefixes that cover exactly these peers, each with its key. Peers must be in ascending order.
 pub(super) fn cover<'a>(
     peers: impl Iterator<Item = (IpAddr, &'a Md5Key)>,
 ) -> Vec<(IpNet, &'a Md5Key)> {
@@ -31,7 +31,7 @@ pub(super) fn cover<'a>(
     cover
 }
 
-/// Whether two different prefixes make up a whole one.
+/// Whether two different prefixes are the halves of a larger one.
 fn halves(a: &IpNet, b: &IpNet) -> bool {
     a.prefix_len() == b.prefix_len() && a.prefix_len() > 0 && a.supernet() == b.supernet()
 }
@@ -40,25 +40,25 @@ fn halves(a: &IpNet, b: &IpNet) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     set: BTreeMap<IpNet, Md5Key>,
-    /// What the kernel refused, and why.
+    /// Refused keys, with the reason.
     missing: Vec<(IpNet, Refused)>,
 }
 
 /// Why the kernel did not take a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refused {
-    /// The socket may not have so many; it should have this number.
+    /// The socket's limit is reached; this many keys are wanted.
     TooMany(usize),
     /// The system's error number.
     Other(i32),
 }
 
 impl Keys {
-    /// Brings these keys to the socket, and takes all others away.
+    /// Sets these keys on the socket, and removes all others.
     pub(super) fn bring(&mut self, socket: &impl AsFd, wanted: &[(IpNet, &Md5Key)]) {
         self.missing = self.add(socket, wanted);
         if self.take_away(socket, wanted) && !self.missing.is_empty() {
-            // There is room again.
+            // Removing keys made room.
             self.missing = self.add(socket, wanted);
         }
     }
@@ -74,7 +74,7 @@ impl Keys {
             if self.set.get(net) == Some(key) {
                 continue;
             }
-            // All keys are of one size: where one has no place, no other has.
+            // All keys have the same size: if one does not fit, no other does.
             let done = match full {
                 true => Err(io::Error::from_raw_os_error(libc::ENOMEM)),
                 false => sockopt::set_md5_key(socket, *net, Some(key)),
@@ -93,12 +93,12 @@ impl Keys {
         missing
     }
 
-    /// Tells whether there were any.
+    /// Returns whether any was removed.
     fn take_away(&mut self, socket: &impl AsFd, wanted: &[(IpNet, &Md5Key)]) -> bool {
         let before = self.set.len();
         self.set.retain(|net, _| {
             let stays = wanted.binary_search_by_key(net, |(net, _)| *net).is_ok();
-            // A key that the kernel does not give back shuts a peer out, which is no danger; the next change tries again.
+            // A key that cannot be removed only shuts a peer out; the next change tries again.
             stays || sockopt::set_md5_key(socket, *net, None).is_err()
         });
         self.set.len() < before
@@ -106,7 +106,7 @@ impl Keys {
 }
 
 impl Refused {
-    /// What is wrong and what would mend it.
+    /// What is wrong, and how to fix it.
     pub(super) fn reason(self) -> String {
         match self {
             Self::TooMany(keys) => {
@@ -133,7 +133,7 @@ impl Refused {
     }
 }
 
-/// Octets that the kernel counts for a key, and some for kernels to come.
+/// Octets that the kernel counts for a key, with some reserve for later kernels.
 const KEY_SIZE: usize = 160;
 
 #[cfg(test)]
@@ -172,7 +172,7 @@ mod tests {
     }
 
     proptest! {
-        /// Each peer has its key, and nobody else has any.
+        /// Each peer has its key, and no other address has one.
         #[test]
         fn a_cover_is_exact(peers in prop::collection::btree_map(0u8..=255, 0u8..2, 0..256)) {
             let keys = [key(0), key(1)];

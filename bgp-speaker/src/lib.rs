@@ -1,18 +1,18 @@
-//! A BGP speaker for agents that embed one: the values of `bgp-core` with real connections, real time and the kernel's routes.
+//! A BGP speaker for agents that embed one: the types of `bgp-core` with real connections, real time and the kernel's routes.
 //!
-//! | you want to                                      | start at                                                       |
-//! |--------------------------------------------------|----------------------------------------------------------------|
-//! | announce addresses to a router                   | [`Speaker`], [`Routes::sync`]; `examples/announcer.rs`         |
-//! | follow routes                                    | [`Routes::watch`]; `examples/best_routes.rs`                   |
-//! | look at routes, and why they are (not) there     | [`Routes::ask`]                                                |
-//! | change many peers and routes at once             | [`Desired`], [`Speaker::apply`], [`Report`]                    |
-//! | decide on routes by code of your own             | [`Hook`](bgp_core::policy::Hook); `examples/route_server.rs`   |
-//! | accept peers that are not known beforehand       | [`dynamic`]; `examples/collector.rs`                           |
-//! | carry EVPN, FlowSpec and the like as octets       | [`opaque`], [`Speaker::send_opaque`]                           |
-//! | record, count or export what is said             | [`tap::Subscriber`]                                            |
-//! | put routes into the kernel                       | [`forwarding`], [`kernel`]; `examples/install_routes.rs`       |
-//! | use sockets, a namespace or a clock of your own  | [`Environment`], [`Speaker::listen_on`], [`Speaker::handle_stream`] |
-//! | end so that peers keep the routes                | [`Shutdown::KeepRoutes`]                                       |
+//! | you want to                                       | start at                                                            |
+//! |---------------------------------------------------|---------------------------------------------------------------------|
+//! | announce addresses to a router                    | [`Speaker`], [`Routes::sync`]; `examples/announcer.rs`              |
+//! | watch routes                                      | [`Routes::watch`]; `examples/best_routes.rs`                        |
+//! | query routes, and why they are used or not        | [`Routes::ask`]                                                     |
+//! | change many peers and routes at once              | [`Desired`], [`Speaker::apply`], [`Report`]                         |
+//! | decide on routes with your own code               | [`Hook`](bgp_core::policy::Hook); `examples/route_server.rs`        |
+//! | accept peers from a range of addresses            | [`dynamic`]; `examples/collector.rs`                                |
+//! | carry EVPN, FlowSpec and other families as octets | [`opaque`], [`Speaker::send_opaque`]                                |
+//! | record, count or export messages                  | [`tap::Subscriber`]                                                 |
+//! | put routes into the kernel                        | [`forwarding`], [`kernel`]; `examples/install_routes.rs`            |
+//! | use your own sockets, network namespace or clock  | [`Environment`], [`Speaker::listen_on`], [`Speaker::handle_stream`] |
+//! | end while peers keep the routes                   | [`Shutdown::KeepRoutes`]                                            |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -28,7 +28,7 @@
 //! let tor = PeerSpec::new("192.0.2.254:179".parse()?, Asn(65002)).with_policies(accept.clone(), accept);
 //! speaker.configure_peer("tor", tor).await?;
 //! speaker.routes().announce("198.51.100.0/24".parse()?, LocalRoute::default()).await?;
-//! // Later: peers with graceful restart keep the routes until we are back.
+//! // Later: peers with graceful restart keep the routes until the next start.
 //! speaker.shutdown(Shutdown::KeepRoutes).await;
 //! # Ok(())
 //! # }
@@ -36,47 +36,47 @@
 //!
 //! # Inside
 //!
-//! | module          | what it is                                                        |
-//! |-----------------|-------------------------------------------------------------------|
-//! | `speaker`       | what an agent embeds: peers, local routes, events, questions      |
-//! | `config`        | settings of the speaker as a whole, and mistakes in settings      |
-//! | `spec`          | settings of a peer, each value in one place                       |
-//! | `desired`       | pure: from one desired state to the next                          |
-//! | `environment`   | what a speaker is started in                                      |
-//! | `routes`        | originates routes, asks for them                                 |
-//! | `watch`         | follows routes: a snapshot, then changes                          |
-//! | `event`         | what the speaker tells its owner                                  |
-//! | [`tap`]         | what others may see: messages, session states, decisions          |
-//! | `inquirer`      | asks the neighbours how they are                                  |
-//! | `command`       | what the owner of a neighbour says and asks                       |
-//! | `neighbour`     | a task per neighbour: drives one session                          |
-//! | `exchange`      | a neighbour's end of the way to and from the table                |
-//! | [`opaque`]      | routes of families that are not routed here                       |
-//! | `table`         | one task: drives the RIB                                          |
-//! | `acceptor`      | a task: brings connections to the neighbours                      |
-//! | `pace`          | how often somebody may connect                                    |
-//! | `connection`    | buffers of the TCP connections of a neighbour                     |
-//! | [`dynamic`]     | peers that are not known beforehand                               |
-//! | `starter`       | starts the task of a neighbour                                    |
-//! | `ids`           | the numbers by which the RIB knows peers                          |
-//! | `flush`         | tells when UPDATEs have been handed to TCP                        |
-//! | `farewell`      | connections that are being closed                                 |
-//! | [`listener`]    | accepts connections                                               |
-//! | `keys`          | TCP MD5 keys of a listening socket                                |
-//! | [`connect`]     | dials                                                             |
-//! | `dialling`      | the same as a part of the neighbour's task                        |
-//! | `namespace`     | a network namespace of the owner's                                |
-//! | [`sockopt`]     | TCP MD5, TTL security: the only `unsafe` of the project           |
-//! | [`kernel`]      | routes and interfaces through netlink                             |
-//! | [`forwarding`]  | which routes go into the kernel, and which the RIB learns there   |
-//! | [`tasks`]       | tasks whose owner sees them end                                   |
-//! | [`alarms`]      | what is wrong at the moment                                       |
-//! | [`turned_away`] | connections that were closed without a word                       |
-//! | [`pool`]        | equal values are kept once                                        |
+//! | module          | purpose                                                         |
+//! |-----------------|-----------------------------------------------------------------|
+//! | `speaker`       | the handle for agents: peers, local routes, events, queries     |
+//! | `config`        | settings of the speaker as a whole, and errors in settings      |
+//! | `spec`          | settings of a peer                                              |
+//! | `desired`       | pure: the steps from one desired state to the next              |
+//! | `environment`   | forwarding, subscriber, network namespace of a speaker          |
+//! | `routes`        | originates and queries routes                                   |
+//! | `watch`         | watches routes: a snapshot, then changes                        |
+//! | `event`         | events for the owner                                            |
+//! | [`tap`]         | subscribers to messages, session states, decisions              |
+//! | `inquirer`      | asks the neighbours for their status                            |
+//! | `command`       | commands to a neighbour's task                                  |
+//! | `neighbour`     | one task per neighbour: drives its session                      |
+//! | `exchange`      | the channels between a neighbour and the table                  |
+//! | [`opaque`]      | routes of families that are not routed here                     |
+//! | `table`         | one task: drives the RIB                                        |
+//! | `acceptor`      | one task: hands connections to the neighbours                   |
+//! | `pace`          | limits how often a peer may connect                             |
+//! | `connection`    | buffers of a neighbour's TCP connections                        |
+//! | [`dynamic`]     | peers from ranges of addresses                                  |
+//! | `starter`       | starts the task of a neighbour                                  |
+//! | `ids`           | the RIB's peer numbers                                          |
+//! | `flush`         | reports when UPDATEs were handed to TCP                         |
+//! | `farewell`      | connections that are being closed                               |
+//! | [`listener`]    | listening sockets                                               |
+//! | `keys`          | TCP MD5 keys of a listening socket                              |
+//! | [`connect`]     | dials                                                           |
+//! | `dialling`      | dials within the neighbour's task                               |
+//! | `namespace`     | a network namespace for sockets                                 |
+//! | [`sockopt`]     | TCP MD5, TTL security: the only `unsafe` of the project         |
+//! | [`kernel`]      | routes and interfaces through netlink                           |
+//! | [`forwarding`]  | which routes go into the kernel, and which the RIB learns there |
+//! | [`tasks`]       | tasks with an owner that sees them end                          |
+//! | [`alarms`]      | current faults                                                  |
+//! | [`turned_away`] | connections that were closed without a NOTIFICATION             |
+//! | [`pool`]        | stores equal values once                                        |
 //!
-//! All time is that of the tokio runtime: where its clock is paused, the speaker runs under virtual time.
+//! All time is that of the tokio runtime: with a paused clock, the speaker runs under virtual time.
 //!
-//! Share nothing, lock nothing: the tasks are joined by bounded channels that carry the enums of `bgp-core`.
+//! Tasks share no state and no locks. They are joined by bounded channels that carry the enums of `bgp-core`.
 
 mod acceptor;
 pub mod alarms;

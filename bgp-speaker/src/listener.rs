@@ -1,8 +1,7 @@
 //! The sockets on which BGP peers reach this node.
 //!
-//! Binds, holds the TCP MD5 key and TTL rule of each peer, hands out accepted connections, and judges whether one is what its
-//! peer's rules demand. IPv4 and IPv6 have sockets of their own. Whether the other side is a configured peer at all is not
-//! judged here.
+//! Binds sockets, holds the TCP MD5 key and TTL rule of each peer, returns accepted connections, and checks whether a connection
+//! meets its peer's rules. IPv4 and IPv6 have separate sockets. Whether the other side is a configured peer is not checked here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -18,26 +17,26 @@ use crate::keys::{self, Keys, Refused};
 use crate::namespace::{Namespace, make_in};
 use crate::sockopt::{self, Md5Key, Ttl};
 
-/// All listening sockets of the speaker, with what each peer's connections need.
+/// All listening sockets of the speaker, with the requirements for each peer's connections.
 #[derive(Debug, Default)]
 pub struct Listeners {
     sockets: Vec<Bound>,
     namespace: Option<Namespace>,
     peers: BTreeMap<IpAddr, PeerSecurity>,
-    /// What others need, by range.
+    /// Requirements for other addresses, by range.
     ranges: BTreeMap<IpNet, PeerSecurity>,
-    /// Ranges whose key one of the sockets lacks.
+    /// Ranges whose key is missing on one of the sockets.
     shut_ranges: BTreeMap<IpNet, Arc<str>>,
-    /// Peers whose key one of the sockets lacks.
+    /// Peers whose key is missing on one of the sockets.
     shut: BTreeMap<IpAddr, Arc<str>>,
     /// Where the next search for a waiting connection starts, so that no socket starves the others.
     turn: usize,
 }
 
-/// A listening socket, and the address that it was asked for with.
+/// A listening socket, and the address that was requested for it.
 #[derive(Debug)]
 struct Bound {
-    /// `None`: it is the owner's.
+    /// `None` for a socket of the owner.
     wanted: Option<SocketAddr>,
     is_ipv4: bool,
     socket: TcpListener,
@@ -45,37 +44,37 @@ struct Bound {
     ttl: Ttl,
 }
 
-/// What connections from one peer need.
+/// Requirements for connections of one peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerSecurity {
     /// Key for TCP MD5 signatures (RFC 2385).
     pub md5: Option<Md5Key>,
-    /// TTL to send and to demand.
+    /// TTL to send and to require.
     pub ttl: Ttl,
 }
 
-/// A connection that was accepted, but not yet admitted.
+/// An accepted connection that is not yet admitted.
 #[derive(Debug)]
 pub struct Incoming {
     /// The connection.
     pub stream: TcpStream,
-    /// The other side.
+    /// The peer's address.
     pub peer: SocketAddr,
-    /// The own address that was dialled.
+    /// The local address that the peer dialled.
     pub local: SocketAddr,
 }
 
-/// Why a connection is closed without a word.
+/// Why a connection is closed without a NOTIFICATION.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A listening socket lacks the peer's key, so it may not have been signed.
+    /// A listening socket lacks the peer's key, so the connection may be unsigned.
     #[error("there is no TCP MD5 password on the listening sockets")]
     NoKey,
-    /// It came from further away than TTL security allows (RFC 5082 §3).
+    /// The connection came from further away than TTL security allows (RFC 5082 §3).
     #[error("it came with TTL {0}")]
     TooFar(u8),
-    /// It is gone, or the system refuses its options.
+    /// The connection is gone, or the system refuses its options.
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -90,7 +89,7 @@ pub struct ListenError {
 }
 
 impl Listeners {
-    /// Sockets of a network namespace, or of that of the threads that make them.
+    /// Makes sockets in a network namespace; `None` is the namespace of the calling thread.
     pub fn new(namespace: Option<Namespace>) -> Self {
         Self {
             namespace,
@@ -98,11 +97,11 @@ impl Listeners {
         }
     }
 
-    /// Listens on one more address, if not there already; 0.0.0.0 and :: stand for all of the family. Port 0 lets the system
-    /// choose. An address need not be on this node yet.
+    /// Listens on one more address; no effect if already listening there. 0.0.0.0 and :: are all addresses of the family. Port 0
+    /// lets the system choose. The address need not exist on this node yet.
     ///
     /// # Errors
-    /// A sentence with address, port and reason.
+    /// Address, port and reason.
     pub fn bind(&mut self, address: SocketAddr) -> Result<SocketAddr, ListenError> {
         let is_wanted = |bound: &&Bound| bound.wanted == Some(address);
         let kept = self.sockets.iter().find(is_wanted);
@@ -113,13 +112,13 @@ impl Listeners {
         local.map_err(|error| ListenError { address, error })
     }
 
-    /// Its keys are there before anybody can connect.
+    /// Sets the keys before anybody can connect.
     fn bind_new(&mut self, wanted: SocketAddr) -> io::Result<SocketAddr> {
         let socket = make_in(self.namespace.as_ref(), move || open(wanted))?;
         self.add(Some(wanted), socket)
     }
 
-    /// Listens on a socket of the owner's, until these listeners are gone.
+    /// Listens on a socket of the owner until `self` is dropped.
     ///
     /// # Errors
     /// The socket takes connections of both families, or the system refuses its options.
@@ -161,7 +160,7 @@ impl Listeners {
         Ok(local)
     }
 
-    /// Stops listening on all other addresses; sockets of the owner's stay, and the peers stay known.
+    /// Stops listening on all other addresses; sockets of the owner and the rules of peers stay.
     pub fn keep(&mut self, addresses: &[SocketAddr]) {
         self.sockets.retain(|bound| {
             bound
@@ -179,28 +178,29 @@ impl Listeners {
             .collect()
     }
 
-    /// Sets what connections from a peer need, in the place of what was set before; [`Listeners::protect`] follows.
+    /// Sets the requirements for a peer's connections, replacing earlier ones. Takes effect with [`Listeners::protect`].
     pub fn set_peer(&mut self, peer: IpAddr, security: PeerSecurity) {
         self.peers.insert(peer, security);
     }
 
-    /// Forgets a peer; [`Listeners::protect`] follows.
+    /// Forgets a peer. Takes effect with [`Listeners::protect`].
     pub fn remove_peer(&mut self, peer: IpAddr) {
         self.peers.remove(&peer);
     }
 
-    /// Sets what connections from these ranges need, where the address is not one of a peer; [`Listeners::protect`] follows.
+    /// Sets the requirements for connections from these ranges, unless the address is that of a peer. Takes effect with
+    /// [`Listeners::protect`].
     pub fn set_ranges(&mut self, ranges: BTreeMap<IpNet, PeerSecurity>) {
         self.ranges = ranges;
     }
 
-    /// The smallest range that an address is in.
+    /// The smallest range that holds an address.
     pub fn range_of(&self, address: IpAddr) -> Option<IpNet> {
         let around = self.ranges.keys().filter(|net| net.contains(&address));
         around.max_by_key(|net| net.prefix_len()).copied()
     }
 
-    /// What connections from an address need.
+    /// Requirements for connections from an address.
     pub(super) fn security(&self, address: IpAddr) -> PeerSecurity {
         let of_range = || self.ranges.get(&self.range_of(address)?);
         let security = self.peers.get(&address).or_else(of_range);
@@ -211,8 +211,8 @@ impl Listeners {
         keys_of_family(&self.peers, &self.ranges, ipv4)
     }
 
-    /// Brings the keys of all peers to the sockets, as far as the kernel takes them: it drops unsigned segments of those peers
-    /// from then on. See [`Listeners::is_shut`] for the others.
+    /// Sets the keys of all peers on the sockets. From then on the kernel drops unsigned segments of those peers.
+    /// [`Listeners::is_shut`] tells whether the kernel refused a peer's key.
     pub fn protect(&mut self) {
         let (peers, ranges) = (&self.peers, &self.ranges);
         let [v4, v6] = [true, false].map(|ipv4| keys_of_family(peers, ranges, ipv4));
@@ -227,8 +227,8 @@ impl Listeners {
         self.note_shut();
     }
 
-    /// Whether a socket lacks the peer's key. None of its connections is admitted then, and none should be opened: the peer
-    /// would be spoken to without a signature.
+    /// Whether a socket lacks the peer's key. In that case no connection of the peer is admitted, and the peer should not be
+    /// dialled: both would be unsigned.
     pub fn is_shut(&self, peer: IpAddr) -> bool {
         let range = || self.range_of(peer);
         let is_shut = |net: IpNet| self.shut_ranges.contains_key(&net);
@@ -263,10 +263,10 @@ impl Listeners {
         }
     }
 
-    /// The next connection. Waits for ever while there is no socket. Safe to drop and call again.
+    /// The next connection. Waits forever while there is no socket. Cancellation safe.
     ///
     /// # Errors
-    /// The system is out of descriptors or memory. The connection stays in the queue, so give it time.
+    /// The system is out of descriptors or memory. The connection stays in the queue; wait before the next call.
     pub async fn accept(&mut self) -> io::Result<Incoming> {
         loop {
             let accepted = std::future::poll_fn(|cx| self.poll_accept(cx)).await;
@@ -295,10 +295,10 @@ impl Listeners {
         Poll::Pending
     }
 
-    /// Whether a peer's connection is what the peer's settings demand; sets its options if so.
+    /// Checks a connection against its peer's rules, and sets the socket options if it meets them.
     ///
     /// # Errors
-    /// Why not: it is to be closed without a word.
+    /// The reason to close the connection, without a NOTIFICATION.
     pub fn admit(&self, incoming: &Incoming) -> Result<(), Refusal> {
         let (stream, peer) = (&incoming.stream, incoming.peer.ip());
         if self.is_shut(peer) {
@@ -311,7 +311,7 @@ impl Listeners {
             return Err(Refusal::TooFar(ttl));
         }
         if security.md5.is_some() {
-            // It may be older than the key on the listening socket: from now on the kernel demands signatures on it.
+            // The connection may be older than the key on the listening socket: from now on the kernel requires signatures on it.
             sockopt::set_md5_key(stream, peer.into(), security.md5.as_ref())?;
         }
         sockopt::set_ttl(stream, security.ttl)?;
@@ -319,8 +319,8 @@ impl Listeners {
         Ok(())
     }
 
-    /// The listener answers for all peers. One with TTL security only takes answers sent with 255 (RFC 5082 §3); which
-    /// TTL to demand in turn is only known when the peer is, on the accepted connection.
+    /// A listener answers for all peers. A peer with TTL security only accepts answers sent with 255 (RFC 5082 §3). The TTL to
+    /// require is only known on the accepted connection, together with the peer.
     fn handshake_ttl(&self) -> Ttl {
         let secured = self
             .peers
@@ -335,7 +335,7 @@ impl Listeners {
     }
 }
 
-/// The keys of peers and ranges, ascending. Of a range all of whose addresses are peers' own, none is needed.
+/// The keys of peers and ranges, in ascending order. A range needs no key if all of its addresses have keys of their own.
 fn keys_of_family<'a>(
     peers: &'a BTreeMap<IpAddr, PeerSecurity>,
     ranges: &'a BTreeMap<IpNet, PeerSecurity>,
@@ -375,23 +375,23 @@ impl ListenError {
         }
     }
 
-    /// Where it was to listen.
+    /// The address that was requested.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Another program has the port.
+    /// Whether another program has the port.
     pub fn is_in_use(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrInUse
     }
 
-    /// The system does not know the family of the address at all, such as a kernel without IPv6.
+    /// Whether the system does not support the address family, such as a kernel without IPv6.
     pub fn is_family_absent(&self) -> bool {
         self.error.raw_os_error() == Some(libc::EAFNOSUPPORT)
     }
 }
 
-/// The wildcard address of each family with a port.
+/// The wildcard address of each family, with a port.
 pub fn any_address(port: u16) -> [SocketAddr; 2] {
     [
         (Ipv4Addr::UNSPECIFIED, port).into(),
@@ -415,13 +415,13 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     // A restart must not wait for old connections to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // A system that cannot turns away those whose SYN matters.
+    // Without this option, connections of peers with TTL security are refused.
     sockopt::keep_syn(&socket).ok();
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
-/// Whether an error of `accept` or of the first options concerns only that one connection, which is gone already.
+/// Whether an error of `accept` or of the first options concerns only that one connection, which is already gone.
 fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, InvalidInput, NotConnected};
     matches!(
@@ -430,7 +430,7 @@ fn is_of_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Connections that the kernel completes ahead of us.
+/// Connections that the kernel completes before we accept them.
 const BACKLOG: i32 = 1024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A network namespace of the owner's, in which the sockets of a speaker are made.
+//! A network namespace in which a speaker makes its sockets.
 
 use std::fmt;
 use std::io;
@@ -8,11 +8,11 @@ use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// A network namespace. Clones are the same one.
+/// A network namespace. Clones share it.
 ///
-/// A thread that does nothing else is in the namespace and makes sockets there: those of listeners, of connections and of netlink.
-/// The thread ends with the last clone. Sockets stay in their namespace wherever they are used, so the speaker itself runs on the
-/// threads of its runtime.
+/// A dedicated thread enters the namespace and makes the sockets of listeners, connections and netlink there. The thread ends
+/// with the last clone. Sockets stay in their namespace wherever they are used, so the speaker itself runs on the threads of its
+/// runtime.
 ///
 /// # Example
 ///
@@ -38,12 +38,12 @@ pub struct Namespace(Arc<Mutex<mpsc::Sender<Job>>>);
 type Job = Box<dyn FnOnce() + Send>;
 
 impl Namespace {
-    /// The network namespace of an open file, as `/run/netns/NAME` or `/proc/PID/ns/net`. The file may be closed afterwards.
+    /// The network namespace of an open file, such as `/run/netns/NAME` or `/proc/PID/ns/net`. The file may be closed afterwards.
     ///
     /// # Errors
     ///
-    /// The file is no network namespace, the process may not enter it (CAP_SYS_ADMIN in both namespaces), or there can be no more
-    /// threads.
+    /// The file is not a network namespace, the process may not enter it (CAP_SYS_ADMIN in both namespaces), or no thread can be
+    /// started.
     pub fn of(file: impl AsFd + Send + 'static) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (reply, entered) = mpsc::channel();
@@ -53,7 +53,7 @@ impl Namespace {
             let result = move_into_link_name_space(file.as_fd(), kind);
             drop(file);
             let is_inside = result.is_ok();
-            // The owner waits for it.
+            // The caller waits for the reply.
             reply.send(result).ok();
             if is_inside {
                 queue.into_iter().for_each(|job| job());
@@ -63,7 +63,7 @@ impl Namespace {
         Ok(Self(Arc::new(Mutex::new(jobs))))
     }
 
-    /// Makes something inside, while the calling thread waits: let it be short.
+    /// Runs `make` inside the namespace and blocks the calling thread meanwhile, so `make` must be short.
     fn make<T: Send + 'static>(
         &self,
         make: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -80,7 +80,7 @@ impl Namespace {
     }
 }
 
-/// Makes something in a namespace, or in that of the calling thread.
+/// Runs `make` in a namespace, or in that of the calling thread.
 ///
 /// # Errors
 ///

@@ -1,9 +1,9 @@
-//! Routes of families that are not routed here (RFC 4760), such as EVPN or FlowSpec: the owner gets them from peers and sends them to
-//! peers as octets, with their attributes as values.
+//! Routes of families that are not routed here (RFC 4760), such as EVPN or FlowSpec. The owner receives them from peers and sends
+//! them to peers as octets, with typed attributes.
 //!
-//! A peer offers the families of [`PeerSpec::opaque_families`](crate::PeerSpec::opaque_families). What peers send comes out of the
-//! [`OpaqueEvents`] of a [`channel`], in the order in which it came; [`Speaker::send_opaque`](crate::Speaker::send_opaque) sends.
-//! Nothing is kept here: the owner sends everything again after each [`OpaqueEvent::Up`] and [`OpaqueEvent::Refresh`].
+//! A peer offers the families of [`PeerSpec::opaque_families`](crate::PeerSpec::opaque_families). Received routes come out of the
+//! [`OpaqueEvents`] of a [`channel`], in order; [`Speaker::send_opaque`](crate::Speaker::send_opaque) sends routes. Nothing is
+//! stored here: the owner sends everything again after each [`OpaqueEvent::Up`] and [`OpaqueEvent::Refresh`].
 //!
 //! ```
 //! use bgp_core::types::{AfiSafi, Asn, RouterId};
@@ -55,34 +55,34 @@ use bgp_core::types::{AfiSafi, Family, PeerId};
 use bgp_core::wire::{Attributes, OpaqueRoutes, RouteRefresh, Update};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// Events that wait for the owner. Beyond it, peers wait.
+/// Events waiting for the owner; beyond this number, peers wait.
 const ROOM: usize = 256;
 /// Events of one peer that wait for room before reading stops.
 const MAX_WAITING: usize = 64;
 
-/// What comes from peers of the families that are not routed here.
+/// An event in a family that is not routed here.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum OpaqueEvent {
-    /// A session is Established for which such a family was negotiated.
+    /// A session is Established that negotiated such a family.
     Up {
         /// The peer's name.
         peer: Arc<str>,
-        /// What was agreed on.
+        /// The negotiated capabilities.
         negotiated: Arc<Negotiated>,
     },
-    /// Routes came or went: see [`Update::opaque`] and [`Update::attributes`].
+    /// Routes were announced or withdrawn: see [`Update::opaque`] and [`Update::attributes`].
     Update {
         /// The peer's name.
         peer: Arc<str>,
         /// The UPDATE.
         update: Update,
     },
-    /// The peer asks for our routes of a family again, or marks its own answer (RFC 2918, RFC 7313).
+    /// The peer asks for our routes of a family again, or marks the start or end of its own answer (RFC 2918, RFC 7313).
     Refresh {
         /// The peer's name.
         peer: Arc<str>,
-        /// What it asks for.
+        /// The received ROUTE-REFRESH.
         refresh: RouteRefresh,
     },
     /// The session ended, and all routes of the peer are gone.
@@ -103,10 +103,10 @@ pub struct OpaqueSender {
     room: Arc<Semaphore>,
 }
 
-/// An event, and the room that it takes up. A Down takes none: there is at most one for each Up.
+/// An event, and its permit in the channel. A Down needs none: there is at most one for each Up.
 type Sent = (OpaqueEvent, Option<OwnedSemaphorePermit>);
 
-/// A way for what peers send. At most 256 events wait for the owner, who may be slow: then peers wait too, through TCP.
+/// A channel for opaque events. At most 256 events wait for the owner; if the owner is slow, peers wait as well, through TCP.
 pub fn channel() -> (OpaqueSender, OpaqueEvents) {
     let (inbox, events) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(ROOM));
@@ -130,7 +130,7 @@ pub(super) struct Outlet {
     sender: OpaqueSender,
     peer: Arc<str>,
     waiting: VecDeque<OpaqueEvent>,
-    /// The owner was told, or waits to be told, that the session is up.
+    /// The owner was told, or will be told, that the session is up.
     is_up: bool,
 }
 
@@ -144,12 +144,12 @@ impl Outlet {
         }
     }
 
-    /// So much waits for the owner that the peer is to wait.
+    /// Whether so much is waiting for the owner that reading from the peer must stop.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= MAX_WAITING
     }
 
-    /// Takes what concerns the owner of what a session says.
+    /// Queues the events that a session's output means for the owner.
     pub(super) fn see(&mut self, output: &Output) {
         let peer = || Arc::clone(&self.peer);
         let event = match output {
@@ -180,7 +180,7 @@ impl Outlet {
         self.offer();
     }
 
-    /// What still waits is over.
+    /// Drops the waiting events of the ended session.
     fn down(&mut self) {
         self.is_up = false;
         let is_up = |event: &OpaqueEvent| matches!(event, OpaqueEvent::Up { .. });
@@ -192,7 +192,7 @@ impl Outlet {
         }
     }
 
-    /// Hands out what there is room for.
+    /// Sends as many waiting events as there is room for.
     fn offer(&mut self) {
         while !self.waiting.is_empty()
             && let Ok(room) = Arc::clone(&self.sender.room).try_acquire_owned()
@@ -208,15 +208,15 @@ impl Outlet {
     }
 
     fn send(&self, event: OpaqueEvent, room: Option<OwnedSemaphorePermit>) {
-        // An owner that is gone needs nothing, and gives the room back.
+        // If the owner is gone, the permit is returned.
         self.sender.inbox.send((event, room)).ok();
     }
 
-    /// Waits until there is room for what waits.
+    /// Waits until there is room for the next waiting event.
     pub(super) async fn room(&self) -> OwnedSemaphorePermit {
         match self.waiting.is_empty() {
             true => std::future::pending().await,
-            // Nobody closes it.
+            // Nobody closes the semaphore.
             false => match Arc::clone(&self.sender.room).acquire_owned().await {
                 Ok(room) => room,
                 Err(_) => std::future::pending().await,
@@ -224,14 +224,14 @@ impl Outlet {
         }
     }
 
-    /// There is room.
+    /// Sends the next waiting event in this room.
     pub(super) fn go_on(&mut self, room: OwnedSemaphorePermit) {
         self.give(room);
         self.offer();
     }
 }
 
-/// Routes on their way to a peer.
+/// Routes to send to a peer.
 pub(super) struct Sending {
     pub(super) peer: PeerId,
     pub(super) attributes: Attributes,
@@ -298,7 +298,7 @@ impl Routes {
     }
 }
 
-/// Routes that wait until their peers have taken what is on the way. Each has somebody who waits for it.
+/// Routes that wait until their peers have taken the octets in flight. A caller waits for each of them.
 #[derive(Default)]
 pub(super) struct Backlog(Vec<Sending>);
 
@@ -307,7 +307,7 @@ impl Backlog {
         self.0.push(sending);
     }
 
-    /// Sends what the peers can take now, in the order in which it came.
+    /// Sends what the peers can take now, in order.
     pub(super) fn work(&mut self, rib: &mut Rib) {
         for sending in std::mem::take(&mut self.0) {
             if sending.reply.is_closed() {
@@ -316,7 +316,7 @@ impl Backlog {
             let routes = sending.routes.borrowed();
             match rib.send_opaque(sending.peer, &sending.attributes, routes) {
                 Err(OpaqueError::Full) => self.0.push(sending),
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 done => drop(sending.reply.send(done)),
             }
         }

@@ -1,18 +1,18 @@
-//! How often somebody may connect.
+//! Limits how often a peer may connect.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How often a neighbour connects: [`BURST`] times at once, and then once in [`INTERVAL`].
+/// The connection rate of a neighbour: [`BURST`] connections at once, and then one per [`INTERVAL`].
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// When it will have been as often as it may.
+    /// When the whole burst is available again.
     even_at: Option<Instant>,
 }
 
 impl Pace {
-    /// Whether one more connection is not too many.
+    /// Whether one more connection is allowed.
     pub(super) fn allows(&mut self, now: Instant) -> bool {
         let even_at = self.even_at.map_or(now, |at| at.max(now));
         let allowed = even_at - now < INTERVAL * BURST;
@@ -23,13 +23,13 @@ impl Pace {
     }
 }
 
-/// The pace of each address within ranges.
+/// The connection rate of each address within ranges.
 #[derive(Debug, Default)]
 pub(super) struct Paces(HashMap<IpAddr, Pace>);
 
 impl Paces {
-    /// Whether an address within a range may connect once more. Where too many do, those that are new are let in unseen: the wait for an
-    /// OPEN has a limit of its own.
+    /// Whether an address within a range may connect once more. When the list of addresses is full, new addresses are admitted
+    /// without a check: connections that wait for an OPEN have a limit of their own.
     pub(super) fn allow(&mut self, address: IpAddr, now: Instant) -> bool {
         let paces = &mut self.0;
         if paces.len() >= MAX_PACES && !paces.contains_key(&address) {
@@ -42,11 +42,11 @@ impl Paces {
     }
 }
 
-/// Connections of one neighbour that are taken however fast they come.
+/// Connections of one neighbour that are accepted at once.
 const BURST: u32 = 16;
-/// For each of these a neighbour may connect once more.
+/// After a burst, one connection per interval.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// Addresses within ranges whose pace is known.
+/// Addresses within ranges whose rate is known.
 const MAX_PACES: usize = 4096;
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(taken(INTERVAL * 1000), BURST as usize);
     }
 
-    /// Whoever comes from many addresses takes no more memory than that.
+    /// Connections from many addresses take no more memory than this.
     #[test]
     fn few_addresses_are_known() {
         let (mut paces, start) = (Paces::default(), Instant::now());
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(paces.0.len(), MAX_PACES);
         let taken = (0..1000).filter(|_| paces.allow(address(0), start)).count();
         assert_eq!(taken, BURST as usize - 1);
-        // Those whose time is over make room.
+        // Expired entries make room.
         assert!(paces.allow(address(2 * MAX_PACES), start + INTERVAL));
         assert_eq!(paces.0.len(), 2);
     }

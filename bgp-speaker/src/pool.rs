@@ -1,11 +1,11 @@
-//! One copy of values that many hold.
+//! Equal values are stored once.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// Hands out the same copy for equal values. Forgets those that nobody else holds each time it has grown to twice what was held, and
-/// to at least 64.
+/// Returns the same shared copy for equal values. Unused values are dropped whenever the pool has grown to twice the number that
+/// was in use, and to at least 64.
 #[derive(Debug)]
 pub struct Pool<T> {
     values: HashSet<Arc<T>>,
@@ -22,7 +22,7 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T: Eq + Hash> Pool<T> {
-    /// The copy that equals this value; the first time, the value itself.
+    /// The shared copy that equals this value, or the value itself if it is new.
     pub fn share(&mut self, value: T) -> Arc<T> {
         match self.values.get(&value) {
             Some(known) => Arc::clone(known),
@@ -30,7 +30,7 @@ impl<T: Eq + Hash> Pool<T> {
         }
     }
 
-    /// The same of a value that is counted already, which is not copied.
+    /// As [`Self::share`], without a copy of a value that is already in an [`Arc`].
     pub fn share_arc(&mut self, value: Arc<T>) -> Arc<T> {
         if let Some(known) = self.values.get(&*value) {
             return Arc::clone(known);
@@ -42,24 +42,24 @@ impl<T: Eq + Hash> Pool<T> {
         value
     }
 
-    /// How many there are.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether there are none.
+    /// Whether the pool is empty.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// Forgets the values that nobody else holds; for those that are few and large.
+    /// Drops unused values; for pools of few and large values.
     pub fn forget_unused(&mut self) {
         self.values.retain(|value| Arc::strong_count(value) > 1);
         self.limit = (self.values.len() * 2).max(LEAST);
     }
 }
 
-/// Values that may be remembered though nobody holds them.
+/// Unused values that may always remain.
 const LEAST: usize = 64;
 
 #[cfg(test)]

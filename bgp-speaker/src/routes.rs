@@ -1,4 +1,4 @@
-//! The routes of a running speaker: originate them, ask for them.
+//! The routes of a running speaker: originate, query and watch them.
 
 use bgp_core::rib::{Cursor, Input, LocalRoute, Page, Query, Rib, Synced};
 use ipnet::IpNet;
@@ -10,10 +10,10 @@ use crate::flush;
 use crate::table::{self, News};
 use crate::watch::{Filter, Watch};
 
-/// The most routes that one page has, about.
+/// Approximate limit of the routes of one page.
 const LONGEST_PAGE: usize = 4096;
 
-/// A change of what the speaker is told, followed to the wire.
+/// A change that is followed until its UPDATEs are handed to TCP.
 #[derive(Debug)]
 pub struct Flushing {
     before: u64,
@@ -21,12 +21,13 @@ pub struct Flushing {
 }
 
 impl Flushing {
-    /// Waits until the UPDATEs that follow from the change have been handed to TCP, and tells when the last one was; `None` if none followed.
-    /// Up to 16 of the peers that are told are looked at. A peer that takes nothing is waited for: limit the wait.
+    /// Waits until the UPDATEs that follow from the change have been handed to TCP, and returns when the last one was; `None` if
+    /// there were none. At most 16 of the affected peers are observed. A peer that reads nothing is waited for, so limit the
+    /// wait.
     ///
     /// # Errors
     ///
-    /// The speaker has ended, or too many changes came after this one.
+    /// The speaker has ended, or too many changes followed this one.
     pub async fn flushed(self) -> Result<Option<Instant>, Ended> {
         let (reply, answer) = oneshot::channel();
         let question = flush::Question {
@@ -49,8 +50,8 @@ impl Routes {
         Self { table }
     }
 
-    /// Originates a route. Its key is the prefix with the number in [`LocalRoute::id`]: a route with the same key is replaced, and to announce the
-    /// same route again does nothing.
+    /// Originates a route. Its key is the prefix together with [`LocalRoute::id`]: a route with the same key is replaced, and
+    /// announcing an identical route again has no effect.
     ///
     /// # Errors
     ///
@@ -59,7 +60,7 @@ impl Routes {
         self.tell(vec![Input::announce(prefix, route)]).await
     }
 
-    /// Stops originating the route with this key; nothing if there is none.
+    /// Withdraws the route with this key; no effect if there is none.
     ///
     /// # Errors
     ///
@@ -68,10 +69,10 @@ impl Routes {
         self.tell(vec![Input::Withdraw { prefix, id }]).await
     }
 
-    /// Originates just these routes with this number, which stands for their owner: what is not among them is withdrawn, what
-    /// is new or has changed is announced, all at once: nobody is told of a state in between. Routes with other numbers stay.
+    /// Makes these routes the complete set of the owner with this number: missing routes are withdrawn, and new or changed routes
+    /// announced, as one batch. No peer sees an intermediate state. Routes with other numbers stay.
     ///
-    /// One call costs a look at each route of the owner; peers are told what differs, and nothing if nothing does.
+    /// One call visits each route of the owner; peers are told only the difference.
     ///
     /// ```
     /// # async fn example(speaker: bgp_speaker::Speaker) -> Result<(), Box<dyn std::error::Error>> {
@@ -100,7 +101,7 @@ impl Routes {
     ///
     /// # Errors
     ///
-    /// The speaker has ended, or is about to.
+    /// The speaker has ended or is ending.
     pub async fn sync(
         &self,
         owner: u32,
@@ -116,7 +117,7 @@ impl Routes {
         answer.await.map_err(|_| Ended)
     }
 
-    /// Tells the RIB many things at once, in this order.
+    /// Sends inputs to the RIB, as one batch and in this order.
     ///
     /// # Errors
     ///
@@ -125,7 +126,7 @@ impl Routes {
         self.table.send(inputs.into_iter().map(News::Input)).await
     }
 
-    /// Begins to follow a change: what is told to the speaker from here on, until [`Flushing::flushed`] is called.
+    /// Starts to follow a change: all inputs from here until the call of [`Flushing::flushed`].
     ///
     /// # Errors
     ///
@@ -137,8 +138,8 @@ impl Routes {
         })
     }
 
-    /// A page of answers to a question: about `limit` routes, of which 4096 are the most. To ask on, take [`Page::next`]. The
-    /// speaker works between two pages: a route that changes meanwhile may come twice or not at all.
+    /// A page of the answer to a query: about `limit` routes, at most 4096. For the next page, pass [`Page::next`]. The speaker
+    /// works between pages: a route that changes in the meantime may appear twice or not at all.
     ///
     /// ```
     /// # async fn example(speaker: bgp_speaker::Speaker) -> Result<(), Box<dyn std::error::Error>> {
@@ -167,7 +168,7 @@ impl Routes {
         self.look(move |rib| rib.ask(&query, from, limit)).await
     }
 
-    /// Follows routes: see [`Watch`].
+    /// Watches routes: see [`Watch`].
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ impl Routes {
         Watch::begin(self.table.clone(), filter).await
     }
 
-    /// Lets a function look at the routes. It holds the RIB up for as long as it runs: look at a bounded number.
+    /// Runs a function on the RIB. The RIB is blocked meanwhile, so visit a bounded number of routes.
     ///
     /// # Errors
     ///
@@ -187,7 +188,7 @@ impl Routes {
     ) -> Result<T, Ended> {
         let (reply, answer) = oneshot::channel();
         let question: table::Question = Box::new(move |rib| {
-            // Whoever asked may have gone.
+            // The caller may be gone.
             reply.send(look(rib)).ok();
         });
         self.table.send(vec![News::Ask(question)]).await?;

@@ -1,4 +1,4 @@
-//! How a speaker ends, and what its peers made of the end.
+//! How a speaker ends, and what its peers do with its routes.
 
 use bgp_core::session::{DownReason, Stop};
 
@@ -6,13 +6,13 @@ use bgp_core::session::{DownReason, Stop};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shutdown {
-    /// Peers with which graceful restart was agreed on are left without a NOTIFICATION and keep our routes (RFC 4724 §4); others are
-    /// told.
+    /// Close sessions with graceful restart without a NOTIFICATION, so that their peers keep our routes (RFC 4724 §4). Other
+    /// peers get a Cease.
     KeepRoutes,
-    /// Every peer is told, with a text for its operator (RFC 9003), and drops our routes; one with which RFC 8538 was agreed on may
-    /// keep them for the restart time.
+    /// Send a Cease to every peer, with a text for its operator (RFC 9003). Peers drop our routes; a peer that negotiated RFC
+    /// 8538 may keep them for the restart time.
     Cease(Option<String>),
-    /// Every peer is told, and drops our routes at once (Hard Reset where RFC 8538 was agreed on).
+    /// Send a Cease to every peer that makes it drop our routes at once (Hard Reset if RFC 8538 was negotiated).
     Hard,
 }
 
@@ -26,13 +26,13 @@ impl From<Shutdown> for Stop {
     }
 }
 
-/// How sessions that were up ended at a shutdown.
+/// How the Established sessions ended at a shutdown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Partings {
-    /// So many peers were told that the session is over, and have withdrawn our routes.
+    /// Peers that got a NOTIFICATION and have withdrawn our routes.
     pub told: usize,
-    /// So many were left without a word, and keep our routes for the restart time (RFC 4724 §4.2).
+    /// Peers without a NOTIFICATION, which keep our routes for the restart time (RFC 4724 §4.2).
     pub left: usize,
 }
 

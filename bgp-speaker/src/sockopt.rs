@@ -1,8 +1,7 @@
-//! Socket options of BGP sessions that neither the standard library nor socket2 offers, and the shared setup of sockets.
+//! Socket options of BGP sessions that neither the standard library nor socket2 offers, and the common setup of sockets.
 //!
 //! The only module with `unsafe`: each block is one `setsockopt` or `getsockopt` with a value of known size that outlives the
-//! call.
-//! Keys never appear in `Debug` or in an error, and every copy made here is wiped.
+//! call. Keys never appear in `Debug` output or in errors, and every copy made here is wiped.
 
 #![allow(
     unsafe_code,
@@ -24,7 +23,7 @@ use zeroize::{Zeroize, Zeroizing};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Md5Key(Arc<Zeroizing<Vec<u8>>>);
 
-/// A key that Linux cannot take.
+/// A key that Linux does not accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Md5KeyError {
@@ -42,9 +41,9 @@ pub enum Ttl {
     /// The system's default, usually 64.
     #[default]
     System,
-    /// This many hops; 1 keeps a session on the link.
+    /// This many hops; 1 confines a session to the link.
     Hops(u8),
-    /// Generalized TTL security (RFC 5082): sent with 255, and only accepted from at most this many hops away.
+    /// Generalized TTL security (RFC 5082): sends 255, and accepts segments from at most this many hops away.
     Security {
         /// 1 for a neighbour on the link.
         hops: u8,
@@ -52,7 +51,7 @@ pub enum Ttl {
 }
 
 impl Ttl {
-    /// What a packet of the peer has at least when it arrives. RFC 5082 §3: from one hop away it arrives as 255.
+    /// The smallest TTL of an accepted packet. RFC 5082 §3: from one hop away it arrives as 255.
     pub(super) fn least(self) -> u8 {
         match self {
             Self::System | Self::Hops(_) => 0,
@@ -62,10 +61,10 @@ impl Ttl {
 }
 
 impl Md5Key {
-    /// Takes the octets of a password.
+    /// A key made of the octets of a password.
     ///
     /// # Errors
-    /// When there are none, or more than 80.
+    /// The password is empty, or longer than 80 octets.
     pub fn new(octets: &[u8]) -> Result<Self, Md5KeyError> {
         match octets.len() {
             0 => Err(Md5KeyError::Empty),
@@ -81,13 +80,13 @@ impl fmt::Debug for Md5Key {
     }
 }
 
-/// Signs all segments to and from peers of the family of the socket with the key; `None` takes the key of exactly this prefix
-/// away. On a listener this covers connections to come; without the right signature the kernel drops their segments in
-/// silence. The longest prefix with a key counts.
+/// Signs all segments to and from these peers, in the address family of the socket; `None` removes the key of exactly this
+/// prefix. On a listener the key applies to future connections; the kernel silently drops segments without the right signature.
+/// Of several prefixes with a key, the longest applies.
 ///
 /// # Errors
-/// As the system reports, for example `ENOPROTOOPT` from a kernel without TCP MD5, or `ENOMEM` when the socket has as many keys
-/// as `net.core.optmem_max` allows.
+/// The system's error, for example `ENOPROTOOPT` from a kernel without TCP MD5, or `ENOMEM` when the socket has as many keys as
+/// `net.core.optmem_max` allows.
 pub fn set_md5_key(socket: &impl AsFd, peers: IpNet, key: Option<&Md5Key>) -> io::Result<()> {
     match set_option(
         socket,
@@ -100,10 +99,10 @@ pub fn set_md5_key(socket: &impl AsFd, peers: IpNet, key: Option<&Md5Key>) -> io
     }
 }
 
-/// Sets the TTL or hop limit that is sent, and the least that is accepted.
+/// Sets the TTL or hop limit to send, and the least one to accept.
 ///
 /// # Errors
-/// As the system reports.
+/// The system's error.
 pub fn set_ttl(socket: &impl AsFd, ttl: Ttl) -> io::Result<()> {
     let sent = match ttl {
         Ttl::System => TTL_SYSTEM,
@@ -123,23 +122,23 @@ pub fn set_ttl(socket: &impl AsFd, ttl: Ttl) -> io::Result<()> {
 /// Makes a listening socket keep the SYN of each connection for [`syn_ttl`].
 ///
 /// # Errors
-/// As the system reports.
+/// The system's error.
 pub fn keep_syn(socket: &impl AsFd) -> io::Result<()> {
     set_option(socket, libc::IPPROTO_TCP, libc::TCP_SAVE_SYN, &1)
 }
 
-/// The TTL or hop limit with which the SYN of an accepted connection came; `None` where the kernel had to answer it without
-/// keeping it (SYN cookies). Can be asked once.
+/// The TTL or hop limit of the SYN of an accepted connection; `None` if the kernel answered it without keeping it (SYN cookies).
+/// Works once per connection.
 ///
 /// # Errors
-/// As the system reports, or when the SYN is longer than any.
+/// The system's error, or a SYN that is longer than allowed.
 pub fn syn_ttl(socket: &impl AsFd) -> io::Result<Option<u8>> {
     let mut headers = [0; SYN_MAX];
     let length = saved_syn(socket, &mut headers)?;
     Ok(ttl_of(&headers[..length]))
 }
 
-/// Of a packet that begins with the header of IPv4 or IPv6.
+/// The TTL or hop limit of a packet that begins with an IPv4 or IPv6 header.
 fn ttl_of(packet: &[u8]) -> Option<u8> {
     match packet.first()? >> 4 {
         4 => packet.get(8).copied(),
@@ -148,11 +147,11 @@ fn ttl_of(packet: &[u8]) -> Option<u8> {
     }
 }
 
-/// What every BGP connection gets: no delay of small segments, and precedence Internetwork Control, DSCP CS6 (RFC 4271
+/// Sets the options of every BGP connection: no delay of small segments, and precedence Internetwork Control, DSCP CS6 (RFC 4271
 /// Appendix E).
 ///
 /// # Errors
-/// As the system reports.
+/// The system's error.
 pub fn set_bgp_defaults(socket: &impl AsFd) -> io::Result<()> {
     let ipv6 = is_ipv6(socket)?;
     let socket = SockRef::from(socket);
@@ -164,7 +163,7 @@ pub fn set_bgp_defaults(socket: &impl AsFd) -> io::Result<()> {
     }
 }
 
-/// The system's words for an error number, as "Connection refused".
+/// The system's text for an error number, such as "Connection refused".
 pub fn errno_text(errno: i32) -> String {
     let mut text = io::Error::from_raw_os_error(errno).to_string();
     if let Some(end) = text.rfind(" (os error ") {
@@ -173,7 +172,7 @@ pub fn errno_text(errno: i32) -> String {
     text
 }
 
-/// Whether the packets of a socket are those of IPv6: an IPv6 socket may carry an IPv4 connection.
+/// Whether the socket sends IPv6 packets: an IPv6 socket may carry an IPv4 connection.
 fn is_ipv6(socket: &impl AsFd) -> io::Result<bool> {
     let socket = SockRef::from(socket);
     let local = socket
@@ -282,7 +281,7 @@ fn saved_syn(socket: &impl AsFd, headers: &mut [u8; SYN_MAX]) -> io::Result<usiz
     }
 }
 
-/// Room for the headers of a SYN, with all extensions that anybody sends.
+/// Room for the headers of a SYN with all known extensions.
 const SYN_MAX: usize = 512;
 /// `TCP_MD5SIG_FLAG_PREFIX`.
 const MD5_BY_PREFIX: u8 = 1;
@@ -290,7 +289,7 @@ const MD5_BY_PREFIX: u8 = 1;
 const MD5_KEY_MAX: usize = 80;
 /// Size of `struct sockaddr_storage`.
 const SOCKADDR_STORAGE: usize = 128;
-/// As IP_TTL and IPV6_UNICAST_HOPS: back to the system's default.
+/// As in IP_TTL and IPV6_UNICAST_HOPS: back to the system's default.
 const TTL_SYSTEM: i32 = -1;
 /// DSCP CS6 in the traffic class octet.
 const CLASS_SELECTOR_6: u32 = 0xc0;

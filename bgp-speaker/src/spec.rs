@@ -1,4 +1,4 @@
-//! A peer as its owner wants it. Each value has one place here; the parts of `bgp-core` are made of it.
+//! The settings of a peer. Each value is stored once here; the configuration types of `bgp-core` are derived from it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::config::{ConfigError, SpeakerConfig, check_as};
 use crate::connect::{self, Dial};
 use crate::sockopt::{Md5Key, Ttl};
 
-/// A peer as its owner wants it.
+/// The settings of a peer.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -36,79 +36,79 @@ use crate::sockopt::{Md5Key, Ttl};
 pub struct PeerSpec {
     /// The peer's address, and the port to dial. A link-local address carries its interface as scope.
     pub remote: SocketAddr,
-    /// The AS that the peer must have.
+    /// The required AS of the peer.
     pub peer_as: Asn,
-    /// Our AS on this session; `None` is the speaker's.
+    /// Our AS on this session; `None` is the speaker's AS.
     pub local_as: Option<Asn>,
     /// Our address on this session; `None` leaves the choice to the kernel.
     pub source: Option<IpAddr>,
-    /// Wait for the peer to connect, and never dial.
+    /// Wait for the peer to connect; never dial.
     pub passive: bool,
-    /// TCP MD5 key, which both directions must have (RFC 2385).
+    /// TCP MD5 key, required in both directions (RFC 2385).
     pub md5: Option<Md5Key>,
-    /// TTL to send and to demand.
+    /// TTL to send and to require.
     pub ttl: Ttl,
-    /// How long a TCP handshake may take.
+    /// Limit for a TCP handshake.
     pub connect_timeout: Duration,
-    /// Wait before the first try to connect after a start.
+    /// Delay before the first attempt to connect after a start.
     pub connect_delay: Duration,
-    /// Interval between tries to connect; at least one second is kept.
+    /// Interval between attempts to connect; at least one second.
     pub connect_retry_time: Duration,
-    /// Shortest and longest stay in Idle after an error (RFC 4271 §8.1.1).
+    /// Shortest and longest time in Idle after an error (RFC 4271 §8.1.1).
     pub idle_hold: (Duration, Duration),
-    /// Hold time that we propose, whole seconds: zero, or 3 s to 65535 s (RFC 4271 §4.2).
+    /// Proposed hold time, whole seconds: zero, or 3 s to 65535 s (RFC 4271 §4.2).
     pub hold_time: Duration,
-    /// Interval between KEEPALIVEs; `None`, and whatever is longer, is a third of the negotiated hold time.
+    /// Interval between KEEPALIVEs. `None`, or a longer interval, is a third of the negotiated hold time.
     pub keepalive_time: Option<Duration>,
-    /// Families that we offer and route; at least one unless there are others, none twice.
+    /// Families to offer and to route, without duplicates. At least one, unless there are opaque families.
     pub families: Vec<Family>,
-    /// Additional paths that we offer, for every family (RFC 7911).
+    /// Additional paths to offer, for every family (RFC 7911).
     pub add_path: Option<AddPathDirection>,
     /// Offer messages up to 65535 octets (RFC 8654).
     pub extended_messages: bool,
     /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
     pub extended_next_hop: bool,
-    /// Offer graceful restart (RFC 4724); `None` does not even offer to help.
+    /// Offer graceful restart (RFC 4724); `None` does not advertise the capability at all.
     pub graceful_restart: Option<GracefulRestart>,
-    /// Take part in long-lived graceful restart (RFC 9494): `Some(zero)` announces awareness only.
+    /// Offer long-lived graceful restart (RFC 9494) with this stale time; zero advertises the capability only.
     pub long_lived_stale_time: Option<Duration>,
-    /// Our role, between different ASes only, and whether the peer must have the matching one (RFC 9234).
+    /// Our role, between different ASes only, and whether the peer must have the matching role (RFC 9234).
     pub role: Option<RoleConfig>,
-    /// Host name to tell the peer.
+    /// Host name to advertise.
     pub fqdn: Option<String>,
-    /// Software version to tell the peer.
+    /// Software version to advertise.
     pub software_version: Option<String>,
-    /// Families that we offer beside those, and that are not routed here: see [`opaque`](crate::opaque).
+    /// Further families to offer, which are not routed here: see [`opaque`](crate::opaque).
     pub opaque_families: Vec<AfiSafi>,
-    /// Capabilities of the owner's own (RFC 5492). Those that would make the OPEN longer than 4096 octets are left out.
+    /// Further capabilities of the owner (RFC 5492). Capabilities that would make the OPEN longer than 4096 octets are left out.
     pub extra_capabilities: Vec<ExtraCapability>,
     /// The peer is our client (RFC 4456); it must be in our AS.
     pub route_reflector_client: bool,
-    /// How often our AS may be in a path that the peer sends.
+    /// How often our AS may occur in an AS_PATH from the peer.
     pub allowed_local_as: u32,
-    /// Which next hop the peer is told.
+    /// The next hop to advertise.
     pub next_hop_mode: NextHopMode,
-    /// Our next hops in families that the session carries beside that of its own addresses, or instead of its local address.
+    /// Our next hops for families other than that of the session's addresses, or instead of the local address.
     pub own_next_hop: PerFamily<Option<NextHop>>,
-    /// Decides on routes of the peer; `None` accepts everything inside an AS, and nothing between two (RFC 8212 §3).
+    /// Import policy; `None` accepts everything on iBGP sessions, and nothing on eBGP sessions (RFC 8212 §3).
     pub import: Option<Arc<Policy>>,
-    /// Decides on routes for the peer; `None` as for `import`.
+    /// Export policy; `None` as for `import`.
     pub export: Option<Arc<Policy>>,
     /// More prefixes than this end the session (RFC 4486 §4).
     pub max_prefixes: PerFamily<Option<u32>>,
 }
 
-/// Writes the comparison of two specs, and does not compile while a field is in no list.
+/// Generates the comparison of two specs. Does not compile while a field is in no list.
 macro_rules! compared_fields {
     (restart: $($restart:ident),*; soft: $($soft:ident),*;) => {
         impl PeerSpec {
-            /// The fields whose change needs a new session, because both sides agreed on them or the connection has them.
+            /// The changed fields that require a new session, because they were negotiated or belong to the connection.
             pub fn restarts_because(&self, new: &Self) -> impl Iterator<Item = &'static str> {
                 let Self { $($restart: _,)* $($soft: _,)* } = self;
                 [$((self.$restart != new.$restart).then_some(stringify!($restart))),*].into_iter().flatten()
             }
 
-            /// The fields whose change the session does not notice: routes are judged anew.
+            /// The changed fields that do not affect the session: routes are evaluated again.
             pub fn changes_softly(&self, new: &Self) -> impl Iterator<Item = &'static str> {
                 [$((self.$soft != new.$soft).then_some(stringify!($soft))),*].into_iter().flatten()
             }
@@ -161,18 +161,18 @@ impl PeerSpec {
         }
     }
 
-    /// The same with policies for routes of the peer and for routes towards the peer.
+    /// Sets the import and export policies.
     #[must_use]
     pub fn with_policies(mut self, import: Arc<Policy>, export: Arc<Policy>) -> Self {
         (self.import, self.export) = (Some(import), Some(export));
         self
     }
 
-    /// Looks for values that no session can have.
+    /// Checks that the values are usable.
     ///
     /// # Errors
     ///
-    /// The first one.
+    /// The first unusable value.
     pub fn validate(&self, speaker: &SpeakerConfig) -> Result<(), ConfigError> {
         speaker.validate()?;
         self.validate_address()?;
@@ -281,7 +281,7 @@ impl PeerSpec {
         }
     }
 
-    /// The parts of `bgp-core` that a session with this peer has.
+    /// The settings in the types of `bgp-core`.
     pub fn settings(&self, speaker: &SpeakerConfig) -> PeerSettings {
         let mut neighbour = NeighbourConfig::new(self.session(speaker), self.routes(speaker));
         neighbour.own_next_hop = self.own_next_hop;
@@ -297,8 +297,8 @@ impl PeerSpec {
         }
     }
 
-    /// Flat, as is `PeerSpec`: an owner sets `peer.hold_time`, and a report names the field. What a session takes from elsewhere (AS
-    /// numbers, identifier, address) has its one place in the arguments of `new`.
+    /// `PeerSpec` is flat: an owner sets `peer.hold_time`, and a report names the field. Values that a session takes from
+    /// elsewhere (AS numbers, identifier, address) are arguments of `new` only.
     fn session(&self, speaker: &SpeakerConfig) -> SessionConfig {
         let local_as = self.local_as.unwrap_or(speaker.local_as);
         let router_id = speaker.rib.router_id;
@@ -350,13 +350,13 @@ const MAX_RESTART_TIME: u16 = 4095;
 /// Largest long-lived stale time, seconds (RFC 9494 §3.1).
 const MAX_STALE_TIME: u64 = (1 << 24) - 1;
 
-/// A peer in the terms of `bgp-core`, made of a [`PeerSpec`] by [`PeerSpec::settings`].
+/// The settings of a peer in the types of `bgp-core`, made from a [`PeerSpec`] by [`PeerSpec::settings`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerSettings {
-    /// Session and routes.
+    /// Settings of the session and of the routes.
     pub neighbour: NeighbourConfig,
-    /// How the peer is dialled; connections that it opens must have the same password and TTL.
+    /// How to dial the peer; connections that the peer opens must have the same password and TTL.
     pub dial: Dial,
 }
 

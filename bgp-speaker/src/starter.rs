@@ -22,7 +22,7 @@ use crate::table::{self, News};
 use crate::tap::{PeerTap, Subscriber};
 use crate::tasks::Tasks;
 
-/// Commands waiting for a neighbour; beyond it, callers wait.
+/// Commands waiting for a neighbour; beyond this number, callers wait.
 const COMMANDS: usize = 16;
 
 /// What all neighbours share.
@@ -37,7 +37,7 @@ pub(super) struct Starter {
     pub(super) tasks: Tasks,
     pub(super) namespace: Option<Namespace>,
     pub(super) opaque: Option<OpaqueSender>,
-    /// Makes the jitter of each session different.
+    /// Gives each session a different jitter.
     pub(super) seed: u64,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Peer {
 }
 
 impl Starter {
-    /// Starts a configured peer. `restarting`: it is told so, until its session first comes up.
+    /// Starts a configured peer. With `restarting`, the OPEN says so until the session first comes up.
     pub(super) async fn start(
         &self,
         id: PeerId,
@@ -61,7 +61,7 @@ impl Starter {
             .await
     }
 
-    /// Starts a dynamic peer with its first connection; `ended` runs when the peer has gone.
+    /// Starts a dynamic peer with its first connection; `ended` runs when the peer is gone.
     pub(super) async fn start_dynamic(
         &self,
         id: PeerId,
@@ -126,7 +126,7 @@ impl Starter {
         Ok(Peer { id, commands })
     }
 
-    /// Only for a peer that offers families that are not routed here.
+    /// `None` if the peer offers no opaque families.
     fn outlet(&self, name: &Arc<str>, settings: &PeerSettings) -> Option<Outlet> {
         let offers_any = !settings.neighbour.session.opaque_families.is_empty();
         let sender = self.opaque.as_ref().filter(|_| offers_any)?;
@@ -149,5 +149,5 @@ fn session_of(config: &NeighbourConfig, restarting: bool) -> NeighbourConfig {
     neighbour
 }
 
-/// Odd: peers with different numbers have different seeds.
+/// Odd, so that peers with different numbers have different seeds.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

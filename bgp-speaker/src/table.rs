@@ -1,8 +1,8 @@
 //! The task that owns the RIB.
 //!
-//! Input: batches of [`rib::Input`] from the neighbours and from the owner, and questions, over one channel: who sends more than
-//! it can take waits for room. Output: UPDATEs into the outbox of each neighbour, routes and next hops to the owner. It never
-//! waits for a neighbour: what is on the way to one is bounded by the RIB itself, by octets that were not reported as written.
+//! Input: batches of [`rib::Input`] from the neighbours and the owner, and questions, over one channel. Senders wait when the
+//! channel is full. Output: UPDATEs to the outbox of each neighbour, routes and next hops to the owner. The task never waits for
+//! a neighbour: the RIB itself limits the octets in flight, counting those that were not yet reported as written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,59 +24,59 @@ use crate::tasks::work_on;
 use crate::timer::{now, sleep_until};
 use crate::watch::hub::{Hub, Order};
 
-/// News of this weight waits for the table: about 2 MiB of UPDATEs. Beyond it, whoever has more waits.
+/// Weight of the inputs that may wait for the table: about 2 MiB of UPDATEs. Beyond it, senders wait.
 const ROOM: usize = 1 << 14;
-/// Octets of an UPDATE that weigh as much as an UPDATE itself: of an ordinary one there are fewer.
+/// Octets of an UPDATE per unit of weight; most UPDATEs are shorter.
 const UNIT: usize = 128;
-/// Weight of the news that is taken in before what follows from it is looked at.
+/// Weight of the inputs that are processed before their outputs are handled.
 const INPUT_SLICE: usize = 1 << 13;
-/// Slices of work of the RIB that are done before new inputs are looked at.
+/// Slices of the RIB's work that are done before new inputs are processed.
 const WORK_SLICES: usize = 8;
 
 /// A question about the routes.
 pub(super) type Question = Box<dyn FnOnce(&Rib) + Send>;
 
-/// One thing that the table is told.
+/// One message to the table.
 pub(super) enum News {
-    /// Something for the RIB.
+    /// An input for the RIB.
     Input(rib::Input),
-    /// A neighbour's session is about to come up: what is for it goes there from now on, so that nothing meant for an
-    /// earlier session reaches it. `None` when the neighbour is gone. Without a limit of its own: it never holds more than the
-    /// RIB lets be in flight, one order to stop, and one report of each reason for which routes cannot be used.
+    /// A neighbour's session is about to come up: output goes to this outbox from now on, so that no output for an earlier
+    /// session reaches it. `None` when the neighbour is gone. The channel needs no limit of its own: it never holds more than the
+    /// octets that the RIB allows in flight, one order to stop, and one report for each reason of unusable routes.
     Outbox(PeerId, Option<mpsc::UnboundedSender<ToNeighbour>>),
-    /// The local routes with a number are to be these.
+    /// Sets the complete local routes of an owner.
     Sync(Box<Sync>),
-    /// Routes of a family that is not routed here, for a peer.
+    /// Routes for a peer, of a family that is not routed here.
     Opaque(Box<Sending>),
-    /// Somebody begins to watch, or goes on.
+    /// A watcher starts or continues.
     Watch(Order),
-    /// Whether what follows from a change has been handed to TCP.
+    /// Follow a change until its UPDATEs are handed to TCP.
     Flush(flush::Question),
-    /// A question; answered from what is known now, without waiting for the RIB to be idle.
+    /// A question, answered at once, even if the RIB still has work.
     Ask(Question),
 }
 
-/// All local routes that the owner of a number wants.
+/// All local routes that the owner with this number wants.
 pub(super) struct Sync {
     pub(super) id: u32,
     pub(super) wanted: Vec<(IpNet, LocalRoute)>,
     pub(super) reply: oneshot::Sender<Synced>,
 }
 
-/// What the table has for the session of a neighbour.
+/// Output of the table for a neighbour's session.
 #[derive(Debug)]
 pub(super) enum ToNeighbour {
     /// UPDATEs.
     Routes(Bytes),
-    /// Report what has been written once all has been.
+    /// Report once everything is written.
     Report,
-    /// The session is to stop.
+    /// Stop the session.
     Stop(Stop),
-    /// The first route of the session that cannot be used for this reason.
+    /// The first route of the session that is unusable for this reason.
     Unusable(IpNet, Unusable),
 }
 
-/// The way to the table.
+/// Sends to the table.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     inbox: mpsc::UnboundedSender<Message>,
@@ -84,7 +84,7 @@ pub(super) struct Sender {
     frozen: Arc<AtomicBool>,
 }
 
-/// News that belongs together.
+/// Messages that belong together.
 #[derive(Default)]
 pub(super) struct Batch {
     news: Vec<News>,
@@ -97,7 +97,7 @@ impl Batch {
         self.news.push(news);
     }
 
-    /// What it takes of [`ROOM`].
+    /// The share of [`ROOM`] that it takes.
     pub(super) fn weight(&self) -> usize {
         self.weight
     }
@@ -112,7 +112,8 @@ impl FromIterator<News> for Batch {
 }
 
 impl News {
-    /// One for each of them, and more for a long UPDATE, which may hold hundreds of prefixes: about what it costs to take in.
+    /// One unit for each message, and more for a long UPDATE, which may hold hundreds of prefixes: roughly the cost of processing
+    /// it.
     fn weight(&self) -> usize {
         match self {
             Self::Input(rib::Input::Update { update, .. }) => 1 + update.bytes().len() / UNIT,
@@ -123,13 +124,13 @@ impl News {
     }
 }
 
-/// News, and the room that it takes up until it is taken in.
+/// A batch, and the room that it holds until it is processed.
 struct Message {
     news: Vec<News>,
     room: OwnedSemaphorePermit,
 }
 
-/// Room for some news.
+/// Room for a batch.
 #[must_use = "others wait for it"]
 pub(super) struct Reserved {
     inbox: mpsc::UnboundedSender<Message>,
@@ -137,7 +138,7 @@ pub(super) struct Reserved {
 }
 
 impl Sender {
-    /// Room for so much news, if there is any now.
+    /// Room of this weight, if available now.
     pub(super) fn try_reserve(&self, weight: usize) -> Option<Reserved> {
         let room = Arc::clone(&self.room);
         let room = room.try_acquire_many_owned(permits(weight)).ok()?;
@@ -145,7 +146,7 @@ impl Sender {
         Some(Reserved { inbox, room })
     }
 
-    /// Waits for room for so much news.
+    /// Waits for room of this weight.
     ///
     /// # Errors
     ///
@@ -157,7 +158,7 @@ impl Sender {
         Ok(Reserved { inbox, room })
     }
 
-    /// Waits for room, and tells.
+    /// Waits for room, and sends.
     ///
     /// # Errors
     ///
@@ -169,7 +170,7 @@ impl Sender {
         Ok(())
     }
 
-    /// From now on nothing is taken in, and nobody is told of anything. A flag, because an order would wait behind other news.
+    /// From now on the table processes nothing and tells nobody anything. A flag, because a message would wait behind others.
     pub(super) fn freeze(&self) {
         self.frozen.store(true, Ordering::Relaxed);
     }
@@ -179,25 +180,25 @@ impl Reserved {
     pub(super) fn send(self, batch: Batch) {
         let Self { inbox, room } = self;
         let Batch { news, .. } = batch;
-        // If the table has ended, so has everything.
+        // The table only ends together with the whole speaker.
         inbox.send(Message { news, room }).ok();
     }
 }
 
-/// More than there is room for goes when all of it is free.
+/// A batch that exceeds the limit waits until all room is free.
 fn permits(weight: usize) -> u32 {
     u32::try_from(weight.min(ROOM)).unwrap_or(u32::MAX)
 }
 
-/// The RIB and the ways out of it.
+/// The RIB and its outputs.
 pub(super) struct Table {
     rib: Rib,
     inbox: mpsc::UnboundedReceiver<Message>,
     room: Arc<Semaphore>,
-    /// By peer: a neighbour has the smallest number that is free.
+    /// By peer number: each neighbour has the smallest free number.
     outboxes: Vec<Option<mpsc::UnboundedSender<ToNeighbour>>>,
     forwarding: Option<ForwardingSink>,
-    /// One that wants decisions.
+    /// A subscriber that wants decisions.
     subscriber: Option<Arc<dyn Subscriber>>,
     watchers: Hub,
     opaque: Backlog,
@@ -212,7 +213,7 @@ impl Drop for Table {
 }
 
 impl Table {
-    /// A table, and the way to it.
+    /// A table, and a sender to it.
     pub(super) fn new(
         mut rib: Rib,
         forwarding: Option<ForwardingSink>,
@@ -258,18 +259,18 @@ impl Table {
                 () = std::future::ready(()), if busy => tokio::task::yield_now().await,
                 () = sleep_until(deadline) => self.rib.handle_timeout(now()),
             }
-            // However much there is to do.
+            // Even with work left.
             if deadline.is_some_and(|deadline| deadline <= now()) {
                 self.rib.handle_timeout(now());
             }
             let count = self.fill(&mut slice);
-            // What is left of earlier inputs is long work too.
+            // Work left from earlier inputs counts as long work too.
             let pieces = if busy { usize::MAX } else { count };
             busy = work_on(pieces, || self.work(slice));
         }
     }
 
-    /// Adds what else has come to a slice; tells how much it then is.
+    /// Adds waiting messages to a slice; returns its weight.
     fn fill(&mut self, slice: &mut Vec<Message>) -> usize {
         let weight = |message: &Message| message.room.num_permits();
         let mut count = slice.iter().map(weight).sum();
@@ -282,7 +283,7 @@ impl Table {
         count
     }
 
-    /// Takes in what has come and hands out what follows from it; tells whether there may be more of that.
+    /// Processes a slice and hands out its outputs; returns whether more may be left.
     fn work(&mut self, slice: Vec<Message>) -> bool {
         let now = now();
         for news in slice.into_iter().flat_map(|message| message.news) {
@@ -339,14 +340,14 @@ impl Table {
 
     fn tell(&mut self, peer: PeerId, what: ToNeighbour) {
         if let Some(outbox) = self.outbox(peer) {
-            // A session that is over needs neither.
+            // After the end of a session, its output is obsolete.
             outbox.send(what).ok();
         }
     }
 
-    /// Performs all outputs, which are as many as the inputs and the work that they come from, and does a bounded amount of work;
-    /// tells whether there may be more to do. Were outputs bounded and inputs not, a peer whose every UPDATE makes one would keep
-    /// the RIB from its work.
+    /// Carries out all outputs, whose number is proportional to the inputs and the work behind them, and does a bounded amount of
+    /// work; returns whether more may be left. If outputs were limited but inputs were not, a peer whose every UPDATE causes an
+    /// output could keep the RIB from its work.
     fn hand_out(&mut self) -> bool {
         let mut more = true;
         for _ in 0..WORK_SLICES {
@@ -403,7 +404,7 @@ impl Table {
                 self.tell(peer, ToNeighbour::Unusable(prefix, why));
             }
             rib::Output::DeferralEnded => self.forward(ForwardingEvent::DeferralEnded),
-            // Nothing that this speaker has asked for.
+            // Outputs that this speaker never requested.
             _ => {}
         }
     }
@@ -433,7 +434,7 @@ mod tests {
 
     use super::*;
 
-    /// It has something to say at once.
+    /// A message with an immediate effect.
     fn waiting_for_nobody() -> Vec<News> {
         let now = Instant::now();
         vec![News::Input(Input::Defer {
@@ -464,7 +465,7 @@ mod tests {
         sender.freeze();
         let sent = sender.send(waiting_for_nobody()).await;
         sent.expect("the table runs");
-        // What follows from one message is handed out before the next one is looked at.
+        // The outputs of one message are handed out before the next message is processed.
         ask(&sender).await;
         ask(&sender).await;
         assert!(heard.try_recv().is_err());

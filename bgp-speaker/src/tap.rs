@@ -1,7 +1,7 @@
-//! What others may see of a running speaker: messages, session states, decisions.
+//! Observes a running speaker: messages, session states, decisions.
 //!
-//! Metrics, a recorder, BMP (RFC 7854) and MRT (RFC 6396) are subscribers. A speaker without one pays for nothing: no copy, no
-//! allocation. No subscriber is shown a TCP MD5 password, which is no part of any message.
+//! Metrics, a recorder, BMP (RFC 7854) and MRT (RFC 6396) are subscribers. A speaker without a subscriber pays nothing: no copy,
+//! no allocation. A subscriber never sees a TCP MD5 password, which is not part of any message.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -18,10 +18,10 @@ use ipnet::IpNet;
 use crate::connection::Connection;
 use crate::timer::now;
 
-/// Sees what a speaker does, as it does it. Every method does nothing unless the subscriber has one of its own.
+/// Observes a speaker. Every method has an empty default.
 ///
-/// The tasks of the speaker call a subscriber in passing: a method must not wait, and a panic in one ends the speaker. Calls for one
-/// peer come in order, from one task at a time; calls for different peers come at the same time.
+/// The speaker's tasks call the subscriber directly: a method must not block, and a panic ends the speaker. Calls for one peer
+/// are in order and never concurrent; calls for different peers may be concurrent.
 ///
 /// # Example
 ///
@@ -55,23 +55,23 @@ use crate::timer::now;
 /// # }
 /// ```
 pub trait Subscriber: Send + Sync {
-    /// A whole message came from a peer, before the session looks at it, or was handed to the connection to a peer.
+    /// A complete message was received from a peer, before the session processes it, or was handed to the connection to a peer.
     fn message(&self, message: &MessageEvent<'_>) {
         let _ = message;
     }
 
-    /// A session has another state (RFC 4271 §8.2.2). The messages that led there were shown before.
+    /// A session changed its state (RFC 4271 §8.2.2). The messages that caused it were shown before.
     fn state(&self, change: &StateEvent<'_>) {
         let _ = change;
     }
 
-    /// Whether [`Subscriber::decision`] is called. Asked once, when the speaker starts: looking up each best route has a cost.
+    /// Whether to call [`Subscriber::decision`]. Asked once, when the speaker starts: looking up each best route has a cost.
     fn wants_decisions(&self) -> bool {
         false
     }
 
-    /// The decision process ran for a prefix (RFC 4271 §9.1), and maybe chose the route of before. Only for a subscriber that
-    /// [wants](Subscriber::wants_decisions) decisions.
+    /// The decision process ran for a prefix (RFC 4271 §9.1); it may have chosen the same route as before. Called only if the
+    /// subscriber [wants](Subscriber::wants_decisions) decisions.
     fn decision(&self, decision: &DecisionEvent<'_>) {
         let _ = decision;
     }
@@ -83,7 +83,7 @@ pub trait Subscriber: Send + Sync {
 pub struct TappedPeer<'a> {
     /// Its name.
     pub name: &'a Arc<str>,
-    /// The number by which the RIB knows the peer. A peer that comes later may get the number of one that is gone.
+    /// The peer's number in the RIB. The number of a removed peer may be used again.
     pub id: PeerId,
     /// Our AS number in the session.
     pub local_as: Asn,
@@ -91,16 +91,16 @@ pub struct TappedPeer<'a> {
     pub peer_as: Asn,
 }
 
-/// Where a message went.
+/// The direction of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flow {
-    /// The peer sent the message.
+    /// From the peer.
     Received,
-    /// The speaker sent the message.
+    /// To the peer.
     Sent,
 }
 
-/// A whole BGP message.
+/// A complete BGP message.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct MessageEvent<'a> {
@@ -110,13 +110,14 @@ pub struct MessageEvent<'a> {
     pub local: SocketAddr,
     /// The peer's end of the connection.
     pub remote: SocketAddr,
-    /// Who sent the message.
+    /// The direction.
     pub flow: Flow,
-    /// Header and body (RFC 4271 §4.1). The header has a good marker and the right length; nothing else is checked.
+    /// Header and body (RFC 4271 §4.1). The marker and the length are valid; nothing else has been checked.
     pub octets: &'a [u8],
-    /// How octets are read: what both OPENs agreed on, from there to the end of the connection. `None` before, as for an OPEN.
+    /// The negotiated capabilities, which tell how to read the octets, from the second OPEN to the end of the connection. `None`
+    /// earlier, as for an OPEN.
     pub negotiated: Option<&'a Arc<Negotiated>>,
-    /// When, by the clock of the runtime. For the time of day, ask for it in the call.
+    /// When, by the clock of the runtime. For the time of day, read the system clock in the call.
     pub at: Instant,
 }
 
@@ -130,30 +131,30 @@ pub struct StateEvent<'a> {
     pub old: State,
     /// The state now.
     pub new: State,
-    /// Why a connection ended, if the change comes from such an end. `None` too for a refusal that was told before, see
+    /// Why a connection ended, if that caused the change. Also `None` for a refusal that was reported earlier, see
     /// [`Output::Refused`](bgp_core::session::Output::Refused).
     pub reason: Option<&'a DownReason>,
     /// Why the session is not up, as in its status.
     pub last_error: Option<&'a LastError>,
-    /// What was agreed on, when the new state is OpenConfirm or Established.
+    /// The negotiated capabilities, if the new state is OpenConfirm or Established.
     pub negotiated: Option<&'a Arc<Negotiated>>,
     /// When, by the clock of the runtime.
     pub at: Instant,
 }
 
-/// What the decision process made of a prefix.
+/// The result of the decision process for a prefix.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct DecisionEvent<'a> {
     /// The prefix.
     pub prefix: IpNet,
-    /// The best route, which may be a local one, with its attributes and where it comes from; `None`: there is none.
+    /// The best route, possibly a local one, with its attributes and source; `None` if there is no route.
     pub best: Option<&'a ViewedRoute>,
     /// When, by the clock of the runtime.
     pub at: Instant,
 }
 
-/// As many connections as a session may have.
+/// The most connections that a session may have.
 const MAX_AGREED: usize = 2;
 
 /// One peer's part of the tap.
@@ -162,9 +163,10 @@ pub(super) struct PeerTap {
     name: Arc<str>,
     id: PeerId,
     state: State,
-    /// Why a connection ended since the state was last told.
+    /// Why a connection ended since the last state was shown.
     reason: Option<DownReason>,
-    /// Of the last connections: a session that ends one forgets what was agreed on before the last NOTIFICATION is shown.
+    /// Of the last connections: a session that closes a connection forgets its capabilities before the last NOTIFICATION is
+    /// shown.
     agreed: VecDeque<(ConnId, Arc<Negotiated>)>,
 }
 
@@ -189,7 +191,7 @@ impl PeerTap {
         }
     }
 
-    /// What was agreed on for a connection, also right after its end.
+    /// The capabilities of a connection, even right after its end.
     fn agreed(&mut self, session: &Session, id: ConnId) -> Option<Arc<Negotiated>> {
         let known = self.agreed.iter().find(|(known, _)| *known == id);
         if let Some((_, negotiated)) = known {
@@ -201,7 +203,7 @@ impl PeerTap {
         Some(Arc::clone(negotiated))
     }
 
-    /// Shows each of these whole messages of a connection.
+    /// Shows each of these complete messages of a connection.
     pub(super) fn messages(
         &mut self,
         session: &Session,
@@ -226,12 +228,12 @@ impl PeerTap {
         }
     }
 
-    /// Notes why a connection ended.
+    /// Records why a connection ended.
     pub(super) fn ended(&mut self, reason: &DownReason) {
         self.reason = Some(reason.clone());
     }
 
-    /// Tells the state, if it is another one than the last.
+    /// Shows the state, if it changed.
     pub(super) fn state(&mut self, session: &Session) {
         if self.state == session.state() {
             return;
@@ -251,7 +253,7 @@ impl PeerTap {
     }
 }
 
-/// Takes the first message off a read buffer, if there is a whole one with a good marker. What is left is for the session to judge.
+/// Splits the first message off a read buffer, if it is complete and has a valid marker. The session checks the rest.
 pub(super) fn take_message(input: &mut BytesMut) -> Option<BytesMut> {
     message_len(input).map(|len| input.split_to(len))
 }

@@ -1,8 +1,8 @@
 //! Tasks with an owner that sees them end.
 //!
-//! A tokio task whose handle is dropped may panic, and nobody notices. Here each task has a name, and its owner learns of an end
-//! that nobody asked for: see [`Tasks::failed`]. The owner's other tasks end with it, so that nothing goes on beside a part that
-//! is missing.
+//! If a tokio task panics after its handle was dropped, nobody notices. Here each task has a name, and its owner learns of every
+//! unexpected end: see [`Tasks::failed`]. The owner's other tasks end as well, so that nothing runs on without a part that it
+//! needs.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -18,14 +18,14 @@ use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
-/// A task ended, and nobody had asked it to.
+/// A task ended unexpectedly.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the task `{task}` {reason}")]
 #[non_exhaustive]
 pub struct Failure {
     /// The task's name.
     pub task: Arc<str>,
-    /// What became of it.
+    /// How it ended.
     pub reason: Reason,
 }
 
@@ -33,11 +33,11 @@ pub struct Failure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// With a panic, whose message this is.
+    /// With a panic, and this message.
     Panicked(String),
-    /// It returned, though it was to run on.
+    /// It returned, but should have kept running.
     Returned,
-    /// Somebody else cancelled it.
+    /// It was cancelled by something other than its owner.
     Cancelled,
 }
 
@@ -51,16 +51,17 @@ impl fmt::Display for Reason {
     }
 }
 
-/// While a task works on so many pieces without a pause, it leaves its thread of the runtime to others: whom a task wakes stays on
-/// the thread that it is on, and would wait.
+/// Work of at least this many pieces runs in a blocking section: a task that is woken stays on its thread of the runtime, and
+/// would otherwise wait.
 const LONG_WORK: usize = 256;
 
-/// Works for long, which leaves the thread of the runtime to others. Must be called within a tokio runtime.
+/// Runs long work in a blocking section, so that other tasks move to another thread of the runtime. Must be called within a tokio
+/// runtime.
 pub fn work_aside<T>(work: impl FnOnce() -> T) -> T {
     work_on(LONG_WORK, work)
 }
 
-/// Works on so many pieces, each of which takes a microsecond or a few.
+/// Runs work of this many pieces, each of which takes a few microseconds.
 pub(crate) fn work_on<T>(pieces: usize, work: impl FnOnce() -> T) -> T {
     let flavor = Handle::current().runtime_flavor();
     match pieces >= LONG_WORK && flavor != RuntimeFlavor::CurrentThread {
@@ -83,11 +84,11 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Register {
     next: u64,
-    /// The handle comes after the start, which may be the end as well.
+    /// The handle is added after the start, by which time the task may have ended.
     running: BTreeMap<u64, (Arc<str>, Option<AbortHandle>)>,
-    /// Every end is asked for from now on.
+    /// From now on every end is expected.
     closed: bool,
-    /// No task is started any more.
+    /// No further task is started.
     cancelled: bool,
 }
 
@@ -96,9 +97,9 @@ struct Register {
 enum Duty {
     /// Any end.
     Service,
-    /// Any but a return.
+    /// Any end but a return.
     Job,
-    /// None: whoever waits for the result notices.
+    /// None: the task that waits for the result notices.
     Errand,
 }
 
@@ -117,7 +118,7 @@ impl Tasks {
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime, as the other two.
+    /// Outside a tokio runtime. The same holds for [`Tasks::job`] and [`Tasks::errand`].
     pub fn service(
         &self,
         name: impl Into<Arc<str>>,
@@ -131,7 +132,7 @@ impl Tasks {
         self.spawn(name.into(), Duty::Job, task);
     }
 
-    /// Starts a task that does something for one client. A panic in it is logged and harms nobody else.
+    /// Starts a task that serves one client. A panic is logged and affects nothing else.
     pub fn errand(
         &self,
         name: impl Into<Arc<str>>,
@@ -156,19 +157,19 @@ impl Tasks {
         self.0.register().started(id, handle);
     }
 
-    /// Waits for the first task that ends without having been asked to. All others have been cancelled then.
+    /// Waits for the first task that ends unexpectedly. By then all other tasks have been cancelled.
     pub async fn failed(&self) -> Failure {
         let mut failure = self.0.failure.subscribe();
         let failed = failure.wait_for(Option::is_some).await;
         let failed = failed.ok().and_then(|failure| failure.clone());
         match failed {
             Some(failure) => failure,
-            // The sender is ours.
+            // We hold the sender ourselves.
             None => std::future::pending().await,
         }
     }
 
-    /// From now on every end is asked for.
+    /// From now on every end of a task is expected.
     pub fn close(&self) {
         self.0.register().closed = true;
         self.0.tracker.close();
@@ -179,20 +180,20 @@ impl Tasks {
         self.0.tracker.wait().await;
     }
 
-    /// Closes, and cancels all that still run; none is started any more.
+    /// Closes, and cancels all running tasks; no further task is started.
     pub fn cancel(&self) {
         self.close();
         self.0.register().cancel_all();
     }
 
-    /// Names of the tasks that run, in the order of their start.
+    /// Names of the running tasks, in the order of their start.
     pub fn names(&self) -> Vec<Arc<str>> {
         let register = self.0.register();
         let names = register.running.values().map(|(name, _)| Arc::clone(name));
         names.collect()
     }
 
-    /// Cancels the tasks of a name, as if they had failed: for tests of what follows.
+    /// Cancels the tasks of a name as if they had failed. For tests.
     #[doc(hidden)]
     pub fn fail(&self, name: &str) {
         let register = self.0.register();
@@ -230,7 +231,7 @@ impl Inner {
 }
 
 impl Register {
-    /// A place for a task, unless none is started any more.
+    /// Registers a task, unless no further task is started.
     fn enter(&mut self, name: &Arc<str>) -> Option<u64> {
         if self.cancelled {
             return None;
@@ -242,7 +243,7 @@ impl Register {
 
     fn started(&mut self, id: u64, handle: AbortHandle) {
         match self.running.get_mut(&id) {
-            // All were cancelled while it started.
+            // All tasks were cancelled while this one started.
             Some(_) if self.cancelled => handle.abort(),
             Some((_, place)) => *place = Some(handle),
             None => {}
@@ -274,7 +275,7 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let task = self.task.as_mut();
-        // What a panic leaves half done is dropped with the task, and the owner with it.
+        // State left inconsistent by a panic is dropped with the task, and with its owner.
         let polled = catch_unwind(AssertUnwindSafe(|| task.poll(cx)));
         let reason = match polled {
             Ok(Poll::Pending) => return Poll::Pending,

@@ -1,11 +1,11 @@
-//! The clock of the speaker, which is the runtime's: where that is paused, time is virtual. And timers that may be off.
+//! The speaker's clock, which is that of the runtime: with a paused clock, time is virtual. And optional timers.
 
 use std::pin::Pin;
 use std::time::Instant;
 
 use tokio::time::Sleep;
 
-/// Sleeps until an instant; for ever without one.
+/// Sleeps until an instant; forever if there is none.
 pub(crate) async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -13,12 +13,12 @@ pub(crate) async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// A timer for deadlines that mostly move to later. It is not set anew for those: when it fires too early, it goes on.
+/// A timer for deadlines that mostly move later. A later deadline does not reset it: when it fires too early, it sleeps on.
 #[derive(Debug, Default)]
 pub(crate) struct LazyTimer(Option<Pin<Box<Sleep>>>);
 
 impl LazyTimer {
-    /// Sleeps until an instant; for ever without one.
+    /// Sleeps until an instant; forever if there is none.
     pub(crate) async fn sleep_until(&mut self, deadline: Option<Instant>) {
         let Some(deadline) = deadline.map(Into::into) else {
             return std::future::pending().await;
@@ -53,7 +53,7 @@ mod tests {
     async fn a_lazy_timer_fires_at_its_last_deadline() {
         let (mut timer, begin) = (LazyTimer::default(), now());
         let second = |count| Some(begin + Duration::from_secs(count));
-        // Whoever waits gives up in favour of something else, and waits again.
+        // Each wait is cancelled by something else, and repeated.
         for (deadline, later) in [(second(5), second(9)), (second(20), second(15))] {
             tokio::select! {
                 biased;

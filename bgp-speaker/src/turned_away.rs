@@ -1,7 +1,7 @@
-//! Connections that were closed without a word: from where, how often, and why. For those who ask why a session does not come up.
+//! Connections that were closed without a NOTIFICATION: source, count and reason. For diagnosis of sessions that do not come up.
 //!
-//! Whoever connects can fill it, so it remembers few addresses: for a further one goes the stranger, otherwise the peer, that has
-//! not come for the longest.
+//! Anybody who connects adds an entry, so the list is short. When it is full, the entry that was idle for the longest is
+//! replaced: that of an unknown address if there is one, otherwise that of a peer.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,25 +15,25 @@ use tracing::debug;
 use crate::listener::Refusal;
 use crate::timer::now;
 
-/// Addresses that are remembered.
+/// Addresses in the list.
 const ADDRESSES: usize = 64;
 
-/// Connections from one address that were closed without a word.
+/// Rejected connections from one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TurnedAway {
-    /// Where they came from.
+    /// The source address.
     pub from: IpAddr,
-    /// Why the last one was.
+    /// Why the last connection was closed.
     pub why: Why,
-    /// How many there were.
+    /// The number of connections.
     pub count: u64,
-    /// When the last one came.
+    /// When the last connection came.
     pub at: Instant,
 }
 
 impl TurnedAway {
-    /// So many connections from this address, the last one closed for this reason.
+    /// The record of `count` connections from an address; `why` is the reason for the last one.
     pub fn new(from: IpAddr, why: Why, count: u64, at: Instant) -> Self {
         Self {
             from,
@@ -44,13 +44,13 @@ impl TurnedAway {
     }
 }
 
-/// Why a connection was closed without a word.
+/// Why a connection was closed without a NOTIFICATION.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
     /// No neighbour has the address.
     Stranger,
-    /// It came with this TTL, from further away than TTL security allows (RFC 5082 §3).
+    /// The connection came with this TTL, from further away than TTL security allows (RFC 5082 §3).
     TooFar(u8),
     /// The neighbour's TCP MD5 key is not on the listening sockets.
     NoKey,
@@ -58,7 +58,7 @@ pub enum Why {
     TooOften,
     /// The neighbour is too busy for another connection.
     Busy,
-    /// The system says this.
+    /// The system reported this error.
     System(String),
 }
 
@@ -85,12 +85,12 @@ impl From<Refusal> for Why {
     }
 }
 
-/// All of them. Clones share it.
+/// The list. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Register(Arc<watch::Sender<BTreeMap<IpAddr, TurnedAway>>>);
 
 impl Register {
-    /// One more.
+    /// Adds a connection.
     pub(super) fn note(&self, peer: SocketAddr, why: Why) {
         debug!(%peer, "connection closed: {why}");
         let from = peer.ip().to_canonical();
@@ -116,7 +116,7 @@ impl Register {
         });
     }
 
-    /// All that are remembered, by address.
+    /// All entries, by address.
     pub(super) fn list(&self) -> Vec<TurnedAway> {
         self.0.borrow().values().cloned().collect()
     }

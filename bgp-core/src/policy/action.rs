@@ -24,7 +24,7 @@ use crate::wire::attribute::{
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Action {
-    /// Adds the community if it is not there.
+    /// Adds the community unless it is present.
     AddCommunity(Community),
     /// Removes the community.
     RemoveCommunity(Community),
@@ -32,7 +32,7 @@ pub enum Action {
     RemoveCommunities(Pattern),
     /// Replaces all communities.
     SetCommunities(Vec<Community>),
-    /// Adds the large community if it is not there.
+    /// Adds the large community unless it is present.
     AddLargeCommunity(LargeCommunity),
     /// Removes the large community.
     RemoveLargeCommunity(LargeCommunity),
@@ -40,7 +40,7 @@ pub enum Action {
     RemoveLargeCommunities(Pattern),
     /// Replaces all large communities.
     SetLargeCommunities(Vec<LargeCommunity>),
-    /// Adds the extended community if it is not there.
+    /// Adds the extended community unless it is present.
     AddExtCommunity(ExtendedCommunity),
     /// Removes the extended community.
     RemoveExtCommunity(ExtendedCommunity),
@@ -48,47 +48,47 @@ pub enum Action {
     RemoveExtCommunities(Pattern),
     /// Replaces all extended communities.
     SetExtCommunities(Vec<ExtendedCommunity>),
-    /// Sets the next hop; on export, whatever [`NextHopMode`](crate::rib::NextHopMode) says.
+    /// Sets the next hop; on export, regardless of [`NextHopMode`](crate::rib::NextHopMode).
     SetNextHop(NextHopChoice),
     /// Sets ORIGIN.
     SetOrigin(Origin),
-    /// Puts these in front of the AS path: it then begins with them, in this order.
+    /// Prepends these to the AS path, which then begins with them in this order.
     PrependAsPath(Vec<Asn>),
-    /// Puts another AS number in each place where one stands in the AS path; on export to another AS, our own is one of them.
+    /// Replaces an AS number wherever it occurs in the AS path. On export to another AS, our own number is part of the path.
     ReplaceAs {
-        /// The number that stands there.
+        /// The number to replace.
         from: Asn,
-        /// The number that takes its place.
+        /// Its replacement.
         to: Asn,
     },
     /// Sets LOCAL_PREF.
     SetLocalPref(u32),
     /// Sets MULTI_EXIT_DISC.
     SetMed(u32),
-    /// Adds to MULTI_EXIT_DISC, up to its largest value. None counts as 0.
+    /// Adds to MULTI_EXIT_DISC, up to its largest value. A missing MED counts as 0.
     AddMed(u32),
-    /// Subtracts from MULTI_EXIT_DISC, down to 0. None counts as 0.
+    /// Subtracts from MULTI_EXIT_DISC, down to 0. A missing MED counts as 0.
     SubtractMed(u32),
-    /// Adds an attribute of the embedder's own, in the place of one with the same code.
+    /// Sets a private attribute, replacing one with the same code.
     SetAttribute(UnknownAttribute),
-    /// Removes the attribute with this type code, if it is one that has no field in [`Attributes`](crate::wire::Attributes).
+    /// Removes the attribute with this type code, unless it has a field of its own in [`Attributes`](crate::wire::Attributes).
     RemoveAttribute(u8),
-    /// Sets the preference that is compared before anything of BGP; routes from peers start with 100. Without effect on export.
+    /// Sets the preference, which is compared before all BGP attributes; routes from peers start with 100. No effect on export.
     SetPreference(u32),
 }
 
-/// A next hop that a policy sets.
+/// The next hop that a policy sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum NextHopChoice {
-    /// This one. On export, one that the session cannot carry (RFC 8950 §4) or that means something on one link only
-    /// (RFC 2545 §3) becomes our own address.
+    /// This address. On export, our own address replaces a next hop that the session cannot carry (RFC 8950 §4) or that is
+    /// link-local (RFC 2545 §3).
     Address(NextHop),
-    /// Our own address on the connection; without effect on import.
+    /// Our own address on the connection; no effect on import.
     Own,
-    /// The address of the peer that the policy belongs to. On export no peer is told a route whose next hop it is itself.
+    /// The address of the peer that the policy belongs to. On export, no peer is sent a route with itself as next hop.
     Peer,
-    /// As it is in the table: on export, also where our own address would be told.
+    /// The next hop in the table, even where our own address would be advertised.
     Unchanged,
 }

@@ -1,4 +1,4 @@
-//! Questions about a route.
+//! Conditions on a route.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use super::route::{PeerView, Source};
 use crate::types::{Asn, PeerId};
 use crate::wire::attribute::{Community, ExtendedCommunity, LargeCommunity, Origin};
 
-/// A question about a route. `!condition` is the opposite.
+/// A condition on a route. `!condition` negates it.
 ///
 /// ```
 /// use bgp_core::policy::{Condition, PrefixMatch, PrefixSet, Source};
@@ -25,73 +25,75 @@ use crate::wire::attribute::{Community, ExtendedCommunity, LargeCommunity, Origi
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Condition {
-    /// Its prefix is in the set.
+    /// The prefix is in the set.
     Prefix(PrefixSet),
-    /// Its next hop is in the set, as a prefix of full length. False if it has none.
+    /// The next hop, as a prefix of full length, is in the set. False without a next hop.
     NextHop(PrefixSet),
-    /// The policy is used for this peer: the one that announced the route, on import, or that is to be told of it, on export. Peers
-    /// whose export policy asks this are told each by itself, at the cost of one update group for each.
+    /// The policy is evaluated for this peer: the sender on import, the receiver on export. Each peer with this condition in its
+    /// export policy has an update group of its own.
     Peer(PeerMatch),
-    /// It was learned from this peer. False for a local route.
+    /// The route was learned from this peer. False for a local route.
     LearnedFrom(PeerMatch),
-    /// Where it was learned.
+    /// The kind of source.
     Source(Source),
-    /// The interface that it leaves by matches the pattern; `*` stands for any run of characters. A route without one has the
+    /// The outgoing interface matches the pattern, in which `*` matches any characters. A route without an interface has the
     /// empty name.
     Interface(String),
-    /// Its ORIGIN.
+    /// The value of ORIGIN.
     Origin(Origin),
-    /// The text of its AS path matches; on export to another AS, ours is the first ([`RouteView::own_as`](super::RouteView)).
+    /// The text of the AS path matches; on export to another AS, the path begins with our AS
+    /// ([`RouteView::own_as`](super::RouteView)).
     AsPath(Pattern),
-    /// Its AS path begins with these; on export to another AS, ours is the first ([`RouteView::own_as`](super::RouteView)).
+    /// The AS path begins with these; on export to another AS, the path begins with our AS
+    /// ([`RouteView::own_as`](super::RouteView)).
     AsPathPrefix(Vec<Asn>),
-    /// The AS that originated it: the last one of its path. False if the path is empty or ends in a set.
+    /// The originating AS, which is the last one of the path. False if the path is empty or ends with a set.
     OriginAs(Asn),
-    /// It carries the community.
+    /// The route has the community.
     Community(Community),
-    /// The text of one of its communities matches.
+    /// The text of one of the communities matches.
     CommunityMatching(Pattern),
-    /// It carries the large community.
+    /// The route has the large community.
     LargeCommunity(LargeCommunity),
-    /// The text of one of its large communities matches.
+    /// The text of one of the large communities matches.
     LargeCommunityMatching(Pattern),
-    /// It carries the extended community.
+    /// The route has the extended community.
     ExtCommunity(ExtendedCommunity),
-    /// The text of one of its extended communities matches.
+    /// The text of one of the extended communities matches.
     ExtCommunityMatching(Pattern),
-    /// Its MULTI_EXIT_DISC is exactly this. False if it has none.
+    /// MULTI_EXIT_DISC has this value. False without one.
     Med(u32),
-    /// Its MULTI_EXIT_DISC is greater than this. False if it has none.
+    /// MULTI_EXIT_DISC is greater than this. False without one.
     MedAbove(u32),
-    /// Its LOCAL_PREF is exactly this. False if it has none.
+    /// LOCAL_PREF has this value. False without one.
     LocalPref(u32),
-    /// Its LOCAL_PREF is greater than this. False if it has none.
+    /// LOCAL_PREF is greater than this. False without one.
     LocalPrefAbove(u32),
-    /// It carries an attribute with this type code.
+    /// The route has an attribute with this type code.
     Attribute(u8),
-    /// At least one of these holds.
+    /// At least one of these conditions holds.
     Any(Vec<Self>),
-    /// The opposite.
+    /// The condition does not hold.
     Not(Box<Self>),
 }
 
-/// Which peers are meant.
+/// Matches peers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum PeerMatch {
-    /// The one with this number.
+    /// The peer with this number.
     Id(PeerId),
-    /// Those with this address: more than one where several ports of a machine are spoken to.
+    /// Peers with this address; there are several if one host has peers on several ports.
     Address(IpAddr),
-    /// Those whose address is in the set, as a prefix of full length.
+    /// Peers with an address in the set, as a prefix of full length.
     AddressIn(PrefixSet),
-    /// Those of this AS.
+    /// Peers in this AS.
     Asn(Asn),
 }
 
 impl PeerMatch {
-    /// Whether this peer is meant.
+    /// Whether the peer matches.
     pub fn contains(&self, peer: PeerView) -> bool {
         match self {
             Self::Id(id) => peer.id == *id,

@@ -27,27 +27,27 @@ pub enum Decision {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Changes {
-    /// All its attributes, if some changed; then with [`RouteView::own_as`] in front of the AS path.
+    /// All attributes, if some changed; [`RouteView::own_as`] is then already prepended to the AS path.
     pub attributes: Option<Box<Attributes>>,
-    /// Its preference, if it was set.
+    /// The preference, if it was set.
     pub preference: Option<u32>,
-    /// Its next hop, if it was set.
+    /// The next hop, if it was set.
     pub next_hop: Option<NextHop>,
-    /// MULTI_EXIT_DISC was set, maybe to the value that it had.
+    /// MULTI_EXIT_DISC was set, possibly to the same value.
     pub med: bool,
 }
 
-/// A decision and what it follows from.
+/// A decision, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// What was decided.
+    /// The decision.
     pub decision: Decision,
-    /// The rule that decided, by its place; `None` is the default.
+    /// Index of the rule that decided; `None` is the default verdict.
     pub rule: Option<usize>,
-    /// Why a [`Hook`](super::Hook) rejected the route, if one did.
+    /// The reason of the [`Hook`](super::Hook) that rejected the route.
     pub reason: Option<Cow<'static, str>>,
-    /// The rules that applied and do something to a route, by their places.
+    /// Indexes of the rules that applied and have actions or edits.
     pub changed_by: Vec<usize>,
 }
 
@@ -67,7 +67,7 @@ impl Policy {
         self.trace(route, |_| {}).decision
     }
 
-    /// Decides on a route and tells which rule did, and why.
+    /// Decides on a route, and returns the rule that decided and the reason.
     ///
     /// ```
     /// use bgp_core::policy::{Condition, Decision, Policy, RouteView, Rule, Verdict};
@@ -100,13 +100,13 @@ impl Policy {
         }
     }
 
-    /// Decides on a route and tells which questions about its prefix the decision follows from.
+    /// Decides on a route, and returns the prefix conditions that the decision depends on.
     pub(crate) fn evaluate_asking(&self, route: RouteView<'_>) -> (Decision, Asked<'_>) {
         let outcome = self.trace(route, |_| {});
         (outcome.decision, outcome.asked)
     }
 
-    /// `applies` hears of each rule whose conditions hold and whose actions are done.
+    /// `applies` is called for each rule whose conditions hold and whose actions are done.
     fn trace(&self, route: RouteView<'_>, mut applies: impl FnMut(usize)) -> Outcome<'_> {
         let mut state = Evaluation {
             route,
@@ -135,7 +135,7 @@ impl Policy {
     }
 }
 
-/// The end of an evaluation.
+/// The result of an evaluation.
 struct Outcome<'p> {
     decision: Decision,
     rule: Option<usize>,
@@ -143,12 +143,12 @@ struct Outcome<'p> {
     asked: Asked<'p>,
 }
 
-/// A route on its way through the rules of a policy.
+/// A route in the middle of an evaluation.
 struct Evaluation<'a, 'p> {
-    /// As it was at the beginning.
+    /// The route before the evaluation.
     route: RouteView<'a>,
     changes: Changes,
-    /// The changed attributes in canonical form; empty until somebody asks for them.
+    /// The changed attributes in canonical form; empty until needed.
     canonical: Vec<u8>,
     asked: Asked<'p>,
 }
@@ -172,7 +172,7 @@ impl<'p> Evaluation<'_, 'p> {
         }
     }
 
-    /// As earlier actions left them.
+    /// The attributes after earlier actions.
     fn attributes(&mut self) -> AttributeView<'_> {
         let Some(edited) = &self.changes.attributes else {
             return self.route.attributes;
@@ -183,7 +183,7 @@ impl<'p> Evaluation<'_, 'p> {
         AttributeView::new(&self.canonical)
     }
 
-    /// Our AS number, if it is missing in front of the path of [`Evaluation::attributes`].
+    /// Our AS number, unless [`Evaluation::attributes`] already has it at the front of the path.
     fn own_as(&self) -> Option<Asn> {
         let edited = self.changes.attributes.is_some();
         self.route.own_as.filter(|_| !edited)
@@ -275,7 +275,7 @@ impl<'p> Evaluation<'_, 'p> {
         }
     }
 
-    /// What the hook decided, if it did.
+    /// The decision of the hook, if it made one.
     #[cold]
     fn ask(&mut self, hook: &HookRef) -> Option<(Verdict, Option<Cow<'static, str>>)> {
         self.asked.of_each_prefix |= hook.hook().looks_at_prefix();
@@ -321,7 +321,7 @@ impl<'p> Evaluation<'_, 'p> {
     }
 }
 
-/// The next hop that is meant, if there is one.
+/// The chosen next hop, if there is one.
 fn choose(choice: NextHopChoice, route: &RouteView<'_>) -> Option<NextHop> {
     match choice {
         NextHopChoice::Address(next_hop) => Some(next_hop),
@@ -387,7 +387,7 @@ fn is_match(item: impl Display, pattern: &Pattern, text: &mut String) -> bool {
     write!(text, "{item}").is_ok() && pattern.is_match(text)
 }
 
-/// Whether `text` matches `pattern`, in which `*` stands for any run of characters.
+/// Whether `text` matches `pattern`, in which `*` matches any characters.
 pub fn glob_matches(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == text;

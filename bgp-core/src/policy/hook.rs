@@ -1,4 +1,4 @@
-//! Code of the embedder that decides beside the rules.
+//! Code of the embedder that decides together with the rules.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,18 +8,18 @@ use std::sync::Arc;
 use super::action::Action;
 use super::route::RouteView;
 
-/// Code that decides on routes: origin validation, the policy of a route server, attributes for each peer.
+/// Code that decides on routes, for example origin validation, the policy of a route server, or attributes for each peer.
 ///
-/// A [`Rule`](super::Rule) with a hook asks it when all conditions of the rule hold, before the actions and the verdict of the rule.
-/// So a hook in the first rule decides before all other rules, one in the last rule after them, and conditions before it
-/// choose the routes that it is asked about. The hook sees the route as earlier rules left it.
+/// A [`Rule`](super::Rule) with a hook calls it when all conditions of the rule hold, before the actions and the verdict of the
+/// rule. A hook in the first rule decides before all other rules, a hook in the last rule after them, and conditions select the
+/// routes that it is called for. The hook sees the changes of earlier rules.
 ///
-/// A hook answers at once: it does no input or output, and takes no lock that somebody holds for long, since all routes wait. Its
-/// answer depends on the route and on data of its own. When the data changes, tell the RIB with
-/// [`Input::Reevaluate`](crate::rib::Input::Reevaluate) whose routes are to be decided anew; nobody asks again by itself.
+/// A hook must answer at once, without IO and without locks that are held for long: all routes wait for it. Its answer may depend
+/// on the route and on data of its own. When that data changes, send [`Input::Reevaluate`](crate::rib::Input::Reevaluate) for
+/// each affected peer; otherwise hooks are not called again.
 ///
-/// Hooks are equal if they are the same object: a policy that holds the same `Arc` is equal to the one before, and a policy
-/// with another `Arc` is a new policy, which is evaluated anew on all routes of its peers.
+/// Hooks are equal if they are the same object. A policy with the same `Arc` equals the previous one; a policy with another `Arc`
+/// is a new policy, which is evaluated again on all routes of its peers.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -48,31 +48,31 @@ pub trait Hook: Send + Sync {
     /// Decides on a route.
     fn decide(&self, route: &RouteView<'_>) -> Answer;
 
-    /// Whether answers may differ between prefixes with the same attributes. Always the same. With `false`, one answer serves all prefixes of an
-    /// UPDATE, and on export all prefixes with the same attributes, until the next [reevaluation](crate::rib::Input::Reevaluate);
-    /// with `true`, the hook is asked for each prefix.
+    /// Whether answers may differ between prefixes with the same attributes. Must not change. With `false`, one answer covers all
+    /// prefixes of an UPDATE, and on export all prefixes with the same attributes, until the next
+    /// [reevaluation](crate::rib::Input::Reevaluate). With `true`, the hook is called for each prefix.
     fn looks_at_prefix(&self) -> bool {
         true
     }
 
-    /// Whether answers may differ between peers: in [`RouteView::peer`] or [`RouteView::learned_from`]. Always the same. With `true`, each peer with
-    /// this hook in its export policy has an update group of its own; with `false`, those that are alike share one.
+    /// Whether answers may depend on [`RouteView::peer`] or [`RouteView::learned_from`]. Must not change. With `true`, each peer
+    /// with this hook in its export policy has an update group of its own; with `false`, similar peers share one.
     fn looks_at_peer(&self) -> bool {
         true
     }
 }
 
-/// What a hook decides.
+/// The decision of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
-    /// Go on: with the actions and the verdict of the rule, then with the next rule.
+    /// Continue with the actions and the verdict of the rule, then with the next rule.
     Next,
-    /// Make these changes, then go on.
+    /// Make these changes, then continue.
     Edit(Vec<Action>),
-    /// Use the route as it is now; no other rule is looked at.
+    /// Accept the route as it is now; further rules are skipped.
     Accept,
-    /// Do not use the route, for this reason, which [`Policy::explain`](super::Policy::explain) tells.
+    /// Reject the route, with a reason for [`Policy::explain`](super::Policy::explain).
     Reject(Cow<'static, str>),
 }
 
@@ -81,7 +81,7 @@ pub enum Answer {
 pub struct HookRef(Arc<dyn Hook>);
 
 impl HookRef {
-    /// The hook itself.
+    /// The hook.
     pub fn hook(&self) -> &dyn Hook {
         &*self.0
     }
@@ -103,7 +103,7 @@ impl From<Arc<dyn Hook>> for HookRef {
     }
 }
 
-/// Whether both are the same object.
+/// Hooks are equal if they are the same object.
 impl PartialEq for HookRef {
     fn eq(&self, other: &Self) -> bool {
         self.address() == other.address()

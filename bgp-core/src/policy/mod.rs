@@ -1,13 +1,13 @@
-//! Policy: ordered rules that accept, reject or modify a route, and hooks for what rules cannot say.
+//! Policy: ordered rules that accept, reject or modify a route, and hooks for decisions that rules cannot express.
 //!
-//! Input: a route as the RIB sees it ([`RouteView`]). Output: a [`Decision`]. A policy is data, compared to find out what changed:
-//! a change of policy is applied to the routes at hand, and no session ends for it. One policy may serve many peers.
+//! Input: a route as the RIB sees it ([`RouteView`]). Output: a [`Decision`]. A policy is data that can be compared: a changed
+//! policy is applied to existing routes, and no session ends because of it. Many peers can share a policy.
 //!
 //! # Order of evaluation
 //!
-//! [`Policy::rules`] are tried in order. A [`Rule`] whose [conditions](Condition) all hold asks its [`Hook`] if it has one, which may
-//! decide; then it does its [actions](Action), then its verdict decides, if it has one. Otherwise the next rule is tried. What
-//! earlier rules changed, later ones see. If none decided, the default of the policy does.
+//! [`Policy::rules`] are evaluated in order. When all [conditions](Condition) of a [`Rule`] hold, its [`Hook`], if any, is called
+//! and may decide. Then the [actions](Action) are applied, and the verdict of the rule, if any, decides. Otherwise the next rule
+//! follows, and sees the changes of earlier rules. If no rule decides, the default of the policy does.
 //!
 //! ```
 //! use bgp_core::policy::{Action, Condition, Decision, Policy, RouteView, Rule, Verdict};

@@ -1,32 +1,32 @@
-//! What a policy makes of one set of attributes, remembered for prefix after prefix.
+//! Results of a policy for one set of attributes, cached across prefixes.
 //!
-//! Of all that a policy looks at, only the prefix differs between the routes of an UPDATE. So what it decides follows from the
-//! answers to its questions about prefixes, and has to be worked out once for each sequence of answers. Where a hook looks at the
-//! prefix, nothing is remembered: the hook is asked for each one.
+//! The routes of an UPDATE differ only in their prefix. So a decision follows from the answers to the policy's prefix conditions,
+//! and has to be computed only once for each sequence of answers. If a hook depends on the prefix, nothing is cached: the hook is
+//! called for each one.
 
 use ipnet::IpNet;
 
 use super::prefix_set::PrefixSet;
 
-/// The outcomes that are known, as a tree of questions.
+/// The known results, as a tree of conditions.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcomes<T> {
-    /// The root is the first.
+    /// The first node is the root.
     nodes: Vec<Node<T>>,
 }
 
 #[derive(Clone, Debug)]
 enum Node<T> {
-    /// Is the prefix in this set? Where to go on with no, and with yes.
+    /// Is the prefix in this set? The next nodes for no and for yes.
     Ask(PrefixSet, [Option<u32>; 2]),
     Is(T),
 }
 
-/// The questions about the prefix that an evaluation asked, and their answers.
+/// The prefix conditions of an evaluation, with their answers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked<'p> {
     questions: Vec<(&'p PrefixSet, bool)>,
-    /// The outcome may be another one for each prefix.
+    /// The result may differ for each prefix.
     pub(super) of_each_prefix: bool,
 }
 
@@ -46,7 +46,7 @@ impl<T> Default for Outcomes<T> {
 }
 
 impl<T: Copy> Outcomes<T> {
-    /// The outcome for a prefix, if it is known.
+    /// The result for a prefix, if known.
     pub(crate) fn find(&self, prefix: IpNet) -> Option<T> {
         let mut node = self.nodes.first()?;
         loop {
@@ -60,7 +60,7 @@ impl<T: Copy> Outcomes<T> {
         }
     }
 
-    /// Remembers the outcome of an evaluation that asked this. Always of the same policy.
+    /// Caches the result of an evaluation with these answers. Always of the same policy.
     pub(crate) fn note(&mut self, asked: &Asked<'_>, outcome: T) {
         if asked.of_each_prefix {
             return;
@@ -78,7 +78,7 @@ impl<T: Copy> Outcomes<T> {
         self.add(from, Node::Is(outcome));
     }
 
-    /// What it takes up, in about as many words as it has nodes.
+    /// The size, roughly in words, by the number of nodes.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }

@@ -1,19 +1,19 @@
-//! Regular expressions over the text of AS paths and communities, as operators know them from other routers.
+//! Regular expressions over the text of AS paths and communities, in the syntax that operators know from other routers.
 
 use std::fmt;
 use std::str::FromStr;
 
 use regex_lite::Regex;
 
-/// A regular expression in which `_` matches the edge of a number: the start, the end, or one character that is no digit.
+/// A regular expression in which `_` matches the edge of a number: the start, the end, or one character that is not a digit.
 ///
 /// The syntax is that of [`regex_lite`]: `^`, `$`, `.`, `*`, `+`, `?`, `|`, `(...)`, `[...]`. A match may begin and end anywhere
-/// unless `^` and `$` say otherwise. What a search costs grows with the length of the pattern times that of the text, never
-/// faster. Two patterns are equal if their texts are.
+/// unless `^` and `$` say otherwise. The cost of a search is at most proportional to the length of the pattern times the length
+/// of the text. Two patterns are equal if their texts are equal.
 ///
-/// The text of an AS path is what [`AsPath`](crate::wire::attribute::AsPath) prints: numbers with one space between them, sets as
-/// `{1 2}`, confederation segments as `(1 2)` and `[1 2]`. The text of a community is `65000:100`, of a large one
-/// `65000:1:2`, of an extended one `rt:65000:100`.
+/// The text of an AS path is the output of [`AsPath`](crate::wire::attribute::AsPath): numbers separated by one space, sets as
+/// `{1 2}`, confederation segments as `(1 2)` and `[1 2]`. A community is `65000:100`, a large community `65000:1:2`, an extended
+/// community `rt:65000:100`.
 ///
 /// ```
 /// use bgp_core::policy::Pattern;
@@ -33,7 +33,7 @@ pub struct Pattern {
     regex: Regex,
 }
 
-/// What `_` stands for.
+/// The meaning of `_`.
 const EDGE: &str = "(?:^|$|[^0-9])";
 
 impl Pattern {
@@ -42,7 +42,7 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
-    /// The pattern as it was written.
+    /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -92,7 +92,7 @@ impl serde::Serialize for Pattern {
     }
 }
 
-/// Text that is no regular expression, or one that is too large to compile.
+/// Text that is not a regular expression, or too large to compile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError(String);
 

@@ -1,4 +1,4 @@
-//! Sets of prefixes with ranges of length.
+//! Sets of prefixes with ranges of lengths.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use ipnet::IpNet;
 
 use crate::steps;
 
-/// Prefixes inside `net` whose length lies in a range.
+/// Prefixes inside `net` with a length in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PrefixMatch {
-    /// They lie inside this one.
+    /// The enclosing prefix.
     pub net: IpNet,
-    /// Shortest length that matches.
+    /// Shortest matching length.
     pub min_len: u8,
-    /// Longest length that matches.
+    /// Longest matching length.
     pub max_len: u8,
 }
 
@@ -38,7 +38,7 @@ impl PrefixMatch {
         }
     }
 
-    /// All longer ones inside it, but not itself.
+    /// All longer prefixes inside it, but not the prefix itself.
     pub fn longer(net: IpNet) -> Self {
         Self {
             net: net.trunc(),
@@ -47,19 +47,19 @@ impl PrefixMatch {
         }
     }
 
-    /// The same, but none shorter than this.
+    /// Sets the shortest length.
     #[must_use]
     pub fn ge(self, min_len: u8) -> Self {
         Self { min_len, ..self }
     }
 
-    /// The same, but none longer than this.
+    /// Sets the longest length.
     #[must_use]
     pub fn le(self, max_len: u8) -> Self {
         Self { max_len, ..self }
     }
 
-    /// Without bits of the net beyond its length, and without lengths that no prefix inside it can have; `None` if nothing is left.
+    /// Clears host bits of the net, and clips the range to possible lengths; `None` if the range is empty.
     fn normalized(self) -> Option<Self> {
         let normalized = Self {
             net: self.net.trunc(),
@@ -69,7 +69,7 @@ impl PrefixMatch {
         (normalized.min_len <= normalized.max_len).then_some(normalized)
     }
 
-    /// Becomes both, if the next one is of the same net and begins where this one ends, or before.
+    /// Merges with the next match, if both have the same net and their ranges touch or overlap.
     fn absorb(&mut self, next: &Self) -> bool {
         let touches = self.net == next.net && next.min_len <= self.max_len.saturating_add(1);
         if touches {
@@ -78,7 +78,7 @@ impl PrefixMatch {
         touches
     }
 
-    /// Whether `prefix` is one of them.
+    /// Whether `prefix` matches.
     pub fn contains(&self, prefix: IpNet) -> bool {
         (self.min_len..=self.max_len).contains(&prefix.prefix_len()) && self.net.contains(&prefix)
     }
@@ -90,10 +90,10 @@ impl fmt::Display for PrefixMatch {
     }
 }
 
-/// A prefix is in the set if one of its members contains it. Sets that contain the same by the same members are equal.
+/// A prefix is in the set if one of its members matches it. Sets with the same members are equal.
 ///
-/// Collect members into a set; it never changes afterwards. A copy shares them, so many policies can hold one set of a million
-/// members. What a lookup costs grows with the logarithm of their number.
+/// Collect members into a set, which is immutable. Copies share the members, so many policies can hold a set of a million
+/// members. The cost of a lookup is logarithmic in their number.
 ///
 /// ```
 /// use bgp_core::policy::{PrefixMatch, PrefixSet};
@@ -111,25 +111,26 @@ impl fmt::Display for PrefixMatch {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PrefixSet(Arc<Members>);
 
-/// A trie, its nodes in one list: what lies inside a net follows it, and each knows the next larger one around it.
+/// A trie with its nodes in one list: the members inside a net follow it, and each member knows the next larger one that encloses
+/// it.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 struct Members {
-    /// Ascending. Ranges of one net neither overlap nor touch.
+    /// In ascending order. Ranges of one net neither overlap nor touch.
     matches: Vec<PrefixMatch>,
-    /// For each, the last one before it whose net contains its own, or [`NONE`].
+    /// For each member, the last earlier one that encloses it, or [`NONE`].
     around: Vec<u32>,
 }
 
-/// No member is around another one.
+/// No member encloses it.
 const NONE: u32 = u32::MAX;
 
 impl PrefixSet {
-    /// Whether `prefix` is in it.
+    /// Whether a member matches `prefix`.
     pub fn contains(&self, prefix: IpNet) -> bool {
         let Members { matches, around } = &*self.0;
         steps::count(matches.len().checked_ilog2().unwrap_or_default() as usize + 1);
         let after = matches.partition_point(|member| member.net <= prefix);
-        // Whatever contains the prefix is the last member before it, or around that one.
+        // A member that matches the prefix is the last member before it, or encloses that one.
         let mut at = after.checked_sub(1);
         while let Some(place) = at {
             steps::count(1);
@@ -144,7 +145,7 @@ impl PrefixSet {
         false
     }
 
-    /// Its members, ascending by net. Ranges of one net that overlap or touch are one member; what contains nothing is none.
+    /// The members, ascending by net. Overlapping or touching ranges of one net are merged; empty members are dropped.
     pub fn members(&self) -> &[PrefixMatch] {
         &self.0.matches
     }
@@ -162,7 +163,7 @@ impl FromIterator<PrefixMatch> for PrefixSet {
     }
 }
 
-/// For each member, the last one before it whose net contains its own.
+/// For each member, the last earlier one that encloses it.
 fn around(matches: &[PrefixMatch]) -> Vec<u32> {
     let mut around = Vec::with_capacity(matches.len());
     let mut path: Vec<u32> = Vec::new();
@@ -177,7 +178,7 @@ fn around(matches: &[PrefixMatch]) -> Vec<u32> {
     around
 }
 
-/// As the list of its members.
+/// Serialized as the list of members.
 #[cfg(feature = "serde")]
 impl serde::Serialize for PrefixSet {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

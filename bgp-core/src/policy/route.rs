@@ -1,4 +1,4 @@
-//! What policies see of a route.
+//! A policy's view of a route.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::types::{Asn, PeerId};
 use crate::wire::NextHop;
 use crate::wire::attribute::AttributeView;
 
-/// Which way a route goes.
+/// The direction of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From a peer into the table.
@@ -17,7 +17,7 @@ pub enum Direction {
     Export,
 }
 
-/// Where a route was learned.
+/// The kind of source of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -26,9 +26,9 @@ pub enum Source {
     Local,
     /// From a peer of another AS (eBGP).
     External,
-    /// From a peer of our AS (iBGP).
+    /// From a peer in our AS (iBGP).
     Internal,
-    /// From a peer of our AS for which we reflect (RFC 4456 §6).
+    /// From a route reflector client (RFC 4456 §6).
     Client,
 }
 
@@ -36,7 +36,7 @@ pub enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PeerView {
-    /// The number by which its owner knows it.
+    /// The peer's number.
     pub id: PeerId,
     /// Its address.
     pub address: IpAddr,
@@ -44,39 +44,39 @@ pub struct PeerView {
     pub asn: Asn,
 }
 
-/// What a policy sees of a route.
+/// A policy's view of a route.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RouteView<'a> {
-    /// Which way the route goes.
+    /// The direction.
     pub direction: Direction,
-    /// The peer that the policy belongs to: it announced the route, or is to be told of it. `None` on export, if nothing in the
-    /// policy looks at the peer: then one evaluation serves many of them.
+    /// The peer that the policy belongs to: the sender on import, the receiver on export. `None` on export if the policy does not
+    /// depend on the peer: one evaluation then serves many peers.
     pub peer: Option<PeerView>,
-    /// The peer that announced the route; `None` for a local one.
+    /// The peer that announced the route; `None` for a local route.
     pub learned_from: Option<PeerView>,
-    /// Where the route was learned.
+    /// The kind of source.
     pub source: Source,
-    /// Its prefix.
+    /// The prefix.
     pub prefix: IpNet,
-    /// Its attributes.
+    /// The attributes.
     pub attributes: AttributeView<'a>,
-    /// Its next hop, as received or as an earlier rule set it; `None` for a local route without a gateway. On export, rules see
-    /// the next hop of the table, not yet the one that the peer is told.
+    /// The next hop as received, or as an earlier rule set it; `None` for a local route without a gateway. On export this is the
+    /// next hop in the table, not yet the one to advertise.
     pub next_hop: Option<NextHop>,
     /// Our own address as next hop, on export.
     pub own_next_hop: Option<NextHop>,
-    /// Its LOCAL_PREF; where the attributes have none, the default.
+    /// LOCAL_PREF, or the default if the attributes have none.
     pub local_pref: Option<u32>,
-    /// The interface it leaves by, as far as known.
+    /// The outgoing interface, if known.
     pub interface: Option<&'a str>,
-    /// Our AS number, on export to another AS: the policy sees and edits the AS path with this number in front, though the
-    /// attributes are still without it.
+    /// Our AS number, on export to another AS: the policy sees and edits the AS path with this number prepended, although the
+    /// attributes do not contain it yet.
     pub own_as: Option<Asn>,
 }
 
 impl<'a> RouteView<'a> {
-    /// A route received from nobody in particular; for programs that evaluate a policy themselves.
+    /// A route without peers, for programs that evaluate a policy themselves.
     ///
     /// ```
     /// use bgp_core::policy::{Decision, Policy, RouteView};

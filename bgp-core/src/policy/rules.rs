@@ -1,10 +1,10 @@
-//! Policies: rules in order, and what can be known of them before they see a route.
+//! Policies: ordered rules, and the properties of a policy that are known before it sees a route.
 
 use super::action::{Action, NextHopChoice};
 use super::condition::Condition;
 use super::hook::HookRef;
 
-/// What happens to a route in the end.
+/// The final decision on a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -12,13 +12,13 @@ use super::hook::HookRef;
     serde(rename_all = "lowercase")
 )]
 pub enum Verdict {
-    /// It is used.
+    /// Use the route.
     Accept,
-    /// It is not.
+    /// Do not use the route.
     Reject,
 }
 
-/// Rules in order; the first one that decides ends the evaluation.
+/// Ordered rules; the first rule that decides ends the evaluation.
 ///
 /// ```
 /// use bgp_core::policy::{Action, Condition, Policy, PrefixMatch, Rule, Verdict};
@@ -44,41 +44,41 @@ pub struct Policy {
     traits: Traits,
 }
 
-/// If all conditions hold, asks the hook if there is one, does the actions, then decides or lets the next rule go on.
+/// A rule: if all conditions hold, it calls the hook, applies the actions, and then decides or continues with the next rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Rule {
-    /// Where it comes from, for whoever asks why a route was rejected; for example `BGPFilter/no-default rule 2`.
+    /// Source of the rule, for explanations; for example `BGPFilter/no-default rule 2`.
     pub origin: String,
-    /// All of them must hold; none is always true.
+    /// Conditions that must all hold; an empty list always holds.
     pub conditions: Vec<Condition>,
-    /// Asked first; what it decides counts.
+    /// Called before the actions; its decision is final.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub hook: Option<HookRef>,
-    /// Done in order.
+    /// Applied in order.
     pub actions: Vec<Action>,
-    /// Ends the evaluation, if there is one.
+    /// Ends the evaluation, if set.
     pub verdict: Option<Verdict>,
 }
 
-/// What outcomes depend on, and what they may change: found out once for each policy.
+/// What results depend on and may change, determined once for each policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Traits {
-    /// The interface that a route leaves by.
+    /// Depends on the outgoing interface.
     pub(crate) interface: bool,
-    /// The peer that the policy belongs to.
+    /// Depends on the peer that the policy belongs to.
     pub(crate) peer: bool,
-    /// The peer that announced the route.
+    /// Depends on the peer that announced the route.
     pub(crate) learned_from: bool,
-    /// The next hop may become another one.
+    /// May change the next hop.
     pub(crate) sets_next_hop: bool,
 }
 
 impl Policy {
     /// Accepts everything unchanged.
     pub const ACCEPT: Self = Self::always(Verdict::Accept);
-    /// Rejects everything: what an eBGP session without a policy has (RFC 8212 §3).
+    /// Rejects everything: the policy of an eBGP session without a configured one (RFC 8212 §3).
     pub const REJECT: Self = Self::always(Verdict::Reject);
 
     const fn always(default: Verdict) -> Self {
@@ -94,7 +94,7 @@ impl Policy {
         }
     }
 
-    /// Rules that are tried one after the other, and what happens when none decided.
+    /// A policy of these rules, and the verdict if none of them decides.
     pub fn new(rules: impl IntoIterator<Item = Rule>, default: Verdict) -> Self {
         let rules: Vec<Rule> = rules.into_iter().collect();
         let mut traits = Traits::default();
@@ -106,22 +106,22 @@ impl Policy {
         }
     }
 
-    /// Tried one after the other.
+    /// The rules, in order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// What happens when no rule decided.
+    /// The verdict if no rule decides.
     pub fn default_verdict(&self) -> Verdict {
         self.default
     }
 
-    /// Whether it accepts every route unchanged, so that nobody needs to ask.
+    /// Whether the policy accepts every route unchanged, so that it need not be evaluated.
     pub fn is_accept_all(&self) -> bool {
         self.default == Verdict::Accept && self.rules.is_empty()
     }
 
-    /// Whether its outcome can depend on the interface that a route leaves by.
+    /// Whether the result may depend on the outgoing interface.
     pub fn looks_at_interfaces(&self) -> bool {
         self.traits.interface
     }
@@ -132,7 +132,7 @@ impl Policy {
 }
 
 impl Rule {
-    /// A rule that always holds, changes nothing and decides nothing.
+    /// A rule without conditions, actions or a verdict.
     pub fn new(origin: impl Into<String>) -> Self {
         Self {
             origin: origin.into(),
@@ -140,35 +140,35 @@ impl Rule {
         }
     }
 
-    /// Only if this holds, too.
+    /// Adds a condition.
     #[must_use]
     pub fn when(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
         self
     }
 
-    /// Asks a hook, before the actions.
+    /// Sets the hook, called before the actions.
     #[must_use]
     pub fn ask(mut self, hook: impl Into<HookRef>) -> Self {
         self.hook = Some(hook.into());
         self
     }
 
-    /// Does this, after earlier actions.
+    /// Appends an action.
     #[must_use]
     pub fn then(mut self, action: Action) -> Self {
         self.actions.push(action);
         self
     }
 
-    /// Then uses the route.
+    /// Accepts the route after the actions.
     #[must_use]
     pub fn accept(mut self) -> Self {
         self.verdict = Some(Verdict::Accept);
         self
     }
 
-    /// Then does not use the route.
+    /// Rejects the route after the actions.
     #[must_use]
     pub fn reject(mut self) -> Self {
         self.verdict = Some(Verdict::Reject);

@@ -1,5 +1,5 @@
-//! Adj-RIB-In of one family: the table with the paths of all peers and of this speaker, and how they come and go. What
-//! changes a slot puts it into a queue; the decision takes it from there.
+//! Adj-RIB-In of one family: the table with the paths of all peers and of this speaker, and their additions and removals. A
+//! changed slot is queued for the decision process.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,38 +19,38 @@ use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::attribute::Community;
 use crate::wire::{Attributes, Nlri};
 
-/// The table of one family, with what is counted about its paths.
+/// The table of one family, with counters of its paths.
 #[derive(Debug)]
 pub(super) struct AdjIn<P> {
     pub(super) table: Table<P>,
-    /// Slots to work on, in the order in which they changed; each at most once.
+    /// Changed slots in order, each at most once.
     pub(super) changed: VecDeque<u32>,
-    /// What is known of local routes, by their numbers.
+    /// Counters of local routes, by their numbers.
     pub(super) local: BTreeMap<u32, RouteCounts>,
-    /// Prefixes that have paths.
+    /// Prefixes with paths.
     pub(super) prefixes: usize,
-    /// Prefixes that have a best path.
+    /// Prefixes with a best path.
     pub(super) best: u64,
-    /// What paths take up beside the slots.
+    /// Octets of paths outside the slots.
     pub(super) spilled: usize,
-    /// While somebody watches: slots that changed since the watchers were told, some of them more than once.
+    /// With a watcher: slots that changed since watchers were last notified, possibly with duplicates.
     pub(super) touched: Option<Vec<u32>>,
-    /// Paths in the table that their peers no longer announce: dead ones.
+    /// Dead paths, which their peers no longer announce but which are still in the table.
     pub(super) dead: u64,
 }
 
-/// What became of a path that was to be put into the table.
+/// The result of adding a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Put {
     Added,
     Replaced,
-    /// As it was, and usable.
+    /// The path was there already, unchanged and usable.
     Repeated,
-    /// The prefix has as many paths as it may.
+    /// The prefix has as many paths as allowed.
     Refused,
 }
 
-/// A local route with these attributes, written to `octets`.
+/// The key of a local route, with its attributes written to `octets`.
 fn key_of<'a>(
     route: &'a LocalRoute,
     attributes: &Attributes,
@@ -80,7 +80,7 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// Takes in the routes of one UPDATE, as far as the peer may have so many.
+    /// Adds the routes of one UPDATE, up to the peer's limit.
     pub(super) fn announce(&mut self, shared: &mut Shared, arrival: &mut Arrival, nlri: Nlri<'_>) {
         let Some(peer) = shared.peers.find(arrival.peer) else {
             return;
@@ -133,7 +133,7 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// The slot and the place of the path of a peer with an identifier, unless the path is dead.
+    /// Slot and index of a peer's path with this identifier, unless the path is dead.
     fn find(
         &self,
         shared: &Shared,
@@ -149,10 +149,10 @@ impl<P: Prefix> AdjIn<P> {
         (!is_dead).then_some((at, place))
     }
 
-    /// Puts a path in place of the one of the same peer and identifier.
+    /// Adds a path, replacing the one with the same peer and identifier.
     ///
-    /// Inlined with what makes the path and what keeps it: written in parts to the stack and read back whole, it would wait
-    /// there for the cache misses of the index.
+    /// Inlined together with its callers: otherwise the path would be written to the stack in parts and read back whole, waiting
+    /// for the cache misses of the index.
     #[inline(always)]
     fn put(&mut self, shared: &mut Shared, at: u32, mut path: Path) -> Put {
         let Some(place) = self.table.place(at, path.peer, path.remote_id) else {
@@ -172,7 +172,7 @@ impl<P: Prefix> AdjIn<P> {
         let same = (old.attrs, old.unusable) == (path.attrs, path.unusable);
         let repeated = same && old.received == path.received;
         if old.received == path.received && !shared.peers.is_dead(P::FAMILY, old) {
-            // Announced again as it was, whatever policy makes of it now.
+            // Announced again unchanged, even if policy now changes it.
             path.since = old.since;
         }
         let old = std::mem::replace(old, path);
@@ -188,7 +188,7 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// Counts a path that has come.
+    /// Counts an added path.
     fn count(&mut self, shared: &mut Shared, path: &Path) {
         if path.is_local() {
             self.local.entry(path.remote_id.0).or_default().imported += 1;
@@ -197,7 +197,7 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// Counts a path that goes; tells whether it was dead.
+    /// Counts a removed path; returns whether it was dead.
     fn uncount(&mut self, shared: &mut Shared, path: &Path) -> bool {
         if path.is_local() {
             self.local.entry(path.remote_id.0).or_default().imported -= 1;
@@ -215,7 +215,7 @@ impl<P: Prefix> AdjIn<P> {
         was_dead
     }
 
-    /// Counts the best path of a slot, or that it is not the best any more.
+    /// Counts the best path of a slot, or that it is no longer the best.
     pub(super) fn count_preferred(&mut self, shared: &mut Shared, best: Path, more: i64) {
         self.best = self.best.saturating_add_signed(more);
         if best.is_local() {
@@ -238,7 +238,7 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// Out of the way of those whom nobody watches.
+    /// Out of line, as watching is rare.
     #[cold]
     fn note_touched(&mut self, at: u32) {
         self.touched.get_or_insert_default().push(at);
@@ -257,7 +257,7 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// Removes a path, if it is there; tells whether it could be used.
+    /// Removes a path, if present; returns whether it was usable.
     fn take(&mut self, shared: &mut Shared, prefix: P, peer: PeerId, remote_id: PathId) -> bool {
         let Some((at, place)) = self.find(shared, prefix, peer, remote_id) else {
             return false;
@@ -267,7 +267,7 @@ impl<P: Prefix> AdjIn<P> {
         usable
     }
 
-    /// Removes paths of one slot and tells whether there were any; the best one may be among them.
+    /// Removes the matching paths of one slot, possibly the best one; returns whether there were any.
     fn remove_at(
         &mut self,
         shared: &mut Shared,
@@ -275,7 +275,7 @@ impl<P: Prefix> AdjIn<P> {
         mut is_it: impl FnMut(&Shared, &Path) -> bool,
     ) -> bool {
         let before = self.table[at].paths.as_slice().len();
-        // Backwards, since the last path takes the place of one that goes.
+        // Backwards, because the last path moves to the place of a removed one.
         for place in (0..before).rev() {
             if is_it(shared, &self.table[at].paths.as_slice()[place]) {
                 self.remove(shared, at, place);
@@ -343,7 +343,7 @@ impl<P: Prefix> AdjIn<P> {
         shared.locals.remove(id, prefix.into())
     }
 
-    /// Whether a local route is there as it is.
+    /// Whether a local route is present and unchanged.
     pub(super) fn is_announced(&self, shared: &Shared, prefix: P, route: &LocalRoute) -> bool {
         let Some((at, place)) = self.find(shared, prefix, LOCAL, PathId(route.id)) else {
             return false;
@@ -369,8 +369,8 @@ impl<P: Prefix> AdjIn<P> {
             && variants.next().is_none()
     }
 
-    /// The paths die that a peer has not announced in this epoch. They are not used from now on, and are taken out later, a
-    /// slice at a time.
+    /// Marks as dead all paths that a peer has not announced in this epoch. Dead paths are not used, and are removed later in
+    /// slices.
     pub(super) fn bury_stale(&mut self, shared: &mut Shared, id: PeerId) {
         if let Some(peer) = shared.peers.known_mut(id) {
             let state = &mut peer.families[P::FAMILY];
@@ -379,7 +379,7 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// Takes out the dead paths of a slot.
+    /// Removes the dead paths of a slot.
     pub(super) fn remove_dead_at(&mut self, shared: &mut Shared, at: u32) {
         if self.dead > 0 {
             let is_dead = |shared: &Shared, path: &Path| shared.peers.is_dead(P::FAMILY, path);
@@ -387,14 +387,14 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
-    /// Applies import rules and policy once more to a path of a slot, as it was received.
+    /// Applies import rules and policy again to the received attributes of a path.
     pub(super) fn import_again(&mut self, shared: &mut Shared, at: u32, path: Path) {
         let Some(peer) = shared.peers.find(path.peer) else {
             return;
         };
         let config = Arc::clone(&peer.config);
         let imported = import_again(shared, path, self.table[at].prefix, &config);
-        // RFC 9494 §4.2: some must not become the last resort.
+        // RFC 9494 §4.2: some paths must not be kept as the last resort.
         let unwanted = shared.is_last_resort::<P>(&imported)
             && shared.store.has(imported.attrs, Community::NO_LLGR);
         if unwanted {

@@ -1,4 +1,4 @@
-//! Adj-RIB-Out of an update group: what its members are told of each prefix, and how two states of that differ.
+//! Adj-RIB-Out of an update group: the routes advertised to its members, and the difference between two such states.
 
 use std::ops::Range;
 
@@ -10,20 +10,20 @@ use crate::steps;
 use crate::types::PeerId;
 use crate::wire::NextHop;
 
-/// A route as the members are told it.
+/// An advertised route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// 0 unless the group is told additional paths.
+    /// 0 unless the group uses additional paths.
     pub(super) path_id: u16,
     pub(super) attrs: AttrId,
-    /// Where it was learned.
+    /// The peer that announced it.
     pub(super) source: PeerId,
 }
 
-/// What the members are told of one prefix, ascending by path identifier.
+/// The advertised routes of one prefix, ascending by path identifier.
 pub(super) type Entries = Few<Entry>;
 
-/// One thing to tell: a route, or with `attrs` of `None` that it is gone.
+/// A change to advertise: a route, or its withdrawal if `attrs` is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Change {
     /// Withdrawals sort first.
@@ -32,11 +32,11 @@ pub(super) struct Change {
     pub(super) path_id: u16,
 }
 
-/// The entries of all prefixes, by slot. A copy shares what neither side has changed since.
+/// The entries of all prefixes, by slot. Copies share the parts that neither side has changed since.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AdjOut {
     slots: Chunks<Entries>,
-    /// Octets that entries take up beside the slots.
+    /// Octets of entries outside the slots.
     spilled: usize,
 }
 
@@ -45,7 +45,7 @@ impl AdjOut {
         self.slots.get(at).map_or(&[], Entries::as_slice)
     }
 
-    /// Puts in the entries of a slot; answers with the old ones if they were others.
+    /// Replaces the entries of a slot; returns the old ones if they differ.
     pub(super) fn replace(&mut self, at: u32, new: Entries) -> Option<Entries> {
         if self.get(at) == new.as_slice() {
             return None;
@@ -61,22 +61,22 @@ impl AdjOut {
         self.slots.len()
     }
 
-    /// Whether nothing has changed in either since one was copied from the other.
+    /// Whether neither side has changed since one was copied from the other.
     pub(super) fn is_copy_of(&self, other: &Self) -> bool {
         self.slots.is_copy_of(&other.slots)
     }
 
-    /// Octets that it takes up.
+    /// Size in octets.
     pub(super) fn octets(&self) -> usize {
         self.slots.octets() + self.spilled
     }
 
-    /// Octets that entries take up beside the slots.
+    /// Octets of entries outside the slots.
     pub(super) fn spilled(&self) -> usize {
         self.spilled
     }
 
-    /// Marks the attributes that some slots refer to.
+    /// Marks the attributes in use by these slots.
     pub(super) fn mark_attributes(&self, store: &mut AttrStore, slots: Range<u32>) {
         for entry in slots.flat_map(|at| self.get(at)) {
             store.mark(entry.attrs);
@@ -84,8 +84,8 @@ impl AdjOut {
     }
 }
 
-/// What has to be told to make `old` into `new`. `moved`: what only the peers that an entry came from and comes from have to be
-/// told, because a peer does not hold what it announced itself.
+/// The changes that turn `old` into `new`. `moved`: changes only for the old and new source of an entry, because a peer does not
+/// hold a route that it announced itself.
 pub(super) fn difference(
     at: u32,
     old: &[Entry],
@@ -120,18 +120,18 @@ pub(super) fn difference(
     }
 }
 
-/// The entry with a path identifier, of those of one prefix.
+/// The entry of one prefix with a path identifier.
 fn with_path_id(entries: &[Entry], path_id: u16) -> Option<&Entry> {
     let found = entries.binary_search_by_key(&path_id, |entry| entry.path_id);
     found.ok().map(|place| &entries[place])
 }
 
-/// Whether a member must not be told an entry: it told us, or it is the next hop.
+/// Whether a member must not be sent an entry, because it is the source or the next hop.
 pub(super) fn is_withheld(shared: &Shared, member: PeerId, entry: Entry) -> bool {
     entry.source == member || is_next_hop(shared, member, entry)
 }
 
-/// Whether a member is the next hop of a route, and not we: two speakers on one host may have the same address.
+/// Whether a member, and not this speaker, is the next hop of a route: two speakers on one host may have the same address.
 pub(super) fn is_next_hop(shared: &Shared, member: PeerId, entry: Entry) -> bool {
     let is_ours = |next_hop: NextHop| {
         let peer = shared.peers.find(member);
@@ -141,7 +141,7 @@ pub(super) fn is_next_hop(shared: &Shared, member: PeerId, entry: Entry) -> bool
         && !shared.store.next_hop(entry.attrs).is_some_and(is_ours)
 }
 
-/// The peers that have the address of the next hop of a route.
+/// The peers whose address is the next hop of a route.
 pub(super) fn next_hop_owners(shared: &Shared, entry: Entry) -> &[PeerId] {
     let next_hop = shared.store.next_hop(entry.attrs);
     next_hop.map_or(&[], |next_hop| {

@@ -1,7 +1,7 @@
-//! The attribute store: every set of attributes once, named by a small number.
+//! The attribute store: each set of attributes is stored once, and identified by a small number.
 //!
-//! Input: canonical octets from a received UPDATE, from a policy or from an export rule. Output: an [`AttrId`]; equal ids are
-//! equal attributes. Sets that nothing refers to any more are found by a sweep over the tables, not by counting references.
+//! Input: canonical octets from a received UPDATE, a policy or an export rule. Output: an [`AttrId`]; equal ids mean equal
+//! attributes. Unused sets are found by a sweep over the tables, without reference counts.
 
 use std::sync::Arc;
 
@@ -19,36 +19,36 @@ use crate::types::{Asn, RouterId};
 use crate::wire::NextHop;
 use crate::wire::attribute::{AttributeView, Attributes, Community, Origin};
 
-/// Names a set in the store.
+/// Identifies a set in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AttrId(pub(crate) u32);
 
-/// What identifies a set: the attributes and what the RIB adds to them.
+/// The key of a set: the attributes, and the values that the RIB adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AttrKey<'a> {
-    /// Where packets go; `None` for a local route without a gateway.
+    /// The next hop; `None` for a local route without a gateway.
     pub(crate) next_hop: Option<NextHop>,
-    /// Compared before anything of BGP.
+    /// Compared before all BGP attributes.
     pub(crate) preference: u32,
-    /// The interface a local route leaves by.
+    /// The outgoing interface of a local route.
     pub(crate) interface: Option<&'a str>,
     /// Canonical attributes.
     pub(crate) octets: &'a [u8],
 }
 
-/// A set at rest, with what the decision process asks for. There is one for nearly every UPDATE of a full table, so what is
-/// seldom asked for stays in the octets.
+/// A stored set, with the values that the decision process needs. A full table has one for nearly every UPDATE, so rarely needed
+/// values stay in the octets.
 #[derive(Debug)]
 pub(crate) struct AttrSet {
     hash: u64,
     octets: Place,
     exit: ExitId,
     pub(crate) preference: u32,
-    /// The default if there is none.
+    /// The default if the attributes have none.
     pub(crate) local_pref: u32,
-    /// 0 if there is none, which is as good.
+    /// 0 if the attributes have none, which is equivalent.
     pub(crate) med: u32,
-    /// The AS that the path begins with; 0, which is no AS, if it begins with none.
+    /// The first AS of the path; 0, which is not an AS, if there is none.
     pub(crate) neighbour: Asn,
     pub(crate) path_len: u16,
     pub(crate) origin: Origin,
@@ -56,7 +56,7 @@ pub(crate) struct AttrSet {
     pub(crate) no_advertise: bool,
     pub(crate) no_export: bool,
     pub(crate) llgr_stale: bool,
-    /// It was received: the way to its next hop matters.
+    /// The set was received from a peer, so the path to its next hop matters.
     tracked: bool,
 }
 
@@ -92,10 +92,10 @@ impl AttrSet {
     }
 }
 
-/// Every set of attributes once.
+/// The store.
 #[derive(Debug)]
 pub(crate) struct AttrStore {
-    /// The next hops of the sets that are tracked.
+    /// The next hops of tracked sets.
     pub(crate) next_hops: NextHops,
     pub(crate) hash: SeededHash,
     exits: Exits,
@@ -105,18 +105,18 @@ pub(crate) struct AttrStore {
     free: BitSet,
     /// No smaller number is free.
     free_from: u32,
-    /// While a sweep goes on: what is known to be referred to.
+    /// During a sweep: the sets known to be in use.
     marked: Option<BitSet>,
-    /// Octets of sets that may have been left since the last sweep began.
+    /// Octets of sets that may have become unused since the last sweep began.
     left: usize,
-    /// All routes of a peer are gone: what they leave is looked for when there is nothing else to do.
+    /// All routes of a peer are gone: sweep when there is nothing else to do.
     pub(crate) tidy: bool,
     default_local_pref: u32,
 }
 
-/// A set that may have been left pays for a step of a sweep with so many octets.
+/// A set that may be unused pays for one sweep step per this many octets.
 const OCTETS_PER_STEP: usize = 8;
-/// So many octets are not swept for.
+/// Fewer unused octets than this are not worth a sweep.
 const SWEEP_MINIMUM: usize = 64 << 10;
 
 impl AttrStore {
@@ -138,7 +138,7 @@ impl AttrStore {
         }
     }
 
-    /// Like [`AttrStore::intern`], for routes that are chosen by the way to their next hop.
+    /// Like [`AttrStore::intern`], for routes whose choice depends on the path to their next hop.
     pub(crate) fn intern_tracked(&mut self, key: AttrKey<'_>) -> AttrId {
         let id = self.intern(key);
         let set = self.sets[id.0 as usize]
@@ -149,7 +149,7 @@ impl AttrStore {
         id
     }
 
-    /// The id of the set, which is kept until a sweep does not find it marked.
+    /// The id of the set, which is kept until a sweep does not find it in use.
     pub(crate) fn intern(&mut self, key: AttrKey<'_>) -> AttrId {
         let exit = self.exits.find_or_insert(key.next_hop, key.interface);
         let hash = self.hash.of((exit, key.preference, key.octets));
@@ -174,7 +174,7 @@ impl AttrStore {
         AttrId(id)
     }
 
-    /// Whether a set is just that.
+    /// Whether a set has exactly this key.
     pub(crate) fn is(&self, id: AttrId, key: AttrKey<'_>) -> bool {
         let set = &self[id];
         let exit = &self.exits[set.exit];
@@ -210,7 +210,7 @@ impl AttrStore {
         AttributeView::new(self.octets.get(self[id].octets))
     }
 
-    /// Who brought it into the AS, if it came by a reflector (RFC 4456 §8).
+    /// ORIGINATOR_ID, if a reflector added it (RFC 4456 §8).
     pub(crate) fn originator_id(&self, id: AttrId) -> Option<RouterId> {
         match self[id].reflected {
             true => self.view(id).originator_id(),
@@ -218,7 +218,7 @@ impl AttrStore {
         }
     }
 
-    /// How many clusters it came through.
+    /// Length of the CLUSTER_LIST.
     pub(crate) fn cluster_len(&self, id: AttrId) -> usize {
         match self[id].reflected {
             true => self.view(id).cluster_list().len(),
@@ -230,18 +230,18 @@ impl AttrStore {
         self.view(id).communities().any(|other| other == community)
     }
 
-    /// Where routes with these attributes are sent.
+    /// The next hop of routes with these attributes.
     pub(crate) fn next_hop(&self, id: AttrId) -> Option<NextHop> {
         self.exits[self[id].exit].next_hop
     }
 
-    /// The next hop that decisions about these attributes depend on.
+    /// The tracked next hop that decisions about these attributes depend on.
     pub(crate) fn tracked(&self, id: AttrId) -> Option<NextHopId> {
         let set = &self[id];
         self.exits[set.exit].tracked.filter(|_| set.tracked)
     }
 
-    /// The set with other attributes or another preference.
+    /// The set with changed attributes or another preference.
     pub(crate) fn intern_edited(
         &mut self,
         id: AttrId,
@@ -287,7 +287,7 @@ impl AttrStore {
         self.intern_edited(id, Some(&attributes), None)
     }
 
-    /// The set with another next hop. `tracked`: the way to it matters.
+    /// The set with another next hop. With `tracked`, the path to it matters.
     pub(crate) fn with_next_hop(&mut self, id: AttrId, next_hop: NextHop, tracked: bool) -> AttrId {
         let set = &self[id];
         let octets = self.octets.get(set.octets).to_vec();
@@ -304,7 +304,7 @@ impl AttrStore {
         }
     }
 
-    /// The interface that routes with these attributes leave by, as far as known.
+    /// The outgoing interface of routes with these attributes, if known.
     pub(crate) fn interface_of(&self, id: AttrId) -> Option<&Arc<str>> {
         let way = match self.next_hops.all_reachable() {
             true => None,
@@ -317,7 +317,7 @@ impl AttrStore {
         }
     }
 
-    /// The cost of the way to the next hop of these attributes; `None` if there is no way.
+    /// The cost of the path to the next hop; `None` if it is unreachable.
     pub(crate) fn igp_metric(&self, id: AttrId) -> Option<u32> {
         if self.next_hops.all_reachable() {
             return Some(0);
@@ -333,7 +333,7 @@ impl AttrStore {
         self.index.len()
     }
 
-    /// What it takes up.
+    /// Size in octets, including free room.
     pub(crate) fn octets(&self) -> usize {
         self.sets.capacity() * size_of::<Option<AttrSet>>()
             + self.index.capacity() * size_of::<u32>()
@@ -342,49 +342,49 @@ impl AttrStore {
             + self.next_hops.octets()
     }
 
-    /// What the sets that are there take up.
+    /// Octets of the present sets.
     pub(crate) fn used(&self) -> usize {
         self.len() * size_of::<Option<AttrSet>>() + self.octets.live()
     }
 
-    /// What one set takes up.
+    /// Octets of one set.
     pub(crate) fn octets_of(&self, id: AttrId) -> usize {
         size_of::<Option<AttrSet>>() + self.view(id).octets().len()
     }
 
-    /// So many references to sets are gone, after which the sets may be as well.
+    /// Counts removed references, after which sets may be unused.
     pub(crate) fn leave(&mut self, references: usize) {
         self.left += references * (self.used() / self.len().max(1));
     }
 
-    /// Whether so much may have been left since the last sweep that one of so many steps pays. As long as there is other work to
-    /// do, it waits until that is half of everything.
+    /// Whether enough may be unused since the last sweep for a sweep with this many steps to pay. As long as there is other work,
+    /// the sweep waits until half of everything may be unused.
     pub(crate) fn wants_sweep(&self, references: usize, idle: bool) -> bool {
         let pays = SWEEP_MINIMUM.max(OCTETS_PER_STEP * (references + self.sets.len()));
         self.left >= pays && (idle || self.left >= self.used() / 2)
     }
 
-    /// Whether what was left is worth a sweep that keeps nothing waiting, after all routes of a peer have gone: it is much, or a
-    /// little that keeps the room of much.
+    /// Whether an idle sweep is worth it after all routes of a peer have gone: much is unused, or a little that keeps much memory
+    /// reserved.
     pub(crate) fn take_tidy(&mut self) -> bool {
         let keeps_room = self.left > 0 && self.len() < self.sets.len() / 4;
         std::mem::take(&mut self.tidy) && (keeps_room || self.left >= SWEEP_MINIMUM)
     }
 
-    /// From now on sets are marked, until [`AttrStore::end_sweep`].
+    /// Starts to mark sets, until [`AttrStore::end_sweep`].
     pub(crate) fn begin_sweep(&mut self) {
         self.left = 0;
         self.marked = Some(BitSet::default());
     }
 
-    /// The set is referred to.
+    /// Marks a set as in use.
     pub(crate) fn mark(&mut self, id: AttrId) {
         if let Some(marked) = &mut self.marked {
             marked.insert(id.0);
         }
     }
 
-    /// Forgets those of the next sets that are not marked; tells where to go on.
+    /// Drops unmarked sets among the next ones; returns where to continue.
     pub(crate) fn forget_unmarked(&mut self, from: u32, left: &mut usize) -> Option<u32> {
         let (end, next) = self.part(from, left);
         for id in from..end {
@@ -414,7 +414,7 @@ impl AttrStore {
         self.octets.begin_to_settle()
     }
 
-    /// Moves the octets of the next sets together; tells where to go on.
+    /// Compacts the octets of the next sets; returns where to continue.
     pub(crate) fn settle(&mut self, from: u32, left: &mut usize) -> Option<u32> {
         let (end, next) = self.part(from, left);
         for set in self.sets[from as usize..end as usize].iter_mut().flatten() {
@@ -423,7 +423,7 @@ impl AttrStore {
         next
     }
 
-    /// The end of the next sets, and the same if more follow.
+    /// The end of the next part, and the same if more follow.
     fn part(&self, from: u32, left: &mut usize) -> (u32, Option<u32>) {
         let end = self.sets.len().min(from as usize + *left);
         *left -= end - from as usize;
@@ -431,7 +431,7 @@ impl AttrStore {
         (next, (end < self.sets.len()).then_some(next))
     }
 
-    /// Gives back the room of what has been forgotten.
+    /// Releases the memory of dropped sets.
     pub(crate) fn end_sweep(&mut self) {
         self.marked = None;
         let used = self.sets.iter().rposition(Option::is_some);
@@ -448,7 +448,7 @@ impl AttrStore {
     }
 }
 
-/// What a set takes up.
+/// Octets of a set.
 fn cost(set: &AttrSet) -> usize {
     size_of::<AttrSet>() + set.octets.len()
 }

@@ -1,4 +1,4 @@
-//! A growing set of small numbers, one bit each: which slots of a table wait for something.
+//! A growable set of small numbers, one bit each: the slots of a table that wait for something.
 
 /// Bits beyond the end are not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub(crate) struct BitSet {
 }
 
 impl BitSet {
-    /// Puts `bit` in; `false` if it was there.
+    /// Inserts `bit`; `false` if it was present.
     pub(crate) fn insert(&mut self, bit: u32) -> bool {
         let (word, mask) = place(bit);
         if word >= self.words.len() {
@@ -20,7 +20,7 @@ impl BitSet {
         new
     }
 
-    /// Takes `bit` out; `false` if it was not there.
+    /// Removes `bit`; `false` if it was absent.
     pub(crate) fn remove(&mut self, bit: u32) -> bool {
         let (word, mask) = place(bit);
         let Some(word) = self.words.get_mut(word).filter(|word| **word & mask != 0) else {
@@ -31,7 +31,7 @@ impl BitSet {
         true
     }
 
-    /// Takes out all that are not below `end`, and gives back the room for them.
+    /// Removes all members from `end` on, and releases their memory.
     pub(crate) fn truncate(&mut self, end: usize) {
         self.words.truncate(end.div_ceil(64));
         if let Some(last) = self.words.get_mut(end / 64) {
@@ -51,7 +51,7 @@ impl BitSet {
         self.len == 0
     }
 
-    /// Takes out up to `limit` members, beginning at `from`, which moves on, and going on from zero at the end.
+    /// Removes up to `limit` members, starting at `from`, which advances and wraps around to zero.
     pub(crate) fn take_slice(&mut self, from: &mut u32, limit: usize) -> Vec<u32> {
         let mut slice = Vec::with_capacity(limit.min(self.len));
         while slice.len() < limit {
@@ -65,7 +65,7 @@ impl BitSet {
         slice
     }
 
-    /// Puts in everything below `end`, a word at a time.
+    /// Inserts all numbers below `end`, a word at a time.
     pub(crate) fn fill(&mut self, end: u32) {
         let (last, mask) = place(end);
         if self.words.len() <= last {
@@ -76,7 +76,7 @@ impl BitSet {
         self.count();
     }
 
-    /// Puts in everything that is in the other set, a word at a time.
+    /// Inserts all members of the other set, a word at a time.
     pub(crate) fn union(&mut self, other: &Self) {
         if self.words.len() < other.words.len() {
             self.words.resize(other.words.len(), 0);
@@ -87,7 +87,7 @@ impl BitSet {
         self.count();
     }
 
-    /// Takes out everything that is in the other set, a word at a time.
+    /// Removes all members of the other set, a word at a time.
     pub(crate) fn subtract(&mut self, other: &Self) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word &= !other;
@@ -108,7 +108,7 @@ impl BitSet {
         std::iter::successors(self.next_from(0), |bit| self.next_from(bit + 1))
     }
 
-    /// The smallest member that is not below `from`.
+    /// The smallest member from `from` on.
     pub(crate) fn next_from(&self, from: u32) -> Option<u32> {
         let (start, mask) = place(from);
         let below = mask - 1;

@@ -1,11 +1,11 @@
-//! A long list that is kept in chunks, so that a copy of it costs next to nothing: copies share each chunk until one writes to it.
+//! A long list stored in chunks. Copying it is cheap: copies share each chunk until one of them writes to it.
 
 use std::sync::Arc;
 
-/// Items of a chunk: what a write to a shared one copies.
+/// Items per chunk: the amount that a write to a shared chunk copies.
 const CHUNK: usize = 256;
 
-/// A list of default items beyond its end.
+/// A list, with default items beyond its end.
 #[derive(Clone, Debug)]
 pub(super) struct Chunks<T> {
     chunks: Vec<Arc<[T; CHUNK]>>,
@@ -22,7 +22,7 @@ impl<T> Default for Chunks<T> {
 }
 
 impl<T: Clone + Default> Chunks<T> {
-    /// One past the last place that was ever written to.
+    /// One past the last index ever written.
     pub(super) fn len(&self) -> u32 {
         self.len
     }
@@ -32,13 +32,13 @@ impl<T: Clone + Default> Chunks<T> {
         self.chunks.get(chunk).map(|chunk| &chunk[place])
     }
 
-    /// Whether it is a copy that nobody has written to since, nor to this one.
+    /// Whether neither list was written to since one was copied from the other.
     pub(super) fn is_copy_of(&self, other: &Self) -> bool {
         let mut both = self.chunks.iter().zip(&other.chunks);
         self.len == other.len && both.all(|(a, b)| Arc::ptr_eq(a, b))
     }
 
-    /// A place to write to; the list grows as far as it must.
+    /// A mutable item; the list grows as needed.
     pub(super) fn get_mut(&mut self, at: u32) -> &mut T {
         let (chunk, place) = split(at);
         if chunk >= self.chunks.len() {
@@ -50,7 +50,7 @@ impl<T: Clone + Default> Chunks<T> {
         &mut Arc::make_mut(&mut self.chunks[chunk])[place]
     }
 
-    /// What it takes up, without what items hold elsewhere.
+    /// Size in octets, without memory owned by the items.
     pub(super) fn octets(&self) -> usize {
         self.chunks.capacity() * size_of::<Arc<[T; CHUNK]>>()
             + self.chunks.len() * size_of::<[T; CHUNK]>()

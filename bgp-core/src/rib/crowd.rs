@@ -1,7 +1,7 @@
-//! Many paths of one prefix: found by an index instead of one after the other, and with limits.
+//! Prefixes with many paths: an index instead of a linear search, and limits.
 //!
-//! A session with additional paths (RFC 7911) lets a peer announce a prefix as often as it likes, so what one of these paths
-//! costs must not grow with their number.
+//! With additional paths (RFC 7911) a peer can announce a prefix as often as it likes, so the cost of one path must not grow with
+//! their number.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use crate::types::{PathId, PeerId};
 /// A prefix with more paths than this has an index of them.
 pub(crate) const CROWD: usize = 32;
 
-/// Paths of one prefix that are kept of one peer. Further ones are refused until it withdraws some: they count as invalid and do
-/// not come into the table.
+/// Most paths of one prefix from one peer. Further paths are refused until the peer withdraws some: they count as invalid and are
+/// not stored.
 pub const MAX_PATHS_PER_PEER: usize = 256;
 
-/// Paths of one prefix, of all peers together. Each has an identifier of its own, from 1 on; a path for which none is left is
-/// refused as well.
+/// Most paths of one prefix from all peers together. Each has an identifier of its own, starting at 1; a path without a free
+/// identifier is refused as well.
 pub const MAX_PATHS_PER_PREFIX: usize = u16::MAX as usize;
 
-/// Where the paths of a prefix are, and which identifiers are free.
+/// Index and free identifiers of the paths of a prefix.
 #[derive(Debug)]
 pub(crate) struct Crowd {
-    /// Places in the list of paths, by peer and its identifier of the path.
+    /// Indexes into the list of paths, by peer and its path identifier.
     places: HashTable<u16>,
     of_peer: BTreeMap<PeerId, usize>,
-    /// The identifiers from 1 to the greatest that has been in use, without those that are.
+    /// The free identifiers between 1 and the greatest that was ever in use.
     free: Vec<u16>,
 }
 
@@ -74,20 +74,20 @@ impl Crowd {
         found.map(|place| usize::from(*place))
     }
 
-    /// Takes note of a path that is added at the end next; answers with its identifier, or `None` if it is refused.
+    /// Records a path that will be appended next; returns its identifier, or `None` if it is refused.
     pub(crate) fn admit(&mut self, hash: &SeededHash, paths: &[Path], path: &Path) -> Option<u16> {
         let of_peer = self.of_peer.get(&path.peer).copied().unwrap_or(0);
         if of_peer >= MAX_PATHS_PER_PEER && !path.is_local() {
             return None;
         }
         let place = u16::try_from(paths.len()).ok()?;
-        // Without a free one, all from 1 to the number of paths are in use.
+        // If none is free, all from 1 to the number of paths are in use.
         let local_id = self.free.pop().or_else(|| place.checked_add(1))?;
         self.note(hash, paths, place, path);
         Some(local_id)
     }
 
-    /// Takes note that a path is about to be taken out, and that the last one takes its place.
+    /// Records that a path will be removed, and that the last one takes its place.
     pub(crate) fn remove(&mut self, hash: &SeededHash, paths: &[Path], place: usize) {
         let (path, last) = (&paths[place], paths.len() - 1);
         if let Ok(entry) = self
@@ -106,12 +106,12 @@ impl Crowd {
         self.free.push(path.local_id);
     }
 
-    /// Takes note that two paths are about to change places.
+    /// Records that two paths will be swapped.
     pub(crate) fn swap_with_first(&mut self, hash: &SeededHash, paths: &[Path], place: usize) {
         if place == 0 {
             return;
         }
-        // A place that no path can have.
+        // An index that no path can have.
         let aside = usize::from(u16::MAX);
         self.moved(hash, &paths[0], 0, aside);
         self.moved(hash, &paths[place], place, 0);
@@ -130,7 +130,7 @@ impl Crowd {
         }
     }
 
-    /// What it takes up.
+    /// Size in octets.
     pub(crate) fn octets(&self) -> usize {
         self.places.capacity() * size_of::<u16>()
             + self.of_peer.len() * size_of::<(PeerId, usize)>()
@@ -142,7 +142,7 @@ fn key_hash(hash: &SeededHash, path: &Path) -> u64 {
     hash.of((path.peer, path.remote_id))
 }
 
-/// The smallest identifier that none of these few paths has.
+/// The smallest identifier that none of these paths has.
 #[inline(always)]
 pub(crate) fn smallest_free(paths: &[Path]) -> u16 {
     debug_assert!(paths.len() <= CROWD);

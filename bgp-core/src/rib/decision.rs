@@ -1,7 +1,7 @@
-//! The decision process (RFC 4271 §9.1.2.2, RFC 4456 §9): which of the paths of a prefix is the best one.
+//! The decision process (RFC 4271 §9.1.2.2, RFC 4456 §9): selects the best path of a prefix.
 //!
-//! Input: the paths and what they refer to. Output: the place of the best and the paths that are equal to it as far as
-//! forwarding is concerned. Does not depend on the order in which paths arrived.
+//! Input: the paths and their attributes. Output: the index of the best path, and the paths that are equal to it for forwarding.
+//! The result does not depend on the order of arrival.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::steps;
 use crate::types::{Asn, Family, PathId, RouterId};
 use crate::wire::attribute::Origin;
 
-/// What is compared before MED, best first.
+/// Criteria before MED, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Head {
     preference: Reverse<u32>,
@@ -28,14 +28,14 @@ struct Head {
     origin: Origin,
 }
 
-/// What is compared after MED and still matters for forwarding.
+/// Criteria after MED that still matter for forwarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cost {
     internal: bool,
     igp_metric: u32,
 }
 
-/// What only breaks ties.
+/// Criteria that only break ties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Tail {
     identifier: RouterId,
@@ -44,19 +44,19 @@ struct Tail {
     remote_id: PathId,
 }
 
-/// Why paths of a prefix are not the best one.
+/// Explains why paths of a prefix are not the best one.
 #[derive(Debug)]
 pub(crate) struct Losses<'a> {
     ranking: Ranking<'a>,
     paths: &'a [Path],
     best: usize,
     survivors: Vec<usize>,
-    /// One of the survivors of each neighbouring AS.
+    /// One survivor of each neighbouring AS.
     by_neighbour: BTreeMap<Asn, usize>,
 }
 
 impl Losses<'_> {
-    /// The step at which an eligible path lost, and the place of the other one.
+    /// The step at which an eligible path lost, and the index of the path that won.
     pub(crate) fn of(&self, lost: usize) -> (Step, usize) {
         let (ranking, path, best) = (&self.ranking, &self.paths[lost], &self.paths[self.best]);
         if let Some(step) = ranking.head(best).step(&ranking.head(path)) {
@@ -73,7 +73,7 @@ impl Losses<'_> {
 }
 
 impl Head {
-    /// The first step at which they differ.
+    /// The first step at which the two differ.
     fn step(&self, other: &Self) -> Option<Step> {
         let steps = [
             (self.preference != other.preference, Step::Preference),
@@ -89,7 +89,7 @@ impl Head {
 }
 
 impl Cost {
-    /// The first step at which they differ.
+    /// The first step at which the two differ.
     fn step(&self, other: &Self) -> Option<Step> {
         if self.internal != other.internal {
             return Some(Step::External);
@@ -99,7 +99,7 @@ impl Cost {
 }
 
 impl Tail {
-    /// The first step at which they differ. The path identifier differs if nothing else does.
+    /// The first step at which the two differ. The path identifier always differs.
     fn step(&self, other: &Self) -> Step {
         if self.identifier != other.identifier {
             Step::Identifier
@@ -113,7 +113,7 @@ impl Tail {
     }
 }
 
-/// Everything that paths are compared by.
+/// All criteria for comparing paths.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranking<'a> {
     pub(crate) store: &'a AttrStore,
@@ -132,7 +132,7 @@ impl<'a> Ranking<'a> {
         }
     }
 
-    /// The place of the best path; `None` if no path may be used.
+    /// Index of the best path; `None` if no path is eligible.
     pub(crate) fn best(&self, paths: &[Path]) -> Option<usize> {
         match paths {
             [] => None,
@@ -149,7 +149,7 @@ impl<'a> Ranking<'a> {
         }
     }
 
-    /// The places of all paths that are as good as the best one for forwarding, the best one included.
+    /// Indexes of all paths that are as good as the best one for forwarding, including the best one.
     pub(crate) fn equal_to_best(&self, paths: &[Path]) -> Vec<usize> {
         let mut survivors = self.survivors(paths);
         let key = |place: usize| (self.cost(&paths[place]), self.med(&paths[place]));
@@ -161,8 +161,8 @@ impl<'a> Ranking<'a> {
         survivors
     }
 
-    /// Those with the best head, less those that lose by MED to another one of the same neighbouring AS. Taken group by
-    /// group, so the order of arrival does not matter (RFC 4271 §9.1.2.2 c).
+    /// The paths with the best head, without those that lose by MED within the same neighbouring AS. Evaluated per AS, so the
+    /// order of arrival does not matter (RFC 4271 §9.1.2.2 c).
     fn survivors(&self, paths: &[Path]) -> Vec<usize> {
         let mut leaders = self.leaders(paths);
         if leaders.iter().all(|place| self.med(&paths[*place]) == 0) {
@@ -199,13 +199,13 @@ impl<'a> Ranking<'a> {
         leaders
     }
 
-    /// Whether it may be chosen at all.
+    /// Whether the path may be chosen at all.
     pub(crate) fn is_eligible(&self, path: &Path) -> bool {
         let usable = self.config.use_unresolved || self.store.igp_metric(path.attrs).is_some();
         path.unusable.is_none() && usable && !self.peers.is_dead(self.family, path)
     }
 
-    /// For questions why paths of a prefix, of which this one is the best, are not.
+    /// Explains why the other paths lost against this best path.
     pub(crate) fn losses(self, paths: &'a [Path], best: usize) -> Losses<'a> {
         let survivors = self.survivors(paths);
         let by_neighbour = survivors.iter().rev();

@@ -1,4 +1,4 @@
-//! Waiting after our own restart (RFC 4724 §4.1): nothing is decided before the peers have told what they know.
+//! Deferral after our own restart (RFC 4724 §4.1): nothing is decided before the peers have sent their routes.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use super::peer::Peers;
 use super::settings::PeerUp;
 use crate::types::{Family, PeerId};
 
-/// Who is still waited for, and for what.
+/// The peers and families that are awaited.
 #[derive(Debug)]
 pub(crate) struct Deferral {
     waiting: BTreeSet<(PeerId, Family)>,
@@ -24,7 +24,7 @@ impl Deferral {
         }
     }
 
-    /// Whether nobody is waited for in a family.
+    /// Whether no peer is awaited in a family.
     pub(crate) fn is_over_for(&self, family: Family) -> bool {
         !self.waiting.iter().any(|(_, waiting)| *waiting == family)
     }
@@ -33,7 +33,7 @@ impl Deferral {
         self.waiting.is_empty()
     }
 
-    /// Whoever is waited for, in any family.
+    /// The awaited peers, in any family.
     pub(crate) fn awaited(&self) -> BTreeSet<PeerId> {
         self.waiting.iter().map(|(peer, _)| *peer).collect()
     }
@@ -46,7 +46,7 @@ impl Deferral {
         self.waiting.retain(|(waiting, _)| *waiting != peer);
     }
 
-    /// A session went down. There is time to come back for as long as others may still come up.
+    /// A session went down. The peer may come back within the time that other peers have to come up.
     pub(crate) fn lost(&mut self, peer: PeerId) {
         if self.up_by.is_none() {
             self.forget(peer);
@@ -64,7 +64,7 @@ impl Deferral {
         }
     }
 
-    /// A session came up: only families that will end with an End-of-RIB are worth waiting for.
+    /// A session came up: only families that will end with an End-of-RIB are awaited.
     pub(crate) fn narrow(&mut self, peer: PeerId, up: &PeerUp) {
         let finishes = |family: Family| up.sends_end_of_rib && up.context.families[family];
         self.waiting

@@ -1,4 +1,4 @@
-//! What happens to the RIB and what it wants to happen: the two enums that its owner deals with.
+//! Inputs and outputs of the RIB.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use super::stale::{KeepStale, Preserved};
 use crate::types::{Family, PeerId, PerFamily, RouterId};
 use crate::wire::{NextHop, RefreshKind, Update};
 
-/// What happened.
+/// An input of the RIB.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Input {
-    /// A neighbour was configured, or its settings changed. Its routes are imported again, and it is sent what differs. Beyond
-    /// [`PeerId::MAX`] it is refused.
+    /// A neighbour was configured, or its settings changed. Its routes are imported again, and changed routes are advertised to
+    /// it. A number above [`PeerId::MAX`] is refused.
     Configure {
         /// The peer.
         peer: PeerId,
-        /// How it is treated from now on.
+        /// The new settings.
         config: Arc<PeerConfig>,
     },
-    /// A neighbour is no longer configured.
+    /// A neighbour was removed from the configuration.
     Remove(PeerId),
-    /// A [`Hook`](crate::policy::Hook) in the policies of this neighbour would decide otherwise now. Its routes are imported
-    /// again, and whoever is in its update group is sent what differs, a slice at a time.
+    /// A [`Hook`](crate::policy::Hook) in the policies of this neighbour has new answers. The neighbour's routes are imported
+    /// again, and the members of its update group are sent what differs, in slices.
     Reevaluate(PeerId),
     /// Our own next hops in the session with a peer changed.
     OwnNextHop {
@@ -38,15 +38,15 @@ pub enum Input {
         /// As [`PeerUp::own_next_hop`].
         own_next_hop: PerFamily<Option<NextHop>>,
     },
-    /// Our cluster ID changed. What was reflected is imported and told again.
+    /// Our cluster ID changed. Reflected routes are imported and advertised again.
     ClusterId(Option<RouterId>),
     /// The session came up.
     Up {
         /// The peer.
         peer: PeerId,
-        /// What is known of it.
+        /// Properties of the session.
         up: PeerUp,
-        /// Whether its stale routes, if there are any, may stay until End-of-RIB.
+        /// Whether the peer preserved its forwarding state, so that stale routes may stay until End-of-RIB.
         preserved: PerFamily<Preserved>,
     },
     /// The session ended.
@@ -56,46 +56,46 @@ pub enum Input {
         /// Families whose routes stay as stale, and for how long.
         keep_stale: PerFamily<Option<KeepStale>>,
     },
-    /// Routes came or went.
+    /// Routes were announced or withdrawn.
     Update {
         /// The peer.
         peer: PeerId,
         /// The UPDATE.
         update: Update,
     },
-    /// The peer has sent all its routes.
+    /// The peer has sent all its routes of a family (RFC 4724 §2).
     EndOfRib {
         /// The peer.
         peer: PeerId,
         /// The family.
         family: Family,
     },
-    /// The peer asks for our routes again, or marks its own answer.
+    /// The peer asks for our routes again, or marks the start or end of its own answer.
     Refresh {
         /// The peer.
         peer: PeerId,
         /// The family.
         family: Family,
-        /// A request, or the begin or end of an answer.
+        /// A request, or the beginning or end of an answer.
         kind: RefreshKind,
     },
-    /// The peer's connection has taken so many octets of what was sent.
+    /// The peer's connection has taken octets of UPDATEs.
     Written {
         /// The peer.
         peer: PeerId,
-        /// The octets that it has taken since the last report.
+        /// Octets taken since the last report.
         octets: usize,
     },
-    /// A local route is there.
+    /// Adds or replaces a local route.
     Announce {
-        /// Its prefix.
+        /// The prefix.
         prefix: IpNet,
-        /// Everything else. Boxed: far larger than what an UPDATE needs, and rare.
+        /// The route. Boxed, because it is far larger than an UPDATE, and rare.
         route: Box<LocalRoute>,
     },
-    /// A local route is gone.
+    /// Removes a local route.
     Withdraw {
-        /// Its prefix.
+        /// The prefix.
         prefix: IpNet,
         /// The number of the route: [`LocalRoute::id`].
         id: u32,
@@ -104,22 +104,22 @@ pub enum Input {
     NextHop {
         /// The next hop.
         address: IpAddr,
-        /// The way to it.
+        /// The path to it.
         resolution: Resolution,
     },
     /// This speaker has just restarted: nothing is decided, sent or installed until these peers have sent End-of-RIB.
     Defer {
-        /// Who is expected to send it, in which family. A family nobody is waited for in goes its way.
+        /// The awaited peers and families. A family without awaited peers is not deferred.
         expected: Vec<(PeerId, Family)>,
-        /// Whoever is not up by then is not waited for.
+        /// Peers that are not up by then are no longer awaited.
         up_by: Instant,
-        /// The end of all waiting (RFC 4724 §4.1, selection deferral timer).
+        /// End of the deferral (RFC 4724 §4.1, selection deferral timer).
         until: Instant,
     },
 }
 
 impl Input {
-    /// A local route is there: [`Input::Announce`].
+    /// Adds or replaces a local route: [`Input::Announce`].
     pub fn announce(prefix: IpNet, route: LocalRoute) -> Self {
         Self::Announce {
             prefix,
@@ -128,72 +128,71 @@ impl Input {
     }
 }
 
-/// What is to happen, in this order.
+/// An output of the RIB, to be carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
-    /// Send these messages; report with [`Input::Written`].
+    /// Send these messages; report progress with [`Input::Written`].
     Send {
         /// The peer.
         peer: PeerId,
-        /// Whole messages, shared with other peers where they are the same.
+        /// Complete messages, shared between peers where they are equal.
         messages: Bytes,
     },
     /// The route to a prefix changed.
     Forward {
         /// The prefix.
         prefix: IpNet,
-        /// `None`: there is none from a peer, or a local one is preferred by its preference.
+        /// The route to install. `None`: no peer has one, or a local route is preferred by its preference.
         route: Option<ForwardRoute>,
     },
-    /// The way to this next hop is wanted from now on.
+    /// Resolve this next hop from now on.
     Resolve(IpAddr),
-    /// The way to this next hop is no longer wanted, until it is asked for again.
+    /// Stop resolving this next hop, until it is requested again.
     Forget(IpAddr),
-    /// The peer has sent more prefixes than it may (RFC 4486 §4). Those that are too many are not in the tables, and nothing
-    /// more of it is looked at until its session has ended.
+    /// The peer exceeded its prefix limit (RFC 4486 §4). Excess prefixes are not stored, and further input of the peer is ignored
+    /// until its session has ended.
     TooManyPrefixes {
         /// The peer.
         peer: PeerId,
         /// The family.
         family: Family,
-        /// How many it may.
+        /// The limit.
         limit: u32,
     },
-    /// This speaker holds more than it may, and most of it from this peer, whose session is to end (RFC 4486 §4).
+    /// The memory limit is reached, and most of it is in use by this peer, whose session must end (RFC 4486 §4).
     OutOfResources(PeerId),
-    /// Routes of this prefix may have changed in any view, or why they are used or told. Only while
-    /// [`Rib::watch`](super::Rib::watch) says so.
+    /// Routes of this prefix may have changed in any view, or their reasons. Only after [`Rib::watch`](super::Rib::watch).
     Changed(IpNet),
-    /// What this peer is told may be something else altogether: it has joined those that are told the same, or has left them.
-    /// Only while [`Rib::watch`](super::Rib::watch) says so.
+    /// All routes advertised to this peer may have changed: it has moved to another update group. Only after
+    /// [`Rib::watch`](super::Rib::watch).
     ToldAnew(PeerId),
-    /// A route that a peer announced cannot be used, and not because of policy: the first one in its session with this reason.
-    /// For a log that says so once.
+    /// A route from a peer is unusable for a reason other than policy. Reported for the first route of a session with this
+    /// reason, as a log message.
     Unusable {
         /// The peer.
         peer: PeerId,
-        /// The prefix of the route.
+        /// The prefix.
         prefix: IpNet,
-        /// Why the route cannot be used.
+        /// The reason.
         why: Unusable,
     },
-    /// Waiting after a restart is over: all that is to be installed has been told.
+    /// The deferral after a restart is over: all routes to install were output.
     DeferralEnded,
 }
 
-/// A route from a peer, as it is to be installed.
+/// A peer's route to install.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct ForwardRoute {
-    /// Next hops of equal cost, the best path's first, without repetition.
+    /// Next hops of equal cost without duplicates, that of the best path first.
     pub next_hops: Vec<NextHop>,
-    /// LOCAL_PREF, the default if it came without.
+    /// LOCAL_PREF, or the default.
     pub local_pref: u32,
-    /// The preference that it won with.
+    /// The winning preference.
     pub preference: u32,
-    /// A local route of no more than [`PEER_PREFERENCE`](super::PEER_PREFERENCE) is better. Whoever installed that one forwards by it; this one may be
-    /// installed beside it, where it does not take its place.
+    /// A local route with a preference of at most [`PEER_PREFERENCE`](super::PEER_PREFERENCE) is better. The local route, if
+    /// installed by its owner, forwards the packets; this route may be installed beside it, but must not replace it.
     pub standby: bool,
 }
 
@@ -218,7 +217,7 @@ impl ForwardRoute {
 mod tests {
     use super::*;
 
-    /// Queues are made of these: nothing rare makes them larger.
+    /// Queues hold these values: rare variants must not make them larger.
     #[test]
     fn an_input_is_about_as_large_as_an_update() {
         assert_eq!(size_of::<Update>(), 112);

@@ -1,5 +1,5 @@
-//! Where packets of routes leave: next hops and interfaces, each pair once. There are few, so that a set of attributes only holds
-//! a number; they are counted by their users and go with the last one.
+//! Exits: pairs of next hop and interface, each stored once. There are few, so a set of attributes only holds a number. Exits are
+//! reference-counted.
 
 use std::sync::Arc;
 
@@ -11,27 +11,27 @@ use super::room::shrink;
 use crate::steps;
 use crate::wire::NextHop;
 
-/// Names an [`Exit`].
+/// Identifies an [`Exit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ExitId(u32);
 
-/// Where packets leave.
+/// A next hop and an interface.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exit {
     pub(super) next_hop: Option<NextHop>,
     pub(super) interface: Option<Arc<str>>,
-    /// Set once the way to the next hop matters to a user.
+    /// Set once the path to the next hop matters to a user.
     pub(super) tracked: Option<NextHopId>,
     users: u32,
 }
 
-/// Every exit that has users.
+/// All exits in use.
 #[derive(Debug)]
 pub(super) struct Exits {
     list: Vec<Exit>,
     index: HashTable<u32>,
     free: Vec<u32>,
-    /// What was found last: routes come in runs.
+    /// The last result: routes come in runs.
     last: Option<ExitId>,
     hash: SeededHash,
 }
@@ -47,7 +47,7 @@ impl Exits {
         }
     }
 
-    /// The exit of attributes, which is given a user next or has some.
+    /// The exit of these attributes, which is new or has users.
     pub(super) fn find_or_insert(
         &mut self,
         next_hop: Option<NextHop>,
@@ -97,7 +97,7 @@ impl Exits {
         self.list[id as usize].users += 1;
     }
 
-    /// A user is gone.
+    /// Removes a user.
     pub(super) fn leave(&mut self, ExitId(id): ExitId, next_hops: &mut NextHops) {
         let exit = &mut self.list[id as usize];
         exit.users -= 1;
@@ -116,7 +116,7 @@ impl Exits {
         self.last = None;
     }
 
-    /// From now on the way to the next hop matters.
+    /// From now on the path to the next hop matters.
     pub(super) fn track(&mut self, ExitId(id): ExitId, next_hops: &mut NextHops) {
         let exit = &mut self.list[id as usize];
         if let Some(next_hop) = exit.next_hop
@@ -126,7 +126,7 @@ impl Exits {
         }
     }
 
-    /// Gives back the room of those that are gone.
+    /// Releases unused memory.
     pub(super) fn shrink(&mut self) {
         let used = self.list.iter().rposition(|exit| exit.users > 0);
         self.list.truncate(used.map_or(0, |last| last + 1));
@@ -141,7 +141,7 @@ impl Exits {
         }
     }
 
-    /// What it takes up.
+    /// Size in octets.
     pub(super) fn octets(&self) -> usize {
         self.list.capacity() * size_of::<Exit>() + self.index.capacity() * size_of::<u32>()
     }

@@ -1,5 +1,5 @@
-//! What becomes of a route on its way to the members of an update group: may they be told, and with which attributes
-//! (RFC 4271 §5, §9.1.3; RFC 1997; RFC 4456 §8; RFC 9234 §5). Everything here is the same for all members.
+//! Export: whether a route may be advertised to the members of an update group, and with which attributes (RFC 4271 §5, §9.1.3;
+//! RFC 1997; RFC 4456 §8; RFC 9234 §5). The result is the same for all members.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::wire::{Context, NextHop};
 /// Segment type of an AS_SEQUENCE (RFC 4271 §4.3).
 const AS_SEQUENCE: u8 = 2;
 
-/// All that the export of a route depends on. Peers with equal keys are told the same.
+/// Everything that the export of a route depends on. Peers with equal keys are sent the same routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GroupKey {
     pub(crate) family: Family,
@@ -35,41 +35,41 @@ pub(crate) struct GroupKey {
     pub(crate) next_hop_mode: NextHopMode,
     pub(crate) own_next_hop: Option<NextHop>,
     pub(crate) policy: Arc<Policy>,
-    /// The only member, if the policy looks at the peer that is told.
+    /// The only member, if the policy depends on the receiving peer.
     pub(crate) peer: Option<PeerView>,
-    /// The address of the members, if local routes have something of their own for it.
+    /// The address of the members, if local routes have variants for it.
     pub(crate) address: Option<IpAddr>,
     pub(crate) role: Option<Role>,
-    /// Whether routes with LLGR_STALE may be told.
+    /// Whether routes with LLGR_STALE may be advertised.
     pub(crate) long_lived_aware: bool,
-    /// How messages are written; what only concerns reading is left at its default.
+    /// How messages are encoded; fields that only concern decoding have their defaults.
     pub(crate) context: Context,
 }
 
-/// The attributes of a route that may be told, before they are rewritten.
+/// The attributes of an admitted route, before they are rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Admitted {
     attrs: AttrId,
-    /// The policy has changed them: on the way to another AS, ours is in front of the path already.
+    /// The policy changed them: on export to another AS, our AS is already prepended.
     edited: bool,
-    /// The MED is ours, not one that another AS said.
+    /// The MED is ours, not one of another AS.
     own_med: bool,
-    /// The next hop is the one that the policy chose.
+    /// The next hop was set by the policy.
     own_choice: bool,
 }
 
-/// What the policy of a group made of attributes, for the prefixes that they came with.
+/// Policy results of a group, cached across prefixes with the same attributes.
 #[derive(Debug, Default)]
 pub(crate) struct Admissions {
     by_attrs: HashTable<(AdmissionKey, Outcomes<Option<Admitted>>)>,
-    /// Nodes of all outcomes, up to [`REMEMBERED`].
+    /// Nodes of all cached results, at most [`REMEMBERED`].
     nodes: usize,
 }
 
-/// Attributes and where they were learned: the peer if the policy looks at that, otherwise a [`Source`] by its number.
+/// Attributes and their source: the peer if the policy depends on it, otherwise a [`Source`] by its number.
 type AdmissionKey = (AttrId, PeerId);
 
-/// Results of a group that are remembered: of its policy, and of the rewriting of attributes.
+/// Cached results of a group: policy decisions, and rewritten attributes.
 pub(crate) const REMEMBERED: usize = 1 << 14;
 
 impl Admissions {
@@ -102,13 +102,13 @@ impl Admissions {
 }
 
 impl GroupKey {
-    /// The key of a peer in a family; `None` if it is not spoken to.
+    /// The key of a peer in a family; `None` if its session does not use the family.
     pub(crate) fn of(id: PeerId, peer: &Peer, family: Family) -> Option<Self> {
         let up = peer.speaks(family)?;
         Some(Self::with_session(id, peer, family, up))
     }
 
-    /// The key that a peer has with this session.
+    /// The key of a peer with this session.
     pub(crate) fn with_session(id: PeerId, peer: &Peer, family: Family, up: &PeerUp) -> Self {
         let context = Context {
             four_octet_as: up.context.four_octet_as,
@@ -138,12 +138,12 @@ impl GroupKey {
         }
     }
 
-    /// The key of members for whose address local routes have something of their own.
+    /// The key for members with an address that local routes have variants for.
     pub(crate) fn named(self, address: Option<IpAddr>) -> Self {
         Self { address, ..self }
     }
 
-    /// The path that the members are told, as the owner of a local route wants it; `None`: they are not told.
+    /// The variant of a local route for the members; `None` if it is withheld from them.
     pub(crate) fn variant(&self, shared: &Shared, path: &Path, prefix: IpNet) -> Option<Path> {
         let Some(address) = self.address.filter(|_| path.is_local()) else {
             return Some(*path);
@@ -155,7 +155,7 @@ impl GroupKey {
         }
     }
 
-    /// Whether the policy, or what local routes have for single peers, is all that is not the same.
+    /// Whether only the policy, or the variants of local routes, differ.
     pub(crate) fn differs_in_policy_from(&self, other: &Self) -> bool {
         let with_policy = Self {
             policy: Arc::clone(&self.policy),
@@ -166,7 +166,7 @@ impl GroupKey {
         *self == with_policy
     }
 
-    /// Whether the next hop that is told is always our own address.
+    /// Whether the advertised next hop is always our own address.
     pub(crate) fn tells_own_next_hop(&self) -> bool {
         !self.policy.traits().sets_next_hop && self.own_next_hop_by_default()
     }
@@ -179,7 +179,7 @@ impl GroupKey {
         }
     }
 
-    /// The attributes that a path is told with before they are rewritten; `None` if it is not told at all.
+    /// The attributes of a path before they are rewritten; `None` if the path is not advertised.
     pub(crate) fn admit(
         &self,
         shared: &mut Shared,
@@ -237,7 +237,7 @@ impl GroupKey {
             source,
             next_hop: shared.store.next_hop(path.attrs),
             own_next_hop: self.own_next_hop,
-            // As it would be sent inside the AS.
+            // As on iBGP sessions.
             local_pref: Some(shared.store[path.attrs].local_pref),
             interface: interface.map(|name| &**name),
             own_as: (!self.kind.is_internal()).then_some(self.local_as),
@@ -245,12 +245,12 @@ impl GroupKey {
         }
     }
 
-    /// Whether anything but policy keeps a path from the members.
+    /// Whether nothing but policy withholds a path from the members.
     pub(crate) fn allows(&self, shared: &Shared, path: &Path) -> bool {
         self.forbids(shared, path).is_none()
     }
 
-    /// The rule of BGP that keeps a path from the members.
+    /// The rule of BGP that withholds a path from the members.
     pub(crate) fn forbids(&self, shared: &Shared, path: &Path) -> Option<Withheld> {
         let from = shared.peers.find(path.peer).map(|peer| peer.config.kind);
         let (set, to) = (&shared.store[path.attrs], self.kind);
@@ -260,7 +260,7 @@ impl GroupKey {
         if set.no_export && !to.is_internal() {
             return Some(Withheld::NoExport);
         }
-        // RFC 9494 §4.3: who does not know the community would take the route for a good one.
+        // RFC 9494 §4.3: a peer that does not know the community would take the route for a good one.
         if set.llgr_stale && !self.long_lived_aware {
             return Some(Withheld::LongLivedStale);
         }
@@ -272,12 +272,12 @@ impl GroupKey {
             // RFC 9234 §5, egress 2: never to a provider, peer or route server.
             return Some(Withheld::RouteLeak);
         }
-        // RFC 4271 §9.2, RFC 4456 §6: from inside the AS to inside the AS only by reflection.
+        // RFC 4271 §9.2, RFC 4456 §6: from iBGP to iBGP only by reflection.
         let inside = from == Some(PeerKind::Internal) && to == PeerKind::Internal;
         inside.then_some(Withheld::Internal)
     }
 
-    /// The attributes as they are sent; `None` if there is no next hop to send.
+    /// The attributes to send; `None` if there is no usable next hop.
     pub(crate) fn rewrite(
         &self,
         shared: &mut Shared,
@@ -316,9 +316,9 @@ impl GroupKey {
         Some(shared.store.intern(key))
     }
 
-    /// What becomes of ordinary attributes on their way to another AS, octet by octet: the same as
-    /// [`AsPath::leave_as`](crate::wire::attribute::AsPath::leave_as) and [`GroupKey::rewrite_attributes`] make of them, without
-    /// taking them apart. `None`: they are not ordinary. Not for those that the policy has changed.
+    /// Rewrites simple attributes for another AS directly on the octets. The result equals that of
+    /// [`AsPath::leave_as`](crate::wire::attribute::AsPath::leave_as) and [`GroupKey::rewrite_attributes`], without decoding.
+    /// `None` if the attributes are not simple. Not for attributes that the policy has changed.
     fn plain_external(&self, view: AttributeView<'_>, own_med: bool) -> Option<Vec<u8>> {
         if self.kind.is_internal() || self.role.is_some() {
             return None;
@@ -379,7 +379,7 @@ impl GroupKey {
     }
 
     fn rewrite_internal(&self, shared: &Shared, attributes: &mut Attributes, path: &Path) {
-        // RFC 4271 §5.1.5: always there inside the AS.
+        // RFC 4271 §5.1.5: always present on iBGP sessions.
         attributes
             .local_pref
             .get_or_insert(shared.config.default_local_pref);
@@ -397,7 +397,7 @@ impl GroupKey {
         attributes.cluster_list.insert(0, cluster_id);
     }
 
-    /// `own_choice`: the policy has chosen it.
+    /// The next hop to send. With `own_choice`, the policy has set it.
     pub(crate) fn next_hop(&self, of_route: Option<NextHop>, own_choice: bool) -> Option<NextHop> {
         let own = self.own_next_hop;
         if !own_choice && self.own_next_hop_by_default() {
@@ -405,13 +405,13 @@ impl GroupKey {
         }
         let kept = of_route
             .filter(|next_hop| self.can_be_told(*next_hop))
-            // It means another host there, unless the peer is on this one.
+            // A loopback address means another host there, unless the peer is on this host.
             .filter(|next_hop| !next_hop.is_loopback() || own.is_some_and(NextHop::is_loopback))
             .and_then(without_link_local);
         kept.or(own)
     }
 
-    /// RFC 8950 §4: an IPv4 route has an IPv6 next hop only towards peers that agreed on it.
+    /// RFC 8950 §4: an IPv4 route has an IPv6 next hop only towards peers that negotiated it.
     fn can_be_told(&self, next_hop: NextHop) -> bool {
         self.family == Family::Ipv6Unicast
             || self.context.extended_next_hop
@@ -419,7 +419,7 @@ impl GroupKey {
     }
 }
 
-/// Where a path was learned, for policies.
+/// The source of a path, for policies.
 pub(crate) fn source_of(shared: &Shared, path: &Path) -> Source {
     let from = shared.peers.find(path.peer);
     match from {
@@ -429,7 +429,7 @@ pub(crate) fn source_of(shared: &Shared, path: &Path) -> Source {
     }
 }
 
-/// What the policy made of a path.
+/// Applies the policy's changes to a path.
 fn apply(shared: &mut Shared, changes: Changes, unchanged: Admitted) -> Admitted {
     let mut admitted = unchanged;
     if let Some(edited) = changes.attributes {
@@ -446,7 +446,7 @@ fn apply(shared: &mut Shared, changes: Changes, unchanged: Admitted) -> Admitted
     admitted
 }
 
-/// All but the AS path.
+/// Rewrites all attributes but the AS path.
 fn rewrite_external(attributes: &mut Attributes, own_med: bool) {
     attributes.local_pref = None;
     attributes.originator_id = None;
@@ -455,12 +455,12 @@ fn rewrite_external(attributes: &mut Attributes, own_med: bool) {
         .ext_communities
         .retain(|community: &ExtendedCommunity| !community.is_non_transitive());
     if !own_med {
-        // RFC 4271 §5.1.4: what one neighbouring AS said does not concern another.
+        // RFC 4271 §5.1.4: the MED of one neighbouring AS is not passed on to another.
         attributes.med = None;
     }
 }
 
-/// A link-local address means something on one link only, and nobody knows whether a member is on it (RFC 2545 §3).
+/// Drops a link-local address: it is valid on one link only, and a member may be on another link (RFC 2545 §3).
 pub(super) fn without_link_local(next_hop: NextHop) -> Option<NextHop> {
     let next_hop = NextHop::from(next_hop.address());
     let is_link_local = match next_hop.address() {

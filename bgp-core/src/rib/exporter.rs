@@ -1,5 +1,4 @@
-//! What an update group makes of a prefix: the entries of its Adj-RIB-Out, with what it remembers of attributes that it has
-//! rewritten before.
+//! An update group's export of a prefix: the entries of its Adj-RIB-Out, with a cache of rewritten attributes.
 
 use bytes::BytesMut;
 use hashbrown::HashTable;
@@ -17,23 +16,23 @@ use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::MAX_MESSAGE_LEN;
 use crate::wire::update::encode_reachable;
 
-/// More than the octets of an UPDATE that are not carried attributes: headers, a next hop and one prefix.
+/// Upper bound of the octets of an UPDATE other than the attributes: headers, a next hop and one prefix.
 const LARGEST_REST: usize = 128;
 
-/// The export rules of a group and what they have led to so far.
+/// The export rules of a group, and their cached results.
 #[derive(Debug)]
 pub(super) struct Exporter {
     pub(super) key: GroupKey,
-    /// Routes that were kept from the members.
+    /// Counters of routes withheld from the members.
     pub(super) kept: Kept,
-    /// Rewritten attributes, up to [`REMEMBERED`]; the peer only matters where a route is reflected.
+    /// Rewritten attributes, at most [`REMEMBERED`]; the peer only matters for reflected routes.
     rewritten: HashTable<Rewritten>,
-    /// The last one: routes come in runs.
+    /// The last result: routes come in runs.
     last_rewritten: Option<Rewritten>,
     admissions: Admissions,
 }
 
-/// What becomes of a route of a peer.
+/// The rewritten attributes of a peer's route.
 type Rewritten = ((Admitted, PeerId), Option<AttrId>);
 
 impl Exporter {
@@ -47,7 +46,7 @@ impl Exporter {
         }
     }
 
-    /// What the members are to be told of a prefix now.
+    /// The entries to advertise for a prefix.
     pub(super) fn entries<P: Prefix>(
         &mut self,
         shared: &mut Shared,
@@ -64,7 +63,7 @@ impl Exporter {
                 .into_iter()
                 .collect();
         }
-        // RFC 7911 §5: the best path is among them.
+        // RFC 7911 §5: the best path is always included.
         let mut entries = Entries::None;
         for path in slot.paths.as_slice() {
             if Ranking::of(shared, P::FAMILY).is_eligible(path)
@@ -138,10 +137,10 @@ impl Exporter {
         attrs
     }
 
-    /// RFC 4271 §9.2: what is too big for a message of this session is not told.
+    /// RFC 4271 §9.2: a route that does not fit into a message of this session is not advertised.
     fn fits<P: Prefix>(&self, shared: &Shared, attrs: AttrId) -> bool {
         let view = shared.store.view(attrs);
-        // Two-octet AS numbers come with all four octets beside them, which is not twice as much.
+        // Two-octet AS numbers are sent together with all four octets, which at most doubles the size.
         if view.octets().len() < usize::from(MAX_MESSAGE_LEN) / 2 - LARGEST_REST {
             return true;
         }
@@ -154,7 +153,7 @@ impl Exporter {
         })
     }
 
-    /// Attributes are rewritten anew: what that depends on has changed.
+    /// Clears the cache of rewritten attributes.
     pub(super) fn forget_rewritten(&mut self) {
         self.rewritten.clear();
         self.last_rewritten = None;

@@ -1,7 +1,7 @@
 //! The RIB of one family: Adj-RIB-In, the best paths (Loc-RIB), and the update groups with their Adj-RIB-Out.
 //!
-//! Changes only mark slots. [`FamilyRib::work`] takes a slice of them: the best path of each is chosen, forwarding hears of it,
-//! and every group tells its members.
+//! Changes only mark slots. [`FamilyRib::work`] processes a slice of them: it chooses the best path of each, updates forwarding,
+//! and lets every group advertise the changes.
 
 use std::time::Instant;
 
@@ -22,10 +22,10 @@ use super::table::Slot;
 use super::walk::Walk;
 use crate::types::{PeerId, Prefix};
 
-/// Changed slots that are worked on before the next output is handed out. Of few things, tests make many slices.
+/// Changed slots processed before outputs are handed out. Tests use small slices.
 const FLUSH_SLICE: usize = if cfg!(test) { 3 } else { 4096 };
 
-/// What an entry of an index takes up, with its share of what is free.
+/// Octets of an index entry, including its share of free entries.
 const INDEX: usize = 2 * size_of::<u32>();
 
 /// All routes of one family.
@@ -33,9 +33,9 @@ const INDEX: usize = 2 * size_of::<u32>();
 pub(crate) struct FamilyRib<P> {
     pub(super) paths: AdjIn<P>,
     pub(super) groups: Groups,
-    /// What was said of each slot for forwarding.
+    /// The last forwarding route of each slot.
     pub(super) forwarded: Forwarded,
-    /// What is to be done to all paths.
+    /// Pending work on all paths.
     pub(super) walk: Walk,
 }
 
@@ -49,7 +49,7 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// One slice of work; tells whether there was any. Nothing is decided while that is `deferred`.
+    /// Processes one slice; returns whether there was any work. While `deferred`, nothing is decided.
     pub(super) fn work(&mut self, shared: &mut Shared, deferred: bool) -> bool {
         if deferred {
             let walked = self.walk.slice(shared, &mut self.paths, usize::MAX);
@@ -80,7 +80,7 @@ impl<P: Prefix> FamilyRib<P> {
         }
         shared.steps += (count + told.len()) as u64;
         let worked = walked || count > 0 || !told.is_empty() || !self.groups.left.is_empty();
-        // Before slots are released, and may be given to other prefixes.
+        // Before slots are released and reused for other prefixes.
         self.tell_watchers(shared, &slice);
         self.tell_watchers(shared, &told);
         for at in slice.into_iter().chain(told) {
@@ -89,7 +89,7 @@ impl<P: Prefix> FamilyRib<P> {
         worked
     }
 
-    /// Names the prefixes of slots that were worked on or changed, if anybody watches.
+    /// Reports the prefixes of processed or changed slots, if anybody watches.
     fn tell_watchers(&mut self, shared: &mut Shared, worked_on: &[u32]) {
         let Some(touched) = &mut self.paths.touched else {
             return;
@@ -102,12 +102,12 @@ impl<P: Prefix> FamilyRib<P> {
         shared.outputs.extend(outputs);
     }
 
-    /// Begins to name what changes, or no longer does.
+    /// Starts or stops reporting changes.
     pub(super) fn watch(&mut self, watched: bool) {
         self.paths.touched = watched.then(|| self.paths.touched.take().unwrap_or_default());
     }
 
-    /// Puts the best path first; tells whether there is none any more.
+    /// Moves the best path to the front; returns whether the last best path is gone.
     fn choose(&mut self, shared: &mut Shared, at: u32) -> bool {
         let slot = &mut self.paths.table[at];
         slot.dirty = false;
@@ -141,7 +141,7 @@ impl<P: Prefix> FamilyRib<P> {
         gone
     }
 
-    /// A slot may be given to another prefix once no member of any group has still to hear of it.
+    /// Releases a slot once no group needs it for a pending withdrawal.
     fn release_if_unused(&mut self, at: u32) {
         let slot = &self.paths.table[at];
         if slot.dirty || !slot.paths.as_slice().is_empty() {
@@ -152,12 +152,12 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// Puts a peer into the group that fits it, which may be none.
+    /// Moves a peer into the matching group, if there is one.
     pub(super) fn regroup(&mut self, shared: &mut Shared, id: PeerId) {
         self.groups.regroup(shared, &self.paths.table, id);
     }
 
-    /// Decides and tells anew what a peer is told.
+    /// Evaluates and advertises all routes to a peer again.
     pub(super) fn tell_peer_again(&mut self, shared: &Shared, id: PeerId) {
         let end = self.paths.table.end();
         self.groups.tell_peer_again::<P>(shared, end, id);
@@ -169,27 +169,27 @@ impl<P: Prefix> FamilyRib<P> {
         self.bury_all(shared, id);
     }
 
-    /// All paths of a peer die. They are not used from now on, and go when the walk comes by.
+    /// Marks all paths of a peer as dead. They are not used from now on, and are removed by the walk.
     pub(super) fn bury_all(&mut self, shared: &mut Shared, id: PeerId) {
         self.begin_epoch(shared, id);
         self.paths.bury_stale(shared, id);
     }
 
-    /// All paths that a peer has become stale.
+    /// Marks all current paths of a peer as stale.
     pub(super) fn begin_epoch(&mut self, shared: &mut Shared, id: PeerId) {
         let begun = |shared: &mut Shared| {
             let peer = shared.peers.find_mut(id);
             peer.is_none_or(|peer| peer.families[P::FAMILY].begin_epoch())
         };
         if !begun(shared) {
-            // So many epochs have passed by that their numbers are used up: the oldest paths go now.
+            // All epoch numbers are in use: the oldest paths are removed now.
             self.paths.bury_stale(shared, id);
             self.walk.finish(shared, &mut self.paths);
             begun(shared);
         }
     }
 
-    /// Imports every route of a peer again, from what was received.
+    /// Imports every received route of a peer again.
     pub(super) fn import_again(&mut self, shared: &Shared, id: PeerId) {
         let peer = shared.peers.find(id);
         if peer.is_some_and(|peer| peer.families[P::FAMILY].paths > 0) {
@@ -197,7 +197,7 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// Works on every path again: what peers are told depends on more than paths, and that has changed.
+    /// Processes every path again, after a change of something other than paths that exports depend on.
     pub(super) fn tell_again(&mut self) {
         self.groups.forget_rewritten();
         if self.paths.prefixes > 0 {
@@ -205,7 +205,7 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// The session of a peer has ended; its paths go, or stay as stale for a time.
+    /// A session ended: the peer's paths are removed, or stay as stale for a time.
     pub(super) fn peer_down(
         &mut self,
         shared: &mut Shared,
@@ -223,7 +223,7 @@ impl<P: Prefix> FamilyRib<P> {
             .find(id)
             .and_then(|peer| peer.families[P::FAMILY].stale);
         if !keep.again && stale.is_some_and(Stale::is_restart) {
-            // RFC 4724 §4.2: what it has not repeated since it was away before.
+            // RFC 4724 §4.2: paths that were not repeated since the previous restart.
             self.paths.bury_stale(shared, id);
         }
         self.begin_epoch(shared, id);
@@ -232,8 +232,8 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// The session of a peer has come up; what is stale goes unless the peer says that its forwarding goes on. Without stale
-    /// routes this is no restart, and counting begins anew.
+    /// A session came up. Stale paths are removed unless the peer preserved its forwarding state. Without stale routes this is
+    /// not a restart, and counters start again.
     pub(super) fn peer_back(
         &mut self,
         shared: &mut Shared,
@@ -255,7 +255,7 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// Removes what the peer has not announced since its routes became stale.
+    /// Removes the paths that the peer has not announced since they became stale.
     pub(super) fn sweep_stale(&mut self, shared: &mut Shared, id: PeerId) {
         let peer = shared.peers.find(id);
         if peer.is_some_and(|peer| peer.families[P::FAMILY].stale.is_some()) {
@@ -263,7 +263,7 @@ impl<P: Prefix> FamilyRib<P> {
         }
     }
 
-    /// Does what is due to stale paths.
+    /// Handles the deadline of stale paths.
     pub(super) fn expire_stale(&mut self, shared: &mut Shared, now: Instant) {
         let due: Vec<(PeerId, Stale)> = shared
             .peers
@@ -279,12 +279,12 @@ impl<P: Prefix> FamilyRib<P> {
             if let Some(peer) = shared.peers.find_mut(id) {
                 peer.families[P::FAMILY].stale = Some(next);
             }
-            // RFC 9494 §4.2: the paths are marked, and those that must not be kept go, when they are imported again.
+            // RFC 9494 §4.2: importing again marks the paths, and removes those that must not be kept.
             self.import_again(shared, id);
         }
     }
 
-    /// Octets that it takes up.
+    /// Size in octets.
     pub(super) fn octets(&self) -> usize {
         self.paths.table.octets()
             + self.paths.spilled
@@ -292,7 +292,7 @@ impl<P: Prefix> FamilyRib<P> {
             + self.groups.octets()
     }
 
-    /// Octets in use: without the room that tables keep for later.
+    /// Octets in use, without reserved room.
     pub(super) fn used(&self) -> usize {
         let groups = self.groups.iter();
         let told =
@@ -303,12 +303,12 @@ impl<P: Prefix> FamilyRib<P> {
             + told.sum::<usize>()
     }
 
-    /// About how many references to attributes there may be.
+    /// Estimated number of references to attributes.
     pub(super) fn references(&self) -> usize {
         (1 + self.groups.places()) * self.paths.table.end() as usize
     }
 
-    /// Marks the attributes that slots from one on refer to; tells where to go on.
+    /// Marks the attributes in use from a slot on; returns where to continue.
     pub(super) fn mark_attributes(
         &self,
         shared: &mut Shared,

@@ -1,6 +1,6 @@
-//! A list that is optimised for one element, which is stored inline.
+//! A list optimised for one element, which is stored inline.
 
-/// None, one, or several of something.
+/// None, one or several elements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Few<T> {
     #[default]
@@ -30,7 +30,7 @@ impl<T> Few<T> {
         }
     }
 
-    /// What it takes up elsewhere.
+    /// Size of the heap allocation.
     pub(super) fn octets(&self) -> usize {
         match self {
             Self::None | Self::One(_) => 0,
@@ -42,11 +42,11 @@ impl<T> Few<T> {
         matches!(self, Self::None)
     }
 
-    /// Adds one at the end.
+    /// Appends an element.
     #[inline(always)]
     pub(super) fn push(&mut self, added: T) {
         match self {
-            // Most are new, in memory that was never read: nothing of it is moved.
+            // Most lists are new, in memory that was never read: nothing is moved.
             Self::None => *self = Self::One(added),
             Self::One(_) => {
                 if let Self::One(first) = std::mem::take(self) {
@@ -55,7 +55,7 @@ impl<T> Few<T> {
             }
             Self::Several(list) => {
                 if list.len() == list.capacity() {
-                    // There are many such lists, and they seldom grow far.
+                    // There are many such lists, and they rarely grow far.
                     list.reserve_exact(list.len().min(4).max(list.len() / 2));
                 }
                 list.push(added);
@@ -63,7 +63,7 @@ impl<T> Few<T> {
         }
     }
 
-    /// Takes one out; the last one takes its place.
+    /// Removes an element; the last one takes its place.
     pub(super) fn swap_remove(&mut self, place: usize) {
         let Self::Several(list) = self else {
             debug_assert!(place == 0 && !self.is_empty());
@@ -96,7 +96,7 @@ impl<T> FromIterator<T> for Few<T> {
 mod tests {
     use super::*;
 
-    /// Whatever happens to it, it holds what a list would.
+    /// Behaves as a `Vec` under any sequence of operations.
     #[test]
     fn it_is_a_list() {
         let mut few: Few<u32> = Few::default();

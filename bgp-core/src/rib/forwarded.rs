@@ -1,5 +1,5 @@
-//! What was said last of each prefix for forwarding, so that only changes are said. There are far fewer routes to forward by
-//! than prefixes, so each is kept once and a prefix has its number.
+//! The last forwarding route of each prefix, so that only changes are output. There are far fewer forwarding routes than
+//! prefixes, so each is stored once and identified by a number.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use super::table::Slot;
 use crate::types::{Family, Prefix};
 use crate::wire::NextHop;
 
-/// Next hops of one forwarding route (contract of the kernel: more are not installed).
+/// Next hops of one forwarding route; the kernel is not given more.
 const MAX_NEXT_HOPS: usize = 16;
 
-/// Stands for a prefix of which nothing was said, or that there is no route.
+/// A prefix without a forwarding route.
 const NONE: u32 = 0;
 
-/// By slot, the number of a route.
+/// Route numbers, by slot.
 #[derive(Debug, Default)]
 pub(super) struct Forwarded {
     slots: Vec<u32>,
-    /// By number, less one. The routes, and how many slots have each; free numbers have none.
+    /// Routes by number, less one, with the count of slots that use them; `None` is a free number.
     routes: Vec<Option<(Arc<ForwardRoute>, u32)>>,
     numbers: BTreeMap<Arc<ForwardRoute>, u32>,
     free: Vec<u32>,
 }
 
 impl Forwarded {
-    /// Notes what is said of a slot; `false` if that was said last.
+    /// Sets the route of a slot; returns `false` if it is unchanged.
     pub(super) fn replace(&mut self, at: u32, route: Option<&ForwardRoute>) -> bool {
         let old = self.slots.get(at as usize).copied().unwrap_or(NONE);
         if self.route(old) == route {
@@ -45,7 +45,7 @@ impl Forwarded {
         true
     }
 
-    /// What it takes up.
+    /// Size in octets.
     pub(super) fn octets(&self) -> usize {
         self.slots.len() * size_of::<u32>() + self.numbers.len() * ROUTE
     }
@@ -88,10 +88,10 @@ impl Forwarded {
     }
 }
 
-/// About what a route takes up, in both maps and with a few next hops.
+/// Estimated size of a route in both maps, with a few next hops.
 const ROUTE: usize = 3 * size_of::<ForwardRoute>();
 
-/// The route to forward by for a prefix; `None`: none from a peer.
+/// The forwarding route of a prefix; `None` if no peer has one.
 pub(super) fn forward_route<P: Prefix>(shared: &Shared, slot: &Slot<P>) -> Option<ForwardRoute> {
     let best = slot.best()?;
     if !best.is_local() {
@@ -107,7 +107,7 @@ pub(super) fn forward_route<P: Prefix>(shared: &Shared, slot: &Slot<P>) -> Optio
     Some(route_of(shared, P::FAMILY, &learned, &learned[best], true))
 }
 
-/// The best of these paths, and those that are as good for forwarding.
+/// The best of these paths, with those that are equally good for forwarding.
 fn route_of(
     shared: &Shared,
     family: Family,

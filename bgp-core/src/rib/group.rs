@@ -1,11 +1,11 @@
-//! Update groups: peers that are told the same share one Adj-RIB-Out and the same encoded UPDATEs.
+//! Update groups: peers that are sent the same routes share one Adj-RIB-Out and the same encoded UPDATEs.
 //!
-//! A member *holds* an entry of the group's Adj-RIB-Out if the entry is there and is not withheld from this member: a route is
-//! not told to the peer it came from, nor to the peer that is its next hop (RFC 4271 §5.1.3). A member that is in step needs
-//! no state of its own; one that lags behind has a [`Lag`].
+//! A member *holds* an entry of the group's Adj-RIB-Out unless the entry is withheld from this member: a route is not sent to its
+//! source, nor to the peer that is its next hop (RFC 4271 §5.1.3). A member that is in step needs no state of its own; a member
+//! that lags has a [`Lag`].
 //!
-//! Changes wait while even the fastest member has much on the way to it: a prefix that changes again meanwhile is told once,
-//! and members that are about equally fast stay in step. What waits is a set of slots, never a list of changes.
+//! Changes wait while even the fastest member has many octets in flight. A prefix that changes again in the meantime is sent
+//! once, and members of similar speed stay in step. Waiting changes are a set of slots, never a list.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -25,45 +25,44 @@ use super::stats::{Kept, Told};
 use super::table::{Slot, Table};
 use crate::types::{PeerId, Prefix};
 
-/// With more octets than this on the way to every member, changes wait. One that lags behind is told no more until it has
-/// taken them.
+/// Octets in flight to every member at which changes wait. A lagging member is sent nothing more until it has taken them.
 pub(super) const HIGH_WATER: usize = 1 << 20;
 
-/// With more octets than this on the way to it, a member is left behind by the others. They share most of what is on the way.
+/// Octets in flight at which a member starts to lag. Members share most of these octets.
 const LEFT_BEHIND: usize = 4 * HIGH_WATER;
 
-/// Slots that are told at once.
+/// Slots processed at once.
 const SLICE: usize = if cfg!(test) { 2 } else { 4096 };
 
-/// Slots that all members together are told in one go; who comes later goes first the next time.
+/// Slots processed for all members in one go; the members that were not reached go first the next time.
 const SLICE_OF_ALL: usize = 4 * SLICE;
 
-/// A peer in a group.
+/// A member of a group.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) peer: PeerId,
-    /// Set while it does not hold just what the group's Adj-RIB-Out says.
+    /// Set while the member does not hold exactly the group's Adj-RIB-Out.
     pub(super) lag: Option<Lag>,
-    /// What the group had kept from its members when this one came.
+    /// The counters of withheld routes when the member joined.
     pub(super) since: Kept,
 }
 
-/// Peers that are told the same, and what they are told.
+/// Peers that are sent the same routes, and their Adj-RIB-Out.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(super) exporter: Exporter,
     pub(super) members: Vec<Member>,
     pub(super) out: AdjOut,
-    /// Slots that may have changed since the members were told; of a new group, all.
+    /// Slots that may have changed since they were sent; all slots for a new group.
     pub(super) waiting: BitSet,
-    /// Where to go on with those.
+    /// Where to continue with the waiting slots.
     next: u32,
     /// The member that catches up first.
     turn: usize,
 }
 
 impl Group {
-    /// A group that has yet to find out what it tells of the slots up to `end`.
+    /// A new group, in which the slots up to `end` are waiting.
     pub(super) fn new(key: GroupKey, end: u32) -> Self {
         let mut waiting = BitSet::default();
         waiting.fill(end);
@@ -81,18 +80,18 @@ impl Group {
         &self.exporter.key
     }
 
-    /// Takes over what another group has told: for members that come from there, which then are told no more than what differs.
+    /// Takes over the Adj-RIB-Out of another group: members that move from there are only sent the difference.
     pub(super) fn go_on_from(&mut self, old: &Self) {
         self.out = old.out.clone();
     }
 
-    /// Whether its members have been told just what those of the other group have, so that they can change places as they are.
+    /// Whether its members hold the same routes as those of the other group, so that they can move without a lag.
     pub(super) fn continues(&self, old: &Self) -> bool {
         self.out.is_copy_of(&old.out) && self.key().differs_in_policy_from(old.key())
     }
 
-    /// Takes note of changed slots, and tells the members of them and of a slice of those that have waited, unless all have
-    /// enough to take already. Returns the slots that have waited, some of which may not be needed any more.
+    /// Adds changed slots, and sends the members a slice of the waiting ones, unless all members are full. Returns the processed
+    /// slots, some of which may be releasable.
     pub(super) fn flush<P: Prefix>(
         &mut self,
         shared: &mut Shared,
@@ -115,13 +114,13 @@ impl Group {
         waited
     }
 
-    /// Whether every member has much on the way to it. Those that lag behind count: one that is stuck keeps nothing from them.
+    /// Whether every member has many octets in flight. Lagging members count: a stuck member delays nobody.
     fn is_full(&self, shared: &Shared) -> bool {
         let mut members = self.members.iter();
         members.all(|member| shared.in_flight(member.peer) > HIGH_WATER)
     }
 
-    /// Brings the Adj-RIB-Out of some slots up to date and tells the members.
+    /// Updates the Adj-RIB-Out of some slots and sends the difference.
     fn tell_slots<P: Prefix>(&mut self, shared: &mut Shared, table: &Table<P>, slice: &[u32]) {
         shared.steps += slice.len() as u64;
         let mut replaced = Vec::new();
@@ -142,7 +141,7 @@ impl Group {
         }
     }
 
-    /// A peer that is the next hop of a route somebody else announced is told of these changes by itself.
+    /// Makes members lag that are the next hop of a route from another peer, so that they get these changes separately.
     fn leave_owners_behind(&mut self, shared: &Shared, replaced: &[(u32, Entries)]) {
         if self.key().tells_own_next_hop() {
             return;
@@ -215,7 +214,7 @@ impl Group {
         }
     }
 
-    /// Gives a member all of the sections but what came from itself.
+    /// Sends a member all sections but those of its own routes.
     fn deliver<P: Prefix>(
         &mut self,
         shared: &mut Shared,
@@ -248,8 +247,8 @@ impl Group {
         }
     }
 
-    /// Tells members that lag behind, and have room, a slice of what they miss. `settled`: no changed slot waits to be
-    /// decided. Returns the slots that were looked at, some of which may not be needed any more.
+    /// Sends a slice of the missing routes to lagging members that have room. `settled`: no changed slot is undecided. Returns
+    /// the processed slots, some of which may be releasable.
     pub(super) fn catch_up<P: Prefix>(
         &mut self,
         shared: &mut Shared,
@@ -269,7 +268,7 @@ impl Group {
             if let Some(mut lag) = self.members[place].lag.take() {
                 if shared.in_flight(peer) <= HIGH_WATER {
                     lag.begin_refresh(shared, peer, self.out.len());
-                    // A group that is new has yet to find out what it says.
+                    // A new group must first determine its own entries.
                     if self.waiting.is_empty() {
                         looked_at.extend(lag.compare(shared, peer, &self.out, SLICE));
                     }
@@ -316,7 +315,7 @@ impl Group {
         shared.send(peer, octets);
     }
 
-    /// Counts why a new member is not told of a slot what it might have been told.
+    /// Counts the routes of a slot that are withheld from a new member.
     pub(super) fn count_kept<P: Prefix>(
         &self,
         shared: &Shared,
@@ -332,19 +331,19 @@ impl Group {
         }
     }
 
-    /// What was kept from a member since it came.
+    /// The routes withheld from a member since it joined.
     pub(super) fn kept_from(&self, peer: PeerId) -> Option<Kept> {
         let member = self.members.iter().find(|member| member.peer == peer)?;
         Some(self.exporter.kept.since(member.since))
     }
 
-    /// Whether a member still has to be told something about the slot.
+    /// Whether a member still needs the slot.
     pub(super) fn refers_to(&self, at: u32) -> bool {
         let refers = |member: &Member| member.lag.as_ref().is_some_and(|lag| lag.refers_to(at));
         !self.out.get(at).is_empty() || self.waiting.contains(at) || self.members.iter().any(refers)
     }
 
-    /// Marks the attributes that some slots refer to.
+    /// Marks the attributes in use by these slots.
     pub(super) fn mark_attributes(&self, store: &mut AttrStore, slots: Range<u32>) {
         self.out.mark_attributes(store, slots.clone());
         for lag in self.members.iter().filter_map(|member| member.lag.as_ref()) {
@@ -353,7 +352,7 @@ impl Group {
     }
 }
 
-/// How many more entries there are than before, by source.
+/// The growth of the number of entries, by source.
 #[derive(Debug, Default)]
 struct More {
     all: i64,

@@ -1,4 +1,4 @@
-//! The update groups of one family: which peer is in which, and what it has to be told when that changes.
+//! The update groups of one family: the membership of peers, and the routes to send when it changes.
 
 use super::bitset::BitSet;
 use super::export::GroupKey;
@@ -8,61 +8,61 @@ use super::shared::Shared;
 use super::table::Table;
 use crate::types::{PeerId, Prefix};
 
-/// All groups, by the numbers that peers know them by.
+/// All groups, by number.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     list: Vec<Option<Group>>,
-    /// Slots that may not be needed any more: what was kept for members that have left, in the order of the table.
+    /// Slots that may be releasable, because members that needed them have left, in table order.
     pub(super) left: BitSet,
 }
 
 impl Groups {
-    /// The groups that have members.
+    /// The groups with members.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
         self.list.iter().flatten()
     }
 
-    /// The same, to change them.
+    /// The groups with members, mutable.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Group> {
         self.list.iter_mut().flatten()
     }
 
-    /// How many numbers there are.
+    /// The number of group numbers.
     pub(super) fn places(&self) -> usize {
         self.list.len()
     }
 
-    /// The group with a number.
+    /// The group with this number.
     pub(super) fn group(&self, place: u32) -> &Group {
         self.list[place as usize]
             .as_ref()
             .expect("a group lives as long as a peer is in it")
     }
 
-    /// The group of a peer, if it is told anything in this family.
+    /// The group of a peer, if it is sent anything in this family.
     pub(super) fn of_peer<P: Prefix>(&self, shared: &Shared, peer: PeerId) -> Option<&Group> {
         let peer = shared.peers.find(peer)?;
         Some(self.group(peer.families[P::FAMILY].group?))
     }
 
-    /// Whether any member has still to be told something about a slot.
+    /// Whether any member still needs a slot.
     pub(super) fn refer_to(&self, at: u32) -> bool {
         self.iter().any(|group| group.refers_to(at))
     }
 
-    /// Attributes are rewritten anew: what that depends on has changed.
+    /// Clears the caches of rewritten attributes.
     pub(super) fn forget_rewritten(&mut self) {
         for group in self.iter_mut() {
             group.exporter.forget_rewritten();
         }
     }
 
-    /// Octets that they take up.
+    /// Size in octets.
     pub(super) fn octets(&self) -> usize {
         self.iter().map(|group| group.out.octets()).sum()
     }
 
-    /// Puts a peer into the group that fits it, which may be none, and has it told what differs from what it holds.
+    /// Moves a peer into the matching group, if there is one, and sends it the difference.
     pub(super) fn regroup<P: Prefix>(&mut self, shared: &mut Shared, table: &Table<P>, id: PeerId) {
         let Some(peer) = shared.peers.find(id) else {
             return;
@@ -113,7 +113,7 @@ impl Groups {
         shared.note_told_anew(id);
     }
 
-    /// Decides and tells anew what a peer is told: what its policy follows from has changed. Those in its group are told the same.
+    /// Evaluates and advertises all routes to a peer's group again: the policy's data has changed.
     pub(super) fn tell_peer_again<P: Prefix>(&mut self, shared: &Shared, end: u32, id: PeerId) {
         let peer = shared.peers.find(id);
         let group = peer.and_then(|peer| peer.families[P::FAMILY].group);
@@ -127,7 +127,7 @@ impl Groups {
         self.member_mut(group, id)?.lag.take()
     }
 
-    /// A new group goes on from what the first member's old one told, if another policy is all that is new.
+    /// A new group takes over the Adj-RIB-Out of the first member's old group, if only the policy differs.
     fn find_or_make(&mut self, key: GroupKey, from: Option<u32>, end: u32) -> u32 {
         let same = |group: &Option<Group>| group.as_ref().is_some_and(|group| *group.key() == key);
         let place = self.list.iter().position(same).unwrap_or_else(|| {
@@ -148,7 +148,7 @@ impl Groups {
         u32::try_from(place).expect("groups are as few as peers")
     }
 
-    /// Takes a peer out of its group.
+    /// Removes a peer from its group.
     pub(super) fn leave<P: Prefix>(&mut self, shared: &mut Shared, id: PeerId) {
         let Some(state) = shared
             .peers
@@ -171,7 +171,7 @@ impl Groups {
         state
             .stats
             .count_kept(group.exporter.kept.since(left.since));
-        // Some slots were only kept for it.
+        // Some slots were only needed by this member.
         if let Some(lag) = &left.lag {
             lag.add_referred(&mut self.left);
         }
@@ -183,7 +183,7 @@ impl Groups {
         shared.note_told_anew(id);
     }
 
-    /// A peer wants everything again (RFC 2918 §4). That costs nothing here; it is told in slices.
+    /// A peer asks for all routes again (RFC 2918 §4). This call is cheap; the routes are sent in slices.
     pub(super) fn send_again<P: Prefix>(&mut self, shared: &Shared, id: PeerId) {
         let peer = shared.peers.find(id);
         let place = peer.and_then(|peer| peer.families[P::FAMILY].group);

@@ -1,5 +1,5 @@
-//! Hashes of what peers choose: prefixes, attributes, next hops, path identifiers. With a hash that everybody knows, a peer can
-//! send keys that all fall in one place; this one depends on a seed that only this speaker knows.
+//! Hashes of values that peers choose: prefixes, attributes, next hops, path identifiers. With a known hash, a peer could send
+//! keys that all collide; this hash depends on a secret seed.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -7,10 +7,10 @@ use std::hash::{Hash, Hasher};
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
-/// A hash function for each seed; equal seeds make equal functions.
+/// A hash function for each seed; equal seeds give equal functions.
 ///
-/// foldhash mixes each half of a key with a secret and multiplies them. Whoever knows one of the secrets can make that factor
-/// zero, so it is not enough to seed each hasher and leave the crate's [`SharedSeed`] as it is: all come from the seed.
+/// foldhash mixes each half of a key with a secret and multiplies them. Anybody who knows one of the secrets can make that factor
+/// zero, so seeding each hasher is not enough: the crate's [`SharedSeed`] is derived from the seed as well.
 #[derive(Clone)]
 pub(crate) struct SeededHash {
     first: u64,
@@ -19,7 +19,7 @@ pub(crate) struct SeededHash {
 
 impl SeededHash {
     pub(crate) fn new(seed: u64) -> Self {
-        // Of the plainest seeds, zero and all ones, nothing else would become.
+        // The seeds zero and all ones would stay unchanged otherwise.
         let others = SharedSeed::from_u64(seed ^ 0x9e37_79b9_7f4a_7c15);
         Self {
             first: seed,
@@ -36,7 +36,7 @@ impl SeededHash {
 }
 
 impl fmt::Debug for SeededHash {
-    /// Without the seed, which is a secret.
+    /// Does not print the seed, which is secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SeededHash").finish_non_exhaustive()
     }

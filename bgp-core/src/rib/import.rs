@@ -1,4 +1,4 @@
-//! Routes from peers into the table: loop checks, import policy (RFC 4271 §9.1.1, §9.1.2; RFC 4456 §8; RFC 9234 §5).
+//! Import of routes from peers: loop checks and import policy (RFC 4271 §9.1.1, §9.1.2; RFC 4456 §8; RFC 9234 §5).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::attribute::{AttributeView, Attributes};
 use crate::wire::{NextHop, Update};
 
-/// The part of an UPDATE that is the same for all prefixes in it.
+/// The part of an UPDATE that all of its prefixes share.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) peer: PeerId,
     pub(crate) config: Arc<PeerConfig>,
     pub(crate) received: AttrId,
-    /// With what our role adds.
+    /// With the OTC stamp of our role.
     pub(crate) stamped: AttrId,
     pub(crate) unusable: Option<Unusable>,
     pub(crate) since: u32,
-    /// What import policy has made of it so far, for other prefixes.
+    /// Cached results of the import policy for other prefixes.
     outcomes: Outcomes<(AttrId, Option<Unusable>)>,
 }
 
@@ -59,7 +59,7 @@ impl Arrival {
     }
 }
 
-/// The path that a route becomes: what import policy makes of its attributes, or why it is not used.
+/// The imported path of a route: with the attributes that the import policy results in, or with the reason why it is unusable.
 #[inline(always)]
 pub(crate) fn import(
     shared: &mut Shared,
@@ -85,7 +85,7 @@ pub(crate) fn import(
     }
 }
 
-/// The path as it is imported now, from what was received.
+/// Imports a path again, from the received attributes.
 pub(crate) fn import_again<P: Prefix>(
     shared: &mut Shared,
     path: Path,
@@ -114,8 +114,8 @@ pub(crate) fn import_again<P: Prefix>(
     imported
 }
 
-/// RFC 9234 §5, ingress 3: a route from a provider, peer or route server is stamped with its AS. Not so in what is kept as
-/// received: our role may change.
+/// RFC 9234 §5, ingress 3: a route from a provider, peer or route server is stamped with its AS. The received attributes stay
+/// without the stamp, because our role may change.
 fn stamp_role(shared: &mut Shared, config: &PeerConfig, received: AttrId) -> AttrId {
     match stamped(config, shared.store.view(received)) {
         Some(stamped) => shared.store.intern_edited(received, Some(&stamped), None),
@@ -123,7 +123,7 @@ fn stamp_role(shared: &mut Shared, config: &PeerConfig, received: AttrId) -> Att
     }
 }
 
-/// The attributes with the stamp, if they get one.
+/// The attributes with the stamp, if it applies.
 fn stamped(config: &PeerConfig, received: AttributeView<'_>) -> Option<Attributes> {
     let stamps = matches!(
         config.role,
@@ -157,7 +157,7 @@ fn apply_import_policy(
     outcome
 }
 
-/// What the policy sees of a route. `attributes` are those that were received, with what our role adds.
+/// The policy's view of a route. `attributes` are the received ones, with the stamp of our role.
 fn view<'a>(
     shared: &'a Shared,
     config: &PeerConfig,
@@ -179,7 +179,7 @@ fn view<'a>(
     }
 }
 
-/// What the policy says of a path, run again; `None` if something else decides before.
+/// Runs the import policy on a path again; `None` if another rule decides first.
 pub(crate) fn explain(
     shared: &Shared,
     config: &PeerConfig,
@@ -219,14 +219,14 @@ fn apply(
     (attrs, own.then_some(Unusable::OwnNextHop))
 }
 
-/// Whether routes with this next hop would come back to us, and are not to be used.
+/// Whether the next hop is our own, so that routes with it are unusable.
 fn is_own_next_hop(shared: &Shared, peer: PeerId, next_hop: NextHop) -> bool {
     let peer = shared.peers.find(peer);
     !shared.config.use_unresolved
         && peer.is_some_and(|it| it.is_known_to_be_ours(next_hop.address()))
 }
 
-/// Why the routes of an UPDATE cannot be used, whatever their prefix.
+/// Why the routes of an UPDATE are unusable, whatever their prefix.
 fn find_fault(
     shared: &Shared,
     config: &PeerConfig,
@@ -257,8 +257,8 @@ fn find_fault(
     }
 }
 
-/// Whether our AS is in the path of an UPDATE as it was received, but not in its attributes: those have what was put
-/// together of both paths of a peer with two-octet AS numbers (RFC 6793 §4.2.3).
+/// Whether our AS is in the received AS_PATH of an UPDATE, but not in its attributes, which hold the merged path of a peer with
+/// two-octet AS numbers (RFC 6793 §4.2.3).
 pub(crate) fn hides_loop(config: &PeerConfig, update: &Update, attributes: &[u8]) -> bool {
     let path = AttributeView::new(attributes).as_path();
     config.allowed_local_as == 0
@@ -275,7 +275,7 @@ fn leaks(config: &PeerConfig, view: AttributeView<'_>) -> bool {
     }
 }
 
-/// Whether a prefix can be routed at all (RFC 4271 §6.3): not loopback, link-local, multicast or reserved space.
+/// Whether a prefix can be routed (RFC 4271 §6.3): not loopback, link-local, multicast or reserved space.
 pub(crate) fn is_routable(prefix: IpNet) -> bool {
     if prefix.prefix_len() == 0 {
         return true;

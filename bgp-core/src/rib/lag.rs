@@ -1,8 +1,8 @@
-//! A member of an update group that does not hold just what the group's Adj-RIB-Out says: it is new, it asked for a refresh,
-//! its policy changed, or it is slow. It has sets of slots to be told about, and what it holds of those, so its memory is
-//! bounded by the number of prefixes, never by how often they changed or how often it asked.
+//! A lagging member of an update group, which does not hold exactly the group's Adj-RIB-Out: it is new, asked for a refresh, has
+//! a changed policy, or is slow. It has sets of slots to send, and its holdings in those slots, so memory is bounded by the
+//! number of prefixes, however often they change and however often it asks.
 //!
-//! Nothing here walks the table in one go: sets are filled a word at a time, and looked at a slice at a time.
+//! Nothing here walks the whole table at once: sets are filled a word at a time, and processed in slices.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,24 +18,24 @@ use crate::types::{Family, PeerId};
 use crate::wire::update::encode_end_of_rib;
 use crate::wire::{Context, Message, RefreshKind, RouteRefresh};
 
-/// What a member has still to be told.
+/// The routes that a member still has to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Lag {
     pending: BitSet,
-    /// What it holds of pending slots; nothing of those that are not listed.
+    /// The member's holdings in pending slots; unlisted slots hold nothing.
     held: BTreeMap<u32, Few<Held>>,
-    /// What it was told in groups that it has left. Not of pending slots.
+    /// What the member holds from groups that it has left. Not of pending slots.
     moved: Vec<Moved>,
-    /// Slots that it is told again even if nothing changed.
+    /// Slots to send again even if unchanged.
     again: BitSet,
-    /// Where to go on.
+    /// Where to continue.
     next: u32,
     mark: Mark,
-    /// It wants everything told again. However often it asks before that begins, it is told once.
+    /// The member wants everything again. Repeated requests before the start are answered once.
     asked: bool,
 }
 
-/// A path that a member has been told.
+/// A path that a member holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Held {
     path_id: u16,
@@ -43,7 +43,7 @@ struct Held {
 }
 
 impl Held {
-    /// The one of the same path, in a list by path identifier.
+    /// The entry with the same path identifier in a list.
     fn of_same_path<'a>(&self, list: &'a [Self]) -> Option<&'a Self> {
         let found = list.binary_search_by_key(&self.path_id, |held| held.path_id);
         found.ok().map(|place| &list[place])
@@ -58,37 +58,37 @@ impl Held {
     }
 }
 
-/// A slot to tell about.
+/// A slot to send.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Due {
     pub(super) at: u32,
-    /// It changed; if not, the member asked for it again.
+    /// The slot changed; otherwise the member asked for it again.
     pending: bool,
 }
 
-/// What a group told a member before it left.
+/// Holdings of a member from a group that it left.
 #[derive(Debug)]
 struct Moved {
     out: AdjOut,
-    /// Slots that have not been compared with what the new group says.
+    /// Slots that were not yet compared with the new group.
     left: BitSet,
 }
 
-/// What is said around the catching up.
+/// Markers around the catching up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Mark {
     #[default]
     None,
-    /// It is new: End-of-RIB follows (RFC 4724 §2).
+    /// The member is new: End-of-RIB follows (RFC 4724 §2).
     Initial,
-    /// It asked for a refresh and knows the marks: BoRR goes first (RFC 7313 §4).
+    /// The member asked for an enhanced refresh: BoRR goes first (RFC 7313 §4).
     RefreshWanted,
     /// EoRR follows.
     Refreshing,
 }
 
 impl Lag {
-    /// For a member that holds nothing yet of the slots up to `end`.
+    /// A lag of a member that holds nothing of the slots up to `end`.
     pub(super) fn initial(end: u32) -> Self {
         let mut lag = Self {
             mark: Mark::Initial,
@@ -98,7 +98,7 @@ impl Lag {
         lag
     }
 
-    /// For a member that comes from another group, where it may have lagged: only what differs will be told.
+    /// A lag of a member that comes from another group, where it may have lagged: only differences will be sent.
     pub(super) fn moving(old: Option<Self>, from: &AdjOut, to: &AdjOut) -> Self {
         let mut lag = old.unwrap_or_default();
         let mut left = BitSet::default();
@@ -112,12 +112,12 @@ impl Lag {
         lag
     }
 
-    /// It wants everything again, duplicates included (RFC 2918 §4). While an answer is on its way, one more follows.
+    /// The member wants everything again, including duplicates (RFC 2918 §4). During an answer, one more follows.
     pub(super) fn ask(&mut self) {
         self.asked = true;
     }
 
-    /// The entries of a slot are, or are about to be, these after those.
+    /// The entries of a slot change from `old` to `new`.
     pub(super) fn note(
         &mut self,
         shared: &Shared,
@@ -142,7 +142,7 @@ impl Lag {
         }
     }
 
-    /// Compares a slice of what earlier groups told it with what this one says.
+    /// Compares a slice of the holdings from earlier groups with this group.
     pub(super) fn compare(
         &mut self,
         shared: &Shared,
@@ -162,7 +162,7 @@ impl Lag {
         slice
     }
 
-    /// Slots to tell it about now, less those that are about to change, which are told when they have.
+    /// The next slots to send, without those that are about to change, which follow after their change.
     pub(super) fn slice(&mut self, limit: usize, changes: impl Fn(u32) -> bool) -> Vec<Due> {
         let mut slice = Vec::new();
         for pending in [true, false] {
@@ -181,17 +181,17 @@ impl Lag {
         slice
     }
 
-    /// Whether it is new and gets its first table.
+    /// Whether the member is new and gets its first table.
     pub(super) fn is_initial(&self) -> bool {
         self.mark == Mark::Initial
     }
 
-    /// Whether it wants everything again, which has not begun.
+    /// Whether the member wants everything again, and that has not begun.
     pub(super) fn is_asked(&self) -> bool {
         self.asked
     }
 
-    /// Adds what has to be told of a slot whose entries these are; answers with how many more routes the member holds then.
+    /// Adds the changes for a slot with these entries; returns by how much the number of held routes grows.
     pub(super) fn tell(
         &mut self,
         shared: &Shared,
@@ -213,7 +213,7 @@ impl Lag {
         is.len() as i64 - was.len() as i64
     }
 
-    /// What it holds of a slot that it is told about now, and whether it is told even what it holds.
+    /// The member's holdings in a slot that is sent now, and whether even held routes are repeated.
     fn take(
         &mut self,
         shared: &Shared,
@@ -234,7 +234,7 @@ impl Lag {
         (held, true)
     }
 
-    /// If it wants everything again, that begins now: with the slots up to `end`.
+    /// Starts the refresh, if requested, with the slots up to `end`.
     pub(super) fn begin_refresh(&mut self, shared: &Shared, peer: PeerId, end: u32) {
         if self.asked && self.mark == Mark::None && self.again.is_empty() {
             self.asked = false;
@@ -246,18 +246,18 @@ impl Lag {
         }
     }
 
-    /// Whether it has been told everything, but for what may have changed.
+    /// Whether everything was sent, except for slots that may have changed.
     pub(super) fn is_caught_up(&self) -> bool {
         self.pending.is_empty() && self.again.is_empty() && self.moved.is_empty()
     }
 
-    /// Whether the member has still to be told something about a slot.
+    /// Whether the member still needs a slot.
     pub(super) fn refers_to(&self, at: u32) -> bool {
         let of_moved = |moved: &Moved| moved.left.contains(at) && !moved.entries(at).is_empty();
         self.pending.contains(at) || self.moved.iter().any(of_moved)
     }
 
-    /// Adds the slots that may only be kept for it.
+    /// Adds the slots that may be kept only for this member.
     pub(super) fn add_referred(&self, slots: &mut BitSet) {
         slots.union(&self.pending);
         for moved in &self.moved {
@@ -278,7 +278,7 @@ impl Lag {
         }
     }
 
-    /// The octets that go before the next slice.
+    /// Octets to send before the next slice.
     pub(super) fn before(&mut self, context: &Context, family: Family) -> BytesMut {
         let mut octets = BytesMut::new();
         if self.mark == Mark::RefreshWanted {
@@ -288,7 +288,7 @@ impl Lag {
         octets
     }
 
-    /// The octets that go after the last slice.
+    /// Octets to send after the last slice.
     pub(super) fn after(&mut self, context: &Context, family: Family) -> BytesMut {
         let mut octets = BytesMut::new();
         match std::mem::take(&mut self.mark) {

@@ -1,4 +1,4 @@
-//! Peers and their sessions: configured, changed, up, down, done with their first table.
+//! The life of peers and sessions: configuration, changes, up, down, and the end of the first table.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +20,7 @@ pub(super) fn configure(tables: &mut Tables, peer: PeerId, config: Arc<PeerConfi
     let old = known.map(|peer| Arc::clone(&peer.config));
     let has_moved = |old: &Arc<PeerConfig>| old.address != config.address;
     if old.as_ref().is_some_and(has_moved) {
-        // What it holds was told to another router.
+        // The routes that it holds were sent to another router.
         ipv4.groups.leave::<ipnet::Ipv4Net>(shared, peer);
         ipv6.groups.leave::<ipnet::Ipv6Net>(shared, peer);
     }
@@ -33,7 +33,7 @@ pub(super) fn configure(tables: &mut Tables, peer: PeerId, config: Arc<PeerConfi
     }
     let identity = |config: &PeerConfig| (config.kind, config.address, config.peer_as);
     if identity(&old) != identity(&config) {
-        // Whom its routes may be told, and whose are better.
+        // Exports and the comparison of its routes depend on these settings.
         tables.tell_again();
     }
     tables.regroup(peer);
@@ -42,7 +42,7 @@ pub(super) fn configure(tables: &mut Tables, peer: PeerId, config: Arc<PeerConfi
     }
 }
 
-/// Hooks in the policies of a peer would decide otherwise now.
+/// Hooks in the policies of a peer have new answers.
 pub(super) fn reevaluate(tables: &mut Tables, peer: PeerId) {
     tables.import_again(peer);
     let Tables { shared, ipv4, ipv6 } = tables;
@@ -50,7 +50,7 @@ pub(super) fn reevaluate(tables: &mut Tables, peer: PeerId) {
     ipv6.tell_peer_again(shared, peer);
 }
 
-/// A peer is no longer configured.
+/// A peer was removed from the configuration.
 pub(super) fn remove(tables: &mut Tables, peer: PeerId) {
     let Tables { shared, ipv4, ipv6 } = tables;
     shared.drop_outputs_to(peer);
@@ -121,7 +121,7 @@ pub(super) fn end_of_rib(tables: &mut Tables, peer: PeerId, family: Family) {
     sweep_stale(tables, peer, family);
 }
 
-/// A peer asks for our routes again, or marks its own answer (RFC 2918, RFC 7313).
+/// A peer asks for our routes again, or marks the start or end of its own answer (RFC 2918, RFC 7313).
 pub(super) fn refresh(
     tables: &mut Tables,
     now: Instant,
@@ -136,7 +136,7 @@ pub(super) fn refresh(
             Family::Ipv6Unicast => ipv6.groups.send_again::<ipnet::Ipv6Net>(shared, peer),
         },
         RefreshKind::BEGIN => {
-            // A peer that has begun more often than epochs can be told apart goes on with the last one (RFC 7313 §4).
+            // A peer that begins more often than there are epoch numbers continues with the last one (RFC 7313 §4).
             if let Some(peer) = shared.peers.find_mut(peer) {
                 let state = &mut peer.families[family];
                 state.begin_epoch();
@@ -172,7 +172,7 @@ pub(super) fn set_own_next_hop(
     if let Some(up) = &mut peer.up {
         up.own_next_hop = own_next_hop;
     }
-    // Routes with our own address as next hop are not used.
+    // Routes with our own address as next hop are unusable.
     tables.import_again(id);
     tables.regroup(id);
 }

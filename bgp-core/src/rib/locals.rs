@@ -1,4 +1,4 @@
-//! Local routes by their numbers, and what single peers are told in their place.
+//! Local routes by their numbers, and their variants for single peers.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,28 +7,28 @@ use ipnet::IpNet;
 
 use super::attributes::AttrId;
 
-/// What peers with these addresses are told in place of the attributes of a local route; `None`: nothing.
+/// Variants of a local route for peers with these addresses; `None` withholds it.
 pub(crate) type Variants = BTreeMap<IpAddr, Option<AttrId>>;
 
 /// All local routes.
 #[derive(Debug, Default)]
 pub(crate) struct Locals {
     by_id: BTreeMap<u32, BTreeMap<IpNet, Variants>>,
-    /// How many routes have something of their own for an address.
+    /// How many routes have a variant for an address.
     named: BTreeMap<IpAddr, usize>,
 }
 
-/// What a change of a local route means for peers.
+/// The effect of a changed local route on peers.
 #[derive(Debug, Default)]
 pub(crate) struct Renamed {
-    /// Some peers are told something else.
+    /// Some peers need another variant.
     pub(crate) variants: bool,
-    /// The first route has something for these addresses, or the last one no longer.
+    /// Addresses that now have their first variant, or no variant any more.
     pub(crate) addresses: Vec<IpAddr>,
 }
 
 impl Locals {
-    /// A route is there.
+    /// Adds or replaces a route.
     pub(crate) fn insert(&mut self, id: u32, prefix: IpNet, new: Variants) -> Renamed {
         let routes = self.by_id.entry(id).or_default();
         let addresses: Vec<IpAddr> = new.keys().copied().collect();
@@ -37,7 +37,7 @@ impl Locals {
         self.renamed(variants, &addresses, &old)
     }
 
-    /// A route has gone.
+    /// Removes a route.
     pub(crate) fn remove(&mut self, id: u32, prefix: IpNet) -> Renamed {
         let Some(routes) = self.by_id.get_mut(&id) else {
             return Renamed::default();
@@ -72,12 +72,12 @@ impl Locals {
         }
     }
 
-    /// Whether any route has something of its own for an address.
+    /// Whether any route has a variant for an address.
     pub(crate) fn name(&self, address: IpAddr) -> bool {
         self.named.contains_key(&address)
     }
 
-    /// What there is beside the attributes of a route.
+    /// The variants of a route.
     pub(crate) fn variants(&self, id: u32, prefix: IpNet) -> Option<&Variants> {
         self.by_id.get(&id)?.get(&prefix)
     }

@@ -1,7 +1,7 @@
-//! A limit for all that peers make the RIB hold: at it, whoever holds most is stopped, never the speaker.
+//! A memory limit for routes of peers: at the limit, the session that holds most is stopped, never the speaker.
 //!
-//! What is counted is in use: room that tables keep for later does not make a peer worse. Rejected routes count like others,
-//! because they are kept for the day on which policy changes.
+//! Only memory in use counts: reserved room does not count against a peer. Rejected routes count like others, because they are
+//! kept for policy changes.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use super::sweep::Sweep;
 use super::tables::Tables;
 use crate::types::PeerId;
 
-/// UPDATEs that are taken in before the limit is looked at again.
+/// UPDATEs between two checks.
 const UNCHECKED: u32 = 256;
 
-/// What is known of the limit.
+/// State of the limit.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
-    /// UPDATEs since the last look.
+    /// UPDATEs since the last check.
     updates: u32,
-    /// Octets that were in use when the attributes that nothing refers to had just been forgotten.
+    /// Octets in use after the last sweep of unused attributes.
     clean: usize,
 }
 
 impl Guard {
-    /// Counts an UPDATE; now and then the limit is looked at.
+    /// Counts an UPDATE, and checks the limit now and then.
     pub(super) fn note_update(&mut self, tables: &mut Tables, sweep: &mut Sweep) {
         self.updates += 1;
         if self.updates >= UNCHECKED {
@@ -34,16 +34,16 @@ impl Guard {
         }
     }
 
-    /// Stops whoever holds most, if all hold too much.
+    /// Stops the largest peer, if the limit is exceeded.
     pub(super) fn check(&mut self, tables: &mut Tables, sweep: &mut Sweep) {
         self.updates = 0;
         let Some(limit) = tables.shared.config.memory_limit else {
             return;
         };
         let used = tables.used();
-        // A look that did not help is not worth another one before there is a good deal more.
+        // After a check that did not help, the next one waits until there is a good deal more.
         let much_the_same = (self.clean..=self.clean + limit / 16).contains(&used);
-        // Who has been stopped is about to give back what it holds.
+        // A stopped peer is about to release its routes.
         let gives_back = || tables.has_dead() || tables.shared.peers.any_stopping();
         if used <= limit || much_the_same || gives_back() {
             return;
@@ -60,13 +60,13 @@ impl Guard {
         if peer.is_some_and(|peer| peer.up.is_some()) {
             stop(&mut tables.shared, worst, Output::OutOfResources(worst));
         } else {
-            // They are only kept for its return.
+            // They are kept only for its return.
             tables.bury_all(worst);
         }
     }
 }
 
-/// The peer whose routes take up most. What several share counts for one of them.
+/// The peer with the largest share of memory. Attributes shared by several peers count for one of them.
 fn heaviest(tables: &Tables) -> Option<PeerId> {
     let mut held: BTreeMap<PeerId, usize> = BTreeMap::new();
     let mut seen = BitSet::default();

@@ -1,16 +1,16 @@
 //! All routes of a speaker: Adj-RIB-In, Loc-RIB and Adj-RIB-Out (RFC 4271 §3.2, §9).
 //!
-//! Input: [`Input`], from sessions (already decoded, with errors handled by RFC 7606), from the owner (local routes, policies, next hops).
-//! Output: one ordered queue of [`Output`]: encoded UPDATEs for peers, routes for forwarding, next hops to resolve, sessions
-//! to stop. Never does input or output itself, never reads a clock.
+//! Input: [`Input`], from sessions (decoded, with errors already handled by RFC 7606) and from the owner (local routes, policies,
+//! next hops). Output: one ordered queue of [`Output`]: encoded UPDATEs for peers, routes for forwarding, next hops to resolve,
+//! sessions to stop. The RIB does no IO and never reads a clock.
 //!
 //! - A prefix is a slot with a number; the slot holds its paths, the best one first (`table`).
-//! - Attributes are stored once and named by a number (`attributes`).
-//! - What a peer is told belongs to its update group (`group`): peers of which the same is true share one Adj-RIB-Out
-//!   and the same encoded octets. A member that lags behind has a set of slots to catch up on, never a queue of history.
+//! - Each set of attributes is stored once, and identified by a number (`attributes`).
+//! - Advertised routes belong to an update group (`group`): similar peers share one Adj-RIB-Out and the same encoded octets. A
+//!   member that lags has a set of slots to catch up on, never a queue of changes.
 //!
-//! Changes only mark slots; the decision and everything after it happen when the outputs are drained, so a prefix that
-//! changes twice in between is decided and sent once. Memory is bounded by the number of routes, not by what happened to them.
+//! Changes only mark slots; the decision and everything after it happen when outputs are drained, so a prefix that changes twice
+//! in between is decided and sent once. Memory is bounded by the number of routes, not by the number of changes.
 
 mod adj_in;
 mod adj_out;
@@ -100,16 +100,16 @@ pub use view::{Cursor, Page, Query, Selection, View, ViewedRoute};
 #[derive(Debug)]
 pub struct Rib {
     tables: Tables,
-    /// Canonical attributes of the UPDATE in hand.
+    /// Canonical attributes of the current UPDATE.
     scratch: Vec<u8>,
-    /// What is known of the limit of memory.
+    /// State of the memory limit.
     guard: Guard,
     sweep: Sweep,
 }
 
 impl Rib {
-    /// An empty RIB; `now` is the instant that ages of routes are counted from. `seed` is a secret: whoever knows it can choose
-    /// routes that are slow to find. It changes nothing else.
+    /// An empty RIB; `now` is the origin of the ages of routes. `seed` must be secret: anybody who knows it can choose routes
+    /// that are slow to look up. It has no other effect.
     pub fn new(config: RibConfig, now: Instant, seed: u64) -> Self {
         Self {
             tables: Tables::new(config, now, SeededHash::new(seed)),
@@ -119,7 +119,7 @@ impl Rib {
         }
     }
 
-    /// Takes in what happened.
+    /// Takes in an input.
     pub fn handle(&mut self, now: Instant, input: Input) {
         let tables = &mut self.tables;
         tables.shared.now = now;
@@ -166,7 +166,7 @@ impl Rib {
         }
     }
 
-    /// Does what is due at `now`; harmless when nothing is.
+    /// Handles deadlines up to `now`; harmless if none is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let Tables { shared, ipv4, ipv6 } = &mut self.tables;
         shared.now = now;
@@ -178,7 +178,7 @@ impl Rib {
         ipv6.expire_stale(shared, now);
     }
 
-    /// When [`Rib::handle_timeout`] is wanted next.
+    /// When to call [`Rib::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let shared = &self.tables.shared;
         let deferral = shared.deferral.as_ref().map(Deferral::next_deadline);
@@ -191,7 +191,7 @@ impl Rib {
         of_peers.chain([deferral]).flatten().min()
     }
 
-    /// The next thing to do; `None`: nothing is left. Does all the work that it takes to find out.
+    /// The next output; `None` if nothing is left. Does all pending work.
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.next_output() {
@@ -203,8 +203,7 @@ impl Rib {
         }
     }
 
-    /// The next thing to do of what has been found out so far. With [`Rib::work`], for those who have other things to look
-    /// at in between.
+    /// The next output that is ready. Together with [`Rib::work`], for owners that have other work in between.
     pub fn next_output(&mut self) -> Option<Output> {
         let shared = &mut self.tables.shared;
         match shared.store.next_hops.next_question() {
@@ -214,8 +213,8 @@ impl Rib {
         }
     }
 
-    /// Does one slice of work, when there are no outputs to take; `false`: nothing is left but outputs. A slice looks at some
-    /// thousand slots of the tables, whatever has happened to them.
+    /// Does one slice of work, once no output is ready; `false` if nothing is left but outputs. A slice visits a few thousand
+    /// slots of the tables, whatever the inputs were.
     pub fn work(&mut self) -> bool {
         self.guard.check(&mut self.tables, &mut self.sweep);
         let worked = self.tables.work();
@@ -232,7 +231,7 @@ impl Rib {
         !self.sweep.is_over()
     }
 
-    /// Sends a peer routes of a family that is not routed here, after the UPDATEs that are on their way to it. The family has been
+    /// Sends a peer routes of a family that is not routed here, after the UPDATEs in flight. The family must have been
     /// negotiated.
     ///
     /// # Errors
@@ -247,10 +246,10 @@ impl Rib {
         opaque::send(&mut self.tables.shared, peer, attributes, routes)
     }
 
-    /// Whether [`Output::Changed`] and [`Output::ToldAnew`] are wanted from now on. Without, they cost nothing.
+    /// Turns [`Output::Changed`] and [`Output::ToldAnew`] on or off. When off, they cost nothing.
     ///
-    /// Whoever wants to know how views change reads all of them once, and then, of each prefix that is named, all routes of the
-    /// prefix with [`Rib::ask`]; after [`Output::ToldAnew`], all that the peer is told.
+    /// To follow the views, read all of them once, and then read all routes of each reported prefix with [`Rib::ask`]; after
+    /// [`Output::ToldAnew`], read all routes advertised to the peer.
     pub fn watch(&mut self, watched: bool) {
         let Tables { shared, ipv4, ipv6 } = &mut self.tables;
         shared.watched = watched;
@@ -277,7 +276,7 @@ impl Rib {
             if self.scratch.is_empty() {
                 update.canonical_attributes(&mut self.scratch);
             }
-            // As if it had never come: what the table keeps would not show the loop when the route is imported again.
+            // As if the route had never arrived: the stored attributes would not show the loop when the route is imported again.
             if hides_loop(&config, update, &self.scratch) {
                 tables.withdraw(peer_id, reachable.nlri);
                 continue;
@@ -302,15 +301,15 @@ impl Rib {
         if let Some(id) = shared.store.next_hops.resolve(address, resolution) {
             ipv4.walk.next_hop(id);
             ipv6.walk.next_hop(id);
-            // Export policies may have looked at interfaces.
+            // Export policies may depend on interfaces.
             self.tables.forget_rewritten();
         }
     }
 }
 
-/// Questions about the routes, for operators and tests. None of them changes anything.
+/// Queries about the routes, for operators and tests. None of them changes anything.
 impl Rib {
-    /// What the RIB takes up.
+    /// Memory in use.
     pub fn memory(&self) -> MemoryUse {
         let peers = self.tables.shared.peers.iter();
         MemoryUse {
@@ -320,17 +319,17 @@ impl Rib {
         }
     }
 
-    /// Prefixes that have at least one path.
+    /// Prefixes with at least one path.
     pub fn prefix_count(&self, family: Family) -> usize {
         self.tables.prefixes(family)
     }
 
-    /// Prefixes that have a best route.
+    /// Prefixes with a best route.
     pub fn best_count(&self, family: Family) -> usize {
         self.tables.best(family)
     }
 
-    /// Sets of attributes that are stored.
+    /// Stored sets of attributes.
     pub fn attribute_set_count(&self) -> usize {
         self.tables.shared.store.len()
     }
@@ -340,9 +339,9 @@ impl Rib {
         query::paths(&self.tables, prefix)
     }
 
-    /// What makes the local routes with a number those that are wanted, and how much of it there is. The inputs are to be handled
-    /// before the next output is taken, so that nobody is told of a state in between. Numbers in the wanted routes do not
-    /// matter; of several for one prefix the last one counts.
+    /// The inputs that turn the local routes with a number into the wanted ones, and their counts. Handle these inputs before
+    /// taking the next output, so that no peer sees an intermediate state. The numbers in the wanted routes are ignored; of
+    /// several routes for one prefix, the last one counts.
     ///
     /// ```
     /// use std::time::Instant;
@@ -366,12 +365,12 @@ impl Rib {
         sync::difference(&self.tables, id, wanted)
     }
 
-    /// The used path of a prefix.
+    /// The best path of a prefix.
     pub fn best(&self, prefix: IpNet) -> Option<Route> {
         self.paths(prefix).into_iter().find(|route| route.best)
     }
 
-    /// Routes in the order of the table, from a place on, at most about `limit` of them; and the place to go on from.
+    /// Routes in table order, starting at a slot, about `limit` of them; and the slot to continue from.
     pub fn routes(&self, family: Family, from: u32, limit: usize) -> (Vec<Route>, Option<u32>) {
         let Tables { shared, ipv4, ipv6 } = &self.tables;
         match family {
@@ -380,9 +379,9 @@ impl Rib {
         }
     }
 
-    /// Some answers to a question, from a cursor on: about `limit` of them, fewer where many routes are looked at in vain, and more where one
-    /// prefix has more. To ask on, take [`Page::next`]; the RIB may work in between, and a route that changes meanwhile
-    /// may come twice or not at all.
+    /// A page of the answer to a query, starting at a cursor: about `limit` routes. There are fewer if many slots are searched in
+    /// vain, and more if one prefix has more. For the next page, pass [`Page::next`]. The RIB may work in between: a route that
+    /// changes in the meantime may appear twice or not at all.
     ///
     /// ```
     /// use std::time::Instant;
@@ -408,13 +407,13 @@ impl Rib {
         page::page(&self.tables, query, from, limit)
     }
 
-    /// What the import policy says of a path of a peer, run again; `None` if there is no such path, or something else decides before.
+    /// Runs the import policy on a peer's path again; `None` if there is no such path, or if another rule decides first.
     pub fn trace_import(&self, prefix: IpNet, source: RouteSource) -> Option<PolicyTrace> {
         trace::import(&self.tables, prefix, source)
     }
 
-    /// Whether and by which rule a peer is, or would be, told a path of a prefix, whether or not this path is the best one; `None` if
-    /// there is no such path or peer. The policy is run again.
+    /// Whether a peer is, or would be, sent a path of a prefix, and by which rule, even if the path is not the best one; `None`
+    /// if there is no such path or peer. Runs the policy again.
     pub fn trace_export(
         &self,
         prefix: IpNet,
@@ -424,7 +423,7 @@ impl Rib {
         trace::export(&self.tables, prefix, source, to)
     }
 
-    /// Like [`Rib::routes`], of what a peer is told.
+    /// Like [`Rib::routes`], for the routes advertised to a peer.
     pub fn exported(
         &self,
         peer: PeerId,
@@ -439,12 +438,12 @@ impl Rib {
         }
     }
 
-    /// What a peer is told of a prefix.
+    /// The routes of a prefix advertised to a peer.
     pub fn exported_paths(&self, peer: PeerId, prefix: IpNet) -> Vec<Exported> {
         query::exported_paths(&self.tables, peer, prefix)
     }
 
-    /// Routes of a peer, counted as they came and went.
+    /// Counters of a peer's routes.
     pub fn counts(&self, peer: PeerId, family: Family) -> RouteCounts {
         let state = self.tables.shared.peers.find(peer);
         let state = state.map(|peer| &peer.families[family]);
@@ -458,36 +457,36 @@ impl Rib {
         counts.unwrap_or_default()
     }
 
-    /// Octets of UPDATEs for a peer that its TCP has not taken yet.
+    /// Octets of UPDATEs that a peer's TCP has not taken yet.
     pub fn outstanding(&self, peer: PeerId) -> usize {
         let peer = self.tables.shared.peers.find(peer);
         peer.map_or(0, |peer| peer.in_flight)
     }
 
-    /// Octets of UPDATEs for peers, all together since the start.
+    /// Octets of UPDATEs output to all peers since the start.
     pub fn handed_out(&self) -> u64 {
         self.tables.shared.handed_out
     }
 
-    /// The peers of whose UPDATEs TCP has not taken all yet.
+    /// The peers with octets that TCP has not taken yet.
     pub fn peers_with_outstanding(&self) -> impl Iterator<Item = PeerId> {
         let peers = self.tables.shared.peers.iter();
         let waiting = peers.filter(|(_, peer)| peer.in_flight > 0);
         waiting.map(|(id, _)| id)
     }
 
-    /// Whether a peer has sent its End-of-RIB of a family (RFC 4724 §2) in the session that is up.
+    /// Whether a peer has sent End-of-RIB of a family (RFC 4724 §2) in the current session.
     pub fn has_sent_all(&self, peer: PeerId, family: Family) -> bool {
         let peer = self.tables.shared.peers.find(peer);
         peer.is_some_and(|peer| peer.families[family].complete)
     }
 
-    /// Local routes of one number, counted as they came and went.
+    /// Counters of the local routes with a number.
     pub fn local_counts(&self, id: u32, family: Family) -> RouteCounts {
         self.tables.local_counts(id, family)
     }
 
-    /// Slots and paths of tables that were looked at since the start: what all inputs together have cost.
+    /// Slots and paths visited since the start: a measure of all work so far.
     pub fn steps(&self) -> u64 {
         self.tables.shared.steps
     }
@@ -505,7 +504,7 @@ impl Rib {
         stale.into_iter().flatten().flatten().any(Stale::is_restart)
     }
 
-    /// What happened between a peer and the RIB.
+    /// Counters of a peer.
     pub fn stats(&self, peer: PeerId, family: Family) -> PeerStats {
         let Some(known) = self.tables.shared.peers.find(peer) else {
             return PeerStats::default();
@@ -516,7 +515,7 @@ impl Rib {
         stats
     }
 
-    /// Next hops that the owner was asked for.
+    /// Next hops that the owner is asked to resolve.
     pub fn next_hops(&self) -> impl Iterator<Item = IpAddr> {
         self.tables.shared.store.next_hops.addresses()
     }

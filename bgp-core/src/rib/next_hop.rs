@@ -1,6 +1,6 @@
-//! Next hops of received routes and what is known of the way to them (RFC 4271 §9.1.2.1).
+//! Next hops of received routes, and their resolution (RFC 4271 §9.1.2.1).
 //!
-//! The RIB does not look routes up itself: it names the addresses it wants to know about, its owner answers.
+//! The RIB does not resolve next hops itself: it asks its owner.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -12,22 +12,22 @@ use super::hash::SeededHash;
 use super::room::shrink;
 use crate::steps;
 
-/// The way to a next hop.
+/// The path to a next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resolution {
-    /// There is none, or it is one of our own addresses.
+    /// There is none, or the address is our own.
     Unreachable,
-    /// There is one.
+    /// There is a path.
     Reachable {
-        /// Its cost (RFC 4271 §9.1.2.2 e).
+        /// Interior cost (RFC 4271 §9.1.2.2 e).
         metric: u32,
-        /// The interface it leaves by, as far as known.
+        /// The outgoing interface, if known.
         interface: Option<Arc<str>>,
     },
 }
 
-/// Names a next hop.
+/// Identifies a next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NextHopId(pub(crate) u32);
 
@@ -38,14 +38,14 @@ struct Entry {
     users: u32,
 }
 
-/// A question to the owner that begins or ends.
+/// A request to the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     Resolve(IpAddr),
     Forget(IpAddr),
 }
 
-/// Every next hop that attributes in the store have.
+/// All next hops of stored attributes.
 #[derive(Debug)]
 pub(crate) struct NextHops {
     entries: Vec<Option<Entry>>,
@@ -53,7 +53,7 @@ pub(crate) struct NextHops {
     free: Vec<u32>,
     hash: SeededHash,
     initial: Resolution,
-    /// Not yet told to the owner.
+    /// Requests not yet output.
     questions: VecDeque<Question>,
 }
 
@@ -78,7 +78,7 @@ impl NextHops {
         }
     }
 
-    /// Counts one more user of a next hop; the first one makes it known.
+    /// Adds a user of a next hop, which is new with the first one.
     pub(crate) fn track(&mut self, address: IpAddr) -> NextHopId {
         if let Some(id) = self.find(address) {
             self.entry_mut(id).users += 1;
@@ -109,7 +109,7 @@ impl NextHops {
         NextHopId(id)
     }
 
-    /// Counts one user less; without users it is forgotten, here and by the owner.
+    /// Removes a user; without users the next hop is forgotten, here and by the owner.
     pub(crate) fn release(&mut self, NextHopId(id): NextHopId) {
         let entry = self.entry_mut(NextHopId(id));
         entry.users -= 1;
@@ -142,7 +142,7 @@ impl NextHops {
         self.entries[id as usize].as_mut().expect("it has users")
     }
 
-    /// Whether nobody is asked, so that there is nothing to look at.
+    /// Whether next hops are not resolved, so that no lookup is needed.
     pub(crate) fn all_reachable(&self) -> bool {
         self.initial != Resolution::Unreachable
     }
@@ -154,7 +154,7 @@ impl NextHops {
             .resolution
     }
 
-    /// Notes an answer; tells what it changes.
+    /// Records an answer; returns the next hop if it changed.
     pub(crate) fn resolve(&mut self, address: IpAddr, resolution: Resolution) -> Option<NextHopId> {
         let id = self.find(address)?;
         let old = &mut self.entry_mut(id).resolution;
@@ -163,7 +163,7 @@ impl NextHops {
         changed.then_some(id)
     }
 
-    /// What the owner is to be asked, or need no longer answer, next.
+    /// The next request to output.
     pub(crate) fn next_question(&mut self) -> Option<Question> {
         let question = self.questions.pop_front();
         if self.questions.is_empty() {
@@ -172,24 +172,24 @@ impl NextHops {
         question
     }
 
-    /// Whether there is something to ask the owner.
+    /// Whether a request is pending.
     pub(crate) fn has_questions(&self) -> bool {
         !self.questions.is_empty()
     }
 
-    /// Every address that was asked for and not forgotten.
+    /// All addresses that were requested and not forgotten.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.entries.iter().flatten().map(|entry| entry.address)
     }
 
-    /// What it takes up.
+    /// Size in octets.
     pub(crate) fn octets(&self) -> usize {
         self.entries.capacity() * size_of::<Option<Entry>>()
             + self.index.capacity() * size_of::<u32>()
             + self.questions.capacity() * size_of::<Question>()
     }
 
-    /// Gives back the room of what has been forgotten.
+    /// Releases unused memory.
     pub(crate) fn shrink(&mut self) {
         let used = self.entries.iter().rposition(Option::is_some);
         self.entries.truncate(used.map_or(0, |last| last + 1));

@@ -1,18 +1,18 @@
-//! Where the octets of attributes lie: one after the other in chunks. What is no longer wanted makes its chunk emptier; a chunk
-//! that is empty goes back to the system, which single allocations between others that stay would not.
+//! Storage of attribute octets, appended to chunks. Removed octets leave gaps; an empty chunk is returned to the system, which
+//! would not happen with single allocations between others that stay.
 
-/// A chunk is at least as large as this, and otherwise an eighth of what there is, so that little is reserved for nothing.
+/// Smallest chunk; otherwise an eighth of the total, so that little is reserved in vain.
 const SMALLEST_CHUNK: usize = 4 << 10;
-/// And no larger than this. Large enough that any allocator asks the system for it, and gives it back at once.
+/// Largest chunk. Large enough that any allocator takes it directly from the system, and returns it at once.
 const LARGEST_CHUNK: usize = 64 << 20;
 
 /// Octets of many sets of attributes.
 #[derive(Debug, Default)]
 pub(super) struct Octets {
     chunks: Vec<Chunk>,
-    /// Chunks that have been given back.
+    /// Released chunks.
     unused: Vec<u32>,
-    /// Where the next ones go, if there is such a chunk.
+    /// The chunk to append to, if it exists.
     current: u32,
     live: usize,
     reserved: usize,
@@ -24,7 +24,7 @@ struct Chunk {
     live: usize,
 }
 
-/// Some of the octets.
+/// The location of some octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     chunk: u32,
@@ -97,7 +97,7 @@ impl Octets {
         }
     }
 
-    /// Those that are wanted.
+    /// Octets in use.
     pub(super) fn live(&self) -> usize {
         self.live
     }
@@ -106,7 +106,7 @@ impl Octets {
         self.reserved > 2 * self.live + SMALLEST_CHUNK
     }
 
-    /// Whether so much lies unused between what is wanted that [`Octets::settle`] is worth calling for everything.
+    /// Whether the gaps are large enough for [`Octets::settle`] to be worth calling for everything.
     pub(super) fn begin_to_settle(&mut self) -> bool {
         let sparse = self.is_sparse();
         if sparse {
@@ -115,7 +115,7 @@ impl Octets {
         sparse
     }
 
-    /// Moves octets out of a chunk of which much is unused.
+    /// Moves octets out of a chunk with many gaps.
     pub(super) fn settle(&mut self, place: Place) -> Place {
         let chunk = &self.chunks[place.chunk as usize];
         if chunk.live > chunk.octets.len() / 4 * 3 {
@@ -127,7 +127,7 @@ impl Octets {
         moved
     }
 
-    /// What it takes up.
+    /// Size in octets, including gaps.
     pub(super) fn reserved(&self) -> usize {
         self.reserved + self.chunks.capacity() * size_of::<Chunk>()
     }
@@ -141,7 +141,7 @@ mod tests {
         number.to_be_bytes().repeat(1 + number as usize % 200)
     }
 
-    /// Whatever is removed and moved, the others stay what they are; and little room is taken for what is left.
+    /// Removing and moving octets changes no others, and takes little room for the rest.
     #[test]
     fn they_keep_what_they_are_given_and_give_back_the_rest() {
         let mut octets = Octets::default();

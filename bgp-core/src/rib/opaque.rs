@@ -1,4 +1,4 @@
-//! UPDATEs of families that are not routed here, on their way to a peer among those of the RIB.
+//! UPDATEs of families that are not routed here, sent between those of the RIB.
 
 use std::fmt;
 
@@ -10,19 +10,19 @@ use crate::types::PeerId;
 use crate::wire::update::encode_opaque;
 use crate::wire::{AttributeView, Attributes, OpaqueRoutes};
 
-/// Why routes of a family that is not routed here are not sent.
+/// Why routes of a family that is not routed here were not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpaqueError {
-    /// There is no session with the peer, or the family was not negotiated for it.
+    /// There is no session, or it did not negotiate the family.
     NotNegotiated,
-    /// The peer has more than a mebibyte to take already: try again once it has taken some of it.
+    /// More than a mebibyte is in flight: try again when the peer has taken some.
     Full,
-    /// The attributes and the routes do not fit one message of the session.
+    /// Attributes and routes do not fit into one message of the session.
     TooLong,
 }
 
-/// Sends them, after the UPDATEs that are on their way.
+/// Sends the routes, after the UPDATEs in flight.
 pub(super) fn send(
     shared: &mut Shared,
     peer: PeerId,

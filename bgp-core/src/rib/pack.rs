@@ -11,7 +11,7 @@ use crate::types::{PathId, PeerId, Prefix};
 use crate::wire::Context;
 use crate::wire::update::{encode_reachable, encode_unreachable};
 
-/// Encoded changes, those of one source side by side, so that a member can be given all but its own.
+/// Encoded changes, grouped by source, so that a member can be sent all but its own.
 pub(super) struct Section {
     pub(super) octets: Bytes,
     /// Ascending by source.
@@ -21,9 +21,9 @@ pub(super) struct Section {
 /// The changes of one source.
 pub(super) struct Part {
     pub(super) source: PeerId,
-    /// Where they are in the octets of the section.
+    /// Their range in the octets of the section.
     pub(super) range: Range<usize>,
-    /// How many there are.
+    /// Number of changes.
     pub(super) changes: usize,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn encode_section<P: Prefix>(
     }
 }
 
-/// Appends changes, withdrawals first, prefixes with the same attributes together.
+/// Appends changes, withdrawals first, and prefixes with the same attributes together.
 pub(super) fn encode_changes<P: Prefix>(
     context: &Context,
     shared: &Shared,

@@ -1,4 +1,4 @@
-//! Answers to queries about routes, in pages, so that no query holds the RIB for long.
+//! Pages of answers to queries, so that no query blocks the RIB for long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use super::view::{Cursor, Page, Query, Selection, View, ViewedRoute};
 use crate::types::{Family, PathId, PeerId, Prefix};
 use crate::wire::Attributes;
 
-/// Slots and paths that are looked at for one page.
+/// Slots and paths visited for one page.
 const LOOKS: usize = if cfg!(test) { 8 } else { 4096 };
 
-/// Answers from a cursor on.
+/// A page, starting at a cursor.
 pub(super) fn page(tables: &Tables, query: &Query, from: Cursor, limit: usize) -> Page {
     let Tables { shared, ipv4, ipv6 } = tables;
     match query.family {
@@ -64,7 +64,7 @@ fn of_family<P: Prefix>(
     }
 }
 
-/// An answer that grows.
+/// A page under construction.
 struct Answer<'a, P> {
     family: &'a FamilyRib<P>,
     shared: &'a Shared,
@@ -75,7 +75,7 @@ struct Answer<'a, P> {
     last: Option<(AttrId, Arc<Attributes>)>,
 }
 
-/// The paths of a prefix, with what is known of the decision.
+/// The paths of a prefix, with the state of the decision.
 struct Candidates<'a, P> {
     slot: &'a Slot<P>,
     ranking: Ranking<'a>,
@@ -115,7 +115,7 @@ impl<P: Prefix> Answer<'_, P> {
         }
     }
 
-    /// Adds what the view shows of a slot.
+    /// Adds a slot's routes of the view.
     fn add(&mut self, at: u32) {
         let slot = &self.family.paths.table[at];
         self.looks += slot.paths.as_slice().len();
@@ -161,7 +161,7 @@ impl<P: Prefix> Answer<'_, P> {
         let entries = group.out.get(at);
         let several = group.key().context.add_path_send[P::FAMILY];
         self.looks += candidates.paths().len();
-        // The one that an entry without path identifier is of: the best path is first.
+        // The path of an entry without path identifier: the best path is first.
         let only = entries.first().filter(|_| !several);
         let only = only.and_then(|entry| {
             let mut paths = candidates.paths().iter();
@@ -243,7 +243,7 @@ impl<'a, P: Prefix> Candidates<'a, P> {
         self.slot.paths.as_slice()
     }
 
-    /// The paths that their peers stand by, with their places.
+    /// Paths that are not dead, with their indexes.
     fn living(&self) -> impl Iterator<Item = (usize, &'a Path)> + use<'a, P> {
         let ranking = self.ranking;
         let paths = self.paths().iter().enumerate();
@@ -285,7 +285,7 @@ fn entry_of<'a>(entries: &'a [Entry], path: &Path) -> Option<&'a Entry> {
     entry.filter(|entry| entry.source == path.peer)
 }
 
-/// Whether a peer is told an entry of its group.
+/// Whether a peer is sent an entry of its group.
 fn told(shared: &Shared, to: PeerId, entry: Entry) -> Standing {
     match is_withheld(shared, to, entry) {
         false => Standing::Told,
@@ -294,7 +294,7 @@ fn told(shared: &Shared, to: PeerId, entry: Entry) -> Standing {
     }
 }
 
-/// Why a group does not tell a path that might be told.
+/// Why a group does not advertise a candidate path.
 fn why_not<P: Prefix>(
     shared: &Shared,
     group: &Group,

@@ -1,30 +1,30 @@
-//! A path: one way to reach a prefix, from a peer or of our own.
+//! A path: one way to reach a prefix, from a peer or local.
 
 use std::fmt;
 
 use super::attributes::AttrId;
 use crate::types::{PathId, PeerId};
 
-/// Names this speaker where a route's peer is asked for.
+/// The peer number of local routes.
 pub(crate) const LOCAL: PeerId = PeerId(u32::MAX);
 
-/// Why a path may not be chosen.
+/// Why a path is unusable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Unusable {
-    /// Our AS is in its AS path too often (RFC 4271 §9.1.2).
+    /// Our AS is in the AS path too often (RFC 4271 §9.1.2).
     AsLoop,
-    /// Our identifier or cluster ID has been there already (RFC 4456 §8).
+    /// Our identifier or cluster ID is in ORIGINATOR_ID or CLUSTER_LIST (RFC 4456 §8).
     ReflectionLoop,
     /// The next hop is our own address (RFC 4271 §5.1.3).
     OwnNextHop,
-    /// The next hop is a loopback address, and either the peer is on another host or this speaker forwards packets, for which
-    /// such a next hop leads nowhere (RFC 4271 §6.3).
+    /// The next hop is a loopback address, and either the peer is on another host or this speaker forwards packets (RFC 4271
+    /// §6.3).
     LoopbackNextHop,
-    /// The import policy rejected it.
+    /// The import policy rejected the route.
     Policy,
-    /// It leaked: its OTC attribute does not fit the role of the peer (RFC 9234 §5).
+    /// A route leak: the OTC attribute contradicts the role of the peer (RFC 9234 §5).
     RouteLeak,
 }
 
@@ -41,30 +41,30 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// Where a route was learned.
+/// The source of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RouteSource {
-    /// On this machine; the number of the local route.
+    /// Local; the number of the local route.
     Local(u32),
     /// From a peer, with its path identifier.
     Peer(PeerId, PathId),
 }
 
-/// One way to reach a prefix.
+/// A path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
-    /// After import policy.
+    /// Attributes after import policy.
     pub(crate) attrs: AttrId,
-    /// As received.
+    /// Attributes as received.
     pub(crate) received: AttrId,
     pub(crate) peer: PeerId,
     /// The peer's path identifier.
     pub(crate) remote_id: PathId,
-    /// Seconds from the start of the RIB to when it came.
+    /// When it arrived, in seconds since the start of the RIB.
     pub(crate) since: u32,
-    /// Our path identifier: unique among the paths of the prefix, the same as long as the path lives (RFC 7911 §5).
+    /// Our path identifier: unique among the paths of the prefix, and constant for the life of the path (RFC 7911 §5).
     pub(crate) local_id: u16,
-    /// The peer's epoch when it came; older ones are stale.
+    /// The peer's epoch at arrival; older epochs are stale.
     pub(crate) epoch: u8,
     pub(crate) unusable: Option<Unusable>,
 }
@@ -75,7 +75,7 @@ impl Path {
         self.peer == LOCAL
     }
 
-    /// Where it was learned.
+    /// The source.
     pub(crate) fn source(&self) -> RouteSource {
         match self.is_local() {
             true => RouteSource::Local(self.remote_id.0),

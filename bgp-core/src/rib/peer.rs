@@ -1,4 +1,4 @@
-//! The neighbours as the RIB knows them: their settings, their sessions, and how many paths each has.
+//! The RIB's state of its neighbours: settings, sessions, and counts of paths.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -18,22 +18,22 @@ use crate::wire::NextHop;
 pub(crate) struct Peer {
     pub(crate) config: Arc<PeerConfig>,
     pub(crate) up: Option<PeerUp>,
-    /// Of the last session; its stale routes are compared by it.
+    /// BGP identifier in the last session, for comparing its stale routes.
     pub(crate) peer_id: RouterId,
-    /// Ours in the last session, by which its stale routes are judged.
+    /// Our next hops in the last session, for checking its stale routes.
     pub(crate) own_next_hop: PerFamily<Option<NextHop>>,
     pub(crate) families: PerFamily<PeerFamily>,
     /// Octets handed out and not yet reported as written.
     pub(crate) in_flight: usize,
-    /// Reasons that a route of it could not be used, in this session: a bit each.
+    /// Reasons for unusable routes already reported in this session, one bit each.
     faults: u8,
-    /// It has been asked to stop; nothing more of it is looked at until its session has ended.
+    /// The session was asked to stop; further input is ignored until it has ended.
     pub(crate) stopping: Option<Stopping>,
-    /// It is not configured any more, but some of its paths are still in the table.
+    /// The peer is no longer configured, but some of its paths are still in the table.
     removed: bool,
 }
 
-/// The end of a session that was asked for.
+/// A requested end of a session.
 #[derive(Debug)]
 pub(crate) struct Stopping {
     pub(crate) output: Output,
@@ -46,34 +46,34 @@ pub(crate) struct Stopping {
 pub(crate) struct PeerFamily {
     /// Paths of an older epoch are stale.
     pub(crate) epoch: u8,
-    /// Paths of an epoch before this one are dead: it does not stand by them any more.
+    /// Paths with an earlier epoch are dead: the peer no longer announces them.
     oldest: u8,
-    /// There are no paths of an epoch before this one.
+    /// No paths with an earlier epoch are left.
     swept: u8,
-    /// Paths that it has, without those that are dead.
+    /// Paths, without dead ones.
     pub(crate) paths: u32,
-    /// Of those, the ones of its epoch.
+    /// Paths of the current epoch.
     fresh: u32,
-    /// Paths of its that are dead but still in the table.
+    /// Dead paths that are still in the table.
     dead: u32,
     /// Usable paths in the table.
     pub(crate) imported: u32,
-    /// Prefixes of which it has the best path.
+    /// Prefixes whose best path is from this peer.
     pub(crate) preferred: u64,
-    /// Set while it has stale paths.
+    /// Set while the peer has stale paths.
     pub(crate) stale: Option<Stale>,
-    /// The group it is a member of.
+    /// The peer's update group.
     pub(crate) group: Option<u32>,
-    /// Routes that it holds of ours.
+    /// Our routes that the peer holds.
     pub(crate) exported: u64,
-    /// It has sent End-of-RIB in the session that is up.
+    /// End-of-RIB was received in the current session.
     pub(crate) complete: bool,
     /// Counters for operators.
     pub(crate) stats: PeerStats,
 }
 
 impl PeerFamily {
-    /// Counts a path that has come.
+    /// Counts an added path.
     pub(super) fn add(&mut self, path: &Path) {
         self.imported += u32::from(path.unusable.is_none());
         if self.is_dead(path.epoch) {
@@ -84,7 +84,7 @@ impl PeerFamily {
         }
     }
 
-    /// Counts a path that goes; tells whether it was dead.
+    /// Counts a removed path; returns whether it was dead.
     pub(super) fn take(&mut self, path: &Path) -> bool {
         self.imported -= u32::from(path.unusable.is_none());
         let dead = self.is_dead(path.epoch);
@@ -98,7 +98,7 @@ impl PeerFamily {
         dead
     }
 
-    /// All paths become stale. `false`, and nothing changes, if the paths of as many epochs as there are numbers may be there.
+    /// Marks all paths as stale. Returns `false` without a change if all epoch numbers may be in use.
     pub(super) fn begin_epoch(&mut self) -> bool {
         let next = self.epoch.wrapping_add(1);
         let free = next != self.swept;
@@ -109,7 +109,7 @@ impl PeerFamily {
         free
     }
 
-    /// Stale paths die; tells how many.
+    /// Marks stale paths as dead; returns their number.
     pub(super) fn bury_stale(&mut self) -> u32 {
         let died = self.stale_paths();
         self.paths = self.fresh;
@@ -119,7 +119,7 @@ impl PeerFamily {
         died
     }
 
-    /// Paths that it has not announced again.
+    /// Paths that were not announced again.
     pub(super) fn stale_paths(&self) -> u32 {
         self.paths - self.fresh
     }
@@ -138,14 +138,14 @@ impl PeerFamily {
 /// All neighbours, by number and by address.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    /// Those with numbers below [`DENSE`].
+    /// Neighbours with numbers below [`DENSE`].
     list: Vec<Option<Peer>>,
     others: BTreeMap<PeerId, Peer>,
-    // Configured, not chosen by peers: a hash that is known does no harm.
+    // Addresses are configured, not chosen by peers: a known hash is harmless.
     by_address: HashMap<IpAddr, Vec<PeerId>, foldhash::fast::FixedState>,
 }
 
-/// Peers with smaller numbers are found by their place in a list.
+/// Smaller numbers are indexes into a list.
 const DENSE: u32 = 1 << 16;
 
 impl Peers {
@@ -160,7 +160,7 @@ impl Peers {
             peer.config = config;
             return;
         }
-        // Dead paths of one that was removed may still be in the table.
+        // Dead paths of a removed peer with this number may still be in the table.
         let mut families = self
             .take(id)
             .map_or_else(PerFamily::default, |removed| removed.families);
@@ -189,7 +189,7 @@ impl Peers {
         self.list[place] = Some(peer);
     }
 
-    /// Removes a peer. Its number is known as long as dead paths of it are in the table.
+    /// Removes a peer. Its number stays in use as long as dead paths of it are in the table.
     pub(crate) fn remove(&mut self, id: PeerId) {
         let Some(peer) = self.find_mut(id) else {
             return;
@@ -236,7 +236,7 @@ impl Peers {
         self.known_mut(id).filter(|peer| !peer.removed)
     }
 
-    /// Also one that was removed and still has paths in the table.
+    /// Also finds removed peers that still have paths in the table.
     fn known(&self, id: PeerId) -> Option<&Peer> {
         match self.list.get(id.0 as usize) {
             Some(place) => place.as_ref(),
@@ -244,7 +244,7 @@ impl Peers {
         }
     }
 
-    /// The same, to change it.
+    /// As [`Self::known`], mutable.
     pub(crate) fn known_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         match self.list.get_mut(id.0 as usize) {
             Some(place) => place.as_mut(),
@@ -252,18 +252,18 @@ impl Peers {
         }
     }
 
-    /// Whether a path's peer does not stand by it any more.
+    /// Whether a path's peer no longer announces it.
     pub(crate) fn is_dead(&self, family: Family, path: &Path) -> bool {
         let peer = self.known(path.peer);
         peer.is_some_and(|peer| peer.families[family].is_dead(path.epoch))
     }
 
-    /// Who has this address: more than one where several ports of it are spoken to.
+    /// The peers with this address; there are several if one host has peers on several ports.
     pub(crate) fn with_address(&self, address: IpAddr) -> &[PeerId] {
         self.by_address.get(&address).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the end of any session has been asked for and has not come.
+    /// Whether any session was asked to stop and has not ended.
     pub(crate) fn any_stopping(&self) -> bool {
         self.iter().any(|(_, peer)| peer.stopping.is_some())
     }
@@ -286,7 +286,7 @@ impl Peers {
 }
 
 impl Peer {
-    /// Its session begins, or ends.
+    /// A session begins or ends.
     pub(super) fn renew(&mut self, up: Option<PeerUp>) {
         self.up = up;
         self.in_flight = 0;
@@ -297,7 +297,7 @@ impl Peer {
         }
     }
 
-    /// Notes why a route of it cannot be used; `true` the first time in a session.
+    /// Records why a route is unusable; `true` for the first time in a session.
     pub(super) fn note_fault(&mut self, why: Unusable) -> bool {
         let bit = 1 << why as u8;
         let new = self.faults & bit == 0;
@@ -305,17 +305,17 @@ impl Peer {
         new
     }
 
-    /// What is needed to speak to it in a family, if the session is up and uses it.
+    /// The properties of the session, if it is up and uses the family.
     pub(crate) fn speaks(&self, family: Family) -> Option<&PeerUp> {
         self.up.as_ref().filter(|up| up.context.families[family])
     }
 
-    /// Whether an address is our own on its connection, and not the peer's as well: two speakers on one host may have the same.
+    /// Whether an address is our own on this connection, but not also the peer's: two speakers on one host may share it.
     pub(crate) fn is_known_to_be_ours(&self, address: IpAddr) -> bool {
         address != self.config.address && self.knows_us_as(address)
     }
 
-    /// Whether an address is our own on its connection.
+    /// Whether an address is our own on this connection.
     pub(crate) fn knows_us_as(&self, address: IpAddr) -> bool {
         let own = self.own_next_hop[Family::of(address)];
         own.is_some_and(|own| own.address() == address)

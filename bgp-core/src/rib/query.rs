@@ -1,4 +1,4 @@
-//! Questions about the routes of one family, for operators and tests. Nothing here changes anything.
+//! Queries about the routes of one family, for operators and tests. Read-only.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,36 +15,36 @@ use super::tables::Tables;
 use crate::types::{PeerId, Prefix};
 use crate::wire::{Attributes, NextHop};
 
-/// A path of a prefix, as the table has it or as a peer is told it.
+/// A path of a prefix, as stored or as advertised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Route {
-    /// Its prefix.
+    /// The prefix.
     pub prefix: IpNet,
-    /// Where it was learned.
+    /// The source.
     pub source: RouteSource,
     /// When it was learned.
     pub since: Instant,
-    /// Where packets go; `None` for a local route without a gateway.
+    /// The next hop; `None` for a local route without a gateway.
     pub next_hop: Option<NextHop>,
-    /// The interface it leaves by, as far as known.
+    /// The outgoing interface, if known.
     pub interface: Option<Arc<str>>,
-    /// Its attributes after policy.
+    /// The attributes after policy.
     pub attributes: Attributes,
-    /// Compared before anything of BGP.
+    /// Compared before all BGP attributes.
     pub preference: u32,
-    /// The cost of the way to its next hop; `None` if there is no way.
+    /// The cost of the path to the next hop; `None` if unreachable.
     pub igp_metric: Option<u32>,
-    /// It is the one that is used.
+    /// The path is the best one.
     pub best: bool,
-    /// Its peer restarts and has not announced it again (RFC 4724 §4.2).
+    /// The peer restarts and has not announced the route again (RFC 4724 §4.2).
     pub stale: bool,
-    /// Why it cannot be used.
+    /// Why the path is unusable.
     pub unusable: Option<Unusable>,
 }
 
 impl Route {
-    /// The best route to a prefix, with no attributes: for tests of what looks at routes.
+    /// A best route without attributes, for tests.
     pub fn new(prefix: IpNet, source: RouteSource, since: Instant) -> Self {
         Self {
             prefix,
@@ -62,11 +62,11 @@ impl Route {
     }
 }
 
-/// What a peer is told of a path.
+/// A path as advertised to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exported {
-    /// As the table has it.
+    /// The path as stored.
     pub route: Route,
     /// The attributes as sent.
     pub attributes: Attributes,
@@ -75,7 +75,7 @@ pub struct Exported {
 }
 
 impl From<Route> for Exported {
-    /// A route that is told as it is stored.
+    /// A route advertised unchanged.
     fn from(mut route: Route) -> Self {
         Self {
             attributes: std::mem::take(&mut route.attributes),
@@ -85,15 +85,15 @@ impl From<Route> for Exported {
     }
 }
 
-/// Octets that the RIB takes up. What the allocator adds, and small things, are not counted.
+/// Memory of the RIB in octets, without allocator overhead and small objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryUse {
-    /// Prefixes, their paths, and what peers are told of them.
+    /// Prefixes, their paths, and Adj-RIB-Outs.
     pub tables: usize,
     /// Path attributes.
     pub attributes: usize,
-    /// Messages on their way to peers.
+    /// Messages in flight to peers.
     pub messages: usize,
 }
 
@@ -124,7 +124,7 @@ fn routes_at<P: Prefix>(family: &FamilyRib<P>, shared: &Shared, at: u32) -> Vec<
         .collect()
 }
 
-/// Routes in the order of the table, from a slot on, at most about `limit`; and the slot to go on from.
+/// Routes in table order, starting at a slot, about `limit` of them; and the slot to continue from.
 pub(super) fn routes<P: Prefix>(
     family: &FamilyRib<P>,
     shared: &Shared,
@@ -141,7 +141,7 @@ pub(super) fn routes<P: Prefix>(
     (routes, None)
 }
 
-/// Like [`routes`], of what a peer is told.
+/// Like [`routes`], for the routes advertised to a peer.
 pub(super) fn exported<P: Prefix>(
     family: &FamilyRib<P>,
     shared: &Shared,
@@ -162,7 +162,7 @@ pub(super) fn exported<P: Prefix>(
     (routes, None)
 }
 
-/// What a peer is told of a prefix.
+/// The routes of a prefix advertised to a peer.
 pub(super) fn exported_paths(tables: &Tables, peer: PeerId, prefix: IpNet) -> Vec<Exported> {
     let Tables { shared, ipv4, ipv6 } = tables;
     match prefix {

@@ -1,19 +1,19 @@
-//! Why a route is used or not, and why a peer is told of it or not.
+//! Why a route is used or not, and why it is advertised to a peer or not.
 
 use std::fmt;
 
 use super::path::{RouteSource, Unusable};
 
-/// A step of the decision process (RFC 4271 §9.1.2.2), in the order in which they are taken.
+/// A step of the decision process (RFC 4271 §9.1.2.2), in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Step {
-    /// The preference that comes before anything of BGP: of local routes, or set by a policy.
+    /// The preference, compared before all BGP attributes: that of local routes, or one set by a policy.
     Preference,
-    /// There is no way to the next hop (RFC 4271 §9.1.2.1).
+    /// The next hop is unreachable (RFC 4271 §9.1.2.1).
     Unreachable,
-    /// The route is the last resort of a peer that has been away for long (RFC 9494 §4.2).
+    /// A long-lived stale route, used as the last resort (RFC 9494 §4.2).
     LongLivedStale,
     /// The lower LOCAL_PREF (RFC 4271 §9.1.1).
     LocalPref,
@@ -23,9 +23,9 @@ pub enum Step {
     Origin,
     /// The greater MED, of routes from the same neighbouring AS (c).
     Med,
-    /// Learned inside the AS, where another was learned from outside (d).
+    /// iBGP, where the other route is from eBGP (d).
     External,
-    /// The longer way to the next hop (e).
+    /// The greater cost to the next hop (e).
     IgpMetric,
     /// The greater BGP identifier, or ORIGINATOR_ID (f; RFC 4456 §9).
     Identifier,
@@ -57,36 +57,34 @@ impl fmt::Display for Step {
     }
 }
 
-/// Why a peer is not told of a route that is used.
+/// Why a used route is not advertised to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Withheld {
-    /// The peer announced the route to us (RFC 4271 §9.1.3).
+    /// The peer is the source of the route (RFC 4271 §9.1.3).
     Source,
     /// The peer is the next hop of the route (RFC 4271 §5.1.3).
     NextHop,
     /// The community NO_ADVERTISE (RFC 1997).
     NoAdvertise,
-    /// The community NO_EXPORT or NO_EXPORT_SUBCONFED, and the peer is in another AS (RFC 1997).
+    /// The community NO_EXPORT or NO_EXPORT_SUBCONFED, towards another AS (RFC 1997).
     NoExport,
-    /// The route is the last resort of a peer that has been away for long, and this peer does not know what that means
-    /// (RFC 9494 §4.3).
+    /// A long-lived stale route, and the peer does not support LLGR (RFC 9494 §4.3).
     LongLivedStale,
-    /// The route would leak: with OTC, to a provider, a peer or a route server (RFC 9234 §5).
+    /// A route leak: a route with OTC towards a provider, a peer or a route server (RFC 9234 §5).
     RouteLeak,
-    /// From inside the AS to inside the AS, and we reflect for neither (RFC 4271 §9.2, RFC 4456 §6).
+    /// From iBGP to iBGP without route reflection (RFC 4271 §9.2, RFC 4456 §6).
     Internal,
     /// The export policy rejects the route.
     Policy,
-    /// Whoever originated the route on this machine keeps it from this peer
-    /// ([`LocalRoute::for_peers`](super::LocalRoute::for_peers)).
+    /// The owner of the local route withholds it from this peer ([`LocalRoute::for_peers`](super::LocalRoute::for_peers)).
     Owner,
-    /// There is no next hop that the peer could use.
+    /// There is no next hop that the peer can use.
     NoNextHop,
     /// The attributes do not fit into a message (RFC 4271 §9.2).
     TooLong,
-    /// The peer has much on its way, or the route has just changed: it is told soon.
+    /// The peer has too much in flight, or the route has just changed: it will be sent soon.
     Waiting,
 }
 
@@ -109,7 +107,7 @@ impl fmt::Display for Withheld {
     }
 }
 
-/// What became of a route, and why.
+/// The state of a route in a view, and the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Standing {
@@ -119,18 +117,18 @@ pub enum Standing {
     Lost {
         /// The step that decided.
         step: Step,
-        /// Where the other route was learned: the best one, or at [`Step::Med`] one of the same neighbouring AS.
+        /// The source of the better route: the best one, or at [`Step::Med`] one of the same neighbouring AS.
         against: RouteSource,
     },
-    /// It cannot be used.
+    /// The route is unusable.
     Unusable(Unusable),
-    /// It cannot be used: there is no way to its next hop (RFC 4271 §9.1.2.1).
+    /// The next hop is unreachable (RFC 4271 §9.1.2.1).
     Unreachable,
-    /// It has just changed, or decisions wait after our own restart.
+    /// The route has just changed, or decisions are deferred after our own restart.
     Undecided,
-    /// The peer is told.
+    /// The route is advertised to the peer.
     Told,
-    /// The peer is not told.
+    /// The route is not advertised to the peer.
     Withheld(Withheld),
 }
 

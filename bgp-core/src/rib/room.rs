@@ -1,6 +1,6 @@
-//! Giving back memory that was needed once.
+//! Releases memory that is no longer needed.
 
-/// Gives back the room of a list that has become far smaller than it was.
+/// Releases the memory of a list that has become far smaller.
 pub(super) fn shrink<T>(list: &mut Vec<T>) {
     if list.len() < list.capacity() / 4 {
         list.shrink_to(2 * list.len());

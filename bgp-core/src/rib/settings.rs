@@ -1,4 +1,4 @@
-//! Settings of the RIB, of its peers and of local routes: what the owner says, without any state.
+//! Settings of the RIB, of its peers and of local routes. No state.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use crate::policy::{PeerView, Policy, Source};
 use crate::types::{AfiSafi, Asn, PeerId, PerFamily, Role, RouterId};
 use crate::wire::{Attributes, Context, NextHop};
 
-/// The preference of routes from peers, if no policy sets another.
+/// The preference of routes from peers, unless a policy sets another one.
 pub const PEER_PREFERENCE: u32 = 100;
 
 /// Settings of the RIB as a whole.
@@ -17,24 +17,24 @@ pub const PEER_PREFERENCE: u32 = 100;
 pub struct RibConfig {
     /// Our BGP identifier.
     pub router_id: RouterId,
-    /// Ours as a route reflector; the identifier if not set (RFC 4456 §7).
+    /// Our cluster ID as a route reflector; `None` is the identifier (RFC 4456 §7).
     pub cluster_id: Option<RouterId>,
-    /// LOCAL_PREF of routes that came without.
+    /// LOCAL_PREF of routes without one.
     pub default_local_pref: u32,
-    /// Ask for the way to next hops; without, every next hop counts as reachable at no cost.
+    /// Ask the owner to resolve next hops; otherwise every next hop counts as reachable at no cost.
     pub resolve_next_hops: bool,
-    /// Routes whose next hop cannot be reached, or is our own address, are used when there is nothing better, instead of not
-    /// at all. Whoever forwards must drop their packets.
+    /// Use routes whose next hop is unreachable or our own address if nothing better exists, instead of not at all. The
+    /// forwarding plane must drop their packets.
     pub use_unresolved: bool,
-    /// Tell which routes are to be installed.
+    /// Output the routes to install.
     pub forwarding: bool,
-    /// With more octets than this in tables and attributes, whoever holds most of them is stopped, and whoever holds most
-    /// after that until it is less. `None`: no limit.
+    /// Limit in octets for tables and attributes. Above it, the session of the peer that holds most is stopped, and so on until
+    /// the limit holds. `None` is no limit.
     pub memory_limit: Option<usize>,
 }
 
 impl RibConfig {
-    /// Settings of a speaker that does not forward: next hops are not resolved, routes are not installed.
+    /// Settings of a speaker that does not forward: next hops are not resolved, and routes are not installed.
     pub fn new(router_id: RouterId) -> Self {
         Self {
             router_id,
@@ -48,28 +48,28 @@ impl RibConfig {
     }
 }
 
-/// A route of this speaker's own.
+/// A local route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LocalRoute {
-    /// Tells apart several local routes of one prefix; the same number replaces.
+    /// Distinguishes local routes of one prefix; a route with the same number is replaced.
     pub id: u32,
-    /// Its attributes.
+    /// The attributes.
     pub attributes: Attributes,
     /// The gateway, if there is one.
     pub next_hop: Option<NextHop>,
-    /// The interface it leaves by, if known.
+    /// The outgoing interface, if known.
     pub interface: Option<Arc<str>>,
-    /// Compared before anything of BGP; routes from peers have 100. With no more than that, the best of the peers' routes is
-    /// given for forwarding all the same, beside the local one.
+    /// Compared before all BGP attributes; routes from peers have 100. With at most 100, the best route of the peers is still
+    /// output for forwarding, beside the local one.
     pub preference: u32,
-    /// What peers with these addresses are told in place of the attributes; `None`: they are not told of the route. Export policies and
-    /// the rules of BGP apply all the same. Each address that is named by any route costs its peers an update group of their own.
+    /// Attributes for peers with these addresses, instead of `attributes`; `None` withholds the route. Export policies and the
+    /// rules of BGP still apply. Each address costs its peers an update group of their own.
     pub for_peers: BTreeMap<IpAddr, Option<Attributes>>,
 }
 
 impl Default for LocalRoute {
-    /// A route with empty attributes and our own address as next hop, preferred over those of peers.
+    /// A route with empty attributes and our own address as next hop, preferred over routes of peers.
     fn default() -> Self {
         Self {
             id: 0,
@@ -83,28 +83,28 @@ impl Default for LocalRoute {
 }
 
 impl LocalRoute {
-    /// The same with a number.
+    /// Sets the number.
     #[must_use]
     pub const fn with_id(mut self, id: u32) -> Self {
         self.id = id;
         self
     }
 
-    /// The same with attributes.
+    /// Sets the attributes.
     #[must_use]
     pub fn with_attributes(mut self, attributes: Attributes) -> Self {
         self.attributes = attributes;
         self
     }
 
-    /// The same with a gateway.
+    /// Sets the gateway.
     #[must_use]
     pub const fn with_next_hop(mut self, next_hop: NextHop) -> Self {
         self.next_hop = Some(next_hop);
         self
     }
 
-    /// The same with other attributes for a peer; `None`: that peer is not told of the route. See [`LocalRoute::for_peers`].
+    /// Sets other attributes for a peer; `None` withholds the route from it. See [`LocalRoute::for_peers`].
     #[must_use]
     pub fn told_to(mut self, peer: IpAddr, attributes: Option<Attributes>) -> Self {
         self.for_peers.insert(peer, attributes);
@@ -112,15 +112,15 @@ impl LocalRoute {
     }
 }
 
-/// Whose AS a peer is in, and who reflects for whom (RFC 4456 §6).
+/// The relation to a peer: its AS, and route reflection (RFC 4456 §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum PeerKind {
-    /// Another AS.
+    /// In another AS (eBGP).
     External,
-    /// Our AS.
+    /// In our AS (iBGP).
     Internal,
-    /// Our AS, and we reflect for it.
+    /// In our AS, and a client of ours as route reflector.
     Client,
 }
 
@@ -130,7 +130,7 @@ impl PeerKind {
         matches!(self, Self::Internal | Self::Client)
     }
 
-    /// Where its routes are learned, for policies.
+    /// The source of the peer's routes, for policies.
     pub(super) const fn source(self) -> Source {
         match self {
             Self::External => Source::External,
@@ -140,47 +140,47 @@ impl PeerKind {
     }
 }
 
-/// Which next hop a peer is told.
+/// The next hop to advertise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum NextHopMode {
-    /// RFC 4271 §5.1.3: our own address to another AS and for routes without a gateway, else unchanged.
+    /// RFC 4271 §5.1.3: our own address towards another AS and for routes without a gateway, otherwise unchanged.
     #[default]
     Auto,
     /// Always our own address.
     Own,
-    /// Always unchanged, where there is one.
+    /// Always unchanged, if there is one.
     Keep,
 }
 
-/// A neighbour as the RIB sees it. May change while the session is up: nothing in it is negotiated.
+/// The RIB's settings of a neighbour. They may change while the session is up: none of them is negotiated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerConfig {
-    /// The peer's address: the last tie-break, and the next hop it is never told (RFC 4271 §5.1.3).
+    /// The peer's address: the last tie-break, and a next hop that is never advertised to it (RFC 4271 §5.1.3).
     pub address: IpAddr,
-    /// Whose AS it is in.
+    /// The relation to the peer.
     pub kind: PeerKind,
     /// Our AS number on this session.
     pub local_as: Asn,
-    /// The peer's.
+    /// The peer's AS number.
     pub peer_as: Asn,
-    /// How often our AS may be in a path that it sends.
+    /// How often our AS may occur in a received AS path.
     pub allowed_local_as: u32,
-    /// Which next hop it is told.
+    /// The next hop to advertise.
     pub next_hop_mode: NextHopMode,
-    /// Decides on what it sends.
+    /// Import policy.
     pub import: Arc<Policy>,
-    /// Decides on what it is told.
+    /// Export policy.
     pub export: Arc<Policy>,
     /// More prefixes than this end the session (RFC 4486 §4).
     pub max_prefixes: PerFamily<Option<u32>>,
-    /// Our role towards it (RFC 9234).
+    /// Our role towards the peer (RFC 9234).
     pub role: Option<Role>,
 }
 
 impl PeerConfig {
-    /// A peer of another AS exchanges nothing before it has policies (RFC 8212 §3); one of the same AS exchanges everything.
+    /// A peer in another AS exchanges nothing without policies (RFC 8212 §3); a peer in the same AS exchanges everything.
     pub fn new(local_as: Asn, address: IpAddr, peer_as: Asn) -> Self {
         let internal = local_as == peer_as;
         let policy = Arc::new(if internal {
@@ -206,7 +206,7 @@ impl PeerConfig {
         }
     }
 
-    /// The same with policies for what the peer sends, and for what it is told.
+    /// Sets the import and export policies.
     #[must_use]
     pub fn with_policies(mut self, import: Arc<Policy>, export: Arc<Policy>) -> Self {
         self.import = import;
@@ -214,7 +214,7 @@ impl PeerConfig {
         self
     }
 
-    /// The peer with this number, for policies.
+    /// The policy's view of the peer.
     pub(super) fn view(&self, id: PeerId) -> PeerView {
         PeerView {
             id,
@@ -223,7 +223,7 @@ impl PeerConfig {
         }
     }
 
-    /// Whether routes of the peer must be imported again when these settings become the new ones.
+    /// Whether the new settings require the peer's routes to be imported again.
     pub(super) fn changes_import(&self, new: &Self) -> bool {
         self.import != new.import
             || self.kind != new.kind
@@ -235,27 +235,27 @@ impl PeerConfig {
     }
 }
 
-/// What became known when the session came up.
+/// Properties of a session that came up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerUp {
     /// The peer's BGP identifier.
     pub peer_id: RouterId,
-    /// How its messages are written; tells the families in use.
+    /// How messages are encoded, including the negotiated families.
     pub context: Context,
-    /// Our own next hop in each family: the local address of the connection. `None`: routes without another cannot be told.
+    /// Our own next hop in each family: the local address of the connection. `None`: routes without another next hop cannot be
+    /// advertised.
     pub own_next_hop: PerFamily<Option<NextHop>>,
-    /// It said that it will send End-of-RIB (RFC 4724 §4.1), so the RIB may wait for it when it has just restarted itself.
+    /// The peer will send End-of-RIB (RFC 4724 §4.1), so the RIB may wait for it after its own restart.
     pub sends_end_of_rib: bool,
-    /// It knows what LLGR_STALE means, and so may be told routes that have it (RFC 9494 §4.3).
+    /// The peer supports LLGR_STALE, so routes with it may be advertised (RFC 9494 §4.3).
     pub long_lived_aware: bool,
-    /// Families that are not routed here, of which it takes routes: see [`Rib::send_opaque`](super::Rib::send_opaque).
+    /// Negotiated families that are not routed here: see [`Rib::send_opaque`](super::Rib::send_opaque).
     pub opaque_families: Vec<AfiSafi>,
 }
 
 impl PeerUp {
-    /// A session with what the two sides agreed on, and nothing else: routes without a next hop cannot be told, End-of-RIB is not
-    /// waited for.
+    /// A session with these negotiated properties only: there is no own next hop, and End-of-RIB is not awaited.
     pub fn new(peer_id: RouterId, context: Context) -> Self {
         Self {
             peer_id,

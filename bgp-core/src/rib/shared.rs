@@ -1,4 +1,4 @@
-//! What the routes of both families share: settings, attributes, peers, and the queue of outputs.
+//! State shared by both families: settings, attributes, peers, and the queue of outputs.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use super::stale::Stale;
 use super::stats::Told;
 use crate::types::{Family, PeerId, Prefix};
 
-/// What both families share.
+/// State shared by both families.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: RibConfig,
@@ -27,9 +27,9 @@ pub(crate) struct Shared {
     pub(crate) outputs: VecDeque<Output>,
     /// Time zero of [`Path::since`].
     pub(crate) start: Instant,
-    /// Set while decisions wait after our own restart.
+    /// Set while decisions are deferred after our own restart.
     pub(crate) deferral: Option<Deferral>,
-    /// Slots and paths that were looked at, the measure of work.
+    /// Slots and paths visited, the measure of work.
     pub(crate) steps: u64,
     /// When the last input came.
     pub(crate) now: Instant,
@@ -61,25 +61,25 @@ impl Shared {
         u32::try_from(now.saturating_duration_since(self.start).as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// Whether nothing is decided in a family, because peers have yet to send End-of-RIB after our own restart.
+    /// Whether decisions in a family are deferred, because peers have yet to send End-of-RIB after our own restart.
     pub(super) fn is_deferred(&self, family: Family) -> bool {
         let deferral = self.deferral.as_ref();
         deferral.is_some_and(|deferral| !deferral.is_over_for(family))
     }
 
-    /// Whether the end of a peer's session has been asked for and has not come.
+    /// Whether a peer's session was asked to stop and has not ended.
     pub(super) fn is_stopping(&self, peer: PeerId) -> bool {
         let peer = self.peers.find(peer);
         peer.is_some_and(|peer| peer.stopping.is_some())
     }
 
-    /// Whether the import policy of a peer depends on the interfaces that routes leave by.
+    /// Whether the import policy of a peer depends on outgoing interfaces.
     pub(super) fn looks_at_interfaces(&self, peer: PeerId) -> bool {
         let peer = self.peers.find(peer);
         peer.is_some_and(|peer| peer.config.import.looks_at_interfaces())
     }
 
-    /// Whether a path is kept as the last resort only (RFC 9494 §4.2).
+    /// Whether a path is only a last resort (RFC 9494 §4.2).
     pub(super) fn is_last_resort<P: Prefix>(&self, path: &Path) -> bool {
         self.peers.find(path.peer).is_some_and(|peer| {
             let state = &peer.families[P::FAMILY];
@@ -97,7 +97,7 @@ impl Shared {
         }
     }
 
-    /// Tells the owner why a route of a peer cannot be used, the first time in a session.
+    /// Reports why a peer's route is unusable, the first time in a session.
     #[cold]
     pub(super) fn tell_unusable<P: Prefix>(&mut self, peer: PeerId, prefix: P, why: Unusable) {
         let known = self.peers.find_mut(peer);
@@ -108,26 +108,26 @@ impl Shared {
         }
     }
 
-    /// What a peer is told may be something else altogether.
+    /// All routes advertised to a peer may have changed.
     pub(super) fn note_told_anew(&mut self, peer: PeerId) {
         if self.watched {
             self.outputs.push_back(Output::ToldAnew(peer));
         }
     }
 
-    /// Octets on the way to a peer.
+    /// Octets in flight to a peer.
     pub(super) fn in_flight(&self, peer: PeerId) -> usize {
         self.peers.find(peer).map_or(0, |peer| peer.in_flight)
     }
 
-    /// Sends messages to a peer, if there are any.
+    /// Sends messages to a peer, unless empty.
     pub(super) fn send(&mut self, peer: PeerId, messages: BytesMut) {
         if !messages.is_empty() {
             self.send_shared(peer, messages.freeze());
         }
     }
 
-    /// Sends messages to a peer that others may be sent as well.
+    /// Sends messages to a peer that may be shared with other peers.
     pub(super) fn send_shared(&mut self, peer: PeerId, messages: Bytes) {
         if let Some(state) = self.peers.find_mut(peer) {
             state.in_flight += messages.len();
@@ -136,7 +136,7 @@ impl Shared {
         }
     }
 
-    /// Takes back what is not handed out yet: it belongs to a session that has ended.
+    /// Drops outputs that were not handed out yet: their session has ended.
     pub(super) fn drop_outputs_to(&mut self, id: PeerId) {
         let is_to_it = |output: &Output| matches!(output, Output::Send { peer, .. } if *peer == id);
         self.outputs.retain(|output| !is_to_it(output));

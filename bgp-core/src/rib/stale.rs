@@ -1,34 +1,34 @@
-//! Stale routes: those of a peer that is away, or that is announcing everything again (RFC 4724 §4.2, RFC 7313 §4, RFC 9494).
+//! Stale routes: those of a peer that is away, or that announces everything again (RFC 4724 §4.2, RFC 7313 §4, RFC 9494).
 //!
-//! A path is stale if its epoch is not the peer's. What is announced again gets the new epoch; what has not when the peer says
-//! that it is done, or when time is up, goes. Long-lived graceful restart gives a peer more time, in which its stale paths are
-//! the last resort. How long is the session's to say; no clock is read here.
+//! A path is stale if its epoch is not the peer's current one. A route that is announced again gets the current epoch. The others
+//! are removed when the peer has sent End-of-RIB, or when the time is up. Long-lived graceful restart extends the time, during
+//! which stale paths are a last resort. The session decides on the times; this module reads no clock.
 
 use std::time::{Duration, Instant};
 
 use super::deadline::later;
 
-/// Stale routes of a peer that came back are kept no longer than this if it never sends End-of-RIB (RFC 8538 §4.1).
+/// Longest time that stale routes of a returned peer are kept without an End-of-RIB (RFC 8538 §4.1).
 const STALE_TIME: Duration = Duration::from_secs(180);
 
-/// How long the stale routes of a peer that is away are kept.
+/// How long the stale routes of an absent peer are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeepStale {
-    /// As if nothing had happened (RFC 4724 §4.2).
+    /// How long they are used normally (RFC 4724 §4.2).
     pub restart_time: Duration,
-    /// After that, as the last resort (RFC 9494 §4.2). Zero: not at all.
+    /// How long they are then kept as a last resort (RFC 9494 §4.2). Zero: not at all.
     pub long_lived: Duration,
-    /// Those too that were stale before (RFC 8538 §4.1), or that are of the same restart.
+    /// Also keep routes that were stale before (RFC 8538 §4.1), or that belong to the same restart.
     pub again: bool,
 }
 
-/// Whether a peer that comes back has kept its forwarding state: the F bits of its capabilities. Its stale routes go at once
-/// if it has not (RFC 4724 §4.2, RFC 9494 §4.2).
+/// Whether a returned peer has preserved its forwarding state: the F bits of its capabilities. Otherwise its stale routes are
+/// removed at once (RFC 4724 §4.2, RFC 9494 §4.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Preserved {
-    /// Counts while the restart time lasts.
+    /// Applies during the restart time.
     pub restart: bool,
-    /// Counts while its routes are the last resort.
+    /// Applies while its routes are a last resort.
     pub long_lived: bool,
 }
 
@@ -41,17 +41,17 @@ pub(crate) struct Stale {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// They are used like any other; after that, for so long, as the last resort.
+    /// The paths are used normally, and after that kept for `long_lived` as a last resort.
     Restart {
         long_lived: Duration,
     },
     LongLived,
-    /// The peer answers a refresh (RFC 7313 §4): it has not been away.
+    /// The peer answers a refresh (RFC 7313 §4): it was not away.
     Refresh,
 }
 
 impl Stale {
-    /// The peer is back and announces everything; so long as it does not say that it is done, nothing goes.
+    /// The peer is back and announces everything; nothing is removed until its End-of-RIB.
     fn after_restart(now: Instant) -> Self {
         Self {
             until: later(now, STALE_TIME),
@@ -79,12 +79,12 @@ impl Stale {
         }
     }
 
-    /// Whether the peer is or was away, and has not merely been asked for everything again.
+    /// Whether the peer is or was away, rather than just asked for a refresh.
     pub(super) fn is_restart(self) -> bool {
         self.stage != Stage::Refresh
     }
 
-    /// The peer is back; `None`: it has nothing left of what it announced.
+    /// The peer is back; `None` if nothing that it announced may stay.
     pub(super) fn back(self, now: Instant, preserved: Preserved) -> Option<Self> {
         match self.stage {
             Stage::Restart { .. } | Stage::Refresh => {
@@ -94,7 +94,7 @@ impl Stale {
         }
     }
 
-    /// What follows when the time is up; `None`: the paths go.
+    /// The next phase when the time is up; `None` if the paths are removed.
     pub(super) fn when_over(self, now: Instant) -> Option<Self> {
         match self.stage {
             Stage::Restart { long_lived } if !long_lived.is_zero() => Some(Self {
@@ -105,7 +105,7 @@ impl Stale {
         }
     }
 
-    /// Whether the paths are the last resort (RFC 9494 §4.2).
+    /// Whether the paths are a last resort (RFC 9494 §4.2).
     pub(super) fn is_long_lived(self) -> bool {
         self.stage == Stage::LongLived
     }

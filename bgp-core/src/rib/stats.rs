@@ -1,21 +1,21 @@
-//! Counters: what happened between a peer and the RIB, and how many routes there are.
+//! Counters of a peer's exchange with the RIB, and of its routes.
 
 use std::ops::AddAssign;
 
-/// Routes of one peer in one family, or of one kind of local routes.
+/// Routes of one peer in one family, or local routes with one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RouteCounts {
-    /// Announced by it and not withdrawn, used or not.
+    /// Announced and not withdrawn, usable or not.
     pub received: usize,
-    /// Of those, the ones that it has not announced again since it restarted, or began to announce everything again.
+    /// Received routes that were not announced again since the peer restarted or began a refresh.
     pub stale: usize,
-    /// In the table and usable.
+    /// Usable routes in the table.
     pub imported: usize,
-    /// Told to it and not withdrawn; nobody tells local routes anything.
+    /// Advertised and not withdrawn; 0 for local routes.
     pub exported: usize,
-    /// Used: the best of their prefixes.
+    /// Routes that are the best of their prefix.
     pub preferred: usize,
 }
 
@@ -29,32 +29,32 @@ impl AddAssign for RouteCounts {
     }
 }
 
-/// What happened between a neighbour and the RIB since its session came up; a graceful restart of it does not begin anew.
+/// Counters of a peer since its session came up; a graceful restart of the peer does not reset them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PeerStats {
-    /// Routes it announced.
+    /// Routes announced by the peer.
     pub import_updates: u64,
-    /// Of those, the ones that import policy rejected.
+    /// Announced routes that import policy rejected.
     pub import_filtered: u64,
-    /// Of those, the ones that could not be used for another reason.
+    /// Announced routes that were unusable for another reason.
     pub import_invalid: u64,
-    /// Of those, the ones that were there already, with the same attributes after import policy.
+    /// Announced routes that were present already, with the same attributes after import policy.
     pub import_ignored: u64,
-    /// Routes it withdrew.
+    /// Routes withdrawn by the peer.
     pub import_withdraws: u64,
-    /// Of those, the ones that it had not announced, and the ones that were rejected or could not be used.
+    /// Withdrawn routes that were not announced before, were rejected, or were unusable.
     pub import_withdraws_ignored: u64,
-    /// Routes that it was told.
+    /// Routes advertised to the peer.
     pub export_updates: u64,
-    /// Routes that a rule of BGP kept from it: it told them to us, is their next hop, or must not have them by RFC.
+    /// Routes withheld by a rule of BGP: the peer is their source or next hop, or an RFC forbids it.
     pub export_rejected: u64,
-    /// Routes that export policy kept from it.
+    /// Routes withheld by export policy.
     pub export_filtered: u64,
-    /// Routes that it was told are gone.
+    /// Routes withdrawn from the peer.
     pub export_withdraws: u64,
-    /// Prefixes that lost their last route, whether it had been told of that one or not.
+    /// Prefixes that lost their last route, whether or not that route was advertised.
     pub export_gone: u64,
 }
 
@@ -66,14 +66,14 @@ impl PeerStats {
     }
 }
 
-/// What a group has not told its members, counted each time a route was looked at.
+/// Routes that a group withheld from its members, counted at each evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept {
     /// By a rule of BGP.
     pub(super) rejected: u64,
     /// By export policy.
     pub(super) filtered: u64,
-    /// Prefixes without any route left: some were told of them, some had not been told that there was one.
+    /// Prefixes without any route left, whether or not a route was advertised.
     pub(super) gone: u64,
 }
 
@@ -86,7 +86,7 @@ impl Kept {
         }
     }
 
-    /// One that BGP allows to be told is kept by policy.
+    /// Counts a withheld route: if BGP `allowed` it, policy withheld it.
     pub(super) fn count(&mut self, allowed: bool) {
         let counter = match allowed {
             true => &mut self.filtered,
@@ -96,18 +96,18 @@ impl Kept {
     }
 }
 
-/// What became of routes on their way to a peer.
+/// Counters of routes sent to a peer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Told {
     pub(super) updates: u64,
     pub(super) withdraws: u64,
     pub(super) kept: Kept,
-    /// Routes that it holds more than before.
+    /// Growth of the number of held routes.
     pub(super) held: i64,
 }
 
 impl Told {
-    /// Updates and withdrawals that were sent, and how many more routes it holds then.
+    /// Routes and withdrawals sent, and the growth of the number of held routes.
     pub(super) fn sent((updates, withdraws): (u64, u64), held: i64) -> Self {
         Self {
             updates,

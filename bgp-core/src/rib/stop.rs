@@ -1,7 +1,6 @@
-//! Sessions that are to end because of what the peer sent (RFC 4486 §4).
+//! Sessions that must end because of the peer's routes (RFC 4486 §4).
 //!
-//! Whoever is told of it may lose that, so it is said again until the session has ended. Nothing more of the peer is looked at
-//! meanwhile.
+//! A request to stop may be lost, so it is repeated until the session has ended. Further input of the peer is ignored meanwhile.
 
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use super::peer::Stopping;
 use super::shared::Shared;
 use crate::types::{Family, PeerId};
 
-/// The end of a session is asked for again after so long.
+/// Interval between requests to stop.
 const STOP_AGAIN: Duration = Duration::from_secs(1);
 
-/// Asks for the end of a peer's session, and looks at nothing more of it until then.
+/// Requests the end of a peer's session, and ignores further input of the peer.
 pub(super) fn stop(shared: &mut Shared, id: PeerId, output: Output) {
     if let Some(peer) = shared.peers.find_mut(id)
         && peer.up.is_some()
@@ -28,7 +27,7 @@ pub(super) fn stop(shared: &mut Shared, id: PeerId, output: Output) {
     }
 }
 
-/// Asks again for what has not happened: whoever was asked may have lost it.
+/// Repeats requests that were not fulfilled, as they may have been lost.
 pub(super) fn stop_again(shared: &mut Shared) {
     for peer in shared.peers.iter_mut() {
         if let Some(stopping) = &mut peer.stopping

@@ -1,32 +1,32 @@
-//! Forgetting attributes that nothing refers to any more: everything that may refer to some is walked through and marked, then
-//! what is not marked goes, and next hops with it that no attributes have.
+//! Sweeping unused attributes: everything that may refer to attributes is visited and marked; then unmarked sets are dropped,
+//! together with unused next hops.
 //!
-//! It goes on in steps between other work, and begins only when as much may have been left since the last one as pays for it.
-//! What is looked up or made meanwhile is marked at once; a reference that was there before only ever moves within its slot
-//! (from the Adj-RIB-Out to what a lagging member holds), and all that a slot refers to is marked in one step.
+//! A sweep runs in steps between other work, and starts only when enough may have become unused to pay for it. Sets that are
+//! looked up or made during the sweep are marked at once. An existing reference only ever moves within its slot (from the
+//! Adj-RIB-Out to a lagging member's holdings), and all references of a slot are marked in one step.
 
 use super::tables::Tables;
 use crate::steps;
 use crate::types::Family;
 
-/// Steps that are taken before other work has its turn.
+/// Steps before other work has its turn.
 const SLICE: usize = 1 << 16;
 
-/// How far it is.
+/// The progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sweep {
     #[default]
     None,
-    /// Slots of the family from this one on have to be looked at, and all families after it.
+    /// This slot and the following ones, and all later families, are yet to be visited.
     Mark(Family, u32),
-    /// Sets from this one on may have to go.
+    /// This set and the following ones are yet to be checked.
     Forget(u32),
-    /// The octets of sets from this one on may have to be moved together.
+    /// The octets of this set and the following ones are yet to be compacted.
     Settle(u32),
 }
 
 impl Sweep {
-    /// Begins a sweep if it pays, or goes on with one. `idle`: nothing else is to be done.
+    /// Starts a sweep if it pays, or continues one. `idle`: there is no other work.
     pub(super) fn slice(&mut self, tables: &mut Tables, idle: bool) {
         let references = tables.references();
         let store = &mut tables.shared.store;
@@ -42,7 +42,7 @@ impl Sweep {
         steps::count(SLICE - left);
     }
 
-    /// A whole sweep at once, or what is left of one.
+    /// Runs a whole sweep, or the rest of one.
     pub(super) fn finish(&mut self, tables: &mut Tables) {
         if *self == Self::None {
             self.begin(tables);
@@ -53,7 +53,7 @@ impl Sweep {
         }
     }
 
-    /// Whether there is nothing to go on with.
+    /// Whether no sweep is in progress.
     pub(super) fn is_over(&self) -> bool {
         *self == Self::None
     }
@@ -64,7 +64,7 @@ impl Sweep {
         *self = Self::Mark(Family::Ipv4Unicast, 0);
     }
 
-    /// Takes up to `left` steps of one kind, and them off it.
+    /// Takes up to `left` steps of one kind, and subtracts them.
     fn step(self, tables: &mut Tables, left: &mut usize) -> Self {
         let Tables { shared, ipv4, ipv6 } = tables;
         match self {
@@ -79,7 +79,7 @@ impl Sweep {
                 if let Some(next) = ipv6.mark_attributes(shared, from, left) {
                     return Self::Mark(Family::Ipv6Unicast, next);
                 }
-                // What is remembered of attributes that go now must not be said of those that get their numbers.
+                // Cached results for dropped sets must not apply to new sets with the same numbers.
                 tables.forget_rewritten();
                 Self::Forget(0)
             }

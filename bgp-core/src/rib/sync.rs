@@ -1,4 +1,4 @@
-//! The difference between the local routes with a number and those that are wanted.
+//! The difference between the local routes with a number and the wanted ones.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use super::event::Input;
 use super::settings::LocalRoute;
 use super::tables::Tables;
 
-/// How the local routes with a number differed from those that were wanted.
+/// How the local routes with a number differed from the wanted ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Synced {
-    /// Routes that are new, or have changed.
+    /// New or changed routes.
     pub announced: usize,
-    /// Routes that have gone.
+    /// Withdrawn routes.
     pub withdrawn: usize,
-    /// Routes that stay as they were.
+    /// Unchanged routes.
     pub unchanged: usize,
 }
 
-/// What is to be done, and how much of it there is.
+/// The inputs to apply, and their counts.
 pub(super) fn difference(
     tables: &Tables,
     id: u32,

@@ -1,6 +1,6 @@
-//! The table of one family: each prefix has a slot with a dense number, each slot its paths, the best one first.
+//! The table of one family: each prefix has a slot with a dense number, and each slot has its paths, the best one first.
 //!
-//! Adj-RIB-In, Loc-RIB and the candidates of Adj-RIB-Out are views of it. Nothing here knows policy or peers.
+//! Adj-RIB-In, Loc-RIB and the candidates of Adj-RIB-Out are views of this table, which knows neither policies nor peers.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use super::path::Path;
 use crate::steps;
 use crate::types::{PathId, PeerId, Prefix};
 
-/// The paths of a prefix; most have one.
+/// The paths of a prefix; most prefixes have one.
 pub(crate) type Paths = Few<Path>;
 
-/// A prefix and its paths. The first path is the best one, if any is chosen at all.
+/// A prefix and its paths. The first path is the best one, if one was chosen.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot<P> {
     pub(crate) prefix: P,
     pub(crate) chosen: bool,
-    /// There was a best path when that was last decided.
+    /// There was a best path at the last decision.
     pub(crate) known: bool,
-    /// In the list of changed slots.
+    /// The slot is in the list of changed slots.
     pub(crate) dirty: bool,
     pub(crate) paths: Paths,
 }
@@ -40,9 +40,9 @@ pub(crate) struct Table<P> {
     index: HashTable<u32>,
     slots: Vec<Slot<P>>,
     free: Vec<u32>,
-    /// By slot: all that have more than [`CROWD`] paths, and no others.
+    /// Indexes of exactly the slots with more than [`CROWD`] paths.
     crowds: BTreeMap<u32, Crowd>,
-    /// Octets of those.
+    /// Octets of the indexes.
     crowded: usize,
     hash: SeededHash,
 }
@@ -72,7 +72,7 @@ impl<P: Prefix> Table<P> {
         self.index.find(hash, is_it).copied()
     }
 
-    /// The slot of a prefix, made if there is none.
+    /// The slot of a prefix, which is created if needed.
     pub(crate) fn find_or_insert(&mut self, prefix: P) -> u32 {
         let hash = self.hash.of(prefix);
         if let Some(at) = self.find_hashed(prefix, hash) {
@@ -101,7 +101,7 @@ impl<P: Prefix> Table<P> {
         at
     }
 
-    /// Gives a slot without paths back.
+    /// Releases a slot without paths.
     pub(crate) fn release(&mut self, at: u32) {
         let hash = self.hash.of(self.slots[at as usize].prefix);
         if let Ok(entry) = self.index.find_entry(hash, |found| *found == at) {
@@ -110,7 +110,7 @@ impl<P: Prefix> Table<P> {
         }
     }
 
-    /// The place of the path of a peer with an identifier.
+    /// Index of a peer's path with this identifier.
     #[inline(always)]
     pub(crate) fn place(&self, at: u32, peer: PeerId, remote_id: PathId) -> Option<usize> {
         let paths = self.slots[at as usize].paths.as_slice();
@@ -123,7 +123,7 @@ impl<P: Prefix> Table<P> {
             .position(|path| path.peer == peer && path.remote_id == remote_id)
     }
 
-    /// Adds a path at the end and gives it a free identifier; `false` if the prefix has as many as it may.
+    /// Appends a path with a free identifier; `false` if the prefix has as many paths as allowed.
     #[inline(always)]
     pub(crate) fn add(&mut self, at: u32, mut path: Path) -> bool {
         let paths = &mut self.slots[at as usize].paths;
@@ -154,7 +154,7 @@ impl<P: Prefix> Table<P> {
         true
     }
 
-    /// Takes out the path at a place; the last one takes its place. Without its first path nothing is chosen.
+    /// Removes a path; the last one takes its place. If the first path is removed, none is chosen.
     pub(crate) fn remove(&mut self, at: u32, place: usize) {
         let slot = &mut self.slots[at as usize];
         if let Some(crowd) = self.crowds.get_mut(&at) {
@@ -170,7 +170,7 @@ impl<P: Prefix> Table<P> {
         }
     }
 
-    /// Puts the path at a place first.
+    /// Moves a path to the front.
     pub(crate) fn put_first(&mut self, at: u32, place: usize) {
         let paths = self.slots[at as usize].paths.as_mut_slice();
         if let Some(crowd) = self.crowds.get_mut(&at) {
@@ -179,12 +179,12 @@ impl<P: Prefix> Table<P> {
         paths.swap(0, place);
     }
 
-    /// One past the greatest slot number ever given; released slots below it have no paths.
+    /// One past the greatest slot number in use so far; released slots below have no paths.
     pub(crate) fn end(&self) -> u32 {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
-    /// What it takes up, without what paths take up beside the slots.
+    /// Size in octets, without paths stored outside the slots.
     pub(crate) fn octets(&self) -> usize {
         self.slots.capacity() * size_of::<Slot<P>>()
             + self.index.capacity() * size_of::<u32>()
@@ -218,8 +218,8 @@ mod tests {
 
     use super::*;
 
-    /// Prefixes of which foldhash, seeded by itself but with its shared seed as it is published, makes one and the same hash: the
-    /// second half of the address is the constant that the hash is about to take away from it.
+    /// Prefixes that foldhash maps to the same hash if only each hasher is seeded, but not the published shared seed: the second
+    /// half of the address is the constant that the hash will cancel.
     fn colliding(count: u64) -> impl Iterator<Item = Ipv6Net> {
         let cancels = 0xc0ac_29b7_c97c_50dd_u64.to_ne_bytes();
         (1..=count).map(move |number| {

@@ -1,4 +1,4 @@
-//! The routes of both families and what they share: each question and each change goes to the right family from here.
+//! The routes of both families and their shared state: dispatches each query and each change to its family.
 
 use std::time::Instant;
 
@@ -65,7 +65,7 @@ impl Tables {
         self.regroup_renamed(&renamed);
     }
 
-    /// Whether a local route is there as it is.
+    /// Whether a local route is present and unchanged.
     pub(super) fn is_announced(&self, prefix: IpNet, route: &LocalRoute) -> bool {
         let Self { shared, ipv4, ipv6 } = self;
         match prefix.trunc() {
@@ -74,7 +74,7 @@ impl Tables {
         }
     }
 
-    /// Peers for which local routes have something of their own do not share an update group with others.
+    /// Separates the update groups of peers for which local routes have variants.
     fn regroup_renamed(&mut self, renamed: &Renamed) {
         for address in &renamed.addresses {
             for peer in self.shared.peers.with_address(*address).to_vec() {
@@ -83,7 +83,7 @@ impl Tables {
         }
     }
 
-    /// One slice of work; tells whether there was any.
+    /// One slice of work; returns whether there was any.
     pub(super) fn work(&mut self) -> bool {
         let Self { shared, ipv4, ipv6 } = self;
         let deferred = Family::ALL.map(|family| shared.is_deferred(family));
@@ -91,32 +91,32 @@ impl Tables {
         ipv6.work(shared, deferred[1]) || worked
     }
 
-    /// Attributes are rewritten anew: what that depends on has changed. A number may come to name another peer, or a peer
-    /// to have another identifier (RFC 4456 §8).
+    /// Clears the caches of rewritten attributes. Needed when a number may identify another peer, or a peer may have another
+    /// identifier (RFC 4456 §8).
     pub(super) fn forget_rewritten(&mut self) {
         self.ipv4.groups.forget_rewritten();
         self.ipv6.groups.forget_rewritten();
     }
 
-    /// Imports every route of a peer again, from what was received.
+    /// Imports every received route of a peer again.
     pub(super) fn import_again(&mut self, peer: PeerId) {
         self.ipv4.import_again(&self.shared, peer);
         self.ipv6.import_again(&self.shared, peer);
     }
 
-    /// Works on every path again: what peers are told depends on more than paths, and that has changed.
+    /// Processes every path again, after a change of something other than paths that exports depend on.
     pub(super) fn tell_again(&mut self) {
         self.ipv4.tell_again();
         self.ipv6.tell_again();
     }
 
-    /// Puts a peer into the groups that fit it.
+    /// Moves a peer into the matching groups.
     pub(super) fn regroup(&mut self, peer: PeerId) {
         self.ipv4.regroup(&mut self.shared, peer);
         self.ipv6.regroup(&mut self.shared, peer);
     }
 
-    /// All paths of a peer die: they are not used from now on.
+    /// Marks all paths of a peer as dead: they are not used from now on.
     pub(super) fn bury_all(&mut self, peer: PeerId) {
         self.ipv4.bury_all(&mut self.shared, peer);
         self.ipv6.bury_all(&mut self.shared, peer);
@@ -132,7 +132,7 @@ impl Tables {
         self.ipv4.used() + self.ipv6.used() + self.shared.store.used()
     }
 
-    /// About how many references to attributes there may be.
+    /// Estimated number of references to attributes.
     pub(super) fn references(&self) -> usize {
         self.ipv4.references() + self.ipv6.references()
     }
@@ -167,7 +167,7 @@ impl Tables {
         }
     }
 
-    /// What the group of a peer has kept from it since it came.
+    /// The routes that the group of a peer has withheld since the peer joined.
     pub(super) fn kept_from(&self, peer: PeerId, family: Family) -> Option<Kept> {
         let group = match family {
             Family::Ipv4Unicast => self.ipv4.groups.of_peer::<Ipv4Net>(&self.shared, peer),

@@ -1,5 +1,5 @@
-//! Policies run again for one route, to tell which rules changed it and which one decided. Nothing is remembered for this: whoever
-//! asks pays.
+//! Runs policies again for one route, to find out which rules changed it and which one decided. Nothing is stored for this; the
+//! caller pays the cost.
 
 use std::borrow::Cow;
 
@@ -18,30 +18,30 @@ use crate::policy::{Decision, Explanation, Policy};
 use crate::types::{PeerId, Prefix};
 use crate::wire::Context;
 
-/// What a policy says of a route.
+/// The result of a policy for a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolicyTrace {
-    /// Whether the route is used.
+    /// Whether the policy accepts the route.
     pub accepted: bool,
-    /// [`Rule::origin`](crate::policy::Rule::origin) of the rule that decided; `None`: none did, and the default of the policy counts.
+    /// [`Rule::origin`](crate::policy::Rule::origin) of the rule that decided; `None` if the default of the policy decided.
     pub rule: Option<String>,
     /// The origins of the rules that changed the route, in order.
     pub changed_by: Vec<String>,
-    /// Why a [`Hook`](crate::policy::Hook) rejected the route, if one did.
+    /// The reason of the [`Hook`](crate::policy::Hook) that rejected the route.
     pub reason: Option<Cow<'static, str>>,
 }
 
-/// Whether a peer may be told a route, and what its export policy says.
+/// Whether a route may be advertised to a peer, and the result of its export policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportTrace {
-    /// The session is up and carries the family. Otherwise the rest is what would be if it did, as far as that is known.
+    /// The session is up and uses the family. Otherwise the other fields are a forecast, as far as possible.
     pub in_session: bool,
-    /// Why the route is kept from the peer, if the reason is not in its size, in what is on its way to the peer, or in the peer being the
-    /// route's source or next hop.
+    /// Why the route is withheld. Not considered are its size, the octets in flight, and whether the peer is its source or next
+    /// hop.
     pub withheld: Option<Withheld>,
-    /// What the export policy says; `None` if the policy is not asked, because a rule of BGP or the owner of the route decides.
+    /// The result of the export policy; `None` if a rule of BGP or the owner of the route decides first.
     pub policy: Option<PolicyTrace>,
 }
 
@@ -57,7 +57,7 @@ impl PolicyTrace {
     }
 }
 
-/// What the import policy of a path's peer says of the path; `None` for a local route, and where a loop or the like decides before.
+/// The result of the import policy of a path's peer; `None` for a local route, and if a loop or another rule decides first.
 pub(super) fn import(tables: &Tables, prefix: IpNet, source: RouteSource) -> Option<PolicyTrace> {
     let Tables { shared, ipv4, ipv6 } = tables;
     match prefix {
@@ -66,7 +66,7 @@ pub(super) fn import(tables: &Tables, prefix: IpNet, source: RouteSource) -> Opt
     }
 }
 
-/// What a peer is, or would be, told of a path.
+/// Whether a peer is, or would be, sent a path.
 pub(super) fn export(
     tables: &Tables,
     prefix: IpNet,
@@ -115,7 +115,7 @@ fn of_export<P: Prefix>(
     })
 }
 
-/// Why a path is kept from the members of a group, if the reason is not in its size; and what the policy says, if the policy is asked.
+/// Why a path is withheld from the members of a group, regardless of its size; and the result of the policy, if it is evaluated.
 pub(super) fn why_not(
     key: &GroupKey,
     shared: &Shared,
@@ -142,7 +142,7 @@ pub(super) fn why_not(
     (withheld, Some(explanation))
 }
 
-/// A session as the last one was, or as one that agrees on everything.
+/// The last session, or one that negotiates everything.
 fn usual_session(peer: &Peer) -> PeerUp {
     PeerUp {
         own_next_hop: peer.own_next_hop,

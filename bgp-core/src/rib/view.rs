@@ -1,4 +1,4 @@
-//! Queries about routes by view: what was received, accepted, chosen and told, and why. `page` answers them.
+//! Queries about routes by view: received, accepted, best and advertised routes, with reasons. Answered by `page`.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -17,34 +17,33 @@ use crate::wire::{Attributes, NextHop};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum View {
-    /// Adj-RIB-In before policy: what peers announced, as they announced it.
+    /// Adj-RIB-In before policy: the routes as peers announced them.
     Received,
-    /// Adj-RIB-In after policy: what import policy made of these routes. Routes that loop, leak, have an impossible next hop or were
-    /// rejected by policy are left out.
+    /// Adj-RIB-In after policy: the routes as import policy changed them, without unusable and rejected ones.
     Accepted,
-    /// Loc-RIB: the best route of each prefix, local ones included.
+    /// Loc-RIB: the best route of each prefix, including local ones.
     Best,
-    /// Adj-RIB-Out: what peers are told, as they are told.
+    /// Adj-RIB-Out: the routes as advertised to peers.
     Told,
 }
 
-/// Which prefixes a query is about.
+/// The prefixes of a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Selection {
-    /// All.
+    /// All prefixes.
     #[default]
     All,
-    /// This one.
+    /// This prefix.
     Exactly(IpNet),
-    /// The longest one that contains this and has routes in the view. An address is a prefix of full length.
+    /// The longest prefix that contains this one and has routes in the view. An address is a prefix of full length.
     LongestMatch(IpNet),
-    /// This one and all that it contains.
+    /// This prefix and all longer ones inside it.
     Within(IpNet),
 }
 
 impl Selection {
-    /// Whether a prefix belongs to it; for the longest match, whether the prefix may be the one.
+    /// Whether a prefix is selected; for the longest match, whether it is a candidate.
     pub fn may_include(&self, prefix: IpNet) -> bool {
         match self {
             Self::All => true,
@@ -59,20 +58,20 @@ impl Selection {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Query {
-    /// Which set of routes.
+    /// The view.
     pub view: View,
-    /// Of which family.
+    /// The family.
     pub family: Family,
-    /// Only routes that this peer announced or, of [`View::Told`], that it is told. `None`: of all peers.
+    /// Only routes from this peer or, in [`View::Told`], routes to this peer. `None` is all peers.
     pub peer: Option<PeerId>,
-    /// Of which prefixes.
+    /// The prefixes.
     pub selection: Selection,
-    /// Also the routes that were candidates for the view and are not in it, each with the reason in [`ViewedRoute::standing`].
+    /// Include candidates that are not in the view, with the reason in [`ViewedRoute::standing`].
     pub left_out: bool,
 }
 
 impl Query {
-    /// All routes of a view.
+    /// A query for all routes of a view.
     pub const fn new(view: View, family: Family) -> Self {
         Self {
             view,
@@ -83,7 +82,7 @@ impl Query {
         }
     }
 
-    /// All routes of a view that belong to a prefix.
+    /// A query for a prefix in a view.
     ///
     /// ```
     /// use bgp_core::rib::{Query, View};
@@ -97,7 +96,7 @@ impl Query {
         Self::new(view, Family::of(prefix.addr())).select(Selection::Exactly(prefix))
     }
 
-    /// The same about one peer.
+    /// Restricts the query to one peer.
     #[must_use]
     pub const fn of_peer(self, peer: PeerId) -> Self {
         Self {
@@ -106,13 +105,13 @@ impl Query {
         }
     }
 
-    /// The same about other prefixes.
+    /// Selects other prefixes.
     #[must_use]
     pub const fn select(self, selection: Selection) -> Self {
         Self { selection, ..self }
     }
 
-    /// The same with the routes that are not in the view, and why.
+    /// Includes routes that are not in the view, with the reason.
     #[must_use]
     pub const fn with_left_out(self) -> Self {
         Self {
@@ -122,16 +121,16 @@ impl Query {
     }
 }
 
-/// Where the next page begins.
+/// The start of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor(pub(super) u32);
 
 impl Cursor {
-    /// The beginning.
+    /// The first page.
     pub const START: Self = Self(0);
 }
 
-/// Written and read back as text, for whoever asks over a wire.
+/// The text form, which can be parsed back.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -146,46 +145,46 @@ impl FromStr for Cursor {
     }
 }
 
-/// Some answers to a query.
+/// A page of answers to a query.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Page {
-    /// Routes, those of one prefix next to each other. May be empty though more follow.
+    /// Routes; those of one prefix are adjacent. May be empty even if more pages follow.
     pub routes: Vec<ViewedRoute>,
-    /// Where to go on; `None` at the end.
+    /// The next page; `None` at the end.
     pub next: Option<Cursor>,
 }
 
-/// A route as a view shows it.
+/// A route in a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ViewedRoute {
-    /// Its prefix.
+    /// The prefix.
     pub prefix: IpNet,
-    /// Where it was learned.
+    /// The source.
     pub source: RouteSource,
-    /// Of [`View::Told`], the peer that is told, or not.
+    /// In [`View::Told`], the receiving peer.
     pub to: Option<PeerId>,
-    /// Its path identifier (RFC 7911): the peer's or, in [`View::Told`], ours. 0 where identifiers are not in use.
+    /// Path identifier (RFC 7911): the peer's or, in [`View::Told`], ours. 0 if identifiers are not in use.
     pub path_id: PathId,
     /// When it was learned.
     pub since: Instant,
-    /// Its attributes: as received, after import policy, or as told. Routes with equal attributes may share them.
+    /// The attributes as received, after import policy, or as advertised. Routes with equal attributes may share them.
     pub attributes: Arc<Attributes>,
-    /// Where packets go; `None` for a local route without a gateway.
+    /// The next hop; `None` for a local route without a gateway.
     pub next_hop: Option<NextHop>,
-    /// Compared before anything of BGP; 100 for a route from a peer, unless a policy sets another.
+    /// Compared before all BGP attributes; 100 for a route from a peer, unless a policy sets another value.
     pub preference: u32,
-    /// The cost of the way to its next hop; `None` if there is no way.
+    /// The cost of the path to the next hop; `None` if unreachable.
     pub igp_metric: Option<u32>,
-    /// Its peer is away or restarts, and has not announced it again (RFC 4724 §4.2).
+    /// The peer is away or restarts, and has not announced the route again (RFC 4724 §4.2).
     pub stale: bool,
-    /// What became of it, and why.
+    /// The state of the route, and the reason.
     pub standing: Standing,
 }
 
 impl ViewedRoute {
-    /// Whether it came from a peer.
+    /// The peer that announced the route.
     pub fn peer(&self) -> Option<PeerId> {
         match self.source {
             RouteSource::Peer(peer, _) => Some(peer),
@@ -193,8 +192,8 @@ impl ViewedRoute {
         }
     }
 
-    /// Whether nothing of the route itself has changed: its source, attributes, next hop and preference are the same. Its age, whether it
-    /// is stale, and why it is used or not, may have changed.
+    /// Whether the route itself is unchanged: its source, attributes, next hop and preference are the same. Its age, staleness
+    /// and standing may differ.
     pub fn is_same_route(&self, other: &Self) -> bool {
         (self.prefix, self.source, self.to, self.path_id)
             == (other.prefix, other.source, other.to, other.path_id)

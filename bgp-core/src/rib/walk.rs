@@ -1,8 +1,8 @@
-//! What is to be done to all paths of a table, a slice at a time: no input is worth a walk of the whole table in one go.
+//! Work on all paths of a table, in slices: no input may walk the whole table at once.
 //!
-//! One cursor goes round the slots as long as anything is wanted. What is wanted meanwhile joins in where the cursor is and has
-//! had its turn when the cursor is back there; wanting the same again only makes it stay for another round. A path that comes
-//! while the paths of its peer are imported again is imported by the new settings anyway.
+//! One cursor goes round the slots as long as there is work. New work joins at the cursor's position and is done when the cursor
+//! returns there; repeating the same request only extends it for another round. A path that arrives while its peer's paths are
+//! imported again is imported with the new settings anyway.
 
 use std::collections::BTreeMap;
 
@@ -13,29 +13,29 @@ use super::path::Path;
 use super::shared::Shared;
 use crate::types::{PeerId, Prefix};
 
-/// Slots and paths that are looked at in one go.
+/// Slots and paths visited in one slice.
 const WALK_SLICE: u64 = if cfg!(test) { 3 } else { 1 << 15 };
 
-/// To import a path again is as much work as to look at so many.
+/// The cost of importing a path again, in visited paths.
 const IMPORT_STEPS: u64 = 8;
 
-/// How often the cursor has been round, and where it is.
+/// Rounds of the cursor, and its position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Position {
     round: u64,
     at: u32,
 }
 
-/// What is wanted of the paths of one family. Each stays until the cursor is where the position says.
+/// Pending work on the paths of one family. Each item ends when the cursor reaches its position.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     cursor: Position,
     /// Peers whose paths are imported again.
     imports: BTreeMap<PeerId, Position>,
-    /// Next hops to which the way has changed.
+    /// Next hops whose path has changed.
     next_hops: BitSet,
     next_hops_until: Option<Position>,
-    /// Everything is decided and told anew.
+    /// Everything is decided and advertised again.
     tell_until: Option<Position>,
 }
 
@@ -47,23 +47,23 @@ impl Walk {
         }
     }
 
-    /// The paths of a peer are to be imported again.
+    /// Requests the import of a peer's paths again.
     pub(super) fn import_again(&mut self, peer: PeerId) {
         self.imports.insert(peer, self.once_round());
     }
 
-    /// There is no such peer any more.
+    /// The peer no longer exists.
     pub(super) fn forget(&mut self, peer: PeerId) {
         self.imports.remove(&peer);
     }
 
-    /// What depends on a next hop is to be looked at.
+    /// Requests a visit of all paths that use a next hop.
     pub(super) fn next_hop(&mut self, NextHopId(id): NextHopId) {
         self.next_hops.insert(id);
         self.next_hops_until = Some(self.once_round());
     }
 
-    /// Everything is to be decided and told anew.
+    /// Requests that everything is decided and advertised again.
     pub(super) fn tell(&mut self) {
         self.tell_until = Some(self.once_round());
     }
@@ -75,7 +75,7 @@ impl Walk {
             || self.tell_until.is_some()
     }
 
-    /// Strikes out what has had its turn.
+    /// Removes finished work.
     fn strike_out(&mut self) {
         let cursor = self.cursor;
         let is_over = |until: &mut Position| *until <= cursor;
@@ -86,8 +86,8 @@ impl Walk {
         }
     }
 
-    /// Looks at a slice of the table, if anything is wanted of it; less if so many slots are waiting to be decided then.
-    /// Answers whether there was anything to do.
+    /// Visits a slice of the table, if there is work; a smaller one if many slots are already waiting for a decision. Returns
+    /// whether there was work.
     pub(super) fn slice<P: Prefix>(
         &mut self,
         shared: &mut Shared,
@@ -113,7 +113,7 @@ impl Walk {
         steps > 0
     }
 
-    /// All that is wanted, at once.
+    /// Does all pending work at once.
     pub(super) fn finish<P: Prefix>(&mut self, shared: &mut Shared, paths: &mut AdjIn<P>) {
         while self.is_needed(paths) {
             self.slice(shared, paths, usize::MAX);
@@ -133,7 +133,7 @@ impl Walk {
         if self.imports.is_empty() && self.next_hops_until.is_none() {
             return steps;
         }
-        // An import takes no path out and puts none in but in the same place, unless it is one that nobody wants to keep.
+        // Importing removes or adds no path: it replaces in place, unless the path must not be kept.
         for path in paths.table[at].paths.as_slice().to_vec() {
             let rerouted = self.is_rerouted(shared, &path);
             if rerouted {

@@ -1,28 +1,28 @@
-//! Two connections to one peer: which of them stays (RFC 4271 §6.8, RFC 6286 §2.3).
+//! Connection collisions: which of two connections to one peer stays (RFC 4271 §6.8, RFC 6286 §2.3).
 //!
-//! Decided when a good OPEN arrives on one connection while the OPEN of the other was accepted before. A connection on
-//! which no OPEN has come is never weighed against another: whoever connects and stays silent harms nobody.
+//! Decided when a valid OPEN arrives on one connection after the OPEN of the other was accepted. A connection without an OPEN
+//! takes no part: a peer that connects and stays silent affects nothing.
 
 use crate::types::{Asn, RouterId};
 
 use super::connection::Connection;
 use super::ids::Direction;
 
-/// What becomes of the two.
+/// The outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The earlier one stays; Cease 6/7 on the one whose OPEN has just come.
+    /// The earlier connection stays; Cease 6/7 on the one whose OPEN has just arrived.
     KeepOlder,
-    /// The one whose OPEN has just come stays; Cease 6/7 on the other.
+    /// The connection whose OPEN has just arrived stays; Cease 6/7 on the other.
     KeepNewer,
-    /// The peer has restarted, and the other connection is a leftover of its former life (RFC 4724 §4.2).
+    /// The peer has restarted, and the other connection is a leftover from before (RFC 4724 §4.2).
     Replace,
 }
 
-/// Who a speaker is, in the order in which speakers are compared: identifiers first, then AS numbers.
+/// The identity of a speaker, in order of comparison: BGP identifier, then AS number.
 pub(super) type Identity = (RouterId, Asn);
 
-/// Decides between `older`, whose OPEN was accepted before, and `newer`, whose good OPEN says that `peer` is there.
+/// Decides between `older`, whose OPEN was accepted before, and `newer`, whose valid OPEN identifies `peer`.
 pub(super) fn decide(
     local: Identity,
     peer: Identity,
@@ -43,10 +43,10 @@ pub(super) fn decide(
     }
 }
 
-/// Whether `newer` means that the peer lost `older` without our noticing (RFC 4724 §4.2).
+/// Whether `newer` means that the peer lost `older` before we noticed (RFC 4724 §4.2).
 ///
-/// A peer that merely dialled at the same time as we did had its connection up before the session was; replacing in that
-/// case would throw away a good session.
+/// If the peer just dialled at the same time as we did, its connection was up before the session was; replacing the session would
+/// then lose a good one.
 fn is_restart(older: &Connection, newer: &Connection) -> bool {
     let covered = older.negotiated().is_some_and(|negotiated| {
         negotiated
@@ -56,9 +56,9 @@ fn is_restart(older: &Connection, newer: &Connection) -> bool {
     covered && newer.direction == Direction::Incoming && newer.during_session
 }
 
-/// Whether the older connection wins: it was opened by the side with the higher identity (RFC 4271 §6.8).
+/// Whether the older connection wins: the side with the higher identity opened it (RFC 4271 §6.8).
 ///
-/// A peer dials once at a time, so of two connections that it opened, it has given up the older one.
+/// A peer dials once at a time, so if it opened both connections, it has given up the older one.
 fn survives(local: Identity, peer: Identity, older: Direction, newer: Direction) -> bool {
     let winner = if local > peer {
         Direction::Outgoing

@@ -1,4 +1,4 @@
-//! How one neighbour is to be spoken to: everything that goes into an OPEN or into a timer of the session.
+//! Settings of one session: everything that goes into an OPEN or into a timer.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,61 +6,59 @@ use std::time::Duration;
 use crate::types::{AfiSafi, Asn, Family, Role, RouterId};
 use crate::wire::{AddPathDirection, ExtraCapability};
 
-/// Settings of one session. A change of any of them needs a new session.
+/// Settings of one session. Changing any of them requires a new session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SessionConfig {
     /// Our AS number on this session.
     pub local_as: Asn,
-    /// The AS number that the peer must have.
+    /// The required AS number of the peer.
     pub peer_as: Asn,
     /// Our BGP identifier.
     pub router_id: RouterId,
-    /// The peer's address; only told on, never dialled from here.
+    /// The peer's address, for information only; the session does not dial.
     pub peer_address: IpAddr,
-    /// Only wait for the peer to connect.
+    /// Wait for the peer to connect; never dial.
     pub passive: bool,
-    /// Hold time that we propose, whole seconds: zero, or 3 s to 65535 s (RFC 4271 §4.2).
+    /// Proposed hold time, whole seconds: zero, or 3 s to 65535 s (RFC 4271 §4.2).
     pub hold_time: Duration,
-    /// Interval between KEEPALIVEs; `None`, and whatever is longer, is a third of the negotiated hold time.
+    /// Interval between KEEPALIVEs. `None`, or a longer interval, is a third of the negotiated hold time.
     pub keepalive_time: Option<Duration>,
-    /// Wait before the first try to connect after a start.
+    /// Delay before the first attempt to connect after a start.
     pub connect_delay: Duration,
-    /// Interval between tries to connect; at least one second is kept.
+    /// Interval between attempts to connect; at least one second.
     pub connect_retry_time: Duration,
-    /// Shortest and longest stay in Idle after an error; it doubles from one to the other (RFC 4271 §8.1.1). At least one
-    /// second is kept.
+    /// Shortest and longest time in Idle after an error; doubles from one to the other (RFC 4271 §8.1.1). At least one second.
     pub idle_hold: (Duration, Duration),
-    /// Families that we offer; at least one.
+    /// Families to offer; at least one.
     pub families: Vec<Family>,
-    /// Additional paths that we offer, for every family (RFC 7911).
+    /// Additional paths to offer, for every family (RFC 7911).
     pub add_path: Option<AddPathDirection>,
     /// Offer messages up to 65535 octets (RFC 8654).
     pub extended_messages: bool,
     /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
     pub extended_next_hop: bool,
-    /// Offer graceful restart (RFC 4724); `None` does not even offer to help.
+    /// Offer graceful restart (RFC 4724); `None` does not advertise the capability at all.
     pub graceful_restart: Option<GracefulRestart>,
-    /// Take part in long-lived graceful restart (RFC 9494): `Some(zero)` announces awareness only.
+    /// Offer long-lived graceful restart (RFC 9494) with this stale time; zero advertises the capability only.
     pub long_lived_stale_time: Option<Duration>,
-    /// Our role and whether the peer must have the matching one (RFC 9234).
+    /// Our role, and whether the peer must have the matching role (RFC 9234).
     pub role: Option<RoleConfig>,
-    /// Host name to tell the peer.
+    /// Host name to advertise.
     pub fqdn: Option<String>,
-    /// Software version to tell the peer.
+    /// Software version to advertise.
     pub software_version: Option<String>,
-    /// Families that are offered beside [`SessionConfig::families`] and whose routes are not routed here: the owner gets and gives
-    /// them as octets ([`Update::opaque`](crate::wire::Update::opaque)). Those that are routed here are left out. All are lost when
-    /// the session ends: graceful restart is not offered for them.
+    /// Further families to offer, whose routes are exchanged with the owner as octets
+    /// ([`Update::opaque`](crate::wire::Update::opaque)). Families that can be routed here are left out. Their routes are lost
+    /// when the session ends: graceful restart is not offered for them.
     pub opaque_families: Vec<AfiSafi>,
-    /// Capabilities of the owner's own (RFC 5492). Those that would make the OPEN longer than 4096 octets are left out.
+    /// Further capabilities of the owner (RFC 5492). Capabilities that would make the OPEN longer than 4096 octets are left out.
     pub extra_capabilities: Vec<ExtraCapability>,
 }
 
 impl SessionConfig {
-    /// A session with the timers that RFC 4271 §10 suggests and the capabilities that every speaker has today, for the
-    /// family of the peer's address.
+    /// A session with the timers that RFC 4271 §10 suggests and the usual capabilities, for the family of the peer's address.
     pub fn new(local_as: Asn, router_id: RouterId, peer_address: IpAddr, peer_as: Asn) -> Self {
         Self {
             local_as,
@@ -88,14 +86,14 @@ impl SessionConfig {
     }
 }
 
-/// How we restart.
+/// Settings of graceful restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct GracefulRestart {
     /// Seconds, at most 4095.
     pub restart_time: u16,
-    /// The process has just been restarted with its forwarding state preserved: R and F bits on the first OPEN.
+    /// The process has just been restarted and preserved its forwarding state: R and F bits in the first OPEN.
     pub restarting: bool,
     /// Offer the N bit (RFC 8538 §2).
     pub notification: bool,
@@ -130,9 +128,9 @@ impl GracefulRestart {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct RoleConfig {
-    /// What we are to the peer.
+    /// Our role towards the peer.
     pub role: Role,
-    /// Refuse a peer that does not announce a role.
+    /// Refuse a peer without a role.
     pub strict: bool,
 }
 

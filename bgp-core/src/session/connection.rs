@@ -1,7 +1,7 @@
-//! One connection to the peer, from the moment TCP is up: the states OpenSent, OpenConfirm and Established.
+//! One connection to the peer, once TCP is up: the states OpenSent, OpenConfirm and Established.
 //!
-//! Cuts and decodes what arrives, and checks whether a message may come in the present state at all. What a message then
-//! leads to is decided in `fsm`, where the other connection is known too.
+//! Frames and decodes received octets, and checks whether a message is allowed in the present state. The effect of a message is
+//! decided in `fsm`, which also knows the other connection.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,7 +24,7 @@ pub(super) struct Connection {
     pub(super) direction: Direction,
     /// When TCP came up.
     pub(super) since: Instant,
-    /// Another connection was Established when this one came up.
+    /// Another connection was Established at that time.
     pub(super) during_session: bool,
     pub(super) sent_open: Open,
     pub(super) progress: Progress,
@@ -36,7 +36,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Unacceptable {
     pub(super) error: MessageError,
-    /// The OPEN, if it was one.
+    /// The OPEN, if the message was one.
     pub(super) open: Option<Open>,
 }
 
@@ -46,7 +46,7 @@ impl From<MessageError> for Unacceptable {
     }
 }
 
-/// How far a connection has come, with what is known only from there on.
+/// The state of a connection, with the values that exist from there on.
 #[derive(Debug)]
 pub(super) enum Progress {
     OpenSent,
@@ -54,7 +54,7 @@ pub(super) enum Progress {
     Established {
         negotiated: Arc<Negotiated>,
         since: Instant,
-        /// Families whose first End-of-RIB has not come from a peer that promised it with capability 64.
+        /// Families whose first End-of-RIB is missing, from a peer that promised it with capability 64.
         unfinished: PerFamily<bool>,
     },
 }
@@ -72,7 +72,7 @@ impl Connection {
         self.state() == State::Established
     }
 
-    /// What the OPENs agreed on, once both are there.
+    /// The negotiated capabilities, once both OPENs were exchanged.
     pub(super) fn negotiated(&self) -> Option<&Arc<Negotiated>> {
         match &self.progress {
             Progress::OpenSent => None,
@@ -82,19 +82,19 @@ impl Connection {
         }
     }
 
-    /// The peer has sent its whole table.
+    /// Records the peer's first End-of-RIB.
     pub(super) fn finish(&mut self, family: Family) {
         if let Progress::Established { unfinished, .. } = &mut self.progress {
             unfinished[family] = false;
         }
     }
 
-    /// Whether the peer's first table is still on its way.
+    /// Whether the peer's first End-of-RIB is missing.
     pub(super) fn is_unfinished(&self, family: Family) -> bool {
         matches!(&self.progress, Progress::Established { unfinished, .. } if unfinished[family])
     }
 
-    /// What our routes at the peer outlive.
+    /// Which ends of the session our routes survive at the peer.
     pub(super) fn routes_outlive(&self) -> Outlives {
         match self.negotiated() {
             None => Outlives::Loss,
@@ -111,11 +111,11 @@ impl Connection {
             .map_or_else(Context::default, |negotiated| negotiated.context)
     }
 
-    /// Takes the next message off `input`; `None` when it is not complete yet.
+    /// Splits the next message off `input`; `None` if it is incomplete.
     ///
     /// # Errors
     ///
-    /// What ends this connection.
+    /// The error that ends this connection.
     pub(super) fn next_message(
         &self,
         config: &SessionConfig,
@@ -138,7 +138,7 @@ impl Connection {
         Ok(Some(message))
     }
 
-    /// Refuses what must not come in this state (RFC 6608 §4), before looking into it.
+    /// Refuses a message that is not allowed in this state (RFC 6608 §4), before decoding it.
     fn check_expected(&self, kind: MessageType) -> Result<(), MessageError> {
         let (subcode, expected) = match self.progress {
             Progress::OpenSent => (1, kind == MessageType::OPEN),
@@ -153,5 +153,5 @@ impl Connection {
     }
 }
 
-/// Where the type of a message is: the last octet of its header.
+/// Offset of the message type: the last octet of the header.
 const TYPE_AT: usize = HEADER_LEN - 1;

@@ -1,8 +1,8 @@
-//! The part of the state machine before OPEN: Idle, Connect and Active (RFC 4271 §8.2.2), that is whether the session tries
-//! to open a connection of its own, and for how long it stays Idle after an error.
+//! The state machine before OPEN: Idle, Connect and Active (RFC 4271 §8.2.2). It decides whether the session dials, and how long
+//! it stays Idle after an error.
 //!
-//! It goes on beside a connection that the peer opened until an OPEN has been accepted on that: a peer that connects and
-//! then stays silent keeps nobody from dialling.
+//! It continues beside a connection that the peer opened until an OPEN was accepted on that one: a peer that connects and stays
+//! silent does not prevent dialling.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,29 +12,29 @@ use super::timers::{Backoff, Jitter, Timer, Timers};
 use crate::wire::notification::cease;
 use crate::wire::{ErrorCode, Notification};
 
-/// How far a connection of our own has come.
+/// The state of our own dialling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dial {
     /// Idle: not started, or stopped for good. Connections are refused.
     Off,
-    /// Idle until the IdleHold timer. Whether the peer may connect meanwhile depends on why.
+    /// Idle until the IdleHold timer. The reason decides whether the peer may connect meanwhile.
     Held { refuses: bool },
-    /// Active: until the ConnectRetry timer; for ever if passive.
+    /// Active: until the ConnectRetry timer; forever if passive.
     Waiting,
     /// Connect: the owner is dialling.
     UnderWay,
-    /// There is a connection of our own, or one on which the OPENs have been exchanged.
+    /// Our own connection is up, or the OPENs were exchanged on another one.
     Done,
 }
 
-/// How a session without connection goes on.
+/// How a session without a connection continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Active: try again after the ConnectRetry timer (RFC 4271 §8.2.2, OpenSent, event 18).
     Retry,
     /// Idle for a while.
     Hold {
-        /// It was an error, the next stay is longer.
+        /// An error: the next time in Idle is longer.
         grows: bool,
         /// The peer must not connect meanwhile.
         refuses: bool,
@@ -42,11 +42,11 @@ pub(super) enum Next {
 }
 
 impl Next {
-    /// After a NOTIFICATION in either direction.
+    /// What follows a NOTIFICATION in either direction.
     ///
-    /// The longer stays are against errors that will come again; a collision is no error, and a refused version does not
-    /// count (RFC 4271 §8.2.2, event 24). Whoever broke the protocol is refused meanwhile; but one who was silent or said
-    /// farewell (Cease) is welcome as soon as it comes back, which matters to a peer that restarts gracefully.
+    /// The time in Idle only grows after errors that will recur: not after a collision, and not after a refused version (RFC 4271
+    /// §8.2.2, event 24). A peer that violated the protocol is refused meanwhile. A peer that was silent or sent a Cease may come
+    /// back at once, which matters for graceful restart.
     pub(super) fn after(notification: &Notification) -> Self {
         let Notification { code, subcode, .. } = *notification;
         let collision = code == ErrorCode::CEASE && subcode == cease::COLLISION;
@@ -62,27 +62,27 @@ impl Next {
         }
     }
 
-    /// After TCP was lost on a connection whose OPENs had been exchanged.
+    /// After the loss of TCP on a connection with exchanged OPENs.
     pub(super) const LOST: Self = Self::Hold {
         grows: true,
         refuses: false,
     };
 }
 
-/// Tries to open a connection of our own, with the waits between them.
+/// Dials, and waits between attempts.
 #[derive(Debug)]
 pub(super) struct Dialler {
     config: Arc<SessionConfig>,
     pub(super) state: Dial,
-    /// IdleHold and ConnectRetry; the others belong to a connection.
+    /// IdleHold and ConnectRetry; other timers belong to a connection.
     pub(super) timers: Timers,
     pub(super) backoff: Backoff,
-    /// Random numbers of the whole session.
+    /// Random numbers for the whole session.
     pub(super) jitter: Jitter,
 }
 
 impl Dialler {
-    /// In Idle. All randomness comes from `seed`.
+    /// Creates a dialler in Idle. All randomness comes from `seed`.
     pub(super) fn new(config: Arc<SessionConfig>, seed: u64) -> Self {
         Self {
             jitter: Jitter::new(seed),
@@ -93,14 +93,15 @@ impl Dialler {
         }
     }
 
-    /// Leaves Idle as if for the first time.
+    /// Leaves Idle as for the first time.
     pub(super) fn begin(&mut self, now: Instant) {
         self.backoff.reset();
         self.timers.cancel(Timer::IdleHold);
         self.wait(now, self.config.connect_delay);
     }
 
-    /// Goes on after the fall of a connection, without another one that makes it pointless. Tells whether to cancel a try.
+    /// Continues after the end of a connection, if no other connection makes dialling unnecessary. Returns whether to cancel an
+    /// attempt.
     #[must_use]
     pub(super) fn go_on(&mut self, now: Instant, next: Next) -> bool {
         match (next, self.state) {
@@ -108,7 +109,7 @@ impl Dialler {
                 self.wait(now, self.retry_time());
                 false
             }
-            // An incoming connection was lost before its OPEN: nothing has changed.
+            // An incoming connection was lost before its OPEN: nothing changes.
             (Next::Retry, Dial::Off | Dial::Held { .. } | Dial::Waiting | Dial::UnderWay) => false,
             (Next::Hold { grows, refuses }, _) => {
                 let stay = if grows {
@@ -122,7 +123,7 @@ impl Dialler {
         }
     }
 
-    /// Idle for so long. Tells whether to cancel a try.
+    /// Goes to Idle for this time. Returns whether to cancel an attempt.
     #[must_use]
     pub(super) fn hold(&mut self, now: Instant, stay: Duration, refuses: bool) -> bool {
         let cancel = self.stop(Dial::Held { refuses });
@@ -130,7 +131,7 @@ impl Dialler {
         cancel
     }
 
-    /// Ends every wait and try, and is in `state` then. Tells whether to cancel a try.
+    /// Ends every wait and attempt, and goes to `state`. Returns whether to cancel an attempt.
     #[must_use]
     pub(super) fn stop(&mut self, state: Dial) -> bool {
         let cancel = self.state == Dial::UnderWay;
@@ -144,7 +145,7 @@ impl Dialler {
         self.wait(now, Duration::ZERO);
     }
 
-    /// A new try begins. Tells whether to cancel an earlier one, which took as long as the ConnectRetry timer runs.
+    /// Starts a new attempt. Returns whether to cancel an earlier one, which took as long as the ConnectRetry timer.
     #[must_use]
     pub(super) fn connect_retry_expired(&mut self, now: Instant) -> bool {
         let timed_out = self.state == Dial::UnderWay;
@@ -153,7 +154,7 @@ impl Dialler {
         timed_out
     }
 
-    /// Whether there was a try to succeed.
+    /// An attempt succeeded; `false` if none was in progress.
     pub(super) fn succeeded(&mut self) -> bool {
         let dialled = self.state == Dial::UnderWay;
         if dialled {
@@ -163,7 +164,7 @@ impl Dialler {
         dialled
     }
 
-    /// Whether there was a try to fail.
+    /// An attempt failed; `false` if none was in progress.
     pub(super) fn failed(&mut self, now: Instant) -> bool {
         let dialled = self.state == Dial::UnderWay;
         if dialled {
@@ -180,7 +181,7 @@ impl Dialler {
         }
     }
 
-    /// Active for so long.
+    /// Goes to Active for this time.
     fn wait(&mut self, now: Instant, delay: Duration) {
         self.state = Dial::Waiting;
         if !self.config.passive {
@@ -201,5 +202,5 @@ impl Dialler {
 /// Subcode of [`ErrorCode::OPEN`].
 const UNSUPPORTED_VERSION: u8 = 1;
 
-/// No configuration makes the session dial more often.
+/// Lower bound of any configured retry interval.
 const SHORTEST_RETRY: Duration = Duration::from_secs(1);

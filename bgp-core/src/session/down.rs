@@ -6,16 +6,15 @@ use std::time::Instant;
 use crate::types::PerFamily;
 use crate::wire::Notification;
 
-/// How a session left Established.
+/// A session left Established.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Down {
-    /// Why.
+    /// The reason.
     pub reason: DownReason,
-    /// Families whose routes are to be kept as stale (RFC 4724 §4.2, RFC 8538 §4); all others go at once.
+    /// Families whose routes are kept as stale (RFC 4724 §4.2, RFC 8538 §4); the routes of all others are removed at once.
     pub keep_stale: PerFamily<bool>,
-    /// Of those, routes that were stale already are kept too: the peer has not restarted once more, it had opened two
-    /// connections.
+    /// Also keep those of the routes that were stale already: the peer has not restarted again, but had opened two connections.
     pub keep_older: bool,
 }
 
@@ -23,13 +22,13 @@ pub struct Down {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DownReason {
-    /// We sent this.
+    /// We sent this NOTIFICATION.
     Sent(Notification),
-    /// The peer sent this.
+    /// The peer sent this NOTIFICATION.
     Received(Notification),
-    /// TCP was closed or failed; text of the operating system, or "Connection closed".
+    /// TCP was closed or failed; the system's text, or "Connection closed".
     Closed(String),
-    /// We closed the connection without a word, to restart (RFC 4724 §4).
+    /// We closed the connection without a NOTIFICATION, for a restart (RFC 4724 §4).
     Left,
     /// A new connection of a gracefully restarting peer replaced this one (RFC 4724 §4.2).
     Replaced,
@@ -38,7 +37,7 @@ pub enum DownReason {
 }
 
 impl fmt::Display for DownReason {
-    /// One short phrase, as operators know it from `birdcl`, and after it what else the NOTIFICATION says.
+    /// One short phrase, as in `birdcl`, followed by the details of the NOTIFICATION.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sent(notification) => write!(f, "BGP Error: {notification}"),
@@ -51,11 +50,11 @@ impl fmt::Display for DownReason {
     }
 }
 
-/// Why a session is not up. Prints as in `show protocols`: "Socket: Connection refused".
+/// Why a session is not up. The text form is that of `show protocols`: "Socket: Connection refused".
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LastError {
-    /// Where it came from.
+    /// The kind of error.
     pub class: ErrorClass,
     /// One short phrase.
     pub text: String,
@@ -69,19 +68,19 @@ impl fmt::Display for LastError {
     }
 }
 
-/// Where an error came from.
+/// The kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// This speaker found a reason outside the protocol: "Error".
+    /// A reason outside the protocol: "Error".
     Local,
-    /// TCP, in the words of the operating system: "Socket".
+    /// TCP, with the system's text: "Socket".
     Socket,
     /// The peer sent a NOTIFICATION: "Received".
     Received,
     /// We sent a NOTIFICATION: "BGP Error".
     Sent,
-    /// A limit shut the session down: "Automatic shutdown".
+    /// A limit stopped the session: "Automatic shutdown".
     AutomaticShutdown,
 }
 

@@ -1,4 +1,4 @@
-//! What messages, timers and the loss of a connection lead to: the table of RFC 4271 §8.2.2 from OpenSent on.
+//! The effects of messages, timers and the loss of a connection: the state table of RFC 4271 §8.2.2 from OpenSent on.
 //!
 //! | state       | goes on                               | falls                                                         |
 //! |-------------|---------------------------------------|---------------------------------------------------------------|
@@ -6,8 +6,8 @@
 //! | OpenConfirm | KEEPALIVE: Established                | TCP lost: Idle; anything else: NOTIFICATION, Idle             |
 //! | Established | KEEPALIVE, UPDATE, ROUTE-REFRESH      | TCP lost: Idle; OPEN, decoding error, timer: NOTIFICATION, Idle |
 //!
-//! "Idle" and "Active" mean what the session does next; when its other connection has come as far or further, that one
-//! simply goes on.
+//! "Idle" and "Active" are the next states of the session, unless its other connection has come at least as far: then that one
+//! simply continues.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,23 +35,23 @@ use crate::wire::{ErrorCode, Message, Notification, Open, RefreshKind, RouteRefr
 #[derive(Debug)]
 pub(super) struct Fsm {
     pub(super) config: Arc<SessionConfig>,
-    /// Idle, Connect, Active: what is done towards a connection of our own.
+    /// Idle, Connect, Active: our own dialling.
     pub(super) dialler: Dialler,
     /// OpenSent, OpenConfirm, Established: oldest first, at most [`MAX_CONNECTIONS`].
     pub(super) connections: Vec<Connection>,
-    /// Since when the owner does not read, if so.
+    /// Since when the owner does not read; `None` while it reads.
     pub(super) unread_since: Option<Instant>,
-    /// Has been Established once: the restart of this process is over for the peer (RFC 4724 §4.1).
+    /// The session was Established once: for the peer, our restart is over (RFC 4724 §4.1).
     came_up: bool,
     pub(super) outputs: VecDeque<Output>,
     pub(super) record: Record,
 }
 
-/// One that the peer opened and one of our own, or one that is Established and one that may replace it.
+/// One opened by each side, or an Established one and its possible replacement.
 pub(super) const MAX_CONNECTIONS: usize = 2;
 
 impl Fsm {
-    /// In Idle. All randomness comes from `seed`.
+    /// Creates a state machine in Idle. All randomness comes from `seed`.
     pub(super) fn new(config: Arc<SessionConfig>, seed: u64) -> Self {
         Self {
             dialler: Dialler::new(Arc::clone(&config), seed),
@@ -105,7 +105,7 @@ impl Fsm {
         }
     }
 
-    /// The OPEN is good. If another one was accepted before, only one of the two connections stays.
+    /// Handles a valid OPEN. If another OPEN was accepted before, only one of the two connections stays.
     fn resolve_collision(&mut self, now: Instant, id: ConnId, negotiated: Arc<Negotiated>) {
         let local = (self.config.router_id, self.config.local_as);
         let peer = (negotiated.peer_id, negotiated.peer_as);
@@ -129,13 +129,13 @@ impl Fsm {
         }
     }
 
-    /// Into OpenConfirm.
+    /// Goes to OpenConfirm.
     fn confirm(&mut self, now: Instant, id: ConnId, negotiated: Arc<Negotiated>) {
         self.stop_dialling(Dial::Done);
         let Some(connection) = self.find_mut(id) else {
             return;
         };
-        // Without a hold time the wait for the KEEPALIVE still ends: that of OpenSent runs on.
+        // Without a hold time, the wait for the KEEPALIVE is still limited: the timer of OpenSent keeps running.
         if !negotiated.hold_time.is_zero() {
             connection
                 .timers
@@ -185,8 +185,8 @@ impl Fsm {
         self.outputs.push_back(Output::EndOfRib(family));
     }
 
-    /// Passes it on unless the family was not negotiated (RFC 2918 §4), its kind is unknown (RFC 7313 §5), or it is a mark
-    /// within the first table, whose own end is to come first (RFC 7313 §4).
+    /// Passes a ROUTE-REFRESH on unless the family was not negotiated (RFC 2918 §4), the kind is unknown (RFC 7313 §5), or it is
+    /// a marker within the first table, whose End-of-RIB must come first (RFC 7313 §4).
     fn on_refresh(&mut self, id: ConnId, refresh: RouteRefresh) {
         let Some(connection) = self.find(id) else {
             return;
@@ -218,7 +218,7 @@ impl Fsm {
         self.record_error(now, ErrorClass::Received, text);
     }
 
-    /// The peer said farewell, but not why: code 0 is reserved. No answer to this one either.
+    /// The peer sent a NOTIFICATION that cannot be decoded; code 0 is reserved. It is not answered either.
     pub(super) fn on_unreadable_notification(&mut self, now: Instant, id: ConnId) {
         self.on_notification(now, id, Notification::new(ErrorCode(0), 0));
     }
@@ -237,7 +237,7 @@ impl Fsm {
         self.record_error(now, ErrorClass::Sent, text);
     }
 
-    /// TCP is gone.
+    /// TCP was lost.
     pub(super) fn lose(&mut self, now: Instant, id: ConnId, error: &str) {
         let opened = self
             .find(id)
@@ -250,7 +250,7 @@ impl Fsm {
         self.record_error(now, ErrorClass::Socket, error.to_owned());
     }
 
-    /// The peer has come back on a new connection before the loss of this one was seen. No NOTIFICATION (RFC 4724 §4.2).
+    /// The peer is back on a new connection before the loss of this one was noticed. No NOTIFICATION is sent (RFC 4724 §4.2).
     fn replace(&mut self, now: Instant, id: ConnId) {
         self.outputs.push_back(Output::Close { conn: id });
         self.remove(now, id, DownReason::Replaced);
@@ -258,7 +258,7 @@ impl Fsm {
             .error(now, ErrorClass::Local, "Graceful restart");
     }
 
-    /// Ends one connection without any effect on what the session does next.
+    /// Ends one connection without an effect on the session's next state.
     pub(super) fn close(&mut self, now: Instant, id: ConnId, notification: Option<&Notification>) {
         let reason = if let Some(notification) = notification {
             self.transmit_last(now, id, notification);
@@ -279,7 +279,7 @@ impl Fsm {
         self.go_on(now, next);
     }
 
-    /// Forgets a connection; tells if the session is over with it.
+    /// Removes a connection; reports the end of the session if it was Established.
     fn remove(&mut self, now: Instant, id: ConnId, reason: DownReason) {
         let Some(at) = self.connections.iter().position(|c| c.id == id) else {
             return;
@@ -301,7 +301,7 @@ impl Fsm {
         }
     }
 
-    /// Goes on after the fall of a connection, unless another one makes it pointless.
+    /// Continues after the end of a connection, unless another connection makes dialling unnecessary.
     pub(super) fn go_on(&mut self, now: Instant, next: Next) {
         if !self.connections.iter().any(settles) {
             let cancel = self.dialler.go_on(now, next);
@@ -309,19 +309,19 @@ impl Fsm {
         }
     }
 
-    /// Idle for so long.
+    /// Goes to Idle for this time.
     pub(super) fn hold(&mut self, now: Instant, stay: Duration, refuses: bool) {
         let cancel = self.dialler.hold(now, stay, refuses);
         self.cancel_connect(cancel);
     }
 
-    /// Ends every wait and try to connect.
+    /// Ends every wait and attempt to connect.
     pub(super) fn stop_dialling(&mut self, state: Dial) {
         let cancel = self.dialler.stop(state);
         self.cancel_connect(cancel);
     }
 
-    /// Dials, after an earlier try that took too long or a wait.
+    /// Dials after a wait, or again if the earlier attempt took too long.
     pub(super) fn connect_retry_expired(&mut self, now: Instant) {
         let timed_out = self.dialler.connect_retry_expired(now);
         self.cancel_connect(timed_out);
@@ -335,14 +335,14 @@ impl Fsm {
         self.outputs.extend(cancel.then_some(Output::CancelConnect));
     }
 
-    /// What ended a connection beside a good session is of no interest to those who ask why there is none.
+    /// Records the last error, unless a good session is up beside the failed connection.
     fn record_error(&mut self, now: Instant, class: ErrorClass, text: String) {
         if !self.connections.iter().any(Connection::is_established) {
             self.record.error(now, class, text);
         }
     }
 
-    /// The timers of a connection that are due. Hold comes first: after it there is nothing to keep alive.
+    /// Handles the expired timers of a connection. Hold comes first, as nothing follows it.
     pub(super) fn connection_timeout(&mut self, now: Instant, id: ConnId) {
         let checks_hold = self.unread_since.is_none();
         let Some(connection) = self.find_mut(id) else {
@@ -370,7 +370,7 @@ impl Fsm {
         }
     }
 
-    /// Restarts the keepalive timer; RFC 4271 §4.4 wants a second between two KEEPALIVEs.
+    /// Restarts the keepalive timer. RFC 4271 §4.4 requires at least a second between KEEPALIVEs.
     pub(super) fn arm_keepalive(&mut self, now: Instant, id: ConnId) {
         let interval = self.find(id).and_then(Connection::negotiated);
         let Some(interval) = interval.map(|n| n.keepalive_time).filter(|t| !t.is_zero()) else {
@@ -395,7 +395,7 @@ impl Fsm {
         self.transmit_bytes(now, id, buffer.freeze());
     }
 
-    /// Hands octets over; while Established they must be taken within the send hold time (RFC 9687 §3).
+    /// Queues octets; while Established, TCP must take them within the send hold time (RFC 9687 §3).
     pub(super) fn transmit_bytes(&mut self, now: Instant, id: ConnId, bytes: Bytes) {
         self.record.counters.sent.count_all(&bytes);
         if let Some(connection) = self.find_mut(id) {
@@ -407,7 +407,7 @@ impl Fsm {
         self.outputs.push_back(Output::Transmit { conn: id, bytes });
     }
 
-    /// A NOTIFICATION, and the end of the connection after it (RFC 4271 §6).
+    /// Sends a NOTIFICATION and closes the connection (RFC 4271 §6).
     fn transmit_last(&mut self, now: Instant, id: ConnId, notification: &Notification) {
         self.record.sent(now, notification);
         self.transmit(now, id, &Message::Notification(notification.clone()));
@@ -423,12 +423,12 @@ impl Fsm {
     }
 }
 
-/// Whether there is no need to dial beside this connection.
+/// Whether this connection makes dialling unnecessary.
 fn settles(connection: &Connection) -> bool {
     connection.direction == Direction::Outgoing || connection.negotiated().is_some()
 }
 
-/// RFC 9687 §3: longer than the hold time; none without one, and none before Established.
+/// The send hold time (RFC 9687 §3): longer than the hold time. `None` without a hold time, and before Established.
 pub(super) fn send_hold_time(connection: &Connection) -> Option<Duration> {
     if !connection.is_established() {
         return None;

@@ -1,8 +1,8 @@
-//! How connections and their states are named.
+//! Names of connections and their states.
 
 use std::fmt;
 
-/// A TCP connection, by a number that its owner never uses twice for one session.
+/// A TCP connection, by a number that its owner uses only once per session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
@@ -26,11 +26,11 @@ pub enum Direction {
 pub enum State {
     /// Refuses connections.
     Idle,
-    /// Waits for its own connection to come up.
+    /// Our connection is being opened.
     Connect,
-    /// Waits for the next try, and for the peer to connect.
+    /// Waits for the next attempt, and for the peer to connect.
     Active,
-    /// OPEN sent, waits for the peer's.
+    /// OPEN sent; waits for the peer's OPEN.
     OpenSent,
     /// Waits for the KEEPALIVE that confirms the OPEN.
     OpenConfirm,
@@ -39,7 +39,7 @@ pub enum State {
 }
 
 impl fmt::Display for State {
-    /// As in `show protocols`.
+    /// The name as in `show protocols`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Idle => "Idle",

@@ -1,25 +1,25 @@
-//! One neighbour: the finite state machine of RFC 4271 §8, with the two connections it may have for a while, as a value.
+//! One neighbour: the finite state machine of RFC 4271 §8 as a value, with up to two simultaneous connections.
 //!
-//! In: instants, octets that were read, and what became of connections (`handle_*`), the commands of the owner
-//! ([`start`](Session::start), [`stop`](Session::stop), [`send`](Session::send)). Out: one ordered queue
-//! ([`poll_output`](Session::poll_output)) and one deadline ([`poll_timeout`](Session::poll_timeout)). Every input has a
-//! defined effect in every state; none fails. What comes too late, for a connection that is closed or a state that is left,
-//! has no effect.
+//! Input: instants, received octets and events of connections (`handle_*`), and the owner's commands ([`start`](Session::start),
+//! [`stop`](Session::stop), [`send`](Session::send)). Output: one ordered queue ([`poll_output`](Session::poll_output)) and one
+//! deadline ([`poll_timeout`](Session::poll_timeout)). Every input has a defined effect in every state, and none fails. An input
+//! that comes too late, for a closed connection or a past state, has no effect.
 //!
-//! The session never dials, reads or writes, knows no route, and remembers no octet: what is not a whole message yet stays
-//! in the reader's buffer.
+//! The session never dials, reads or writes, knows no routes, and buffers no octets: an incomplete message stays in the reader's
+//! buffer.
 //!
 //! # Bounds
 //!
-//! At most two connections. The queue grows by at most a few entries for each call and one for each message in the input of
-//! [`handle_bytes`](Session::handle_bytes): who hands in a bounded buffer and drains the queue after each call bounds both.
+//! At most two connections. The queue grows by a few entries per call and one per message in the input of
+//! [`handle_bytes`](Session::handle_bytes): an owner that passes bounded buffers and drains the queue after each call bounds
+//! both.
 //!
 //! # Who may connect
 //!
-//! A session that is stopped refuses connections, as RFC 4271 wants it in Idle. The stay in Idle after an error is there to
-//! damp oscillation: a peer that broke the protocol, or announced too much, is refused for as long; one that vanished or
-//! ended the session with a Cease may come back at once (it may be a graceful restart, and waiting would lose routes).
-//! Of a third connection, and who gives way to it: see [`Session::handle_connected`].
+//! A stopped session refuses connections, as RFC 4271 requires in Idle. The time in Idle after an error damps oscillation: a peer
+//! that violated the protocol, or exceeded its prefix limit, is refused for that time. A peer that disappeared or ended the
+//! session with a Cease may come back at once, because it may be restarting gracefully and waiting would lose routes. For a third
+//! connection, see [`Session::handle_connected`].
 
 pub mod config;
 
@@ -60,22 +60,21 @@ pub use stop::Stop;
 pub use tally::{Notifications, Tally, Transitions};
 pub use timers::Timer;
 
-/// One neighbour. See the [module](self) for how to drive it.
+/// One neighbour. The [module](self) describes how to drive it.
 #[derive(Debug)]
 pub struct Session {
     fsm: Fsm,
 }
 
 impl Session {
-    /// A session in Idle. All its randomness comes from `seed`.
+    /// Creates a session in Idle. All of its randomness comes from `seed`.
     pub fn new(config: Arc<SessionConfig>, seed: u64) -> Self {
         Self {
             fsm: Fsm::new(config, seed),
         }
     }
 
-    /// Leaves Idle (RFC 4271 §8.1.2, ManualStart); a stay in Idle after an error ends at once. No effect on a session that
-    /// is on its way.
+    /// Leaves Idle (RFC 4271 §8.1.2, ManualStart), even during the time in Idle after an error. No effect on a started session.
     pub fn start(&mut self, now: Instant) {
         match self.fsm.dialler.state {
             Dial::Off | Dial::Held { .. } => self.fsm.dialler.begin(now),
@@ -84,8 +83,8 @@ impl Session {
         self.note_state(now);
     }
 
-    /// Ends all connections and goes to Idle (RFC 4271 §8.1.2, ManualStop); [`Stop`] says what the peer is told and
-    /// whether the session starts again by itself. No effect on one that is stopped.
+    /// Ends all connections and goes to Idle (RFC 4271 §8.1.2, ManualStop). [`Stop`] determines the NOTIFICATION, and whether the
+    /// session restarts by itself. No effect on a stopped session.
     pub fn stop(&mut self, now: Instant, why: Stop) {
         if self.fsm.dialler.state == Dial::Off {
             return;
@@ -115,11 +114,11 @@ impl Session {
         self.note_state(now);
     }
 
-    /// A connection is up: the one that was dialled, or one from the peer.
+    /// A connection is up: the dialled one, or one from the peer.
     ///
-    /// Closed again at once if nothing is dialled, in Idle (but see the [module](self)), and if there are two connections
-    /// already, unless one of those is still without the peer's OPEN and the new one is a better bet: the peer's own
-    /// earlier try, or a leftover beside an Established session.
+    /// An outgoing connection that was not requested is closed at once, and so is one from the peer in Idle (with exceptions, see the
+    /// [module](self)). A third connection is closed as well, unless it can replace one without the peer's OPEN: the peer's own earlier
+    /// attempt, or a leftover beside an Established session.
     pub fn handle_connected(&mut self, now: Instant, conn: ConnId, direction: Direction) {
         if self.fsm.find(conn).is_some() {
             return;
@@ -136,7 +135,7 @@ impl Session {
         self.note_state(now);
     }
 
-    /// The dialling that was asked for failed; `error` in the words of the operating system.
+    /// The requested dialling failed; `error` is the system's text.
     pub fn handle_connect_failed(&mut self, now: Instant, error: &str) {
         if self.fsm.dialler.failed(now) {
             self.fsm.record.dial_failed(now, error);
@@ -144,8 +143,8 @@ impl Session {
         self.note_state(now);
     }
 
-    /// Octets were read. Takes whole messages off the front of `input`; what is left waits for more. After an error that
-    /// ends the connection, and for a connection that is closed, the rest is discarded.
+    /// Octets were read. Takes complete messages off the front of `input`; the rest waits for more. After an error that ends the
+    /// connection, and for a closed connection, the rest is discarded.
     pub fn handle_bytes(&mut self, now: Instant, conn: ConnId, input: &mut BytesMut) {
         loop {
             let Some(connection) = self.fsm.find(conn) else {
@@ -169,7 +168,7 @@ impl Session {
         self.note_state(now);
     }
 
-    /// TCP was closed by the peer, or failed; `error` in the words of the operating system.
+    /// The peer closed TCP, or TCP failed; `error` is the system's text.
     pub fn handle_closed(&mut self, now: Instant, conn: ConnId, error: Option<&str>) {
         if self.fsm.find(conn).is_some() {
             self.fsm
@@ -178,7 +177,7 @@ impl Session {
         self.note_state(now);
     }
 
-    /// Does what is due. Harmless when nothing is.
+    /// Handles due deadlines. Harmless if none is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.fsm.dialler.timers.expire(Timer::IdleHold, now) {
             self.fsm.dialler.idle_hold_expired(now);
@@ -193,8 +192,8 @@ impl Session {
         self.note_state(now);
     }
 
-    /// Octets of an earlier `Transmit` were taken by TCP, which restarts the send hold timer (RFC 9687 §3); `pending`: more
-    /// wait. Without these calls the session ends when that timer expires.
+    /// TCP has taken octets of an earlier `Transmit`, which restarts the send hold timer (RFC 9687 §3); `pending` tells whether
+    /// more are waiting. Without these calls the session ends when that timer expires.
     pub fn handle_written(&mut self, now: Instant, conn: ConnId, pending: bool) {
         let Some(connection) = self.fsm.find_mut(conn) else {
             return;
@@ -205,8 +204,8 @@ impl Session {
         }
     }
 
-    /// While the owner does not read (back-pressure), the hold timer is not checked, and that time does not count: the peer
-    /// may well have sent what nobody looked at.
+    /// Turns reading on or off (back-pressure). While the owner does not read, the hold timer is suspended: the peer may have
+    /// sent messages that were not read.
     pub fn set_reading(&mut self, now: Instant, on: bool) {
         if !on {
             self.fsm.unread_since.get_or_insert(now);
@@ -220,18 +219,18 @@ impl Session {
         }
     }
 
-    /// Encoded UPDATEs or ROUTE-REFRESHes; dropped unless Established.
+    /// Sends encoded UPDATEs or ROUTE-REFRESHes; they are dropped unless Established.
     pub fn send(&mut self, now: Instant, messages: Bytes) {
         let Some(connection) = self.fsm.connections.iter().find(|c| c.is_established()) else {
             return;
         };
         let id = connection.id;
         self.fsm.transmit_bytes(now, id, messages);
-        // RFC 4271 §4.4: an UPDATE is as good a sign of life as a KEEPALIVE.
+        // RFC 4271 §4.4: an UPDATE counts as a KEEPALIVE.
         self.fsm.arm_keepalive(now, id);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called, and why.
+    /// When to call [`handle_timeout`](Self::handle_timeout), and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let unchecked = self.fsm.unread_since.map(|_| Timer::Hold);
         let connections = self.fsm.connections.iter().map(|c| &c.timers);
@@ -241,12 +240,12 @@ impl Session {
             .min()
     }
 
-    /// What is to be done next.
+    /// The next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.fsm.outputs.pop_front()
     }
 
-    /// State of the connection that is furthest; without one, what is done towards one.
+    /// State of the most advanced connection; without one, the state of dialling.
     pub fn state(&self) -> State {
         let connections = self.fsm.connections.iter().map(Connection::state);
         connections.max().unwrap_or(match self.fsm.dialler.state {
@@ -256,17 +255,17 @@ impl Session {
         })
     }
 
-    /// Its settings.
+    /// The settings.
     pub fn config(&self) -> &Arc<SessionConfig> {
         &self.fsm.config
     }
 
-    /// What the OPENs on a connection agreed on, once both are there.
+    /// The negotiated capabilities of a connection, once both OPENs were exchanged.
     pub fn negotiated(&self, conn: ConnId) -> Option<&Arc<Negotiated>> {
         self.fsm.find(conn)?.negotiated()
     }
 
-    /// A copy of what operators may know.
+    /// A snapshot for operators.
     pub fn status(&self) -> SessionStatus {
         let furthest = self.fsm.connections.iter().max_by_key(|c| c.state());
         SessionStatus {
@@ -293,10 +292,10 @@ impl Session {
         }
     }
 
-    /// Closes a connection that gives way to a new one, if need be; false if none does.
+    /// Closes a connection that gives way to a new one, if needed; `false` if none does.
     ///
-    /// The peer dials once at a time, so an earlier try of its own without OPEN is dead; and beside an Established session
-    /// nothing is lost with a connection that has not got further.
+    /// The peer dials once at a time, so its own earlier attempt without an OPEN is dead. Beside an Established session, a
+    /// connection without an OPEN is no loss.
     fn make_room(&mut self, now: Instant) -> bool {
         if self.fsm.connections.len() < MAX_CONNECTIONS {
             return true;
@@ -317,5 +316,5 @@ impl Session {
     }
 }
 
-/// After a pause in reading, the least time to read what has piled up before the hold timer is checked again.
+/// After a pause in reading, the least time to read the backlog before the hold timer is checked again.
 const CATCH_UP_TIME: Duration = Duration::from_secs(5);

@@ -1,9 +1,9 @@
-//! What the two OPENs agree on (RFC 4271 §4.2, §6.2; RFC 5492 and the capabilities of many others).
+//! Negotiation of the two OPENs (RFC 4271 §4.2, §6.2; RFC 5492 and the RFCs of the capabilities).
 //!
-//! [`own_open`] is made from the configuration alone. The decoder checks the fields of the peer's OPEN in the order of
-//! RFC 4271 §6.2, those that are configured against [`expected_peer`]. [`negotiate`] then looks at the capabilities and
-//! answers with what holds for the connection, or with the NOTIFICATION that refuses it. Capabilities that are unknown or
-//! not offered by both sides have no effect (RFC 5492 §3).
+//! [`own_open`] depends on the configuration alone. The decoder checks the fields of the peer's OPEN in the order of RFC 4271
+//! §6.2, comparing them with [`expected_peer`]. [`negotiate`] then evaluates the capabilities, and returns the properties of the
+//! connection or the NOTIFICATION that refuses the peer. Capabilities that are unknown or offered by one side only have no effect
+//! (RFC 5492 §3).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::wire::{
     Notification, Open,
 };
 
-/// Our OPEN. `restarting`: say that this process has just been restarted, if the configuration says so.
+/// Our OPEN. With `restarting`, it says that this process has just been restarted, if so configured.
 pub(super) fn own_open(config: &SessionConfig, restarting: bool) -> Open {
     Open {
         asn: config.local_as,
@@ -31,12 +31,12 @@ pub(super) fn own_open(config: &SessionConfig, restarting: bool) -> Open {
 }
 
 impl SessionConfig {
-    /// What the session would agree on with a peer of this identifier that offers all that this side asks for: the best
-    /// that can come of these settings, for forecasts and tests.
+    /// The result of a negotiation with a peer of this identifier that accepts everything: the best possible result of these
+    /// settings, for forecasts and tests.
     ///
     /// # Errors
     ///
-    /// The NOTIFICATION that refuses even such a peer, as when no family is configured.
+    /// The NOTIFICATION that refuses even such a peer, for example if no family is configured.
     pub fn negotiated_with_willing_peer(
         &self,
         peer_id: RouterId,
@@ -53,7 +53,7 @@ impl SessionConfig {
     }
 }
 
-/// What a peer offers that takes part in what we offer.
+/// The capability of a peer that accepts what we offer.
 fn mirrored(config: &SessionConfig, own: &Capability) -> Capability {
     match own {
         Capability::FourOctetAs(_) => Capability::FourOctetAs(config.peer_as),
@@ -85,7 +85,7 @@ fn mirrored(config: &SessionConfig, own: &Capability) -> Capability {
     }
 }
 
-/// Ascending by code.
+/// Our capabilities, ascending by code.
 fn own_capabilities(config: &SessionConfig, restarting: bool) -> Vec<Capability> {
     let families = || config.families.iter().map(|family| family.afi_safi());
     let offered = families().chain(opaque_families(config));
@@ -128,7 +128,7 @@ fn own_capabilities(config: &SessionConfig, restarting: bool) -> Vec<Capability>
     offered
 }
 
-/// Checks the peer's capabilities and finds what holds for the connection.
+/// Checks the peer's capabilities and determines the properties of the connection.
 ///
 /// # Errors
 ///
@@ -162,7 +162,7 @@ pub(super) fn negotiate(
     }))
 }
 
-/// Whose OPEN is awaited. Inside one AS, identifiers are unique (RFC 6286 §2.2).
+/// The expected sender of the OPEN. Identifiers are unique within an AS (RFC 6286 §2.2).
 pub(super) fn expected_peer(config: &SessionConfig) -> ExpectedPeer {
     ExpectedPeer {
         asn: config.peer_as,
@@ -195,7 +195,7 @@ fn check_role(config: &SessionConfig, peer: Offer<'_>) -> Result<(), Notificatio
     }
 }
 
-/// RFC 9234 §4.1: roles are between different ASes.
+/// RFC 9234 §4.1: roles are used between different ASes.
 fn own_role(config: &SessionConfig) -> Option<Role> {
     config
         .role
@@ -203,13 +203,13 @@ fn own_role(config: &SessionConfig) -> Option<Role> {
         .map(|role| role.role)
 }
 
-/// Those that we offer and do not route.
+/// Offered families that are not routed here.
 fn opaque_families(config: &SessionConfig) -> impl Iterator<Item = AfiSafi> {
     let named = config.opaque_families.iter().copied();
     named.filter(|family| Family::from_afi_safi(*family).is_none())
 }
 
-/// The families that both sides offer (RFC 4760 §8). A peer that offers none speaks of IPv4 unicast.
+/// The families offered by both sides (RFC 4760 §8). A peer without the capability supports IPv4 unicast.
 fn common_families(
     config: &SessionConfig,
     peer: Offer<'_>,
@@ -227,7 +227,7 @@ fn common_families(
     if common.ipv4 || common.ipv6 || !opaque.is_empty() {
         return Ok(common);
     }
-    // RFC 5492 §5: the data lists what is required, encoded as in an OPEN.
+    // RFC 5492 §5: the data lists the required capabilities, encoded as in an OPEN.
     let required = config.families.iter().flat_map(|family| {
         let AfiSafi { afi, safi } = family.afi_safi();
         let [high, low] = afi.to_be_bytes();
@@ -268,7 +268,7 @@ fn keepalive_time(config: &SessionConfig, hold_time: Duration) -> Duration {
         .max(SHORTEST_KEEPALIVE.min(third))
 }
 
-/// The capabilities of an OPEN, to be asked questions.
+/// The capabilities of an OPEN.
 #[derive(Clone, Copy)]
 struct Offer<'a>(&'a [Capability]);
 
@@ -277,7 +277,7 @@ impl Offer<'_> {
         self.0.contains(capability)
     }
 
-    /// Which way additional paths of a family may flow; the last word counts.
+    /// The directions of additional paths of a family; the last occurrence counts.
     fn add_path(self, family: Family) -> Option<AddPathDirection> {
         let tuples = self.0.iter().rev().filter_map(|capability| {
             if let Capability::AddPath(tuples) = capability {
@@ -330,7 +330,7 @@ fn whole_secs(time: Duration) -> u16 {
     u16::try_from(time.as_secs()).unwrap_or(u16::MAX)
 }
 
-/// The same OPEN without a hold on the read buffer, which it outlives.
+/// A copy of the OPEN that does not hold the read buffer.
 pub(super) fn at_rest(mut open: Open) -> Open {
     for capability in &mut open.capabilities {
         if let Capability::Unknown { value, .. } = capability {

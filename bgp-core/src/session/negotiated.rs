@@ -1,41 +1,40 @@
-//! What both sides agreed on with their OPENs, as a value.
+//! The result of a negotiation.
 
 use std::time::Duration;
 
 use crate::types::{AfiSafi, Asn, Family, PerFamily, RouterId};
 use crate::wire::{Capability, Context, Open};
 
-/// What both sides agreed on when a session came up.
+/// The negotiated properties of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Negotiated {
-    /// How messages are read and written from now on.
+    /// How messages are encoded and decoded.
     pub context: Context,
     /// The peer's AS number.
     pub peer_as: Asn,
     /// The peer's BGP identifier.
     pub peer_id: RouterId,
-    /// Hold time in force; zero is none.
+    /// Hold time; zero means none.
     pub hold_time: Duration,
-    /// Interval between KEEPALIVEs; zero is none.
+    /// Interval between KEEPALIVEs; zero means none.
     pub keepalive_time: Duration,
-    /// The peer answers ROUTE-REFRESH (RFC 2918).
+    /// The peer supports ROUTE-REFRESH (RFC 2918).
     pub route_refresh: bool,
-    /// How the peer restarts; `None` when graceful restart was not offered by both sides.
+    /// The peer's graceful restart; `None` unless both sides offered it.
     pub graceful_restart: Option<PeerRestart>,
-    /// Families that have long-lived stale time offered by the peer, in seconds (RFC 9494), both sides taking part.
+    /// The peer's long-lived graceful restart, in families where both sides take part (RFC 9494).
     pub long_lived: PerFamily<Option<LongLived>>,
     /// Families of [`SessionConfig::opaque_families`](super::SessionConfig::opaque_families) that both sides offered.
     pub opaque_families: Vec<AfiSafi>,
-    /// OPEN as we sent it.
+    /// The OPEN that we sent.
     pub sent_open: Open,
-    /// OPEN as the peer sent it.
+    /// The OPEN that the peer sent.
     pub received_open: Open,
 }
 
 impl Negotiated {
-    /// Whether the peer knows what the community LLGR_STALE means (RFC 9494 §4.3): it sent capability 71, if only without
-    /// families.
+    /// Whether the peer supports LLGR_STALE (RFC 9494 §4.3): it sent capability 71, possibly without families.
     pub fn peer_is_long_lived_aware(&self) -> bool {
         let offered = &self.received_open.capabilities;
         let is_it =
@@ -43,8 +42,8 @@ impl Negotiated {
         offered.iter().any(is_it)
     }
 
-    /// Capabilities of the peer that mean nothing here, with code and value: for an owner that announces some of its own
-    /// ([`SessionConfig::extra_capabilities`](super::SessionConfig::extra_capabilities)).
+    /// The peer's capabilities that are unknown here, with code and value, for owners with
+    /// [`SessionConfig::extra_capabilities`](super::SessionConfig::extra_capabilities).
     pub fn unknown_capabilities(&self) -> impl Iterator<Item = (u8, &[u8])> {
         let offered = self.received_open.capabilities.iter();
         let unknown = offered.filter(|capability| capability.is_unknown());
@@ -62,13 +61,13 @@ impl Negotiated {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PeerRestart {
-    /// R bit: it has just restarted.
+    /// R bit: the peer has just restarted.
     pub restarting: bool,
     /// Both sides set the N bit: routes survive NOTIFICATIONs too.
     pub notification: bool,
-    /// How long its routes are kept after the connection is lost.
+    /// How long to keep its routes after the loss of the connection.
     pub restart_time: Duration,
-    /// Per family: `None` is not covered; otherwise whether forwarding state survived (F bit).
+    /// Per family: `None` if not covered, otherwise whether forwarding state was preserved (F bit).
     pub families: PerFamily<Option<bool>>,
 }
 
@@ -76,13 +75,13 @@ pub struct PeerRestart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LongLived {
-    /// F bit.
+    /// F bit: forwarding state was preserved.
     pub forwarding_preserved: bool,
     /// How long stale routes may be kept.
     pub stale_time: Duration,
 }
 
-/// `value` of each family in use, and the default of the others.
+/// `value` for each family in use, and the default for the others.
 pub(super) fn per_family<T: Default>(
     families: PerFamily<bool>,
     mut value: impl FnMut(Family) -> T,

@@ -1,4 +1,4 @@
-//! What a session wants done.
+//! Outputs of a session.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use super::negotiated::Negotiated;
 use crate::types::Family;
 use crate::wire::{RouteRefresh, Update};
 
-/// What is to happen, in this order.
+/// An output, to be carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Output {
     /// Dial the peer; answer with [`Session::handle_connected`](super::Session::handle_connected) or
     /// [`Session::handle_connect_failed`](super::Session::handle_connect_failed).
     Connect,
-    /// Give up the dialling that is under way, if any; no answer is wanted.
+    /// Cancel the dialling in progress, if any; there is no answer.
     CancelConnect,
-    /// Write these octets to the connection, after all earlier ones.
+    /// Write these octets to the connection, in order.
     Transmit {
         /// The connection.
         conn: ConnId,
-        /// Whole messages.
+        /// Complete messages.
         bytes: Bytes,
     },
-    /// Deliver what was handed over for transmission, then close. No answer is wanted.
+    /// Deliver the octets queued for transmission, then close the connection. There is no answer.
     ///
-    /// The owner bounds how long it tries to deliver: after the send hold time the peer takes nothing any more.
+    /// The owner limits the time for delivery: after the send hold time the peer takes nothing any more.
     Close {
         /// The connection.
         conn: ConnId,
@@ -37,19 +37,19 @@ pub enum Output {
     Up {
         /// The connection.
         conn: ConnId,
-        /// What was agreed on.
+        /// The negotiated properties.
         negotiated: Arc<Negotiated>,
     },
-    /// Routes came or went.
+    /// Routes were announced or withdrawn.
     Update(Update),
     /// The peer has sent all routes of the family (RFC 4724 §2).
     EndOfRib(Family),
-    /// The peer asks for our routes again, or marks its own answer (RFC 2918, RFC 7313). Always of a negotiated family
-    /// and of a kind that the session knows.
+    /// The peer asks for our routes again, or marks the start or end of its own answer (RFC 2918, RFC 7313). Always for a
+    /// negotiated family and a known kind.
     Refresh(RouteRefresh),
     /// The session left Established.
     Down(Down),
-    /// A NOTIFICATION keeps the session from coming up. Told once for each reason until the session is up, and for at most
-    /// 8 reasons: a peer that thinks of ever new ones fills no log.
+    /// A NOTIFICATION prevents the session from coming up. Reported once per reason until the session is up, and for at most 8
+    /// reasons, so that a peer cannot fill the log.
     Refused(DownReason),
 }

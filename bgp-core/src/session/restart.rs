@@ -1,7 +1,7 @@
-//! Graceful restart of one session (RFC 4724, RFC 8538) and the long-lived kind (RFC 9494): what is offered, what both
-//! sides take part in, and whose routes survive the end of a session.
+//! Graceful restart of one session (RFC 4724, RFC 8538), and long-lived graceful restart (RFC 9494): the capabilities offered,
+//! the result of their negotiation, and which routes survive the end of a session.
 //!
-//! How long stale routes live and when they go is the routing table's business.
+//! The RIB decides how long stale routes stay and when they are removed.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(super) fn offer(config: &SessionConfig, restarting: bool) -> Option<Capabili
     })
 }
 
-/// Our capability 71 (RFC 9494 §3.1), which means nothing without capability 64. A stale time of zero offers awareness.
+/// Our capability 71 (RFC 9494 §3.1), which requires capability 64. A stale time of zero offers awareness only.
 pub(super) fn offer_long_lived(config: &SessionConfig, restarting: bool) -> Option<Capability> {
     let own = config.graceful_restart?;
     let stale_time = config.long_lived_stale_time?.as_secs();
@@ -41,7 +41,7 @@ pub(super) fn offer_long_lived(config: &SessionConfig, restarting: bool) -> Opti
     Some(Capability::LongLivedGracefulRestart(families))
 }
 
-/// What the peer's capability 64 means to us; of several, the last counts (RFC 4724 §3).
+/// The effect of the peer's capability 64; of several, the last one counts (RFC 4724 §3).
 pub(super) fn peer_restart(
     config: &SessionConfig,
     peer: &[Capability],
@@ -73,8 +73,8 @@ pub(super) fn peer_restart(
     })
 }
 
-/// What the peer's capability 71 means to us: nothing if we only said that we are aware of it, or without capability 64
-/// from both sides (RFC 9494 §3.1).
+/// The effect of the peer's capability 71: none if we only offered awareness, or without capability 64 from both sides (RFC 9494
+/// §3.1).
 pub(super) fn long_lived(
     config: &SessionConfig,
     peer: &[Capability],
@@ -103,7 +103,7 @@ pub(super) fn long_lived(
     })
 }
 
-/// The families that the peer will end with End-of-RIB: all, if it has said so with capability 64 (RFC 4724 §2).
+/// The families for which the peer will send End-of-RIB: all, if it sent capability 64 (RFC 4724 §2).
 pub(super) fn unfinished(negotiated: &Negotiated) -> PerFamily<bool> {
     let mut offered = negotiated.received_open.capabilities.iter();
     let promised =
@@ -119,13 +119,13 @@ pub(super) fn keep_stale(negotiated: &Negotiated, reason: &DownReason) -> PerFam
     if !survives(reason, peer.notification) {
         return PerFamily::default();
     }
-    // RFC 9494 §4.2: a family in capability 71 alone is one whose restart time is zero.
+    // RFC 9494 §4.2: a family in capability 71 alone has a restart time of zero.
     per_family(negotiated.context.families, |family| {
         peer.families[family].is_some() || negotiated.long_lived[family].is_some()
     })
 }
 
-/// Whether routes survive: TCP was lost (RFC 4724 §4.2), or a NOTIFICATION that is no hard reset ended the session and both
+/// Whether routes survive: TCP was lost (RFC 4724 §4.2), or the session ended with a NOTIFICATION other than Hard Reset and both
 /// sides set the N bit (RFC 8538 §4).
 fn survives(reason: &DownReason, notification_bit: bool) -> bool {
     match reason {
@@ -137,16 +137,16 @@ fn survives(reason: &DownReason, notification_bit: bool) -> bool {
     }
 }
 
-/// Whether a session that came up at `since` ends because the peer's other connection was on its way at the time. It looks
-/// like one of a peer that has restarted, but nobody restarts as fast as that: what was stale before is of the same restart
-/// (RFC 4724 §4.2 deletes it after a second one).
+/// Whether a session that came up at `since` ends because the peer's other connection was being opened at that time. It looks
+/// like a restart of the peer, but no peer restarts that fast: routes that were stale before belong to the same restart (RFC 4724
+/// §4.2 removes them after a second one).
 pub(super) fn is_late_collision(reason: &DownReason, now: Instant, since: Instant) -> bool {
     *reason == DownReason::Replaced && now.saturating_duration_since(since) < LATE_COLLISION
 }
 
-/// A connection that comes within this time of the start of a session had been opened before.
+/// A connection that arrives within this time after the start of a session was opened before.
 const LATE_COLLISION: Duration = Duration::from_secs(1);
-/// What 12 bits can hold (RFC 4724 §3).
+/// Limit of the 12-bit field (RFC 4724 §3).
 const MAX_RESTART_TIME: u16 = 0x0fff;
-/// What 24 bits can hold (RFC 9494 §3.1).
+/// Limit of the 24-bit field (RFC 9494 §3.1).
 const MAX_STALE_TIME: u32 = 0x00ff_ffff;

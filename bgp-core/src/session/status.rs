@@ -1,4 +1,4 @@
-//! What operators may know of a session: a copy of plain values, made on demand.
+//! The status of a session for operators: a snapshot of plain values, made on demand.
 
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -15,40 +15,40 @@ use super::timers::Timer;
 use crate::wire::notification::cease;
 use crate::wire::{ErrorCode, HEADER_LEN, MessageType, Notification, Open};
 
-/// A session as it is now. Deadlines are instants: what remains of them is the reader's subtraction.
+/// A snapshot of a session. Deadlines are instants; the reader computes the remaining time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionStatus {
-    /// State of the connection that is furthest, or of the session while it has none.
+    /// State of the most advanced connection; without one, the state of dialling.
     pub state: State,
-    /// When that last changed; `None` before the first start.
+    /// When the state last changed; `None` before the first start.
     pub since: Option<Instant>,
-    /// Never dials: waits for the peer where another session would be Active.
+    /// The session never dials: it waits for the peer where another session would be Active.
     pub passive: bool,
     /// Up to two connections.
     pub connections: Vec<ConnectionStatus>,
     /// When Idle ends by itself.
     pub idle_until: Option<Instant>,
-    /// When the next try to connect comes.
+    /// When the next attempt to connect is due.
     pub connect_retry_at: Option<Instant>,
-    /// Why the session is not up; gone once it is Established. A socket error replaces only another one: that a peer refuses
-    /// or resets connections often follows from what it, or we, said before.
+    /// Why the session is not up; cleared when it is Established. A socket error only replaces another socket error, because
+    /// refused or reset connections often follow from an earlier NOTIFICATION.
     pub last_error: Option<LastError>,
-    /// What was agreed on, from OpenConfirm on.
+    /// The negotiated properties, from OpenConfirm on.
     pub negotiated: Option<Arc<Negotiated>>,
     /// The last NOTIFICATION that we sent, in any session.
     pub last_sent: Option<NotificationRecord>,
     /// The last NOTIFICATION that the peer sent, in any session.
     pub last_received: Option<NotificationRecord>,
-    /// The last OPEN that the peer sent, also one that was refused.
+    /// The last OPEN that the peer sent, even if it was refused.
     pub last_open: Option<OpenRecord>,
-    /// Tries to connect that failed since the last connection of any kind.
+    /// Failed attempts to connect since the last connection of any kind.
     pub failed_dials: Option<Failures>,
-    /// Connections that were lost before the peer's OPEN came, since the last NOTIFICATION or OPEN in either direction but ours.
+    /// Connections lost before the peer's OPEN, since the last NOTIFICATION or the last OPEN of the peer.
     pub unheard: Option<Failures>,
-    /// Since the session was made.
+    /// Counters since the creation of the session.
     pub counters: Counters,
-    /// The same, in more detail.
+    /// More detailed counters.
     pub tally: Tally,
 }
 
@@ -58,7 +58,7 @@ pub struct SessionStatus {
 pub struct OpenRecord {
     /// The message.
     pub open: Open,
-    /// When it came.
+    /// When it was received.
     pub at: Instant,
 }
 
@@ -69,15 +69,15 @@ impl OpenRecord {
     }
 }
 
-/// The same thing that failed one time after another.
+/// A repeated failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failures {
-    /// How often.
+    /// How often it occurred.
     pub count: u64,
-    /// The last error, in the words of the operating system.
+    /// The last error, with the system's text.
     pub error: String,
-    /// When it last failed.
+    /// When it last occurred.
     pub at: Instant,
 }
 
@@ -110,19 +110,19 @@ pub struct ConnectionStatus {
     pub hold_until: Option<Instant>,
     /// When the next KEEPALIVE is due.
     pub keepalive_at: Option<Instant>,
-    /// When the send hold timer expires; `None` while nothing waits to be taken by the peer.
+    /// When the send hold timer expires; `None` if no octets are waiting.
     pub send_hold_until: Option<Instant>,
 }
 
-/// A NOTIFICATION that was sent or received. Long data is cut.
+/// A NOTIFICATION that was sent or received. Long data is truncated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotificationRecord {
     /// The message.
     pub notification: Notification,
-    /// What it means: "Administrative shutdown".
+    /// The meaning, such as "Administrative shutdown".
     pub text: String,
-    /// What the sender's operator wrote in it (RFC 9003), fit to be printed.
+    /// The operator's message in it (RFC 9003), with control characters escaped.
     pub communication: Option<String>,
     /// When it was sent or received.
     pub at: Instant,
@@ -140,18 +140,18 @@ impl NotificationRecord {
     }
 }
 
-/// What happened so far.
+/// Counters since the creation of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Counters {
-    /// Messages from the peer that were understood.
+    /// Messages from the peer that were decoded.
     pub received: MessageCounts,
-    /// Messages handed over for transmission.
+    /// Messages queued for transmission.
     pub sent: MessageCounts,
     /// How often the session reached Established.
     pub established: u64,
-    /// How often it left Established.
+    /// How often the session left Established.
     pub flaps: u64,
 }
 
@@ -188,7 +188,7 @@ impl AddAssign for MessageCounts {
 }
 
 impl MessageCounts {
-    /// All of them together.
+    /// The total.
     pub fn total(&self) -> u64 {
         self.open + self.update + self.notification + self.keepalive + self.route_refresh
     }
@@ -204,7 +204,7 @@ impl MessageCounts {
         }
     }
 
-    /// Counts every message in a run of whole ones, going from header to header.
+    /// Counts all messages in a sequence of complete ones, going from header to header.
     pub(super) fn count_all(&mut self, mut messages: &[u8]) {
         while let Some((header, _)) = messages.split_first_chunk::<HEADER_LEN>() {
             let [.., high, low, kind] = *header;
@@ -215,7 +215,7 @@ impl MessageCounts {
     }
 }
 
-/// What a session remembers for its status alone.
+/// Values that a session records for its status only.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) state: State,
@@ -226,7 +226,7 @@ pub(super) struct Record {
     pub(super) last_open: Option<OpenRecord>,
     pub(super) failed_dials: Option<Failures>,
     pub(super) unheard: Option<Failures>,
-    /// What has been told since the session was last up.
+    /// Refusals reported since the session was last up.
     refusals: Vec<DownReason>,
     pub(super) counters: Counters,
     pub(super) tally: Tally,
@@ -259,7 +259,7 @@ impl Record {
         }
     }
 
-    /// Established: what was wrong is over.
+    /// The session is Established: errors are over.
     pub(super) fn up(&mut self) {
         self.last_error = None;
         self.refusals.clear();
@@ -279,7 +279,7 @@ impl Record {
         });
     }
 
-    /// A try to connect failed.
+    /// An attempt to connect failed.
     pub(super) fn dial_failed(&mut self, now: Instant, error: &str) {
         self.error(now, ErrorClass::Socket, error);
         Failures::add(&mut self.failed_dials, error, now);
@@ -290,7 +290,7 @@ impl Record {
         Failures::add(&mut self.unheard, error, now);
     }
 
-    /// The peer sent an OPEN, good or bad.
+    /// The peer sent an OPEN, valid or not.
     pub(super) fn opened(&mut self, now: Instant, open: Open) {
         self.unheard = None;
         self.last_open = Some(OpenRecord::new(open, now));
@@ -302,10 +302,10 @@ impl Record {
         self.last_sent = Some(NotificationRecord::new(notification, now));
     }
 
-    /// The reason, if it is one to tell: see [`Output::Refused`](super::Output::Refused).
+    /// The reason, if it must be reported: see [`Output::Refused`](super::Output::Refused).
     pub(super) fn refusal(&mut self, reason: &DownReason) -> Option<DownReason> {
         let reason = match reason {
-            // Of two connections one is meant to go.
+            // One of two connections is meant to close.
             DownReason::Received(notification) if notification.is_cease(cease::COLLISION) => {
                 return None;
             }
@@ -345,7 +345,7 @@ impl ConnectionStatus {
     }
 }
 
-/// What a NOTIFICATION means, in the words of `show protocols`; a hard reset tells its reason too (RFC 8538 §3.1).
+/// The meaning of a NOTIFICATION, as in `show protocols`; a Hard Reset includes its inner reason (RFC 8538 §3.1).
 pub(super) fn describe(notification: &Notification) -> String {
     let name = notification.name();
     match notification.hard_reset_reason() {
@@ -354,8 +354,8 @@ pub(super) fn describe(notification: &Notification) -> String {
     }
 }
 
-/// Whether a refusal says nothing new. The words of a Cease may be others (RFC 9003); the data of an error differs between peers and
-/// tries, and says the same.
+/// Whether a refusal is a repetition. Text in a Cease counts (RFC 9003); the data of an error differs between peers and attempts,
+/// and does not.
 fn is_same_refusal(known: &DownReason, new: &DownReason) -> bool {
     match (known, new) {
         (DownReason::Sent(a), DownReason::Sent(b))
@@ -367,7 +367,7 @@ fn is_same_refusal(known: &DownReason, new: &DownReason) -> bool {
     }
 }
 
-/// Independent of the read buffer, and not more than can be of interest.
+/// A copy that does not hold the read buffer, with truncated data.
 fn at_rest(notification: &Notification) -> Notification {
     let data = &notification.data;
     let data = Bytes::copy_from_slice(&data[..data.len().min(REMEMBERED_DATA)]);
@@ -379,7 +379,7 @@ fn communication(notification: &Notification) -> Option<String> {
     Some(text.chars().map(escaped).collect())
 }
 
-/// What a peer wrote goes to logs and terminals: characters that steer them, or turn the direction of writing, do not.
+/// The text of a peer goes to logs and terminals: escapes control characters and characters that change the writing direction.
 fn escaped(character: char) -> String {
     let turns = matches!(
         character,
@@ -392,10 +392,10 @@ fn escaped(character: char) -> String {
     }
 }
 
-/// Refusals told until the session is up.
+/// Refusals reported until the session is up.
 const MAX_REFUSALS: usize = 8;
 
-/// A shutdown communication within a hard reset fits.
+/// Enough for a shutdown communication within a Hard Reset.
 const REMEMBERED_DATA: usize = 512;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Stops that the owner of a session asks for, and what the peer is told (RFC 4486 §4, RFC 8538 §3.1, RFC 9003 §2).
+//! The owner's reasons to stop a session, and the resulting NOTIFICATION (RFC 4486 §4, RFC 8538 §3.1, RFC 9003 §2).
 
 use std::time::Duration;
 
@@ -7,55 +7,55 @@ use crate::types::Family;
 use crate::wire::Notification;
 use crate::wire::notification::cease;
 
-/// Why a session is stopped by its owner; decides the NOTIFICATION (RFC 4486 §4, RFC 8538 §3.1).
+/// Why the owner stops a session; determines the NOTIFICATION (RFC 4486 §4, RFC 8538 §3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stop {
-    /// The operator shut it down, with an optional text for the peer (RFC 9003): Cease 6/2. Idle until started again.
+    /// Administrative shutdown, with an optional text for the peer (RFC 9003): Cease 6/2. Idle until started again.
     Shutdown(Option<String>),
-    /// As [`Stop::Shutdown`], but a peer with which RFC 8538 was agreed on may keep our routes for the restart time.
+    /// As [`Stop::Shutdown`], but a peer that negotiated RFC 8538 may keep our routes for the restart time.
     SoftShutdown(Option<String>),
-    /// The operator resets it; it starts again by itself: Cease 6/4.
+    /// Administrative reset: Cease 6/4. The session restarts by itself.
     Reset(Option<String>),
-    /// The peer is no longer configured: Cease 6/3. Idle until started again.
+    /// The peer was removed from the configuration: Cease 6/3. Idle until started again.
     Deconfigured,
-    /// Its configuration changed such that it must start anew, as a new session: Cease 6/6. Idle until started again.
+    /// A change of the configuration requires a new session: Cease 6/6. Idle until started again.
     ConfigChange,
-    /// More prefixes than allowed: Cease 6/1; idle for the given time.
+    /// The prefix limit was exceeded: Cease 6/1. Idle for the given time.
     MaxPrefixes {
-        /// Which family.
+        /// The family.
         family: Family,
-        /// How many were allowed.
+        /// The limit.
         limit: u32,
-        /// How long to stay Idle; more than the clock can hold is until started again.
+        /// Time in Idle; a time beyond the range of the clock means until started again.
         idle: Duration,
     },
-    /// It holds most of what this speaker may hold in all: Cease 6/8; idle for the given time.
+    /// The memory limit was reached, and this peer uses most of it: Cease 6/8. Idle for the given time.
     OutOfResources {
-        /// How long to stay Idle; more than the clock can hold is until started again.
+        /// Time in Idle; a time beyond the range of the clock means until started again.
         idle: Duration,
     },
-    /// This process restarts and its routes stay in the kernel. A peer that keeps our routes meanwhile is left without a
-    /// NOTIFICATION (RFC 4724 §4); any other one drops them in either case, and is told as by [`Stop::Shutdown`]. Idle until
-    /// started again.
+    /// This process restarts and its routes stay in the kernel. If the peer will keep our routes, the connection is closed
+    /// without a NOTIFICATION (RFC 4724 §4); any other peer drops them in either case, and is sent the same as for
+    /// [`Stop::Shutdown`]. Idle until started again.
     Restart,
-    /// BFD found the path dead: Cease 6/10 (RFC 9384). Starts again by itself after a stay in Idle.
+    /// BFD detected that the path is down: Cease 6/10 (RFC 9384). The session restarts by itself after a time in Idle.
     BfdDown,
 }
 
-/// What our routes at a peer outlive.
+/// Which ends of a session our routes survive at the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outlives {
-    /// Nothing: no graceful restart was agreed on.
+    /// None: graceful restart was not negotiated.
     Nothing,
-    /// The loss of TCP (RFC 4724 §4.2). So, too, before the peer's OPEN is there: it may hold routes of an earlier session.
+    /// The loss of TCP (RFC 4724 §4.2). Also assumed before the peer's OPEN, as it may hold routes of an earlier session.
     Loss,
-    /// A NOTIFICATION too, if it is no hard reset: both sides set the N bit (RFC 8538 §2).
+    /// Also a NOTIFICATION other than Hard Reset: both sides set the N bit (RFC 8538 §2).
     Notification,
 }
 
 impl Stop {
-    /// What the peer is told, if anything.
+    /// The NOTIFICATION to send, if any.
     pub(super) fn notification(&self, routes: Outlives) -> Option<Notification> {
         let plain = match self {
             Self::Shutdown(text) | Self::SoftShutdown(text) => {
@@ -82,7 +82,7 @@ impl Stop {
         })
     }
 
-    /// What operators read afterwards. A stop that they asked for themselves is no error.
+    /// The error shown to operators; `None` for a stop that they requested themselves.
     pub(super) fn error(&self) -> Option<(ErrorClass, &'static str)> {
         match self {
             Self::MaxPrefixes { .. } => {
@@ -101,7 +101,7 @@ impl Stop {
         }
     }
 
-    /// Whether the peer must not keep our routes, come what may (RFC 8538 §3.1).
+    /// Whether the peer must drop our routes in any case (RFC 8538 §3.1).
     fn ends_for_good(&self) -> bool {
         match self {
             Self::Shutdown(_)
@@ -124,7 +124,7 @@ fn with_text(subcode: u8, text: Option<&str>) -> Notification {
     )
 }
 
-/// Family and bound (RFC 4486 §4).
+/// Encodes family and limit (RFC 4486 §4).
 fn prefix_bound(family: Family, limit: u32) -> Vec<u8> {
     let code = family.afi_safi();
     let mut data = code.afi.to_be_bytes().to_vec();

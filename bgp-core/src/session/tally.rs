@@ -1,22 +1,22 @@
-//! Counts for metrics: changes of a session's state, and NOTIFICATIONs by their meaning.
+//! Counters for metrics: state changes of a session, and NOTIFICATIONs by code.
 //!
-//! Kept as short lists: a session goes through few of the possible changes, and sees few of the possible codes.
+//! Stored as short lists: a session uses few of the possible state changes and codes.
 
 use std::ops::AddAssign;
 
 use super::ids::State;
 use crate::wire::{ErrorCode, Notification};
 
-/// NOTIFICATIONs with other codes than the first so many are counted together: a peer chooses the codes.
+/// NOTIFICATION codes that are counted separately; all further ones are counted together, because the peer chooses the codes.
 const MAX_CODES: usize = 32;
 
-/// What happened to a session since it was made.
+/// Counters since the creation of a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Changes of state, in the order in which each came first.
+    /// State changes, in order of first occurrence.
     pub transitions: Vec<Transitions>,
-    /// NOTIFICATIONs, in the order in which each came first.
+    /// NOTIFICATIONs, in order of first occurrence.
     pub notifications: Vec<Notifications>,
 }
 
@@ -27,7 +27,7 @@ pub struct Transitions {
     pub from: State,
     /// The state after.
     pub to: State,
-    /// How often.
+    /// The count.
     pub count: u64,
 }
 
@@ -36,9 +36,9 @@ pub struct Transitions {
 pub struct Notifications {
     /// We sent it; otherwise the peer did.
     pub sent: bool,
-    /// Error code and subcode (RFC 4271 §4.5). `None`: one of those that came after more codes than are told apart.
+    /// Error code and subcode (RFC 4271 §4.5). `None` counts all codes beyond the limit.
     pub code: Option<(ErrorCode, u8)>,
-    /// How often.
+    /// The count.
     pub count: u64,
 }
 

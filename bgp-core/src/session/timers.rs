@@ -1,25 +1,25 @@
-//! Deadlines, and the little randomness and patience that go with them: jitter and the growing stay in Idle.
+//! Deadlines, jitter, and the growing time in Idle.
 //!
-//! A session does not start timers anywhere: it remembers until when, its owner asks for the earliest deadline and comes
-//! back then. Instants come in with each call, random numbers only from the seed given at the start.
+//! A session starts no timers: it records deadlines, and its owner asks for the earliest one and calls back then. Instants are
+//! arguments of each call; random numbers come only from the initial seed.
 
 use std::time::{Duration, Instant};
 
 use crate::random::Random;
 
-/// What the deadline of [`Session::poll_timeout`](super::Session::poll_timeout) is for.
+/// The purpose of the deadline of [`Session::poll_timeout`](super::Session::poll_timeout).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Timer {
-    /// Stay Idle until then (RFC 4271 §8.1.1, DampPeerOscillations).
+    /// End of the time in Idle (RFC 4271 §8.1.1, DampPeerOscillations).
     IdleHold,
     /// Dial again.
     ConnectRetry,
-    /// The peer must have been heard by then.
+    /// A message of the peer must have arrived.
     Hold,
     /// Send a KEEPALIVE.
     Keepalive,
-    /// The peer must have taken our octets by then (RFC 9687).
+    /// TCP must have taken our octets (RFC 9687).
     SendHold,
 }
 
@@ -33,12 +33,12 @@ impl Timer {
     ];
 }
 
-/// One deadline for each [`Timer`], or none.
+/// An optional deadline for each [`Timer`].
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timers([Option<Instant>; Timer::ALL.len()]);
 
 impl Timers {
-    /// Sets the deadline. One too far away for the clock is no deadline.
+    /// Sets a deadline. A deadline beyond the range of the clock is none.
     pub(super) fn arm(&mut self, timer: Timer, now: Instant, after: Duration) {
         self.0[timer as usize] = now.checked_add(after);
     }
@@ -51,21 +51,21 @@ impl Timers {
         self.0[timer as usize]
     }
 
-    /// Whether the deadline has come; it is gone then.
+    /// Whether the deadline has passed; if so, it is cleared.
     pub(super) fn expire(&mut self, timer: Timer, now: Instant) -> bool {
         self.0[timer as usize]
             .take_if(|deadline| *deadline <= now)
             .is_some()
     }
 
-    /// Moves a deadline `by` so much, and not nearer than `floor`.
+    /// Postpones a deadline, to `floor` at the earliest.
     pub(super) fn postpone(&mut self, timer: Timer, by: Duration, floor: Instant) {
         if let Some(deadline) = &mut self.0[timer as usize] {
             *deadline = deadline.checked_add(by).unwrap_or(*deadline).max(floor);
         }
     }
 
-    /// The earliest deadline, not looking at `except`.
+    /// The earliest deadline, ignoring `except`.
     pub(super) fn next(&self, except: Option<Timer>) -> Option<(Instant, Timer)> {
         Timer::ALL
             .into_iter()
@@ -75,7 +75,7 @@ impl Timers {
     }
 }
 
-/// A stream of random factors, made from a seed.
+/// A stream of random factors from a seed.
 #[derive(Clone, Debug)]
 pub(super) struct Jitter(Random);
 
@@ -91,7 +91,7 @@ impl Jitter {
     }
 }
 
-/// How long to stay Idle after an error: doubles with each one, up to a bound.
+/// The time in Idle after an error: doubles with each error, up to a limit.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     shortest: Duration,
@@ -100,9 +100,9 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// A session that was Established for so long starts again with the shortest stay.
+    /// A session that was Established for this long starts again with the shortest time.
     pub(super) const STABLE: Duration = Duration::from_secs(120);
-    /// No configuration gets below this: a peer that always refuses must not be asked in a tight loop.
+    /// Lower bound of any configuration: a peer that always refuses must not be dialled in a tight loop.
     const FLOOR: Duration = Duration::from_secs(1);
 
     pub(super) fn new((shortest, longest): (Duration, Duration)) -> Self {
@@ -118,14 +118,14 @@ impl Backoff {
         self.next = self.shortest;
     }
 
-    /// The stay that is due now; the one after that is twice as long.
+    /// The current time in Idle; doubles for the next error.
     pub(super) fn grow(&mut self) -> Duration {
         let due = self.next;
         self.next = due.saturating_mul(2).min(self.longest);
         due
     }
 
-    /// The stay that is due now, for an end that is nobody's fault.
+    /// The current time in Idle, after an end without an error.
     pub(super) fn stay(&self) -> Duration {
         self.next
     }

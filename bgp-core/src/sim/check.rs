@@ -1,6 +1,6 @@
-//! What must be true of the tables of speakers: of one at any time ([`table`]), of all when the network rests ([`settled`]).
+//! Invariants of the tables of speakers: of one at any time ([`table`]), of all when the network is at rest ([`settled`]).
 //!
-//! The RIB is only asked what it holds. What it should hold says the [`model`](super::model).
+//! The RIB is only asked for its routes; the [`model`](super::model) says what they should be.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::session::State;
 use crate::speaker::Speaker;
 use crate::types::{PeerId, family_of};
 
-/// Longest time that stale routes of a neighbour that came back are kept, if it never ends its table (RFC 4724 §4.2).
+/// Longest time that stale routes of a returned neighbour are kept without an End-of-RIB (RFC 4724 §4.2).
 const STALE_TIME: Duration = Duration::from_secs(180);
 
 /// The paths of each prefix.
@@ -25,7 +25,7 @@ pub(super) type Paths = BTreeMap<IpNet, Vec<NaivePath>>;
 
 type Check = Result<(), Violation>;
 
-/// Checks the table of one speaker: no route of a neighbour that is gone, no looped path in use, and the right best path.
+/// Checks the table of one speaker: no route of a removed neighbour, no looped path in use, and the right best path.
 pub(super) fn table(
     network: &Network,
     node: &Node,
@@ -64,7 +64,7 @@ pub(super) fn table(
     Ok(paths)
 }
 
-/// A route is there because it is local, because its neighbour is up, or because it is kept over a restart (RFC 4724 §4.2).
+/// A route is present because it is local, its neighbour is up, or it is kept over a restart (RFC 4724 §4.2).
 fn source(node: &Node, speaker: &Speaker, route: &Route, now: Instant, tainted: bool) -> Check {
     let RouteSource::Peer(peer, _) = route.source else {
         return Ok(());
@@ -106,7 +106,7 @@ fn is_established(speaker: &Speaker, peer: PeerId) -> bool {
         .is_some_and(|session| session.state() == State::Established)
 }
 
-/// RFC 4271 §9.1.2: our own AS is not in a path that may be used, unless that is allowed.
+/// RFC 4271 §9.1.2: no usable path contains our own AS, unless that is allowed.
 fn loops(network: &Network, place: usize, path: &NaivePath, route: &Route, tainted: bool) -> Check {
     let From::Peer(peer, _) = path.from else {
         return Ok(());
@@ -128,8 +128,8 @@ fn loops(network: &Network, place: usize, path: &NaivePath, route: &Route, taint
     Ok(())
 }
 
-/// Checks a network at rest: everybody holds what its neighbours told it, tells what it should, uses and installs what the
-/// model says, and nothing is stale.
+/// Checks a network at rest: every speaker holds what its neighbours sent, sends what it should, uses and installs what the model
+/// says, and nothing is stale.
 pub(super) fn settled(network: &Network, nodes: &[Node], now: Instant) -> Check {
     let mut tables = Vec::with_capacity(nodes.len());
     for (place, node) in nodes.iter().enumerate() {
@@ -162,7 +162,7 @@ fn nothing_stale(network: &Network, node: &Node, place: usize) -> Check {
     Ok(())
 }
 
-/// What `place` believes to have told `peer` is what it should have told it, and what it has sent.
+/// The routes that `place` records as sent to `peer` are those that it should send and has sent.
 fn adj_rib_out(
     network: &Network,
     node: &Node,
@@ -234,7 +234,7 @@ fn adj_rib_out(
     Ok(())
 }
 
-/// What `peer` holds from `place` is what it must make of what `place` has sent.
+/// The routes that `peer` holds from `place` follow from those that `place` has sent.
 fn adj_rib_in(
     network: &Network,
     place: usize,
@@ -290,7 +290,7 @@ fn differ<T: PartialEq + std::fmt::Debug>(
     Violation::new(checker, text)
 }
 
-/// What is installed are the next hops of the paths that are as good as the best one (RFC 4271 §9.1.2.2 up to step e).
+/// The installed next hops are those of the paths that equal the best one (RFC 4271 §9.1.2.2 up to step e).
 fn forwarding(network: &Network, node: &Node, place: usize, paths: &Paths) -> Check {
     let mut wanted = BTreeMap::new();
     for (prefix, paths) in paths {
@@ -325,8 +325,8 @@ fn forwarding(network: &Network, node: &Node, place: usize, paths: &Paths) -> Ch
     ))
 }
 
-/// Everybody uses what the model says; with additional paths, what is used may depend on the numbers of paths, and what each
-/// tells the others is all that is checked.
+/// Every speaker uses the routes of the model. With additional paths the result may depend on path numbers, so only the exchange
+/// between neighbours is checked.
 fn stable_state(network: &Network, nodes: &[Node], tables: &[Paths]) -> Check {
     if network.terms.add_path {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What happens to a network besides the speakers' own doing: work of operators, and faults.
+//! Events of a network other than the work of its speakers: operations and faults.
 
 use ipnet::IpNet;
 
@@ -6,22 +6,22 @@ use super::filter::Filter;
 use super::naive::NaiveRoute;
 use crate::session::Stop;
 
-/// One thing that happens at one time.
+/// One event.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// A speaker originates a route.
     Announce(usize, IpNet, NaiveRoute),
-    /// It no longer does.
+    /// A speaker withdraws a route.
     Withdraw(usize, IpNet),
-    /// A speaker has another policy for a neighbour; the session stays.
+    /// A speaker gets another policy for a neighbour; the session stays.
     Configure {
         /// The session.
         link: usize,
-        /// Whose policy.
+        /// The side that gets the policy.
         side: usize,
-        /// For what it receives.
+        /// Import policy.
         import: Vec<Filter>,
-        /// For what it tells.
+        /// Export policy.
         export: Vec<Filter>,
     },
     /// A speaker proposes another hold time, which needs a new session.
@@ -40,7 +40,7 @@ pub enum Action {
         /// The side of the link that does it.
         side: usize,
     },
-    /// It adds it again.
+    /// A speaker adds a removed neighbour again.
     Add {
         /// The session.
         link: usize,
@@ -53,40 +53,40 @@ pub enum Action {
         link: usize,
         /// The side of the link that does it.
         side: usize,
-        /// With which words.
+        /// The reason.
         why: Stop,
     },
-    /// It starts it again.
+    /// A speaker starts a stopped session again.
     Start {
         /// The session.
         link: usize,
         /// The side of the link that does it.
         side: usize,
     },
-    /// Nothing that this side sends arrives any more, and nobody is told.
+    /// Octets sent by this side no longer arrive, without an error.
     Stall {
         /// The session.
         link: usize,
-        /// Who is no longer heard.
+        /// The side whose octets are lost.
         side: usize,
     },
-    /// All that was held back arrives.
+    /// All held octets arrive.
     Heal(usize),
     /// Attempts to connect are refused.
     Refuse(usize),
-    /// They are no longer.
+    /// Attempts to connect succeed again.
     Admit(usize),
     /// All connections of a link break; both sides notice.
     Break(usize),
-    /// A bit of one of the next segments is turned.
+    /// A bit of one of the next segments is flipped.
     Corrupt(usize),
     /// A process ends; its machine closes the connections.
     Crash(usize),
-    /// A machine loses power; nobody is told.
+    /// A machine loses power; no peer is notified.
     PowerLoss(usize),
     /// A process ends for a graceful restart (RFC 4724 §4).
     Leave(usize),
-    /// A process starts; `graceful`: as one whose forwarding state survived.
+    /// A process starts; with `graceful`, its forwarding state was preserved.
     Boot {
         /// The speaker.
         node: usize,
@@ -95,6 +95,6 @@ pub enum Action {
     },
     /// A speaker reads a few octets at a time.
     ReadSlowly(usize),
-    /// It reads what there is.
+    /// A speaker reads everything available.
     ReadFast(usize),
 }

@@ -1,8 +1,8 @@
-//! The small policies of a simulated network. Each is told twice: as [`Rule`]s, which the speakers evaluate, and as plain
-//! code over a [`NaiveRoute`], which the model evaluates.
+//! The small policies of a simulated network. Each exists twice: as [`Rule`]s, which the speakers evaluate, and as plain code
+//! over a [`NaiveRoute`], which the model evaluates.
 //!
-//! None of them can make a network without a stable state: they reject routes, mark them, make their AS path longer, or
-//! prefer customers the way of Gao and Rexford.
+//! None of them can prevent a stable state: they reject routes, mark them, prepend to their AS path, or prefer customers as in
+//! Gao and Rexford.
 
 use ipnet::IpNet;
 
@@ -14,24 +14,24 @@ use crate::wire::attribute::Community;
 /// One step of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// Nothing passes.
+    /// Rejects all routes.
     Reject,
-    /// These prefixes do not pass.
+    /// Rejects these prefixes.
     RejectPrefixes(Vec<IpNet>),
-    /// Routes with this community do not pass.
+    /// Rejects routes with this community.
     RejectTagged(u32),
     /// Adds a community.
     Tag(u32),
-    /// Puts these in front of the AS path.
+    /// Prepends these to the AS path.
     Prepend(Vec<Asn>),
     /// Sets LOCAL_PREF.
     SetLocalPref(u32),
-    /// Only local routes and those with a greater LOCAL_PREF pass.
+    /// Accepts only local routes and those with a greater LOCAL_PREF.
     OnlyAbove(u32),
 }
 
 impl Filter {
-    /// The policy that a speaker is given: the steps in order, then acceptance.
+    /// The policy for a speaker: the steps in order, then acceptance.
     pub(super) fn policy(steps: &[Self]) -> Policy {
         Policy::new(steps.iter().map(Self::rule), Verdict::Accept)
     }
@@ -63,7 +63,7 @@ impl Filter {
         }
     }
 
-    /// What the steps make of a route; `None` if it does not pass. `local_pref` stands for a missing LOCAL_PREF.
+    /// The route after the steps; `None` if it is rejected. `local_pref` replaces a missing LOCAL_PREF.
     pub(super) fn apply(
         steps: &[Self],
         prefix: IpNet,

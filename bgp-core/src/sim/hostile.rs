@@ -1,9 +1,9 @@
-//! One speaker between honest peers and hostile ones, which do all at once: storms of refreshes, floods of paths, prefixes,
-//! attributes and next hops, sessions that flap, messages that are none.
+//! One speaker between honest peers and hostile ones, which do everything at once: refresh storms, floods of paths, prefixes,
+//! attributes and next hops, flapping sessions, invalid messages.
 //!
-//! What is checked after each round: every honest session is up, every honest peer holds just what the other honest ones
-//! announced, however it is wanted by the hostile ones too; the work was bounded by the table and by what was announced, not by
-//! how often somebody asked; and memory stays about its limit. In the end, nothing is left of those who have gone.
+//! Checked after each round: every honest session is up, and every honest peer holds exactly what the other honest peers
+//! announced, even if hostile peers announce the same prefixes. The work was bounded by the table and by the announcements, not
+//! by the number of requests, and memory stays near its limit. At the end, nothing is left of the peers that are gone.
 
 mod peer;
 
@@ -30,32 +30,32 @@ use peer::{
     HONEST, MAX_PREFIXES, OWN, OWN_AS, address, as_of, config_of, context_of, id, is_hostile, net,
 };
 
-/// How many peers are hostile.
+/// Number of hostile peers.
 const HOSTILE: usize = 4;
-/// Rounds of harm, work and checks.
+/// Rounds of faults, work and checks.
 const ROUNDS: u32 = 12;
 /// Prefixes of each honest peer.
 const PREFIXES: u32 = 20;
-/// Octets that the speaker may hold.
+/// Memory limit of the speaker, octets.
 const MEMORY_LIMIT: usize = 2 << 20;
 
-/// What a hostile simulation was like.
+/// The course of a hostile simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostileReport {
     /// How often a hostile session ended.
     pub losses: u64,
-    /// Slots and paths that the RIB looked at.
+    /// Slots and paths visited by the RIB.
     pub steps: u64,
-    /// Stands for everything that was sent.
+    /// Hash of everything sent.
     pub trace_hash: u64,
 }
 
-/// Lives through the hostile simulation of a seed.
+/// Runs the hostile simulation of a seed.
 ///
 /// # Errors
 ///
-/// What must not be, and was.
+/// The violated invariant.
 pub fn run_hostile(seed: u64, epoch: Instant) -> Result<HostileReport, String> {
     let mut world = World::new(seed, epoch);
     for round in 0..ROUNDS {
@@ -72,7 +72,7 @@ pub fn run_hostile(seed: u64, epoch: Instant) -> Result<HostileReport, String> {
     })
 }
 
-/// A peer, and what it holds.
+/// A peer, with the routes that it holds.
 #[derive(Default)]
 struct Client {
     conn: u64,
@@ -86,7 +86,7 @@ struct World {
     now: Instant,
     random: Random,
     clients: Vec<Client>,
-    /// What honest peers have announced.
+    /// The announcements of honest peers.
     honest: BTreeMap<Ipv4Net, (usize, Attributes)>,
     /// Routes that were announced and withdrawn in this round.
     announced: u64,
@@ -153,7 +153,7 @@ impl World {
         self.check()
     }
 
-    /// All hostile peers are gone; so is what they said.
+    /// All hostile peers are gone, and so must be their routes.
     fn end(&mut self) -> Result<(), String> {
         for peer in HONEST..HONEST + HOSTILE {
             self.speaker.remove(self.now, id(peer));
@@ -281,7 +281,7 @@ impl World {
         }
     }
 
-    /// More than allowed, if it has some already.
+    /// Announces more prefixes than allowed, if the peer has some already.
     fn flood_prefixes(&mut self, peer: usize) {
         let first = self.random.below(3000) as u32;
         let routes: Vec<_> = (first..first + 400)
@@ -294,12 +294,12 @@ impl World {
         }
     }
 
-    /// The prefixes of honest peers, with worse paths.
+    /// Announces the prefixes of honest peers, with worse paths.
     fn covet(&mut self, peer: usize) {
         let honest: Vec<_> = self.honest.keys().map(|net| (PathId(0), *net)).collect();
         let attributes = self.attributes(peer);
         self.announce(peer, &attributes, address(peer), &honest);
-        // Whether they would be used when the honest ones are gone is not what this is about.
+        // Whether they would be used after the honest ones are gone is not tested here.
         self.withdraw(peer, &honest);
     }
 
@@ -393,7 +393,7 @@ impl World {
         }
     }
 
-    /// Half of the time, more comes before anything is done about it.
+    /// Half of the time, the speaker's outputs wait until more has arrived.
     fn send(&mut self, peer: usize, mut octets: BytesMut) {
         if self.clients[peer].open {
             let conn = ConnId(self.clients[peer].conn);

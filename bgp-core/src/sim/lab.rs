@@ -1,4 +1,4 @@
-//! A network for tests of others: speakers and nodes of your own under virtual time.
+//! A network for tests of other programs: speakers and custom nodes under virtual time.
 //!
 //! ```
 //! use std::time::Duration;
@@ -40,12 +40,12 @@ use crate::types::{Asn, PeerId, RouterId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(usize);
 
-/// A link of a [`Lab`]; at both ends it is the peer with this number.
+/// A link of a [`Lab`]. Both ends know each other by the peer number of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(usize);
 
 impl LinkId {
-    /// The number by which both nodes know each other.
+    /// The peer number of the link at both nodes.
     pub fn peer(self) -> PeerId {
         PeerId(self.0 as u32)
     }
@@ -75,14 +75,14 @@ impl Kind {
 struct Link {
     ends: [NodeId; 2],
     latency: Duration,
-    /// Octets of a cut link wait until the link is mended.
+    /// Octets wait until the link is mended.
     is_cut: bool,
     waiting: Vec<(NodeId, NodeEvent)>,
     /// Connections that are up.
     connections: Vec<ConnId>,
 }
 
-/// An event on its way. Of those of one instant the first to be sent comes first.
+/// An event in flight. Events of the same instant are ordered by the time of sending.
 struct Due {
     at: Instant,
     number: u64,
@@ -110,13 +110,13 @@ impl Ord for Due {
     }
 }
 
-/// How long a dialler waits for an answer.
+/// How long a dialling node waits for an answer.
 const NO_ANSWER: Duration = Duration::from_secs(10);
 /// Largest piece that a link delivers at once, octets.
 const PIECE: usize = 1400;
 
-/// Speakers and other nodes, links between them, and a clock that passes when you say so. The same calls with the same seed do the
-/// same things, to the octet.
+/// Speakers and other nodes, links between them, and a clock that advances only on request. The same calls with the same seed
+/// give the same result, to the octet.
 pub struct Lab {
     now: Instant,
     random: Random,
@@ -124,7 +124,7 @@ pub struct Lab {
     links: Vec<Link>,
     due: BinaryHeap<Reverse<Due>>,
     number: u64,
-    /// What a restart begins with.
+    /// The configuration for a restart.
     configs: BTreeMap<(NodeId, LinkId), NeighbourConfig>,
     routes: BTreeMap<NodeId, Vec<(IpNet, LocalRoute)>>,
 }
@@ -148,12 +148,12 @@ impl Lab {
         }
     }
 
-    /// The time of the network.
+    /// The current virtual time.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// Adds a speaker of an AS.
+    /// Adds a speaker in an AS.
     pub fn add_speaker(&mut self, asn: Asn) -> NodeId {
         let node = NodeId(self.nodes.len());
         let speaker = self.new_speaker(node);
@@ -166,7 +166,7 @@ impl Lab {
         Speaker::new(RibConfig::new(RouterId(address(node))), self.now, seed)
     }
 
-    /// Adds a node of your own.
+    /// Adds a custom node.
     pub fn add(&mut self, node: impl Node + 'static) -> NodeId {
         self.nodes.push(Kind::Own(Box::new(node)));
         NodeId(self.nodes.len() - 1)
@@ -190,7 +190,7 @@ impl Lab {
         })
     }
 
-    /// Links two nodes; `adjust` changes how a speaker, named first, treats the other end.
+    /// Links two nodes; `adjust` changes the configuration of a speaker, named first, for the other end.
     pub fn connect_with(
         &mut self,
         a: NodeId,
@@ -224,11 +224,11 @@ impl Lab {
         link
     }
 
-    /// Changes a speaker by its own methods, such as [`Speaker::configure`].
+    /// Calls methods of a speaker, such as [`Speaker::configure`].
     ///
     /// # Panics
     ///
-    /// The node is none.
+    /// The node is not a speaker.
     pub fn with_speaker<T>(&mut self, node: NodeId, change: impl FnOnce(&mut Speaker) -> T) -> T {
         let Kind::Speaker(speaker, _) = &mut self.nodes[node.0] else {
             panic!("node {} is no speaker", node.0);
@@ -238,7 +238,7 @@ impl Lab {
         result
     }
 
-    /// Announces a route, again after a restart.
+    /// Announces a route, and again after each restart.
     pub fn announce(&mut self, node: NodeId, prefix: IpNet, route: LocalRoute) {
         let routes = self.routes.entry(node).or_default();
         routes.push((prefix, route.clone()));
@@ -246,11 +246,11 @@ impl Lab {
         self.with_speaker(node, |speaker| speaker.announce(now, prefix, route));
     }
 
-    /// The routes of a speaker.
+    /// The RIB of a speaker.
     ///
     /// # Panics
     ///
-    /// The node is none.
+    /// The node is not a speaker.
     pub fn rib(&self, node: NodeId) -> &Rib {
         match &self.nodes[node.0] {
             Kind::Speaker(speaker, _) => speaker.rib(),
@@ -258,12 +258,12 @@ impl Lab {
         }
     }
 
-    /// Silences a link: octets wait until [`Lab::mend`], and nobody is told.
+    /// Silences a link: octets wait until [`Lab::mend`], and no end is notified.
     pub fn cut(&mut self, link: LinkId) {
         self.links[link.0].is_cut = true;
     }
 
-    /// Lets a link carry octets again.
+    /// Restores a link.
     pub fn mend(&mut self, link: LinkId) {
         let link = &mut self.links[link.0];
         link.is_cut = false;
@@ -273,7 +273,7 @@ impl Lab {
         }
     }
 
-    /// Closes every connection of a link at both ends, as a reset does.
+    /// Resets every connection of a link, at both ends.
     pub fn reset(&mut self, link: LinkId) {
         let Link {
             ends, connections, ..
@@ -287,11 +287,11 @@ impl Lab {
         }
     }
 
-    /// Ends a speaker's process without a word, and starts another with the links and announced routes of the first.
+    /// Ends a speaker's process without a NOTIFICATION, and starts another one with the same links and announced routes.
     ///
     /// # Panics
     ///
-    /// The node is no speaker.
+    /// The node is not a speaker.
     pub fn restart(&mut self, node: NodeId) {
         let fresh = self.new_speaker(node);
         self.with_speaker(node, |speaker| *speaker = fresh);
@@ -316,7 +316,7 @@ impl Lab {
         self.with_speaker(node, |speaker| speaker.stop(now, link.peer(), why));
     }
 
-    /// Lets time pass, and everything happen that is due in it.
+    /// Advances the time, and runs everything that is due.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some((at, node)) = self.next().filter(|(at, _)| *at <= end) {
@@ -336,7 +336,7 @@ impl Lab {
         self.now = end;
     }
 
-    /// The next instant at which something happens. Events on their way come before timers of the same instant.
+    /// The next instant with an event. Events in flight come before timers of the same instant.
     fn next(&self) -> Option<(Instant, NodeId)> {
         let timers = self.nodes.iter().enumerate();
         let timers = timers.filter_map(|(at, node)| Some((node.poll_timeout()?, NodeId(at))));
@@ -365,7 +365,7 @@ impl Lab {
         self.perform(node);
     }
 
-    /// Performs every output of a node.
+    /// Carries out all outputs of a node.
     fn perform(&mut self, node: NodeId) {
         while let Some(output) = self.nodes[node.0].node().poll_output() {
             match output {

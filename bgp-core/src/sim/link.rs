@@ -1,7 +1,8 @@
-//! Connections as TCP makes them: ordered octets in both directions, with a window in each.
+//! Connections as TCP provides them: ordered octets in both directions, with a window in each.
 //!
-//! A [`Pipe`] holds what one side has written until the other side has read it: `queue` is not yet taken by the network,
-//! `flying` is under way, `unread` has arrived. Time is not known here; the [world](super::world) says when something arrives.
+//! A [`Pipe`] holds the octets that one side has written until the other side has read them: `queue` was not yet taken by the
+//! network, `flying` is in flight, `unread` has arrived. A pipe knows no time; the [world](super::world) decides when segments
+//! arrive.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,15 +11,15 @@ use bytes::{Bytes, BytesMut};
 
 use crate::wire::HEADER_LEN;
 
-/// What travels through a pipe, in order.
+/// A segment in a pipe; segments stay in order.
 #[derive(Clone, Debug)]
 pub(super) enum Segment {
-    /// The connection is accepted; carries the number of the dialling that asked for it.
+    /// The connection is accepted; with the number of the attempt.
     Accept(u64),
     Data(Bytes),
-    /// Nothing more follows.
+    /// The end of the stream.
     Fin,
-    /// The sender knows nothing of the connection.
+    /// The sender does not know the connection.
     Reset,
 }
 
@@ -31,29 +32,29 @@ pub(super) struct Pipe {
     pub(super) flying: VecDeque<Segment>,
     /// Segments at the front of `flying` that would have arrived if the link were not stalled.
     pub(super) delayed: usize,
-    /// No segment arrives before the one that was sent before it.
+    /// No segment arrives before an earlier one.
     pub(super) last_arrival: Instant,
-    /// Arrived, but not handed to the reader.
+    /// Arrived, but not passed to the reader.
     pub(super) unread: BytesMut,
-    /// Handed to the reader; what is left belongs to a message that is not complete.
+    /// Passed to the reader; the rest is an incomplete message.
     pub(super) input: BytesMut,
-    /// A read is planned.
+    /// A read is scheduled.
     pub(super) reading: bool,
     /// Octets ever written, up to the end of the last message that is not a KEEPALIVE.
     load: u64,
-    /// Octets ever written, reported as taken to the writer, and handed to the reader.
+    /// Octets written, reported as taken, and read, since the start.
     total: u64,
     pub(super) reported: u64,
     pub(super) read: u64,
 }
 
-/// How far one side of a connection is.
+/// The state of one side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     /// Its speaker does not know the connection yet.
     Opening,
     Open,
-    /// Its speaker closed it; what it wrote before is still delivered.
+    /// Its speaker closed it; earlier output is still delivered.
     Closing,
     Closed,
 }
@@ -62,7 +63,7 @@ pub(super) enum Side {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) link: usize,
-    /// The one that dialled, and the one that accepted.
+    /// The dialling and the accepting node.
     pub(super) nodes: [usize; 2],
     pub(super) sides: [Side; 2],
     /// What each side writes.
@@ -96,13 +97,13 @@ impl Pipe {
         }
     }
 
-    /// Whether anything is under way but KEEPALIVEs.
+    /// Whether anything but KEEPALIVEs is in flight.
     fn is_in_motion(&self) -> bool {
         let control = |segment: &Segment| !matches!(segment, Segment::Data(_));
         self.read.min(self.reported) < self.load || self.flying.iter().any(control)
     }
 
-    /// Takes octets for one segment into the network: at most `most`, and what the window has room for.
+    /// Moves octets for one segment into the network: at most `most`, and as many as the window allows.
     pub(super) fn take(&mut self, most: usize, window: usize) -> Option<BytesMut> {
         let room = window.saturating_sub(self.outstanding);
         let count = most.min(room).min(self.queue.len());
@@ -126,12 +127,12 @@ impl Connection {
         }
     }
 
-    /// Which side a node is.
+    /// The side of a node.
     pub(super) fn side_of(&self, node: usize) -> usize {
         usize::from(self.nodes[1] == node)
     }
 
-    /// Whether both speakers have it, and nothing is under way but KEEPALIVEs.
+    /// Whether both speakers have the connection, and nothing but KEEPALIVEs is in flight.
     pub(super) fn is_at_rest(&self) -> bool {
         self.sides == [Side::Open; 2] && !self.pipes.iter().any(Pipe::is_in_motion)
     }

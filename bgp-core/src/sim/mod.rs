@@ -1,23 +1,22 @@
-//! A network of speakers under virtual time: the real code of this crate over simulated links, deterministic from one seed.
-//! Only with the feature `sim`.
+//! A network of speakers under virtual time: the real code of this crate over simulated links, deterministic for a seed. Requires
+//! the feature `sim`.
 //!
-//! [`Lab`] is a network of your own making: speakers with your policies, nodes of your own code, faults, and RIBs to look at.
+//! [`Lab`] is a network for tests: speakers with their policies, custom nodes, faults, and access to the RIBs.
 //!
-//! [`Scenario::of_seed`] draws a network ([`Network`]), how its links behave ([`Weather`]) and what happens to it
-//! ([`Action`]); [`run`] lives through it and answers with a [`Report`], or with the [`Failure`] that a checker found. A
-//! simulation is a function of its scenario: equal seeds make equal traces. An operator may as well build a [`Scenario`]
-//! by hand and ask what a network would do.
+//! [`Scenario::of_seed`] draws a network ([`Network`]), the behaviour of its links ([`Weather`]) and its events ([`Action`]).
+//! [`run`] simulates it and returns a [`Report`], or the [`Failure`] that a checker found. A simulation is a function of its
+//! scenario: equal seeds give equal traces. A [`Scenario`] can also be built by hand, to see how a network would behave.
 //!
-//! Links are a model of TCP: octets arrive in order, late and in pieces, writers wait for readers; connections are refused,
-//! reset, or fall silent. Processes crash and come back, with and without graceful restart.
+//! Links model TCP: octets arrive in order, late and in pieces, writers wait for readers; connections are refused, reset, or go
+//! silent. Processes crash and come back, with and without graceful restart.
 //!
-//! What is checked while it runs: the best path is what a naive model says; no route outlives its session unless graceful
-//! restart keeps it; no message is sent that may not be, none needlessly, none on a closed connection; without faults no
-//! NOTIFICATION and no loss of a session (but by a collision); deadlines are neither past nor farther than any timer. When
-//! the faults are over, the network comes to rest, and then everybody holds what it was sent, and uses and installs what the
-//! stable state of the model says.
+//! Checked during the simulation: the best path is that of a naive model; no route outlives its session except by graceful
+//! restart; no message is forbidden, redundant, or on a closed connection; without faults there is no NOTIFICATION and no lost
+//! session (except by a collision); deadlines are neither past nor farther away than any timer. After the faults, the network
+//! comes to rest, and then every speaker holds the routes that it was sent, and uses and installs those of the model's stable
+//! state.
 //!
-//! Never reads a clock: time zero is given by the caller, and only differences to it count.
+//! Never reads a clock: the caller provides time zero, and only differences to it count.
 
 mod check;
 mod fault;
@@ -50,12 +49,12 @@ pub use own_node::{Node, NodeEvent, NodeOutput};
 pub use report::{Failure, Report};
 pub use script::{Scenario, Weather};
 
-/// Lives through a scenario. `epoch` is the instant of time zero; any will do. With `record`, a failure tells what happened
-/// before, which takes time.
+/// Runs a scenario. `epoch` is the instant of time zero, and can be any. With `record`, a failure includes a trace, which takes
+/// time.
 ///
 /// # Errors
 ///
-/// What a checker found first.
+/// The first violation that a checker found.
 pub fn run(scenario: &Scenario, epoch: Instant, record: bool) -> Result<Report, Box<Failure>> {
     world::run(scenario, epoch, record)
 }

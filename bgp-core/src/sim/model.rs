@@ -1,9 +1,8 @@
-//! What RFC 4271 says a network must come to, written down naively: routes are plain values, nothing is cached, grouped or
-//! shared, and the RIB is never asked.
+//! A naive model of RFC 4271: the expected state of a network. Routes are plain values, nothing is cached, grouped or shared, and
+//! the RIB is never asked.
 //!
-//! [`receive`] is what becomes of a route on its way in (RFC 4271 §9.1.1), [`best`] the decision (§9.1.2.2), [`tell`] what
-//! becomes of a route on its way out (§9.1.3, §5). [`stable_state`] puts them together: it lets every speaker choose among
-//! what its neighbours would tell it, until nobody chooses anew.
+//! [`receive`] is import (RFC 4271 §9.1.1), [`best`] the decision process (§9.1.2.2), [`tell`] export (§9.1.3, §5).
+//! [`stable_state`] combines them: every speaker chooses among its neighbours' routes, until no choice changes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,12 +16,12 @@ use crate::types::Role;
 use crate::types::family_of;
 use crate::wire::attribute::Community;
 
-/// LOCAL_PREF where none is told.
+/// LOCAL_PREF of routes without one.
 const DEFAULT_LOCAL_PREF: u32 = 100;
 /// The preference of routes from neighbours; local ones have more.
 const PEER_PREFERENCE: u32 = 100;
 
-/// Where a path was learned. The order is that of the last tie-breaks.
+/// The source of a path, in the order of the last tie-breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum From {
     Local,
@@ -40,7 +39,7 @@ pub(super) struct NaivePath {
 }
 
 impl NaivePath {
-    /// A route of the speaker's own.
+    /// A local route.
     pub(super) fn local(route: NaiveRoute, preference: u32) -> Self {
         Self {
             from: From::Local,
@@ -50,7 +49,7 @@ impl NaivePath {
         }
     }
 
-    /// A path as the table of a speaker has it.
+    /// A path in the table of a speaker.
     pub(super) fn observed(route: &Route) -> Self {
         let from = match route.source {
             RouteSource::Local(_) => From::Local,
@@ -65,7 +64,7 @@ impl NaivePath {
     }
 }
 
-/// What `node` makes of a route that `peer` tells it; `id` is the path identifier.
+/// The path that `node` makes of a route from `peer`; `id` is the path identifier.
 pub(super) fn receive(
     network: &Network,
     node: usize,
@@ -138,7 +137,7 @@ fn cluster_of(network: &Network, node: usize) -> u32 {
     own.cluster_id.unwrap_or(own.router_id).to_bits()
 }
 
-/// The path that `node` uses: one comparison after the other, as RFC 4271 §9.1.2.2 and RFC 4456 §9 list them.
+/// The path that `node` uses: the comparisons of RFC 4271 §9.1.2.2 and RFC 4456 §9, one after the other.
 pub(super) fn best<'a>(
     network: &Network,
     node: usize,
@@ -155,7 +154,7 @@ pub(super) fn best<'a>(
     left.first().copied()
 }
 
-/// The paths that are as good as the best one but for what only breaks ties, and have the same MED.
+/// The paths that equal the best one except for tie-breaks, and have the same MED.
 pub(super) fn equal<'a>(
     network: &Network,
     node: usize,
@@ -167,7 +166,7 @@ pub(super) fn equal<'a>(
     left
 }
 
-/// What is left after all comparisons that matter for forwarding.
+/// The paths left after all comparisons that matter for forwarding.
 fn finalists<'a>(network: &Network, node: usize, paths: &'a [NaivePath]) -> Vec<&'a NaivePath> {
     let mut left: Vec<&NaivePath> = paths.iter().filter(|path| path.usable).collect();
     let local_pref = |path: &NaivePath| path.route.local_pref.unwrap_or(DEFAULT_LOCAL_PREF);
@@ -218,7 +217,7 @@ fn identifier(network: &Network, node: usize, path: &NaivePath) -> u32 {
         .unwrap_or_else(|| network.nodes[sender].router_id.to_bits())
 }
 
-/// What `node` has configured for the neighbour that a path came from.
+/// The configuration of `node` for the neighbour that a path came from.
 fn sender<'a>(network: &'a Network, node: usize, path: &NaivePath) -> Option<&'a EndSpec> {
     match path.from {
         From::Local => None,
@@ -226,7 +225,7 @@ fn sender<'a>(network: &'a Network, node: usize, path: &NaivePath) -> Option<&'a
     }
 }
 
-/// What `node` tells `peer` of a path that it uses; `None`: nothing.
+/// The route that `node` sends to `peer` for a path that it uses; `None` if it sends none.
 pub(super) fn tell(
     network: &Network,
     node: usize,
@@ -243,7 +242,7 @@ pub(super) fn tell(
     let local = path.from == From::Local;
     let mut route = path.route.clone();
     if !end.export.is_empty() {
-        // A policy sees LOCAL_PREF also where none was received.
+        // A policy sees a LOCAL_PREF even if none was received.
         route.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
     }
     let mut route = Filter::apply(&end.export, prefix, local, DEFAULT_LOCAL_PREF, route)?;
@@ -302,14 +301,14 @@ fn rewrite_external(network: &Network, node: usize, local: bool, route: &mut Nai
     }
 }
 
-/// What each speaker uses for each prefix.
+/// The path that each speaker uses for each prefix.
 pub(super) type State = Vec<BTreeMap<IpNet, NaivePath>>;
 
-/// The stable state of a network whose speakers have these routes of their own; the number says how they are preferred.
+/// The stable state of a network with these local routes; the number is their preference.
 ///
 /// # Errors
 ///
-/// There is none, or it is not found in reasonable time.
+/// There is no stable state, or it is not found in reasonable time.
 pub(super) fn stable_state(
     network: &Network,
     local: &[BTreeMap<IpNet, NaivePath>],

@@ -1,4 +1,4 @@
-//! A route as a plain value, in the words of the RFCs alone.
+//! A route as a plain value, in the terms of the RFCs only.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::wire::attribute::{Attributes, Community};
 pub struct NaiveRoute {
     /// All in one AS_SEQUENCE.
     pub as_path: Vec<u32>,
-    /// Its octet.
+    /// The octet of ORIGIN.
     pub origin: u8,
     /// MULTI_EXIT_DISC.
     pub med: Option<u32>,
@@ -22,14 +22,14 @@ pub struct NaiveRoute {
     pub originator_id: Option<u32>,
     /// CLUSTER_LIST.
     pub cluster_list: Vec<u32>,
-    /// Only to Customer.
+    /// ONLY_TO_CUSTOMER.
     pub otc: Option<u32>,
     /// `None` for a local route.
     pub next_hop: Option<IpAddr>,
 }
 
 impl NaiveRoute {
-    /// The same as a plain value.
+    /// Converts attributes.
     pub(super) fn observed(attributes: &Attributes, next_hop: Option<NextHop>) -> Self {
         Self {
             as_path: attributes.as_path.view().asns().map(|asn| asn.0).collect(),

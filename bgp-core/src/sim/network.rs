@@ -1,5 +1,5 @@
-//! A network as plain data: who is there, who speaks to whom, and how. Speakers are configured from it, and the model computes
-//! its stable state from it.
+//! A network as plain data: speakers, sessions and their settings. Speakers are configured from it, and the model computes its
+//! stable state from it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,63 +13,63 @@ use crate::types::{Asn, Family, PeerId, RouterId};
 /// All speakers and all sessions.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// Every speaker; named by its place.
+    /// All speakers, identified by their index.
     pub nodes: Vec<NodeSpec>,
-    /// Every session; two speakers have at most one.
+    /// All sessions; two speakers have at most one.
     pub links: Vec<LinkSpec>,
-    /// What is the same for all sessions.
+    /// Settings of all sessions.
     pub terms: Terms,
-    /// Link and side of each pair of neighbours, by both.
+    /// Link and side of each pair of neighbours, in both orders.
     ends: BTreeMap<(usize, usize), (usize, usize)>,
 }
 
 /// A speaker.
 #[derive(Clone, Debug)]
 pub struct NodeSpec {
-    /// Its AS.
+    /// The AS.
     pub asn: Asn,
-    /// Its identifier.
+    /// The identifier.
     pub router_id: RouterId,
-    /// Its cluster, if it is not named by the identifier.
+    /// The cluster ID, if it is not the identifier.
     pub cluster_id: Option<RouterId>,
 }
 
 /// A session.
 #[derive(Clone, Debug)]
 pub struct LinkSpec {
-    /// What each side has configured for the other.
+    /// The configuration of each side.
     pub ends: [EndSpec; 2],
 }
 
 /// What a speaker has configured for a neighbour.
 #[derive(Clone, Debug)]
 pub struct EndSpec {
-    /// Whose configuration this is.
+    /// The speaker with this configuration.
     pub node: usize,
-    /// What the neighbour is to it.
+    /// The relation to the neighbour.
     pub kind: PeerKind,
     /// Never dials.
     pub passive: bool,
     /// Proposed hold time in seconds.
     pub hold_time: u16,
-    /// How often its own AS may be in a path.
+    /// How often the own AS may occur in a path.
     pub allowed_local_as: u32,
-    /// Which next hop the neighbour is told.
+    /// The next hop to advertise.
     pub next_hop_mode: NextHopMode,
-    /// Its role towards the neighbour.
+    /// The role towards the neighbour.
     pub role: Option<Role>,
-    /// What it makes of received routes.
+    /// Import policy.
     pub import: Vec<Filter>,
-    /// What it makes of routes before they are told.
+    /// Export policy.
     pub export: Vec<Filter>,
 }
 
-/// What is the same for all sessions.
+/// Settings of all sessions.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// The family of the addresses that connections are made between.
+    /// Address family of the connections.
     pub transport: Family,
-    /// Families that are exchanged.
+    /// Families in use.
     pub families: Vec<Family>,
     /// Restart time in seconds of graceful restart, if it is offered.
     pub restart_time: Option<u16>,
@@ -79,20 +79,20 @@ pub struct Terms {
     pub add_path: bool,
     /// Messages up to 65535 octets.
     pub extended_messages: bool,
-    /// Longest wait before the first try to connect.
+    /// Longest delay before the first attempt to connect.
     pub connect_delay: Duration,
-    /// Interval between tries to connect.
+    /// Interval between attempts to connect.
     pub connect_retry_time: Duration,
-    /// Shortest and longest stay in Idle.
+    /// Shortest and longest time in Idle.
     pub idle_hold: (Duration, Duration),
-    /// The speakers ask for the way to next hops; what it costs is zero, or as `metrics` says.
+    /// Speakers resolve next hops; the cost is zero, or as `metrics` says.
     pub resolve_next_hops: bool,
-    /// Ways to next hops cost different amounts.
+    /// Paths to next hops have different costs.
     pub metrics: bool,
 }
 
 impl Network {
-    /// The network of these speakers and sessions.
+    /// A network of these speakers and sessions.
     pub fn new(nodes: Vec<NodeSpec>, links: Vec<LinkSpec>, terms: Terms) -> Self {
         let mut ends = BTreeMap::new();
         for (link, spec) in links.iter().enumerate() {
@@ -108,7 +108,7 @@ impl Network {
         }
     }
 
-    /// What `node` has configured for `peer`.
+    /// The configuration of `node` for `peer`.
     pub(super) fn end(&self, node: usize, peer: usize) -> Option<&EndSpec> {
         let (link, side) = self.find(node, peer)?;
         Some(&self.links[link].ends[side])
@@ -119,19 +119,19 @@ impl Network {
         self.ends.get(&(node, peer)).copied()
     }
 
-    /// Every neighbour of a speaker.
+    /// All neighbours of a speaker.
     pub(super) fn neighbours(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
         self.ends
             .range((node, 0)..=(node, usize::MAX))
             .map(|((_, peer), _)| *peer)
     }
 
-    /// The address that a speaker's connections end at.
+    /// The address of a speaker's connections.
     pub(super) fn address(&self, node: usize) -> IpAddr {
         address(node, self.terms.transport)
     }
 
-    /// What a speaker tells others as its own next hop.
+    /// The own next hop that a speaker advertises.
     pub(super) fn own_next_hop(&self, node: usize, family: Family) -> IpAddr {
         if self.carries_ipv4_over_ipv6() {
             address(node, Family::Ipv6Unicast)
@@ -145,7 +145,7 @@ impl Network {
         self.terms.transport == Family::Ipv6Unicast
     }
 
-    /// The cost of the way from a speaker to a next hop.
+    /// The cost of the path from a speaker to a next hop.
     pub(super) fn metric(&self, node: usize, next_hop: IpAddr) -> u32 {
         let owner = owner_of(next_hop);
         match owner.filter(|_| self.terms.metrics && self.terms.resolve_next_hops) {
@@ -172,7 +172,7 @@ pub(super) fn address(node: usize, family: Family) -> IpAddr {
     }
 }
 
-/// Whose address it is, if [`address`] made it.
+/// The owner of an address made by [`address`].
 fn owner_of(address: IpAddr) -> Option<usize> {
     let number = match address {
         IpAddr::V4(address) => address.to_bits() & 0xffff,
@@ -181,12 +181,12 @@ fn owner_of(address: IpAddr) -> Option<usize> {
     usize::try_from(number).ok()?.checked_sub(1)
 }
 
-/// How every speaker numbers its neighbours: by their place in the network.
+/// The number of a neighbour: its index in the network.
 pub(super) fn peer_id(node: usize) -> PeerId {
     PeerId(u32::try_from(node).unwrap_or(u32::MAX))
 }
 
-/// The neighbour of that number.
+/// The neighbour with a number.
 pub(super) fn node_of(peer: PeerId) -> usize {
     peer.0 as usize
 }

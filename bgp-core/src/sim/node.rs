@@ -1,4 +1,4 @@
-//! One simulated machine: a real [`Speaker`], the routes it originates, and what is known of its sessions from outside.
+//! One simulated machine: a real [`Speaker`], the routes that it originates, and the observed state of its sessions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::types::{Family, PerFamily, RouterId};
 use crate::wire::attribute::{Attributes, Community, Origin};
 use crate::wire::{AddPathDirection, NextHop};
 
-/// The preference of local routes: above those from neighbours, so that a network of them has one stable state.
+/// The preference of local routes: above that of other routes, so that the network has one stable state.
 pub(super) const LOCAL_PREFERENCE: u32 = 200;
 
 /// A machine.
@@ -26,40 +26,40 @@ pub(super) const LOCAL_PREFERENCE: u32 = 200;
 pub(super) struct Node {
     /// `None` while the process does not run.
     pub(super) speaker: Option<Speaker>,
-    /// The machine is off: it does not even refuse.
+    /// The machine is off: it does not even refuse connections.
     pub(super) unpowered: bool,
-    /// It was started as one whose forwarding state survived.
+    /// The process was started with preserved forwarding state.
     pub(super) restarted: bool,
-    /// Its speaker waits with all decisions (RFC 4724 §4.1).
+    /// The speaker defers all decisions (RFC 4724 §4.1).
     pub(super) deferring: bool,
     /// Reads a few octets at a time.
     pub(super) slow: bool,
-    /// When it wants to be woken.
+    /// The speaker's next deadline.
     pub(super) wake_at: Option<Instant>,
-    /// What it originates.
+    /// Local routes.
     pub(super) local: BTreeMap<IpNet, NaiveRoute>,
-    /// What it was told to install.
+    /// Installed routes.
     pub(super) installed: BTreeMap<IpNet, ForwardRoute>,
     /// By neighbour.
     pub(super) sessions: BTreeMap<usize, SessionView>,
 }
 
-/// What is known of a session from outside.
+/// The observed state of a session.
 #[derive(Debug, Default)]
 pub(super) struct SessionView {
     /// Removed from the configuration.
     pub(super) removed: bool,
     /// Since when it is up.
     pub(super) up: Option<Instant>,
-    /// How it went down last, if it has been up since the process was started.
+    /// The last end of the session since the process was started.
     pub(super) down: Option<DownView>,
-    /// Its identifier as it was told, which corruption may have changed; kept until the session comes up again.
+    /// The neighbour's identifier as received, possibly corrupted; kept until the session comes up again.
     pub(super) identifier: Option<RouterId>,
     /// Both sides take part in graceful restart.
     pub(super) restarts_gracefully: bool,
     /// How long the neighbour's routes may be stale after a loss.
     pub(super) restart_time: Duration,
-    /// What the neighbour is sent.
+    /// Observes the messages to the neighbour.
     pub(super) tap: Tap,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct DownView {
 }
 
 impl SessionView {
-    /// It came up.
+    /// The session came up.
     pub(super) fn up(&mut self, now: Instant, negotiated: &Negotiated) {
         self.up = Some(now);
         self.identifier = Some(negotiated.peer_id);
@@ -82,7 +82,7 @@ impl SessionView {
         self.tap.up(&negotiated.context);
     }
 
-    /// It went down.
+    /// The session went down.
     pub(super) fn down(&mut self, now: Instant, keep_stale: PerFamily<bool>) {
         self.up = None;
         self.down = Some(DownView {
@@ -135,7 +135,7 @@ impl Node {
         self.speaker = Some(speaker);
     }
 
-    /// Whether a neighbour is known by another identifier than its own, so that ties are broken in another way.
+    /// Whether a neighbour is known by a wrong identifier, which changes tie-breaks.
     pub(super) fn mistakes_a_neighbour(&self, network: &Network) -> bool {
         let differs = |(peer, view): (&usize, &SessionView)| {
             view.identifier
@@ -144,7 +144,7 @@ impl Node {
         self.sessions.iter().any(differs)
     }
 
-    /// Gives the speaker the configuration of a neighbour.
+    /// Configures a neighbour.
     pub(super) fn configure(&mut self, network: &Network, now: Instant, node: usize, peer: usize) {
         if let (Some(speaker), Some(end)) = (&mut self.speaker, network.end(node, peer)) {
             speaker.configure(
@@ -156,7 +156,7 @@ impl Node {
     }
 }
 
-/// What a speaker is told of a local route.
+/// A local route as configured in the speaker.
 pub(super) fn local_route(route: &NaiveRoute) -> LocalRoute {
     let attributes = Attributes {
         origin: match route.origin {
@@ -209,7 +209,7 @@ fn neighbour(network: &Network, end: &EndSpec, peer: usize, restarted: bool) -> 
 
 fn session(network: &Network, end: &EndSpec, peer: usize, restarted: bool) -> SessionConfig {
     let terms = &network.terms;
-    // Everybody waits a different time, but always the same.
+    // Each speaker has a different delay, which is always the same.
     let share = u32::try_from((end.node * 31 + peer * 17) % 16).unwrap_or_default();
     SessionConfig {
         local_as: network.nodes[end.node].asn,
@@ -243,7 +243,7 @@ fn session(network: &Network, end: &EndSpec, peer: usize, restarted: bool) -> Se
     }
 }
 
-/// After a restart, neighbours that are not up by then are not waited for.
+/// After a restart, neighbours that are not up by then are not awaited.
 const UP_BY: Duration = Duration::from_secs(60);
-/// After a restart, all waiting ends then.
+/// After a restart, the deferral ends then.
 pub(super) const DEFERRAL: Duration = Duration::from_secs(120);

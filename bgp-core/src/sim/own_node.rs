@@ -1,4 +1,4 @@
-//! What a node of a [`Lab`](super::Lab) is: events in, outputs and the next deadline out.
+//! The interface of a node of a [`Lab`](super::Lab): events in, outputs and the next deadline out.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use crate::session::{ConnId, Direction};
 use crate::speaker::{Output, Speaker};
 use crate::types::PeerId;
 
-/// What happens to a node.
+/// An event of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeEvent {
@@ -26,9 +26,9 @@ pub enum NodeEvent {
         /// Our address.
         local: IpAddr,
     },
-    /// Nobody answered.
+    /// Dialling failed.
     ConnectFailed(PeerId),
-    /// Octets came.
+    /// Octets were received.
     Received {
         /// The link.
         peer: PeerId,
@@ -37,13 +37,13 @@ pub enum NodeEvent {
         /// Any piece of the stream.
         octets: Bytes,
     },
-    /// So many octets were taken by the connection.
+    /// The connection has taken octets.
     Written {
         /// The link.
         peer: PeerId,
         /// The connection.
         conn: ConnId,
-        /// How many.
+        /// The number of octets.
         octets: usize,
     },
     /// The other end closed the connection.
@@ -55,7 +55,7 @@ pub enum NodeEvent {
     },
 }
 
-/// What a node does.
+/// An output of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeOutput {
@@ -70,7 +70,7 @@ pub enum NodeOutput {
         /// The octets.
         octets: Bytes,
     },
-    /// Close a connection after what was written.
+    /// Close a connection after the octets written so far.
     Close {
         /// The link.
         peer: PeerId,
@@ -79,15 +79,15 @@ pub enum NodeOutput {
     },
 }
 
-/// Code of your own that speaks BGP, or something like BGP, in a [`Lab`](super::Lab).
+/// Custom code that speaks BGP, or something similar, in a [`Lab`](super::Lab).
 pub trait Node {
     /// Takes an event.
     fn handle(&mut self, now: Instant, event: NodeEvent);
 
-    /// The next output, until there is none.
+    /// The next output; `None` if there is none.
     fn poll_output(&mut self) -> Option<NodeOutput>;
 
-    /// When [`NodeEvent::Timeout`] is wanted.
+    /// When [`NodeEvent::Timeout`] is due.
     fn poll_timeout(&self) -> Option<Instant>;
 }
 

@@ -1,4 +1,4 @@
-//! The randomness of a simulation: one stream of numbers made from one seed.
+//! The randomness of a simulation: one stream of numbers from one seed.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Random {
         self.within(0..=bound - 1)
     }
 
-    /// True in so many cases of a hundred.
+    /// True with this probability, in percent.
     pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -47,7 +47,7 @@ impl Random {
         Duration::from_micros(self.within(0..=micros) as u64)
     }
 
-    /// Brings the items into another order.
+    /// Shuffles the items.
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.within(0..=last));

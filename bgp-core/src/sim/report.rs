@@ -1,11 +1,11 @@
-//! How a simulation ended.
+//! The result of a simulation.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::network::Network;
 
-/// What a simulation was like.
+/// Statistics of a simulation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -13,7 +13,7 @@ pub struct Report {
     pub nodes: usize,
     /// Sessions that were configured.
     pub links: usize,
-    /// Things that happened.
+    /// Events.
     pub events: u64,
     /// How often one side of a session came up.
     pub sessions: u64,
@@ -21,7 +21,7 @@ pub struct Report {
     pub losses: u64,
     /// From start to end.
     pub virtual_time: Duration,
-    /// Stands for everything that was sent, and when.
+    /// Hash of all messages, and of their times.
     pub trace_hash: u64,
 }
 
@@ -39,19 +39,19 @@ impl Report {
     }
 }
 
-/// What must not be, and was.
+/// A violated invariant.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
-    /// Of the scenario.
+    /// The seed of the scenario.
     pub seed: u64,
     /// Virtual time since the start.
     pub at: Duration,
-    /// Which checker found it.
+    /// The checker that found it.
     pub checker: &'static str,
-    /// What it found.
+    /// The violation.
     pub text: String,
-    /// What happened before, if that was recorded: the last lines of it.
+    /// The last lines of the trace, if it was recorded.
     pub trace: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Scenarios: all of a simulation that is decided before it begins. A seed draws the network, the weather on its links, and
-//! what happens when; each seed its own mix, so that rare things also come together without others in their way.
+//! Scenarios: everything about a simulation that is decided in advance. A seed draws the network, the behaviour of its links, and
+//! the times of events. Each seed has its own mix of faults, so that rare combinations occur undisturbed by others.
 
 use std::time::Duration;
 
@@ -16,41 +16,41 @@ use crate::session::Stop;
 use crate::types::Family;
 use crate::wire::attribute::Community;
 
-/// A simulation before it begins.
+/// The plan of a simulation.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// All randomness comes from it.
+    /// The source of all randomness.
     pub seed: u64,
-    /// Who is there.
+    /// The network.
     pub network: Network,
-    /// How links behave.
+    /// The behaviour of links.
     pub weather: Weather,
-    /// What happens, and how long after the begin of its phase. When a phase is over, the network settles and is checked.
+    /// Events, with their time since the beginning of their phase. After each phase the network settles and is checked.
     pub phases: Vec<Vec<(Duration, Action)>>,
-    /// Something in the phases makes speakers lose sessions or send NOTIFICATIONs.
+    /// Some phase makes speakers lose sessions or send NOTIFICATIONs.
     pub faulty: bool,
-    /// After the last phase nothing but KEEPALIVEs may be sent for longer than the hold time.
+    /// After the last phase, only KEEPALIVEs may be sent for longer than the hold time.
     pub ends_in_silence: bool,
-    /// The table of the speaker of each so-manyth event is checked.
+    /// The speaker's table is checked once per this many events.
     pub look_every: u64,
 }
 
-/// How links behave.
+/// The behaviour of links.
 #[derive(Clone, Debug)]
 pub struct Weather {
-    /// Links have between a quarter and five quarters of it.
+    /// Links have between a quarter and five quarters of this latency.
     pub latency: Duration,
-    /// Longest addition for a single segment.
+    /// Largest additional delay of a single segment.
     pub jitter: Duration,
-    /// Most octets in a segment.
+    /// Largest segment, octets.
     pub chunk: usize,
-    /// Octets that may be under way or unread in one direction of a connection.
+    /// Octets that may be in flight or unread in one direction of a connection.
     pub window: usize,
     /// Longest time until a speaker hears that octets were taken.
     pub write_delay: Duration,
     /// Most octets that a slow reader reads at a time.
     pub slow_read: usize,
-    /// And how often.
+    /// Interval between such reads.
     pub slow_read_interval: Duration,
 }
 
@@ -170,14 +170,14 @@ fn draw_weather(random: &mut Random, nodes: usize, bulky: bool) -> Weather {
     }
 }
 
-/// A script in the making.
+/// A script under construction.
 struct Script<'a> {
     random: &'a mut Random,
     network: &'a Network,
     faulty: bool,
     delicate: bool,
     prefixes: Vec<IpNet>,
-    /// Kinds of faults that this seed has.
+    /// Kinds of faults in this seed.
     kinds: Vec<usize>,
     actions: Vec<(Duration, Action)>,
 }
@@ -218,7 +218,7 @@ impl<'a> Script<'a> {
         phases
     }
 
-    /// More than fits on the way to a neighbour, which is slow.
+    /// Announces more than fits in flight to a slow neighbour.
     fn bulk(mut self) -> Vec<Vec<(Duration, Action)>> {
         self.begin();
         self.faulty = false;
@@ -250,7 +250,7 @@ impl<'a> Script<'a> {
                         .push((again, Action::Announce(0, prefix, other)));
                 }
                 2 => {
-                    // There and back: who has not heard of it yet, need not hear of it.
+                    // Changed back before a neighbour may have heard of it.
                     let shortly = again + Duration::from_millis(100);
                     self.actions.push((again, Action::Withdraw(0, prefix)));
                     self.actions
@@ -264,7 +264,7 @@ impl<'a> Script<'a> {
         vec![start, self.actions]
     }
 
-    /// Everybody starts, and somebody has something to say.
+    /// All speakers start, and some originate routes.
     fn begin(&mut self) {
         for node in 0..self.network.nodes.len() {
             let at = self.random.time_up_to(Duration::from_secs(4));
@@ -284,7 +284,7 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// Some time with work and, if wanted, faults.
+    /// A period with changes and, if requested, faults.
     fn live(&mut self) {
         let span = Duration::from_secs(self.random.pick(&[3, 30, 150]));
         let busy = self.network.nodes.len().min(12);
@@ -340,7 +340,7 @@ impl<'a> Script<'a> {
         self.random.pick(&[4_000_001, 4_000_002, 4_000_003])
     }
 
-    /// A change that no session suffers from.
+    /// A change that affects no session.
     fn work(&mut self, at: Duration) {
         let node = self.random.below(self.network.nodes.len());
         let prefix = self.random.pick(&self.prefixes);
@@ -399,7 +399,7 @@ impl<'a> Script<'a> {
         filters
     }
 
-    /// Something bad from `at` until `until`.
+    /// A fault from `at` until `until`.
     fn fault(&mut self, kind: usize, at: Duration, until: Duration) {
         let node = self.random.below(self.network.nodes.len());
         let (link, side) = self.draw_end();
@@ -447,7 +447,7 @@ impl<'a> Script<'a> {
     }
 }
 
-/// The prefixes that routes are for.
+/// The prefixes of routes.
 fn prefix(place: usize, family: Family) -> IpNet {
     let number = u16::try_from(place).unwrap_or_default();
     let [high, low] = number.to_be_bytes();

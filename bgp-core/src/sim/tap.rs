@@ -1,8 +1,8 @@
-//! An observer on the wire next to one speaker: decodes what it sends to one neighbour and remembers what the neighbour must
-//! hold after it.
+//! Observes the wire next to one speaker: decodes the messages to one neighbour, and tracks the routes that the neighbour must
+//! hold.
 //!
-//! Finds messages that may not be sent in the present state, UPDATEs that cannot be read without complaint, and needless
-//! ones: a route that was told before just so, a withdrawal of what was never told (RFC 4271 §9.2).
+//! Finds messages that are forbidden in the present state, UPDATEs with faults, and redundant ones: a repeated route, or a
+//! withdrawal of a route that was never sent (RFC 4271 §9.2).
 
 use std::collections::BTreeMap;
 
@@ -15,23 +15,23 @@ use crate::types::{Family, PerFamily};
 use crate::wire::notification::cease;
 use crate::wire::{Context, ErrorCode, Message, Notification, Update, frame};
 
-/// What a neighbour holds, by prefix and path identifier.
+/// The routes that a neighbour holds, by prefix and path identifier.
 pub(super) type Told = BTreeMap<(IpNet, u32), NaiveRoute>;
 
 /// The observer of one direction of a session.
 #[derive(Debug, Default)]
 pub(super) struct Tap {
-    /// How the neighbour reads; `None` while the session is not up.
+    /// The neighbour's codec context; `None` while the session is not up.
     reader: Option<Context>,
     pub(super) told: Told,
     /// End-of-RIB markers in this session.
     pub(super) ends_of_rib: PerFamily<usize>,
-    /// UPDATEs since the observer was put there.
+    /// UPDATEs since the observer was attached.
     pub(super) updates: usize,
 }
 
 impl Tap {
-    /// The session came up; `writer` is how the speaker writes.
+    /// The session came up; `writer` is the speaker's codec context.
     pub(super) fn up(&mut self, writer: &Context) {
         let reader = Context {
             add_path_receive: writer.add_path_send,
@@ -54,7 +54,7 @@ impl Tap {
         };
     }
 
-    /// Looks at what is sent; returns the NOTIFICATION that is in it.
+    /// Checks sent octets; returns a NOTIFICATION among them.
     pub(super) fn watch(&mut self, octets: &Bytes) -> Result<Option<Notification>, Violation> {
         let broken = |text: String| Violation::new("wire", text);
         let context = self.reader.unwrap_or_default();
@@ -122,13 +122,13 @@ impl Tap {
         Ok(())
     }
 
-    /// Whether the neighbour was told once that it knows all, in each of the families.
+    /// Whether exactly one End-of-RIB was sent in each of the families.
     pub(super) fn is_complete(&self, families: &[Family]) -> bool {
         families.iter().all(|family| self.ends_of_rib[*family] == 1)
     }
 }
 
-/// Whether a NOTIFICATION may be sent where nothing is wrong: only by the loser of a collision (RFC 4271 §6.8).
+/// Whether a NOTIFICATION is allowed without faults: only that of the loser of a collision (RFC 4271 §6.8).
 pub(super) fn is_harmless(notification: &Notification) -> bool {
     notification.code == ErrorCode::CEASE && notification.subcode == cease::COLLISION
 }

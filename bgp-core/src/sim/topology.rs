@@ -1,7 +1,7 @@
-//! Shapes of networks: who is in which AS and who speaks to whom, drawn at random.
+//! Random network topologies: ASes, speakers and sessions.
 //!
-//! Every shape has exactly one stable state: nothing but the length of AS paths, identifiers and addresses decides, or
-//! customers are preferred to peers and providers in a hierarchy without circles (Gao and Rexford).
+//! Every topology has exactly one stable state: only the length of AS paths, identifiers and addresses decide, or customers are
+//! preferred to peers and providers in a hierarchy without cycles (Gao and Rexford).
 
 use super::filter::Filter;
 use super::network::{EndSpec, LinkSpec, Network, NodeSpec, Terms};
@@ -10,26 +10,26 @@ use crate::rib::{NextHopMode, PeerKind};
 use crate::types::Role;
 use crate::types::{Asn, RouterId};
 
-/// The AS of a network that is one.
+/// The AS of a network with a single AS.
 const ONE_AS: u32 = 64512;
-/// The first of many.
+/// The first AS of several.
 const FIRST_AS: u32 = 65_530;
 
 /// LOCAL_PREF of routes from customers, peers and providers.
 const PREFERENCES: [u32; 3] = [300, 200, 90];
 
-/// A network in the making.
+/// A network under construction.
 pub(super) struct Draft<'a> {
     random: &'a mut Random,
     nodes: Vec<NodeSpec>,
     links: Vec<LinkSpec>,
     hold_time: u16,
-    /// Routes are reflected, or chosen by more than a total order: nothing that can oscillate may be added.
+    /// Route reflection, or preferences beyond a total order: no further policy may be added, because it could oscillate.
     pub(super) delicate: bool,
 }
 
 impl<'a> Draft<'a> {
-    /// A network of about so many nodes.
+    /// A network of about this many nodes.
     pub(super) fn draw(random: &'a mut Random, size: usize, hold_time: u16) -> Self {
         let mut draft = Self {
             random,
@@ -55,13 +55,13 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    /// The network, with terms that may depend on the number of nodes.
+    /// The network, with settings that may depend on the number of nodes.
     pub(super) fn finish(self, terms: impl FnOnce(&mut Random, usize) -> Terms) -> Network {
         let terms = terms(self.random, self.nodes.len());
         Network::new(self.nodes, self.links, terms)
     }
 
-    /// A ring of so many, each its own AS.
+    /// A ring of this size, each node in its own AS.
     pub(super) fn circle(random: &'a mut Random, size: usize, hold_time: u16) -> Self {
         let mut draft = Self {
             random,
@@ -85,7 +85,7 @@ impl<'a> Draft<'a> {
     }
 
     fn add_own_as(&mut self) -> usize {
-        // Some have numbers that two octets cannot hold (RFC 6793).
+        // Some numbers do not fit into two octets (RFC 6793).
         let asn = FIRST_AS + u32::try_from(self.nodes.len()).unwrap_or_default();
         self.add(asn)
     }
@@ -106,7 +106,7 @@ impl<'a> Draft<'a> {
         } else {
             PeerKind::External
         };
-        // At most one side waits for the other.
+        // At most one side is passive.
         let passive = self.random.below(10);
         let next_hop_mode = match (internal, self.random.below(20)) {
             (true, 0..7) => NextHopMode::Own,
@@ -139,7 +139,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Each in its own AS; with `extra` links it is no tree any more.
+    /// A tree, each node in its own AS; `extra` links add cycles.
     fn tree(&mut self, size: usize, extra: usize) {
         for node in 0..size {
             self.add_own_as();

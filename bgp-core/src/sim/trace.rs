@@ -1,4 +1,4 @@
-//! What happened, as one number and, if wanted, as lines to read.
+//! The trace of a simulation: one hash and, if requested, readable lines.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::random::mix;
 
-/// Lines that are kept.
+/// Lines kept.
 const LINES: usize = 20_000;
 
 /// The trace of a simulation.
@@ -17,7 +17,7 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// With `record`, lines are kept; they cost time.
+    /// With `record`, lines are kept, which takes time.
     pub(super) fn new(record: bool) -> Self {
         Self {
             hash: 0,
@@ -25,14 +25,14 @@ impl Trace {
         }
     }
 
-    /// Takes numbers into the hash.
+    /// Adds numbers to the hash.
     pub(super) fn mix(&mut self, numbers: &[u64]) {
         for number in numbers {
             self.hash = mix(self.hash.rotate_left(5) ^ number);
         }
     }
 
-    /// Takes octets into the hash.
+    /// Adds octets to the hash.
     pub(super) fn mix_octets(&mut self, octets: &[u8]) {
         for chunk in octets.chunks(8) {
             let mut word = [0; 8];
@@ -41,7 +41,7 @@ impl Trace {
         }
     }
 
-    /// Keeps a line, if lines are kept.
+    /// Adds a line, if lines are kept.
     pub(super) fn line(&mut self, at: Duration, text: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             if lines.len() == LINES {
@@ -60,7 +60,7 @@ impl Trace {
     }
 }
 
-/// What a checker found.
+/// A violation found by a checker.
 #[derive(Clone, Debug)]
 pub(super) struct Violation {
     pub(super) checker: &'static str,
@@ -75,7 +75,7 @@ impl Violation {
         }
     }
 
-    /// The same, said of something.
+    /// Adds where the violation occurred.
     pub(super) fn within(self, what: impl fmt::Display) -> Self {
         Self {
             text: format!("{what}: {}", self.text),

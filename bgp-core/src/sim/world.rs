@@ -1,8 +1,8 @@
-//! The world of a simulation: virtual time, machines, connections, and one queue of events in the order of time and, at the
-//! same time, of their making. Nothing else decides what happens next.
+//! The world of a simulation: virtual time, machines, connections, and one queue of events, ordered by time and then by creation.
+//! Nothing else determines the order.
 //!
-//! Speakers are driven as the law of the crate says: one input, then all outputs, then the next event. What they do is
-//! watched from outside at each step ([`check`](super::check), [`tap`](super::tap)); the first violation ends the simulation.
+//! Speakers are driven by the law of the crate: one input, then all outputs, then the next event. Each step is observed from
+//! outside ([`check`](super::check), [`tap`](super::tap)); the first violation ends the simulation.
 
 mod operate;
 mod speak;
@@ -28,14 +28,14 @@ use state::{Event, Scheduled, World};
 use transport::{arrive_refusal, arrive_segment, arrive_syn, read, written};
 use wires::{acknowledged, linger};
 
-/// Virtual time that a network has to settle once the faults are over.
+/// Virtual time for a network to settle after the faults.
 const PATIENCE: Duration = Duration::from_secs(2000);
-/// Whether the network rests is looked at after so many events.
+/// Events between two checks whether the network is at rest.
 const PATROL: u64 = 8;
-/// Events of one phase; many times what the largest network needs.
+/// Limit of the events of one phase; many times the need of the largest network.
 const MOST_EVENTS: u64 = 3_000_000;
 
-/// Lives through a scenario.
+/// Runs a scenario.
 pub(super) fn run(
     scenario: &Scenario,
     epoch: Instant,
@@ -53,7 +53,7 @@ pub(super) fn run(
     })
 }
 
-/// Lives through a script; tells what it was like.
+/// Runs a script; returns the statistics.
 fn live(world: &mut World, scenario: &Scenario) -> Result<Report, Violation> {
     for phase in &scenario.phases {
         for (offset, action) in phase {
@@ -77,7 +77,7 @@ fn live(world: &mut World, scenario: &Scenario) -> Result<Report, Violation> {
     Ok(world.report.clone())
 }
 
-/// Until the script, which takes so long, is over and the network rests.
+/// Runs until the script, of this duration, is over and the network is at rest.
 fn settle(world: &mut World, script: Duration) -> Result<(), Violation> {
     let deadline = world.now + script + PATIENCE;
     for event in 0..MOST_EVENTS {
@@ -93,7 +93,7 @@ fn settle(world: &mut World, script: Duration) -> Result<(), Violation> {
     Err(Violation::new("convergence", describe_unrest(world)))
 }
 
-/// Nothing but KEEPALIVEs for longer than the hold time, and no session is lost.
+/// Only KEEPALIVEs for longer than the hold time, and no session is lost.
 fn stay_silent(world: &mut World) -> Result<(), Violation> {
     let hold_time = world
         .network
@@ -156,7 +156,7 @@ fn step(world: &mut World) -> Result<(), Violation> {
     }
 }
 
-/// Whether all sessions are up, all routes are told, and nobody waits for anything but KEEPALIVEs.
+/// Whether all sessions are up, all routes were sent, and nothing but KEEPALIVEs is pending.
 fn is_at_rest(world: &World) -> bool {
     let is_up = |node: &Node, peer: usize| {
         node.sessions
@@ -179,7 +179,7 @@ fn is_at_rest(world: &World) -> bool {
         && !world.links.iter().any(|link| link.tainted)
 }
 
-/// Who and what keeps the network from its rest.
+/// Why the network is not at rest.
 fn describe_unrest(world: &World) -> String {
     let mut text = format!("no rest: {} events in motion", world.in_motion);
     for (place, node) in world.nodes.iter().enumerate() {

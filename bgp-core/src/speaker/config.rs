@@ -1,4 +1,4 @@
-//! How a neighbour is spoken to, and how its routes are treated.
+//! The configuration of a neighbour: its session, and its routes.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use crate::session::SessionConfig;
 use crate::types::PerFamily;
 use crate::wire::NextHop;
 
-/// A neighbour: how it is spoken to and how its routes are treated.
+/// A neighbour's settings of the session and of its routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NeighbourConfig {
-    /// A change of it needs a new session.
+    /// Settings that require a new session when changed.
     pub session: Arc<SessionConfig>,
-    /// A change of it does not.
+    /// Settings that can change while the session is up.
     pub routes: Arc<PeerConfig>,
-    /// Our next hop in families other than the one of the connection, or instead of its local address.
+    /// Our next hops for families other than that of the connection, or instead of its local address.
     pub own_next_hop: PerFamily<Option<NextHop>>,
 }
 
 impl NeighbourConfig {
-    /// A neighbour that is told the local address of the connection as next hop.
+    /// A neighbour that is sent the local address of the connection as next hop.
     pub fn new(session: SessionConfig, routes: PeerConfig) -> Self {
         let own_next_hop = PerFamily::default();
         Self {

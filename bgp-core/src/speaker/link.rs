@@ -1,4 +1,4 @@
-//! What a session's output means to the RIB.
+//! Translates outputs of a session into inputs of the RIB.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,20 +11,20 @@ use crate::session::{ConnId, Down, Negotiated, Output, PeerRestart};
 use crate::types::{Family, PeerId, PerFamily};
 use crate::wire::NextHop;
 
-/// The glue between one session and the RIB.
+/// Translates between one session and the RIB.
 #[derive(Debug)]
 pub struct Link {
     peer: PeerId,
-    /// Our addresses on the connections that the session has, which are two at most.
+    /// Our addresses on the session's connections, at most two.
     local: BTreeMap<ConnId, IpAddr>,
-    /// The connection of the session that is up.
+    /// The connection of the Established session.
     conn: Option<ConnId>,
-    /// Of the session that is up, or was up last.
+    /// The negotiated properties of the current or last session.
     negotiated: Option<Arc<Negotiated>>,
 }
 
 impl Link {
-    /// The glue for a peer whose session is not up.
+    /// A link for a peer without a session.
     pub fn new(peer: PeerId) -> Self {
         Self {
             peer,
@@ -34,17 +34,17 @@ impl Link {
         }
     }
 
-    /// Notes our address on a connection, before the session is told of the connection.
+    /// Records our address on a connection, before the session learns of the connection.
     pub fn connected(&mut self, conn: ConnId, local: IpAddr) {
         self.local.insert(conn, local);
     }
 
-    /// Forgets a connection that is closed.
+    /// Forgets a closed connection.
     pub fn closed(&mut self, conn: ConnId) {
         self.local.remove(&conn);
     }
 
-    /// What the RIB has to know of settings that are new while the session is up.
+    /// The input for the RIB after a change of settings while the session is up.
     pub fn reconfigured(&self, config: &NeighbourConfig) -> Option<Input> {
         self.conn.map(|_| Input::OwnNextHop {
             peer: self.peer,
@@ -52,13 +52,13 @@ impl Link {
         })
     }
 
-    /// As configured, otherwise our address on the connection of the session.
+    /// The configured next hops, otherwise our address on the session's connection.
     fn own_next_hop(&self, config: &NeighbourConfig) -> PerFamily<Option<NextHop>> {
         let mut own_next_hop = config.own_next_hop;
         if let Some(local) = self.conn.and_then(|conn| self.local.get(&conn)) {
             let local = NextHop::from(*local);
             own_next_hop[Family::of(local.address())].get_or_insert(local);
-            // RFC 8950 §4: whoever agreed on it wants IPv4 packets sent where the session is.
+            // RFC 8950 §4: a peer that negotiated it can be sent the session's address as next hop of IPv4 routes.
             let agreed = self.negotiated.as_ref();
             if agreed.is_some_and(|agreed| agreed.context.extended_next_hop)
                 && local.address().is_ipv6()
@@ -69,7 +69,7 @@ impl Link {
         own_next_hop
     }
 
-    /// Takes an output of the session: what the RIB has to know, and what is left for the owner to do.
+    /// Splits an output of the session into an input for the RIB, and an output for the owner.
     pub fn split(
         &mut self,
         config: &NeighbourConfig,
@@ -135,7 +135,7 @@ impl Link {
                 .as_ref()
                 .filter(|_| down.keep_stale[family])?;
             let restart = negotiated.graceful_restart?;
-            // RFC 9494 §4.2: a family in capability 71 alone is one whose restart time is zero.
+            // RFC 9494 §4.2: a family in capability 71 alone has a restart time of zero.
             let in_both = restart.families[family].is_some();
             Some(KeepStale {
                 restart_time: if in_both {
@@ -158,7 +158,7 @@ impl Link {
     }
 }
 
-/// What a peer says about routes.
+/// Inputs about a peer's routes.
 fn routes(peer: PeerId, output: Output) -> Option<Input> {
     match output {
         Output::Update(update) => Some(Input::Update { peer, update }),

@@ -1,4 +1,4 @@
-//! What the two ends of a session agreed on, as far as the codec is concerned.
+//! The negotiated properties of a session that affect the codec.
 
 use crate::types::{Family, PerFamily};
 
@@ -7,33 +7,33 @@ pub const MAX_MESSAGE_LEN: u16 = 4096;
 /// Largest message with it (RFC 8654 §3).
 pub const MAX_EXTENDED_MESSAGE_LEN: u16 = 65535;
 
-/// What the two ends of a session agreed on, as far as it changes how messages are read and written.
+/// The negotiated properties of a session that affect how messages are encoded and decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Context {
     /// AS numbers in AS_PATH and AGGREGATOR take four octets (RFC 6793 §3).
     pub four_octet_as: bool,
-    /// NLRI that we receive carries path identifiers (RFC 7911 §3).
+    /// Received NLRI has path identifiers (RFC 7911 §3).
     pub add_path_receive: PerFamily<bool>,
-    /// NLRI that we send carries path identifiers.
+    /// Sent NLRI has path identifiers.
     pub add_path_send: PerFamily<bool>,
-    /// Families whose routes are used; those of others are ignored (RFC 4760 §8).
+    /// Negotiated families; routes of other families are ignored (RFC 4760 §8).
     pub families: PerFamily<bool>,
     /// IPv4 routes may have IPv6 next hops (RFC 8950 §4).
     pub extended_next_hop: bool,
-    /// Largest message that we accept: 4096 or 65535 (RFC 8654 §3).
+    /// Largest accepted message: 4096 or 65535 (RFC 8654 §3).
     pub max_receive_len: u16,
-    /// Largest message that we send.
+    /// Largest message to send.
     pub max_send_len: u16,
-    /// The peer is in another AS: attributes that only mean something inside one are discarded (RFC 7606 §7.5, 7.9, 7.10).
+    /// The peer is in another AS: attributes that are only valid within an AS are discarded (RFC 7606 §7.5, 7.9, 7.10).
     pub external: bool,
-    /// Our side and the peer's may exchange enhanced route refresh messages (RFC 7313 §4).
+    /// Enhanced route refresh was negotiated (RFC 7313 §4).
     pub enhanced_refresh: bool,
-    /// Families that are not routed here are handed over as octets: see [`Update::opaque`](super::Update::opaque).
+    /// Routes of families that are not routed here are decoded as octets: see [`Update::opaque`](super::Update::opaque).
     pub opaque_families: bool,
 }
 
 impl Default for Context {
-    /// What holds before the OPENs have been exchanged.
+    /// The properties before the exchange of OPENs.
     fn default() -> Self {
         Self {
             four_octet_as: false,
@@ -54,7 +54,7 @@ impl Default for Context {
 }
 
 impl Context {
-    /// Octets of the longest message that we send. Every peer takes 4096 (RFC 4271 §4.1).
+    /// Largest message to send, octets. Every peer accepts 4096 (RFC 4271 §4.1).
     pub(super) fn send_limit(&self) -> usize {
         self.max_send_len.max(MAX_MESSAGE_LEN).into()
     }
@@ -64,7 +64,7 @@ impl Context {
         if self.four_octet_as { 4 } else { 2 }
     }
 
-    /// Whether NLRI of this family carries path identifiers in what we receive.
+    /// Whether received NLRI of this family has path identifiers.
     pub fn receives_path_ids(&self, family: Family) -> bool {
         self.add_path_receive[family]
     }

@@ -1,7 +1,7 @@
-//! The message header (RFC 4271 §4.1, §6.1): cuts a byte stream into messages.
+//! Framing: splits a byte stream into messages by their header (RFC 4271 §4.1, §6.1).
 //!
-//! Input is the buffer that a connection's reader fills; output is one [`Frame`] at a time, which shares the memory of that
-//! buffer. Never looks behind the header: what a message says is for [`Message::decode`](super::Message::decode).
+//! Input is the buffer of a connection's reader; output is one [`Frame`] at a time, which shares the memory of that buffer. Only
+//! the header is read; [`Message::decode`](super::Message::decode) reads the rest.
 
 use bytes::{Bytes, BytesMut};
 
@@ -11,22 +11,22 @@ use super::notification::{ErrorCode, MessageError};
 /// RFC 4271 §4.1.
 const MARKER: [u8; 16] = [0xff; 16];
 
-/// One complete message whose header is good.
+/// One complete message with a valid header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// What it is; one of the five known types.
+    /// The type; one of the five known ones.
     pub kind: MessageType,
-    /// The whole message, header included; shares the read buffer.
+    /// The complete message, including the header; shares the read buffer.
     pub bytes: Bytes,
 }
 
-/// Takes the next message off the front of `input`; `None` when it is not complete yet.
+/// Splits the next message off the front of `input`; `None` if it is incomplete.
 ///
-/// The header is judged as soon as its 19 octets are there, never waiting for the body (RFC 4271 §6.1).
+/// The header is checked as soon as its 19 octets have arrived, without waiting for the body (RFC 4271 §6.1).
 ///
 /// # Errors
 ///
-/// Bad marker, length or type. The stream is of no use after that.
+/// Bad marker, length or type. The stream is unusable afterwards.
 #[inline(always)]
 pub fn take(input: &mut BytesMut, max_len: u16) -> Result<Option<Frame>, MessageError> {
     let Some(header) = input.first_chunk::<HEADER_LEN>() else {
@@ -44,8 +44,8 @@ pub fn take(input: &mut BytesMut, max_len: u16) -> Result<Option<Frame>, Message
     Ok(Some(Frame { kind, bytes }))
 }
 
-/// What is wrong with a header; looked for in the order marker, length, type. In a box, as what [`take`] answers would have
-/// to stand in memory else, and take longer than the rest of it.
+/// The error of a bad header, checked in the order marker, length, type. Boxed: an inline error would force the result of
+/// [`take`] through memory and cost more than the check.
 #[cold]
 fn refuse(header: &[u8; HEADER_LEN], max_len: u16) -> Box<MessageError> {
     let [marker @ .., high, low, kind] = header;
@@ -64,7 +64,7 @@ fn refuse(header: &[u8; HEADER_LEN], max_len: u16) -> Box<MessageError> {
 pub(super) fn bad_length(kind: MessageType, field: &[u8]) -> MessageError {
     let error = header_error(2, 16, "a length that a message of its type can have");
     MessageError {
-        // RFC 4271 §6.4: what is wrong with a NOTIFICATION is not told with a NOTIFICATION.
+        // RFC 4271 §6.4: an error in a NOTIFICATION is not answered with a NOTIFICATION.
         answerable: kind != MessageType::NOTIFICATION,
         ..error.with_data(field)
     }

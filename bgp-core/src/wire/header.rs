@@ -7,7 +7,7 @@ use super::context::MAX_MESSAGE_LEN;
 /// Octets of the marker, length and type (RFC 4271 §4.1).
 pub const HEADER_LEN: usize = 19;
 
-/// A message type octet (RFC 4271 §4.1). Unknown values survive.
+/// A message type (RFC 4271 §4.1). Unknown values are preserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageType(pub u8);
 
@@ -21,11 +21,11 @@ impl MessageType {
 }
 
 impl MessageType {
-    /// Shortest and longest message of this type, header included, on a session with that limit; `None` if the type is
-    /// unknown. ROUTE-REFRESH may be too short here because the right answer depends on RFC 7313 §5.
+    /// Shortest and longest message of this type, including the header, on a session with this limit; `None` for an unknown type.
+    /// A ROUTE-REFRESH that is too short is allowed here, because its error handling depends on RFC 7313 §5.
     #[inline]
     pub(super) fn lengths(self, max_len: u16) -> Option<(u16, u16)> {
-        // RFC 8654 §4: OPEN and KEEPALIVE never get longer.
+        // RFC 8654 §4: OPEN and KEEPALIVE are never extended.
         let short = max_len.min(MAX_MESSAGE_LEN);
         match self {
             Self::OPEN => Some((29, short)),
@@ -37,7 +37,7 @@ impl MessageType {
         }
     }
 
-    /// Whether it is known and can be that long.
+    /// Whether the type is known and allows this length.
     #[inline]
     pub(super) fn allows(self, len: u16, max_len: u16) -> bool {
         let lengths = self.lengths(max_len);

@@ -29,7 +29,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// Its type.
+    /// The type.
     pub fn kind(&self) -> MessageType {
         match self {
             Self::Open(_) => MessageType::OPEN,
@@ -40,14 +40,14 @@ impl Message {
         }
     }
 
-    /// Reads the message in a frame, which [`frame::take`] has made.
+    /// Decodes the message in a frame from [`frame::take`].
     ///
     /// # Errors
     ///
-    /// The NOTIFICATION to answer with, for whatever ends the session: see [`MessageError`].
+    /// An error that ends the session, with the NOTIFICATION to send: see [`MessageError`].
     #[inline]
     pub fn decode(frame: Frame, context: &Context) -> Result<Self, MessageError> {
-        // Nearly all messages. Moving their octets about would take as long as reading them does, so that is done last.
+        // Nearly all messages. Moving their octets would cost as much as decoding them, so that comes last.
         if frame.kind == MessageType::UPDATE
             && let Some(notes) = read_usual(&frame.bytes, context)
         {
@@ -77,7 +77,7 @@ impl Message {
         }
     }
 
-    /// Appends the message, with its header, to `out`. An UPDATE is repeated as it was received.
+    /// Appends the message with its header to `out`. An UPDATE is written as received.
     pub fn encode(&self, context: &Context, out: &mut BytesMut) {
         match self {
             Self::Open(open) => open.encode(out),
@@ -89,7 +89,7 @@ impl Message {
     }
 }
 
-/// One line for people: the type in capitals, then what it says.
+/// One line for logs: the type in capitals, then the content.
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,8 +1,8 @@
-//! BGP messages to bytes and back. Knows nothing of sessions.
+//! The codec: BGP messages to octets and back. Knows nothing of sessions.
 //!
-//! Input: a byte stream per connection (a [`bytes::BytesMut`] that a reader fills) and a [`Context`] that says what the
-//! two OPENs agreed on. Output: [`Message`] values, or a [`MessageError`] that *is* the NOTIFICATION to send. A broken
-//! attribute never leaves the parser as an error: RFC 7606 is applied here, see [`Update`].
+//! Input: a byte stream per connection (a [`bytes::BytesMut`] that a reader fills) and a [`Context`] with the negotiated
+//! properties. Output: [`Message`] values, or a [`MessageError`] that *is* the NOTIFICATION to send. A malformed attribute is not
+//! an error: the parser applies RFC 7606, see [`Update`].
 
 pub mod attribute;
 pub mod capability;

@@ -1,7 +1,7 @@
 //! Next hops: the NEXT_HOP attribute (RFC 4271 §5.1.3) and the field in MP_REACH_NLRI (RFC 4760 §3, RFC 2545 §3,
 //! RFC 8950 §3).
 //!
-//! Judges whether an address can be a next hop at all. Whether it can be reached, is our own or a loopback address, is for the RIB.
+//! Checks whether an address can be a next hop. The RIB checks whether it is reachable, our own, or a loopback address.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,7 +12,7 @@ use super::Context;
 use super::read::{Malformed, Reader};
 use crate::types::Family;
 
-/// Where to send packets for a route (RFC 4271 §5.1.3, RFC 2545 §3, RFC 8950 §3).
+/// A next hop (RFC 4271 §5.1.3, RFC 2545 §3, RFC 8950 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -22,28 +22,28 @@ use crate::types::Family;
 pub enum NextHop {
     /// An IPv4 address.
     V4(Ipv4Addr),
-    /// An IPv6 address: global, or link-local alone on an unnumbered link.
+    /// An IPv6 address: global, or link-local on an unnumbered link.
     V6(Ipv6Addr),
     /// Both addresses of an IPv6 neighbour on the same link.
     V6LinkLocal {
-        /// The global one.
+        /// The global address.
         global: Ipv6Addr,
-        /// The link-local one.
+        /// The link-local address.
         link_local: Ipv6Addr,
     },
 }
 
-/// What is wrong with a next hop.
+/// An error of a next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It does not have a length that the family may have here.
+    /// The length is not allowed for the family.
     Length,
-    /// No packet can be sent to that address.
+    /// No packet can be sent to the address.
     Unusable,
 }
 
 impl NextHop {
-    /// The address that is resolved: the global one where there are two.
+    /// The address to resolve: the global one if there are two.
     pub fn address(self) -> IpAddr {
         match self {
             Self::V4(address) => address.into(),
@@ -54,7 +54,7 @@ impl NextHop {
         }
     }
 
-    /// The link-local address, alone or beside a global one.
+    /// The link-local address, alone or next to a global one.
     pub fn link_local(self) -> Option<Ipv6Addr> {
         match self {
             Self::V4(_) => None,
@@ -63,7 +63,7 @@ impl NextHop {
         }
     }
 
-    /// Reads the field of an MP_REACH_NLRI of that family.
+    /// Decodes the next hop of an MP_REACH_NLRI of this family.
     pub(super) fn decode(family: Family, octets: &[u8], context: &Context) -> Result<Self, Fault> {
         let allowed = match octets.len() {
             4 => family == Family::Ipv4Unicast,
@@ -76,7 +76,7 @@ impl NextHop {
             .ok_or(Fault::Unusable)
     }
 
-    /// The addresses in such a field, by its length.
+    /// The addresses in the field, by its length.
     pub(super) fn from_octets(octets: &[u8]) -> Option<Self> {
         match octets.len() {
             4 => read_ipv4(octets).ok(),
@@ -85,7 +85,7 @@ impl NextHop {
         }
     }
 
-    /// Itself if packets can be sent there (RFC 4271 §6.3: "a valid IP host address").
+    /// The next hop, if packets can be sent to it (RFC 4271 §6.3: "a valid IP host address").
     pub(super) fn usable(self) -> Option<Self> {
         let usable = match self.address() {
             IpAddr::V4(address) => is_ipv4_host(address),
@@ -94,7 +94,7 @@ impl NextHop {
         usable.then_some(self)
     }
 
-    /// Octets that [`Self::put`] appends.
+    /// Octets appended by [`Self::put`].
     pub(super) fn len(self) -> usize {
         match self {
             Self::V4(_) => 4,
@@ -103,7 +103,7 @@ impl NextHop {
         }
     }
 
-    /// Whether it is an address of the same host only (127.0.0.0/8, ::1).
+    /// Whether the address is a loopback address (127.0.0.0/8, ::1).
     pub const fn is_loopback(self) -> bool {
         match self {
             Self::V4(address) => address.is_loopback(),
@@ -114,7 +114,7 @@ impl NextHop {
         }
     }
 
-    /// Appends its addresses.
+    /// Appends the addresses.
     pub(super) fn put(self, out: &mut impl BufMut) {
         match self {
             Self::V4(address) => out.put_slice(&address.octets()),
@@ -127,7 +127,7 @@ impl NextHop {
     }
 }
 
-/// Whether packets can be sent there.
+/// Whether packets can be sent to the address.
 pub(super) fn is_ipv4_host(address: Ipv4Addr) -> bool {
     let first = address.octets()[0];
     first != 0 && !address.is_multicast() && !address.is_broadcast()
@@ -144,7 +144,7 @@ fn read_ipv6(octets: &[u8]) -> Result<NextHop, Malformed> {
         return Ok(NextHop::V6(global));
     }
     let link_local = reader.ipv6()?;
-    // Unnumbered peers fill the second half with zeros, or say the same address twice: there is only one then.
+    // Unnumbered peers fill the second half with zeros, or repeat the same address: then there is only one.
     if link_local.is_unicast_link_local() && !global.is_unicast_link_local() {
         Ok(NextHop::V6LinkLocal { global, link_local })
     } else {

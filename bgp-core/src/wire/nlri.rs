@@ -1,7 +1,7 @@
 //! NLRI: lists of prefixes, with or without path identifiers (RFC 4271 §4.3, RFC 4760 §5, RFC 7911 §3).
 //!
-//! A list is checked once, when its UPDATE is decoded, and read from the message on demand from then on: nothing is
-//! allocated for a prefix. Whether a prefix makes sense (multicast, for example) is for the RIB.
+//! A list is checked once, when its UPDATE is decoded, and then read from the message on demand, without an allocation. Whether a
+//! prefix is routable (multicast, for example) is decided by the RIB.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::types::{Family, PathId, Prefix};
 
-/// A list of prefixes of one family as it stands in a message, already checked: reading it cannot fail.
+/// A list of prefixes of one family as encoded in a message, already checked: reading it cannot fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nlri<'a> {
     family: Family,
@@ -29,23 +29,24 @@ impl<'a> Nlri<'a> {
         }
     }
 
-    /// The family of every prefix in it.
+    /// The family of all prefixes.
     pub fn family(self) -> Family {
         self.family
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the list is empty.
     pub fn is_empty(self) -> bool {
         self.octets.is_empty()
     }
 
-    /// How many prefixes are in it; reads through all of them.
+    /// The number of prefixes; reads through the whole list.
     pub fn count(self) -> usize {
         let behind = |octets: &&'a [u8]| behind_first(self.family, self.path_ids, octets);
         std::iter::successors(Some(self.octets), behind).count() - 1
     }
 
-    /// Its prefixes, host bits cleared, with [`PathId`] 0 where the session carries none. Empty if `P` is of another family.
+    /// The prefixes with host bits cleared, and [`PathId`] 0 if the session does not use path identifiers. Empty if `P` is of
+    /// another family.
     pub fn iter<P: Prefix>(self) -> Iter<'a, P> {
         let octets = if P::FAMILY == self.family {
             self.octets
@@ -59,7 +60,7 @@ impl<'a> Nlri<'a> {
         }
     }
 
-    /// The same as [`IpNet`], for whoever does not care for speed.
+    /// The prefixes as [`IpNet`]; slower than [`Nlri::iter`].
     pub fn nets(self) -> impl Iterator<Item = (PathId, IpNet)> + 'a {
         let ipv4 = self.iter::<Ipv4Net>().map(|(id, net)| (id, net.into()));
         let ipv6 = self.iter::<Ipv6Net>().map(|(id, net)| (id, net.into()));
@@ -67,7 +68,7 @@ impl<'a> Nlri<'a> {
     }
 }
 
-/// Separated by spaces; a path identifier follows its prefix as `#7`.
+/// Prefixes separated by spaces; a path identifier follows its prefix as `#7`.
 impl fmt::Display for Nlri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (path_id, net)) in self.nets().enumerate() {
@@ -108,18 +109,18 @@ impl<P: Prefix> Iterator for Iter<'_, P> {
     }
 }
 
-/// Octets of an address that a prefix of this length is written with.
+/// Octets of the encoded address of a prefix of this length.
 #[inline]
 fn address_octets(prefix_len: u8) -> usize {
-    // As `div_ceil`, in less instructions: nothing overflows here.
+    // As `div_ceil`, in fewer instructions: nothing overflows here.
     (usize::from(prefix_len) + 7) >> 3
 }
 
-/// Makes sure that a field holds whole prefixes that the family can have (RFC 7606 §5.3).
+/// Checks that a field consists of complete, valid prefixes of the family (RFC 7606 §5.3).
 ///
 /// # Errors
 ///
-/// The octets of the field before the first prefix that is wrong.
+/// The offset of the first invalid prefix in the field.
 #[inline]
 pub(super) fn check(family: Family, path_ids: bool, octets: &[u8]) -> Result<(), usize> {
     if path_ids {
@@ -129,7 +130,7 @@ pub(super) fn check(family: Family, path_ids: bool, octets: &[u8]) -> Result<(),
     }
 }
 
-/// The same for prefixes that each stand behind `N` octets.
+/// The check for prefixes that each follow `N` octets.
 #[inline]
 fn check_behind<const N: usize>(family: Family, octets: &[u8]) -> Result<(), usize> {
     let longest = family.max_prefix_len();
@@ -145,7 +146,7 @@ fn check_behind<const N: usize>(family: Family, octets: &[u8]) -> Result<(), usi
     Ok(())
 }
 
-/// What follows the first prefix; `None` if that is wrong.
+/// The octets after the first prefix; `None` if that prefix is invalid.
 #[inline]
 fn behind_first(family: Family, path_ids: bool, octets: &[u8]) -> Option<&[u8]> {
     let start = if path_ids { 4 } else { 0 };
@@ -161,7 +162,7 @@ const MAX_HEAD_LEN: usize = 4 + 1;
 /// Octets of an IPv6 address.
 const MAX_ADDRESS_LEN: usize = 16;
 
-/// Octets that [`encode`] appends for each prefix at most.
+/// Most octets that [`encode`] appends per prefix.
 pub(super) fn max_encoded_len(family: Family, path_ids: bool) -> usize {
     head_len(path_ids) + address_octets(family.max_prefix_len())
 }
@@ -176,11 +177,11 @@ fn head_len(path_ids: bool) -> usize {
     if path_ids { 5 } else { 1 }
 }
 
-/// Appends prefixes; bits beyond the length of each are zero (RFC 4271 §4.3).
+/// Appends prefixes, with host bits cleared (RFC 4271 §4.3).
 pub(super) fn encode<P: Prefix>(path_ids: bool, routes: &[(PathId, P)], out: &mut BytesMut) {
     let start = out.len();
-    // Room for the longest there are. Whole addresses are written, and what follows goes over the octets that are too
-    // many: a copy of fixed size is much faster.
+    // Reserves room for the longest prefixes. Whole addresses are written, and the next prefix overwrites the excess octets: a
+    // copy of fixed size is much faster.
     let most = routes.len() * max_encoded_len(P::FAMILY, path_ids);
     out.resize(start + most + MAX_HEAD_LEN + MAX_ADDRESS_LEN, 0);
     let mut at = start;
@@ -199,7 +200,7 @@ pub(super) fn encode<P: Prefix>(path_ids: bool, routes: &[(PathId, P)], out: &mu
     out.truncate(at);
 }
 
-/// Writes octets and says where they end.
+/// Writes octets and returns their end.
 #[inline]
 fn put<const N: usize>(octets: [u8; N], at: usize, out: &mut [u8]) -> usize {
     out[at..at + N].copy_from_slice(&octets);

@@ -1,8 +1,8 @@
 //! NOTIFICATION (RFC 4271 §4.5), its codes and subcodes, and the shutdown communication (RFC 9003).
 //!
-//! Reading one cannot fail: nobody answers a NOTIFICATION with a NOTIFICATION (RFC 4271 §6.4), so codes that are not known
-//! and data of any form are kept as they came and interpreted only for people. One whose length is wrong ends the stream
-//! with a [`MessageError`] that says that it must not be answered.
+//! Decoding cannot fail: a NOTIFICATION is never answered with a NOTIFICATION (RFC 4271 §6.4), so unknown codes and any data are
+//! kept as received, and interpreted only for people. A NOTIFICATION of invalid length ends the stream with a [`MessageError`]
+//! that is not answerable.
 
 mod code;
 mod name;
@@ -20,19 +20,19 @@ use name::name;
 
 pub use code::{ErrorCode, cease};
 
-/// The reason for which a session ends, as told to the other side.
+/// The reason for the end of a session, sent to the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// Which part of the protocol was hurt.
+    /// The error code.
     pub code: ErrorCode,
-    /// How; its meaning depends on the code, 0 is unspecific.
+    /// The subcode; its meaning depends on the code, and 0 is unspecific.
     pub subcode: u8,
-    /// Depends on code and subcode.
+    /// The data; its meaning depends on code and subcode.
     pub data: Bytes,
 }
 
 impl Notification {
-    /// What code and subcode mean, such as `Hold timer expired`. Says the numbers where the registry has no name for them.
+    /// The name of code and subcode, such as `Hold timer expired`, or the numbers if the registry has no name.
     pub fn name(&self) -> Cow<'static, str> {
         match name(self.code, self.subcode) {
             Some(name) => name.into(),
@@ -43,7 +43,7 @@ impl Notification {
         }
     }
 
-    /// One without data.
+    /// A NOTIFICATION without data.
     pub const fn new(code: ErrorCode, subcode: u8) -> Self {
         Self {
             code,
@@ -57,8 +57,8 @@ impl Notification {
         Self::new(ErrorCode::CEASE, subcode)
     }
 
-    /// A Cease with a text for the peer's operator (RFC 9003 §2), for [`cease::ADMIN_SHUTDOWN`] or [`cease::ADMIN_RESET`].
-    /// The text is cut to 255 octets.
+    /// A Cease with a text for the peer's operator (RFC 9003 §2), for [`cease::ADMIN_SHUTDOWN`] or [`cease::ADMIN_RESET`]. The
+    /// text is truncated to 255 octets.
     pub fn shutdown(subcode: u8, text: &str) -> Self {
         let mut data = BytesMut::new();
         write::len8(&mut data, |out| {
@@ -67,14 +67,14 @@ impl Notification {
         Self::cease(subcode).with_data(data.freeze())
     }
 
-    /// The same with data.
+    /// Sets the data.
     #[must_use]
     pub fn with_data(mut self, data: impl Into<Bytes>) -> Self {
         self.data = data.into();
         self
     }
 
-    /// The same reason as a hard reset: the peer is not to keep routes as stale (RFC 8538 §3.1).
+    /// Wraps the reason in a Hard Reset: the peer must not keep routes as stale (RFC 8538 §3.1).
     #[must_use]
     pub fn into_hard_reset(self) -> Self {
         let mut data = BytesMut::with_capacity(2 + self.data.len());
@@ -84,17 +84,17 @@ impl Notification {
         Self::cease(cease::HARD_RESET).with_data(data.freeze())
     }
 
-    /// Whether it is a Cease with this subcode.
+    /// Whether this is a Cease with this subcode.
     pub(crate) fn is_cease(&self, subcode: u8) -> bool {
         self.code == ErrorCode::CEASE && self.subcode == subcode
     }
 
-    /// Whether it is a hard reset (RFC 8538 §3).
+    /// Whether this is a Hard Reset (RFC 8538 §3).
     pub fn is_hard_reset(&self) -> bool {
         self.is_cease(cease::HARD_RESET)
     }
 
-    /// The reason within a hard reset; `None` if it is none, or one without a reason (RFC 8538 §3.2).
+    /// The reason within a Hard Reset; `None` if this is not a Hard Reset, or has no reason (RFC 8538 §3.2).
     pub fn hard_reset_reason(&self) -> Option<Self> {
         let [code, subcode, ..] = self.data[..] else {
             return None;
@@ -103,11 +103,11 @@ impl Notification {
             .then(|| Self::new(ErrorCode(code), subcode).with_data(self.data.slice(2..)))
     }
 
-    /// The text for the operator in an administrative shutdown or reset (RFC 9003 §2), within a hard reset too. Not escaped.
-    /// `None` if there is none, or if its length or its encoding is wrong.
+    /// The operator's text in an administrative shutdown or reset (RFC 9003 §2), also within a Hard Reset. Not escaped. `None` if
+    /// there is none, or if its length or encoding is invalid.
     pub fn shutdown_communication(&self) -> Option<String> {
         if let Some(reason) = self.hard_reset_reason() {
-            // Only one level: what is in a hard reset is not a hard reset.
+            // One level only: a Hard Reset within a Hard Reset is not unwrapped.
             return reason.own_communication().map(str::to_owned);
         }
         self.own_communication().map(str::to_owned)
@@ -122,7 +122,7 @@ impl Notification {
         (may_have_text && !text.is_empty()).then_some(text)
     }
 
-    /// Whether the data is what RFC 9003 §2 describes, so that printing the text says it all.
+    /// Whether the data is exactly a communication of RFC 9003 §2, so that the text is complete.
     fn is_plain_communication(&self) -> bool {
         self.own_communication()
             .is_some_and(|text| text.len() + 1 == self.data.len())
@@ -138,7 +138,7 @@ impl Notification {
         }
     }
 
-    /// Data beyond the peer's limit is cut (RFC 8654 §5).
+    /// Data beyond the peer's limit is truncated (RFC 8654 §5).
     pub(super) fn encode(&self, context: &Context, out: &mut BytesMut) {
         let room = context.send_limit() - HEADER_LEN - 2;
         write::message(out, MessageType::NOTIFICATION, |out| {
@@ -149,8 +149,8 @@ impl Notification {
     }
 }
 
-/// The name of code and subcode, and in parentheses what the data says: the shutdown communication, the reason for a hard
-/// reset, or else octets in hex. Safe for a log line: control characters are escaped, long data is cut.
+/// The name of code and subcode, and the data in parentheses: the shutdown communication, the reason of a Hard Reset, or octets
+/// in hex. Safe for a log line: control characters are escaped, long data is truncated.
 impl fmt::Display for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())?;
@@ -169,7 +169,7 @@ impl fmt::Display for Notification {
 }
 
 impl Notification {
-    /// Hard resets within hard resets are printed by their name only, so that printing does not recurse without end.
+    /// Nested Hard Resets are printed by name only, to avoid unbounded recursion.
     fn without_inner_reset(self) -> Self {
         if self.is_hard_reset() {
             Self::cease(cease::HARD_RESET)
@@ -181,7 +181,7 @@ impl Notification {
 
 #[cfg(feature = "serde")]
 impl serde::Serialize for Notification {
-    /// `code`, `subcode`, `name`, and where there is one `communication`; other data as hex in `data`.
+    /// Serialized as `code`, `subcode`, `name`, and `communication` if there is one; other data as hex in `data`.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
         let mut fields = serializer.serialize_struct("Notification", 5)?;
@@ -194,16 +194,16 @@ impl serde::Serialize for Notification {
     }
 }
 
-/// Something in a message that ends the session. The error is the answer to send, if one may be sent.
+/// An error in a message that ends the session, with the NOTIFICATION to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageError {
-    /// What to send before closing, if it is [`answerable`](Self::answerable).
+    /// The NOTIFICATION to send before closing, if [`answerable`](Self::answerable).
     pub notification: Notification,
-    /// False if the message was a NOTIFICATION itself: nothing is sent then, only the connection closed (RFC 4271 §6.4).
+    /// `false` if the message itself was a NOTIFICATION: the connection is then closed without an answer (RFC 4271 §6.4).
     pub answerable: bool,
-    /// Octets from the start of the message to where it went wrong.
+    /// Offset of the error in the message, octets.
     pub offset: usize,
-    /// For the log: what was expected there.
+    /// The expected content, for the log.
     pub reason: &'static str,
 }
 

@@ -1,8 +1,8 @@
 //! OPEN (RFC 4271 §4.2) with its optional parameters, plain and extended (RFC 9072).
 //!
-//! Checks are made in the order of RFC 4271 §6.2, so that of several faults the first is told: version, AS number, hold time,
-//! identifier, form of the parameters. Those of the AS number and of an identifier that is taken need a configuration: they
-//! are made for a session, which knows its `ExpectedPeer`, and left out for anybody else.
+//! Checks follow the order of RFC 4271 §6.2, so that the first of several errors is reported: version, AS number, hold time,
+//! identifier, form of the parameters. The checks of the configured AS number and of our own identifier are made for a session,
+//! which knows its `ExpectedPeer`, and skipped otherwise.
 
 use std::fmt;
 
@@ -16,34 +16,34 @@ use crate::types::{Asn, RouterId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Open {
-    /// The sender's AS number in full: from capability 65 where it is there, else from the two-octet field. Encoding
-    /// writes [`Asn::TRANS`] to the short field where the number does not fit (RFC 6793 §9), and adds capability 65 then if
-    /// it is not in the list.
+    /// The sender's full AS number: from capability 65 if present, otherwise from the two-octet field. Encoding writes
+    /// [`Asn::TRANS`] to the short field if the number does not fit (RFC 6793 §9), and then adds capability 65 unless it is in
+    /// the list.
     pub asn: Asn,
     /// Proposed hold time in seconds: 0, or at least 3.
     pub hold_time: u16,
     /// BGP identifier; never zero after decoding (RFC 6286 §2.1).
     pub router_id: RouterId,
-    /// In the order of the message, all optional parameters together.
+    /// Capabilities in the order of the message, from all optional parameters.
     pub capabilities: Vec<Capability>,
 }
 
-/// What a session knows of its peer before the OPEN comes.
+/// The expected sender of an OPEN.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExpectedPeer {
-    /// The AS number that is configured.
+    /// The configured AS number.
     pub(crate) asn: Asn,
-    /// An identifier that it cannot have: ours, inside one AS (RFC 6286 §2.2).
+    /// An identifier that the peer must not have: ours, within the same AS (RFC 6286 §2.2).
     pub(crate) taken_identifier: Option<RouterId>,
 }
 
-/// The only version there is.
+/// The only version.
 const VERSION: u8 = 4;
 /// Optional parameter with capabilities (RFC 5492 §4).
 const CAPABILITIES: u8 = 2;
-/// In the place of a parameter type: parameters have two-octet lengths (RFC 9072 §2).
+/// Instead of a parameter type: parameters have two-octet lengths (RFC 9072 §2).
 const EXTENDED: u8 = 255;
-/// Where the fields of an OPEN stand, header included.
+/// Offsets of the fields of an OPEN, including the header.
 const AS_AT: usize = HEADER_LEN + 1;
 const HOLD_TIME_AT: usize = HEADER_LEN + 3;
 const IDENTIFIER_AT: usize = HEADER_LEN + 5;
@@ -59,7 +59,7 @@ mod subcode {
 }
 
 impl Open {
-    /// Reads the OPEN; `expected`: of whom, if that is known.
+    /// Decodes an OPEN; `expected` is the sender, if known.
     pub(crate) fn decode(
         message: &Bytes,
         expected: Option<ExpectedPeer>,
@@ -73,7 +73,7 @@ impl Open {
         let short_as = Asn(reader.u16().map_err(too_short)?.into());
         let hold_time = reader.u16().map_err(too_short)?;
         let router_id = RouterId(reader.ipv4().map_err(too_short)?);
-        // The full AS number stands in the last part, whose own faults come last.
+        // The full AS number is in the last part, whose own errors are reported last.
         let parameters = decode_parameters(reader.rest());
         check_as(short_as, &parameters, expected)?;
         check_hold_time(hold_time)?;
@@ -87,8 +87,7 @@ impl Open {
         })
     }
 
-    /// The fields of an OPEN whatever they say, to tell people what came; capabilities that cannot be read are left out. `None` if it is
-    /// too short.
+    /// The fields of an OPEN without checks, for diagnosis; malformed capabilities are left out. `None` if it is too short.
     pub(crate) fn glance(message: &Bytes) -> Option<Self> {
         let mut reader = Reader::new(message.get(HEADER_LEN..)?);
         let _version = reader.u8().ok()?;
@@ -117,7 +116,7 @@ impl Open {
     }
 
     fn encode_capabilities(&self) -> BytesMut {
-        // Behind the fixed part and the longer of the two forms of the parameters.
+        // After the fixed part and the longer form of the parameters.
         const ROOM: usize = MAX_MESSAGE_LEN as usize - PARAMETERS_AT - 7;
         let mut octets = BytesMut::new();
         if !self.asn.is_two_octet() && full_as(&self.capabilities).is_none() {
@@ -134,8 +133,8 @@ impl Open {
     }
 }
 
-/// RFC 4271 §6.2: the AS number is what was configured. Zero never is (RFC 7607 §2), and 23456 only stands for another one
-/// (RFC 6793 §9), which nobody knows if the parameters cannot be read.
+/// RFC 4271 §6.2: the AS number must be the configured one. Zero is invalid (RFC 7607 §2), and 23456 only represents another
+/// number (RFC 6793 §9), which is unknown if the parameters are malformed.
 fn check_as(
     short: Asn,
     parameters: &Result<Vec<Capability>, MessageError>,
@@ -187,14 +186,14 @@ fn full_as(capabilities: &[Capability]) -> Option<Asn> {
     })
 }
 
-/// Reads the length of the optional parameters and what follows to the end of the message.
+/// Decodes the length of the optional parameters and the rest of the message.
 fn decode_parameters(octets: &[u8]) -> Result<Vec<Capability>, MessageError> {
     let malformed_block =
         |Malformed| malformed(PARAMETERS_AT, "parameters that end with the message");
     let mut reader = Reader::new(octets);
     let len = reader.u8().map_err(malformed_block)?;
     let mut block = reader;
-    // RFC 9072 §2: the one-octet length says nothing then, but that there are parameters.
+    // RFC 9072 §2: the one-octet length then only says that there are parameters.
     let extended = len != 0 && block.u8() == Ok(EXTENDED);
     let parameters = if extended {
         block.take_len16()
@@ -239,7 +238,7 @@ fn parameter<'a>(reader: &mut Reader<'a>, extended: bool) -> Result<(u8, &'a [u8
     Ok((kind, value))
 }
 
-/// One parameter with all capabilities, or none; in extended form only if it is too long for the plain one (RFC 9072 §2).
+/// One parameter with all capabilities, or none; in extended form only if too long for the plain one (RFC 9072 §2).
 fn encode_parameters(capabilities: &[u8], out: &mut BytesMut) {
     if capabilities.is_empty() {
         out.put_u8(0);

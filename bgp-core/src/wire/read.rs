@@ -1,15 +1,14 @@
-//! Reading octets: the only file that names nom.
+//! Reading octets: the only file that uses nom.
 //!
-//! [`Reader`] takes fields off the front of a slice that is complete, so nothing here ever asks for more input. A field
-//! that goes beyond its slice, and octets left over where there must be none, are both [`Malformed`]; what that means on
-//! the wire is decided by whoever knows what was being read. Nothing here allocates.
+//! [`Reader`] takes fields off the front of a complete slice, so it never asks for more input. A field beyond the end of its
+//! slice, and left-over octets, are both [`Malformed`]; the caller decides what that means on the wire. Nothing here allocates.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use nom::error::{ErrorKind, ParseError};
 use nom::{IResult, Parser};
 
-/// The octets do not have the form that they should have.
+/// The octets do not have the expected form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
@@ -23,7 +22,7 @@ impl<I> ParseError<I> for Malformed {
     }
 }
 
-/// Reads fields from the front of a slice and knows how far it has come.
+/// Reads fields from the front of a slice and tracks its position.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
@@ -58,7 +57,7 @@ impl<'a> Reader<'a> {
         self.array::<16>().map(Ipv6Addr::from)
     }
 
-    /// One that has already come to `start`, and ends at `end`.
+    /// A reader from `start` to `end`.
     pub(super) fn between(start: usize, end: usize, octets: &'a [u8]) -> Self {
         Self {
             rest: &octets[start..end],
@@ -88,13 +87,13 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Octets preceded by their number in one octet.
+    /// Octets preceded by their length in one octet.
     pub(super) fn take_len8(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.u8()?;
         self.take(len.into())
     }
 
-    /// Octets preceded by their number in two octets.
+    /// Octets preceded by their length in two octets.
     pub(super) fn take_len16(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.u16()?;
         self.take(len.into())
@@ -105,7 +104,7 @@ impl<'a> Reader<'a> {
         self.len - self.rest.len()
     }
 
-    /// What is still to be read.
+    /// The remaining octets.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -114,7 +113,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// Makes sure that all has been read.
+    /// Checks that no octets remain.
     pub(super) fn finish(self) -> Result<(), Malformed> {
         if self.rest.is_empty() {
             Ok(())
@@ -124,7 +123,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Takes `count` octets. As nom's own `take`, but it looks at the length only once.
+/// Takes `count` octets, as nom's `take` but with a single check of the length.
 #[inline]
 fn octets(count: usize, input: &[u8]) -> IResult<&[u8], &[u8], Malformed> {
     let (octets, rest) = input
@@ -133,7 +132,7 @@ fn octets(count: usize, input: &[u8]) -> IResult<&[u8], &[u8], Malformed> {
     Ok((rest, octets))
 }
 
-/// Takes `N` octets as a value, which the compiler turns into one load; nom's own numbers are read octet by octet.
+/// Takes `N` octets as an array, compiled to one load; nom's own numbers are read octet by octet.
 #[inline]
 fn array<const N: usize>(input: &[u8]) -> IResult<&[u8], [u8; N], Malformed> {
     let (octets, rest) = input

@@ -1,6 +1,6 @@
 //! ROUTE-REFRESH (RFC 2918) and its enhanced form (RFC 7313).
 //!
-//! Whether the family was negotiated and whether the kind makes sense now is for the session to judge.
+//! The session checks whether the family was negotiated and whether the kind is valid now.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use super::read::{Malformed, Reader};
 use super::{Context, ErrorCode, HEADER_LEN, MessageError, MessageType, frame, write};
 use crate::types::AfiSafi;
 
-/// What a ROUTE-REFRESH says: its third octet, reserved in RFC 2918, a subtype in RFC 7313 §3.2. Unknown values survive.
+/// The kind of a ROUTE-REFRESH: its third octet, reserved in RFC 2918, a subtype in RFC 7313 §3.2. Unknown values are preserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RefreshKind(pub u8);
 
 impl RefreshKind {
-    /// "Send your routes again."
+    /// A request for the routes of the receiver.
     pub const REQUEST: Self = Self(0);
     /// Beginning of the answer (BoRR).
     pub const BEGIN: Self = Self(1);
@@ -26,13 +26,13 @@ impl RefreshKind {
 /// A ROUTE-REFRESH message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteRefresh {
-    /// The family it is about; may be one that was not negotiated.
+    /// The family, possibly one that was not negotiated.
     pub family: AfiSafi,
-    /// Request, or a mark around an answer.
+    /// A request, or a marker around an answer.
     pub kind: RefreshKind,
 }
 
-/// Octets of the body (RFC 2918 §3). A request may carry more, such as filters of RFC 5291, which are not asked for here.
+/// Octets of the body (RFC 2918 §3). A request may be longer, for example with filters of RFC 5291, which we never negotiate.
 const BODY_LEN: usize = 4;
 
 impl RouteRefresh {

@@ -1,11 +1,11 @@
-//! Octets as hexadecimal text, for logs and for serialized forms.
+//! Octets as hexadecimal text, for logs and serialization.
 
 use std::fmt;
 
-/// Prints octets as hex digits; of more than 64 only the first ones, with the number of all.
+/// Prints octets as hex digits; of more than 64 only the first, with the total number.
 pub(super) struct Hex<'a>(pub(super) &'a [u8]);
 
-/// Enough to see what an attribute begins with, and short enough for a log line.
+/// Enough to recognise an attribute, and short enough for a log line.
 const SHOWN: usize = 64;
 
 impl fmt::Display for Hex<'_> {
@@ -33,7 +33,7 @@ pub(super) fn to_hex(octets: &[u8]) -> String {
     text
 }
 
-/// The octets that [`to_hex`] wrote.
+/// The inverse of [`to_hex`].
 #[cfg(feature = "serde")]
 pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, []) = text.as_bytes().as_chunks::<2>() else {

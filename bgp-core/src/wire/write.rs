@@ -1,16 +1,16 @@
-//! Writing octets: lengths that are put in after what they count has been written, so nobody computes one by hand.
+//! Writing octets: lengths are filled in after their content was written, so none is computed by hand.
 //!
-//! Output goes straight to the caller's [`BytesMut`]. What does not fit a length field is the caller's mistake; callers cut
-//! what comes from a configuration beforehand.
+//! Output goes to the caller's [`BytesMut`]. Content that does not fit its length field is the caller's error; callers truncate
+//! values from a configuration beforehand.
 
 use bytes::{BufMut, BytesMut};
 
 use super::{HEADER_LEN, MessageType};
 
-/// Where the length stands in a header, behind the marker.
+/// Offset of the length in a header, after the marker.
 const LENGTH_AT: usize = 16;
 
-/// Appends a message: its header, then what `body` writes.
+/// Appends a message: its header, then the octets that `body` writes.
 pub(super) fn message(out: &mut BytesMut, kind: MessageType, body: impl FnOnce(&mut BytesMut)) {
     let start = out.len();
     let mut header = [0xff; HEADER_LEN];
@@ -21,7 +21,7 @@ pub(super) fn message(out: &mut BytesMut, kind: MessageType, body: impl FnOnce(&
     patch_u16(out, start + LENGTH_AT, len);
 }
 
-/// Appends what `body` writes, preceded by its length in one octet.
+/// Appends the octets that `body` writes, preceded by their length in one octet.
 pub(super) fn len8(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
     let at = out.len();
     out.put_u8(0);
@@ -31,7 +31,7 @@ pub(super) fn len8(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
     out[at] = len as u8;
 }
 
-/// Appends what `body` writes, preceded by its length in two octets.
+/// Appends the octets that `body` writes, preceded by their length in two octets.
 pub(super) fn len16(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
     let at = out.len();
     out.put_u16(0);
@@ -40,7 +40,7 @@ pub(super) fn len16(out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
     patch_u16(out, at, len);
 }
 
-/// The longest beginning of `text` that has at most `limit` octets and ends between two characters.
+/// The longest prefix of `text` that has at most `limit` octets and ends between two characters.
 pub(super) fn cut(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
     while !text.is_char_boundary(end) {

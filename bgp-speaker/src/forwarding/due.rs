@@ -1,23 +1,22 @@
-//! What the kernel is yet to be told, in the order in which it came up. A prefix stands here once, and what is said of it is
-//! decided when its turn comes.
+//! Pending kernel changes, in order of arrival. A prefix is listed once, and its route is decided when its turn comes.
 
 use std::collections::{HashSet, VecDeque};
 
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
-/// What is to be done.
+/// One pending step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The kernel is told of the route to a prefix.
+    /// Write or remove the route to a prefix.
     Route(IpNet),
-    /// Leftovers of the last run may go.
+    /// Remove leftovers of the last run.
     FinishRecovery,
-    /// The RIB has decided on all that there was to wait for, and the kernel knows.
+    /// The RIB has ended its deferral, and the kernel has all routes decided by then.
     DeferralEnded,
 }
 
-/// All steps that are to be done.
+/// All pending steps.
 #[derive(Debug, Default)]
 pub(super) struct Due {
     steps: VecDeque<Step>,
@@ -25,7 +24,7 @@ pub(super) struct Due {
 }
 
 impl Due {
-    /// Comes after all others; a prefix that waits keeps its place.
+    /// Appends a step; a prefix that is already waiting keeps its place.
     pub(super) fn push(&mut self, step: Step) {
         let is_new = match step {
             Step::Route(prefix) => self.prefixes.insert(prefix),
@@ -36,14 +35,14 @@ impl Due {
         }
     }
 
-    /// The step that has waited for the longest.
+    /// The oldest step.
     pub(super) fn pop(&mut self) -> Option<Step> {
         let step = self.steps.pop_front()?;
         if let Step::Route(prefix) = &step {
             self.prefixes.remove(prefix);
         }
         if self.steps.is_empty() {
-            // What a long list took up.
+            // Frees the memory of a long list.
             *self = Self::default();
         }
         Some(step)

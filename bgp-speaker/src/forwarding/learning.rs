@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::rules::ForwardingPlan;
 use crate::kernel::{ForeignRoute, KernelEvent};
 
-/// What the kernel has, and what the RIB was told of it.
+/// The kernel's routes, and what the RIB was told about them.
 #[derive(Debug, Default)]
 pub(super) struct Learning {
     foreign: BTreeMap<IpNet, ForeignRoute>,
@@ -18,7 +18,7 @@ pub(super) struct Learning {
     told: HashMap<(IpNet, Origin), LocalRoute>,
 }
 
-/// What a local route was learned from.
+/// Where a local route was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Origin {
     Foreign,
@@ -26,11 +26,11 @@ enum Origin {
 }
 
 impl Learning {
-    /// What an event means to the RIB.
+    /// The RIB inputs that follow from a kernel event.
     pub(super) fn apply(&mut self, event: &KernelEvent, plan: &ForwardingPlan) -> Vec<Input> {
         match event {
             KernelEvent::Routes { prefix, routes } => {
-                // The one that the kernel uses.
+                // The route that the kernel uses.
                 match routes.iter().min_by_key(|route| route.metric) {
                     Some(route) => drop(self.foreign.insert(*prefix, route.clone())),
                     None => drop(self.foreign.remove(prefix)),
@@ -52,7 +52,7 @@ impl Learning {
         }
     }
 
-    /// What another plan changes.
+    /// The RIB inputs that follow from a new plan.
     pub(super) fn follow(&mut self, old: &ForwardingPlan, new: &ForwardingPlan) -> Vec<Input> {
         let foreign = self.foreign.keys().map(|prefix| (*prefix, Origin::Foreign));
         let connected = self.connected.keys();
@@ -67,14 +67,14 @@ impl Learning {
         inputs.collect()
     }
 
-    /// Whether a local route of this number was learned from the kernel.
+    /// Whether the local route with this number was learned from the kernel.
     pub(super) fn has_told(&self, prefix: IpNet, id: u32) -> bool {
         let origins = [Origin::Foreign, Origin::Connected].into_iter();
         let mut told = origins.filter_map(|origin| self.told.get(&(prefix, origin)));
         told.any(|route| route.id == id)
     }
 
-    /// The route of another program from which a local route of this number was learned.
+    /// The route of another program from which the local route with this number was learned.
     pub(super) fn foreign(&self, prefix: IpNet, id: u32) -> Option<&ForeignRoute> {
         let told = self.told.get(&(prefix, Origin::Foreign));
         self.foreign
@@ -82,7 +82,7 @@ impl Learning {
             .filter(|_| told.is_some_and(|route| route.id == id))
     }
 
-    /// What the RIB is to be told of a prefix, if that is something else than before.
+    /// The RIB inputs for a prefix, empty if nothing changed.
     fn tell(&mut self, prefix: IpNet, origin: Origin, plan: &ForwardingPlan) -> Vec<Input> {
         let rules = &plan.rules[family_of(prefix)];
         let route = match origin {

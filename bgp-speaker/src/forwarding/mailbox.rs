@@ -11,7 +11,7 @@ use super::wanted::ByPrefix;
 use crate::event::{ForwardingEvent, ForwardingSink};
 use crate::pool::Pool;
 
-/// The newest routes of the RIB, each prefix at most once, so that a slow kernel never holds the RIB up.
+/// The newest routes of the RIB. Each prefix is listed at most once, so a slow kernel never blocks the RIB.
 #[derive(Debug, Default)]
 pub struct Mailbox {
     content: Mutex<Content>,
@@ -27,7 +27,7 @@ struct Content {
 #[derive(Debug, Default)]
 pub(super) struct Updates {
     pub(super) routes: ByPrefix<Option<Arc<ForwardRoute>>>,
-    /// Next hops: whether they are to be known from now on, or forgotten.
+    /// Next hops to resolve (`true`) or to forget (`false`).
     pub(super) next_hops: BTreeMap<IpAddr, bool>,
     pub(super) deferral_ended: bool,
 }

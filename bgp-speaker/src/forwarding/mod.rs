@@ -1,8 +1,8 @@
-//! Between the RIB and the kernel: which routes go into the kernel's table, and what the kernel tells the RIB.
+//! Between the RIB and the kernel: which routes go into the kernel's table, and what the RIB learns from the kernel.
 //!
-//! Input: routes and next hops of the RIB (through a [`Mailbox`]), the owner's [`ForwardingPlan`], events of the kernel. Output: changes
-//! for the kernel; next hops, and routes learned from the kernel, for the RIB. The task holds the last route of each prefix, so that a
-//! change of the plan or of the way to a next hop is applied to the routes at hand.
+//! Input: routes and next hops of the RIB (through a [`Mailbox`]), the owner's [`ForwardingPlan`], and events of the kernel.
+//! Output: changes for the kernel; resolved next hops and learned routes for the RIB. The task keeps the last route of each
+//! prefix, so that a new plan or a moved next hop can be applied to the existing routes.
 
 mod due;
 mod learning;
@@ -30,7 +30,7 @@ pub use state::State;
 pub use task::REMOTE_METRIC;
 pub use view::{Gateway, NextHops};
 
-/// Requests that may wait for the task; beyond them, callers wait.
+/// Requests waiting for the task; beyond this number, callers wait.
 const REQUESTS: usize = 16;
 
 /// A handle on the forwarding task of a speaker. When the last one is dropped, the task ends; routes stay in the kernel.
@@ -40,15 +40,15 @@ pub struct Forwarding {
     counters: Counters,
 }
 
-/// A forwarding task that does not run yet. The kernel is read already.
+/// A forwarding task that is not running yet. The kernel task has already started reading.
 pub struct Prepared {
     task: Task,
     kernel: Kernel,
 }
 
 impl Forwarding {
-    /// Opens the kernel's table, in the network namespace of the speaker unless another one is configured, for a speaker that was started with the sink of this mailbox. The receiver is told when the RIB has
-    /// decided on everything that it waited for after the start.
+    /// Opens the kernel's table for a speaker that was started with the sink of this mailbox, in the network namespace of the
+    /// speaker unless `config` names another one. The receiver fires when the RIB has ended its deferral after the start.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Forwarding {
         Ok((forwarding, Prepared { task, kernel }, deferral))
     }
 
-    /// Follows another plan.
+    /// Replaces the plan.
     ///
     /// # Errors
     ///
@@ -86,12 +86,12 @@ impl Forwarding {
         self.ask(Request::Plan(Box::new(plan))).await
     }
 
-    /// How many routes of a family are in the kernel, refused by it, or on their way to it. Asks nobody, and costs nothing.
+    /// How many routes of a family are in the kernel, refused by it, or pending. Reads counters only; no task is asked.
     pub fn kernel_counts(&self, family: Family) -> KernelCounts {
         self.counters.read(family)
     }
 
-    /// Removes the routes of the last run that nobody announced again.
+    /// Removes the routes of the last run that were not announced again.
     ///
     /// # Errors
     ///
@@ -100,18 +100,18 @@ impl Forwarding {
         self.ask(Request::FinishRecovery).await
     }
 
-    /// Leaves the kernel as it is from now on, and ends the task.
+    /// Leaves the kernel as it is, and ends the task.
     ///
     /// # Errors
     ///
-    /// The task has ended before.
+    /// The task has already ended.
     pub async fn stop(&self) -> Result<(), Ended> {
         let (done, stopped) = oneshot::channel();
         self.ask(Request::Stop(done)).await?;
         stopped.await.map_err(|_| Ended)
     }
 
-    /// Lets a function look at the state of the task, and holds the task up for as long as the function runs.
+    /// Runs a function on the state of the task. The task is blocked while the function runs.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Forwarding {
     ) -> Result<T, Ended> {
         let (reply, answer) = oneshot::channel();
         let question: task::Question = Box::new(move |state| {
-            // Whoever asked may have gone.
+            // The caller may be gone.
             reply.send(look(state)).ok();
         });
         self.ask(Request::Look(question)).await?;
@@ -135,7 +135,7 @@ impl Forwarding {
 }
 
 impl Prepared {
-    /// The state of the kernel's table.
+    /// The status of the kernel's table.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl Prepared {
         self.kernel.status().await.map_err(|_| Ended)
     }
 
-    /// Runs the task as one of the speaker's.
+    /// Starts the task as one of the speaker's tasks.
     pub fn start(self, speaker: &Speaker) {
         speaker.tasks().service("forwarding", self.task.run());
     }

@@ -1,4 +1,4 @@
-//! What the owner of a speaker says of forwarding.
+//! The owner's rules and plan for forwarding.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,43 +12,45 @@ use ipnet::IpNet;
 use crate::kernel::resolve::Resolution;
 use crate::kernel::{Device, ForeignRoute, KernelRoute};
 
-/// What of the RIB is written into the kernel, and what the RIB learns from there. The defaults write every route of a peer and learn
-/// nothing.
+/// Which routes of the RIB are written into the kernel, and which routes the RIB learns from the kernel. The default methods
+/// write every route of a peer and learn nothing.
 ///
-/// Rules do not change: other rules are another object, and the routes of their family are decided again.
+/// An object must always give the same answers. To change rules, replace the object: all routes of the family are then decided
+/// again.
 pub trait ForwardingRules: fmt::Debug + Send + Sync {
-    /// How a route of a peer is written by one of its next hops; `None`: not at all.
+    /// How a peer's route is written with one of its next hops; `None` means not at all.
     fn install(&self, prefix: IpNet, route: &ForwardRoute, next_hop: IpAddr) -> Option<Install> {
         let _ = (prefix, route, next_hop);
         Some(Install::default())
     }
 
-    /// The local route that a route of another program in the kernel becomes; `None`: none.
+    /// The local route made of another program's route in the kernel; `None` learns nothing.
     fn learn(&self, prefix: IpNet, route: &ForeignRoute) -> Option<LocalRoute> {
         let _ = (prefix, route);
         None
     }
 
-    /// The local route that a connected network becomes, on the first of its interfaces for which there is one.
+    /// The local route made of a connected network. The interfaces of the network are asked in order, and the first answer
+    /// counts.
     fn learn_connected(&self, prefix: IpNet, interface: &str) -> Option<LocalRoute> {
         let _ = (prefix, interface);
         None
     }
 
-    /// Whether this way to a next hop counts though a peer announces a route to the next hop. Otherwise a next hop is out of reach
-    /// where the best route to it is one that BGP brought: routes must not come to lean on each other.
+    /// Whether this path to a next hop counts even though a peer announces a route to the next hop. By default a next hop is
+    /// unreachable if the best route to it came from BGP: otherwise two BGP routes could depend on each other.
     fn always_reaches(&self, way: &Resolution) -> bool {
         let _ = way;
         false
     }
 }
 
-/// How a route goes into the kernel.
+/// How a route is written into the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Install {
-    /// Its metric; `None` is the kernel's default.
+    /// The metric; `None` is the kernel's default.
     pub metric: Option<u32>,
-    /// The tunnel that it goes through, on which every next hop is on-link.
+    /// The tunnel device of the route. All next hops are on-link there.
     pub tunnel: Option<Device>,
 }
 
@@ -58,19 +60,19 @@ pub struct InstallAll;
 
 impl ForwardingRules for InstallAll {}
 
-/// What the owner of a speaker wants of forwarding.
+/// The owner's plan for forwarding.
 #[derive(Clone, Debug)]
 pub struct ForwardingPlan {
     /// The rules of each family, compared by identity.
     pub rules: PerFamily<Arc<dyn ForwardingRules>>,
-    /// Routes of the owner. That of a peer to the same prefix takes the place of one.
+    /// Routes of the owner. A peer's route to the same prefix replaces one of them.
     pub own: BTreeMap<IpNet, KernelRoute>,
-    /// Next hops that are reached by a gateway, whatever the kernel says.
+    /// Gateways of next hops, overriding the kernel.
     pub gateways: BTreeMap<IpAddr, IpAddr>,
 }
 
 impl Default for ForwardingPlan {
-    /// Every route of a peer is written into the kernel.
+    /// Writes every route of a peer into the kernel.
     fn default() -> Self {
         let rules: Arc<dyn ForwardingRules> = Arc::new(InstallAll);
         Self {
@@ -85,14 +87,13 @@ impl Default for ForwardingPlan {
 }
 
 impl ForwardingPlan {
-    /// Whether both have the same rules for the family of a prefix.
+    /// Whether both plans have the same rules for the family of a prefix.
     pub(super) fn has_rules_of(&self, other: &Self, prefix: IpNet) -> bool {
         let family = family_of(prefix);
         Arc::ptr_eq(&self.rules[family], &other.rules[family])
     }
 
-    /// The prefixes of which only one of two plans has an own route, or of which the routes differ; those whose rules differ
-    /// included.
+    /// Prefixes whose own route differs between two plans, including prefixes whose rules differ.
     pub(super) fn own_changed_since(&self, old: &Self) -> BTreeSet<IpNet> {
         let all = self.own.keys().chain(old.own.keys()).copied();
         all.filter(|prefix| {

@@ -1,4 +1,4 @@
-//! Everything that decisions about the kernel's table are made of.
+//! The state on which decisions about the kernel's table are based.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use super::wanted::{ByPrefix, Wanted};
 use crate::kernel::resolve::{Resolution, Resolver};
 use crate::kernel::{Device, Hop, InstallError, Interface, KernelRoute, RouteKind};
 
-/// What the forwarding task knows.
+/// The state of the forwarding task.
 #[derive(Debug, Default)]
 pub struct State {
     pub(super) plan: ForwardingPlan,
@@ -24,15 +24,15 @@ pub struct State {
     pub(super) learning: Learning,
     pub(super) interfaces: BTreeMap<u32, Interface>,
     pub(super) due: Due,
-    /// Prefixes whose route is wanted, and not in the kernel, with the reason.
+    /// Prefixes whose route is wanted but not in the kernel, with the reason.
     pub(super) refused: BTreeMap<IpNet, InstallError>,
-    /// Everything that the kernel had at the start is known. Nothing is decided before: routes of the last run still carry
-    /// traffic, and must not be replaced by a decision in the dark.
+    /// The initial state of the kernel is known. Nothing is decided earlier: routes of the last run still carry traffic and must
+    /// not be replaced without full knowledge.
     pub(super) synced: bool,
 }
 
 impl State {
-    /// Takes in routes of the RIB; answers which watched next hops they cover.
+    /// Takes in routes of the RIB; returns the watched next hops that they cover.
     pub(super) fn take_in(
         &mut self,
         routes: ByPrefix<Option<Arc<ForwardRoute>>>,
@@ -49,7 +49,7 @@ impl State {
         covered
     }
 
-    /// The prefixes about which this plan says something else than the old one. If rules changed, all of their family.
+    /// The prefixes to decide again under this plan. If the rules of a family changed, all prefixes of the family.
     pub(super) fn prefixes_changed_since(&self, old: &ForwardingPlan) -> BTreeSet<IpNet> {
         let mut changed = self.plan.own_changed_since(old);
         let learned = self.wanted.keys().copied();
@@ -57,7 +57,7 @@ impl State {
         changed
     }
 
-    /// The route of a prefix that is to be in the kernel.
+    /// The route that a prefix should have in the kernel.
     pub(super) fn decide(&self, prefix: IpNet) -> Option<KernelRoute> {
         match self.wanted.get(&prefix) {
             Some(route) => self.learned(prefix, route),
@@ -71,7 +71,7 @@ impl State {
             allowed = true;
             metric = metric.or(install.metric);
             match install.tunnel {
-                // The outer packet needs a way too.
+                // The outer packet needs a route too.
                 Some(tunnel) => hops.extend(
                     self.way_to(next_hop)
                         .map(|_| Hop::gateway(next_hop).dev(tunnel).onlink()),
@@ -81,7 +81,7 @@ impl State {
         }
         let kind = match (allowed, hops.is_empty()) {
             (false, _) => return None,
-            // With a better metric it would take the place of the route that it stands by for.
+            // With a better metric the standby route would replace the active one.
             (true, true) if route.standby => return None,
             (true, true) => RouteKind::Unreachable,
             (true, false) => RouteKind::Unicast { next_hops: hops },
@@ -89,7 +89,7 @@ impl State {
         Some(KernelRoute { metric, kind })
     }
 
-    /// The next hops by which the rules let a peer's route into the kernel.
+    /// The next hops with which the rules allow a peer's route into the kernel.
     pub(super) fn installed(
         &self,
         prefix: IpNet,
@@ -101,7 +101,7 @@ impl State {
             .filter_map(move |next_hop| Some((next_hop, rules.install(prefix, route, next_hop)?)))
     }
 
-    /// The way to a next hop. Where the plan says by which gateway it is reached, that is the way.
+    /// The path to a next hop. A gateway in the plan takes precedence.
     pub(super) fn way_to(&self, next_hop: IpAddr) -> Option<Resolution> {
         let Some(via) = self.plan.gateways.get(&next_hop).copied() else {
             return self.kernel_way_to(next_hop);
@@ -117,8 +117,8 @@ impl State {
         })
     }
 
-    /// The way that the kernel has: never by a route that BGP itself brought, unless the rules say that the way counts
-    /// nevertheless. Which of two routes wins can depend on the answer given here, which must not depend on who wins in turn.
+    /// The kernel's path to a next hop. A path over a BGP route does not count, unless the rules allow it: the answer decides
+    /// which BGP routes win, so it must not depend on which of them wins.
     fn kernel_way_to(&self, next_hop: IpAddr) -> Option<Resolution> {
         let way = self.resolver.resolve(next_hop)?;
         let address = IpNet::from(next_hop);
@@ -160,7 +160,7 @@ impl State {
         .collect()
     }
 
-    /// The interface of the first hop of a way.
+    /// The interface of the first hop of a path.
     pub(super) fn interface_of(way: &Resolution) -> Option<Arc<str>> {
         way.hops.first().map(|hop| Arc::clone(&hop.interface))
     }

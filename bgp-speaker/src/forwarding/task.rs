@@ -1,6 +1,6 @@
 //! The task between the RIB and the kernel.
 //!
-//! The kernel is told in slices: however much it is yet to be told, next hops and questions do not wait for that.
+//! Kernel changes are sent in slices, so that next hops and questions never wait for a long backlog.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -19,21 +19,21 @@ use crate::kernel::{Kernel, KernelEvent, Room, RouteChange};
 use crate::routes::Routes;
 use crate::tasks::work_on;
 
-/// The cost of a next hop that is reached through a router: unknown, and more than that of one on a link.
+/// The cost of a next hop behind a router: unknown, and higher than that of any connected next hop.
 pub const REMOTE_METRIC: u32 = 1 << 31;
-/// Steps after which others have their turn.
+/// Steps per slice.
 const SLICE: usize = 256;
 
 /// A question to the forwarding task.
 pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
 
-/// What the forwarding task is asked to do.
+/// A request to the forwarding task.
 pub(super) enum Request {
-    /// Follow a new plan.
+    /// Replace the plan.
     Plan(Box<ForwardingPlan>),
-    /// Let somebody look.
+    /// Run a function on the state.
     Look(Question),
-    /// Remove what the last run left.
+    /// Remove the leftovers of the last run.
     FinishRecovery,
     /// Leave the kernel as it is from now on.
     Stop(oneshot::Sender<()>),
@@ -46,7 +46,7 @@ pub(super) struct Task {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) routes: Routes,
-    /// Told once, when the RIB has decided on everything that there was to wait for.
+    /// Fires once, when the RIB has ended its deferral.
     pub(super) deferral_ended: Option<oneshot::Sender<()>>,
 }
 
@@ -98,7 +98,7 @@ impl Task {
         Ok(())
     }
 
-    /// Some of what is due, as far as there is room for it.
+    /// Carries out some pending steps, as far as there is room.
     pub(super) fn advance(&mut self, state: &mut State, first: Room) {
         let mut room = Some(first);
         for _ in 0..SLICE {
@@ -159,7 +159,7 @@ impl Task {
                 } => {
                     state.interfaces.remove(&index);
                 }
-                // What the kernel refuses is an alarm, with all of them summed up.
+                // Refused routes are reported as one alarm, which sums them up.
                 KernelEvent::RouteRejected { prefix, error } => {
                     debug!(%prefix, %error, "route not installed");
                     state.refused.insert(prefix, error);
@@ -210,7 +210,7 @@ impl Task {
         }
     }
 
-    /// Applies what another plan changes.
+    /// Applies the differences between the old plan and a new one.
     async fn follow(&self, state: &mut State, plan: ForwardingPlan) -> Result<(), Ended> {
         let old = std::mem::replace(&mut state.plan, plan);
         let inputs = state.learning.follow(&old, &state.plan);

@@ -131,7 +131,7 @@ fn the_kernel_has_what_is_wanted_and_not_refused() {
     assert_eq!(state.refusal(&route("10.3.0.0/16")), None);
 }
 
-/// What the kernel has becomes local routes as the rules say, is told once, and told anew where other rules say otherwise.
+/// Routes of the kernel become local routes as the rules say. Each is told once, and again after a change of the rules.
 #[test]
 fn learned_routes_follow_the_kernel_and_the_rules() {
     let plan = state().plan;
@@ -260,7 +260,7 @@ fn a_workload_stays_a_next_hop_whoever_else_announces_its_address() {
         state.wanted.insert(net("10.1.7.5/32"), route.into());
         assert_eq!(state.way_to(workload), own);
     }
-    // Any other next hop is not reached by what BGP brought.
+    // Any other next hop must not resolve over a BGP route.
     let node: IpAddr = "10.0.0.2".parse().expect("an address");
     assert!(state.way_to(node).is_some());
     let route = learned("10.0.0.3", 100, false);
@@ -295,7 +295,7 @@ fn a_route_that_stands_by_is_not_installed_while_its_next_hop_is_out_of_reach() 
     }
 }
 
-/// The forwarding task, and what it asks of the kernel.
+/// The forwarding task, and the kernel commands that it sends.
 struct Desk {
     task: Task,
     state: State,
@@ -304,7 +304,7 @@ struct Desk {
 }
 
 impl Desk {
-    /// With so many routes through 10.0.0.2 and another few through 10.9.0.2, over which nothing leads yet.
+    /// With `many` routes through 10.0.0.2 and a `few` through 10.9.0.2, which is not reachable yet.
     async fn with_routes(many: u8, few: u8) -> Self {
         let router_id = RouterId([9, 9, 9, 9].into());
         let config = SpeakerConfig::new(Asn(65001), router_id);
@@ -343,7 +343,7 @@ impl Desk {
         desk
     }
 
-    /// How many changes it asked for.
+    /// The number of kernel changes that it sent.
     async fn changes(&mut self) -> usize {
         while !self.state.due.is_empty() {
             let room = self.task.kernel.room().await;
@@ -397,7 +397,7 @@ async fn an_event_costs_what_depends_on_it() {
     }
 }
 
-/// What is no longer asked for is not watched, so that a change of an address costs as much as there are next hops in use.
+/// An unwanted next hop is no longer watched, so the cost of an address change depends only on the next hops in use.
 #[tokio::test]
 async fn next_hops_are_watched_as_long_as_they_are_wanted() {
     let [kept, left, back] = [1, 2, 3].map(|host| IpAddr::from([192, 0, 2, host]));
@@ -431,7 +431,7 @@ async fn next_hops_are_watched_as_long_as_they_are_wanted() {
     }
 }
 
-/// Nothing that the kernel is yet to be told holds up anything else.
+/// A kernel that takes nothing delays nothing else.
 #[tokio::test]
 async fn a_kernel_that_takes_nothing_keeps_nobody_waiting() {
     let desk = Desk::with_routes(100, 10).await;

@@ -1,4 +1,4 @@
-//! The forwarding task's knowledge, for those who ask: where packets of a route go, and which routes are in the kernel.
+//! The forwarding task's knowledge: the next hops of a route, and which routes are in the kernel.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use ipnet::IpNet;
 use super::state::State;
 use crate::kernel::{ForeignHop, ForeignKind, ForeignRoute, InstallError, Interface};
 
-/// Where packets go.
+/// Where the packets of a route go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextHops {
     /// To one of these routers.
     Via(Vec<Gateway>),
-    /// To whoever is on the link of this interface.
+    /// To hosts on the link of this interface.
     Device(Arc<str>),
-    /// Nowhere, without a word to the sender.
+    /// Dropped silently.
     Blackhole,
-    /// Nowhere, and the sender is told.
+    /// Dropped; the sender gets an ICMP error.
     Unreachable,
 }
 
@@ -38,7 +38,7 @@ impl State {
         self.interfaces.values()
     }
 
-    /// Where packets of a route go.
+    /// Where the packets of a route go.
     pub fn next_hops(&self, route: &Route) -> NextHops {
         if let RouteSource::Local(id) = route.source
             && let Some(foreign) = self.learning.foreign(route.prefix, id)
@@ -52,17 +52,17 @@ impl State {
         }
     }
 
-    /// Whether a route for a prefix is to be in the kernel.
+    /// Whether the kernel should have a route for a prefix.
     pub fn wants(&self, prefix: IpNet) -> bool {
         self.decide(prefix).is_some()
     }
 
-    /// Whether the kernel has refused a route that was to be in it.
+    /// Whether the kernel refused a wanted route.
     pub fn is_refused(&self, route: &Route) -> bool {
         self.refusal(route).is_some()
     }
 
-    /// Why a route that was to be in the kernel is not there.
+    /// Why a wanted route is not in the kernel.
     pub fn refusal(&self, route: &Route) -> Option<&InstallError> {
         let error = self.refused.get(&route.prefix)?;
         self.is_for_the_kernel(route).then_some(error)
@@ -76,7 +76,7 @@ impl State {
         }
     }
 
-    /// Whether a route is the one that is in the kernel, if it is the first of its prefix for which this is asked.
+    /// Whether this route is the one in the kernel, provided that it is the first route of its prefix.
     pub fn is_in_kernel(&self, route: &Route) -> bool {
         let from_peer = matches!(route.source, RouteSource::Peer(..));
         self.is_for_the_kernel(route)
@@ -84,7 +84,7 @@ impl State {
             && self.is_installed(route.prefix)
     }
 
-    /// How many routes of ours are in the kernel.
+    /// How many of our routes are in the kernel.
     pub fn kernel_count(&self, family: Family) -> usize {
         let own = self.plan.own.keys();
         let own = own.filter(|prefix| !self.wanted.contains_key(prefix));
@@ -93,7 +93,7 @@ impl State {
             .count()
     }
 
-    /// Where packets of a route that [`State::is_in_kernel`] go: of several equal ones, over all of them.
+    /// Where the packets of a route that [`State::is_in_kernel`] go, with all next hops of equal routes (ECMP).
     pub fn next_hops_in_kernel(&self, route: &Route) -> NextHops {
         let Some(wanted) = self.wanted.get(&route.prefix) else {
             return self.next_hops(route);
@@ -118,7 +118,7 @@ impl State {
         wanted && !self.refused.contains_key(&prefix)
     }
 
-    /// Whether a route is ours to write into the kernel; the others come from there.
+    /// Whether we write the route into the kernel; other routes were learned from it.
     fn is_for_the_kernel(&self, route: &Route) -> bool {
         let learned = |id| self.learning.has_told(route.prefix, id);
         !matches!(route.source, RouteSource::Local(id) if learned(id))

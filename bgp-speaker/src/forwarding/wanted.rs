@@ -1,5 +1,5 @@
-//! The routes that the RIB has for the kernel: the last one of each prefix, and which of them depend on a next hop, so that a
-//! change of the way to one costs what depends on it.
+//! The routes that the RIB has for the kernel: the last one of each prefix, indexed by next hop, so that a moved next hop costs
+//! only as much as the routes that use it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bgp_core::rib::ForwardRoute;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Peers choose the prefixes, hence the random seed.
+/// Peers choose the prefixes, so the hash has a random seed.
 pub(super) type ByPrefix<T> = HashMap<IpNet, T, foldhash::fast::RandomState>;
 
 /// Routes by prefix, and prefixes by next hop.
@@ -18,7 +18,7 @@ pub(super) struct Wanted {
     dependents: BTreeMap<IpAddr, Prefixes>,
 }
 
-/// A set of prefixes. There can be a million of them, and each takes 18 octets as `IpNet`, an IPv4 one by itself 5.
+/// A set of prefixes. There can be a million of them; an IPv4 prefix takes 5 octets instead of the 18 of an `IpNet`.
 #[derive(Debug, Default)]
 struct Prefixes {
     ipv4: BTreeSet<Ipv4Net>,
@@ -66,7 +66,7 @@ impl Wanted {
         self.routes.len()
     }
 
-    /// As many as [`Self::through`] has at most.
+    /// Upper bound of the length of [`Self::through`].
     pub(super) fn count_through(&self, next_hops: &BTreeSet<IpAddr>) -> usize {
         let dependents = next_hops.iter().filter_map(|hop| self.dependents.get(hop));
         dependents.map(Prefixes::len).sum()

@@ -5,7 +5,7 @@ use std::fs;
 /// `CAP_NET_ADMIN` of `linux/capability.h`.
 const CAP_NET_ADMIN: u32 = 12;
 
-/// Whether the calling thread lacks CAP_NET_ADMIN. Where that cannot be told, it does not: the kernel will say so.
+/// Whether the calling thread lacks CAP_NET_ADMIN. If that cannot be determined, `false`: the kernel will report the error.
 pub(super) fn is_missing() -> bool {
     let status = fs::read_to_string("/proc/thread-self/status");
     let effective = status.ok().and_then(|status| effective(&status));

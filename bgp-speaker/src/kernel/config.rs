@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use crate::namespace::Namespace;
 
-/// Which routes are ours, and the pace of the work.
+/// Which routes are ours, and the intervals of the kernel task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelConfig {
-    /// Routing table to write to and learn from.
+    /// Routing table to write to and to learn from.
     pub table: u32,
-    /// `RTPROT_*` number that marks our routes. Every route of the table with this number belongs to us.
+    /// `RTPROT_*` number of our routes. Every route of the table with this number belongs to us.
     pub protocol: u8,
-    /// How often the table is read in full though nothing asked for it: the net under lost or unexpected events.
+    /// Interval of full readings of the table, as a safety net for lost events.
     pub scan_interval: Duration,
-    /// Length of the channels in each direction. A full command channel makes the speaker wait; a full event channel
-    /// makes the task collect changes (the newest state of each object once) until there is room.
+    /// Length of the channels in each direction. When the command channel is full, the speaker waits. When the event channel is
+    /// full, the task collects changes (the newest state of each object once) until there is room.
     pub queue: usize,
-    /// Where the netlink sockets are opened; `None`: in the network namespace of the thread that opens them.
+    /// The network namespace of the netlink sockets; `None` is the namespace of the thread that opens them.
     pub namespace: Option<Namespace>,
 }
 

@@ -1,17 +1,17 @@
-//! How many routes are in the kernel, and how many it refuses: counted as they come and go, read without asking anybody.
+//! Counters of installed and refused routes, updated by the kernel task and read without asking it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bgp_core::types::{Family, PerFamily};
 
-/// What became of the wanted route of a prefix.
+/// The state of the wanted route of a prefix.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Place {
-    /// None is wanted.
+    /// No route is wanted.
     #[default]
     Unwanted,
-    /// The route is on its way.
+    /// The route was not yet confirmed by the kernel.
     Pending,
     Installed,
     Rejected,
@@ -25,7 +25,7 @@ pub struct KernelCounts {
     pub installed: usize,
     /// Refused by the kernel.
     pub rejected: usize,
-    /// On their way.
+    /// Not yet confirmed by the kernel.
     pub pending: usize,
 }
 
@@ -34,7 +34,7 @@ pub struct KernelCounts {
 pub(crate) struct Counters(Arc<PerFamily<[AtomicUsize; 4]>>);
 
 impl Counters {
-    /// A prefix of a family has moved from one place to another.
+    /// A prefix of a family changes its state.
     pub(super) fn moved(&self, family: Family, from: Place, to: Place) {
         let counters = &self.0[family];
         counters[from as usize].fetch_sub(1, Ordering::Relaxed);

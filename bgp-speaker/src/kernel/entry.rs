@@ -1,6 +1,6 @@
-//! One prefix of the table: the wanted route, and what the kernel has for it. Pure.
+//! One prefix of the table: the wanted route, and the routes that the kernel has. Pure.
 //!
-//! Decides which operation comes next for the prefix, and when a present route counts as the wanted one.
+//! Decides which operation is next for the prefix, and when a present route counts as the wanted one.
 
 use std::sync::Arc;
 
@@ -13,26 +13,26 @@ use super::route::{
     Device, ForeignHop, ForeignKind, ForeignRoute, Hop, InstallError, KernelRoute, RouteKind,
 };
 
-/// One prefix. Its routes are those of the table's pool: there can be a million prefixes, and few different routes.
+/// One prefix. Routes are shared through the table's pool: there can be a million prefixes with few different routes.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub(super) wanted: Option<Arc<KernelRoute>>,
     /// `wanted` is in the kernel.
     pub(super) in_place: bool,
-    /// `wanted` is what the last run left: the speaker has not said yet what it wants.
+    /// `wanted` was left by the last run: the speaker has not yet said what it wants.
     pub(super) adopted: bool,
-    /// The speaker wanted a route here and no longer does, so strays need not wait for the end of recovery.
+    /// The speaker wanted a route here and no longer does, so stray routes are removed without waiting for the end of recovery.
     pub(super) withdrawn: bool,
-    /// As what it is counted.
+    /// The state under which the prefix is counted.
     pub(super) counted: Place,
     /// In the queue of the table.
     pub(super) queued: bool,
-    /// The kernel refused `wanted`; not to be tried again before the next reading.
+    /// The kernel refused `wanted`; it is not tried again before the next reading.
     pub(super) tried: bool,
     rest: Option<Box<Rest>>,
 }
 
-/// What most prefixes do not have.
+/// Fields that most prefixes do not need.
 #[derive(Debug, Default)]
 struct Rest {
     strays: Vec<Arc<KernelRoute>>,
@@ -58,12 +58,12 @@ impl Entry {
         self.rest.as_deref().map_or(&[], |rest| &rest.others)
     }
 
-    /// Why `wanted` is not in place, as told to the speaker.
+    /// Why `wanted` is not in place, as reported to the speaker.
     pub(super) fn rejection(&self) -> Option<&InstallError> {
         self.rest.as_deref()?.rejection.as_ref()
     }
 
-    /// What became of the route that the speaker wants.
+    /// The state of the wanted route.
     pub(super) fn place(&self) -> Place {
         if self.adopted {
             return Place::Unwanted;
@@ -76,7 +76,7 @@ impl Entry {
         }
     }
 
-    /// Takes a new wish. The route installed for the old one becomes a stray; a stray that fits the new one is claimed.
+    /// Sets the wanted route. A route installed for the old one becomes a stray; a stray that matches the new one is claimed.
     pub(super) fn want(&mut self, prefix: &IpNet, wanted: Option<Arc<KernelRoute>>, links: &Links) {
         let old = std::mem::replace(&mut self.wanted, wanted);
         if let Some(old) = old.filter(|_| self.in_place) {
@@ -86,7 +86,7 @@ impl Entry {
         self.in_place = self.claim(prefix, links);
     }
 
-    /// Takes the stray with the best metric for what is wanted, until the speaker says what it wants.
+    /// Adopts the stray with the best metric as the wanted route, until the speaker says what it wants.
     pub(super) fn adopt(&mut self, prefix: &IpNet) {
         let strays = self.strays().iter().enumerate();
         let best = strays.min_by_key(|(_, stray)| stray.effective_metric(prefix));
@@ -96,7 +96,7 @@ impl Entry {
         }
     }
 
-    /// What was adopted is a stray again; answers whether anything was.
+    /// Turns an adopted route back into a stray; returns whether there was one.
     pub(super) fn disown(&mut self) -> bool {
         let adopted = std::mem::take(&mut self.adopted);
         if adopted
@@ -108,7 +108,7 @@ impl Entry {
         adopted
     }
 
-    /// Takes the wanted route out of the strays, if it is there.
+    /// Moves the wanted route out of the strays, if it is among them.
     pub(super) fn claim(&mut self, prefix: &IpNet, links: &Links) -> bool {
         let Some(wanted) = &self.wanted else {
             return false;
@@ -121,21 +121,21 @@ impl Entry {
         true
     }
 
-    /// Takes these routes for the others of our protocol number in the kernel.
+    /// Replaces the other routes of our protocol number in the kernel.
     pub(super) fn set_strays(&mut self, strays: Vec<Arc<KernelRoute>>) {
         if !(strays.is_empty() && self.strays().is_empty()) {
             self.edit(|rest| rest.strays = strays);
         }
     }
 
-    /// Forgets those strays that match.
+    /// Removes the matching strays.
     pub(super) fn forget_strays(&mut self, matches: impl Fn(&KernelRoute) -> bool) {
         if self.strays().iter().any(|stray| matches(stray)) {
             self.edit(|rest| rest.strays.retain(|stray| !matches(stray)));
         }
     }
 
-    /// Notes why `wanted` is not in place, if there is a reason; answers the reason until now.
+    /// Sets or clears the reason why `wanted` is not in place; returns the previous reason.
     pub(super) fn set_rejection(
         &mut self,
         rejection: Option<InstallError>,
@@ -154,7 +154,7 @@ impl Entry {
         result
     }
 
-    /// The operation that puts the wanted route in place, or why there can be none; `None` if there is nothing to do.
+    /// The operation that installs the wanted route, or the reason why it cannot be installed; `None` if there is nothing to do.
     pub(super) fn install(
         &self,
         prefix: &IpNet,
@@ -191,13 +191,13 @@ impl Entry {
         }))
     }
 
-    /// Nothing to install, remove or forget.
+    /// Nothing is left to install, remove or forget.
     pub(super) fn is_settled(&self) -> bool {
         let present = self.wanted.is_some() || !self.others().is_empty();
         present && self.in_place == self.wanted.is_some() && self.strays().is_empty()
     }
 
-    /// A route of ours with this metric is in the kernel.
+    /// Whether one of our routes with this metric is in the kernel.
     pub(super) fn has_own_with(&self, prefix: &IpNet, metric: Option<u32>) -> bool {
         let placed = self.wanted.iter().filter(|_| self.in_place);
         placed
@@ -205,7 +205,7 @@ impl Entry {
             .any(|own| Some(own.effective_metric(prefix)) == metric)
     }
 
-    /// Adds a route of others in its place.
+    /// Adds a route of another owner, sorted by metric.
     pub(super) fn insert_other(&mut self, other: Other) {
         let place = self.others().partition_point(|o| {
             (o.route.metric, o.protocol) <= (other.route.metric, other.protocol)
@@ -213,7 +213,7 @@ impl Entry {
         self.edit(|rest| rest.others.insert(place, other));
     }
 
-    /// Takes out the routes of others that match.
+    /// Removes the matching routes of other owners.
     pub(super) fn remove_others(&mut self, matches: impl Fn(&Other) -> bool) -> Vec<Other> {
         if !self.others().iter().any(&matches) {
             return Vec::new();
@@ -223,13 +223,13 @@ impl Entry {
 }
 
 impl Other {
-    /// Routes of unknown origin, of redirects and of the kernel itself (its connected prefixes) are not learned.
+    /// Redirects, routes of unknown origin and the kernel's own routes (connected prefixes) are not learned.
     pub(super) fn is_learnable(&self) -> bool {
         const RTPROT_KERNEL: u8 = 2;
         self.protocol > RTPROT_KERNEL
     }
 
-    /// As the speaker sees it.
+    /// The route in the form that the speaker sees.
     pub(super) fn to_foreign(&self, links: &Links) -> ForeignRoute {
         let hop = |hop: &Hop| {
             let index = hop
@@ -262,7 +262,7 @@ impl Other {
     }
 }
 
-/// Whether a present route is what was wanted. Where the wish leaves the device open, any will do.
+/// Whether a present route is the wanted one. If the wanted route names no device, any device matches.
 fn fulfils(prefix: &IpNet, wanted: &KernelRoute, present: &KernelRoute, links: &Links) -> bool {
     let same_kind = std::mem::discriminant(&wanted.kind) == std::mem::discriminant(&present.kind);
     let (want, have) = (wanted.hops(), present.hops());
@@ -283,7 +283,7 @@ fn fulfils(prefix: &IpNet, wanted: &KernelRoute, present: &KernelRoute, links: &
         && want.iter().all(|w| have.iter().any(|h| fits(w, h)))
 }
 
-/// The same route with every named device as index.
+/// The same route with device names replaced by indexes.
 fn with_indexes(route: &Arc<KernelRoute>, links: &Links) -> Result<Arc<KernelRoute>, InstallError> {
     let named = |hop: &Hop| matches!(hop.device, Some(Device::Name(_)));
     let mut route = Arc::clone(route);

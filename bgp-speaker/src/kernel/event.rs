@@ -1,4 +1,4 @@
-//! What the kernel task tells.
+//! Events of the kernel task.
 
 use std::sync::Arc;
 
@@ -7,33 +7,33 @@ use ipnet::IpNet;
 use super::interface::Interface;
 use super::route::{ForeignRoute, InstallError};
 
-/// What the kernel looks like, one object at a time. Each event carries the full present state of its object, so a
-/// receiver replaces what it knew.
+/// The state of the kernel, one object at a time. Each event carries the complete state of its object, so a receiver replaces
+/// what it had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KernelEvent {
-    /// An interface, its state or one of its addresses changed; `None`: it is gone.
+    /// An interface, its state or one of its addresses changed; `None` means that the interface is gone.
     Interface {
         /// Interface index.
         index: u32,
-        /// Its state.
+        /// The state of the interface.
         interface: Option<Interface>,
     },
-    /// The interfaces that are directly connected to a prefix; empty: none any more.
+    /// The interfaces that are directly connected to a prefix; empty if none is left.
     Direct {
         /// Prefix of an interface address.
         prefix: IpNet,
-        /// Index and name of each interface that has it, by index.
+        /// Index and name of each such interface, by index.
         interfaces: Vec<(u32, Arc<str>)>,
     },
-    /// The routes that others have for a prefix, by metric; empty: none any more.
+    /// The routes of other owners for a prefix, by metric; empty if none is left.
     Routes {
         /// Destination.
         prefix: IpNet,
-        /// Unicast, blackhole, unreachable and prohibit routes, without those of the kernel itself and ours.
+        /// Unicast, blackhole, unreachable and prohibit routes, without ours and the kernel's own.
         routes: Vec<ForeignRoute>,
     },
-    /// Everything present at start has been told.
+    /// All objects that existed at the start have been reported.
     Synced,
     /// A wanted route is not in the kernel.
     RouteRejected {
@@ -42,27 +42,27 @@ pub enum KernelEvent {
         /// The reason.
         error: InstallError,
     },
-    /// A prefix that was rejected no longer is: its route went in, or is no longer wanted.
+    /// A rejected prefix is no longer rejected: its route was installed, or is no longer wanted.
     RejectionCleared {
         /// Destination.
         prefix: IpNet,
     },
 }
 
-/// Numbers for status and metrics.
+/// Counters for status and metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KernelStatus {
     /// Routes that the speaker wants.
     pub wanted: usize,
-    /// Of those, in the kernel.
+    /// Those of the wanted routes that are in the kernel.
     pub installed: usize,
-    /// Of those, rejected.
+    /// Those of the wanted routes that were rejected.
     pub rejected: usize,
-    /// Routes of our protocol number in the table that nobody asked for: left by the last run, kept until recovery ends.
+    /// Routes of our protocol number in the table that are not wanted: leftovers of the last run, kept until recovery ends.
     pub unclaimed: usize,
-    /// Times that the whole table was read.
+    /// Full readings of the table.
     pub scans: u64,
-    /// Times that the kernel lost events for us.
+    /// How often the kernel dropped events because our buffer was full.
     pub overruns: u64,
 }

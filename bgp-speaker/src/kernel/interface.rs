@@ -16,24 +16,24 @@ pub struct Interface {
     pub up: bool,
     /// The link has a carrier.
     pub carrier: bool,
-    /// What it links.
+    /// The kind of link.
     pub kind: LinkKind,
-    /// Octets in a packet.
+    /// Largest packet, octets.
     pub mtu: u32,
-    /// Its addresses, sorted, without IPv6 addresses still in duplicate detection.
+    /// The addresses, sorted, without IPv6 addresses that are still in duplicate address detection.
     pub addresses: Vec<InterfaceAddress>,
 }
 
-/// What an interface links, by its flags.
+/// The kind of link, by the interface's flags.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LinkKind {
-    /// This machine with itself.
+    /// The machine itself.
     Loopback,
     /// Two ends.
     PointToPoint,
-    /// Any number, who can all be addressed at once.
+    /// Any number of hosts, with broadcast.
     Broadcast,
-    /// Any number, who cannot.
+    /// Any number of hosts, without broadcast.
     #[default]
     Other,
 }
@@ -41,8 +41,8 @@ pub enum LinkKind {
 /// One address of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InterfaceAddress {
-    /// The own address.
+    /// This node's address.
     pub address: IpAddr,
-    /// The prefix on the link: the network of the address, or of the other end of a point-to-point link.
+    /// The prefix on the link: the network of the address, or the other end of a point-to-point link.
     pub prefix: IpNet,
 }

@@ -1,6 +1,6 @@
-//! Interfaces and their addresses as netlink reports them, and the prefixes they are directly connected to.
+//! Interfaces and their addresses as netlink reports them, and their connected prefixes.
 //!
-//! Pure: the task feeds parsed link and address messages, each method answers which [`Key`]s changed.
+//! Pure: the task passes in parsed link and address messages, and each method returns the [`Key`]s that changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,14 +22,14 @@ pub(crate) struct Link {
     pub(crate) mtu: u32,
 }
 
-/// All interfaces by index.
+/// All interfaces, by index.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     interfaces: BTreeMap<u32, Interface>,
 }
 
 impl Links {
-    /// An interface appeared or changed.
+    /// An interface is new or changed.
     pub(crate) fn set(&mut self, link: Link) -> Vec<Key> {
         self.change(link.index, |interface| {
             let addresses = interface.take().map(|i| i.addresses).unwrap_or_default();
@@ -58,7 +58,7 @@ impl Links {
         self.change(index, |interface| *interface = None)
     }
 
-    /// An address was added. One for an unknown interface is dropped: its link message brings a new reading.
+    /// An address was added. An address of an unknown interface is ignored: the interface's own message causes a new reading.
     pub(crate) fn add_address(&mut self, index: u32, address: InterfaceAddress) -> Vec<Key> {
         self.change(index, |interface| {
             let Some(interface) = interface else { return };
@@ -77,7 +77,7 @@ impl Links {
         })
     }
 
-    /// A full reading takes the place of everything known.
+    /// Replaces everything with a full reading.
     pub(crate) fn replace_all(
         &mut self,
         links: Vec<Link>,
@@ -125,7 +125,7 @@ impl Links {
         connected.map(|i| (i.index, i.name.clone())).collect()
     }
 
-    /// Changes one interface and answers what is different afterwards.
+    /// Edits one interface and returns the keys that differ afterwards.
     fn change(&mut self, index: u32, edit: impl FnOnce(&mut Option<Interface>)) -> Vec<Key> {
         let before = self.interfaces.remove(&index);
         let mut after = before.clone();
@@ -143,13 +143,13 @@ impl Links {
     }
 }
 
-/// Connected prefixes of an interface that is up, without loopback and link-local ones.
+/// Connected prefixes of an interface that is up, without loopback and link-local prefixes.
 fn direct_prefixes(interface: &Interface) -> impl Iterator<Item = IpNet> {
     let prefixes = interface.addresses.iter().map(|a| a.prefix);
     prefixes.filter(|p| interface.up && is_routable(p))
 }
 
-/// Whether a destination has more than link scope; the others are nobody's business beyond this node.
+/// Whether a destination has more than link scope; other destinations do not matter beyond this node.
 pub(crate) fn is_routable(prefix: &IpNet) -> bool {
     if prefix.prefix_len() == 0 {
         return true;

@@ -1,5 +1,5 @@
-//! Single questions to the kernel, for those who examine a machine: which way packets to an address go, whether its link answers,
-//! whose routes there are. Changes nothing, and needs no privilege.
+//! Single questions to the kernel, for diagnosis: the path to an address, the state of a neighbour on a link, the owners of
+//! routes. Changes nothing and needs no privilege.
 
 use std::io;
 use std::net::IpAddr;
@@ -13,30 +13,30 @@ use super::netlink::message::{
 use super::netlink::route::{self, AF_INET, AF_INET6};
 use super::netlink::socket::Requests;
 
-/// A netlink socket for questions, in the network namespace of the thread that opens it.
+/// A netlink socket for questions, opened in the network namespace of the calling thread.
 pub struct Look(Requests);
 
-/// The way of packets to an address.
+/// The kernel's path to an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Way {
-    /// The address is one of this machine's.
+    /// The address belongs to this machine.
     pub is_local: bool,
-    /// The router they are given to; `None` where the destination is on the link.
+    /// The gateway; `None` if the destination is on the link.
     pub gateway: Option<IpAddr>,
-    /// The interface they leave by.
+    /// The outgoing interface.
     pub interface: Option<String>,
-    /// The source address that they have unless another one is asked for.
+    /// The default source address.
     pub source: Option<IpAddr>,
 }
 
-/// What the link said when it was asked for an address (ARP, or Neighbor Discovery).
+/// The neighbour table's answer for an address (ARP, or Neighbor Discovery).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Link {
-    /// Somebody with this hardware address has answered, lately or once.
+    /// A host with this hardware address answers, or has answered before.
     Answered(Vec<u8>),
-    /// Nobody answers.
+    /// No host answers.
     Silent,
-    /// It is being asked, or links of this kind are not asked.
+    /// No answer yet, or the kind of link has no neighbour table.
     Unknown,
 }
 
@@ -45,7 +45,7 @@ pub enum Link {
 pub struct Owned {
     /// Its destination.
     pub prefix: IpNet,
-    /// Who made it: `RTPROT_*` of `linux/rtnetlink.h`.
+    /// Its owner: `RTPROT_*` of `linux/rtnetlink.h`.
     pub protocol: u8,
 }
 
@@ -58,11 +58,11 @@ impl Look {
         Requests::open().map(Self)
     }
 
-    /// The way of packets to an address, from one of our own if that is chosen already.
+    /// The path to an address, from one of our own addresses if `from` is given.
     ///
     /// # Errors
-    /// There is none, in the words of the kernel: "Network is unreachable" where no route fits, "No route to host", "Permission
-    /// denied" or "Invalid argument" where the route is unreachable, prohibited or a blackhole; or netlink fails.
+    /// There is no path, with the kernel's text: "Network is unreachable" if no route matches, "No route to host", "Permission
+    /// denied" or "Invalid argument" if the route is unreachable, prohibited or a blackhole. Or netlink fails.
     pub async fn way(&mut self, to: IpAddr, from: Option<IpAddr>) -> io::Result<Way> {
         let from = from.filter(|from| from.is_ipv4() == to.is_ipv4());
         let mut way = Way::default();
@@ -100,7 +100,7 @@ impl Look {
         Ok(way)
     }
 
-    /// What the link of an interface said when it was asked for an address.
+    /// The neighbour table's answer for an address on an interface.
     ///
     /// # Errors
     /// Netlink fails.
@@ -139,7 +139,7 @@ impl Look {
         Ok(found)
     }
 
-    /// The routes of the main table, of one family at a time.
+    /// The routes of the main table, for one family.
     ///
     /// # Errors
     /// Netlink fails.
@@ -166,7 +166,7 @@ fn family(address: IpAddr) -> u8 {
     if address.is_ipv4() { AF_INET } else { AF_INET6 }
 }
 
-/// The name of an interface, or its number if it has just gone.
+/// The name of an interface, or its number if the interface is already gone.
 fn name_of(index: u32) -> String {
     let socket = rustix::net::socket(
         rustix::net::AddressFamily::INET,

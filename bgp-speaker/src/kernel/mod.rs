@@ -1,22 +1,24 @@
 //! Linux routes and interfaces through netlink.
 //!
-//! One task keeps a kernel table in step with what the speaker wants. Input: [`RouteChange`]s on a bounded channel, and
-//! what the kernel reports. Output: [`KernelEvent`]s on a bounded channel, and routes in the table, each written with
-//! the speaker's own protocol number (12, BIRD's).
+//! One task keeps a kernel table in step with the routes that the speaker wants. Input: [`RouteChange`]s on a bounded channel,
+//! and the kernel's reports. Output: [`KernelEvent`]s on a bounded channel, and routes in the table, each with the speaker's own
+//! protocol number (12, as BIRD).
 //!
-//! - Routes of other programs are never changed. Where one of them has the same destination and metric, it stays, ours
-//!   is reported as rejected, and goes in when the other goes.
-//! - A change of an installed route leaves no gap: replaced in place when the metric is equal, else the new one is added
-//!   before the old one is removed.
-//! - Routes of our protocol number found at start are kept, and put back where somebody removes them, until
-//!   [`Kernel::finish_recovery`]; those not wanted by then are removed. On exit everything stays, so that traffic flows on while the speaker restarts.
-//! - A route of ours that somebody deletes or alters is put back, a stray one with our number removed, within a second
-//!   or two. When events are lost (`ENOBUFS`) the table is read anew.
-//! - When netlink fails, its sockets are opened anew and everything is read again, for ever. That, routes that are refused,
-//!   and a missing capability are alarms while they last.
+//! - Routes of other programs are never changed. If one has the same destination and metric as ours, ours is reported as
+//!   rejected, and installed when the other route is gone.
+//! - A change of an installed route leaves no gap. If the metric is equal, the route is replaced in place; otherwise the new
+//!   route is added before the old one is removed.
+//! - Routes of our protocol number that exist at the start are kept, and restored if somebody removes them, until
+//!   [`Kernel::finish_recovery`]; those that are not wanted by then are removed. All routes stay on exit, so that traffic flows
+//!   while the speaker restarts.
+//! - If somebody deletes or alters one of our routes, it is restored within a second or two; a stray route with our number is
+//!   removed. When events are lost (`ENOBUFS`), the table is read again.
+//! - When netlink fails, its sockets are opened again and everything is read again, without end. A failure, refused routes and a
+//!   missing capability are alarms while they last.
 //!
-//! `table` and `entry` (wanted against present), `links`, `outbox` and [`resolve`] are pure; `netlink` holds the messages and sockets;
-//! [`look`] answers single questions; `pace` says when to read and to try again, `report` what is wrong; `task` joins them.
+//! `table` and `entry` (wanted against present routes), `links`, `outbox` and [`resolve`] are pure; `netlink` holds the messages
+//! and sockets; [`look`] answers single questions; `pace` schedules readings and retries, `report` raises alarms; `task` joins
+//! them.
 
 mod capability;
 mod config;
@@ -54,14 +56,14 @@ pub use route::{
     RouteKind,
 };
 
-/// Sends to the kernel task. When the last clone is dropped, the task does what it was told and ends; routes stay.
+/// Sends to the kernel task. When the last clone is dropped, the task carries out its commands and ends; routes stay.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     commands: mpsc::Sender<Command>,
     counters: Counters,
 }
 
-/// The kernel task has ended; the log says why.
+/// The kernel task has ended; the log has the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the kernel route task has ended")]
 pub struct KernelStopped;
@@ -83,12 +85,12 @@ impl Room {
 }
 
 impl Kernel {
-    /// Opens the netlink sockets and spawns the task, in the configured network namespace, or in that of the calling thread.
+    /// Opens the netlink sockets and spawns the task, in the configured network namespace or in that of the calling thread.
     ///
-    /// The first events describe everything present, then comes [`KernelEvent::Synced`].
+    /// The first events describe the present state, followed by [`KernelEvent::Synced`].
     ///
     /// # Errors
-    /// When a netlink socket cannot be opened now. Whatever fails later, and a missing CAP_NET_ADMIN, is an alarm.
+    /// A netlink socket cannot be opened. Later failures, and a missing CAP_NET_ADMIN, are alarms.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -106,27 +108,27 @@ impl Kernel {
         Ok((Self { commands, counters }, receiver))
     }
 
-    /// Hands over one change; waits while the channel is full. A removal where no route was wanted before changes nothing: what
-    /// stands there is a leftover of the last run.
+    /// Sends one change; waits while the channel is full. A removal has no effect if no route was wanted before: a route that is
+    /// present anyway is a leftover of the last run.
     ///
     /// # Errors
-    /// When the task has ended.
+    /// The task has ended.
     pub async fn change(&self, change: RouteChange) -> Result<(), KernelStopped> {
         self.send(Command::Change(change)).await
     }
 
-    /// Ends the time in which leftovers of the last run are kept: what was not claimed by a change goes.
+    /// Ends recovery: leftovers of the last run that no change has claimed are removed.
     ///
     /// # Errors
-    /// When the task has ended.
+    /// The task has ended.
     pub async fn finish_recovery(&self) -> Result<(), KernelStopped> {
         self.send(Command::FinishRecovery).await
     }
 
-    /// The state once every earlier command has been carried out or rejected.
+    /// The status after every earlier command has been carried out or rejected.
     ///
     /// # Errors
-    /// When the task has ended.
+    /// The task has ended.
     pub async fn status(&self) -> Result<KernelStatus, KernelStopped> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Status(reply)).await?;
@@ -141,7 +143,7 @@ impl Kernel {
     /// Waits for room for a command.
     ///
     /// # Errors
-    /// When the task has ended.
+    /// The task has ended.
     pub(crate) async fn room(&self) -> Result<Room, KernelStopped> {
         let permit = self.commands.clone().reserve_owned().await;
         permit.map(Room).map_err(|_| KernelStopped)
@@ -152,7 +154,7 @@ impl Kernel {
         self.commands.clone().try_reserve_owned().ok().map(Room)
     }
 
-    /// One without a task, and what the task would be asked to do.
+    /// A handle without a task, and the commands that are sent to it.
     #[cfg(test)]
     pub(crate) fn without_task(queue: usize) -> (Self, mpsc::Receiver<Command>) {
         let (commands, inbox) = mpsc::channel(queue);

@@ -1,4 +1,4 @@
-//! Requests to the kernel, its answers, and what it reports.
+//! Requests to the kernel, its answers, and its reports.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::route::{InstallError, KernelRoute};
 
-/// A route that the kernel reported: devices by index, metric always there.
+/// A route reported by the kernel: devices by index, metric always present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PresentRoute {
     pub(crate) prefix: IpNet,
@@ -28,7 +28,7 @@ pub(crate) struct Operation {
 pub(crate) enum Action {
     /// Install, unless the destination and metric are taken.
     Add,
-    /// Install in the place of ours with the same metric.
+    /// Replace our route with the same metric.
     Replace,
     /// Remove.
     Delete,

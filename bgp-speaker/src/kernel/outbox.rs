@@ -1,8 +1,8 @@
-//! What the speaker has yet to be told: the changed objects, each once, in the order of their first change.
+//! Events that the speaker has yet to receive: the changed objects, each once, in the order of their first change.
 //!
-//! Keys, not events: the event is made from the present state at the moment it can be sent, so a slow reader gets the
-//! newest state and the queue never holds two entries for one object. Above [`LIMIT`] the task stops reading from the
-//! kernel until the speaker has caught up.
+//! The queue holds keys, not events. The event is made from the current state when it can be sent, so a slow reader gets the
+//! newest state, and the queue never holds two entries for one object. Above [`LIMIT`] the task stops reading from the kernel
+//! until the speaker has caught up.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -17,9 +17,9 @@ pub(crate) enum Key {
     Direct(IpNet),
     /// Routes of others for a prefix.
     Routes(IpNet),
-    /// Rejected or no longer.
+    /// The rejection of a prefix, new or cleared.
     Verdict(IpNet),
-    /// End of the first description.
+    /// The initial state is complete.
     Synced,
 }
 
@@ -31,26 +31,26 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Notes a change; a key that waits already keeps its place.
+    /// Appends a key; a key that is already waiting keeps its place.
     pub(crate) fn push(&mut self, key: Key) {
         if self.members.insert(key) {
             self.order.push_back(key);
         }
     }
 
-    /// The key that waited longest.
+    /// The oldest key.
     pub(crate) fn pop(&mut self) -> Option<Key> {
         let key = self.order.pop_front()?;
         self.members.remove(&key);
         Some(key)
     }
 
-    /// Nothing to tell.
+    /// Whether no key is waiting.
     pub(crate) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// So much to tell that nothing new should be taken in.
+    /// Whether so many keys are waiting that no further events should be read.
     pub(crate) fn is_full(&self) -> bool {
         self.order.len() >= LIMIT
     }
@@ -62,7 +62,7 @@ impl Extend<Key> for Outbox {
     }
 }
 
-/// Waiting keys at which the task stops taking in news, about 20 MB.
+/// Waiting keys at which the task stops reading events, about 20 MB.
 const LIMIT: usize = 262_144;
 
 #[cfg(test)]

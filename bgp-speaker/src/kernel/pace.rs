@@ -1,17 +1,16 @@
-//! When the kernel is read in full, and how long the task waits before it opens its sockets anew.
+//! When the kernel is read in full, and how long the task waits before it opens its sockets again.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When the kernel is to be read in full. Readings are put off a little after the event that asks for them and happen at most
-/// once a second, so that a storm of events costs little; while a route is rejected they repeat with growing pauses, as new
-/// tries.
+/// The schedule of full readings. A reading follows shortly after the event that asks for it, and at most once a second, so that
+/// a storm of events costs little. While a route is rejected, readings repeat with growing intervals, as retries.
 #[derive(Debug)]
 pub(super) struct Readings {
     pub(super) due: Instant,
     last: Instant,
-    /// Pause before the next try of what is rejected.
+    /// Pause before the next retry of rejected routes.
     retry: Duration,
     interval: Duration,
     pub(super) count: u64,
@@ -29,7 +28,7 @@ impl Readings {
         }
     }
 
-    /// Something happened that only a reading makes clear.
+    /// Asks for a reading.
     pub(super) fn ask(&mut self) {
         let soon = (Instant::now() + SETTLE).max(self.last + SPACING);
         self.due = self.due.min(soon);
@@ -48,8 +47,8 @@ impl Readings {
     }
 }
 
-/// Pauses before sockets that failed are opened anew: each twice as long as the last, from [`SHORTEST_PAUSE`] to
-/// [`LONGEST_PAUSE`], and the shortest again after sockets that worked for longer than the longest.
+/// Pauses before failed sockets are opened again: each twice as long as the last, from [`SHORTEST_PAUSE`] to [`LONGEST_PAUSE`].
+/// Sockets that worked for longer than the longest pause reset it to the shortest.
 #[derive(Debug)]
 pub(super) struct Pauses {
     pause: Duration,
@@ -66,7 +65,7 @@ impl Default for Pauses {
 }
 
 impl Pauses {
-    /// When the pause that begins now ends.
+    /// When the pause that begins now will end.
     pub(super) fn next(&mut self) -> Instant {
         let now = Instant::now();
         if now > self.end + LONGEST_PAUSE {
@@ -78,11 +77,11 @@ impl Pauses {
     }
 }
 
-/// Wait after an event that asks for a reading: others usually follow.
+/// Delay of a reading after the event that asks for it: more events usually follow.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Least time between readings.
 const SPACING: Duration = Duration::from_secs(1);
-/// Half of the pause before the first new try of a rejected route.
+/// Half of the pause before the first retry of a rejected route.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(30);

@@ -1,8 +1,7 @@
-//! What is wrong between the speaker and the kernel, as alarms: the kernel out of reach, routes that it does not take, a
-//! capability that is missing.
+//! Alarms about the kernel: netlink failures, refused routes, a missing capability.
 //!
-//! Refusals are summed up, a reason with one example and a count, and told at most once in [`SUMMARY`]: a table of refused routes
-//! makes one line in the log, not one for each.
+//! Refused routes are summed up by reason, with one example and a count, at most once in [`SUMMARY`]: a table of refused routes
+//! makes one log line, not one for each route.
 
 use std::io;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use super::route::InstallError;
 use super::table::Table;
 use crate::alarms::Alarms;
 
-/// What all of these alarms are about.
+/// The object of all of these alarms.
 const OBJECT: &str = "kernel routes";
 const OUT_OF_REACH: &str = "netlink";
 const REFUSED: &str = "refused";
@@ -24,19 +23,19 @@ const OCCUPIED: &str = "occupied";
 const CONTESTED: &str = "contested";
 const CAPABILITY: &str = "capability";
 
-/// Least time between summaries, and what a refusal may last without being told.
+/// Least time between summaries, and how long a refusal may last before it is reported.
 const SUMMARY: Duration = Duration::from_secs(1);
-/// How long it is told that another program writes routes as if they were ours, after it was last seen.
+/// How long the alarm about another program with our protocol number lasts after such a route was last seen.
 const CONTEST: Duration = Duration::from_secs(60);
 /// Reasons that a summary names.
 const REASONS: usize = 3;
 
-/// Tells what is wrong.
+/// Raises the alarms.
 #[derive(Debug)]
 pub(super) struct Report {
     alarms: Alarms,
     due: Option<Instant>,
-    /// Routes of another program with our protocol number: how many are known, and until when that is told.
+    /// Routes of another program with our protocol number: how many are known, and when the alarm ends.
     contest: (u64, Option<Instant>),
 }
 
@@ -63,18 +62,18 @@ impl Report {
         self.alarms.clear(OUT_OF_REACH, OBJECT);
     }
 
-    /// Something may have changed.
+    /// Something to report may have changed.
     pub(super) fn ask(&mut self) {
         let soon = Instant::now() + SUMMARY;
         self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
     }
 
-    /// When there is something to tell.
+    /// When the next report is due.
     pub(super) fn due(&self) -> Instant {
         self.due.unwrap_or_else(|| Instant::now() + LONGEST_PAUSE)
     }
 
-    /// Tells how it is now, if it is time to.
+    /// Updates the alarms, if a report is due.
     pub(super) fn tell_if_due(&mut self, table: &Table) {
         if self.due.is_none_or(|due| due > Instant::now()) {
             return;
@@ -96,7 +95,7 @@ impl Report {
         self.alarms.set(OCCUPIED, OBJECT, in_the_way.as_deref());
     }
 
-    /// Another program writes routes with our protocol number, or has not done so for a while.
+    /// Raises the alarm about another program with our protocol number, or clears it after a while.
     fn tell_contest(&mut self, table: &Table) {
         let now = Instant::now();
         let (count, last) = table.intruders();
@@ -121,7 +120,7 @@ fn is_for_want_of_a_right(error: &InstallError) -> bool {
     matches!(error, InstallError::Refused { errno, .. } if [libc::EPERM, libc::EACCES].contains(errno))
 }
 
-/// The most frequent reasons in words.
+/// The most frequent reasons as text.
 fn summary(refusals: &Refusals<'_>) -> Option<String> {
     let mut reasons: Vec<_> = refusals.iter().collect();
     reasons.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));

@@ -1,11 +1,11 @@
-//! How a next hop is reached: longest prefix match over connected prefixes and the routes of others. Pure.
+//! Resolves next hops: longest prefix match over connected prefixes and routes of other owners. Pure.
 //!
-//! Fed with every [`KernelEvent`]; never looks at routes of our own, so a next hop is not resolved through what BGP
-//! itself announced. RFC 4271 §9.1.2.1 asks for a route to be usable only while its next hop resolves, and gives the
-//! metric of the resolving route as the interior cost.
+//! Takes in every [`KernelEvent`], and never looks at our own routes, so a next hop is not resolved through a BGP route. RFC 4271
+//! §9.1.2.1 requires that the next hop of a usable route resolves, and takes the metric of the resolving route as the interior
+//! cost.
 //!
-//! Next hops in use are watched; [`Resolver::take_changed`] tells which of them are now reached in another way.
-//! Link-local next hops resolve to nothing here: their interface is known from the session.
+//! Next hops in use are watched; [`Resolver::take_changed`] returns those that are now reached in another way. Link-local next
+//! hops do not resolve here: their interface is that of the session.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,23 +19,23 @@ use super::event::KernelEvent;
 use super::interface::Interface;
 use super::route::{ForeignHop, ForeignKind, ForeignRoute};
 
-/// The way to a next hop.
+/// The path to a next hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
-    /// Where to send; several if the kernel spreads the traffic. At least one.
+    /// The hops to send to, at least one; several if the kernel spreads the traffic (ECMP).
     pub hops: Vec<ResolvedHop>,
     /// Metric of the route that was used; 0 for a connected prefix.
     pub metric: u32,
     /// The prefix that matched.
     pub prefix: IpNet,
-    /// The next hop is on a link of this node.
+    /// The next hop is directly connected.
     pub direct: bool,
 }
 
-/// One way to send.
+/// One hop of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedHop {
-    /// Router to send to; `None` when the next hop itself is on the link.
+    /// The gateway; `None` if the next hop itself is on the link.
     pub gateway: Option<IpAddr>,
     /// Interface index.
     pub index: u32,
@@ -43,7 +43,7 @@ pub struct ResolvedHop {
     pub interface: Arc<str>,
 }
 
-/// Everything needed to resolve next hops, and the next hops in use with the answer last given for each.
+/// The state needed to resolve next hops, and the watched next hops with the last answer for each.
 #[derive(Debug, Default)]
 pub struct Resolver {
     interfaces: HashMap<u32, Interface>,
@@ -52,7 +52,7 @@ pub struct Resolver {
     watched: BTreeMap<IpAddr, Option<Resolution>>,
 }
 
-/// What is known for one prefix.
+/// Everything known about one prefix.
 #[derive(Debug, Clone, Default)]
 struct Ways {
     direct: Vec<(u32, Arc<str>)>,
@@ -61,7 +61,7 @@ struct Ways {
 }
 
 impl Resolver {
-    /// Takes in an event; those without bearing on next hops are ignored.
+    /// Takes in an event; events that do not affect next hops are ignored.
     pub fn apply(&mut self, event: &KernelEvent) {
         match event {
             KernelEvent::Interface {
@@ -88,8 +88,8 @@ impl Resolver {
         }
     }
 
-    /// The way to `next_hop`. `None` when there is none: no route, one that drops, interfaces down, link-local, or one
-    /// of this node's own addresses (RFC 4271 §6.3: a next hop must not be the receiver itself).
+    /// The path to `next_hop`. `None` if there is none: no route, a route that drops, interfaces that are down, a link-local
+    /// address, or one of this node's own addresses (RFC 4271 §6.3: a next hop must not be the receiver itself).
     pub fn resolve(&self, next_hop: IpAddr) -> Option<Resolution> {
         if self.is_own(next_hop) {
             return None;
@@ -100,7 +100,7 @@ impl Resolver {
         }
     }
 
-    /// The route that others have for exactly this prefix, the one that the kernel uses.
+    /// The route of another owner for exactly this prefix that the kernel uses.
     pub fn foreign(&self, prefix: IpNet) -> Option<&ForeignRoute> {
         let ways = match prefix {
             IpNet::V4(prefix) => self.ipv4.get(&prefix),
@@ -116,14 +116,14 @@ impl Resolver {
             .any(|i| i.addresses.iter().any(|a| a.address == address))
     }
 
-    /// Starts to watch a next hop; answers how it is reached now.
+    /// Starts to watch a next hop; returns its current path.
     pub fn watch(&mut self, next_hop: IpAddr) -> Option<Resolution> {
         let resolution = self.resolve(next_hop);
         self.watched.insert(next_hop, resolution.clone());
         resolution
     }
 
-    /// Stops to watch a next hop.
+    /// Stops watching a next hop.
     pub fn unwatch(&mut self, next_hop: &IpAddr) {
         self.watched.remove(next_hop);
     }
@@ -133,8 +133,8 @@ impl Resolver {
         self.watched.range(range).map(|(next_hop, _)| *next_hop)
     }
 
-    /// The watched next hops that are reached differently than at the last call, or since they are watched. Call it
-    /// after a burst of events, not after each: it resolves every watched next hop.
+    /// The watched next hops whose path changed since the last call, or since they were watched. Call it after a burst of events,
+    /// not after each event: it resolves every watched next hop.
     pub fn take_changed(&mut self) -> Vec<IpAddr> {
         let mut watched = std::mem::take(&mut self.watched);
         let mut changed = Vec::new();
@@ -166,8 +166,8 @@ impl Resolver {
             .last()?
     }
 
-    /// The best way for a prefix. `None`: no way over an interface that is up, so a shorter prefix counts;
-    /// `Some(None)`: the kernel drops what goes there.
+    /// The best path for a prefix. `None`: no interface of it is up, so a shorter prefix applies; `Some(None)`: the kernel drops
+    /// the packets.
     fn usable(&self, prefix: IpNet, ways: &Ways) -> Option<Option<Resolution>> {
         let direct: Vec<ResolvedHop> = ways
             .direct

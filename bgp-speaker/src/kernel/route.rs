@@ -1,7 +1,7 @@
-//! The values that cross the border of [`crate::kernel`]: routes to install, routes learned, and why one was refused.
+//! The values at the border of [`crate::kernel`]: routes to install, learned routes, and reasons for refusal.
 //!
-//! Plain data without netlink types and without IO. The speaker builds [`RouteChange`]s from its best paths; what comes
-//! back is [`ForeignRoute`]s of other programs and [`InstallError`]s.
+//! Plain data without netlink types and without IO. The speaker makes [`RouteChange`]s from its best paths, and gets
+//! [`ForeignRoute`]s of other programs and [`InstallError`]s.
 
 use std::fmt;
 use std::io;
@@ -10,19 +10,19 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-/// One change to the set of routes that this speaker wants in the kernel.
+/// One change to the set of routes that the speaker wants in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteChange {
     /// Destination; host bits are ignored.
     pub prefix: IpNet,
-    /// The wanted route, in the place of any earlier one for this prefix; `None` removes it.
+    /// The wanted route, replacing any earlier one for this prefix; `None` removes it.
     pub route: Option<KernelRoute>,
 }
 
-/// A route as it stands in a kernel table, apart from its destination.
+/// A route in a kernel table, without its destination.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KernelRoute {
-    /// Linux metric (RTA_PRIORITY), smaller is better. `None` sends none: IPv4 then has 0, IPv6 the kernel's 1024.
+    /// Linux metric (RTA_PRIORITY); smaller is better. `None` sends no metric: the kernel then uses 0 for IPv4 and 1024 for IPv6.
     pub metric: Option<u32>,
     /// What happens to a packet for the destination.
     pub kind: RouteKind,
@@ -31,15 +31,15 @@ pub struct KernelRoute {
 /// What the kernel does with a packet that matches the route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RouteKind {
-    /// Dropped in silence.
+    /// Dropped silently.
     Blackhole,
-    /// Dropped, the sender gets ICMP "host unreachable".
+    /// Dropped; the sender gets ICMP "host unreachable".
     Unreachable,
-    /// Dropped, the sender gets ICMP "administratively prohibited".
+    /// Dropped; the sender gets ICMP "administratively prohibited".
     Prohibit,
     /// Forwarded over one next hop, or spread over several (ECMP).
     Unicast {
-        /// At least one. Their order does not matter; the same hop twice counts once.
+        /// At least one. The order does not matter, and duplicates count once.
         next_hops: Vec<Hop>,
     },
 }
@@ -47,40 +47,40 @@ pub enum RouteKind {
 /// One next hop of a unicast route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hop {
-    /// Router to send to; `None` when the destination is on the link. May be IPv6 for an IPv4 route (RFC 8950).
+    /// The gateway; `None` if the destination is on the link. May be IPv6 for an IPv4 route (RFC 8950).
     pub gateway: Option<IpAddr>,
-    /// Interface to send through; `None` leaves the choice to the kernel, which then also looks at BGP's own routes.
+    /// The outgoing interface; `None` leaves the choice to the kernel, which then also considers BGP's own routes.
     pub device: Option<Device>,
-    /// The gateway counts as directly reachable through `device` though no address of the interface covers it.
+    /// The gateway counts as directly reachable through `device`, even if no address of the interface covers it.
     pub onlink: bool,
     /// Share of the traffic among several hops, 1 to 255; 0 counts as 1.
     pub weight: u8,
 }
 
-/// An interface, as `dev` of a next hop.
+/// An interface, the `dev` of a next hop.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Device {
     /// By interface index.
     Index(u32),
-    /// By name, looked up when the route is installed, and again when an interface of that name appears.
+    /// By name, looked up when the route is installed, and again when an interface of this name appears.
     Name(Arc<str>),
 }
 
-/// A route that another program or the administrator put into the table.
+/// A route of another program or the administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignRoute {
-    /// Linux metric, smaller is better.
+    /// Linux metric; smaller is better.
     pub metric: u32,
-    /// Who made it: `RTPROT_*` of `linux/rtnetlink.h`, for example 3 boot, 4 static, 80 Felix.
+    /// The owner: `RTPROT_*` of `linux/rtnetlink.h`, for example 3 boot, 4 static, 80 Felix.
     pub protocol: u8,
-    /// What it does.
+    /// What the kernel does with a packet that matches the route.
     pub kind: ForeignKind,
 }
 
 /// As [`RouteKind`], with the interface of each next hop by index and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForeignKind {
-    /// Dropped in silence.
+    /// Dropped silently.
     Blackhole,
     /// Dropped with ICMP "host unreachable".
     Unreachable,
@@ -93,7 +93,7 @@ pub enum ForeignKind {
 /// One next hop of a [`ForeignRoute`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignHop {
-    /// Router; `None` when the destination is on the link.
+    /// The gateway; `None` if the destination is on the link.
     pub gateway: Option<IpAddr>,
     /// Interface index.
     pub index: u32,
@@ -101,14 +101,14 @@ pub struct ForeignHop {
     pub interface: Arc<str>,
 }
 
-/// Why a wanted route is not in the kernel. It is tried again when routes or interfaces change, and from time to time.
+/// Why a wanted route is not in the kernel. The route is tried again when routes or interfaces change, and from time to time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
-    /// A route that is not ours has the same destination and metric; it stays.
+    /// A route of another owner has the same destination and metric; that route stays.
     #[error("a route of {} with the same destination and metric is in the way", Owner(*.protocol))]
     Occupied {
-        /// Protocol number of that route, where it is known.
+        /// Protocol number of that route, if known.
         protocol: Option<u8>,
     },
     /// The interface does not exist.
@@ -117,18 +117,18 @@ pub enum InstallError {
         /// Its name.
         name: Arc<str>,
     },
-    /// The kernel said no.
+    /// The kernel refused the route.
     #[error("{}", KernelWords(*.errno, .detail))]
     Refused {
-        /// Error number of the operating system, for example 101, ENETUNREACH.
+        /// The system's error number, for example 101, ENETUNREACH.
         errno: i32,
-        /// The kernel's own explanation, where it gives one.
+        /// The kernel's explanation, if it gave one.
         detail: Option<String>,
     },
 }
 
 impl KernelRoute {
-    /// A route that drops its packets in silence, without a metric.
+    /// A route that drops its packets silently, without a metric.
     pub fn blackhole() -> Self {
         Self {
             metric: None,
@@ -160,7 +160,7 @@ impl KernelRoute {
         }
     }
 
-    /// The metric that the kernel keeps for this route: it has no "none", and turns 0 into 1024 for IPv6.
+    /// The metric that the kernel stores for this route: it has no "none", and turns 0 into 1024 for IPv6.
     pub(crate) fn effective_metric(&self, prefix: &IpNet) -> u32 {
         match (prefix, self.metric.unwrap_or(0)) {
             (IpNet::V6(_), 0) => IPV6_DEFAULT_METRIC,
@@ -176,7 +176,7 @@ impl KernelRoute {
         }
     }
 
-    /// One form for equal routes: hops sorted, each gateway and device once, a single hop with weight 1.
+    /// The canonical form: hops sorted, each gateway and device once, a single hop with weight 1.
     pub(crate) fn canonical(mut self) -> Self {
         if let RouteKind::Unicast { next_hops } = &mut self.kind {
             next_hops.sort();
@@ -191,7 +191,7 @@ impl KernelRoute {
 }
 
 impl Hop {
-    /// A next hop through `gateway`, interface left to the kernel.
+    /// A next hop through `gateway`; the kernel chooses the interface.
     pub fn gateway(gateway: IpAddr) -> Self {
         Self {
             gateway: Some(gateway),
@@ -219,7 +219,7 @@ impl Hop {
         }
     }
 
-    /// The same hop with its gateway taken as directly reachable.
+    /// The same hop, with the gateway treated as directly reachable.
     pub fn onlink(self) -> Self {
         Self {
             onlink: true,
@@ -247,7 +247,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// Text of an error number, with the kernel's explanation in brackets.
+/// The text of an error number, with the kernel's explanation in brackets.
 struct KernelWords<'a>(i32, &'a Option<String>);
 
 impl fmt::Display for KernelWords<'_> {

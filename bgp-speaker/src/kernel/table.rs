@@ -1,14 +1,14 @@
 //! Wanted routes against present ones, and the operations that bring the kernel in line. Pure.
 //!
-//! Input: what the speaker wants, results of earlier operations, full readings of the kernel table, and changes made by
-//! others. Output: [`Operation`]s, one per prefix at a time, and [`Key`]s of what the speaker should hear of.
+//! Input: the wanted routes, results of earlier operations, full readings of the kernel table, and changes made by others.
+//! Output: [`Operation`]s, one per prefix at a time, and [`Key`]s of the events for the speaker.
 //!
-//! What is known of our own routes changes only by results and full readings: an event by which somebody else touched
-//! one of them asks for a reading, which also limits the pace at which two programs can fight over a route. Routes of
-//! others follow their events; where an event leaves doubt, a reading is asked for too.
+//! The state of our own routes changes only with results and full readings. If somebody else touches one of them, the event asks
+//! for a reading; that also limits how fast two programs can fight over a route. Routes of other owners follow their events; an
+//! ambiguous event asks for a reading too.
 //!
-//! What the last run left is adopted during recovery: until the speaker says what it wants for a prefix, the route found there
-//! counts as wanted, and is put back if somebody removes it.
+//! Leftovers of the last run are adopted during recovery: until the speaker says what it wants for a prefix, the route found
+//! there counts as wanted, and is restored if somebody removes it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use super::outbox::Key;
 use super::route::{Device, ForeignRoute, InstallError, KernelRoute, RouteChange};
 use crate::pool::Pool;
 
-/// Whether the table must be read anew.
+/// Whether the table must be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Certainty {
@@ -33,7 +33,7 @@ pub(crate) enum Certainty {
     ReadAgain,
 }
 
-/// All prefixes that are wanted or present.
+/// All prefixes with wanted or present routes.
 #[derive(Debug)]
 pub(crate) struct Table {
     /// Our protocol number.
@@ -41,16 +41,16 @@ pub(crate) struct Table {
     entries: HashMap<IpNet, Entry, foldhash::fast::RandomState>,
     routes: Pool<KernelRoute>,
     agenda: Agenda,
-    /// Routes of ours that nobody asked for stay for now.
+    /// Unclaimed routes of ours stay for now.
     recovering: bool,
-    /// Routes with our protocol number that another program wrote after recovery: how often one was seen, and the last.
+    /// Routes of another program with our protocol number, seen after recovery: how often, and the prefix of the last one.
     intruders: (u64, Option<IpNet>),
 }
 
-/// What is to be done, and to be told.
+/// The work queue, and the changes to report.
 #[derive(Debug, Default)]
 struct Agenda {
-    /// Prefixes to look at. Each at most once, so never longer than the table.
+    /// Prefixes to look at, each at most once, so the queue is never longer than the table.
     queue: VecDeque<IpNet>,
     /// Prefixes whose route is rejected.
     rejected: usize,
@@ -59,7 +59,7 @@ struct Agenda {
 }
 
 impl Table {
-    /// An empty table whose routes carry this protocol number, in recovery.
+    /// An empty table for routes with this protocol number, in recovery.
     pub(crate) fn new(protocol: u8) -> Self {
         Self {
             protocol,
@@ -71,7 +71,7 @@ impl Table {
         }
     }
 
-    /// The speaker wants another route, or none, for a prefix.
+    /// Sets or removes the wanted route of a prefix.
     pub(crate) fn want(&mut self, change: RouteChange, links: &Links) {
         let prefix = change.prefix.trunc();
         let canonical = change.route.map(KernelRoute::canonical);
@@ -97,7 +97,7 @@ impl Table {
         self.agenda.counters.clone()
     }
 
-    /// Unclaimed routes of ours may be removed from now on.
+    /// From now on, unclaimed routes of ours may be removed.
     pub(crate) fn finish_recovery(&mut self) {
         self.recovering = false;
         for (prefix, entry) in &mut self.entries {
@@ -111,7 +111,7 @@ impl Table {
         }
     }
 
-    /// A full reading of the kernel table. Everything refused earlier is tried again.
+    /// Takes in a full reading of the kernel table. Refused routes are tried again.
     pub(crate) fn observe_all(&mut self, mut present: Vec<PresentRoute>, links: &Links) {
         present.sort_by_key(|route| route.prefix);
         let is_gone = |prefix: &&IpNet| {
@@ -128,13 +128,13 @@ impl Table {
         }
     }
 
-    /// Makes a route that the kernel reported one with those that equal it.
+    /// Shares equal routes of the kernel.
     pub(crate) fn share(&mut self, present: PresentRoute) -> PresentRoute {
         let route = self.routes.share(Arc::unwrap_or_clone(present.route));
         PresentRoute { route, ..present }
     }
 
-    /// Somebody else added a route; with `replace`, in the place of one with the same metric.
+    /// Somebody else added a route or, with `replace`, replaced the route with the same metric.
     pub(crate) fn added(&mut self, new: PresentRoute, replace: bool) -> Certainty {
         let PresentRoute {
             prefix,
@@ -193,7 +193,7 @@ impl Table {
         Certainty::Known
     }
 
-    /// Up to `limit` operations for different prefixes. Each must be answered by [`Self::finished`].
+    /// Up to `limit` operations for different prefixes. Each must be followed by a call of [`Self::finished`].
     pub(crate) fn operations(&mut self, limit: usize, links: &Links) -> Vec<Operation> {
         let mut operations = Vec::new();
         while operations.len() < limit {
@@ -220,7 +220,7 @@ impl Table {
         operations
     }
 
-    /// What became of an operation.
+    /// The result of an operation.
     pub(crate) fn finished(
         &mut self,
         operation: Operation,
@@ -268,12 +268,12 @@ impl Table {
         certainty
     }
 
-    /// Something is left to do.
+    /// Whether work is left.
     pub(crate) fn has_work(&self) -> bool {
         !self.agenda.queue.is_empty()
     }
 
-    /// Some wanted route is rejected.
+    /// Whether a wanted route is rejected.
     pub(crate) fn has_rejected(&self) -> bool {
         self.agenda.rejected > 0
     }
@@ -283,7 +283,7 @@ impl Table {
         self.entries.get(prefix)?.rejection()
     }
 
-    /// What is rejected, by reason; visits every entry if anything is.
+    /// The rejected routes by reason; visits every entry if there are any.
     pub(crate) fn refusals(&self) -> Refusals<'_> {
         let mut refusals = Refusals::new();
         if self.has_rejected() {
@@ -296,12 +296,12 @@ impl Table {
         refusals
     }
 
-    /// How often, since recovery, a route with our protocol number was seen that is none of ours, and the prefix of the last one.
+    /// How often a foreign route with our protocol number was seen since recovery, and the prefix of the last one.
     pub(crate) fn intruders(&self) -> (u64, Option<IpNet>) {
         self.intruders
     }
 
-    /// The routes of others for a prefix that a speaker may learn, by metric.
+    /// The routes of other owners for a prefix that the speaker may learn, by metric.
     pub(crate) fn foreign(&self, prefix: &IpNet, links: &Links) -> Vec<ForeignRoute> {
         let others = self
             .entries
@@ -334,7 +334,7 @@ impl Table {
         std::mem::take(&mut self.agenda.changes)
     }
 
-    /// Counts; visits every entry.
+    /// The counters; visits every entry.
     pub(crate) fn status(&self) -> KernelStatus {
         let mut status = KernelStatus {
             rejected: self.agenda.rejected,
@@ -353,7 +353,7 @@ impl Table {
         status
     }
 
-    /// What a full reading found for one prefix.
+    /// Takes in the present routes of one prefix, from a full reading.
     fn observe(&mut self, prefix: IpNet, present: &[PresentRoute], links: &Links) {
         let entry = self.entries.entry(prefix).or_default();
         let (mut own, mut others) = (Vec::new(), Vec::new());
@@ -395,7 +395,7 @@ impl Table {
         }
     }
 
-    /// The next removal for a prefix where nothing is to be installed; forgets a prefix that is of no interest.
+    /// The next removal for a prefix without a route to install; forgets a prefix that no longer matters.
     fn sweep(&mut self, prefix: IpNet) -> Option<Operation> {
         let entry = self.entries.get(&prefix)?;
         if entry.wanted.is_none() && entry.strays().is_empty() && entry.others().is_empty() {
@@ -414,7 +414,7 @@ impl Table {
 }
 
 impl Agenda {
-    /// Notes whether the wanted route is rejected, and tells if that is new.
+    /// Records whether the wanted route is rejected, and reports a change.
     fn judge(&mut self, prefix: IpNet, entry: &mut Entry, rejection: Option<InstallError>) {
         if entry.rejection() != rejection.as_ref() {
             self.rejected += usize::from(rejection.is_some());
@@ -423,7 +423,7 @@ impl Agenda {
         }
     }
 
-    /// Counts a prefix as what it is now.
+    /// Updates the counters with the prefix's current state.
     fn count(&self, prefix: IpNet, entry: &mut Entry) {
         let place = entry.place();
         let before = std::mem::replace(&mut entry.counted, place);

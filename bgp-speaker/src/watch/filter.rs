@@ -1,10 +1,10 @@
-//! What a watch is about.
+//! The scope of a watch.
 
 use bgp_core::rib::{Query, Selection, View};
 use bgp_core::types::{Family, PeerId, PerFamily};
 use ipnet::IpNet;
 
-/// What a [`Watch`](super::Watch) is about: which views and, if not all, which families, which peer, and which prefixes.
+/// The scope of a [`Watch`](super::Watch): views and, unless it covers all, families, a peer, and prefixes.
 ///
 /// ```
 /// use bgp_core::rib::View;
@@ -23,7 +23,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// All routes of some views.
+    /// All routes of these views.
     pub fn of(views: impl IntoIterator<Item = View>) -> Self {
         let mut views: Vec<View> = views.into_iter().collect();
         views.sort_unstable();
@@ -39,7 +39,7 @@ impl Filter {
         }
     }
 
-    /// The same of one family only.
+    /// Restricts the filter to one family.
     #[must_use]
     pub fn in_family(mut self, family: Family) -> Self {
         self.families = PerFamily::default();
@@ -47,39 +47,39 @@ impl Filter {
         self
     }
 
-    /// The same of one peer only: routes that it announced and, of [`View::Told`], that it is told. A number that is given to
-    /// another peer later means that one then.
+    /// Restricts the filter to one peer: routes that it announced and, in [`View::Told`], routes that it is told. If the number
+    /// is later given to another peer, the filter applies to that peer.
     #[must_use]
     pub fn of_peer(mut self, peer: PeerId) -> Self {
         self.peer = Some(peer);
         self
     }
 
-    /// The same of this prefix only.
+    /// Restricts the filter to this prefix.
     #[must_use]
     pub fn exactly(mut self, prefix: IpNet) -> Self {
         self.selection = Selection::Exactly(prefix);
         self.in_family(Family::of(prefix.addr()))
     }
 
-    /// The same of this prefix and all that it contains only.
+    /// Restricts the filter to this prefix and all prefixes that it contains.
     #[must_use]
     pub fn within(mut self, prefix: IpNet) -> Self {
         self.selection = Selection::Within(prefix);
         self.in_family(Family::of(prefix.addr()))
     }
 
-    /// Whether a prefix is among those that it is about.
+    /// Whether the filter includes a prefix.
     pub(super) fn includes(&self, prefix: IpNet) -> bool {
         self.families[Family::of(prefix.addr())] && self.selection.may_include(prefix)
     }
 
-    /// Whether what a peer is told matters.
+    /// Whether the filter includes routes that this peer is told.
     pub(super) fn looks_at_told(&self, peer: PeerId) -> bool {
         self.views.contains(&View::Told) && self.peer.is_none_or(|only| only == peer)
     }
 
-    /// Queries that together find everything.
+    /// Queries that together find all routes of the filter.
     pub(super) fn queries(&self) -> Vec<Query> {
         let families = Family::ALL.into_iter();
         let families = families.filter(|family| self.families[*family]);
@@ -92,13 +92,13 @@ impl Filter {
             .collect()
     }
 
-    /// Queries that together find everything about a prefix.
+    /// Queries that together find all routes of a prefix.
     pub(super) fn queries_about(&self, prefix: IpNet) -> impl Iterator<Item = Query> {
         let views = self.views.iter();
         views.map(move |view| self.query_about(*view, prefix))
     }
 
-    /// A query that finds everything about a prefix in a view.
+    /// A query that finds all routes of a prefix in a view.
     pub(super) fn query_about(&self, view: View, prefix: IpNet) -> Query {
         self.narrow(Query::about(view, prefix))
     }

@@ -1,7 +1,7 @@
-//! The side of watches that the table has: which prefixes each watcher has still to look at.
+//! The table's side of watches: the changed prefixes that each watcher has yet to read.
 //!
-//! A set of prefixes for each watcher, which asks for some of them when it has told its owner of those before. A prefix that changes
-//! again meanwhile is in the set once; beyond a limit the set is given up, and the watcher reads everything anew.
+//! Each watcher has a set of changed prefixes, and asks for some of them when it has passed on the earlier ones. A prefix that
+//! changes again in the meantime is in the set once. Beyond a limit the set is dropped, and the watcher reads everything again.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -14,55 +14,55 @@ use tokio::sync::oneshot;
 
 use super::filter::Filter;
 
-/// Prefixes that wait for a slow watcher; with more, it reads everything anew.
+/// Changed prefixes of a slow watcher; beyond this number, it reads everything again.
 pub(crate) const MOST_WAITING: usize = if cfg!(test) { 4 } else { 1 << 14 };
 
-/// Prefixes, and about as many routes, that a watcher is given at once.
+/// Prefixes, and approximately the number of routes, per answer.
 pub(crate) const AT_ONCE: usize = if cfg!(test) { 2 } else { 256 };
 
 /// Names a watcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WatcherId(u64);
 
-/// What the table is told about watches.
+/// Requests of watchers to the table.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Somebody begins to watch, for as long as `alive` is.
+    /// Register a watcher, for as long as `alive` is held.
     Begin {
         filter: Filter,
         alive: Weak<()>,
         reply: oneshot::Sender<WatcherId>,
     },
-    /// A watcher wants to know what has changed; answered when something has.
+    /// Ask for changed prefixes; answered when there are some.
     Next {
         watcher: WatcherId,
         reply: oneshot::Sender<Answer>,
     },
 }
 
-/// What a watcher is answered.
+/// The answer to a watcher.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// Some of all routes.
+    /// A page of all routes.
     Page(Page),
-    /// What there is of prefixes that it asked about.
+    /// The routes of the prefixes that it asked about.
     Readings(Vec<Reading>),
-    /// What has changed.
+    /// Changed prefixes.
     Changes(Changes),
 }
 
-/// What has changed.
+/// Changed prefixes.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// So many times a prefix changed and the watcher will not hear of it by itself.
+    /// Changes that the watcher will not see individually.
     pub(crate) skipped: u64,
-    /// All routes are to be read anew.
+    /// All routes must be read again.
     pub(crate) anew: bool,
-    /// What there is of prefixes that have changed.
+    /// The routes of changed prefixes.
     pub(crate) readings: Vec<Reading>,
 }
 
-/// All that a view has of a prefix.
+/// All routes of a prefix in a view.
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) view: View,
@@ -70,10 +70,10 @@ pub(crate) struct Reading {
     pub(crate) routes: Vec<ViewedRoute>,
 }
 
-/// Everybody who watches.
+/// All watchers.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    /// There is somebody else who wants to know of each prefix.
+    /// A subscriber wants every decided prefix as well.
     always: bool,
     watchers: Vec<Watcher>,
     next: u64,
@@ -85,7 +85,7 @@ struct Watcher {
     filter: Filter,
     alive: Weak<()>,
     changed: BTreeSet<IpNet>,
-    /// The prefix that was given last: it goes on from there, so that each has its turn.
+    /// The prefix that was read last. The next answer continues after it, so that every prefix has its turn.
     last: Option<IpNet>,
     skipped: u64,
     anew: bool,
@@ -122,7 +122,7 @@ impl Hub {
                     anew: false,
                     waiting: None,
                 });
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 reply.send(id).ok();
             }
             Order::Next { watcher, reply } => {
@@ -143,14 +143,14 @@ impl Hub {
         }
     }
 
-    /// What a peer is told may be something else altogether.
+    /// All routes that a peer is told may have changed.
     pub(crate) fn told_anew(&mut self, peer: PeerId) {
         for watcher in &mut self.watchers {
             watcher.anew |= watcher.filter.looks_at_told(peer);
         }
     }
 
-    /// Answers those who wait, and forgets those who have gone.
+    /// Answers waiting watchers, and removes those that are gone.
     pub(crate) fn answer(&mut self, rib: &mut Rib) {
         if self.watchers.is_empty() {
             return;
@@ -194,7 +194,7 @@ impl Watcher {
             anew,
             readings,
         };
-        // Whoever asked may have gone.
+        // The caller may be gone.
         reply.send(Answer::Changes(changes)).ok();
     }
 

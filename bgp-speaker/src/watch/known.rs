@@ -1,4 +1,4 @@
-//! What a watcher has told its owner so far, and what is to be told when it has read something again.
+//! What a watcher has told its owner so far, and the changes that follow from a new reading.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use ipnet::IpNet;
 
 use crate::pool::Pool;
 
-/// A route that came, changed or went.
+/// A new, changed or withdrawn route.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Change {
-    /// In which view.
+    /// The view.
     pub view: View,
-    /// Of which prefix.
+    /// The prefix.
     pub prefix: IpNet,
-    /// The route as it was told before; `None`: it is new.
+    /// The route as told before; `None` if it is new.
     pub old: Option<Arc<ViewedRoute>>,
-    /// The route as it is; `None`: it has gone.
+    /// The current route; `None` if it was withdrawn.
     pub new: Option<Arc<ViewedRoute>>,
 }
 
-/// What makes two routes of a view and a prefix the same one, which changes.
+/// The identity of a route within a view and a prefix.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
-    /// There is one best route, wherever it was learned.
+    /// There is one best route, whatever its source.
     Best,
     Learned(RouteSource),
     Told(Option<PeerId>, PathId),
@@ -43,24 +43,24 @@ impl Key {
     }
 }
 
-/// Which prefix of which view.
+/// A view and a prefix.
 pub(super) type Place = (View, IpNet);
 
-/// What was told so far.
+/// The routes told so far.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// Nothing without routes.
+    /// Places without routes have no entry.
     routes: BTreeMap<Place, Vec<Arc<ViewedRoute>>>,
     attributes: Pool<Attributes>,
 }
 
 impl Known {
-    /// Everything of which there are routes.
+    /// All places with routes.
     pub(super) fn places(&self) -> BTreeSet<Place> {
         self.routes.keys().copied().collect()
     }
 
-    /// Takes note of all that a view has of a prefix; what differs is to be told.
+    /// Replaces the routes of a place; returns the changes to tell.
     pub(super) fn update(&mut self, place: Place, routes: Vec<ViewedRoute>) -> Vec<Change> {
         let (view, prefix) = place;
         let mut old = self.routes.remove(&place).unwrap_or_default();

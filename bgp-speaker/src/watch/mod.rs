@@ -1,7 +1,7 @@
-//! Watching routes: a snapshot, then what changes.
+//! Watches routes: a snapshot, then changes.
 //!
-//! A watch costs the speaker a set of prefixes, and reads of a page at a time when its owner wants to know more; the speaker
-//! never waits for it.
+//! A watch costs the speaker a set of prefixes, and a page of reading whenever its owner asks for more. The speaker never waits
+//! for a watch.
 
 mod filter;
 pub(crate) mod hub;
@@ -21,36 +21,37 @@ use known::{Known, Place};
 pub use filter::Filter;
 pub use known::Change;
 
-/// What a [`Watch`] tells.
+/// An item of a [`Watch`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Watched {
-    /// Of the snapshot: this route is there.
+    /// A route of the snapshot.
     Route {
         /// In which view.
         view: View,
         /// The route.
         route: Arc<ViewedRoute>,
     },
-    /// The snapshot is complete: from now on there are changes. Comes once.
+    /// The snapshot is complete; changes follow. Comes once.
     SnapshotEnd,
-    /// A route came, changed or went. During the snapshot too, of routes that it has told already.
+    /// A new, changed or withdrawn route. Also comes during the snapshot, for routes that were already told.
     Change(Change),
-    /// Prefixes changed, so many times at most, without a [`Watched::Change`] of their own: the owner of the watch was slow. What follows
-    /// leads to what is true now all the same, so that whoever only keeps the newest state may ignore this.
+    /// Up to this many changes were left out, without a [`Watched::Change`] of their own, because the owner of the watch was
+    /// slow. The changes that follow still lead to the current state, so an owner that only keeps the newest state may ignore
+    /// this.
     Lagged(u64),
 }
 
-/// Follows routes: first all that there are, then [`Watched::SnapshotEnd`], then each change with the old and the new route.
+/// Watches routes: first all current routes, then [`Watched::SnapshotEnd`], then each change with the old and the new route.
 ///
-/// A slow owner holds up nobody, and nothing grows without limit. Of a prefix that changes several times meanwhile only the newest state is
-/// told; [`Watched::Lagged`] says that something was left out. With many changed prefixes waiting, all routes are read anew, and
-/// what differs from what was told before is told.
+/// A slow owner delays nobody, and memory stays bounded. If a prefix changes several times in the meantime, only the newest state
+/// is told, and [`Watched::Lagged`] says that changes were left out. If too many changed prefixes are waiting, all routes are
+/// read again, and the differences are told.
 ///
-/// A change is a change of the route itself: its source, attributes, next hop or preference. That a route becomes stale, or why it
-/// is not used, is in [`ViewedRoute`] as of when the route was read last, and not followed.
+/// A change concerns the route itself: its source, attributes, next hop or preference. Whether a route is stale, or why it is not
+/// used, is in [`ViewedRoute`] as of the last reading, and is not watched.
 ///
-/// To know old routes, a watch keeps all that it has told. Dropping it ends it; while nobody watches, watching costs nothing.
+/// To know old routes, a watch keeps all routes that it has told. Dropping the watch ends it; without a watch there is no cost.
 ///
 /// ```
 /// # async fn example(speaker: bgp_speaker::Speaker) -> Result<(), Box<dyn std::error::Error>> {
@@ -77,26 +78,27 @@ pub struct Watch {
     id: WatcherId,
     _alive: Arc<()>,
     step: Step,
-    /// The snapshot has ended.
+    /// The snapshot is complete.
     complete: bool,
-    /// What the table was asked last.
+    /// The pending question to the table.
     asked: Option<oneshot::Receiver<Answer>>,
     known: Known,
     ready: VecDeque<Watched>,
 }
 
-/// What a watch does.
+/// The phase of a watch.
 #[derive(Debug)]
 enum Step {
-    /// It reads everything: what these find, the first from the cursor on. Of what it told before it has not seen `unseen` yet.
+    /// Reads everything: these queries, the first of them from the cursor on. Of the routes told before, `unseen` were not read
+    /// yet.
     Read {
         queries: VecDeque<Query>,
         from: Cursor,
         unseen: BTreeSet<Place>,
     },
-    /// It looks at what it has not seen when it read everything, and may have missed.
+    /// Reads the places that a full reading did not see, and may have missed.
     Check(BTreeSet<Place>),
-    /// It waits for changes.
+    /// Waits for changes.
     Follow,
 }
 
@@ -126,7 +128,7 @@ impl Watch {
         })
     }
 
-    /// Waits for what comes next; `None`: the speaker has ended. Nothing is lost if the future is dropped before that.
+    /// Waits for the next item; `None` when the speaker has ended. Cancellation safe.
     pub async fn next(&mut self) -> Option<Watched> {
         loop {
             if let Some(ready) = self.ready.pop_front() {
@@ -143,7 +145,7 @@ impl Watch {
         }
     }
 
-    /// Whether everything has been read that was to be read.
+    /// Whether all requested routes have been read.
     fn is_through(&mut self) -> bool {
         if let Step::Read {
             queries, unseen, ..
@@ -155,7 +157,7 @@ impl Watch {
         matches!(&self.step, Step::Check(places) if places.is_empty())
     }
 
-    /// Asks the table, if it has not been asked, and waits for the answer.
+    /// Sends the next question to the table, unless one is pending, and waits for the answer.
     async fn ask(&mut self) -> Result<Answer, Ended> {
         if self.asked.is_none() {
             let room = self.table.clone().reserve(1).await?;
@@ -178,7 +180,7 @@ impl Watch {
                 let (query, from) = (queries.front().cloned(), *from);
                 News::Ask(Box::new(move |rib| {
                     let page = query.map(|query| rib.ask(&query, from, AT_ONCE));
-                    // Whoever asked may have gone.
+                    // The caller may be gone.
                     reply.send(Answer::Page(page.unwrap_or_default())).ok();
                 }))
             }
@@ -291,7 +293,7 @@ impl Watch {
 }
 
 impl Step {
-    /// Everything is to be read.
+    /// Starts to read everything.
     fn read(filter: &Filter, known: &Known) -> Self {
         Self::Read {
             queries: filter.queries().into(),

@@ -1,4 +1,4 @@
-//! Whoever replays what a watch tells knows what everybody else would find out by asking.
+//! Replaying a watch gives the same result as asking.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const PREFIXES: u8 = 8;
 
 type Key = (View, IpNet, RouteSource, Option<PeerId>, PathId);
 
-/// A running table, and somebody who watches it.
+/// A running table, and a watch on it.
 struct Scene {
     routes: Routes,
     watch: Watch,
@@ -63,7 +63,7 @@ fn context() -> Context {
     }
 }
 
-/// What a policy may make of routes.
+/// A policy that depends on `variant`.
 fn policy(variant: u32) -> Policy {
     let mark = Rule::new("mark").then(Action::AddCommunity(Community(variant)));
     match variant {
@@ -151,7 +151,7 @@ impl Scene {
         .await;
     }
 
-    /// Takes at most so much of what the watch tells, and no more than it can tell now.
+    /// Takes at most this many items, and no more than are available now.
     async fn read(&mut self, most: usize) {
         for _ in 0..most {
             let routes = self.routes.clone();
@@ -160,7 +160,7 @@ impl Scene {
                     routes.look(|_| ()).await.expect("it runs");
                 }
             };
-            // The future is dropped halfway, time and again.
+            // The future is dropped halfway, again and again.
             let watched = tokio::select! {
                 biased;
                 watched = self.watch.next() => watched.expect("it runs"),
@@ -170,7 +170,7 @@ impl Scene {
         }
     }
 
-    /// Takes all that there is, until the watch waits and the table has nothing for it.
+    /// Takes all items, until the watch waits and the table has nothing for it.
     async fn settle(&mut self) {
         loop {
             let told = self.told;
@@ -216,7 +216,7 @@ impl Scene {
         }
     }
 
-    /// What everybody else would find out.
+    /// The result of asking.
     async fn asked(&self) -> BTreeMap<Key, ViewedRoute> {
         let mut asked = BTreeMap::new();
         for query in self.filter.queries() {
@@ -344,7 +344,7 @@ fn who_is_slow_is_told_so_and_the_newest_state() {
         scene.peer(0, true).await;
         for asn in 1..=3 {
             scene.tell(announce(0, 1, &[asn])).await;
-            // Each is decided by itself.
+            // Each step is decided separately.
             scene.routes.look(|_| ()).await.expect("it runs");
         }
         scene.settle().await;

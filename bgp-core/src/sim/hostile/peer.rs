@@ -1,4 +1,4 @@
-//! The peers of the hostile simulation: the honest ones come first; what each is and how we are configured for it.
+//! The peers of the hostile simulation, honest ones first, and our configuration for each.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::speaker::NeighbourConfig;
 use crate::types::{Asn, PeerId, PerFamily, RouterId};
 use crate::wire::{AddPathDirection, Context};
 
-/// How many are honest.
+/// Number of honest peers.
 pub(super) const HONEST: usize = 3;
 /// Prefixes that a hostile peer may announce.
 pub(super) const MAX_PREFIXES: u32 = 500;
@@ -44,7 +44,7 @@ pub(super) fn net(owner: usize, number: u32) -> Ipv4Net {
     Ipv4Net::new_assert(bits.into(), 24)
 }
 
-/// As a peer sees its session.
+/// The peer's side of its session.
 pub(super) fn context_of(peer: usize) -> Context {
     let add_path = PerFamily {
         ipv4: is_hostile(peer),

@@ -1,4 +1,4 @@
-//! Work of operators, and faults.
+//! Operations and faults.
 
 use super::super::fault::Action;
 use super::super::link::{Connection, Segment, Side};
@@ -74,7 +74,7 @@ pub(super) fn operate(world: &mut World, action: Action) -> Step {
     }
 }
 
-/// Faults that no speaker hears of at once.
+/// Faults that no speaker notices at once.
 fn harm(world: &mut World, action: Action) {
     match action {
         Action::Stall { link, side } => world.links[link].stalled[side] = true,
@@ -109,7 +109,7 @@ fn ends(world: &World, link: usize, side: usize) -> (usize, usize) {
     (nodes[side], nodes[1 - side])
 }
 
-/// Gives a speaker the present configuration of a neighbour, unless that is removed.
+/// Applies the current configuration of a neighbour to a speaker, unless the neighbour is removed.
 fn configure(world: &mut World, link: usize, side: usize) -> Step {
     let (node, peer) = ends(world, link, side);
     if world.nodes[node]
@@ -132,7 +132,7 @@ fn remove(world: &mut World, link: usize, side: usize) -> Step {
     with_speaker(world, node, |speaker| speaker.remove(now, peer_id(peer)))
 }
 
-/// All that was held back arrives, in order.
+/// All held segments arrive, in order.
 fn heal(world: &mut World, link: usize) -> Step {
     world.links[link].stalled = [false; 2];
     for conn in connections_where(world, |connection| connection.link == link) {
@@ -158,14 +158,14 @@ fn connections_where(world: &World, wanted: impl Fn(&Connection) -> bool) -> Vec
         .collect()
 }
 
-/// Both sides are told that the connections are lost, at different times.
+/// Both sides are notified of the loss of the connections, at different times.
 fn break_link(world: &mut World, link: usize) {
     world.links[link].tainted = false;
     world.links[link].corrupt_in = None;
     for conn in connections_where(world, |connection| connection.link == link) {
         for side in [0, 1] {
             if let Some(connection) = world.connections.get_mut(&conn) {
-                // What is under way is lost with the connection.
+                // Octets in flight are lost with the connection.
                 connection.pipes[side].queue.clear();
                 send_segment(world, conn, side, Segment::Reset);
             }
@@ -231,7 +231,7 @@ fn leave(world: &mut World, node: usize) -> Step {
     Ok(())
 }
 
-/// No effect on one that runs.
+/// Starts a process; no effect if it is running.
 fn boot(world: &mut World, node: usize, graceful: bool) -> Step {
     if world.nodes[node].speaker.is_some() {
         return Ok(());
@@ -245,7 +245,7 @@ fn boot(world: &mut World, node: usize, graceful: bool) -> Step {
     with_speaker(world, node, |_| ())
 }
 
-/// What a neighbour has sent to the former life of a machine, and sends again, is answered with a reset.
+/// Segments for the previous process of a machine, and their retransmissions, are answered with a reset.
 fn refuse_leftovers(world: &mut World, node: usize) {
     for conn in connections_where(world, |connection| connection.nodes.contains(&node)) {
         let Some(connection) = world.connections.get(&conn) else {

@@ -1,4 +1,4 @@
-//! What speakers want done, and what is checked after each of their steps.
+//! Outputs of speakers, and the checks after each of their steps.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::session::{ConnId, Down, DownReason};
 use crate::speaker::{Output, Speaker};
 use crate::wire::Notification;
 
-/// Outputs of one step; many times what the largest table needs.
+/// Limit of the outputs of one step; many times the need of the largest table.
 const MOST_OUTPUTS: usize = 1_000_000;
 
-/// Gives a speaker one input, performs all it wants, and looks at it. No effect on one that does not run.
+/// Passes one input to a speaker, carries out its outputs, and checks it. No effect if it is not running.
 pub(super) fn with_speaker(
     world: &mut World,
     node: usize,
@@ -85,9 +85,9 @@ fn perform(world: &mut World, node: usize, output: Output) -> Result<(), Violati
             let after = world.random.time_up_to(Duration::from_millis(20));
             world.schedule(after, Event::Resolved { node, address });
         }
-        // An answer that is not wanted any more must do no harm.
+        // A late answer must be harmless.
         Output::Forget(_) => {}
-        // Nobody names such families here.
+        // No such family is configured here.
         Output::Opaque(..) | Output::OpaqueRefresh(..) => {}
         Output::DeferralEnded => {
             world.nodes[node].deferring = false;
@@ -133,7 +133,7 @@ fn transmit(
     Ok(())
 }
 
-/// Without faults there is nothing to complain about; and the right connection goes after a collision.
+/// Without faults, no NOTIFICATION is sent except after a collision, and then on the right connection.
 fn check_last_words(
     world: &World,
     node: usize,
@@ -151,8 +151,8 @@ fn check_last_words(
     Err(Violation::new("notification", text))
 }
 
-/// RFC 4271 §6.8: beside a session that is up a connection may always go; otherwise it is the one that the side with the lower
-/// identity opened, or an earlier one of two that the same side opened.
+/// RFC 4271 §6.8: beside an Established session, any connection may close. Otherwise the one opened by the side with the lower
+/// identity closes, or the earlier one of two opened by the same side.
 fn check_collision(world: &World, node: usize, peer: usize, conn: ConnId) -> Result<(), Violation> {
     let up = |view: &SessionView| view.up.is_some();
     let Some(closed) = world.connections.get(&conn.0) else {
@@ -207,7 +207,7 @@ fn session_down(world: &mut World, node: usize, peer: usize, down: &Down) -> Res
     Ok(())
 }
 
-/// Plans the next call, and checks that it makes sense.
+/// Schedules the next deadline, and checks that it is plausible.
 fn note_deadline(world: &mut World, node: usize) -> Result<(), Violation> {
     let Some(at) = world.nodes[node]
         .speaker
@@ -237,7 +237,7 @@ fn note_deadline(world: &mut World, node: usize) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Nothing that a speaker waits for takes longer.
+/// No timer of a speaker is longer.
 fn longest_timer(world: &World) -> Duration {
     let terms = &world.network.terms;
     let restart_time = Duration::from_secs(terms.restart_time.unwrap_or(0).into());
@@ -250,7 +250,7 @@ fn longest_timer(world: &World) -> Duration {
         .max(terms.connect_retry_time)
 }
 
-/// Checks the table of a speaker, as often as the thoroughness of the scenario says.
+/// Checks the table of a speaker, as often as the scenario says.
 fn check_table(world: &World, node: usize) -> Result<(), Violation> {
     if !world.report.events.is_multiple_of(world.look_every) {
         return Ok(());
@@ -291,7 +291,7 @@ pub(super) fn tell_closed(
     })
 }
 
-/// The types of the messages, for a person to read.
+/// The types of the messages, for traces.
 fn brief(octets: &Bytes) -> String {
     let mut rest = &octets[..];
     let mut names = Vec::new();

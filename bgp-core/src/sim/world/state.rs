@@ -1,5 +1,4 @@
-//! The state of a simulation: machines, connections, virtual time, and one queue of events in the order of time and, at the
-//! same time, of their making.
+//! The state of a simulation: machines, connections, virtual time, and one queue of events, ordered by time and then by creation.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -15,20 +14,20 @@ use super::super::report::Report;
 use super::super::script::{Scenario, Weather};
 use super::super::trace::Trace;
 
-/// Something that happens at a time.
+/// A scheduled event.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A speaker wanted to be called.
+    /// A deadline of a speaker.
     Wake(usize),
     /// An attempt to connect arrives.
     Syn { dial: u64, from: usize, to: usize },
-    /// It was refused.
+    /// The attempt was refused.
     Refused { dial: u64, from: usize, to: usize },
-    /// The next segment that a side of a connection sent arrives.
+    /// The next segment from a side of a connection arrives.
     Segment { conn: u64, side: usize },
-    /// A reader takes what a side of a connection sent.
+    /// A reader takes octets from a side of a connection.
     Read { conn: u64, side: usize },
-    /// The network took octets of a side.
+    /// The network took octets from a side.
     Written {
         conn: u64,
         side: usize,
@@ -40,22 +39,22 @@ pub(super) enum Event {
         side: usize,
         octets: usize,
     },
-    /// A side that was closed has had time enough to deliver.
+    /// The time for delivery after a close is over.
     Linger { conn: u64, side: usize },
-    /// The way to a next hop was looked up.
+    /// A next hop was resolved.
     Resolved { node: usize, address: IpAddr },
-    /// Something of the script.
+    /// An event of the script.
     Action(Action),
 }
 
 impl Event {
-    /// Whether the network is not at rest before it has happened.
+    /// Whether the network is not at rest before this event.
     pub(super) fn is_motion(&self) -> bool {
         match self {
             Self::Syn { .. } | Self::Refused { .. } | Self::Resolved { .. } | Self::Action(_) => {
                 true
             }
-            // Connections know themselves whether they are at rest.
+            // Connections track this themselves.
             Self::Segment { .. }
             | Self::Read { .. }
             | Self::Written { .. }
@@ -92,10 +91,10 @@ impl Ord for Scheduled {
     }
 }
 
-/// How a link is at the moment.
+/// The current state of a link.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LinkState {
-    /// What these sides send does not arrive.
+    /// Segments from these sides do not arrive.
     pub(super) stalled: [bool; 2],
     /// Attempts to connect are refused.
     pub(super) refusing: bool,
@@ -106,29 +105,29 @@ pub(super) struct LinkState {
     pub(super) latency: Duration,
 }
 
-/// Everything there is.
+/// The world.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) network: Network,
     pub(super) nodes: Vec<Node>,
     pub(super) links: Vec<LinkState>,
     pub(super) connections: BTreeMap<u64, Connection>,
-    /// Attempts to connect that are under way, by who dials whom.
+    /// Attempts to connect in progress, by source and target.
     pub(super) dials: BTreeMap<(usize, usize), u64>,
     pub(super) now: Instant,
     pub(super) random: Random,
     pub(super) trace: Trace,
-    /// NOTIFICATIONs and losses of sessions are to be expected.
+    /// NOTIFICATIONs and lost sessions are expected.
     pub(super) faulty: bool,
-    /// A corrupted message may have been taken for good: what is configured bounds nothing.
+    /// A corrupted message may have been accepted: timers may exceed the configuration.
     pub(super) tainted: bool,
     pub(super) weather: Weather,
-    /// The table of the speaker of each so-manyth event is checked.
+    /// The speaker's table is checked once per this many events.
     pub(super) look_every: u64,
     pub(super) epoch: Instant,
     pub(super) queue: BinaryHeap<Reverse<Scheduled>>,
     pub(super) sequence: u64,
-    /// Events in the queue that the network does not rest before.
+    /// Queued events before which the network is not at rest.
     pub(super) in_motion: usize,
     pub(super) next_number: u64,
     pub(super) seed: u64,
@@ -192,7 +191,7 @@ impl World {
         }));
     }
 
-    /// A number that was not used before.
+    /// A new number.
     pub(super) fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number

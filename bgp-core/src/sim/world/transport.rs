@@ -1,4 +1,4 @@
-//! What arrives at machines: connections, octets, ends of connections.
+//! Arrivals at machines: connections, octets, ends of connections.
 
 use bytes::Bytes;
 
@@ -64,7 +64,7 @@ pub(super) fn arrive_refusal(world: &mut World, dial: u64, from: usize, to: usiz
     })
 }
 
-/// The next segment arrives, unless the link is stalled: then it waits.
+/// The next segment arrives, or waits if the link is stalled.
 pub(super) fn arrive_segment(world: &mut World, conn: u64, side: usize) -> Step {
     let Some(connection) = world.connections.get_mut(&conn) else {
         return Ok(());
@@ -78,7 +78,7 @@ pub(super) fn arrive_segment(world: &mut World, conn: u64, side: usize) -> Step 
     deliver(world, conn, side)
 }
 
-/// Hands the next segment to the machine at the other end.
+/// Passes the next segment to the machine at the other end.
 pub(super) fn deliver(world: &mut World, conn: u64, side: usize) -> Step {
     let Some(connection) = world.connections.get_mut(&conn) else {
         return Ok(());
@@ -88,7 +88,7 @@ pub(super) fn deliver(world: &mut World, conn: u64, side: usize) -> Step {
     };
     let (node, peer) = (connection.nodes[1 - side], connection.nodes[side]);
     if world.nodes[node].unpowered {
-        // Also an attempt to connect that it made before has come to nothing.
+        // An earlier attempt to connect has failed as well.
         shut(world, conn, 1 - side);
         return Ok(());
     }
@@ -122,7 +122,7 @@ fn arrive_octets(world: &mut World, conn: u64, side: usize, octets: &Bytes) -> S
     match connection.sides[1 - side] {
         Side::Open => {}
         Side::Closed if connection.sides[side] == Side::Open => {
-            // A machine answers so to what it knows nothing of.
+            // A machine's answer to a segment of an unknown connection.
             send_segment(world, conn, 1 - side, Segment::Reset);
             return Ok(());
         }
@@ -142,7 +142,7 @@ fn arrive_octets(world: &mut World, conn: u64, side: usize, octets: &Bytes) -> S
     Ok(())
 }
 
-/// A speaker reads what is there, or a little of it if it is slow.
+/// A speaker reads the available octets, or a few of them if it is slow.
 pub(super) fn read(world: &mut World, conn: u64, side: usize) -> Step {
     let Some(connection) = world.connections.get_mut(&conn) else {
         return Ok(());
@@ -207,7 +207,7 @@ pub(super) fn written(world: &mut World, conn: u64, side: usize, octets: usize) 
     })
 }
 
-/// One side of a connection ends by the doing of the other.
+/// One side of a connection is ended by the other side.
 fn lose(world: &mut World, conn: u64, side: usize, error: Option<&str>) -> Step {
     let Some(connection) = world.connections.get_mut(&conn) else {
         return Ok(());
@@ -216,7 +216,7 @@ fn lose(world: &mut World, conn: u64, side: usize, error: Option<&str>) -> Step 
     let open = connection.sides[side] == Side::Open;
     let pipe = &mut connection.pipes[1 - side];
     if open && error.is_none() && !pipe.unread.is_empty() {
-        // A close does not overtake what a slow reader has not read yet; a reset does.
+        // A close does not overtake octets that a slow reader has not read; a reset does.
         pipe.flying.push_front(Segment::Fin);
         world.schedule(
             world.weather.slow_read_interval,

@@ -1,4 +1,4 @@
-//! The network between machines: dialling, octets under way, closing. What arrives is handed over in `transport`.
+//! The network between machines: dialling, octets in flight, closing. `transport` handles arrivals.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::super::trace::Violation;
 use super::state::{Event, World};
 use crate::session::ConnId;
 
-/// What is written before a close is delivered within this time, or lost.
+/// Output before a close is delivered within this time, or lost.
 const LINGER: Duration = Duration::from_secs(30);
 
 type Step = Result<(), Violation>;
@@ -34,7 +34,7 @@ pub(super) fn write(world: &mut World, conn: u64, node: usize, bytes: &Bytes) {
     }
 }
 
-/// Brings under way what the window has room for.
+/// Sends as many segments as the window allows.
 fn pump(world: &mut World, conn: u64, side: usize) {
     loop {
         let most = world.random.within(1..=world.weather.chunk);
@@ -70,7 +70,7 @@ fn pump(world: &mut World, conn: u64, side: usize) {
     }
 }
 
-/// Turns a bit, if that was asked for.
+/// Flips a bit, if requested.
 fn corrupt(world: &mut World, link: usize, octets: &mut BytesMut) {
     let state = &mut world.links[link];
     match state.corrupt_in {

@@ -1,4 +1,4 @@
-//! Peers with two-octet AS numbers (RFC 6793): full paths out of what they send, and what they can read out of ours.
+//! Peers with two-octet AS numbers (RFC 6793): merging the paths that they send, and converting ours for them.
 
 use bytes::BufMut;
 
@@ -7,9 +7,8 @@ use super::canonical::{AttributeView, put};
 use super::{code, flag};
 use crate::types::Asn;
 
-/// The path of a route: the AS numbers in AS4_PATH, and before them what two-octet speakers have put in front since
-/// (RFC 6793 §4.2.3). Where AS4_PATH is longer than AS_PATH it is ignored. How long they are is counted as the decision
-/// process does.
+/// The path of a route: AS4_PATH, preceded by the numbers that two-octet speakers have prepended since (RFC 6793 §4.2.3).
+/// AS4_PATH is ignored if it is longer than AS_PATH. Lengths are those of the decision process.
 pub(in crate::wire) fn merge(as_path: &AsPath, as4_path: &AsPath) -> AsPath {
     let (as_path, as4_path) = (as_path.view(), as4_path.view());
     let Some(excess) = as_path.route_len().checked_sub(as4_path.route_len()) else {
@@ -17,7 +16,7 @@ pub(in crate::wire) fn merge(as_path: &AsPath, as4_path: &AsPath) -> AsPath {
     };
     let mut path = Joined::default();
     path.push_leading(as_path, excess as usize);
-    // RFC 6793 §6: confederation segments do not belong into an AS4_PATH.
+    // RFC 6793 §6: confederation segments are not allowed in AS4_PATH.
     for segment in as4_path
         .segments()
         .filter(|segment| !segment.kind.is_confederation())
@@ -27,7 +26,7 @@ pub(in crate::wire) fn merge(as_path: &AsPath, as4_path: &AsPath) -> AsPath {
     path.finish()
 }
 
-/// Segments of the path that is put together; sequences side by side are one.
+/// Segments of the merged path; adjacent sequences are joined.
 #[derive(Default)]
 struct Joined(Vec<(SegmentKind, Vec<Asn>)>);
 
@@ -43,7 +42,7 @@ impl Joined {
         }
     }
 
-    /// Appends the beginning of a path that counts `len`, with the confederation segments before and next to it.
+    /// Appends the beginning of a path with length `len`, with the confederation segments before and next to it.
     fn push_leading(&mut self, path: AsPathView<'_>, len: usize) {
         let mut missing = len;
         for segment in path.segments() {
@@ -76,8 +75,8 @@ impl Joined {
     }
 }
 
-/// Appends canonical attributes as a two-octet peer reads them: [`Asn::TRANS`] in the place of numbers that it cannot, and
-/// the full ones in AS4_PATH and AS4_AGGREGATOR, only where they are needed (RFC 6793 §4.2.2).
+/// Appends canonical attributes for a two-octet peer: [`Asn::TRANS`] replaces numbers that do not fit, and AS4_PATH and
+/// AS4_AGGREGATOR hold the full ones where needed (RFC 6793 §4.2.2).
 pub(in crate::wire) fn put_two_octet(attributes: AttributeView<'_>, out: &mut Vec<u8>) {
     let mut full = Some(full_numbers(attributes));
     for attribute in attributes.iter() {
@@ -104,7 +103,7 @@ pub(in crate::wire) fn put_two_octet(attributes: AttributeView<'_>, out: &mut Ve
     out.extend(full.unwrap_or_default());
 }
 
-/// AS4_PATH and AS4_AGGREGATOR, each if some number needs it.
+/// AS4_PATH and AS4_AGGREGATOR, if needed.
 fn full_numbers(attributes: AttributeView<'_>) -> Vec<u8> {
     const FLAGS: u8 = flag::OPTIONAL | flag::TRANSITIVE;
     let mut out = Vec::new();
@@ -123,7 +122,7 @@ fn full_numbers(attributes: AttributeView<'_>) -> Vec<u8> {
     out
 }
 
-/// The six octets of an AGGREGATOR with a two-octet number, out of the eight with a four-octet one.
+/// Converts an AGGREGATOR of eight octets to six, with a two-octet number.
 fn short_aggregator(value: &[u8]) -> Vec<u8> {
     let mut short = Vec::with_capacity(6);
     match value {

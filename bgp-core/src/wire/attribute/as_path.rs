@@ -1,7 +1,7 @@
-//! AS_PATH (RFC 4271 §5.1.2), always in four-octet form here (RFC 6793).
+//! AS_PATH (RFC 4271 §5.1.2), always in four-octet form (RFC 6793).
 //!
-//! A path is kept as the octets of its segments, which is what comparing, hashing and sending need; everything else is
-//! computed by walking over them. Does not decide what a path means: loops and sets are for the RIB and its policy.
+//! A path is stored as the octets of its segments, which is what comparison, hashing and encoding need; everything else is
+//! computed by iterating over them. The meaning of a path, such as loops and sets, is decided by the RIB and its policy.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use crate::types::Asn;
 use crate::wire::Context;
 use crate::wire::read::{Malformed, Reader};
 
-/// An AS path as a value: its segments as they stand on a four-octet wire.
+/// An AS path as a value: its segments as encoded on a four-octet session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct AsPath(Box<[u8]>);
 
@@ -23,13 +23,13 @@ pub struct AsPathView<'a>(&'a [u8]);
 /// Kinds of segments (RFC 4271 §4.3, RFC 5065 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SegmentKind {
-    /// AS_SET: the routes behind an aggregate, in no order.
+    /// AS_SET: the ASes of an aggregate, unordered.
     Set = 1,
-    /// AS_SEQUENCE: the way of the route, nearest AS first.
+    /// AS_SEQUENCE: the ASes that the route passed, nearest first.
     Sequence = 2,
-    /// AS_CONFED_SEQUENCE: the same through members of a confederation.
+    /// AS_CONFED_SEQUENCE: the members of a confederation that the route passed.
     ConfedSequence = 3,
-    /// AS_CONFED_SET: a set of members of a confederation.
+    /// AS_CONFED_SET: members of a confederation, unordered.
     ConfedSet = 4,
 }
 
@@ -44,12 +44,12 @@ impl SegmentKind {
         }
     }
 
-    /// Whether it only means something inside a confederation.
+    /// Whether the segment is only valid inside a confederation.
     pub fn is_confederation(self) -> bool {
         matches!(self, Self::ConfedSequence | Self::ConfedSet)
     }
 
-    /// How [`AsPath`] is printed: what stands before and behind the numbers.
+    /// The brackets around the numbers in the text form of [`AsPath`].
     fn brackets(self) -> (&'static str, &'static str) {
         match self {
             Self::Sequence => ("", ""),
@@ -60,23 +60,23 @@ impl SegmentKind {
     }
 }
 
-/// A segment of a path; at least one AS.
+/// A segment of a path, with at least one AS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment<'a> {
-    /// What it is.
+    /// The kind.
     pub kind: SegmentKind,
     octets: &'a [[u8; 4]],
 }
 
 impl<'a> Segment<'a> {
-    /// Its AS numbers; at most 255.
+    /// The AS numbers; at most 255.
     pub fn asns(self) -> impl ExactSizeIterator<Item = Asn> + DoubleEndedIterator + 'a {
         self.octets
             .iter()
             .map(|octets| Asn(u32::from_be_bytes(*octets)))
     }
 
-    /// What the decision process counts for it (RFC 4271 §9.1.2.2 a, RFC 5065 §5.3).
+    /// Its length in the decision process (RFC 4271 §9.1.2.2 a, RFC 5065 §5.3).
     fn route_len(self) -> u32 {
         match self.kind {
             SegmentKind::Sequence => self.octets.len() as u32,
@@ -86,7 +86,7 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// Most AS numbers that a segment can have.
+/// Most AS numbers in a segment.
 const MAX_SEGMENT_LEN: usize = 255;
 
 impl AsPath {
@@ -97,13 +97,13 @@ impl AsPath {
         path.finish()
     }
 
-    /// The same, borrowed.
+    /// A borrowed view.
     pub fn view(&self) -> AsPathView<'_> {
         AsPathView(&self.0)
     }
 
-    /// Puts `asn` in front `times` times: into the first AS_SEQUENCE as far as it has room, and the rest into a new one
-    /// before it (RFC 4271 §5.1.2).
+    /// Prepends `asn` `times` times: to the first AS_SEQUENCE as far as it has room, and the rest in a new one before it (RFC
+    /// 4271 §5.1.2).
     pub fn prepend(&mut self, asn: Asn, times: usize) {
         let mut rest = self.view().segments();
         let first = rest
@@ -127,7 +127,7 @@ impl AsPath {
         *self = path.finish();
     }
 
-    /// Puts `to` in each place where `from` stands.
+    /// Replaces each occurrence of `from` with `to`.
     pub fn replace(&mut self, from: Asn, to: Asn) {
         let mut path = Builder::default();
         let replaced = |asn| if asn == from { to } else { asn };
@@ -137,8 +137,8 @@ impl AsPath {
         *self = path.finish();
     }
 
-    /// Makes it what another AS is told: `own_as` in front (RFC 4271 §5.1.2), and what is inside a confederation left out
-    /// (RFC 5065 §5).
+    /// Converts the path for another AS: `own_as` is prepended (RFC 4271 §5.1.2), and confederation segments are removed (RFC
+    /// 5065 §5).
     pub fn leave_as(&mut self, own_as: Asn) {
         if self.view().contains_confederation() {
             *self = self.without_confederation();
@@ -159,33 +159,33 @@ impl AsPath {
 }
 
 impl<'a> AsPathView<'a> {
-    /// Its octets on a four-octet session; must have passed [`check`] there, or come from an [`AsPath`].
+    /// `octets` must have passed [`check`] for a four-octet session, or come from an [`AsPath`].
     pub(in crate::wire) fn new(octets: &'a [u8]) -> Self {
         Self(octets)
     }
 
-    /// Its octets as they stand on a four-octet session.
+    /// The octets, as encoded on a four-octet session.
     pub fn octets(self) -> &'a [u8] {
         self.0
     }
 
-    /// Whether the route was originated inside our AS.
+    /// Whether the path is empty: the route was originated inside our AS.
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// Its segments, nearest first.
+    /// The segments, nearest first.
     pub fn segments(self) -> Segments<'a> {
         Segments { octets: self.0 }
     }
 
-    /// Length as the decision process counts it: a set is 1, confederation segments 0 (RFC 4271 §9.1.2.2, RFC 5065 §5.3).
+    /// Length for the decision process: a set counts 1, confederation segments 0 (RFC 4271 §9.1.2.2, RFC 5065 §5.3).
     pub fn route_len(self) -> u32 {
         self.segments().map(Segment::route_len).sum()
     }
 
-    /// The neighbouring AS: the first one of a leading AS_SEQUENCE (RFC 4271 §9.1.2.2 c), leaving out confederation
-    /// segments before it (RFC 5065 §5.3).
+    /// The neighbouring AS: the first one of a leading AS_SEQUENCE (RFC 4271 §9.1.2.2 c), ignoring confederation segments before
+    /// it (RFC 5065 §5.3).
     pub fn neighbour(self) -> Option<Asn> {
         let first = self
             .segments()
@@ -196,7 +196,7 @@ impl<'a> AsPathView<'a> {
         }
     }
 
-    /// The AS that originated the route: the last one of a closing AS_SEQUENCE.
+    /// The originating AS: the last one of a final AS_SEQUENCE.
     pub fn origin(self) -> Option<Asn> {
         let last = self.segments().last()?;
         match last.kind {
@@ -205,34 +205,34 @@ impl<'a> AsPathView<'a> {
         }
     }
 
-    /// How often `asn` stands in it.
+    /// How often `asn` occurs.
     pub fn occurrences(self, asn: Asn) -> usize {
         self.asns().filter(|other| *other == asn).count()
     }
 
-    /// Every AS in it, in order, whatever its segment.
+    /// All ASes in order, from all segments.
     pub fn asns(self) -> impl Iterator<Item = Asn> + 'a {
         self.segments().flat_map(Segment::asns)
     }
 
-    /// Whether it has an AS_SET or AS_CONFED_SET, which RFC 9774 §3 deprecates.
+    /// Whether the path has an AS_SET or AS_CONFED_SET, which RFC 9774 §3 deprecates.
     pub fn contains_set(self) -> bool {
         self.segments()
             .any(|segment| matches!(segment.kind, SegmentKind::Set | SegmentKind::ConfedSet))
     }
 
-    /// Whether it has a confederation segment.
+    /// Whether the path has a confederation segment.
     pub fn contains_confederation(self) -> bool {
         self.segments()
             .any(|segment| segment.kind.is_confederation())
     }
 
-    /// A copy that owns its octets.
+    /// An owned copy.
     pub fn to_owned(self) -> AsPath {
         AsPath(self.0.into())
     }
 
-    /// Appends it with two-octet numbers; those that do not fit become [`Asn::TRANS`] (RFC 6793 §4.2.2).
+    /// Appends the path with two-octet numbers; [`Asn::TRANS`] replaces numbers that do not fit (RFC 6793 §4.2.2).
     pub(super) fn put_two_octet(self, out: &mut impl BufMut) {
         for segment in self.segments() {
             out.put_u8(segment.kind as u8);
@@ -265,12 +265,12 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
-/// Puts together the octets of a path.
+/// Builds the octets of a path.
 #[derive(Debug, Default)]
 pub(super) struct Builder(Vec<u8>);
 
 impl Builder {
-    /// Appends a segment: none if there are no `asns`, several if there are more than 255.
+    /// Appends `asns` as segments: none if empty, several if more than 255.
     pub(super) fn segment(&mut self, kind: SegmentKind, asns: impl IntoIterator<Item = Asn>) {
         let mut header = None;
         for asn in asns {
@@ -292,7 +292,7 @@ impl Builder {
     }
 }
 
-/// Widens a path of two-octet numbers that passed [`check`].
+/// Converts a path of two-octet numbers that passed [`check`].
 pub(in crate::wire) fn from_two_octet(octets: &[u8]) -> AsPath {
     let mut path = Builder::default();
     let mut reader = Reader::new(octets);
@@ -303,7 +303,7 @@ pub(in crate::wire) fn from_two_octet(octets: &[u8]) -> AsPath {
     path.finish()
 }
 
-/// Judges an AS_PATH with numbers of the session's length (RFC 7606 §7.2).
+/// Checks an AS_PATH with numbers of the session's size (RFC 7606 §7.2).
 pub(super) fn check(octets: &[u8], context: &Context) -> Result<(), &'static str> {
     // RFC 5065 §5: only peers of our own confederation may send these.
     let allowed = |kind: SegmentKind| !(kind.is_confederation() && context.external);
@@ -314,14 +314,14 @@ pub(super) fn check(octets: &[u8], context: &Context) -> Result<(), &'static str
     }
 }
 
-/// Whether this is an AS_PATH of one AS_SEQUENCE with four-octet numbers, as nearly all are, and nothing wrong with it. None
-/// at all is right, too.
+/// Whether this is a valid AS_PATH of at most one AS_SEQUENCE with four-octet numbers, as nearly all are. An empty path is valid
+/// too.
 #[inline]
 pub(super) fn is_one_sequence(octets: &[u8]) -> bool {
     match octets {
         [kind, count, asns @ ..] => {
             let (asns, rest) = asns.as_chunks::<4>();
-            // Counted, where looking for one would end the loop early: that is a branch for each number.
+            // Counting avoids the branch per number that a search would need.
             let zeros = asns.iter().filter(|asn| **asn == [0; 4]).count();
             (*kind == SegmentKind::Sequence as u8)
                 & (*count != 0)
@@ -333,7 +333,7 @@ pub(super) fn is_one_sequence(octets: &[u8]) -> bool {
     }
 }
 
-/// Judges an AS4_PATH (RFC 6793 §6). Confederation segments are left out later.
+/// Checks an AS4_PATH (RFC 6793 §6). Confederation segments are removed later.
 pub(super) fn check_as4(octets: &[u8]) -> Result<(), &'static str> {
     if octets.is_empty() {
         return Err("at least one segment");
@@ -341,7 +341,7 @@ pub(super) fn check_as4(octets: &[u8]) -> Result<(), &'static str> {
     check_segments::<4>(octets, |_| true)
 }
 
-/// Judges segments with numbers of `N` octets.
+/// Checks segments with numbers of `N` octets.
 fn check_segments<const N: usize>(
     octets: &[u8],
     allowed: impl Fn(SegmentKind) -> bool,
@@ -373,7 +373,7 @@ fn segment<'a, const N: usize>(
     Ok((kind, asns.as_chunks().0))
 }
 
-/// Numbers with spaces between them; sets as `{1 2}`, confederation segments as `(1 2)` and `[1 2]`.
+/// Numbers separated by spaces; sets as `{1 2}`, confederation segments as `(1 2)` and `[1 2]`.
 impl fmt::Display for AsPathView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, segment) in self.segments().enumerate() {
@@ -411,7 +411,7 @@ impl std::error::Error for AsPathParseError {}
 impl FromStr for AsPath {
     type Err = AsPathParseError;
 
-    /// Reads what `Display` prints; neighbouring numbers outside brackets become one AS_SEQUENCE.
+    /// Parses the `Display` form; adjacent numbers outside brackets become one AS_SEQUENCE.
     fn from_str(text: &str) -> Result<Self, AsPathParseError> {
         let mut path = Builder::default();
         let mut rest = text.trim_start();

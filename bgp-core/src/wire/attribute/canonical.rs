@@ -1,5 +1,5 @@
-//! The attributes of a route in two forms, and the ways between them: the canonical one, which tables keep, compare and send,
-//! and the typed one, to build and to edit.
+//! The attributes of a route in two forms, and the conversions between them: the canonical form, for storage, comparison and
+//! encoding, and the typed form, for building and editing.
 
 use std::fmt;
 
@@ -13,33 +13,33 @@ use super::{code, flag};
 use crate::types::{Asn, RouterId};
 use crate::wire::text::Hex;
 
-/// The canonical form of a route's attributes: encoded as for a four-octet AS session, ascending by type code, flags as
-/// their table says (and partial where it came so), without NEXT_HOP, MP_REACH_NLRI, MP_UNREACH_NLRI, AS4_PATH and
-/// AS4_AGGREGATOR. Equal attributes have equal octets. Only ever made by this module, so reading cannot fail: of octets
-/// that are something else, what cannot be read is taken as absent.
+/// The canonical form of a route's attributes: encoded as for a four-octet AS session, ascending by type code, with the flags of
+/// the attribute table (and the partial bit as received), without NEXT_HOP, MP_REACH_NLRI, MP_UNREACH_NLRI, AS4_PATH and
+/// AS4_AGGREGATOR. Equal attributes have equal octets. Only this module creates the form, so reading cannot fail; in other
+/// octets, unreadable attributes count as absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttributeView<'a>(&'a [u8]);
 
 /// One attribute of the canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawAttribute<'a> {
-    /// Its type code.
+    /// The type code.
     pub code: u8,
-    /// Its flags, without the extended length bit.
+    /// The flags, without the extended length bit.
     pub flags: u8,
-    /// Its value.
+    /// The value.
     pub value: &'a [u8],
 }
 
 impl RawAttribute<'_> {
-    /// Appends it in canonical form.
+    /// Appends the attribute in canonical form.
     pub fn encode(self, out: &mut Vec<u8>) {
         put(self.flags, self.code, self.value, out);
     }
 }
 
 impl<'a> AttributeView<'a> {
-    /// Of octets that [`Attributes::encode_canonical`] or [`Update::canonical_attributes`](crate::wire::Update) appended.
+    /// A view of octets that [`Attributes::encode_canonical`] or [`Update::canonical_attributes`](crate::wire::Update) appended.
     pub fn new(canonical: &'a [u8]) -> Self {
         Self(canonical)
     }
@@ -91,7 +91,7 @@ impl<'a> AttributeView<'a> {
         self.number(code::LOCAL_PREF)
     }
 
-    /// Whether ATOMIC_AGGREGATE is there.
+    /// Whether ATOMIC_AGGREGATE is present.
     pub fn atomic_aggregate(self) -> bool {
         self.find(code::ATOMIC_AGGREGATE).is_some()
     }
@@ -136,7 +136,7 @@ impl<'a> AttributeView<'a> {
         self.number(code::OTC).map(Asn)
     }
 
-    /// All of them as a value to edit.
+    /// The typed form.
     pub fn to_attributes(self) -> Attributes {
         Attributes {
             origin: self.origin(),
@@ -166,7 +166,7 @@ impl<'a> AttributeView<'a> {
         }
     }
 
-    /// The octets of the attributes with a lower code, and of the others.
+    /// Splits the octets: attributes with a lower code, and the others.
     pub(in crate::wire) fn split_before(self, code: u8) -> (&'a [u8], &'a [u8]) {
         let mut rest = self.0;
         let mut behind = rest;
@@ -186,7 +186,7 @@ impl<'a> AttributeView<'a> {
     }
 }
 
-/// Canonical or not, printing is the same as of the typed form.
+/// Printed as the typed form.
 impl fmt::Display for AttributeView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to_attributes().fmt(f)
@@ -194,13 +194,13 @@ impl fmt::Display for AttributeView<'_> {
 }
 
 impl RawAttribute<'_> {
-    /// Whether some AS on the way did not know it.
+    /// Whether some AS on the path did not know the attribute.
     pub fn is_partial(self) -> bool {
         self.flags & flag::PARTIAL != 0
     }
 }
 
-/// Takes one attribute off the front.
+/// Splits one attribute off the front.
 #[inline]
 fn next<'a>(rest: &mut &'a [u8]) -> Option<RawAttribute<'a>> {
     let ([flags, code], octets) = rest.split_first_chunk()?;
@@ -220,7 +220,7 @@ fn next<'a>(rest: &mut &'a [u8]) -> Option<RawAttribute<'a>> {
     })
 }
 
-/// Codes of the fields of [`Attributes`], in the order of the canonical form.
+/// Codes of the fields of [`Attributes`], in canonical order.
 const FIELDS: [u8; 12] = [
     code::ORIGIN,
     code::AS_PATH,
@@ -240,7 +240,7 @@ fn is_field(code: u8) -> bool {
     FIELDS.contains(&code)
 }
 
-/// The attributes of a route but for its next hop, as a value to build and to edit. Tables keep the canonical form.
+/// The attributes of a route without its next hop, for building and editing. Tables store the canonical form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -272,15 +272,15 @@ pub struct Attributes {
     pub large_communities: Vec<LargeCommunity>,
     /// Type 35 (RFC 9234).
     pub otc: Option<Asn>,
-    /// Codes of those above that came with the partial bit, ascending. Nobody may clear it (RFC 4271 §5), and only types
-    /// 7, 8, 16, 32 and 35 can have it.
+    /// Codes of the fields that were received with the partial bit, ascending. The bit must not be cleared (RFC 4271 §5), and
+    /// only types 7, 8, 16, 32 and 35 can have it.
     pub partial: Vec<u8>,
-    /// All others that are carried on, ascending by code. In another order they mean the same, and are encoded the same.
+    /// All other attributes that are passed on, ascending by code. The order does not affect the meaning or the encoding.
     pub unknown: Vec<UnknownAttribute>,
 }
 
 impl Attributes {
-    /// Adds an attribute that has no field, in the place of one with the same code.
+    /// Adds an attribute without a field, replacing one with the same code.
     pub fn set_unknown(&mut self, attribute: UnknownAttribute) {
         let code = attribute.code();
         self.remove_unknown(code);
@@ -288,20 +288,20 @@ impl Attributes {
         self.unknown.insert(place, attribute);
     }
 
-    /// Removes the attribute with this code, if it is one that has no field.
+    /// Removes the attribute with this code, if it has no field.
     pub fn remove_unknown(&mut self, code: u8) {
         self.unknown.retain(|other| other.code() != code);
     }
 
     /// Appends the canonical form: see [`AttributeView`].
     ///
-    /// A value beyond 65535 octets is cut. No message can hold what remains either, so that it is never sent.
+    /// A value beyond 65535 octets is truncated. No message can hold the result either, so it is never sent.
     pub fn encode_canonical(&self, out: &mut Vec<u8>) {
         let mut sorted;
         let unknown = if self.unknown.is_sorted_by(|a, b| a.code() < b.code()) {
             &self.unknown
         } else {
-            // Whoever built them may not have kept to the order. No attribute is there twice (RFC 4271 §5).
+            // The caller may not have sorted them. No attribute occurs twice (RFC 4271 §5).
             sorted = self.unknown.clone();
             sorted.sort_by_key(UnknownAttribute::code);
             sorted.dedup_by_key(|attribute| attribute.code());
@@ -343,7 +343,7 @@ impl Attributes {
     }
 }
 
-/// Name and value of each attribute that is there.
+/// Names and values of the present attributes.
 impl fmt::Display for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "origin {}, as-path [{}]", self.origin, self.as_path)?;
@@ -387,11 +387,11 @@ fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, name: &str, items: &[T]) ->
     items.iter().try_for_each(|item| write!(f, " {item}"))
 }
 
-/// Writes the canonical form; the attributes must come ascending.
+/// Writes the canonical form; attributes must be written in ascending order.
 struct Encoder<'a> {
     /// Codes with the partial bit.
     partial: &'a [u8],
-    /// What is still to be written between the others, ascending.
+    /// Attributes yet to be written in between, ascending.
     unknown: &'a [UnknownAttribute],
     out: &'a mut Vec<u8>,
 }
@@ -408,7 +408,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// Nothing if there are no items.
+    /// Writes nothing if there are no items.
     fn list<T, const N: usize>(&mut self, code: u8, items: &[T], octets: fn(&T) -> [u8; N]) {
         if items.is_empty() {
             return;
@@ -423,7 +423,7 @@ impl Encoder<'_> {
         self.out.truncate(end);
     }
 
-    /// Writes what comes before an attribute, and says its flags but for those of its length.
+    /// Writes pending attributes with a lower code; returns the flags of this one, without the extended length bit.
     fn come_to(&mut self, code: u8) -> u8 {
         self.unknown_below(code.into());
         let is_partial = self.partial.contains(&code);
@@ -449,7 +449,7 @@ pub(in crate::wire) fn put(flags: u8, code: u8, value: &[u8], out: &mut Vec<u8>)
     out.extend_from_slice(value);
 }
 
-/// Appends what comes before a value of at most 65535 octets.
+/// Appends the head of an attribute with a value of at most 65535 octets.
 fn put_head(flags: u8, code: u8, len: usize, out: &mut Vec<u8>) {
     let flags = put_flags(flags, len);
     match u8::try_from(len) {

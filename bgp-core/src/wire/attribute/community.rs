@@ -1,6 +1,6 @@
-//! Communities (RFC 1997), extended (RFC 4360) and large ones (RFC 8092): their numbers and their text.
+//! Communities (RFC 1997), extended communities (RFC 4360) and large communities (RFC 8092): values and text.
 //!
-//! What a well-known community does to a route is for the RIB.
+//! The RIB handles the effects of well-known communities.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -24,8 +24,8 @@ impl Community {
     pub const NOPEER: Self = Self(0xffff_ff04);
 }
 
-/// An extended community, its eight octets in host order. Printed as `rt:64512:100` (route target) or `soo:64512:100` (site
-/// of origin) where that says all there is, else as `0x` and 16 hex digits.
+/// An extended community, its eight octets in host order. Printed as `rt:64512:100` (route target) or `soo:64512:100` (site of
+/// origin) if that form is complete, otherwise as `0x` and 16 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExtendedCommunity(pub u64);
 
@@ -63,12 +63,12 @@ impl LargeCommunity {
 }
 
 impl ExtendedCommunity {
-    /// Whether it must not be sent to another AS (RFC 4360 §6).
+    /// Whether the community must not be sent to another AS (RFC 4360 §6).
     pub fn is_non_transitive(self) -> bool {
         self.0 >> 56 & 0x40 != 0
     }
 
-    /// The form `name:administrator:number`, if the community has it and only one reading of it.
+    /// The parts of the form `name:administrator:number`, if the community has it and it is unambiguous.
     fn parts(self) -> Option<(&'static str, Administrator, u32)> {
         let [kind, subtype, a, b, c, d, e, f] = self.0.to_be_bytes();
         let name = match subtype {
@@ -96,7 +96,7 @@ impl ExtendedCommunity {
     }
 }
 
-/// Who an extended community belongs to (RFC 4360 §3, RFC 5668).
+/// The administrator of an extended community (RFC 4360 §3, RFC 5668).
 enum Administrator {
     Asn(u32),
     Address(Ipv4Addr),
@@ -126,7 +126,7 @@ impl fmt::Display for ExtendedCommunity {
     }
 }
 
-/// Text that is not a community of the wanted kind.
+/// Text that is not a community of the expected kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommunityParseError {
     expected: &'static str,
@@ -140,7 +140,7 @@ impl fmt::Display for CommunityParseError {
 
 impl std::error::Error for CommunityParseError {}
 
-/// A decimal number without sign.
+/// Parses a decimal number without a sign.
 fn number<T: FromStr>(text: &str) -> Option<T> {
     let digits = !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
@@ -149,7 +149,7 @@ fn number<T: FromStr>(text: &str) -> Option<T> {
 impl FromStr for Community {
     type Err = CommunityParseError;
 
-    /// Reads `aa:nn`, two numbers up to 65535.
+    /// Parses `aa:nn`, two numbers up to 65535.
     fn from_str(text: &str) -> Result<Self, CommunityParseError> {
         let parse = || {
             let (high, low) = text.split_once(':')?;
@@ -165,7 +165,7 @@ impl FromStr for Community {
 impl FromStr for LargeCommunity {
     type Err = CommunityParseError;
 
-    /// Reads `a:b:c`, three numbers up to 4294967295.
+    /// Parses `a:b:c`, three numbers up to 4294967295.
     fn from_str(text: &str) -> Result<Self, CommunityParseError> {
         let parse = || {
             let (global, rest) = text.split_once(':')?;
@@ -185,7 +185,7 @@ impl FromStr for LargeCommunity {
 impl FromStr for ExtendedCommunity {
     type Err = CommunityParseError;
 
-    /// Reads what `Display` prints.
+    /// Parses the `Display` form.
     fn from_str(text: &str) -> Result<Self, CommunityParseError> {
         parse_extended(text).ok_or(CommunityParseError {
             expected: "an extended community rt:as:number, soo:as:number, or 0x and 16 hex digits",
@@ -218,7 +218,7 @@ fn parse_extended(text: &str) -> Option<ExtendedCommunity> {
     Some(ExtendedCommunity(kind << 56 | subtype << 48 | value))
 }
 
-/// The value of a LARGE_COMMUNITY without repetitions: each is kept where it first stands (RFC 8092 §3).
+/// The value of a LARGE_COMMUNITY without duplicates: the first occurrence of each stays (RFC 8092 §3).
 pub(in crate::wire) fn without_repetitions(value: &[u8]) -> Cow<'_, [u8]> {
     if !has_repetitions(value) {
         return Cow::Borrowed(value);
@@ -229,10 +229,10 @@ pub(in crate::wire) fn without_repetitions(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(first.flatten().copied().collect())
 }
 
-/// Whether a large community stands in a value more than once.
+/// Whether a large community occurs more than once in a value.
 pub(in crate::wire) fn has_repetitions(value: &[u8]) -> bool {
     let communities = value.as_chunks::<12>().0;
-    // Comparing all with all is fastest for the few that routes have; a message can hold thousands.
+    // Comparing all pairs is fastest for the few that routes usually have; a message can hold thousands.
     const FEW: usize = 16;
     if communities.len() <= FEW {
         let mut places = communities.iter().enumerate();

@@ -5,7 +5,7 @@ pub(in crate::wire) const TRANSITIVE: u8 = 0x40;
 pub(in crate::wire) const PARTIAL: u8 = 0x20;
 pub(in crate::wire) const EXTENDED_LENGTH: u8 = 0x10;
 
-/// Flags of an attribute with a value of that length: only where one octet is not enough, its length takes two.
+/// The flags of an attribute with a value of this length: the extended length bit is set only if needed.
 #[inline]
 pub(in crate::wire) fn put_flags(flags: u8, len: usize) -> u8 {
     if len > u8::MAX.into() {

@@ -1,4 +1,4 @@
-//! Path attributes (RFC 4271 §5): the table of what is known, the typed form for edits, the canonical form at rest.
+//! Path attributes (RFC 4271 §5): the table of known attributes, the typed form, and the canonical form.
 //!
 //! | form              | for what                                       | where           |
 //! |-------------------|------------------------------------------------|-----------------|
@@ -6,7 +6,7 @@
 //! | [`AttributeView`] | tables, comparing, sending                     | `canonical.rs`  |
 //! | [`Attributes`]    | building a route, editing it in a policy, JSON | `canonical.rs`  |
 //!
-//! Next hops are no attributes here: they come with each set of routes, see [`Reachable`](super::Reachable).
+//! Next hops are not part of the attributes here: they belong to each set of routes, see [`Reachable`](super::Reachable).
 
 mod as4;
 pub mod as_path;

@@ -1,7 +1,7 @@
-//! The table of path attributes: what each one must look like, and what happens when it does not (RFC 7606 §7).
+//! The table of path attributes: the required form of each attribute, and the handling of errors (RFC 7606 §7).
 //!
-//! Everything that an attribute parser would decide is in one row: flags, lengths, where it may come from, what its
-//! value must be, the action on an error. [`Spec::check`] applies a row. Attributes without one are carried on unread.
+//! One row has everything about an attribute: flags, lengths, allowed peers, the check of its value, the action on an error.
+//! [`Spec::check`] applies a row. Attributes without a row are passed on without interpretation.
 
 use super::community::has_repetitions;
 use super::flag::put_flags;
@@ -11,7 +11,7 @@ use crate::wire::context::Context;
 
 use ErrorAction::{Discard, Reset, Withdraw};
 
-/// What is done about an error in an UPDATE, weakest first (RFC 7606 §2).
+/// The handling of an error in an UPDATE, weakest first (RFC 7606 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -19,7 +19,7 @@ use ErrorAction::{Discard, Reset, Withdraw};
     serde(rename_all = "kebab-case")
 )]
 pub enum ErrorAction {
-    /// The attribute is left out.
+    /// The attribute is discarded.
     Discard,
     /// All routes of the UPDATE are treated as withdrawn.
     Withdraw,
@@ -45,7 +45,7 @@ pub(in crate::wire) mod subcode {
     pub(in crate::wire) const AS_PATH: u8 = 11;
 }
 
-/// Kinds of peers, as a set: those that an attribute is taken from, and those that one peer is of.
+/// A set of kinds of peers: those that an attribute is accepted from, or those that a peer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::wire) struct Scopes(u8);
 
@@ -57,10 +57,10 @@ impl Scopes {
     const TWO_OCTET_AS: Self = Self(4);
     /// Peers with four-octet AS numbers.
     pub(super) const FOUR_OCTET_AS: Self = Self(8);
-    /// It must not be used on sessions where it is not enabled (RFC 7311 §3.2).
+    /// The attribute must not be used on sessions where it is not enabled (RFC 7311 §3.2).
     pub(super) const NOBODY: Self = Self(0);
 
-    /// Those of the peer.
+    /// The kinds of the peer.
     pub(in crate::wire) fn of(context: &Context) -> Self {
         let mut scopes = Self::EVERYONE.0;
         if !context.external {
@@ -78,7 +78,7 @@ impl Scopes {
     }
 }
 
-/// Lengths that a value may have.
+/// Allowed lengths of a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Length {
     Any,
@@ -86,7 +86,7 @@ pub(super) enum Length {
     AtLeast(u16),
     /// A multiple, but not zero.
     MultipleOf(u16),
-    /// That of an AS number, and so many octets more.
+    /// The size of an AS number, plus this many octets.
     AsnAnd(u16),
 }
 
@@ -102,7 +102,7 @@ impl Length {
     }
 }
 
-/// What a value of allowed length must be.
+/// The check of a value of allowed length.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value {
     Any,
@@ -114,7 +114,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// The error says what was expected.
+    /// The error is the expected value.
     fn check(self, octets: &[u8], context: &Context) -> Result<(), &'static str> {
         match self {
             Self::Any => Ok(()),
@@ -127,11 +127,11 @@ impl Value {
     }
 }
 
-/// How a value is kept.
+/// How a value is stored.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kept {
     AsReceived,
-    /// With AS numbers of four octets.
+    /// Converted to four-octet AS numbers.
     WithFourOctetAs,
     WithoutRepetitions,
 }
@@ -145,23 +145,23 @@ pub(in crate::wire) struct Spec {
     pub(super) flags: u8,
     pub(super) from: Scopes,
     pub(super) length: Length,
-    /// The same for people.
+    /// The allowed lengths as text.
     length_text: &'static str,
     pub(super) value: Value,
-    /// `None` if it is not carried on: next hops, prefixes, what belongs to another attribute.
+    /// `None` if the attribute is not passed on: next hops, prefixes, parts of another attribute.
     pub(super) kept: Option<Kept>,
-    /// If length or value are wrong.
+    /// Action if the length or the value is wrong.
     on_error: ErrorAction,
-    /// For the NOTIFICATION, if the value is wrong and it comes to that.
+    /// Subcode of the NOTIFICATION if the value is wrong.
     subcode: u8,
 }
 
-/// What is wrong with an attribute, and what to do about it.
+/// An error of an attribute, and its handling.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::wire) struct Wrong {
     pub(in crate::wire) expected: &'static str,
     pub(in crate::wire) action: ErrorAction,
-    /// For the NOTIFICATION, if it comes to that.
+    /// Subcode of the NOTIFICATION, if one is sent.
     pub(in crate::wire) subcode: u8,
 }
 
@@ -180,7 +180,7 @@ impl Wrong {
 }
 
 impl Spec {
-    /// Judges an attribute as received; the first thing that is wrong.
+    /// Checks a received attribute; returns the first error.
     pub(in crate::wire) fn check(
         &self,
         flags: u8,
@@ -203,12 +203,12 @@ impl Spec {
         checked.map_err(|expected| Wrong::new(expected, self.on_error, self.subcode))
     }
 
-    /// What is done if the optional or the transitive bit is wrong (RFC 7606 §3 c, §5.3).
+    /// Action if the optional or the transitive bit is wrong (RFC 7606 §3 c, §5.3).
     fn on_wrong_flags(&self) -> ErrorAction {
         self.on_error.max(Withdraw)
     }
 
-    /// For the NOTIFICATION, if the length is wrong and it comes to that: RFC 4760 §7 has its own.
+    /// Subcode of the NOTIFICATION if the length is wrong: RFC 4760 §7 defines a different one.
     fn length_subcode(&self) -> u8 {
         match self.on_error {
             Reset => self.subcode,
@@ -216,7 +216,7 @@ impl Spec {
         }
     }
 
-    /// Whether it can be kept and sent as it was received.
+    /// Whether the attribute can be stored and sent as received.
     pub(in crate::wire) fn is_canonical(&self, flags: u8, value: &[u8], context: &Context) -> bool {
         let value_is_canonical = match self.kept {
             Some(Kept::AsReceived) => true,
@@ -227,8 +227,8 @@ impl Spec {
         value_is_canonical && flags == put_flags(self.normalized_flags(flags), value.len())
     }
 
-    /// Flags as they are kept and sent: only optional transitive attributes may be partial (RFC 4271 §4.3), and remain it
-    /// (RFC 4271 §5).
+    /// The flags to store and send: only optional transitive attributes may be partial (RFC 4271 §4.3), and stay so (RFC 4271
+    /// §5).
     fn normalized_flags(&self, received: u8) -> u8 {
         if self.flags == OPTIONAL_TRANSITIVE {
             self.flags | received & flag::PARTIAL
@@ -238,21 +238,21 @@ impl Spec {
     }
 }
 
-/// Flags of an attribute that is carried on, without the extended length bit. One that we do not know is partial from here
-/// on (RFC 4271 §5).
+/// The flags of an attribute that is passed on, without the extended length bit. An unknown attribute becomes partial (RFC 4271
+/// §5).
 pub(in crate::wire) fn carried_flags(code: u8, received: u8) -> u8 {
     spec(code).map_or(OPTIONAL_TRANSITIVE | flag::PARTIAL, |spec| {
         spec.normalized_flags(received)
     })
 }
 
-/// The row of an attribute, if it is known.
+/// The row of an attribute; `None` if it is unknown.
 pub(in crate::wire) fn spec(code: u8) -> Option<&'static Spec> {
     let row = ROW_OF_CODE[usize::from(code)];
     TABLE.get(usize::from(row))
 }
 
-/// What people call an attribute.
+/// The name of an attribute.
 pub(in crate::wire) fn name(code: u8) -> &'static str {
     spec(code).map_or("attribute", |spec| spec.name)
 }
@@ -314,7 +314,7 @@ const TWENTIES: (Length, &str) = (Length::MultipleOf(20), "a multiple of 20 octe
 const THREE_UP: (Length, &str) = (Length::AtLeast(3), "at least 3 octets");
 const FIVE_UP: (Length, &str) = (Length::AtLeast(5), "at least 5 octets");
 
-/// One row for each attribute whose value is looked at; ascending by code.
+/// One row for each interpreted attribute, ascending by code.
 pub(super) static TABLE: [Spec; 19] = [
     // RFC 7606 §7.1
     row(code::ORIGIN, "ORIGIN", WELL_KNOWN, ONE, Withdraw).checked(subcode::ORIGIN, Value::Origin),
@@ -322,7 +322,7 @@ pub(super) static TABLE: [Spec; 19] = [
     row(code::AS_PATH, "AS_PATH", WELL_KNOWN, ANY, Withdraw)
         .checked(subcode::AS_PATH, Value::AsPath)
         .kept(Kept::WithFourOctetAs),
-    // RFC 7606 §7.3; the address is checked together with the NLRI that it is for.
+    // RFC 7606 §7.3; the address is checked together with the NLRI field.
     row(code::NEXT_HOP, "NEXT_HOP", WELL_KNOWN, FOUR, Withdraw).not_kept(),
     // RFC 7606 §7.4
     row(
@@ -455,7 +455,7 @@ pub(super) static TABLE: [Spec; 19] = [
     ),
 ];
 
-/// Index into [`TABLE`] by code; beyond its end where there is no row.
+/// Index into [`TABLE`] by code; out of range if there is no row.
 static ROW_OF_CODE: [u8; 256] = {
     let mut rows = [u8::MAX; 256];
     let mut row = 0;

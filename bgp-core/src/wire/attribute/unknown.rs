@@ -1,11 +1,11 @@
-//! Attributes that have no field of their own: those of others, carried on unread (RFC 4271 §5), and those of embedders.
+//! Attributes without a field: unknown ones, which are passed on (RFC 4271 §5), and private ones of the embedder.
 
 use std::fmt;
 
 use super::table::{OPTIONAL_TRANSITIVE, spec};
 use super::{code, flag};
 
-/// An optional attribute that is not interpreted here: one that came, or one of the embedder's own.
+/// An optional attribute that is not interpreted here: a received or a private one.
 ///
 /// ```
 /// use bgp_core::wire::attribute::{InvalidAttribute, UnknownAttribute};
@@ -28,28 +28,28 @@ pub struct UnknownAttribute {
     value: Box<[u8]>,
 }
 
-/// Not an attribute that can be carried unread.
+/// Not an attribute that can be passed on without interpretation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidAttribute {
-    /// The attribute of this type code is interpreted here: it has a field in [`Attributes`](super::Attributes), or belongs to the
-    /// codec.
+    /// The attribute with this type code is interpreted here: it has a field in [`Attributes`](super::Attributes), or belongs to
+    /// the codec.
     Known(u8),
-    /// Flags that such an attribute cannot have: it is optional, and partial only if it is transitive (RFC 4271 §4.3).
+    /// Invalid flags: the attribute must be optional, and may be partial only if it is transitive (RFC 4271 §4.3).
     Flags(u8),
-    /// A value of this many octets; at most 65535 are possible (RFC 4271 §4.3).
+    /// The length of the value in octets; at most 65535 are allowed (RFC 4271 §4.3).
     Length(usize),
 }
 
 impl UnknownAttribute {
-    /// An attribute of ours. A speaker that does not know it passes it on if it is `transitive`, and ignores it otherwise
-    /// (RFC 4271 §5). The type codes 241 to 254 belong to nobody; others are given out by IANA.
+    /// A private attribute. A speaker that does not know it passes it on if it is `transitive`, and ignores it otherwise (RFC
+    /// 4271 §5). Type codes 241 to 254 are unassigned; IANA assigns the others.
     ///
-    /// A route whose attributes do not fit a message of a session is not told on that session.
+    /// A route is not advertised on a session whose messages cannot hold its attributes.
     ///
     /// # Errors
     ///
-    /// The attribute is one that is known here, or its value is too long.
+    /// The attribute is known here, or its value is too long.
     pub fn new(
         code: u8,
         transitive: bool,
@@ -62,7 +62,7 @@ impl UnknownAttribute {
         Self::from_parts(code, flags, value.into()).checked()
     }
 
-    /// One that has been judged already.
+    /// From parts that were already checked.
     pub(super) fn from_parts(code: u8, flags: u8, value: Box<[u8]>) -> Self {
         Self { code, flags, value }
     }
@@ -81,7 +81,7 @@ impl UnknownAttribute {
         }
         match spec(self.code) {
             None => Ok(self),
-            // It has no field, but a form (RFC 5701 §2).
+            // It has no field, but a defined form (RFC 5701 §2).
             Some(spec) if self.code == code::IPV6_EXT_COMMUNITIES => {
                 match (self.is_transitive(), spec.length.allows(len, 4)) {
                     (false, _) => Err(InvalidAttribute::Flags(self.flags)),
@@ -93,7 +93,7 @@ impl UnknownAttribute {
         }
     }
 
-    /// The same as it is after a speaker that did not know it (RFC 4271 §5); only a transitive one can be.
+    /// Sets the partial bit, as a speaker that does not know the attribute does (RFC 4271 §5); no effect unless transitive.
     #[must_use]
     pub fn with_partial(mut self) -> Self {
         if self.is_transitive() {
@@ -102,27 +102,27 @@ impl UnknownAttribute {
         self
     }
 
-    /// Its type code.
+    /// The type code.
     pub fn code(&self) -> u8 {
         self.code
     }
 
-    /// Its flags; never with the extended length bit.
+    /// The flags, never with the extended length bit.
     pub fn flags(&self) -> u8 {
         self.flags
     }
 
-    /// Its value; at most 65535 octets.
+    /// The value; at most 65535 octets.
     pub fn value(&self) -> &[u8] {
         &self.value
     }
 
-    /// Whether those who do not know it pass it on.
+    /// Whether a speaker that does not know the attribute passes it on.
     pub fn is_transitive(&self) -> bool {
         self.flags & flag::TRANSITIVE != 0
     }
 
-    /// Whether some speaker on the way did not know it. What this speaker receives is always marked so.
+    /// Whether some speaker on the path did not know the attribute. Always set on received attributes.
     pub fn is_partial(&self) -> bool {
         self.flags & flag::PARTIAL != 0
     }
@@ -140,7 +140,7 @@ impl fmt::Display for InvalidAttribute {
 
 impl std::error::Error for InvalidAttribute {}
 
-/// What is read before it is checked.
+/// The deserialized form, before checks.
 #[cfg(feature = "serde")]
 #[derive(serde::Deserialize)]
 struct Unchecked {

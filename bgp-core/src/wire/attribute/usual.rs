@@ -1,7 +1,7 @@
-//! The attribute table once more, cut down to what one look can decide: attributes as nearly everyone sends them.
+//! A fast check for attributes in their usual form, derived from the attribute table.
 //!
-//! It only says yes. What does not fit here, be it wrong or merely rare, is for [`Spec::check`], which would also say yes
-//! to what does (a test compares both). All of it is derived from the table: there is nothing to keep in step.
+//! It only accepts. Attributes that do not fit, because they are wrong or just rare, go to [`Spec::check`], which accepts
+//! everything that this check accepts (a test compares both).
 
 use super::community::has_repetitions;
 use super::table::{
@@ -9,25 +9,25 @@ use super::table::{
 };
 use super::{as_path, code, flag};
 
-/// How an attribute looks that is right, canonical, and has a length of one octet.
+/// The form of a valid, canonical attribute with a length of one octet.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::wire) struct Usual {
-    /// A bit for each length that its value may have.
+    /// A bit for each allowed length.
     lengths: [u64; 4],
     flags: u8,
-    /// Flags that may be there as well.
+    /// Further flags that are allowed.
     more_flags: u8,
     from: Scopes,
     value: Value,
-    /// Nothing is in it twice.
+    /// The value has no duplicates.
     distinct: bool,
 }
 
-/// Octets of an AS number. What comes with others is not kept as it was received, and so not usual.
+/// Octets of an AS number. Attributes with two-octet numbers are not stored as received, and so do not fit.
 const ASN_LEN: usize = 4;
 
 impl Usual {
-    /// Nothing fits.
+    /// Accepts nothing.
     const NEVER: Self = Self {
         lengths: [0; 4],
         flags: 0,
@@ -37,7 +37,7 @@ impl Usual {
         distinct: false,
     };
 
-    /// What the table says about an attribute that is carried on, or NEXT_HOP.
+    /// The form of an attribute that is passed on, or of NEXT_HOP.
     pub(in crate::wire) const fn of(code: u8) -> Self {
         let mut row = 0;
         while row < TABLE.len() {
@@ -70,10 +70,10 @@ impl Usual {
         }
     }
 
-    /// Whether this is such an attribute. `len` is the length of its value.
+    /// Whether an attribute fits. `len` is the length of its value.
     #[inline(always)]
     pub(in crate::wire) fn fits(&self, flags: u8, len: u8, value: &[u8], peer: Scopes) -> bool {
-        // Taken together before anything is decided: a branch that is predicted wrong costs more than all of it.
+        // All checks are combined before one branch: a mispredicted branch costs more than all of them.
         let right_form = (flags & !self.more_flags == self.flags)
             & self.from.meet(peer)
             & (self.lengths[usize::from(len / 64)] >> (len % 64) & 1 != 0);
@@ -88,7 +88,7 @@ impl Usual {
     }
 }
 
-/// Lengths that a row allows, of those that one octet can say.
+/// The allowed lengths of a row that fit into one octet.
 const fn lengths(spec: &Spec) -> [u64; 4] {
     let mut lengths = [0; 4];
     let mut len = 0;
@@ -101,7 +101,7 @@ const fn lengths(spec: &Spec) -> [u64; 4] {
     lengths
 }
 
-/// By code, up to the last in the table.
+/// By code, up to the last one in the table.
 static USUAL: [Usual; code::OTC as usize + 1] = {
     let mut rows = [Usual::NEVER; code::OTC as usize + 1];
     let mut code = 0;
@@ -112,7 +112,7 @@ static USUAL: [Usual; code::OTC as usize + 1] = {
     rows
 };
 
-/// How an attribute usually looks; `None` if it is unknown.
+/// The usual form of an attribute; `None` if it is unknown.
 #[inline(always)]
 pub(in crate::wire) fn usual(code: u8) -> Option<&'static Usual> {
     USUAL.get(usize::from(code))
@@ -126,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    /// Attributes whose value must be more than of the right length.
+    /// Attributes whose value is checked beyond its length.
     const CHECKED: [u8; 4] = [
         code::ORIGIN,
         code::AS_PATH,
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    /// Some that one attribute or the other may have, and some that none may.
+    /// Values that some attributes may have, and values that none may have.
     fn value() -> impl Strategy<Value = Vec<u8>> {
         let repeated = |(word, times): (Vec<u8>, usize)| word.repeat(times);
         let segment = |(kind, count, asns): (u8, u8, Vec<[u8; 4]>)| {
@@ -174,7 +174,7 @@ mod tests {
         ]
     }
 
-    /// So that the test above has something to say.
+    /// Ensures that the test above is not vacuous.
     #[test]
     fn usual_attributes() {
         let context = Context {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::types::{Asn, RouterId};
 
-/// ORIGIN (RFC 4271 §5.1.1), ordered as the decision process prefers.
+/// ORIGIN (RFC 4271 §5.1.1), in the order of preference of the decision process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -44,9 +44,9 @@ impl fmt::Display for Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Aggregator {
-    /// Who formed the aggregate.
+    /// The AS that formed the aggregate.
     pub asn: Asn,
-    /// Its identifier.
+    /// The BGP identifier of the speaker that formed it.
     pub router_id: RouterId,
 }
 

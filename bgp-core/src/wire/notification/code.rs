@@ -1,6 +1,6 @@
-//! Codes of errors and subcodes of Cease.
+//! Error codes, and subcodes of Cease.
 
-/// An error code (RFC 4271 §4.5 and its registry). Unknown values survive.
+/// An error code (RFC 4271 §4.5 and its registry). Unknown values are preserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",

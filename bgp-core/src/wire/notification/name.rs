@@ -1,8 +1,8 @@
-//! Names of error codes and subcodes, as operators read them in a status table.
+//! Names of error codes and subcodes, as shown to operators.
 
 use super::code::ErrorCode;
 
-/// The registered name of a code with a subcode; with subcode 0, of the code alone.
+/// The registered name of a code with a subcode; for subcode 0, of the code alone.
 pub(super) fn name(code: ErrorCode, subcode: u8) -> Option<&'static str> {
     let names: &[&str] = match code {
         ErrorCode::HEADER => &HEADER,
@@ -19,7 +19,7 @@ pub(super) fn name(code: ErrorCode, subcode: u8) -> Option<&'static str> {
     (!name.is_empty()).then_some(name)
 }
 
-/// RFC 4271 §6.1. In all of these tables the subcode is the index; a subcode that was never assigned is empty.
+/// RFC 4271 §6.1. The subcode is the index in all of these tables; unassigned subcodes are empty.
 const HEADER: [&str; 4] = [
     "Message header error",
     "Connection not synchronized",

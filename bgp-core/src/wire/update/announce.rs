@@ -1,4 +1,4 @@
-//! An UPDATE out of values, for whoever has routes from something else than a session.
+//! Builds an UPDATE from values, for routes that do not come from a session.
 
 use bytes::{Bytes, BytesMut};
 
@@ -6,7 +6,7 @@ use super::encode::{TooLong, encode_reachable};
 use crate::types::{PathId, PerFamily, Prefix};
 use crate::wire::{AttributeView, Attributes, Context, MAX_EXTENDED_MESSAGE_LEN, NextHop, frame};
 
-/// How it is written and read: everything is allowed.
+/// The codec context: everything is allowed.
 pub(super) const CONTEXT: Context = Context {
     four_octet_as: true,
     add_path_receive: NONE,

@@ -1,8 +1,8 @@
-//! Reads an UPDATE: the rules of RFC 7606, applied to what the attribute table says.
+//! Decodes an UPDATE, applying the rules of RFC 7606 and the attribute table.
 //!
-//! Order matters. First the three sections are framed, then each attribute within its section, then its value within
-//! itself; prefixes are always read, even after a bad attribute, because routes that cannot be found cannot be withdrawn.
-//! What is wrong is noted as a [`Fault`], and the strongest action wins.
+//! Order matters. First the three sections are framed, then each attribute within its section, then its value. Prefixes are
+//! always read, even after a bad attribute, because routes that were not found cannot be withdrawn. Each error is recorded as a
+//! [`Fault`], and the strongest action wins.
 
 use bytes::Bytes;
 
@@ -18,15 +18,15 @@ use crate::wire::attribute::{
 use crate::wire::read::{Malformed, Reader};
 use crate::wire::{Context, ErrorCode, HEADER_LEN, MessageError, NextHop, next_hop, nlri};
 
-/// Faults that are listed for one UPDATE.
+/// Faults recorded per UPDATE.
 const MAX_FAULTS: usize = 32;
 
-/// What ends the session. Boxed: an inline error would make the result of every step as large as it is.
+/// An error that ends the session. Boxed: an inline error would make the result of every step as large as the error.
 pub(in crate::wire) type Fatal = Box<MessageError>;
 
-/// Walks over a message.
+/// Decodes a message.
 pub(super) fn read(message: &Bytes, context: &Context) -> Result<Notes, Fatal> {
-    // RFC 4271 §6.3, RFC 7606 §3 b: lengths that do not fit each other leave nothing to rely on.
+    // RFC 4271 §6.3, RFC 7606 §3 b: if the lengths contradict each other, nothing is reliable.
     let sections = Sections::split(message).map_err(|Malformed| {
         let expected = "lengths that fit the message";
         fatal(subcode::ATTRIBUTE_LIST, HEADER_LEN, expected)
@@ -61,9 +61,9 @@ struct Decoder<'a> {
     next_hop: Option<Received<'a>>,
     as4_path: &'a [u8],
     as4_aggregator: Option<&'a [u8]>,
-    /// Some route is announced, be it of a family that is not used.
+    /// Some route is announced, possibly of an unused family.
     announces: bool,
-    /// The first fault for which routes are treated as withdrawn, as the NOTIFICATION that it is if there are none.
+    /// The first fault that withdraws routes, as the NOTIFICATION to send if there are no routes.
     withdraw: Option<Fatal>,
 }
 
@@ -80,8 +80,8 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// The last attribute goes beyond the section (RFC 7606 §4). The NLRI field is found by the section's length; routes in
-    /// a multiprotocol attribute are lost, and with them the session.
+    /// The last attribute exceeds the section (RFC 7606 §4). The NLRI field is found by the length of the section; routes in a
+    /// multiprotocol attribute are lost, which ends the session.
     fn cut_attribute(&mut self, whole: Span) -> Result<(), Fatal> {
         let attribute = Received::cut(whole, self.message);
         self.seen.insert(attribute.code);
@@ -155,7 +155,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Notes an attribute that is carried on. `canonical`: it can be copied as it is.
+    /// Records an attribute that is passed on. `canonical`: it can be copied unchanged.
     fn keep(&mut self, attribute: Received<'a>, canonical: bool) {
         let Received { code, whole, .. } = attribute;
         self.notes.kept.insert(code, whole, canonical, self.message);
@@ -199,7 +199,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Routes of families that are not ours; the session knows which of those were negotiated.
+    /// Routes of families that are not routed here; the session knows which of them were negotiated.
     #[cold]
     fn opaque(&mut self) -> &mut Opaque {
         &mut self.notes.rare.get_or_insert_default().opaque
@@ -220,7 +220,7 @@ impl<'a> Decoder<'a> {
                 self.opaque().unreach = Some((named, nlri));
                 Ok(())
             }
-            // The End-of-RIB marker of a family that we do not use.
+            // The End-of-RIB marker of an unused family.
             None if nlri.is_empty() => Ok(()),
             None => self.fault(attribute, UNUSED_FAMILY),
         }
@@ -241,7 +241,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// The fields for withdrawn routes and for NLRI, and what NEXT_HOP says for the latter.
+    /// The fields of withdrawn routes and NLRI, and NEXT_HOP for the latter.
     fn fields(&mut self, sections: &Sections) -> Result<(), Fatal> {
         self.announces |= !sections.nlri.is_empty();
         if !self.context.families.ipv4 {
@@ -271,7 +271,7 @@ impl<'a> Decoder<'a> {
             .map_err(|at| fatal(subcode::NETWORK, field.start() + at, "a whole IPv4 prefix"))
     }
 
-    /// RFC 7606 §3 d: needed by every route that is announced.
+    /// RFC 7606 §3 d: required for every announced route.
     fn mandatory_attributes(&mut self) -> Result<(), Fatal> {
         let in_field = !self.notes.nlri.is_empty();
         let in_attribute = self
@@ -295,7 +295,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// Puts together what a peer with two-octet AS numbers meant (RFC 6793 §4.2.3).
+    /// Merges the paths of a peer with two-octet AS numbers (RFC 6793 §4.2.3).
     fn translate(&mut self) {
         let kept = |code| self.notes.kept.find(code, self.message);
         let (as_path, aggregator) = (kept(code::AS_PATH), kept(code::AGGREGATOR));
@@ -306,7 +306,7 @@ impl<'a> Decoder<'a> {
         let as4_path = AsPathView::new(self.as4_path).to_owned();
         let trans = (Asn::TRANS.0 as u16).to_be_bytes();
         let (merged, aggregator) = match (aggregator, self.as4_aggregator) {
-            // Somebody who does not know AS4_AGGREGATOR aggregated after it was set: neither AS4 attribute holds any more.
+            // An AS that does not know AS4_AGGREGATOR aggregated afterwards: both AS4 attributes are obsolete.
             (Some(short), Some(_)) if !short.starts_with(&trans) => (as_path.clone(), widen(short)),
             (Some(_), Some(full)) => (merge(&as_path, &as4_path), full.to_vec()),
             (Some(short), None) => (merge(&as_path, &as4_path), widen(short)),
@@ -321,7 +321,7 @@ impl<'a> Decoder<'a> {
 
     fn finish(self, sections: &Sections) -> Result<(), Fatal> {
         match self.withdraw {
-            // RFC 7606 §5.2: an error, and no routes to withdraw for it.
+            // RFC 7606 §5.2: an error without routes to withdraw.
             Some(error) if !self.announces => return Err(error),
             withdraw => self.notes.treat_as_withdraw = withdraw.is_some(),
         }
@@ -338,12 +338,12 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// The family, if its routes are used on this session.
+    /// The family, if it is used on this session.
     fn used(&self, family: AfiSafi) -> Option<Family> {
         Family::from_afi_safi(family).filter(|family| self.context.families[*family])
     }
 
-    /// Notes what is wrong with an attribute, or answers what ends the session.
+    /// Records a fault of an attribute, or returns the error that ends the session.
     #[cold]
     fn fault(&mut self, attribute: Received<'a>, wrong: Wrong) -> Result<(), Fatal> {
         let Wrong {
@@ -377,10 +377,10 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// RFC 4760 §8: its routes are not used, and the session goes on.
+/// RFC 4760 §8: routes of the family are ignored, and the session stays up.
 const UNUSED_FAMILY: Wrong = Wrong::new("a family that was negotiated", Discard, 0);
 
-/// The eight octets of an AGGREGATOR with a four-octet number, out of the six with a two-octet one.
+/// Converts an AGGREGATOR of six octets to eight, with a four-octet number.
 fn widen(short: &[u8]) -> Vec<u8> {
     [&[0, 0], short].concat()
 }

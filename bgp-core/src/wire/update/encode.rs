@@ -1,5 +1,5 @@
-//! Writes UPDATEs: as many routes as fit into each, and only one kind of routes in each, with the multiprotocol attributes
-//! first (RFC 7606 §5.1).
+//! Encodes UPDATEs: as many routes as fit into each, only one kind of routes in each, and the multiprotocol attributes first (RFC
+//! 7606 §5.1).
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use crate::types::{Family, PathId, Prefix};
 use crate::wire::attribute::{code, flag, put_two_octet};
 use crate::wire::{AttributeView, Context, HEADER_LEN, MessageType, NextHop, nlri, write};
 
-/// The attributes and one prefix do not fit a message of the session (RFC 4271 §9.2, RFC 8654 §4).
+/// The attributes and one prefix do not fit into a message of the session (RFC 4271 §9.2, RFC 8654 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
@@ -22,22 +22,22 @@ impl std::fmt::Display for TooLong {
 
 impl std::error::Error for TooLong {}
 
-/// Octets of an UPDATE with nothing in it: the header and two lengths.
+/// Octets of an empty UPDATE: the header and two lengths.
 pub(super) const EMPTY_LEN: usize = HEADER_LEN + 4;
 /// Octets of a NEXT_HOP attribute.
 const NEXT_HOP_LEN: usize = 7;
-/// Octets of a multiprotocol attribute before its next hop or NLRI: flags, code, length of two octets, AFI, SAFI.
+/// Octets of a multiprotocol attribute before its next hop or NLRI: flags, code, two-octet length, AFI, SAFI.
 const MP_LEN: usize = 7;
 
-/// Appends as many UPDATEs as it takes to announce `routes`, all with the same canonical attributes and next hop.
+/// Appends as many UPDATEs as needed to announce `routes`, all with the same canonical attributes and next hop.
 ///
-/// IPv4 routes with an IPv4 next hop are in the NLRI field, all others in MP_REACH_NLRI. That the session allows an IPv6
-/// next hop for IPv4 routes (RFC 8950 §4) is the caller's business. An IPv4 next hop of IPv6 routes is written as an
-/// IPv4-mapped address.
+/// IPv4 routes with an IPv4 next hop go into the NLRI field, all others into MP_REACH_NLRI. The caller must ensure that the
+/// session allows IPv6 next hops for IPv4 routes (RFC 8950 §4). An IPv4 next hop of IPv6 routes is written as an IPv4-mapped
+/// address.
 ///
 /// # Errors
 ///
-/// Nothing was appended: the longest of the routes does not fit a message.
+/// The longest route does not fit into a message; nothing was appended.
 pub fn encode_reachable<P: Prefix>(
     context: &Context,
     attributes: AttributeView<'_>,
@@ -77,7 +77,7 @@ fn put_mp_reach<P: Prefix>(
     routes: &[(PathId, P)],
     out: &mut BytesMut,
 ) -> Result<(), TooLong> {
-    // The length of the next hop, and the reserved octet after it.
+    // Includes the length of the next hop, and the reserved octet after it.
     let len = EMPTY_LEN + MP_LEN + 1 + next_hop.len() + 1 + attributes.octets().len();
     for batch in Batches::new(context, len, routes)? {
         write::message(out, MessageType::UPDATE, |out| {
@@ -95,7 +95,7 @@ fn put_mp_reach<P: Prefix>(
     Ok(())
 }
 
-/// Appends as many UPDATEs as it takes to withdraw `routes`.
+/// Appends as many UPDATEs as needed to withdraw `routes`.
 pub fn encode_unreachable<P: Prefix>(
     context: &Context,
     routes: &[(PathId, P)],
@@ -136,7 +136,7 @@ pub fn encode_end_of_rib(family: Family, out: &mut BytesMut) {
     });
 }
 
-/// Attributes as this session writes AS numbers.
+/// The attributes with AS numbers in the session's size.
 pub(super) fn for_session<'a>(context: &Context, attributes: AttributeView<'a>) -> Cow<'a, [u8]> {
     if context.four_octet_as {
         return Cow::Borrowed(attributes.octets());
@@ -146,7 +146,7 @@ pub(super) fn for_session<'a>(context: &Context, attributes: AttributeView<'a>) 
     Cow::Owned(octets)
 }
 
-/// Appends NEXT_HOP in its place among the others (RFC 4271 §5: ascending).
+/// Appends the attributes with NEXT_HOP in ascending order (RFC 4271 §5).
 fn put_with_next_hop(attributes: AttributeView<'_>, next_hop: Ipv4Addr, out: &mut BytesMut) {
     let (before, behind) = attributes.split_before(code::MED);
     out.put_slice(before);
@@ -155,7 +155,7 @@ fn put_with_next_hop(attributes: AttributeView<'_>, next_hop: Ipv4Addr, out: &mu
     out.put_slice(behind);
 }
 
-/// Appends a multiprotocol attribute up to its AFI and SAFI, then what `body` writes.
+/// Appends a multiprotocol attribute: AFI and SAFI, then the octets that `body` writes.
 fn put_mp(code: u8, family: Family, out: &mut BytesMut, body: impl FnOnce(&mut BytesMut)) {
     out.put_slice(&[flag::OPTIONAL | flag::EXTENDED_LENGTH, code]);
     write::len16(out, |out| {
@@ -170,11 +170,11 @@ fn put_family(family: Family, out: &mut BytesMut) {
     out.put_u8(numbers.safi);
 }
 
-/// Cuts routes into pieces that each fit a message.
+/// Splits routes into batches that fit into a message.
 struct Batches<'a, P> {
     routes: &'a [(PathId, P)],
     path_ids: bool,
-    /// Octets for prefixes in a message.
+    /// Octets available for prefixes.
     room: usize,
 }
 
@@ -185,7 +185,7 @@ struct Batch<'a, P> {
 }
 
 impl<'a, P: Prefix> Batches<'a, P> {
-    /// `len`: octets of a message that are not prefixes.
+    /// `len`: octets of a message other than prefixes.
     fn new(context: &Context, len: usize, routes: &'a [(PathId, P)]) -> Result<Self, TooLong> {
         let path_ids = context.add_path_send[P::FAMILY];
         let room = context.send_limit().checked_sub(len).ok_or(TooLong)?;
@@ -200,7 +200,7 @@ impl<'a, P: Prefix> Batches<'a, P> {
         })
     }
 
-    /// How many of the routes fit the next message.
+    /// The number of routes that fit into the next message.
     fn fitting(&self) -> usize {
         let longest = nlri::max_encoded_len(P::FAMILY, self.path_ids);
         if self.routes.len().saturating_mul(longest) <= self.room {

@@ -1,4 +1,4 @@
-//! What was wrong in an UPDATE and was dealt with by RFC 7606: for the log and for counters.
+//! Errors in an UPDATE that were handled by RFC 7606, for logs and counters.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use bytes::Bytes;
 use crate::wire::attribute::{ErrorAction, name};
 use crate::wire::text::Hex;
 
-/// Something wrong in an UPDATE that did not end the session.
+/// An error in an UPDATE that did not end the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
     /// Type code of the attribute.
     pub code: u8,
-    /// Where it begins, in octets from the start of the message.
+    /// Offset of the attribute in the message, octets.
     pub offset: usize,
     /// The attribute as received, with its flags, code and length; empty if it is missing. Shares the message.
     pub octets: Bytes,
-    /// What was expected.
+    /// The expected content.
     pub expected: &'static str,
-    /// What was done about it.
+    /// How it was handled.
     pub action: ErrorAction,
 }
 

@@ -1,23 +1,23 @@
-//! Which octets of an UPDATE are carried on, in canonical form: what decoding finds out once, so that nobody looks again.
+//! The octets of an UPDATE that are passed on, in canonical form, determined once by decoding.
 //!
-//! Most senders write attributes as the canonical form has them, but for a few that are left out of it. So a message is kept
-//! as pieces of one or more attributes, and those that can be are copied as they are.
+//! Most senders write attributes in canonical form, except for a few that it leaves out. So a message is recorded as pieces of
+//! one or more attributes, and canonical pieces are copied unchanged.
 
 use super::sections::{Received, Span};
 use crate::wire::AttributeView;
 use crate::wire::read::Reader;
 
-/// Attributes next to each other in a message, ascending by code.
+/// Adjacent attributes in a message, ascending by code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Piece {
     octets: Span,
     last_code: u8,
-    /// In canonical form; otherwise it is one attribute that has to be written anew.
+    /// In canonical form; otherwise a single attribute that must be rewritten.
     canonical: bool,
 }
 
 impl Piece {
-    /// Attributes that can be copied as they are.
+    /// A piece that can be copied unchanged.
     pub(super) fn canonical(octets: Span, last_code: u8) -> Self {
         Self {
             octets,
@@ -26,7 +26,7 @@ impl Piece {
         }
     }
 
-    /// Its attributes. Of those that are not canonical, codes and values are right, flags are as received.
+    /// The attributes. If not canonical, codes and values are right, but flags are as received.
     pub(super) fn view(self, message: &[u8]) -> AttributeView<'_> {
         AttributeView::new(self.octets.of(message))
     }
@@ -35,7 +35,7 @@ impl Piece {
         self.canonical
     }
 
-    /// Each of its attributes by itself.
+    /// The attributes as separate pieces.
     fn apart(self, message: &[u8]) -> impl Iterator<Item = Self> {
         let mut reader = Reader::between(self.octets.start(), self.octets.end(), message);
         std::iter::from_fn(move || {
@@ -49,20 +49,20 @@ impl Piece {
     }
 }
 
-/// Pieces that it takes for the usual senders: an ordinary UPDATE allocates nothing.
+/// Pieces needed for the usual senders: an ordinary UPDATE allocates nothing.
 const FEW: usize = 4;
 
-/// The attributes that are carried on, ascending by code; no code twice, so at most 256 pieces.
+/// The attributes that are passed on, ascending by code; no code occurs twice, so there are at most 256 pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// As they came.
+    /// In the order received.
     InOrder { pieces: [Piece; FEW], len: u8 },
-    /// Each attribute a piece of its own.
+    /// Each attribute as a separate piece.
     Apart(Vec<Piece>),
 }
 
 impl Kept {
-    /// Nothing yet.
+    /// No attributes.
     pub(super) fn none() -> Self {
         Self::InOrder {
             pieces: [Piece::default(); FEW],
@@ -90,14 +90,14 @@ impl Kept {
         }
     }
 
-    /// The value of an attribute, as received.
+    /// The received value of an attribute.
     pub(super) fn find<'a>(&self, code: u8, message: &'a [u8]) -> Option<&'a [u8]> {
         let pieces = self.pieces();
         let piece = pieces.get(pieces.partition_point(|piece| piece.last_code < code))?;
         piece.view(message).find(code)
     }
 
-    /// Puts an attribute in its place. `canonical`: it can be copied as it is.
+    /// Inserts an attribute in order. `canonical`: it can be copied unchanged.
     pub(super) fn insert(&mut self, code: u8, octets: Span, canonical: bool, message: &[u8]) {
         if let Self::InOrder { pieces, len } = self
             && let Some(last) = pieces[..usize::from(*len)].last_mut()
@@ -128,7 +128,7 @@ impl Kept {
                 pieces[usize::from(*len)] = piece;
                 *len += 1;
             }
-            // A sender that keeps no order, or leaves much to be written anew.
+            // The sender keeps no order, or much must be rewritten.
             Self::InOrder { .. } => {
                 let pieces = self.pieces().iter();
                 *self = Self::Apart(pieces.flat_map(|piece| piece.apart(message)).collect());

@@ -1,11 +1,11 @@
-//! UPDATE (RFC 4271 §4.3, RFC 4760), read with the error handling of RFC 7606.
+//! UPDATE (RFC 4271 §4.3, RFC 4760), decoded with the error handling of RFC 7606.
 //!
-//! Decoding walks over a message once and notes where everything is; an [`Update`] is these notes and the message, which
-//! it shares with the read buffer: keep it for as long as the routes are on their way, not at rest. Nothing is allocated
-//! for an UPDATE without faults from a peer with four-octet AS numbers.
+//! Decoding reads a message once and records the position of each part. An [`Update`] is this record and the message, which
+//! shares the read buffer: drop it soon, rather than storing it. A valid UPDATE from a peer with four-octet AS numbers is decoded
+//! without an allocation.
 //!
-//! `decode.rs` has the rules, `notes.rs` what they find out, `attribute/table.rs` what they apply to each attribute, `usual.rs` a short way for what nearly
-//! all send, `encode.rs` the way back.
+//! `decode.rs` has the rules, `notes.rs` their result, `attribute/table.rs` the checks of each attribute, `usual.rs` a fast path
+//! for common UPDATEs, `encode.rs` the encoder.
 
 mod announce;
 mod decode;
@@ -37,8 +37,8 @@ pub use opaque::{OpaqueRoutes, encode_opaque};
 
 pub(super) use usual::read_usual;
 
-/// An UPDATE as received. Errors in its attributes have been dealt with by RFC 7606: discarded attributes are not there any
-/// more, and where the routes are to be treated as withdrawn, they are in [`Update::unreachable`].
+/// A received UPDATE. Errors in its attributes have been handled by RFC 7606: discarded attributes are gone, and routes that are
+/// treated as withdrawn are in [`Update::unreachable`].
 ///
 /// Owns one slice of the read buffer; everything else is read from it on demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Update {
     notes: Notes,
 }
 
-/// Where an UPDATE has routes that it announces.
+/// The parts of an UPDATE with announced routes.
 #[derive(Clone, Copy)]
 enum Part {
     Field,
@@ -57,9 +57,9 @@ enum Part {
 /// Routes that an UPDATE announces with one next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reachable<'a> {
-    /// Their next hop.
+    /// The next hop.
     pub next_hop: NextHop,
-    /// Their prefixes.
+    /// The prefixes.
     pub nlri: Nlri<'a>,
 }
 
@@ -69,17 +69,17 @@ impl Update {
         Self { bytes, notes }
     }
 
-    /// Reads a message.
+    /// Decodes a message.
     ///
     /// # Errors
     ///
-    /// What ends the session.
+    /// The error that ends the session.
     pub(super) fn decode(message: Bytes, context: &Context) -> Result<Self, Fatal> {
         let notes = decode::read(&message, context)?;
         Ok(Self::new(message, notes))
     }
 
-    /// One that announces prefixes: to feed a [`Rib`](crate::rib::Rib) from a file or a test.
+    /// An UPDATE that announces prefixes, to feed a [`Rib`](crate::rib::Rib) from a file or a test.
     ///
     /// ```
     /// use bgp_core::wire::{Attributes, NextHop, Update};
@@ -94,7 +94,7 @@ impl Update {
     ///
     /// # Errors
     ///
-    /// It is not possible within one message of 65535 octets.
+    /// The routes do not fit into one message of 65535 octets.
     pub fn announce<P: Prefix>(
         attributes: &Attributes,
         next_hop: NextHop,
@@ -104,14 +104,14 @@ impl Update {
         Self::decode(message, &announce::CONTEXT).map_err(|_| TooLong)
     }
 
-    /// The message as received, header included.
+    /// The message as received, including the header.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// What is announced: the NLRI field and MP_REACH_NLRI, at most one of each, never empty ones.
+    /// The announced routes: the NLRI field and MP_REACH_NLRI, at most one of each, never empty.
     pub fn reachable(&self) -> impl Iterator<Item = Reachable<'_>> {
-        // The values are only put together when their turn comes: together they are large.
+        // The values are only built on demand, because they are large.
         [Part::Field, Part::Attribute]
             .into_iter()
             .filter_map(|part| self.reachable_by(part))
@@ -134,8 +134,8 @@ impl Update {
         is_announced.then_some(Reachable { next_hop, nlri })
     }
 
-    /// What is withdrawn, by either field or by RFC 7606; never empty lists. A prefix that is also in [`Self::reachable`]
-    /// is announced (RFC 4271 §4.3), so handle these first.
+    /// The withdrawn routes, from either field or by RFC 7606; never empty lists. A prefix that is also in [`Self::reachable`] is
+    /// announced (RFC 4271 §4.3), so handle these first.
     pub fn unreachable(&self) -> impl Iterator<Item = Nlri<'_>> {
         let withdrawn = self.list(Family::Ipv4Unicast, self.notes.withdrawn);
         let mp_unreach = self
@@ -157,7 +157,7 @@ impl Update {
             .filter(|nlri| !nlri.is_empty())
     }
 
-    /// Routes of families that are handed over as octets, those that are withdrawn first: see [`OpaqueRoutes`].
+    /// Routes of families that are passed on as octets, withdrawals first: see [`OpaqueRoutes`].
     pub fn opaque(&self) -> impl Iterator<Item = OpaqueRoutes<'_>> {
         let Opaque { reach, unreach } = self.notes.opaque();
         let unreach = unreach.map(|(family, nlri)| OpaqueRoutes::Unreachable {
@@ -178,12 +178,12 @@ impl Update {
         unreach.into_iter().chain(reach)
     }
 
-    /// Whether there are any.
+    /// Whether the UPDATE has opaque routes.
     pub(crate) fn has_opaque(&self) -> bool {
         self.notes.rare.is_some() && self.notes.opaque() != Opaque::default()
     }
 
-    /// Leaves out those of families that were not negotiated.
+    /// Drops routes of families that were not negotiated.
     pub(crate) fn keep_opaque(&mut self, families: &[AfiSafi]) {
         if let Some(rare) = self.notes.rare.as_deref_mut() {
             let Opaque { reach, unreach } = &mut rare.opaque;
@@ -192,12 +192,12 @@ impl Update {
         }
     }
 
-    /// The family whose End-of-RIB marker this is (RFC 4724 §2).
+    /// The family, if this is an End-of-RIB marker (RFC 4724 §2).
     pub fn end_of_rib(&self) -> Option<Family> {
         self.notes.end_of_rib
     }
 
-    /// What was wrong with it. A few dozen at most; what comes after these is dealt with, but not listed.
+    /// Faults in the UPDATE, a few dozen at most; further ones are handled, but not recorded.
     pub fn faults(&self) -> &[Fault] {
         let rare = self.notes.rare.as_deref();
         rare.map_or(&[], |rare| &rare.faults)
@@ -208,8 +208,8 @@ impl Update {
         self.notes.treat_as_withdraw
     }
 
-    /// Whether an AS is in AS_PATH or AS4_PATH as they were received. On sessions with two-octet AS numbers the path in
-    /// the attributes is made of both and may lack some of them; a loop shows in any of the three.
+    /// Whether an AS is in the received AS_PATH or AS4_PATH. On sessions with two-octet AS numbers, the path in the attributes is
+    /// merged from both and may lack some ASes; a loop can show in any of the three.
     pub fn received_path_contains(&self, asn: Asn) -> bool {
         let contains = |path: &AsPath| path.view().occurrences(asn) > 0;
         match self.translated() {
@@ -262,14 +262,14 @@ impl Update {
         self.notes.rare.as_deref()?.translated.as_ref()
     }
 
-    /// The path on a session with four-octet numbers.
+    /// The path on a session with four-octet AS numbers.
     fn as_path(&self) -> AsPathView<'_> {
         let octets = self.notes.kept.find(code::AS_PATH, &self.bytes);
         octets.map(AsPathView::new).unwrap_or_default()
     }
 }
 
-/// `UPDATE`, then what it withdraws, then what it announces with which attributes.
+/// `UPDATE`, then the withdrawn routes, then the announced routes with their attributes.
 impl fmt::Display for Update {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("UPDATE")?;

@@ -1,4 +1,4 @@
-//! What decoding finds out about an UPDATE: where everything is in the message, and what was wrong with it.
+//! The result of decoding an UPDATE: the position of each part in the message, and its faults.
 
 use std::net::Ipv4Addr;
 
@@ -8,10 +8,10 @@ use super::sections::Span;
 use crate::types::{AfiSafi, Family, PerFamily};
 use crate::wire::attribute::{AsPath, code};
 
-/// What decoding found out about a message.
+/// The result of decoding a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::wire) struct Notes {
-    /// Fields of the message, if their family is used; empty otherwise.
+    /// Fields of the message, if their family is used; otherwise empty.
     pub(super) withdrawn: Span,
     pub(super) nlri: Span,
     pub(super) next_hop: Option<Ipv4Addr>,
@@ -25,7 +25,7 @@ pub(in crate::wire) struct Notes {
 }
 
 impl Notes {
-    /// Nothing yet.
+    /// An empty result.
     pub(super) fn none(path_ids: PerFamily<bool>) -> Self {
         Self {
             withdrawn: Span::default(),
@@ -43,23 +43,23 @@ impl Notes {
 }
 
 impl Notes {
-    /// Routes of families that are not routed here, those that are withdrawn first.
+    /// Routes of families that are not routed here, withdrawals first.
     pub(super) fn opaque(&self) -> Opaque {
         let rare = self.rare.as_deref();
         rare.map(|rare| rare.opaque).unwrap_or_default()
     }
 }
 
-/// MP_REACH_NLRI of a family that is used.
+/// MP_REACH_NLRI of a used family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MpReach {
     pub(super) family: Family,
-    /// Empty if it is not usable; the routes are treated as withdrawn then.
+    /// Empty if the next hop is unusable; the routes are then treated as withdrawn.
     pub(super) next_hop: Span,
     pub(super) nlri: Span,
 }
 
-/// What few UPDATEs have.
+/// Parts that few UPDATEs have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rare {
     pub(super) translated: Option<Translated>,
@@ -67,7 +67,7 @@ pub(super) struct Rare {
     pub(super) faults: Vec<Fault>,
 }
 
-/// Where routes of families are that are not routed here.
+/// Positions of routes of families that are not routed here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Opaque {
     /// Family, next hop and NLRI.
@@ -76,13 +76,13 @@ pub(super) struct Opaque {
     pub(super) unreach: Option<(AfiSafi, Span)>,
 }
 
-/// What a peer with two-octet AS numbers meant (RFC 6793 §4.2.3).
+/// The merged attributes of a peer with two-octet AS numbers (RFC 6793 §4.2.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Translated {
     pub(super) as_path: AsPath,
     /// Empty if there is none.
     pub(super) aggregator: Vec<u8>,
-    /// What they were put together from, for finding loops.
+    /// The received paths, for finding loops.
     pub(super) received: [AsPath; 2],
 }
 

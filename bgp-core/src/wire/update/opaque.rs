@@ -1,7 +1,7 @@
-//! Routes of families that are not routed here, as octets (RFC 4760): for an owner that named the family in its
-//! [`SessionConfig::opaque_families`](crate::session::SessionConfig). Nothing here looks into the octets.
+//! Routes of families that are not routed here, as octets (RFC 4760), for an owner that lists the family in
+//! [`SessionConfig::opaque_families`](crate::session::SessionConfig). The octets are not interpreted.
 //!
-//! A multiprotocol attribute of such a family is noted among what few UPDATEs have; others are read as without it.
+//! A multiprotocol attribute of such a family is recorded among the rare parts; other attributes are decoded as usual.
 
 use bytes::{BufMut, BytesMut};
 
@@ -15,25 +15,25 @@ use crate::wire::{AttributeView, Context, MessageType, write};
 pub enum OpaqueRoutes<'a> {
     /// Announced, with the attributes of the UPDATE: an MP_REACH_NLRI (RFC 4760 §3).
     Reachable {
-        /// Their family.
+        /// The family.
         family: AfiSafi,
-        /// The field for the next hop; at most 255 octets.
+        /// The next hop field; at most 255 octets.
         next_hop: &'a [u8],
-        /// The field for NLRI.
+        /// The NLRI field.
         nlri: &'a [u8],
     },
-    /// Withdrawn: an MP_UNREACH_NLRI (RFC 4760 §4); without NLRI, the End-of-RIB marker (RFC 4724 §2). Also an MP_REACH_NLRI whose
-    /// routes are treated as withdrawn (RFC 7606 §2), with the octets that announced them.
+    /// Withdrawn: an MP_UNREACH_NLRI (RFC 4760 §4); without NLRI, the End-of-RIB marker (RFC 4724 §2). Also an MP_REACH_NLRI
+    /// whose routes are treated as withdrawn (RFC 7606 §2), with the octets that announced them.
     Unreachable {
-        /// Their family.
+        /// The family.
         family: AfiSafi,
-        /// The field for NLRI.
+        /// The NLRI field.
         nlri: &'a [u8],
     },
 }
 
 impl OpaqueRoutes<'_> {
-    /// Their family.
+    /// The family.
     pub fn family(&self) -> AfiSafi {
         match self {
             Self::Reachable { family, .. } | Self::Unreachable { family, .. } => *family,
@@ -41,11 +41,11 @@ impl OpaqueRoutes<'_> {
     }
 }
 
-/// Appends an UPDATE with such routes; `attributes` are those of routes that are announced, in canonical form.
+/// Appends an UPDATE with such routes; `attributes` in canonical form apply to announced routes.
 ///
 /// # Errors
 ///
-/// Nothing was appended: they do not fit one message, or the next hop has more than 255 octets.
+/// The routes do not fit into one message, or the next hop has more than 255 octets; nothing was appended.
 pub fn encode_opaque(
     context: &Context,
     attributes: AttributeView<'_>,

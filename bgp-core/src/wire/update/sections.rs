@@ -1,5 +1,5 @@
-//! How an UPDATE is cut into pieces: its three sections, the attributes in theirs, and what was met so far. Every length
-//! is compared with what contains it before anything inside is read.
+//! The parts of an UPDATE: its three sections, and the attributes in theirs. Every length is checked against its container before
+//! the content is read.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::wire::HEADER_LEN;
 use crate::wire::attribute::flag;
 use crate::wire::read::{Malformed, Reader};
 
-/// A piece of a message, in octets from its start. No message is longer than 65535 octets, so two will do.
+/// A range of a message, in octets from its start. Messages have at most 65535 octets, so 16 bits suffice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     start: u16,
@@ -40,7 +40,7 @@ impl Span {
         self.start.into()..self.end.into()
     }
 
-    /// From its start to the end of a later one.
+    /// The range from its start to the end of a later one.
     pub(super) fn through(self, later: Self) -> Self {
         Self {
             start: self.start,
@@ -66,7 +66,7 @@ pub(super) struct Sections {
 }
 
 impl Sections {
-    /// RFC 4271 §6.3, RFC 7606 §3 b: lengths that do not fit each other leave nothing to rely on.
+    /// RFC 4271 §6.3, RFC 7606 §3 b: if the lengths contradict each other, nothing is reliable.
     #[inline]
     pub(super) fn split(message: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(message);
@@ -99,7 +99,7 @@ pub(super) struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// Reads flags, code and the value within its length (RFC 4271 §4.3). The reader has begun with the message.
+    /// Reads flags, code, length and value (RFC 4271 §4.3). The reader must have started with the message.
     #[inline]
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let start = reader.position();
@@ -118,7 +118,7 @@ impl<'a> Received<'a> {
         })
     }
 
-    /// One that ends before its length says so; flags and code if they are there.
+    /// A truncated attribute; flags and code if present.
     pub(super) fn cut(whole: Span, message: &[u8]) -> Self {
         let mut octets = whole.of(message).iter();
         let mut next = || octets.next().copied().unwrap_or_default();
@@ -130,7 +130,7 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// One that is not there.
+    /// A missing attribute.
     pub(super) fn missing(code: u8) -> Self {
         Self {
             flags: 0,
@@ -140,19 +140,19 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// Where the value is from its octet `at` on.
+    /// The range of the value from octet `at` on.
     pub(super) fn value_from(&self, at: usize) -> Span {
         let end = self.whole.end();
         Span::new(end - self.value.len() + at, end)
     }
 }
 
-/// Type codes that have been met.
+/// Type codes seen so far.
 #[derive(Default)]
 pub(super) struct Codes([u64; 4]);
 
 impl Codes {
-    /// Whether it is new.
+    /// Adds a code; returns whether it is new.
     pub(super) fn insert(&mut self, code: u8) -> bool {
         let (word, bit) = (usize::from(code / 64), 1 << (code % 64));
         let new = self.0[word] & bit == 0;
@@ -164,7 +164,7 @@ impl Codes {
         self.0[usize::from(code / 64)] & 1 << (code % 64) != 0
     }
 
-    /// Whether this one and no other was met.
+    /// Whether this is the only code seen.
     pub(super) fn is_only(&self, code: u8) -> bool {
         let mut only = Self::default();
         only.insert(code);
@@ -172,14 +172,14 @@ impl Codes {
     }
 }
 
-/// The family that a multiprotocol attribute begins with.
+/// The family at the beginning of a multiprotocol attribute.
 pub(super) fn read_family(reader: &mut Reader<'_>) -> Result<AfiSafi, Malformed> {
     let afi = reader.u16()?;
     let safi = reader.u8()?;
     Ok(AfiSafi { afi, safi })
 }
 
-/// Family and next hop of an MP_REACH_NLRI (RFC 4760 §3); the NLRI is what the reader is left with.
+/// Family and next hop of an MP_REACH_NLRI (RFC 4760 §3); the NLRI remains in the reader.
 pub(super) fn read_mp_reach<'a>(reader: &mut Reader<'a>) -> Result<(AfiSafi, &'a [u8]), Malformed> {
     let family = read_family(reader)?;
     let next_hop = reader.take_len8()?;

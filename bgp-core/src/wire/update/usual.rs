@@ -1,8 +1,8 @@
-//! UPDATEs as nearly everyone sends them, read in one go.
+//! A fast path for common UPDATEs.
 //!
-//! They announce IPv4 routes in the NLRI field, with ORIGIN, AS_PATH, NEXT_HOP and then other attributes, ascending, and
-//! nothing about them is wrong. This file only says yes: whatever is different, wrong or not, is for `decode.rs`, which has
-//! all the rules, and notes the same about messages that are read here (a test compares both).
+//! They announce IPv4 routes in the NLRI field, with ORIGIN, AS_PATH, NEXT_HOP and then other attributes, ascending and without
+//! errors. This file only accepts: everything else, wrong or not, goes to `decode.rs`, which has all the rules and gives the same
+//! result for the messages accepted here (a test compares both).
 
 use std::net::Ipv4Addr;
 
@@ -18,7 +18,7 @@ const ORIGIN: Usual = Usual::of(code::ORIGIN);
 const AS_PATH: Usual = Usual::of(code::AS_PATH);
 const NEXT_HOP: Usual = Usual::of(code::NEXT_HOP);
 
-/// What decoding finds out about a message, if it is a usual one.
+/// The result of decoding a message, if it is a common one.
 #[inline]
 pub(in crate::wire) fn read_usual(message: &[u8], context: &Context) -> Option<Notes> {
     if message.len() > MAX_EXTENDED_MESSAGE_LEN.into() || !context.families.ipv4 {
@@ -63,14 +63,14 @@ pub(in crate::wire) fn read_usual(message: &[u8], context: &Context) -> Option<N
     })
 }
 
-/// The attributes of a message, for as long as they are usual.
+/// The attributes of a message, as long as they are common.
 struct Attributes<'a> {
     reader: Reader<'a>,
     peer: Scopes,
 }
 
 impl<'a> Attributes<'a> {
-    /// The value of the next one, which must be that.
+    /// The value of the next attribute, which must have this code.
     #[inline(always)]
     fn take(&mut self, code: u8, usual: &Usual) -> Option<&'a [u8]> {
         let [flags, received, len] = self.reader.array().ok()?;
@@ -78,7 +78,7 @@ impl<'a> Attributes<'a> {
         (received == code && usual.fits(flags, len, value, self.peer)).then_some(value)
     }
 
-    /// Takes all that are left, which must ascend, and says the code of the last.
+    /// Takes all remaining attributes, which must ascend; returns the code of the last.
     #[inline(always)]
     fn take_all_above(&mut self, mut last: u8) -> Option<u8> {
         while !self.reader.is_empty() {
@@ -103,7 +103,7 @@ mod tests {
     use crate::types::PerFamily;
     use crate::wire::{HEADER_LEN, Update};
 
-    /// Ascending; each as one sender or the other writes it.
+    /// Ascending; each in the variants of different senders.
     const ATTRIBUTES: [&[u8]; 13] = [
         &[0x40, 1, 1, 0],
         &[0x40, 2, 10, 2, 2, 0, 0, 0xfc, 0, 0, 3, 0, 1],
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    /// So that the test above has something to say.
+    /// Ensures that the test above is not vacuous.
     #[test]
     fn usual_messages() {
         let is_usual = |message: BytesMut| read_usual(&message, &internal()).is_some();

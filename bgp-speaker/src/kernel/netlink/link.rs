@@ -22,8 +22,8 @@ pub(crate) fn encode_address_dump(writer: &mut Writer, sequence: u32) {
     writer.end_message(message);
 }
 
-/// `struct ifinfomsg` and what of its attributes matters. `None`: not a link of this namespace in its own right
-/// (bridge ports are also reported in family AF_BRIDGE), or broken.
+/// Parses `struct ifinfomsg` and the attributes needed. `None` for a broken message, and for a link that is not an interface of
+/// its own in this namespace (bridge ports are also reported in family AF_BRIDGE).
 pub(crate) fn parse_link(payload: &[u8]) -> Option<Link> {
     if *payload.first()? != AF_UNSPEC {
         return None;
@@ -59,8 +59,8 @@ fn link_kind(flags: u32) -> LinkKind {
     kind.map_or(LinkKind::Other, |(_, kind)| *kind)
 }
 
-/// `struct ifaddrmsg`: interface index and address. `None` also for an IPv6 address still in duplicate address
-/// detection, which cannot be used yet; a second message follows when it can.
+/// Parses `struct ifaddrmsg`: interface index and address. `None` also for an IPv6 address in duplicate address detection, which
+/// is not usable yet; a second message follows when it is.
 pub(crate) fn parse_address(payload: &[u8]) -> Option<(u32, InterfaceAddress)> {
     let (prefix_len, mut flags) = (*payload.get(1)?, u32::from(*payload.get(2)?));
     let (mut local, mut remote) = (None, None);
@@ -80,7 +80,7 @@ pub(crate) fn parse_address(payload: &[u8]) -> Option<(u32, InterfaceAddress)> {
     Some((read_u32(payload, 4)?, InterfaceAddress { address, prefix }))
 }
 
-/// Interface index of a link message, also where the rest is of no use.
+/// Interface index of a link message, even if the rest cannot be used.
 pub(crate) fn link_index(payload: &[u8]) -> Option<u32> {
     read_u16(payload, 0)?;
     read_u32(payload, 4)

@@ -1,6 +1,6 @@
 //! Framing: netlink messages in a datagram, attributes in a message, both ways.
 //!
-//! Reading never fails: an iterator ends at the first length that does not fit, and reads outside a slice answer `None`.
+//! Reading never fails: an iterator ends at the first length that does not fit, and a read outside a slice returns `None`.
 
 use std::net::IpAddr;
 
@@ -13,9 +13,9 @@ pub(crate) struct Message<'a> {
     pub(crate) flags: u16,
     /// Number of the request that this message answers.
     pub(crate) sequence: u32,
-    /// Port of the socket whose request caused this message; 0: the kernel itself.
+    /// Port of the socket whose request caused this message; 0 is the kernel itself.
     pub(crate) port: u32,
-    /// What follows the header.
+    /// The octets after the header.
     pub(crate) payload: &'a [u8],
 }
 
@@ -79,18 +79,18 @@ pub(crate) struct Writer {
     bytes: Vec<u8>,
 }
 
-/// Place of a length field to fill in when its content is complete.
+/// Position of a length field, to be filled in when its content is complete.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Open(usize);
 
 impl Writer {
-    /// Forgets the content, keeps the memory.
+    /// Clears the content, keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
     }
 
-    /// What was written.
+    /// The octets written.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -165,7 +165,7 @@ pub(crate) fn octets(address: &IpAddr) -> Vec<u8> {
     }
 }
 
-/// Everything in netlink starts at a multiple of four.
+/// Every netlink structure is aligned to four octets.
 pub(crate) fn align(length: usize) -> usize {
     length.div_ceil(4) * 4
 }

@@ -1,7 +1,7 @@
 //! Route messages (`RTM_NEWROUTE`, `RTM_DELROUTE`), and the request to list a table.
 //!
-//! Encoding takes routes whose devices are indexes. Parsing answers only routes that could stand beside ours: of the
-//! table in question, for any type of service, no cached or source-specific ones.
+//! Encoding takes routes with devices as indexes. Parsing returns only routes that could coexist with ours: of this table, for
+//! any type of service, neither cached nor source-specific.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,7 +18,7 @@ use crate::kernel::route::{Device, Hop, KernelRoute, RouteKind};
 pub(crate) fn encode(writer: &mut Writer, op: &Operation, mark: Mark, extra: u16, sequence: u32) {
     let (kind, flags) = match op.action {
         Action::Add => (NEWROUTE, CREATE | EXCLUSIVE),
-        // CREATE too: if ours was removed a moment ago, there is nothing to replace.
+        // CREATE as well: if our route was removed a moment ago, there is nothing to replace.
         Action::Replace => (NEWROUTE, CREATE | REPLACE),
         Action::Delete => (DELROUTE, 0),
     };
@@ -51,7 +51,7 @@ pub(crate) fn encode_dump(writer: &mut Writer, family: u8, table: u32, sequence:
     writer.end_message(message);
 }
 
-/// Reads a route of this table; `None` if it is none of our concern.
+/// Parses a route of this table; `None` for messages that do not matter.
 pub(crate) fn parse(payload: &[u8], table: u32) -> Option<PresentRoute> {
     let header: &[u8; ROUTE_HEADER] = payload.first_chunk()?;
     let [
@@ -125,8 +125,8 @@ fn encode_header(writer: &mut Writer, op: &Operation, mark: Mark) {
     writer.put(&if onlink { RTNH_F_ONLINK } else { 0 }.to_ne_bytes());
 }
 
-/// `RTA_PRIORITY`, only where there is one. A deletion without it takes the first route that fits otherwise, so there it
-/// is spelled out also where the kernel chose it.
+/// `RTA_PRIORITY`, if the route has one. A deletion without a priority removes the first matching route, so deletions always have
+/// it, even if the kernel chose the metric.
 fn metric(op: &Operation) -> Option<u32> {
     match op.action {
         Action::Add | Action::Replace => op.route.metric,
@@ -200,7 +200,7 @@ fn route_type(kind: &RouteKind) -> u8 {
     }
 }
 
-/// What of a route's attributes matters.
+/// The attributes of a route that matter.
 #[derive(Default)]
 struct RouteAttributes {
     table: u32,

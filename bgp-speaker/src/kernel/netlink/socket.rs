@@ -1,8 +1,8 @@
-//! The two netlink sockets: one for requests and their answers, one that hears of every change.
+//! The two netlink sockets: one for requests and their answers, one for events.
 //!
-//! Requests go out many per datagram. Only the last asks for an acknowledgement: the kernel reports every failure anyway
-//! and answers in order, so that one tells that all before it are done. Answers are found by sequence number. Datagrams
-//! that do not come from the kernel are dropped.
+//! Requests go out many per datagram. Only the last one asks for an acknowledgement: the kernel reports every failure anyway and
+//! answers in order, so its acknowledgement means that all earlier requests are done. Answers are matched by sequence number.
+//! Datagrams that do not come from the kernel are dropped.
 
 use std::io;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) struct Requests {
     buffer: Vec<u8>,
 }
 
-/// Hears of changes to links, addresses and routes.
+/// Receives events about links, addresses and routes.
 pub(crate) struct Monitor {
     socket: TokioSocket,
     buffer: Vec<u8>,
@@ -41,7 +41,7 @@ impl Requests {
     pub(crate) fn open() -> io::Result<Self> {
         let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
         let port = socket.socket_mut().bind_auto()?.port_number();
-        // All three are refinements that old kernels lack: shorter answers, error texts, filtered dumps.
+        // Old kernels lack all three, which only improve answers: shorter answers, error texts, filtered dumps.
         let _ = socket.socket_ref().set_cap_ack(true);
         let _ = socket.socket_ref().set_ext_ack(true);
         let _ = socket.socket_ref().set_netlink_get_strict_chk(true);
@@ -54,7 +54,7 @@ impl Requests {
         })
     }
 
-    /// Number by which the kernel marks what this socket caused.
+    /// The number with which the kernel marks events caused by this socket.
     pub(crate) fn port(&self) -> u32 {
         self.port
     }
@@ -62,7 +62,7 @@ impl Requests {
     /// Carries out a batch.
     ///
     /// # Errors
-    /// When sending or receiving fails; then it is not known which operations were carried out.
+    /// Sending or receiving fails; it is then unknown which operations were carried out.
     pub(crate) async fn apply(
         &mut self,
         operations: &[Operation],
@@ -103,11 +103,11 @@ impl Requests {
         }
     }
 
-    /// Asks for a list and shows every message of it to `each`. Answers whether the list is consistent: the kernel
-    /// notices when it changed underway.
+    /// Requests a list and passes every message of it to `each`. Returns whether the list is consistent: the kernel notices
+    /// changes during the dump.
     ///
     /// # Errors
-    /// When sending or receiving fails, or the kernel refuses.
+    /// Sending or receiving fails, or the kernel refuses.
     pub(crate) async fn dump(
         &mut self,
         encode: impl FnOnce(&mut Writer, u32),
@@ -130,7 +130,7 @@ impl Requests {
         }
     }
 
-    /// Reserves numbers for `count` messages; answers the first.
+    /// Reserves numbers for `count` messages; returns the first.
     fn next_sequences(&mut self, count: usize) -> u32 {
         let first = self.sequence.wrapping_add(1);
         self.sequence = self.sequence.wrapping_add(count as u32);
@@ -155,7 +155,7 @@ impl Monitor {
     pub(crate) fn open() -> io::Result<Self> {
         let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
         socket.socket_mut().bind_auto()?;
-        // Needs CAP_NET_ADMIN. Without it nothing can be installed either, and a small buffer does.
+        // A larger buffer needs CAP_NET_ADMIN. Without it no route can be installed either, and a small buffer is enough.
         let _ = set_socket_recv_buffer_size_force(socket.socket_ref(), EVENT_BUFFER);
         for group in GROUPS {
             socket.socket_ref().add_membership(group)?;
@@ -169,13 +169,13 @@ impl Monitor {
     /// Waits for the next datagram of events.
     ///
     /// # Errors
-    /// `ENOBUFS` ([`is_overrun`]) when events were lost; reading goes on behind the gap.
+    /// `ENOBUFS` ([`is_overrun`]) when events were lost; reading continues after the gap.
     pub(crate) async fn receive(&mut self) -> io::Result<Messages<'_>> {
         receive(&self.socket, &mut self.buffer).await?;
         Ok(Messages(&self.buffer))
     }
 
-    /// The next datagram of events, if there is one already.
+    /// The next datagram of events, if one is available.
     ///
     /// # Errors
     /// As [`Self::receive`].
@@ -192,12 +192,12 @@ impl Monitor {
     }
 }
 
-/// Whether an error says that the receive buffer overflowed and messages were lost.
+/// Whether an error means that the receive buffer overflowed and messages were lost.
 pub(crate) fn is_overrun(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
-/// Whether a message says that messages were lost.
+/// Whether a message means that messages were lost.
 pub(crate) fn is_overrun_message(message: &Message<'_>) -> bool {
     message.kind == NLMSG_OVERRUN
 }
@@ -232,7 +232,7 @@ fn parse_error(message: &Message<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// `NLMSGERR_ATTR_MSG`: the kernel's explanation, behind the (possibly shortened) copy of the request.
+/// `NLMSGERR_ATTR_MSG`: the kernel's explanation, after the (possibly shortened) copy of the request.
 fn error_text(message: &Message<'_>) -> Option<String> {
     if message.flags & ACK_TLVS == 0 {
         return None;
@@ -256,11 +256,11 @@ fn finish_dump(message: &Message<'_>) -> io::Result<()> {
     }
 }
 
-/// The kernel answers while it handles the request, so silence means that something is very wrong.
+/// The kernel answers while it handles the request, so a missing answer is a serious fault.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The kernel sends at most 32 KB at once.
 const READ_BUFFER: usize = 64 * 1024;
-/// Room for some thousand events, while a batch of our own changes is on its way.
+/// Room for some thousand events while a batch of our own changes is in flight.
 const EVENT_BUFFER: usize = 8 * 1024 * 1024;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 /// `RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV4_ROUTE`, `RTNLGRP_IPV6_IFADDR`, `RTNLGRP_IPV6_ROUTE`.

@@ -1,4 +1,4 @@
-//! A `World` plays the kernel: it carries out operations as Linux does, so each test ends with what is installed.
+//! A `World` plays the kernel: it carries out operations as Linux does, so each test ends by comparing the installed routes.
 
 use std::net::IpAddr;
 
@@ -23,7 +23,7 @@ struct World {
 }
 
 impl World {
-    /// After recovery, with these routes present at start.
+    /// After recovery, with these routes present at the start.
     fn with(present: &[PresentRoute]) -> Self {
         let mut world = Self::recovering(present);
         world.table.finish_recovery();
@@ -203,7 +203,7 @@ fn foreign(prefix: &str, metric: u32) -> PresentRoute {
 
 const P: &str = "10.0.0.0/24";
 
-/// A route with our number that nobody here wrote, after recovery: told once for each time that it is new.
+/// A route with our number that this table did not write, after recovery: reported once for each time that it appears.
 #[test]
 fn another_program_that_uses_our_number_is_noticed() {
     let theirs = ours(net("10.9.0.0/24"), &via("10.0.0.1", 7));
@@ -429,7 +429,7 @@ fn when_the_new_route_is_refused_the_old_one_does_not_stay() {
 #[test]
 fn an_unseen_obstacle_asks_for_a_reading() {
     let mut world = World::with(&[]);
-    world.kernel.push(foreign(P, 10)); // its event is still on the way
+    world.kernel.push(foreign(P, 10)); // its event is still in flight
     world.want(P, Some(via("192.0.2.1", 10)));
     assert_eq!(
         world.rejection(P),
@@ -602,8 +602,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Whatever happens, after a last reading the kernel has exactly the wanted routes, except where another owner's
-    /// route is in the way, and that one is untouched.
+    /// After a last reading the kernel has exactly the wanted routes, whatever happened before, except where another owner's
+    /// route is in the way; that route is untouched.
     #[test]
     fn the_kernel_ends_as_wanted(steps in prop::collection::vec(step(), 1..40)) {
         let prefixes = ["10.0.0.0/24", "10.0.1.0/24", "2001:db8::/48"];
