@@ -1,4 +1,4 @@
-//! What a route costs in the RIB alone, without sockets: nanoseconds per received route, the best of a few rounds.
+//! The cost of a route in the RIB alone, without sockets: nanoseconds per received route, best of a few rounds.
 //!
 //! The routes are those of the comparison with other daemons. `cargo bench -p bgp-bench`; an argument selects cases by name.
 
@@ -34,7 +34,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A name, and what `ROUTES` received routes took.
+/// A name, and a function that measures the time for `ROUTES` received routes.
 type Case = (&'static str, fn() -> Duration);
 
 const CASES: [Case; 7] = [
@@ -84,7 +84,7 @@ fn best_path() -> Duration {
     world.play(streams.collect())
 }
 
-/// A RIB whose peers take everything at once.
+/// A RIB whose peers take all octets at once.
 struct World {
     rib: Rib,
     now: Instant,
@@ -137,7 +137,7 @@ impl World {
         );
     }
 
-    /// The senders in turn, one UPDATE each, and all that follows from it after every 64 of them.
+    /// One UPDATE of each sender in turn; outputs are drained after every 64 UPDATEs.
     fn play(&mut self, streams: Vec<(PeerId, Vec<Update>)>) -> Duration {
         const BATCH: usize = 64;
         let longest = streams

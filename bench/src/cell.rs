@@ -1,4 +1,4 @@
-//! One daemon in one scenario, in a process and a network namespace of its own: whatever goes wrong there ends there.
+//! One daemon in one scenario, in a process and a network namespace of its own, so that a failure stays confined.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,9 +14,9 @@ use crate::report::Outcome;
 use crate::scenario::{Run, Scenario, Size};
 use crate::subject::{Programs, Subject};
 
-/// A cell may take as long as so many of its longest waits.
+/// Time limit of a cell, in multiples of its longest wait.
 const WAITS: u32 = 5;
-/// How often it is looked whether a cell has ended.
+/// Interval of checks whether a cell has ended.
 const TICK: Duration = Duration::from_millis(20);
 
 /// What a cell is to do.
@@ -95,7 +95,7 @@ fn word(value: impl ValueEnum) -> String {
         .unwrap_or_default()
 }
 
-/// What a child prints, which is less than a pipe holds, until it ends or its time is over.
+/// The output of a child, which fits into a pipe, until it ends or its time is over.
 fn wait(mut child: Child, at_most: Duration) -> anyhow::Result<String> {
     let deadline = Instant::now() + at_most;
     while child.try_wait()?.is_none() {
@@ -108,7 +108,7 @@ fn wait(mut child: Child, at_most: Duration) -> anyhow::Result<String> {
     Ok(io::read_to_string(output)?)
 }
 
-/// Is a cell: does what it is told and prints the outcome as JSON.
+/// Runs as a cell: does the work and prints the outcome as JSON.
 pub(crate) fn execute(args: &CellArgs) -> anyhow::Result<()> {
     let run = Run {
         subject: args.subject,

@@ -1,6 +1,6 @@
-//! The floor: a program that shakes hands and then forwards every UPDATE of a peer to all others, as it came.
+//! The floor: a program that completes the handshake and then forwards every UPDATE of a peer to all others, unchanged.
 //!
-//! It keeps no routes, so it is what sockets, the kernel and the clients of the benchmark cost. It never ends by itself.
+//! It keeps no routes, so it shows the cost of sockets, the kernel and the clients of the benchmark. It never ends by itself.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -9,7 +9,7 @@ use std::time::Instant;
 use bgp_core::policy::{Action, Condition, Policy, Rule, Verdict};
 use bgp_core::rib::{LocalRoute, PeerConfig, RibConfig};
 use bgp_core::session::{ConnId, Direction, SessionConfig};
-use bgp_core::speaker::{NeighbourConfig, Output, Speaker};
+use bgp_core::speaker::{NeighbourConfig, Output, SansIoSpeaker};
 use bgp_core::types::{Asn, PeerId, RouterId};
 use bgp_core::wire::attribute::UnknownAttribute;
 use bytes::BytesMut;
@@ -19,7 +19,7 @@ const ZONE: u8 = 241;
 const PEER: PeerId = PeerId(0);
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
 
-fn speaker(me: usize, now: Instant) -> Speaker {
+fn speaker(me: usize, now: Instant) -> SansIoSpeaker {
     let (id, peer, asn) = (
         RouterId(ADDRESSES[me]),
         ADDRESSES[1 - me].into(),
@@ -31,13 +31,13 @@ fn speaker(me: usize, now: Instant) -> Speaker {
     let zone = Rule::new("has a zone").when(Condition::Attribute(ZONE));
     let prefer = zone.then(Action::SetLocalPref(200));
     routes.import = Arc::new(Policy::new([prefer], Verdict::Accept));
-    let mut speaker = Speaker::new(RibConfig::new(id), now, me as u64);
+    let mut speaker = SansIoSpeaker::new(RibConfig::new(id), now, me as u64);
     speaker.configure(now, PEER, NeighbourConfig::new(session, routes));
     speaker
 }
 
 /// Carries octets between the speakers until no work is left.
-fn settle(speakers: &mut [Speaker; 2], now: Instant) {
+fn settle(speakers: &mut [SansIoSpeaker; 2], now: Instant) {
     let conn = ConnId(1);
     while let Some((me, output)) = (0..2).find_map(|me| Some((me, speakers[me].poll_output()?))) {
         if let Output::Connect(_) = output {
@@ -62,7 +62,10 @@ pub(crate) fn main() {
     route.attributes.set_unknown(zone);
     speakers[0].announce(now, prefix, route);
     while speakers[1].rib().best(prefix).is_none() {
-        let next = speakers.iter().filter_map(Speaker::poll_timeout).min();
+        let next = speakers
+            .iter()
+            .filter_map(SansIoSpeaker::poll_timeout)
+            .min();
         now = now.max(next.expect("they try to connect"));
         speakers
             .iter_mut()

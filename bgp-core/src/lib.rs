@@ -5,7 +5,7 @@
 //! | you want to                                   | start at                                                     |
 //! |-----------------------------------------------|--------------------------------------------------------------|
 //! | decode and encode messages                    | [`wire`]: [`Frame`](wire::Frame), [`Message`](wire::Message) |
-//! | run BGP in your own event loop                | [`speaker::Speaker`], and the loop below                     |
+//! | run BGP in your own event loop                | [`speaker::SansIoSpeaker`], and the loop below                     |
 //! | run one session, with your own RIB            | [`session::Session`]                                         |
 //! | detect a dead path at once                    | [`bfd::Session`]                                             |
 //! | decide on routes: rules, sets, your own hooks | [`policy`]                                                   |
@@ -31,7 +31,7 @@
 //! use std::collections::VecDeque;
 //! use std::{net::{IpAddr, Ipv4Addr}, sync::Arc, time::Instant};
 //! use bgp_core::{policy::Policy, rib::{LocalRoute, PeerConfig, RibConfig}, session::{ConnId, Direction, SessionConfig}};
-//! use bgp_core::speaker::{NeighbourConfig, Output, Speaker};
+//! use bgp_core::speaker::{NeighbourConfig, Output, SansIoSpeaker};
 //! use bgp_core::types::{Asn, PeerId, RouterId};
 //! use bytes::{Bytes, BytesMut};
 //!
@@ -54,7 +54,7 @@
 //!     let routes = routes.with_policies(accept.clone(), accept);
 //!     let mut session = SessionConfig::new(ases[me], id, addresses[other].into(), ases[other]);
 //!     session.passive = me == 1;
-//!     let mut speaker = Speaker::new(RibConfig::new(id), now, me as u64);
+//!     let mut speaker = SansIoSpeaker::new(RibConfig::new(id), now, me as u64);
 //!     speaker.configure(now, peer, NeighbourConfig::new(session, routes));
 //!     speaker
 //! });

@@ -2,10 +2,10 @@
 //! the same parts spread over tasks.
 //!
 //! Input: events of connections, time, local routes, configuration. Output: one ordered queue of [`Output`]. The glue between a
-//! session and the RIB ([`Link`]) is here, so that both compositions use the same code.
+//! session and the RIB ([`SessionAdapter`]) is here, so that both compositions use the same code.
 
+mod adapter;
 mod config;
-mod link;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -20,8 +20,8 @@ use crate::session::{self, ConnId, Direction, Down, Negotiated, Session, Stop};
 use crate::types::{Family, PeerId, RouterId};
 use crate::wire::{Attributes, OpaqueRoutes, RouteRefresh, Update};
 
+pub use adapter::SessionAdapter;
 pub use config::NeighbourConfig;
-pub use link::Link;
 
 /// How long a session stays down after it exceeded the prefix or memory limit (RFC 4486 §4).
 pub const MAX_PREFIXES_IDLE: Duration = Duration::from_secs(120);
@@ -34,7 +34,7 @@ pub enum Output {
     Connect(PeerId),
     /// Cancel the dialling in progress.
     CancelConnect(PeerId),
-    /// Write octets to a connection; report with [`Speaker::handle_written`].
+    /// Write octets to a connection; report with [`SansIoSpeaker::handle_written`].
     Transmit {
         /// The peer.
         peer: PeerId,
@@ -79,12 +79,12 @@ pub enum Output {
 struct Neighbour {
     config: NeighbourConfig,
     session: Session,
-    link: Link,
+    link: SessionAdapter,
 }
 
 /// Many sessions and one RIB.
 #[derive(Debug)]
-pub struct Speaker {
+pub struct SansIoSpeaker {
     rib: Rib,
     neighbours: BTreeMap<PeerId, Neighbour>,
     outputs: VecDeque<Output>,
@@ -92,7 +92,7 @@ pub struct Speaker {
     seed: u64,
 }
 
-impl Speaker {
+impl SansIoSpeaker {
     /// A speaker without neighbours. Equal seeds and equal inputs give equal outputs.
     pub fn new(config: RibConfig, now: Instant, seed: u64) -> Self {
         let outputs = VecDeque::new();
@@ -138,7 +138,7 @@ impl Speaker {
             Neighbour {
                 config,
                 session,
-                link: Link::new(peer),
+                link: SessionAdapter::new(peer),
             },
         );
         self.drain(now, peer);
@@ -301,7 +301,7 @@ impl Speaker {
         }
     }
 
-    /// When to call [`Speaker::handle_timeout`] next.
+    /// When to call [`SansIoSpeaker::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sessions = self
             .neighbours

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bgp_core::policy::Policy;
 use bgp_core::rib::{LocalRoute, OpaqueError, PeerConfig, RibConfig};
 use bgp_core::session::{ConnId, Direction, SessionConfig, Stop};
-use bgp_core::speaker::{NeighbourConfig, Output, Speaker};
+use bgp_core::speaker::{NeighbourConfig, Output, SansIoSpeaker};
 use bgp_core::types::{AfiSafi, Asn, PeerId, RouterId};
 use bgp_core::wire::attribute::{AsPath, AttributeView, UnknownAttribute};
 use bgp_core::wire::update::{TooLong, encode_opaque};
@@ -151,7 +151,7 @@ const CONN: ConnId = ConnId(1);
 
 /// Two speakers of one AS and a wire between them.
 struct Pair {
-    speakers: [Speaker; 2],
+    speakers: [SansIoSpeaker; 2],
     now: Instant,
     received: Vec<(usize, Update)>,
     /// The second takes nothing.
@@ -174,7 +174,7 @@ impl Pair {
             session.opaque_families = families[me].to_vec();
             let mut routes = PeerConfig::new(asn, peer, asn);
             routes.import = Arc::new(Policy::ACCEPT);
-            let mut speaker = Speaker::new(RibConfig::new(id), now, me as u64);
+            let mut speaker = SansIoSpeaker::new(RibConfig::new(id), now, me as u64);
             speaker.configure(now, PEER, NeighbourConfig::new(session, routes));
             speaker.handle_timeout(now);
             speaker

@@ -1,4 +1,4 @@
-//! Between the clock that sessions count by and the one on the wall.
+//! Converts between the monotonic clock of sessions and the wall clock.
 
 use std::time::Instant;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bgp_daemon::cli::node_status::{self, Output, RunningRule, Surroundings};
 use bgp_daemon::cli::processes::Processes;
-use bgp_daemon::control::client::Connection;
+use bgp_daemon::control::client::ControlConnection;
 use skip::skip;
 use tempfile::TempDir;
 
@@ -308,7 +308,8 @@ fn a_socket_that_is_taken_up_is_not_one_that_nobody_serves() {
     let path = node.run_dir().join("bird.ctl");
     // It accepts nothing, and its queue is full.
     let mut queue = Vec::new();
-    while let Ok(connection) = Connection::dial(std::slice::from_ref(&path), Duration::ZERO) {
+    while let Ok(connection) = ControlConnection::dial(std::slice::from_ref(&path), Duration::ZERO)
+    {
         queue.push(connection);
     }
     let why = format!(

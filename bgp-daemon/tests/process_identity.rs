@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use bgp_core::types::Family;
 use bgp_daemon::cli::processes::Processes;
-use bgp_daemon::control::client::{self, Connection};
+use bgp_daemon::control::client::{self, ControlConnection};
 use skip::skip;
 use tempfile::TempDir;
 
@@ -52,7 +52,7 @@ fn one_process_serves_both_sockets() {
         let file = fs::metadata(node.run_dir().join(name)).expect("a file");
         assert!(file.file_type().is_socket(), "{name}");
         let paths = [node.run_dir().join(name)];
-        let mut connection = Connection::dial(&paths, PATIENCE).expect("a connection");
+        let mut connection = ControlConnection::dial(&paths, PATIENCE).expect("a connection");
         let peers = client::peers(&mut connection, family).expect("rows that readers understand");
         let names: Vec<_> = peers.iter().map(|peer| peer.name.as_str()).collect();
         let expected: &[&str] = match family {

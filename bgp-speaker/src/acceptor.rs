@@ -27,10 +27,10 @@ use crate::timer::{now, sleep_until};
 use crate::turned_away::{Register, Why};
 
 /// Orders waiting for the acceptor; beyond this number, the owner waits.
-pub(super) const ORDERS: usize = 64;
+pub(super) const COMMANDS: usize = 64;
 
 /// An order to the acceptor.
-pub(super) enum Order {
+pub(super) enum AcceptorCommand {
     /// Listen on exactly these addresses. Existing sockets stay, and every address is tried.
     Listen(
         Vec<SocketAddr>,
@@ -42,17 +42,17 @@ pub(super) enum Order {
         oneshot::Sender<Result<SocketAddr, ListenError>>,
     ),
     /// Accept connections of a neighbour.
-    Open(Door),
+    Open(ListenerEntry),
     /// Stop accepting connections of the neighbour with this name.
     Close(Arc<str>),
     /// A connection that the owner hands over.
     Stream(Incoming),
     /// Hand connections from these ranges to this function, unless a configured neighbour has the address.
-    Ranges(BTreeMap<IpNet, PeerSecurity>, Strangers),
+    Ranges(BTreeMap<IpNet, PeerSecurity>, UnknownPeers),
 }
 
 /// Takes a connection from an address without a configured neighbour, and the range that holds the address.
-pub(super) type Strangers = Box<dyn Fn(Incoming, Option<IpNet>) + Send + Sync>;
+pub(super) type UnknownPeers = Box<dyn Fn(Incoming, Option<IpNet>) + Send + Sync>;
 
 /// Whether a neighbour may have connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) enum Guard {
 
 /// Where connections of one neighbour go.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct ListenerEntry {
     name: Arc<str>,
     /// A link-local address has its interface as scope.
     address: SocketAddr,
@@ -92,9 +92,9 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(super) struct Acceptor {
     listeners: Listeners,
     /// By address. Several neighbours may share an address with different ports: the first by name takes all connections.
-    doors: HashMap<IpAddr, Vec<Door>>,
-    strangers: Option<Strangers>,
-    /// Connections that the owner brought, kept until the orders before them are carried out.
+    entries: HashMap<IpAddr, Vec<ListenerEntry>>,
+    unknown_peers: Option<UnknownPeers>,
+    /// Connections that the owner brought, kept until the commands before them are carried out.
     streams: Vec<Incoming>,
     /// The connection rate of addresses within ranges.
     paces: Paces,
@@ -114,8 +114,8 @@ impl Acceptor {
     pub(super) fn new(alarms: Alarms, turned_away: Register, namespace: Option<Namespace>) -> Self {
         Self {
             listeners: Listeners::new(namespace),
-            doors: HashMap::new(),
-            strangers: None,
+            entries: HashMap::new(),
+            unknown_peers: None,
             streams: Vec::new(),
             paces: Paces::default(),
             shut_ranges: BTreeMap::new(),
@@ -128,16 +128,16 @@ impl Acceptor {
     }
 
     /// Runs until the owner is gone.
-    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<AcceptorCommand>) {
         let mut retry = tokio::time::interval(RETRY);
         let mut batch = Vec::new();
         loop {
             tokio::select! {
                 // Orders first: a neighbour that is configured before its connection arrives must be known by then.
                 biased;
-                count = orders.recv_many(&mut batch, ORDERS) => match count {
+                count = commands.recv_many(&mut batch, COMMANDS) => match count {
                     0 => return,
-                    _ => self.obey_all(&mut batch),
+                    _ => self.handle_all(&mut batch),
                 },
                 _ = retry.tick() => self.retry(),
                 incoming = self.accept() => match incoming {
@@ -148,22 +148,22 @@ impl Acceptor {
         }
     }
 
-    fn obey_all(&mut self, orders: &mut Vec<Order>) {
-        for order in orders.drain(..) {
+    fn handle_all(&mut self, commands: &mut Vec<AcceptorCommand>) {
+        for order in commands.drain(..) {
             match order {
-                Order::Listen(addresses, reply) => {
+                AcceptorCommand::Listen(addresses, reply) => {
                     // The caller may be gone.
                     reply.send(self.listen(&addresses)).ok();
                 }
-                Order::ListenOn(socket, reply) => {
+                AcceptorCommand::ListenOn(socket, reply) => {
                     reply.send(self.listeners.adopt(socket)).ok();
                 }
-                Order::Open(door) => self.open(door),
-                Order::Close(name) => self.close(&name),
-                Order::Stream(incoming) => self.streams.push(incoming),
-                Order::Ranges(ranges, strangers) => {
+                AcceptorCommand::Open(entry) => self.open(entry),
+                AcceptorCommand::Close(name) => self.close(&name),
+                AcceptorCommand::Stream(incoming) => self.streams.push(incoming),
+                AcceptorCommand::Ranges(ranges, unknown_peers) => {
                     self.listeners.set_ranges(ranges);
-                    self.strangers = Some(strangers);
+                    self.unknown_peers = Some(unknown_peers);
                 }
             }
         }
@@ -173,22 +173,22 @@ impl Acceptor {
         }
     }
 
-    fn open(&mut self, door: Door) {
-        let address = door.address.ip();
-        let doors = self.doors.entry(address).or_default();
-        doors.push(door);
-        doors.sort_by(|a, b| a.name.cmp(&b.name));
+    fn open(&mut self, entry: ListenerEntry) {
+        let address = entry.address.ip();
+        let entries = self.entries.entry(address).or_default();
+        entries.push(entry);
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
         self.secure(address);
     }
 
     fn close(&mut self, name: &str) {
-        let mut doors = self.doors.values().flatten();
-        let Some(address) = doors.find(|door| *door.name == *name) else {
+        let mut entries = self.entries.values().flatten();
+        let Some(address) = entries.find(|entry| *entry.name == *name) else {
             return;
         };
         let address = address.address.ip();
-        if let Some(doors) = self.doors.get_mut(&address) {
-            doors.retain(|door| *door.name != *name);
+        if let Some(entries) = self.entries.get_mut(&address) {
+            entries.retain(|entry| *entry.name != *name);
         }
         self.alarms.clear(MD5, &object(name));
         self.secure(address);
@@ -196,25 +196,28 @@ impl Acceptor {
 
     /// The rules of the first neighbour with this address apply: a socket has one key for each address.
     fn secure(&mut self, address: IpAddr) {
-        let doors = self.doors.get(&address);
-        let mut own = doors.into_iter().flatten().filter(|door| !door.is_dynamic);
+        let entries = self.entries.get(&address);
+        let mut own = entries
+            .into_iter()
+            .flatten()
+            .filter(|entry| !entry.is_dynamic);
         match own.next() {
-            Some(door) => self.listeners.set_peer(address, door.security.clone()),
+            Some(entry) => self.listeners.set_peer(address, entry.security.clone()),
             None => self.listeners.remove_peer(address),
         }
-        if doors.is_some_and(Vec::is_empty) {
-            self.doors.remove(&address);
+        if entries.is_some_and(Vec::is_empty) {
+            self.entries.remove(&address);
         }
     }
 
     /// Sets the keys on the sockets, and tells the neighbours whether the kernel took them.
     fn protect(&mut self) {
         self.listeners.protect();
-        for (address, doors) in &mut self.doors {
+        for (address, entries) in &mut self.entries {
             let refused = self.listeners.shut().get(address);
-            for (place, door) in doors.iter_mut().enumerate() {
+            for (place, entry) in entries.iter_mut().enumerate() {
                 // The other neighbours of the address are only dialled, with keys of their own.
-                door.tell(refused.filter(|_| place == 0), &self.alarms);
+                entry.tell(refused.filter(|_| place == 0), &self.alarms);
             }
         }
         self.name_shut_ranges();
@@ -318,23 +321,23 @@ impl Acceptor {
         }
         let peer = incoming.peer;
         let rules = self.listeners.security(peer.ip());
-        let mut doors = self.doors.get_mut(&peer.ip()).into_iter().flatten();
-        let Some(door) = doors.find(|door| door.is_of(peer)) else {
-            return self.admit_stranger(incoming, brought);
+        let mut entries = self.entries.get_mut(&peer.ip()).into_iter().flatten();
+        let Some(entry) = entries.find(|entry| entry.is_of(peer)) else {
+            return self.admit_unknown(incoming, brought);
         };
         // The connection came over another link than that of the first neighbour: the key on the sockets is not that of this
         // neighbour.
-        let admitted = match rules == door.security {
+        let admitted = match rules == entry.security {
             true => self.listeners.admit(&incoming),
             false => Err(Refusal::NoKey),
         };
         if let Err(refusal) = admitted {
             return self.turned_away.note(peer, refusal.into());
         }
-        if !door.pace.allows(now()) {
+        if !entry.pace.allows(now()) {
             return self.turned_away.note(peer, Why::TooOften);
         }
-        if door.connections.try_send(incoming.stream).is_err() {
+        if entry.connections.try_send(incoming.stream).is_err() {
             self.turned_away.note(peer, Why::Busy);
         }
     }
@@ -342,11 +345,11 @@ impl Acceptor {
 
 impl Acceptor {
     /// Handles a connection from an address without a configured neighbour.
-    fn admit_stranger(&mut self, incoming: Incoming, brought: bool) {
+    fn admit_unknown(&mut self, incoming: Incoming, brought: bool) {
         let peer = incoming.peer;
         let range = self.listeners.range_of(peer.ip());
         let expected = brought || range.is_some();
-        let Some(strangers) = self.strangers.as_ref().filter(|_| expected) else {
+        let Some(unknown_peers) = self.unknown_peers.as_ref().filter(|_| expected) else {
             return self.turned_away.note(peer, Why::Stranger);
         };
         if let Err(refusal) = self.listeners.admit(&incoming) {
@@ -355,11 +358,11 @@ impl Acceptor {
         if !self.paces.allow(peer.ip(), now()) {
             return self.turned_away.note(peer, Why::TooOften);
         }
-        strangers(incoming, range);
+        unknown_peers(incoming, range);
     }
 }
 
-impl Door {
+impl ListenerEntry {
     pub(super) fn new(
         name: Arc<str>,
         address: SocketAddr,

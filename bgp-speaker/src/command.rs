@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 /// A command to a neighbour's task.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum NeighbourCommand {
     /// Stop the session and keep it down, or restart it if the reason says so.
     Stop(Stop),
     /// Start the session if it is down.

@@ -43,7 +43,7 @@ pub(super) struct Written {
 
 /// A connection and its buffers. Queued output is bounded by the octets that the RIB allows in flight.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct TcpConnection {
     pub(super) id: ConnId,
     /// Our end and the peer's end, never as IPv4-mapped IPv6 addresses.
     pub(super) local: SocketAddr,
@@ -62,31 +62,31 @@ pub(super) struct Ready {
 
 /// All connections of one neighbour: one or two, or three while the oldest is being closed.
 #[derive(Debug, Default)]
-pub(super) struct Connections(Vec<Connection>);
+pub(super) struct Connections(Vec<TcpConnection>);
 
 impl Connections {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn add(&mut self, connection: Connection) {
+    pub(super) fn add(&mut self, connection: TcpConnection) {
         self.0.push(connection);
     }
 
     /// Whether any connection has queued output.
     pub(super) fn has_output(&self) -> bool {
-        self.0.iter().any(Connection::has_output)
+        self.0.iter().any(TcpConnection::has_output)
     }
 
-    pub(super) fn get(&self, id: ConnId) -> Option<&Connection> {
+    pub(super) fn get(&self, id: ConnId) -> Option<&TcpConnection> {
         self.0.iter().find(|connection| connection.id == id)
     }
 
-    pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
+    pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut TcpConnection> {
         self.0.iter_mut().find(|connection| connection.id == id)
     }
 
-    pub(super) fn remove(&mut self, id: ConnId) -> Option<Connection> {
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<TcpConnection> {
         let place = self.0.iter().position(|connection| connection.id == id)?;
         Some(self.0.remove(place))
     }
@@ -115,7 +115,7 @@ impl Connections {
     }
 }
 
-impl Connection {
+impl TcpConnection {
     /// # Errors
     ///
     /// The connection is already gone.

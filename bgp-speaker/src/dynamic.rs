@@ -21,9 +21,9 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tracing::{debug, info, warn};
 
-use crate::acceptor::Order;
+use crate::acceptor::AcceptorCommand;
 use crate::config::SpeakerConfig;
-use crate::connection::{Connection, canonical};
+use crate::connection::{TcpConnection, canonical};
 use crate::ids::Ids;
 use crate::listener::{Incoming, PeerSecurity};
 use crate::neighbour::Arrival;
@@ -382,7 +382,7 @@ impl Registry {
         let starter = self.state().starter.clone();
         if let Some(starter) = starter {
             // After the acceptor has ended, no connection is accepted anyway.
-            let close = Order::Close(Arc::clone(&name));
+            let close = AcceptorCommand::Close(Arc::clone(&name));
             starter.acceptor.send(close).await.ok();
         }
         self.state().peers.remove(&name);
@@ -391,7 +391,9 @@ impl Registry {
 
     fn refuse(&self, stream: TcpStream, notification: Notification) {
         let starter = self.state().starter.clone();
-        if let (Some(starter), Ok(mut connection)) = (starter, Connection::new(ConnId(0), stream)) {
+        if let (Some(starter), Ok(mut connection)) =
+            (starter, TcpConnection::new(ConnId(0), stream))
+        {
             let mut octets = BytesMut::new();
             Message::Notification(notification).encode(&Context::default(), &mut octets);
             connection.push(octets.freeze(), false);

@@ -1,4 +1,4 @@
-//! What a speaker answers when it does not do as told.
+//! Errors of requests to a speaker.
 
 use bgp_core::rib::OpaqueError;
 
@@ -6,20 +6,20 @@ use crate::config::ConfigError;
 use crate::event::Ended;
 use crate::listener::ListenError;
 
-/// Why the speaker did not do as told.
+/// Why a speaker did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpeakerError {
-    /// It has ended.
+    /// The speaker has ended.
     #[error(transparent)]
     Ended(#[from] Ended),
-    /// It cannot listen there.
+    /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// Routes of a family that is not routed here cannot be sent.
     #[error(transparent)]
     Opaque(#[from] OpaqueError),
-    /// There are values that no session can have: nothing was changed.
+    /// Some values are unusable: nothing was changed.
     #[error("{}", join(.0))]
     Config(Vec<ConfigError>),
 }

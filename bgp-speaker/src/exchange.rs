@@ -5,7 +5,7 @@ use bgp_core::rib::Input;
 use bgp_core::types::PeerId;
 use tokio::sync::mpsc;
 
-use crate::table::{self, Batch, News, ToNeighbour};
+use crate::table::{self, Batch, TableInput, ToNeighbour};
 
 /// Weight of the waiting inputs at which reading from the peer stops.
 const MAX_WAITING: usize = 1024;
@@ -70,7 +70,7 @@ impl Exchange {
 
     /// Queues an input for the table, sent once there is room.
     pub(super) fn tell(&mut self, input: Input) {
-        self.waiting.push(News::Input(input));
+        self.waiting.push(TableInput::Input(input));
     }
 
     /// Called before a session comes up. Whatever is left in the old outbox was meant for an earlier session.
@@ -78,7 +78,8 @@ impl Exchange {
         let (sender, outbox) = mpsc::unbounded_channel();
         self.outbox = outbox;
         (self.unreported, self.report_asked) = (0, false);
-        self.waiting.push(News::Outbox(self.peer, Some(sender)));
+        self.waiting
+            .push(TableInput::Outbox(self.peer, Some(sender)));
     }
 
     /// Octets of routes were written; more are `pending`.
@@ -135,8 +136,8 @@ impl Exchange {
     /// Sends the last inputs of a removed neighbour.
     pub(super) async fn end(&mut self) {
         let mut last = std::mem::take(&mut self.waiting);
-        last.push(News::Outbox(self.peer, None));
-        last.push(News::Input(Input::Remove(self.peer)));
+        last.push(TableInput::Outbox(self.peer, None));
+        last.push(TableInput::Input(Input::Remove(self.peer)));
         // The table only ends together with the whole speaker.
         if let Ok(room) = self.table.clone().reserve(last.weight()).await {
             room.send(last);

@@ -1,7 +1,7 @@
 //! Connections that are being closed.
 //!
 //! Each connection stays open until the peer has read the NOTIFICATION on it, or a time limit is over (see
-//! [`Connection::finish`]). A peer that keeps reconnecting holds at most [`PER_PEER`] descriptors, and all peers together at most
+//! [`TcpConnection::finish`]). A peer that keeps reconnecting holds at most [`PER_PEER`] descriptors, and all peers together at most
 //! [`FOR_ALL`]: beyond that the oldest connection is closed at once. Its last message was written by then, so only a peer that is
 //! still sending can miss it.
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::connection::Connection;
+use crate::connection::TcpConnection;
 use crate::tasks::Tasks;
 
 /// Lingering connections of one address.
@@ -41,7 +41,7 @@ impl Farewells {
     }
 
     /// Writes as much of the queued output as TCP takes, and lets the connection linger.
-    pub(super) fn add(&self, mut connection: Connection) {
+    pub(super) fn add(&self, mut connection: TcpConnection) {
         // If a write fails, nobody is left to read.
         if connection.write().is_err() {
             return;
@@ -112,7 +112,7 @@ mod tests {
             client.bind((source, 0).into()).expect("an address");
             let (client, accepted) = tokio::join!(client.connect(address), listener.accept());
             let mut connection =
-                Connection::new(ConnId(number as u64), accepted.expect("accepted").0)
+                TcpConnection::new(ConnId(number as u64), accepted.expect("accepted").0)
                     .expect("it is there");
             connection.push(Bytes::from_static(b"bye"), false);
             farewells.add(connection);

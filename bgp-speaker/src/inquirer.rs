@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::command::{Command, NeighbourStatus};
+use crate::command::{NeighbourCommand, NeighbourStatus};
 use crate::turned_away::{Register, TurnedAway};
 
 /// How long a neighbour may take to answer.
@@ -16,13 +16,13 @@ pub(super) const ANSWER: Duration = Duration::from_secs(5);
 /// Asks the sessions for their status: those that existed when the inquirer was made.
 #[derive(Clone, Debug)]
 pub struct Inquirer {
-    peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>,
+    peers: BTreeMap<Arc<str>, mpsc::Sender<NeighbourCommand>>,
     turned_away: Register,
 }
 
 impl Inquirer {
     pub(super) fn new(
-        peers: BTreeMap<Arc<str>, mpsc::Sender<Command>>,
+        peers: BTreeMap<Arc<str>, mpsc::Sender<NeighbourCommand>>,
         turned_away: Register,
     ) -> Self {
         Self { peers, turned_away }
@@ -42,7 +42,7 @@ impl Inquirer {
         let mut waiting = Vec::new();
         for (name, commands) in &self.peers {
             let (reply, answer) = oneshot::channel();
-            let asked = commands.send(Command::Status(reply));
+            let asked = commands.send(NeighbourCommand::Status(reply));
             if let Ok(Ok(())) = timeout_at(until, asked).await {
                 waiting.push((Arc::clone(name), answer));
             }
@@ -65,7 +65,8 @@ mod tests {
     async fn a_session_that_hangs_is_left_out() {
         // One session's queue is full, the other session does not answer.
         let (full, _full) = mpsc::channel(1);
-        full.try_send(Command::Start).expect("there is room");
+        full.try_send(NeighbourCommand::Start)
+            .expect("there is room");
         let (mute, _mute) = mpsc::channel(1);
         let peers = [("full".into(), full), ("mute".into(), mute)];
         let inquirer = Inquirer::new(peers.into(), Register::default());

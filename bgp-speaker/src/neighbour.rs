@@ -1,8 +1,8 @@
 //! The task of one neighbour: drives its [`Session`] with real connections and real time.
 //!
-//! Input: its connections, commands of the owner, UPDATEs from the table. Output: octets to its connections, routes to the
-//! table, events to whoever listens. When the table cannot take more, it stops reading (the peer feels it through TCP) but goes
-//! on writing KEEPALIVEs.
+//! Input: its connections, commands of the owner, UPDATEs from the table. Output: octets to its connections, routes to the table,
+//! events to subscribers. When the table is full, the task stops reading, which reaches the peer through TCP, but keeps sending
+//! KEEPALIVEs.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bgp_core::rib::{Input, KeepStale};
 use bgp_core::session::{ConnId, Direction, DownReason, Output, Session, State, Stop};
-use bgp_core::speaker::{Link, NeighbourConfig};
+use bgp_core::speaker::{NeighbourConfig, SessionAdapter};
 use bgp_core::types::{Family, PeerId, PerFamily};
 use bgp_core::wire::{Message, RefreshKind, RouteRefresh};
 use bytes::BytesMut;
@@ -19,9 +19,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tracing::debug;
 
 use crate::acceptor::Guard;
-use crate::command::{Command, NeighbourStatus};
+use crate::command::{NeighbourCommand, NeighbourStatus};
 use crate::connect::{Dial, DialError, words};
-use crate::connection::{Connection, Connections, Ready};
+use crate::connection::{Connections, Ready, TcpConnection};
 use crate::dialling::Dialling;
 use crate::exchange::{Exchange, Exchanged};
 use crate::farewell::Farewells;
@@ -32,7 +32,7 @@ use crate::table::{self, ToNeighbour};
 use crate::tap::{Flow, take_message};
 use crate::timer::{LazyTimer, now};
 
-/// A connection that the peer opened, and what came on it.
+/// A connection that the peer opened, and the octets received on it.
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) stream: TcpStream,
@@ -44,47 +44,47 @@ pub(super) struct Neighbour {
     pub(super) peer: PeerId,
     pub(super) config: NeighbourConfig,
     pub(super) dial: Dial,
-    /// Of a dynamic peer, whose task ends when the peer has gone.
+    /// First connection of a dynamic peer, whose task ends when the peer is gone.
     pub(super) first: Option<Arrival>,
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<NeighbourCommand>,
     /// Connections that the peer opened.
     pub(super) accepted: mpsc::Receiver<TcpStream>,
-    /// Whether there is to be any connection; dialling waits until that is known.
+    /// Whether connections are allowed; dialling waits until that is known.
     pub(super) guard: watch::Receiver<Guard>,
     pub(super) table: table::Sender,
     pub(super) reporter: Reporter,
-    /// Connections that are being closed are left to them.
+    /// Takes over connections that are being closed.
     pub(super) farewells: Farewells,
     pub(super) namespace: Option<Namespace>,
-    /// Takes what comes of families that are not routed here, if anybody does.
+    /// Receives routes of families that are not routed here.
     pub(super) opaque: Option<Outlet>,
 }
 
 struct Running {
     neighbour: Neighbour,
     session: Session,
-    link: Link,
+    link: SessionAdapter,
     connections: Connections,
     next_connection: u64,
     dialling: Dialling,
     exchange: Exchange,
-    /// Each UPDATE puts off the next KEEPALIVE.
+    /// Each UPDATE postpones the next KEEPALIVE.
     timer: LazyTimer,
     /// When the session last came up or went down.
     since: Instant,
-    /// What is transmitted now came from the table.
+    /// The octets being transmitted came from the table.
     sending_routes: bool,
-    /// Set when the task is to end; answered when it has.
+    /// Set when the task is to end; answered when it has ended.
     removed: Option<oneshot::Sender<Option<DownReason>>>,
     /// How the session last ended.
     ended: Option<DownReason>,
-    /// Of a dynamic peer: without a connection, it is gone from then on.
+    /// When a dynamic peer without a connection is removed.
     stays_until: Option<Instant>,
 }
 
 /// What woke the task.
 enum Wake {
-    Command(Option<Command>),
+    NeighbourCommand(Option<NeighbourCommand>),
     Accepted(TcpStream),
     Dialled(Result<TcpStream, DialError>),
     Exchange(Exchanged),
@@ -107,7 +107,7 @@ impl Running {
         session.start(now());
         Self {
             session,
-            link: Link::new(neighbour.peer),
+            link: SessionAdapter::new(neighbour.peer),
             exchange: Exchange::new(neighbour.peer, neighbour.table.clone()),
             neighbour,
             connections: Connections::default(),
@@ -138,12 +138,12 @@ impl Running {
         }
         self.exchange.end().await;
         if let Some(done) = self.removed.take() {
-            // Whoever asked may have gone.
+            // The caller may be gone.
             done.send(self.ended.take()).ok();
         }
     }
 
-    /// When a dynamic peer without a connection goes.
+    /// When a dynamic peer without a connection is removed.
     fn goes_at(&self) -> Option<Instant> {
         self.stays_until.filter(|_| self.connections.is_empty())
     }
@@ -152,7 +152,7 @@ impl Running {
         self.goes_at().is_some_and(|at| at <= now())
     }
 
-    /// A dynamic peer stays for so long, if it stays for less now.
+    /// Keeps a dynamic peer at least for this time.
     fn stay(&mut self, time: Duration) {
         let until = now().checked_add(time);
         if self.stays_until.is_some() {
@@ -172,7 +172,7 @@ impl Running {
         self.session.set_reading(now(), reading);
         let is_up = self.session.state() == State::Established;
         tokio::select! {
-            command = self.neighbour.commands.recv() => Wake::Command(command),
+            command = self.neighbour.commands.recv() => Wake::NeighbourCommand(command),
             Some(stream) = self.neighbour.accepted.recv() => Wake::Accepted(stream),
             dialled = self.dialling.finished() => Wake::Dialled(dialled),
             exchanged = self.exchange.ready(is_up) => Wake::Exchange(exchanged),
@@ -184,10 +184,9 @@ impl Running {
 
     fn handle(&mut self, wake: Wake) {
         match wake {
-            Wake::Command(command) => self
-                .command(command.unwrap_or_else(|| {
-                    Command::Remove(Stop::Shutdown(None), oneshot::channel().0)
-                })),
+            Wake::NeighbourCommand(command) => self.command(command.unwrap_or_else(|| {
+                NeighbourCommand::Remove(Stop::Shutdown(None), oneshot::channel().0)
+            })),
             Wake::Accepted(stream) => {
                 self.connected(stream, BytesMut::new(), Direction::Incoming);
             }
@@ -200,7 +199,7 @@ impl Running {
                     .handle_connect_failed(now(), &error.to_string());
             }
             Wake::Exchange(Exchanged::Received(pieces)) => self.send(pieces),
-            // Used at once: given back, it would go to the next in line, who may do the same.
+            // Used at once: a returned permit would go to the next waiter, which might do the same.
             Wake::Exchange(Exchanged::Room(room)) => self.exchange.give(room),
             Wake::OwnerHasRoom(room) => {
                 if let Some(opaque) = &mut self.neighbour.opaque {
@@ -208,8 +207,8 @@ impl Running {
                 }
             }
             Wake::Connection(id, ready) => {
-                // First the connections that came before: whether one is of a peer that has restarted depends on whether
-                // the session was up.
+                // Earlier connections come first: whether one means that the peer has restarted depends on whether the session
+                // was up.
                 while let Ok(stream) = self.neighbour.accepted.try_recv() {
                     self.connected(stream, BytesMut::new(), Direction::Incoming);
                 }
@@ -219,17 +218,17 @@ impl Running {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    fn command(&mut self, command: NeighbourCommand) {
         let now = now();
         match command {
-            Command::Stop(why) => self.session.stop(now, why),
-            Command::Start => self.session.start(now),
-            Command::RequestRefresh => self.request_refresh(now),
-            Command::Status(reply) => {
-                // Whoever asked may have gone.
+            NeighbourCommand::Stop(why) => self.session.stop(now, why),
+            NeighbourCommand::Start => self.session.start(now),
+            NeighbourCommand::RequestRefresh => self.request_refresh(now),
+            NeighbourCommand::Status(reply) => {
+                // The caller may be gone.
                 reply.send(self.status()).ok();
             }
-            Command::Remove(why, done) => {
+            NeighbourCommand::Remove(why, done) => {
                 self.ended = None;
                 self.session.stop(now, why);
                 self.removed = Some(done);
@@ -247,7 +246,7 @@ impl Running {
         NeighbourStatus {
             peer: self.neighbour.peer,
             since: self.since,
-            local_address: connection.map(Connection::local_address),
+            local_address: connection.map(TcpConnection::local_address),
             unreported_octets: self.exchange.unreported(),
             session,
         }
@@ -277,7 +276,7 @@ impl Running {
     fn connected(&mut self, stream: TcpStream, octets: BytesMut, direction: Direction) {
         let id = ConnId(self.next_connection);
         self.next_connection += 1;
-        let mut connection = match Connection::new(id, stream) {
+        let mut connection = match TcpConnection::new(id, stream) {
             Ok(connection) => connection,
             Err(error) => {
                 debug!(peer = %self.neighbour.reporter.name, %error, "connection was gone at once");
@@ -359,7 +358,7 @@ impl Running {
         }
     }
 
-    /// One by one, so that a subscriber sees what follows from each.
+    /// One by one, so that a subscriber sees the effects of each message.
     fn handle_each_message(&mut self, id: ConnId) {
         while let Some(connection) = self.connections.get_mut(id)
             && let Some(mut message) = take_message(&mut connection.input)
@@ -403,7 +402,7 @@ impl Running {
     }
 
     fn deadline(&mut self) {
-        // What has already arrived counts before the hold timer is judged, which it is not while nothing is read.
+        // Octets that have already arrived count before the hold timer is checked, which is suspended while reading is off.
         if self.reading() {
             for id in self.connections.ids() {
                 self.read(id);
@@ -413,7 +412,7 @@ impl Running {
         self.session.handle_timeout(now());
     }
 
-    /// Performs what the session wants, writes, and performs what it wants when that fails.
+    /// Carries out the session's outputs and writes; if a write fails, carries out the resulting outputs.
     fn drain(&mut self) {
         self.drain_session();
         let waiting = self.connections.with_output();
@@ -475,7 +474,7 @@ impl Running {
                 self.neighbour.reporter.down(down.reason);
             }
             Output::Refused(reason) => self.neighbour.reporter.refused(&reason),
-            // What the table was told, or the owner.
+            // Output for the table or the owner.
             _ => {}
         }
     }
@@ -487,14 +486,14 @@ impl Running {
     }
 }
 
-/// How long routes of a session that is over are kept.
+/// How long routes of an ended session are kept.
 fn longest(keep_stale: &PerFamily<Option<KeepStale>>) -> Duration {
     let kept = [keep_stale.ipv4, keep_stale.ipv6].into_iter().flatten();
     let times = kept.map(|keep| keep.restart_time.saturating_add(keep.long_lived));
     times.max().unwrap_or_default()
 }
 
-/// Waits until the owner has room for what comes of families that are not routed here; for ever if nothing waits.
+/// Waits until the owner has room for opaque events; forever if none is waiting.
 async fn room(opaque: Option<&Outlet>) -> OwnedSemaphorePermit {
     match opaque {
         Some(opaque) => opaque.room().await,

@@ -1,4 +1,4 @@
-//! The peers of a speaker whose tasks run, configured and dynamic: found by name, started, stopped.
+//! The running peers of a speaker, configured and dynamic: looked up by name, started, stopped.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +9,8 @@ use bgp_core::types::{Family, PeerId};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-use crate::acceptor::Order;
-use crate::command::Command;
+use crate::acceptor::AcceptorCommand;
+use crate::command::NeighbourCommand;
 use crate::config::SpeakerConfig;
 use crate::dynamic;
 use crate::event::Ended;
@@ -24,21 +24,21 @@ pub(crate) struct Peers {
     configured: Mutex<Configured>,
     pub(crate) dynamic: dynamic::Registry,
     pub(crate) starter: Starter,
-    /// Peers that are added now are told that we have just restarted.
+    /// Peers added now are told that we have just restarted.
     restarting: AtomicBool,
 }
 
-/// The configured peers whose tasks run.
+/// The running configured peers.
 #[derive(Debug, Default)]
 struct Configured {
     peers: BTreeMap<Arc<str>, Peer>,
     ids: Ids,
-    /// Numbers of peers that are waited for and not added yet.
+    /// Numbers of peers that are awaited but not added yet.
     reserved: BTreeMap<Arc<str>, PeerId>,
 }
 
 impl Configured {
-    /// The number that is reserved for a peer, or the smallest that no peer has, or is to have.
+    /// The number reserved for a peer, or the smallest number that is neither in use nor reserved.
     fn number_for(&mut self, name: &str) -> PeerId {
         if let Some(reserved) = self.reserved.remove(name) {
             return reserved;
@@ -74,14 +74,14 @@ impl Peers {
         configured.or_else(|| self.dynamic.peer(name))
     }
 
-    /// Configured and dynamic ones.
+    /// Configured and dynamic peers.
     pub(crate) fn all(&self) -> BTreeMap<Arc<str>, Peer> {
         let mut all = self.dynamic.peers();
         all.extend(self.configured().peers.clone());
         all
     }
 
-    /// Reserves numbers for peers that are to be started, with each of their families.
+    /// Reserves numbers for peers to be started; returns them with each of their families.
     pub(crate) fn reserve(&self, peers: Vec<(Arc<str>, Vec<Family>)>) -> Vec<(PeerId, Family)> {
         let mut expected = Vec::new();
         let mut configured = self.configured();
@@ -93,7 +93,7 @@ impl Peers {
         expected
     }
 
-    /// Starts a configured peer; dynamic ones with its name or address give way.
+    /// Starts a configured peer; dynamic peers with its name or address are removed.
     pub(crate) async fn start(&self, name: Arc<str>, settings: PeerSettings) -> Result<(), Ended> {
         for peer in self.dynamic.give_way(&name, settings.dial.remote) {
             remove(&peer, Stop::Deconfigured).await;
@@ -119,7 +119,7 @@ impl Peers {
         };
         self.dynamic.unconfigured(name);
         // An acceptor that has ended has closed all listener entries.
-        let close = Order::Close(name.into());
+        let close = AcceptorCommand::Close(name.into());
         self.starter.acceptor.send(close).await.ok();
         remove(&peer, why).await;
         self.configured().ids.give_back(peer.id);
@@ -133,8 +133,8 @@ impl Peers {
         for (name, peer) in peers {
             let (done, ended) = oneshot::channel();
             ending.push(ended);
-            let command = Command::Remove(why(&name), done);
-            // One that is busy keeps no other waiting.
+            let command = NeighbourCommand::Remove(why(&name), done);
+            // A busy task must not delay the others.
             if let Err(TrySendError::Full(command)) = peer.commands.try_send(command) {
                 late.push((peer.commands, command));
             }
@@ -154,8 +154,13 @@ impl Peers {
 /// Ends the task of a peer, and waits for the end.
 async fn remove(peer: &Peer, why: Stop) {
     let (done, gone) = oneshot::channel();
-    // A task that has ended has done so already.
-    if peer.commands.send(Command::Remove(why, done)).await.is_ok() {
+    // The task may have ended already.
+    if peer
+        .commands
+        .send(NeighbourCommand::Remove(why, done))
+        .await
+        .is_ok()
+    {
         gone.await.ok();
     }
 }

@@ -1,4 +1,4 @@
-//! What others hear of a session: the log, the owner's events, the set of sessions that are up, the tap.
+//! Reports of a session to the log, the owner's events, the set of established sessions, and the tap.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use tokio::sync::{broadcast, watch};
 use tracing::{debug, info, warn};
 
-use crate::connection::Connection;
+use crate::connection::TcpConnection;
 use crate::event::Event;
 use crate::tap::{Flow, PeerTap};
 
@@ -21,7 +21,7 @@ pub(crate) struct Reporter {
     pub(crate) name: Arc<str>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) established: Established,
-    /// Present if somebody sees messages and states.
+    /// Present if a subscriber wants messages and states.
     pub(crate) tap: Option<PeerTap>,
 }
 
@@ -40,7 +40,7 @@ impl Reporter {
         self.ended(&reason);
         let peer = &self.name;
         match reason {
-            // We stop, and the peer keeps the routes.
+            // We are stopping, and the peer keeps the routes.
             DownReason::Left => info!(%peer, %reason, "session down"),
             _ => warn!(%peer, %reason, "session down"),
         }
@@ -59,7 +59,7 @@ impl Reporter {
     pub(crate) fn unusable(&self, prefix: IpNet, why: Unusable) {
         let peer = &self.name;
         match why {
-            // As it is meant to be where there are several ways between two routers.
+            // Expected where two routers have several paths between them.
             Unusable::AsLoop | Unusable::ReflectionLoop => {
                 debug!(%peer, %prefix, "a route is not used: {why}");
             }
@@ -76,7 +76,7 @@ impl Reporter {
     pub(crate) fn messages(
         &mut self,
         session: &Session,
-        connection: &Connection,
+        connection: &TcpConnection,
         flow: Flow,
         messages: &[u8],
     ) {
@@ -85,14 +85,14 @@ impl Reporter {
         }
     }
 
-    /// The state of the session, if it is another one.
+    /// Reports the state of the session, if it changed.
     pub(crate) fn state(&mut self, session: &Session) {
         if let Some(tap) = &mut self.tap {
             tap.state(session);
         }
     }
 
-    /// Why a connection ended is shown together with the next state.
+    /// Why a connection ended is reported together with the next state.
     fn ended(&mut self, reason: &DownReason) {
         if let Some(tap) = &mut self.tap {
             tap.ended(reason);
@@ -107,7 +107,7 @@ impl Reporter {
     }
 
     fn tell(&self, event: Event) {
-        // Nobody needs to listen.
+        // There may be no receiver.
         self.events.send(event).ok();
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::event::Ended;
 use crate::flush;
-use crate::table::{self, News};
+use crate::table::{self, TableInput};
 use crate::watch::{Filter, Watch};
 
 /// Approximate limit of the routes of one page.
@@ -34,7 +34,7 @@ impl Flushing {
             before: self.before,
             reply,
         };
-        self.table.send([News::Flush(question)]).await?;
+        self.table.send([TableInput::Flush(question)]).await?;
         answer.await.map_err(|_| Ended)
     }
 }
@@ -113,7 +113,7 @@ impl Routes {
             wanted: routes.into_iter().collect(),
             reply,
         });
-        self.table.send([News::Sync(sync)]).await?;
+        self.table.send([TableInput::Sync(sync)]).await?;
         answer.await.map_err(|_| Ended)
     }
 
@@ -123,7 +123,9 @@ impl Routes {
     ///
     /// The speaker has ended.
     pub async fn tell(&self, inputs: Vec<Input>) -> Result<(), Ended> {
-        self.table.send(inputs.into_iter().map(News::Input)).await
+        self.table
+            .send(inputs.into_iter().map(TableInput::Input))
+            .await
     }
 
     /// Starts to follow a change: all inputs from here until the call of [`Flushing::flushed`].
@@ -191,7 +193,7 @@ impl Routes {
             // The caller may be gone.
             reply.send(look(rib)).ok();
         });
-        self.table.send(vec![News::Ask(question)]).await?;
+        self.table.send(vec![TableInput::Ask(question)]).await?;
         answer.await.map_err(|_| Ended)
     }
 }

@@ -1,6 +1,6 @@
-//! The speaker as a library: start it, give it peers and routes, listen to its events, ask it questions.
+//! The handle on a running speaker: peers, routes, events and queries.
 //!
-//! A handle on the tasks that do the work; dropping it ends them, [`Speaker::shutdown`] does so in good order.
+//! The tasks of the speaker do the work. Dropping the last handle ends them; [`Speaker::shutdown`] ends them in good order.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,9 +16,9 @@ use tokio::net::TcpStream;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::warn;
 
-use crate::acceptor::{self, Acceptor, Order};
+use crate::acceptor::{self, Acceptor, AcceptorCommand};
 use crate::alarms::Alarms;
-use crate::command::{Command, NeighbourStatus};
+use crate::command::{NeighbourCommand, NeighbourStatus};
 use crate::config::SpeakerConfig;
 use crate::connection::canonical;
 use crate::desired::{Desired, Done, Report, Step};
@@ -36,18 +36,18 @@ use crate::routes::Routes;
 use crate::shutdown::{Partings, Shutdown};
 use crate::spec::PeerSpec;
 use crate::starter::Starter;
-use crate::table::{News, Table};
+use crate::table::{Table, TableInput};
 use crate::tasks::{Failure, Tasks};
 use crate::timer::now;
 use crate::turned_away;
 
-/// Events kept for a slow listener; beyond it, it misses the oldest and is told so.
+/// Events kept for a slow receiver; beyond this number, it misses the oldest and is notified.
 const EVENTS: usize = 1024;
-/// How long sessions may take to say goodbye.
+/// Limit of the time in which sessions end.
 const SHUTDOWN: Duration = Duration::from_secs(3);
 
-/// A running speaker. Clones are handles on the same one; when the last is dropped, the speaker ends as after a crash: sessions are
-/// closed without a NOTIFICATION, and peers with graceful restart keep the routes (RFC 4724 §4.2).
+/// A running speaker. Clones are handles on the same one. When the last handle is dropped, the speaker ends as in a crash:
+/// sessions are closed without a NOTIFICATION, and peers with graceful restart keep the routes (RFC 4724 §4.2).
 #[derive(Clone)]
 pub struct Speaker(Arc<Shared>);
 
@@ -61,7 +61,7 @@ impl fmt::Debug for Speaker {
 
 struct Shared {
     config: SpeakerConfig,
-    /// What the speaker is told to be. Held during a change, so that changes come one after the other.
+    /// The desired state. Locked during a change, so that changes are serialized.
     desired: tokio::sync::Mutex<Desired>,
     peers: Peers,
     tasks: ClosedOnDrop,
@@ -69,7 +69,7 @@ struct Shared {
     turned_away: turned_away::Register,
 }
 
-/// A speaker that is dropped ends on purpose.
+/// The end of a dropped speaker is expected.
 struct ClosedOnDrop(Tasks, dynamic::Registry);
 
 impl Drop for ClosedOnDrop {
@@ -80,7 +80,7 @@ impl Drop for ClosedOnDrop {
 }
 
 impl Speaker {
-    /// Starts the tasks; no peers yet, and nothing listens.
+    /// Starts the tasks, without peers or listening sockets.
     ///
     /// # Panics
     ///
@@ -96,7 +96,7 @@ impl Speaker {
         )
     }
 
-    /// The same with everything that a speaker can be started in.
+    /// Starts a speaker in an environment.
     ///
     /// # Panics
     ///
@@ -112,10 +112,10 @@ impl Speaker {
         let rib = Rib::new(config.rib.clone(), now(), random_seed());
         let (running, table) = Table::new(rib, forwarding, subscriber.clone());
         tasks.service("table", running.run());
-        let (acceptor, orders) = mpsc::channel(acceptor::ORDERS);
+        let (acceptor, commands) = mpsc::channel(acceptor::COMMANDS);
         let turned_away = turned_away::Register::default();
         let accepting = Acceptor::new(alarms.clone(), turned_away.clone(), namespace.clone());
-        tasks.service("acceptor", accepting.run(orders));
+        tasks.service("acceptor", accepting.run(commands));
         let desired = Desired {
             cluster_id: config.rib.cluster_id,
             ..Desired::default()
@@ -153,44 +153,46 @@ impl Speaker {
         &self.0.config
     }
 
-    /// Listens on these addresses, and no others; returns them with the ports that the system chose for 0, and without those of
-    /// a family that the system does not have. Sockets that listen there already stay as they are.
+    /// Listens on exactly these addresses. Returns them with the ports that the system chose for port 0, and without addresses of
+    /// a family that the system does not support. Existing sockets for these addresses stay.
     ///
     /// # Errors
     ///
-    /// The first one that cannot be listened on; all others are. Each is logged when it begins to fail, and may be tried again.
+    /// The first address that cannot be listened on; all others are. Each failure is logged once, and the call can be repeated.
     pub async fn listen(
         &self,
         addresses: Vec<SocketAddr>,
     ) -> Result<Vec<SocketAddr>, SpeakerError> {
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Listen(addresses, reply)).await?;
+        self.tell_acceptor(AcceptorCommand::Listen(addresses, reply))
+            .await?;
         Ok(answer.await.map_err(|_| Ended)??)
     }
 
-    /// Listens on a socket of the owner's, beside the addresses of [`Speaker::listen`], until the speaker ends. Returns its address.
+    /// Listens on a socket of the owner, in addition to [`Speaker::listen`], until the speaker ends. Returns its address.
     ///
-    /// Connections that were made before have no TCP MD5 signatures; from a peer with a password nothing is taken on those.
+    /// Connections accepted by the kernel before this call have no TCP MD5 signatures; those from a peer with a password are
+    /// refused.
     ///
     /// # Errors
     ///
-    /// The socket takes IPv4 on an IPv6 address too: each family needs a socket of its own. Or the system refuses its options, or
-    /// the speaker has ended.
+    /// The socket also accepts IPv4 on an IPv6 address (each family needs a socket of its own), the system refuses its options,
+    /// or the speaker has ended.
     pub async fn listen_on(
         &self,
         socket: std::net::TcpListener,
     ) -> Result<SocketAddr, SpeakerError> {
         let (reply, answer) = oneshot::channel();
-        self.order(Order::ListenOn(socket, reply)).await?;
+        self.tell_acceptor(AcceptorCommand::ListenOn(socket, reply))
+            .await?;
         Ok(answer.await.map_err(|_| Ended)??)
     }
 
-    /// Accepts peers that are not configured, from these ranges and no others from now on. Dynamic peers that are there stay until
-    /// their sessions end.
+    /// Accepts unconfigured peers from exactly these ranges from now on. Existing dynamic peers stay until their sessions end.
     ///
-    /// A dynamic peer is in every view of the speaker, under the name that the owner chose or that is made of its address, until its
-    /// session has ended; where the peer's routes are kept (RFC 4724, RFC 9494), until the time for that is over. A configured peer
-    /// with the name or address of a dynamic one takes its place.
+    /// A dynamic peer appears everywhere, under the name that the owner chose or that is derived from its address, until its
+    /// session has ended; if its routes are kept (RFC 4724, RFC 9494), until that time is over. A configured peer with the name
+    /// or address of a dynamic one replaces it.
     ///
     /// # Errors
     ///
@@ -199,15 +201,16 @@ impl Speaker {
         let ranges = peers.securities();
         self.0.peers.dynamic.configure(Arc::new(peers));
         let registry = self.0.peers.dynamic.clone();
-        let strangers = Box::new(move |incoming, range| registry.receive(incoming, range));
-        self.order(Order::Ranges(ranges, strangers)).await
+        let unknown_peers = Box::new(move |incoming, range| registry.receive(incoming, range));
+        self.tell_acceptor(AcceptorCommand::Ranges(ranges, unknown_peers))
+            .await
     }
 
-    /// Takes a connection that the owner dialled or accepted, for the peer that has the address of the other end: a configured one, a
-    /// dynamic one, or, after [`Speaker::accept_dynamic_peers`], one to be asked for, also outside all ranges.
+    /// Takes a connection that the owner dialled or accepted, for the peer with the address of the other end: a configured peer,
+    /// a dynamic one or, after [`Speaker::accept_dynamic_peers`], a new candidate, even outside all ranges.
     ///
-    /// The connection counts as one that the peer opened, and the peer's TTL and TCP MD5 password are set on it. It is closed without
-    /// a word if there is no such peer, or if the peer connects too often. One that is gone already has no effect.
+    /// The connection counts as opened by the peer, and gets the peer's TTL and TCP MD5 password. It is closed without a
+    /// NOTIFICATION if there is no such peer, or if the peer connects too often. A connection that is already gone has no effect.
     ///
     /// # Errors
     ///
@@ -215,7 +218,7 @@ impl Speaker {
     ///
     /// # Example
     ///
-    /// A speaker behind a listener of the owner's:
+    /// A speaker with a listener of the owner:
     ///
     /// ```no_run
     /// # async fn serve(speaker: bgp_speaker::Speaker) -> Result<(), Box<dyn std::error::Error>> {
@@ -235,20 +238,20 @@ impl Speaker {
             peer: canonical(peer),
             local: canonical(local),
         };
-        self.order(Order::Stream(incoming)).await
+        self.tell_acceptor(AcceptorCommand::Stream(incoming)).await
     }
 
-    async fn order(&self, order: Order) -> Result<(), Ended> {
+    async fn tell_acceptor(&self, command: AcceptorCommand) -> Result<(), Ended> {
         self.0
             .peers
             .starter
             .acceptor
-            .send(order)
+            .send(command)
             .await
             .map_err(|_| Ended)
     }
 
-    /// Waits until the speaker has ended because one of its tasks did. Its sessions are closed then, without a NOTIFICATION: peers
+    /// Waits until the speaker ends because one of its tasks did. By then its sessions are closed without a NOTIFICATION: peers
     /// with graceful restart keep the routes (RFC 4724 §4.2).
     pub fn closed(&self) -> impl Future<Output = Failure> + Send + use<> {
         let tasks = self.0.tasks.0.clone();
@@ -260,42 +263,42 @@ impl Speaker {
         &self.0.tasks.0
     }
 
-    /// Where the sockets are made, unless that is where the threads of the runtime are.
+    /// The network namespace of the sockets; `None` is that of the runtime's threads.
     pub fn namespace(&self) -> Option<&Namespace> {
         self.0.peers.starter.namespace.as_ref()
     }
 
-    /// What is wrong at the moment.
+    /// The active alarms.
     pub fn alarms(&self) -> &Alarms {
         &self.0.alarms
     }
 
-    /// What happens to sessions from now on.
+    /// Subscribes to events of sessions from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.0.peers.starter.events.subscribe()
     }
 
-    /// The names of the peers whose sessions are up, as it changes. Whoever is slow misses what came in between.
+    /// Watches the names of the peers whose sessions are up. A slow receiver only sees the latest state.
     pub fn established(&self) -> watch::Receiver<BTreeSet<Arc<str>>> {
         self.0.peers.starter.established.subscribe()
     }
 
-    /// Whether peers that are added from now on are told, until their session first comes up, that this speaker has just
-    /// restarted with its forwarding state preserved (RFC 4724 §4.1).
+    /// Whether peers added from now on are told that this speaker has just restarted with preserved forwarding state (RFC 4724
+    /// §4.1), until their session first comes up.
     pub fn set_restarting(&self, restarting: bool) {
         self.0.peers.set_restarting(restarting);
     }
 
-    /// Becomes what the owner wants: many peers and routes in one change. Settings that no session notices, and routes, change at
-    /// once: no peer is told of a state that is neither the old nor the new one. After that, sessions end and start.
+    /// Applies a desired state: many peers and routes in one change. Routes, and settings that do not affect sessions, change at
+    /// once: no peer sees an intermediate state. After that, sessions end and start.
     ///
     /// # Errors
     ///
-    /// There are values that no session can have, and nothing changes; or the speaker has ended.
+    /// Some values are unusable, and nothing changes; or the speaker has ended.
     ///
     /// # Cancellation
     ///
-    /// A call whose future is dropped has done some of its steps. The next call does the rest.
+    /// If the future is dropped, some of the steps are done. The next call does the rest.
     pub async fn apply(&self, desired: Desired) -> Result<Report, SpeakerError> {
         desired
             .validate(&self.0.config)
@@ -305,18 +308,18 @@ impl Speaker {
         for step in current.steps_to(&desired) {
             let done = Done::of(&step);
             self.take(step).await?;
-            // Whoever gives up waiting finds what was done.
+            // If the caller stops waiting, the completed steps are recorded.
             current.note(done, &desired);
         }
         *current = desired;
         Ok(report)
     }
 
-    /// What [`Speaker::apply`] would do.
+    /// The effect that [`Speaker::apply`] would have.
     ///
     /// # Errors
     ///
-    /// There are values that no session can have.
+    /// Some values are unusable.
     pub async fn compare(&self, desired: &Desired) -> Result<Report, SpeakerError> {
         desired
             .validate(&self.0.config)
@@ -324,16 +327,16 @@ impl Speaker {
         Ok(self.0.desired.lock().await.compare(desired))
     }
 
-    /// What the speaker was last told to be.
+    /// The current desired state.
     pub async fn desired(&self) -> Desired {
         self.0.desired.lock().await.clone()
     }
 
-    /// Adds a peer and starts its session, or changes one, as [`Speaker::apply`] does.
+    /// Adds a peer and starts its session, or changes a peer as [`Speaker::apply`] does.
     ///
     /// # Errors
     ///
-    /// There is a value that no session can have, or the speaker has ended.
+    /// A value is unusable, or the speaker has ended.
     pub async fn configure_peer(&self, name: &str, spec: PeerSpec) -> Result<(), SpeakerError> {
         let name: Arc<str> = name.into();
         let mut current = self.0.desired.lock().await;
@@ -351,7 +354,7 @@ impl Speaker {
         match step {
             Step::AtOnce { mut inputs, peers } => {
                 for (name, spec) in peers {
-                    // What is left concerns the table alone.
+                    // The remaining settings concern the table alone.
                     let config = Arc::new(spec.routes(&self.0.config));
                     let peer = self.0.peers.get(&name).map(|peer| peer.id);
                     inputs.extend(peer.map(|peer| Input::Configure { peer, config }));
@@ -372,46 +375,46 @@ impl Speaker {
         }
     }
 
-    /// Ends a session with Cease and forgets the peer and its routes; nothing if there is none of that name.
+    /// Ends a session with a Cease, and removes the peer and its routes; no effect if there is no peer of that name.
     pub async fn remove_peer(&self, name: &str) {
         let mut desired = self.0.desired.lock().await;
         desired.peers.remove(name);
         self.0.peers.stop(name, Stop::Deconfigured).await;
     }
 
-    /// Stops a session and keeps it down until [`Speaker::enable_peer`], or starts it anew if the reason says so.
+    /// Stops a session and keeps it down until [`Speaker::enable_peer`], or restarts it if the reason says so.
     pub async fn disable_peer(&self, name: &str, why: Stop) {
-        self.command(name, Command::Stop(why)).await;
+        self.command(name, NeighbourCommand::Stop(why)).await;
     }
 
-    /// Starts a session that was stopped.
+    /// Starts a stopped session.
     pub async fn enable_peer(&self, name: &str) {
-        self.command(name, Command::Start).await;
+        self.command(name, NeighbourCommand::Start).await;
     }
 
     /// Asks a peer for its routes again (RFC 2918).
     pub async fn request_refresh(&self, name: &str) {
-        self.command(name, Command::RequestRefresh).await;
+        self.command(name, NeighbourCommand::RequestRefresh).await;
     }
 
-    async fn command(&self, name: &str, command: Command) {
+    async fn command(&self, name: &str, command: NeighbourCommand) {
         if let Some(peer) = self.0.peers.get(name) {
             // A task that has ended takes no commands and needs none.
             peer.commands.send(command).await.ok();
         }
     }
 
-    /// Names of the peers, ascending.
+    /// Names of the peers, in ascending order.
     pub fn peer_names(&self) -> Vec<Arc<str>> {
         self.0.peers.all().into_keys().collect()
     }
 
-    /// The number by which the RIB knows a peer.
+    /// The peer's number in the RIB.
     pub fn peer_id(&self, name: &str) -> Option<PeerId> {
         self.0.peers.get(name).map(|peer| peer.id)
     }
 
-    /// Sends a peer all routes again, as if it had asked for them.
+    /// Sends all routes to a peer again, as if it had requested them.
     pub async fn send_again(&self, name: &str) {
         if let Some(peer) = self.peer_id(name) {
             let kind = RefreshKind::REQUEST;
@@ -421,8 +424,8 @@ impl Speaker {
         }
     }
 
-    /// Decides anew on the routes of a peer, and on what it is told: a [`Hook`](bgp_core::policy::Hook) in its policies would decide
-    /// otherwise now. Nothing happens if there is no peer of that name. Returns before the work is done, which is in slices.
+    /// Evaluates the routes from and to a peer again, because a [`Hook`](bgp_core::policy::Hook) in its policies has new answers.
+    /// No effect if there is no peer of that name. Returns before the work, which is done in slices, is finished.
     ///
     /// # Errors
     ///
@@ -434,17 +437,17 @@ impl Speaker {
         }
     }
 
-    /// Sends a peer routes of a family that is not routed here, once it has taken enough of what is on the way; `attributes` only
-    /// count for those that are announced. What was sent is nowhere kept. See [`opaque`](crate::opaque).
+    /// Sends a peer routes of a family that is not routed here, once it has taken enough of the octets in flight; `attributes`
+    /// only apply to announced routes. Sent routes are not stored. See [`opaque`](crate::opaque).
     ///
     /// # Errors
     ///
-    /// There is no session with such a peer, or the family was not negotiated; attributes and routes do not fit one message; or the
-    /// speaker has ended, or is about to.
+    /// There is no session with such a peer, or the family was not negotiated; the attributes and routes do not fit into one
+    /// message; or the speaker has ended or is ending.
     ///
     /// # Cancellation
     ///
-    /// If the future is dropped, the routes may have been sent or not.
+    /// If the future is dropped, the routes may or may not have been sent.
     pub async fn send_opaque(
         &self,
         name: &str,
@@ -463,22 +466,22 @@ impl Speaker {
             .peers
             .starter
             .table
-            .send([News::Opaque(sending)])
+            .send([TableInput::Opaque(sending)])
             .await?;
         Ok(answer.await.map_err(|_| Ended)??)
     }
 
-    /// How a peer is; `None` if there is none of that name, or if it does not say within five seconds.
+    /// The status of a peer; `None` if there is no peer of that name, or if it does not answer within five seconds.
     pub async fn status(&self, name: &str) -> Option<NeighbourStatus> {
         let (reply, answer) = oneshot::channel();
         let status = async {
-            self.command(name, Command::Status(reply)).await;
+            self.command(name, NeighbourCommand::Status(reply)).await;
             answer.await.ok()
         };
         tokio::time::timeout(ANSWER, status).await.ok().flatten()
     }
 
-    /// A handle for questions that can be asked while the speaker is changed.
+    /// A handle for status questions, which works while the speaker is changed.
     pub fn inquirer(&self) -> Inquirer {
         let peers = self.0.peers.all().into_iter();
         Inquirer::new(
@@ -487,13 +490,13 @@ impl Speaker {
         )
     }
 
-    /// A handle on the routes, for whoever originates them or looks at them.
+    /// A handle on the routes, to originate and query them.
     pub fn routes(&self) -> Routes {
         Routes::new(self.0.peers.starter.table.clone())
     }
 
-    /// Waits with all decisions, after a restart, for peers that are to be added, by name with their families: see
-    /// [`Input::Defer`]. They must not be there yet, or one of them could have spoken before it is known to be waited for.
+    /// Defers all decisions after a restart, until these peers have sent their routes: names with families, see [`Input::Defer`].
+    /// The peers must be added afterwards; otherwise one could send its routes before it is known to be awaited.
     ///
     /// # Errors
     ///
@@ -517,19 +520,19 @@ impl Speaker {
         self.routes().tell(vec![input]).await
     }
 
-    /// From now on nobody is told of changed routes, neither peers nor whoever forwards: all sessions are about to end, and a
-    /// peer that keeps our routes must not lose those that came from the others.
+    /// Stops advertising and forwarding changes from now on: all sessions are about to end, and a peer that keeps our routes must
+    /// not lose those that came from other peers.
     pub fn freeze(&self) {
         self.0.peers.starter.table.freeze();
     }
 
-    /// Ends every session, and all tasks, in three seconds at most. Other handles on the speaker find that it has ended.
+    /// Ends every session and all tasks, within three seconds. Other handles find that the speaker has ended.
     pub async fn shutdown(&self, how: Shutdown) -> Partings {
         let why = Stop::from(how);
         self.shutdown_each(|_| why.clone()).await
     }
 
-    /// The same with a reason for each peer, by its name.
+    /// As [`Speaker::shutdown`], with a reason for each peer by name.
     pub async fn shutdown_each(&self, why: impl Fn(&str) -> Stop) -> Partings {
         let tasks = &self.0.tasks.0;
         tasks.close();
@@ -544,7 +547,7 @@ impl Speaker {
     }
 }
 
-/// A number that differs from start to start; std's hasher is seeded by the system.
+/// A number that differs between starts; std's hasher is seeded by the system.
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new()

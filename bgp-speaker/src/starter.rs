@@ -8,8 +8,8 @@ use bgp_core::speaker::NeighbourConfig;
 use bgp_core::types::PeerId;
 use tokio::sync::{broadcast, mpsc, watch};
 
-use crate::acceptor::{self, Door, Guard, Order};
-use crate::command::Command;
+use crate::acceptor::{self, AcceptorCommand, Guard, ListenerEntry};
+use crate::command::NeighbourCommand;
 use crate::event::{Ended, Event};
 use crate::farewell::Farewells;
 use crate::listener::PeerSecurity;
@@ -18,7 +18,7 @@ use crate::neighbour::{Arrival, Neighbour};
 use crate::opaque::{OpaqueSender, Outlet};
 use crate::reporter::{Established, Reporter};
 use crate::spec::PeerSettings;
-use crate::table::{self, News};
+use crate::table::{self, TableInput};
 use crate::tap::{PeerTap, Subscriber};
 use crate::tasks::Tasks;
 
@@ -31,7 +31,7 @@ pub(super) struct Starter {
     pub(super) table: table::Sender,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) established: Established,
-    pub(super) acceptor: mpsc::Sender<Order>,
+    pub(super) acceptor: mpsc::Sender<AcceptorCommand>,
     pub(super) farewells: Farewells,
     pub(super) subscriber: Option<Arc<dyn Subscriber>>,
     pub(super) tasks: Tasks,
@@ -45,7 +45,7 @@ pub(super) struct Starter {
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) id: PeerId,
-    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) commands: mpsc::Sender<NeighbourCommand>,
 }
 
 impl Starter {
@@ -87,7 +87,7 @@ impl Starter {
         let (connections, accepted) = mpsc::channel(acceptor::WAITING);
         let guard = watch::Sender::new(Guard::Pending);
         let config = Arc::clone(&settings.neighbour.routes);
-        let configure = News::Input(Input::Configure { peer: id, config });
+        let configure = TableInput::Input(Input::Configure { peer: id, config });
         self.table.send([configure]).await?;
         let is_dynamic = first.is_some();
         let neighbour = Neighbour {
@@ -119,9 +119,10 @@ impl Starter {
             md5: settings.dial.md5.clone(),
             ttl: settings.dial.ttl,
         };
-        let mut door = Door::new(name, settings.dial.remote, security, connections, guard);
-        door.is_dynamic = is_dynamic;
-        let opened = self.acceptor.send(Order::Open(door)).await;
+        let mut entry =
+            ListenerEntry::new(name, settings.dial.remote, security, connections, guard);
+        entry.is_dynamic = is_dynamic;
+        let opened = self.acceptor.send(AcceptorCommand::Open(entry)).await;
         opened.map_err(|_| Ended)?;
         Ok(Peer { id, commands })
     }

@@ -22,7 +22,7 @@ use crate::opaque::{Backlog, Sending};
 use crate::tap::{DecisionEvent, Subscriber};
 use crate::tasks::work_on;
 use crate::timer::{now, sleep_until};
-use crate::watch::hub::{Hub, Order};
+use crate::watch::hub::{Hub, WatchRequest};
 
 /// Weight of the inputs that may wait for the table: about 2 MiB of UPDATEs. Beyond it, senders wait.
 const ROOM: usize = 1 << 14;
@@ -37,7 +37,7 @@ const WORK_SLICES: usize = 8;
 pub(super) type Question = Box<dyn FnOnce(&Rib) + Send>;
 
 /// One message to the table.
-pub(super) enum News {
+pub(super) enum TableInput {
     /// An input for the RIB.
     Input(rib::Input),
     /// A neighbour's session is about to come up: output goes to this outbox from now on, so that no output for an earlier
@@ -49,7 +49,7 @@ pub(super) enum News {
     /// Routes for a peer, of a family that is not routed here.
     Opaque(Box<Sending>),
     /// A watcher starts or continues.
-    Watch(Order),
+    Watch(WatchRequest),
     /// Follow a change until its UPDATEs are handed to TCP.
     Flush(flush::Question),
     /// A question, answered at once, even if the RIB still has work.
@@ -87,12 +87,12 @@ pub(super) struct Sender {
 /// Messages that belong together.
 #[derive(Default)]
 pub(super) struct Batch {
-    news: Vec<News>,
+    news: Vec<TableInput>,
     weight: usize,
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, news: News) {
+    pub(super) fn push(&mut self, news: TableInput) {
         self.weight += news.weight();
         self.news.push(news);
     }
@@ -103,15 +103,15 @@ impl Batch {
     }
 }
 
-impl FromIterator<News> for Batch {
-    fn from_iter<I: IntoIterator<Item = News>>(news: I) -> Self {
+impl FromIterator<TableInput> for Batch {
+    fn from_iter<I: IntoIterator<Item = TableInput>>(news: I) -> Self {
         let mut batch = Self::default();
         news.into_iter().for_each(|news| batch.push(news));
         batch
     }
 }
 
-impl News {
+impl TableInput {
     /// One unit for each message, and more for a long UPDATE, which may hold hundreds of prefixes: roughly the cost of processing
     /// it.
     fn weight(&self) -> usize {
@@ -126,7 +126,7 @@ impl News {
 
 /// A batch, and the room that it holds until it is processed.
 struct Message {
-    news: Vec<News>,
+    news: Vec<TableInput>,
     room: OwnedSemaphorePermit,
 }
 
@@ -163,7 +163,10 @@ impl Sender {
     /// # Errors
     ///
     /// The table has ended.
-    pub(super) async fn send(&self, news: impl IntoIterator<Item = News>) -> Result<(), Ended> {
+    pub(super) async fn send(
+        &self,
+        news: impl IntoIterator<Item = TableInput>,
+    ) -> Result<(), Ended> {
         let batch: Batch = news.into_iter().collect();
         let reserved = self.clone().reserve(batch.weight()).await?;
         reserved.send(batch);
@@ -300,16 +303,17 @@ impl Table {
         more
     }
 
-    fn take(&mut self, now: Instant, news: News) {
+    fn take(&mut self, now: Instant, news: TableInput) {
         match news {
-            News::Input(_) | News::Sync(_) | News::Opaque(_) if self.is_frozen() => {}
-            News::Input(input) => self.input(now, input),
-            News::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
-            News::Sync(sync) => self.sync(now, *sync),
-            News::Opaque(sending) => self.opaque.push(*sending),
-            News::Watch(order) => self.watchers.handle(&mut self.rib, order),
-            News::Flush(question) => self.flushes.ask(question),
-            News::Ask(question) => question(&self.rib),
+            TableInput::Input(_) | TableInput::Sync(_) | TableInput::Opaque(_)
+                if self.is_frozen() => {}
+            TableInput::Input(input) => self.input(now, input),
+            TableInput::Outbox(peer, outbox) => *self.outbox(peer) = outbox,
+            TableInput::Sync(sync) => self.sync(now, *sync),
+            TableInput::Opaque(sending) => self.opaque.push(*sending),
+            TableInput::Watch(request) => self.watchers.handle(&mut self.rib, request),
+            TableInput::Flush(question) => self.flushes.ask(question),
+            TableInput::Ask(question) => question(&self.rib),
         }
     }
 
@@ -435,9 +439,9 @@ mod tests {
     use super::*;
 
     /// A message with an immediate effect.
-    fn waiting_for_nobody() -> Vec<News> {
+    fn waiting_for_nobody() -> Vec<TableInput> {
         let now = Instant::now();
-        vec![News::Input(Input::Defer {
+        vec![TableInput::Input(Input::Defer {
             expected: Vec::new(),
             up_by: now,
             until: now,
@@ -447,7 +451,7 @@ mod tests {
     async fn ask(sender: &Sender) {
         let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(|_| reply.send(()).expect("it is awaited"));
-        let asked = sender.send(vec![News::Ask(question)]).await;
+        let asked = sender.send(vec![TableInput::Ask(question)]).await;
         asked.expect("the table runs");
         answer.await.expect("the table runs");
     }

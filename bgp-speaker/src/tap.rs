@@ -15,7 +15,7 @@ use bgp_core::wire::HEADER_LEN;
 use bytes::BytesMut;
 use ipnet::IpNet;
 
-use crate::connection::Connection;
+use crate::connection::TcpConnection;
 use crate::timer::now;
 
 /// Observes a speaker. Every method has an empty default.
@@ -207,7 +207,7 @@ impl PeerTap {
     pub(super) fn messages(
         &mut self,
         session: &Session,
-        connection: &Connection,
+        connection: &TcpConnection,
         flow: Flow,
         mut octets: &[u8],
     ) {

@@ -1,9 +1,9 @@
-//! UPDATEs read and written by the codec of bgp-core and by others, on one stream: `make bench`.
+//! Benchmark of the codec of bgp-core and others, on the same stream: `make bench`.
 //!
-//! All codecs take turns in the same run; printed is the best pass of each, per UPDATE. To read is to go from the octets of
-//! the stream to every attribute and prefix, and to free what that took; to write is to go from the form in which a codec
-//! keeps an UPDATE to octets in a buffer. `-- WORD` measures only those with the word in their name, `-- --once` runs each
-//! a single time (for counting instructions).
+//! All codecs take turns in the same run; the result is the best pass of each, per UPDATE. Reading goes from the octets of the
+//! stream to every attribute and prefix, including freeing the memory. Writing goes from the form in which a codec stores an
+//! UPDATE to octets in a buffer. `-- WORD` measures only codecs with this word in their name, `-- --once` runs each a single time
+//! (for counting instructions).
 #![expect(clippy::print_stdout, reason = "the numbers are the output")]
 
 use std::hint::black_box;
@@ -21,12 +21,12 @@ const UPDATES: usize = 10_000;
 /// Passes over the stream by each codec.
 const PASSES: usize = 60;
 
-/// One pass over the stream: how long it took, and how many prefixes or octets it saw.
+/// One pass over the stream: its duration, and the prefixes or octets that it saw.
 type Pass = Box<dyn FnMut() -> (Duration, usize)>;
 
 struct Subject {
     name: &'static str,
-    /// Of bgp-core.
+    /// The codec is that of bgp-core.
     own: bool,
     pass: Pass,
 }
@@ -64,7 +64,7 @@ fn main() {
     );
 }
 
-/// Measures and prints; `seen` is what each pass must see.
+/// Measures and prints; `seen` is the expected result of each pass.
 fn compare(title: &str, mut subjects: Vec<Subject>, seen: RangeInclusive<usize>) {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let passes = if words.iter().any(|word| word == "--once") {
@@ -100,7 +100,7 @@ fn compare(title: &str, mut subjects: Vec<Subject>, seen: RangeInclusive<usize>)
     println!();
 }
 
-/// Runs what is measured; what it needs is prepared by the caller.
+/// Measures `run`; the caller prepares its input.
 fn timed(run: impl FnOnce() -> usize) -> (Duration, usize) {
     let start = Instant::now();
     let count = run();
@@ -140,7 +140,7 @@ fn messages(stream: &Bytes) -> Vec<Bytes> {
         .collect()
 }
 
-/// From a read buffer, with all that RFC 7606 asks to be checked.
+/// From a read buffer, with all checks of RFC 7606.
 fn own_reader(stream: &Bytes, attributes: fn(&Update, &mut Vec<u8>)) -> Pass {
     let (stream, context) = (stream.clone(), context());
     let mut canonical = Vec::with_capacity(4096);
@@ -188,7 +188,7 @@ fn own_writer(table: &[Group]) -> Pass {
     })
 }
 
-/// As if each route came straight out of a policy that changed it.
+/// As for routes that a policy has just changed.
 fn own_typed_writer(table: &[Group]) -> Pass {
     let (table, context) = (table.to_vec(), context());
     let mut out = BytesMut::with_capacity(65536);
@@ -352,7 +352,7 @@ fn zettabgp_writer(stream: &Bytes) -> Pass {
     })
 }
 
-/// With the revised error handling, which it has apart from plain parsing, and its check of what attributes say.
+/// With the revised error handling and the check of attribute values, which are separate from plain parsing.
 fn rustbgpd_parse(octets: &mut Bytes) -> rustbgpd_wire::RevisedParsedUpdate {
     let message = rustbgpd_wire::decode_message(octets, 4096).expect("a good header");
     let rustbgpd_wire::Message::Update(update) = message else {

@@ -1,7 +1,7 @@
-//! A stream of UPDATEs as a neighbour in another AS with a full table sends it: what the codec is measured with.
+//! A stream of UPDATEs as a neighbour in another AS with a full table sends it: the input of the codec benchmark.
 //!
-//! Everything is drawn from a seed, so that every run and every codec sees the same octets. Shapes follow what routers see
-//! of the Internet: mostly /24, paths of three to six, a few communities, and few prefixes that share their attributes.
+//! Everything is drawn from a seed, so that every run and every codec sees the same octets. The distribution follows Internet
+//! tables: mostly /24, paths of three to six, a few communities, and few prefixes per set of attributes.
 
 use std::net::Ipv4Addr;
 
@@ -23,11 +23,11 @@ pub const NEXT_HOP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Routes that share their attributes: one UPDATE.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// What they share.
+    /// The shared attributes.
     pub attributes: Attributes,
-    /// The same as it is kept in a table.
+    /// The attributes in canonical form.
     pub canonical: Vec<u8>,
-    /// Their prefixes.
+    /// The prefixes.
     pub routes: Vec<(PathId, Ipv4Net)>,
 }
 
@@ -44,7 +44,7 @@ pub fn context() -> Context {
     }
 }
 
-/// So many groups.
+/// A table of this many groups.
 pub fn table(seed: u64, groups: usize) -> Vec<Group> {
     let mut random = Random(seed);
     (0..groups).map(|_| group(&mut random)).collect()
@@ -144,7 +144,7 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// What the numbers of a benchmark are said to be about.
+    /// Checks the distribution that the benchmark documents.
     #[test]
     fn shape_of_the_table() {
         let table = table(SEED, 10_000);

@@ -1,4 +1,4 @@
-//! One TCP connection that carries BGP messages: cuts what comes in into messages, sends shared bytes without copies.
+//! One TCP connection with BGP messages: frames received octets, and sends shared octets without copies.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ use super::poller::Poller;
 
 /// Octets read at once; the buffer is shared by all connections.
 pub(crate) const READ_LEN: usize = 256 * 1024;
-/// Octets that may wait to be sent on one connection; beyond it, the connection is of no use.
+/// Limit of queued octets; beyond it, the connection fails.
 const MAX_QUEUED: usize = 1 << 30;
 
 /// A connection, its place in a [`Poller`], and what waits to be sent.
@@ -21,7 +21,7 @@ const MAX_QUEUED: usize = 1 << 30;
 pub(crate) struct Connection {
     stream: TcpStream,
     key: usize,
-    /// The beginning of a message whose end is not there yet.
+    /// The beginning of an incomplete message.
     partial: Vec<u8>,
     out: VecDeque<Bytes>,
     queued: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Begins to connect from `source`; [`Connection::flush`] finds out how that went.
+    /// Starts to connect from `source`; [`Connection::flush`] reports the result.
     pub(crate) fn connect(
         source: Ipv4Addr,
         remote: SocketAddr,
@@ -67,7 +67,7 @@ impl Connection {
         })
     }
 
-    /// Reads what is there, at most once, and hands each complete message on. `Ok(false)`: the other side has closed.
+    /// Reads available octets, at most once, and passes on each complete message. `Ok(false)`: the other side has closed.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
@@ -82,7 +82,7 @@ impl Connection {
             Err(error) => return Err(error),
         };
         if self.quick_ack {
-            // Lasts until the kernel thinks better of it.
+            // The kernel may turn this off again at any time.
             set_tcp_quickack(&self.stream, true)?;
         }
         let mut rest = &buffer[..kept + read];
@@ -96,13 +96,13 @@ impl Connection {
         Ok(true)
     }
 
-    /// Has what comes in acknowledged at once from now on. A speaker that waits for that (RFC 1122 §4.2.3.4, Nagle) would
-    /// else be measured together with the delay of our acknowledgements.
+    /// Acknowledges received octets at once from now on. Otherwise a speaker that waits for acknowledgements (RFC 1122 §4.2.3.4,
+    /// Nagle) would be measured together with our delayed ACKs.
     pub(crate) fn acknowledge_at_once(&mut self) {
         self.quick_ack = true;
     }
 
-    /// Sends these octets behind what waits already, as far as there is room now.
+    /// Queues octets and sends as many as there is room for.
     pub(crate) fn send(&mut self, octets: Bytes, poller: &Poller) -> io::Result<()> {
         self.queued += octets.len();
         if self.queued > MAX_QUEUED {
@@ -116,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// Sends what waits, and has the poller say when there is room for the rest.
+    /// Sends queued octets, and asks the poller to report room for the rest.
     pub(crate) fn flush(&mut self, poller: &Poller) -> io::Result<()> {
         while let Some(octets) = self.out.front_mut() {
             match self.stream.write(octets) {

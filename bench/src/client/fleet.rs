@@ -1,7 +1,6 @@
-//! All sessions of a run: opens them, keeps them up, and waits for things to arrive.
+//! All sessions of a run: opens them, keeps them up, and waits for routes.
 //!
-//! One thread, one loop. Every wait has a deadline. A session that closes once all are up is an error, unless it was closed
-//! from here.
+//! One thread, one loop. Every wait has a deadline. An established session must not close, unless it was closed from here.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -159,7 +158,7 @@ impl Fleet {
             .unwrap_or_default()
     }
 
-    /// Goes on until something is so; says when it was.
+    /// Runs until a condition holds; returns when it did.
     pub(crate) fn run_until(
         &mut self,
         at_most: Duration,

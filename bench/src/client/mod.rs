@@ -1,5 +1,4 @@
-//! The other side of every session: any number of BGP speakers in one thread, which send prepared bytes and count what
-//! they get.
+//! The peers of every session: any number of BGP speakers in one thread, which send prepared octets and count received prefixes.
 //!
 //! | module       | what it is                                                                  |
 //! |--------------|-----------------------------------------------------------------------------|
@@ -9,8 +8,8 @@
 //! | `session`    | one session: handshake, answers                                             |
 //! | `fleet`      | all sessions: opens them, waits until something has arrived                 |
 //!
-//! It keeps no routes and checks no attributes but for the sender of a path where a scenario asks for the best one: on
-//! two cores, what it saves is the daemon's.
+//! It keeps no routes and checks no attributes, except for the sender of a path if a scenario needs the best one: on two cores,
+//! this leaves CPU time to the daemon.
 
 pub(crate) mod connection;
 pub(crate) mod fleet;

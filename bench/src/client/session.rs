@@ -53,7 +53,7 @@ struct Progress {
     longest_silence: Duration,
 }
 
-/// What came out of an event.
+/// The result of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Served {
     /// Among other things, UPDATEs.
@@ -231,7 +231,7 @@ impl Session {
 }
 
 impl Progress {
-    /// Something has come, or at least may have.
+    /// Octets may have arrived.
     fn hear(&mut self) {
         let now = Instant::now();
         if let Some(last) = self.last_heard.replace(now) {

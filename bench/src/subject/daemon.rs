@@ -1,4 +1,4 @@
-//! A daemon that runs: started, watched by its process id, ended.
+//! A running daemon: started, observed by its process id, ended.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -10,8 +10,8 @@ use hashbrown::HashTable;
 use super::bitset::BitSet;
 use super::exit::{Exit, ExitId, Exits};
 use super::hash::SeededHash;
-use super::next_hop::{NextHopId, NextHops, Resolution};
-use super::octets::{Octets, Place};
+use super::next_hop::{NextHopId, NextHopTable, Resolution};
+use super::octets::{Location, Octets};
 use super::room::shrink;
 use super::settings::RibConfig;
 use crate::steps;
@@ -41,7 +41,7 @@ pub(crate) struct AttrKey<'a> {
 #[derive(Debug)]
 pub(crate) struct AttrSet {
     hash: u64,
-    octets: Place,
+    octets: Location,
     exit: ExitId,
     pub(crate) preference: u32,
     /// The default if the attributes have none.
@@ -61,7 +61,7 @@ pub(crate) struct AttrSet {
 }
 
 impl AttrSet {
-    fn new(key: AttrKey<'_>, octets: Place, exit: ExitId, hash: u64, local_pref: u32) -> Self {
+    fn new(key: AttrKey<'_>, octets: Location, exit: ExitId, hash: u64, local_pref: u32) -> Self {
         let view = AttributeView::new(key.octets);
         let path = view.as_path();
         let mut set = Self {
@@ -96,7 +96,7 @@ impl AttrSet {
 #[derive(Debug)]
 pub(crate) struct AttrStore {
     /// The next hops of tracked sets.
-    pub(crate) next_hops: NextHops,
+    pub(crate) next_hops: NextHopTable,
     pub(crate) hash: SeededHash,
     exits: Exits,
     index: HashTable<u32>,
@@ -123,7 +123,7 @@ impl AttrStore {
     /// An empty store.
     pub(crate) fn new(config: &RibConfig, hash: SeededHash) -> Self {
         Self {
-            next_hops: NextHops::new(config.resolve_next_hops, hash.clone()),
+            next_hops: NextHopTable::new(config.resolve_next_hops, hash.clone()),
             exits: Exits::new(hash.clone()),
             hash,
             index: HashTable::new(),

@@ -197,7 +197,7 @@ pub struct ForwardRoute {
 }
 
 impl ForwardRoute {
-    /// One without a better local route.
+    /// A route without a better local route.
     pub fn new(next_hops: Vec<NextHop>, local_pref: u32, preference: u32) -> Self {
         Self {
             next_hops,
@@ -207,7 +207,7 @@ impl ForwardRoute {
         }
     }
 
-    /// The same with another [`standby`](Self::standby).
+    /// Sets [`standby`](Self::standby).
     pub fn with_standby(self, standby: bool) -> Self {
         Self { standby, ..self }
     }

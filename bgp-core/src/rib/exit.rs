@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::hash::SeededHash;
-use super::next_hop::{NextHopId, NextHops};
+use super::next_hop::{NextHopId, NextHopTable};
 use super::room::shrink;
 use crate::steps;
 use crate::wire::NextHop;
@@ -98,7 +98,7 @@ impl Exits {
     }
 
     /// Removes a user.
-    pub(super) fn leave(&mut self, ExitId(id): ExitId, next_hops: &mut NextHops) {
+    pub(super) fn leave(&mut self, ExitId(id): ExitId, next_hops: &mut NextHopTable) {
         let exit = &mut self.list[id as usize];
         exit.users -= 1;
         if exit.users > 0 {
@@ -117,7 +117,7 @@ impl Exits {
     }
 
     /// From now on the path to the next hop matters.
-    pub(super) fn track(&mut self, ExitId(id): ExitId, next_hops: &mut NextHops) {
+    pub(super) fn track(&mut self, ExitId(id): ExitId, next_hops: &mut NextHopTable) {
         let exit = &mut self.list[id as usize];
         if let Some(next_hop) = exit.next_hop
             && exit.tracked.is_none()

@@ -47,7 +47,7 @@ pub(crate) enum Question {
 
 /// All next hops of stored attributes.
 #[derive(Debug)]
-pub(crate) struct NextHops {
+pub(crate) struct NextHopTable {
     entries: Vec<Option<Entry>>,
     index: HashTable<u32>,
     free: Vec<u32>,
@@ -57,7 +57,7 @@ pub(crate) struct NextHops {
     questions: VecDeque<Question>,
 }
 
-impl NextHops {
+impl NextHopTable {
     /// With `resolve` the owner is asked; without, every next hop counts as reachable.
     pub(crate) fn new(resolve: bool, hash: SeededHash) -> Self {
         let initial = if resolve {

@@ -26,13 +26,13 @@ struct Chunk {
 
 /// The location of some octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     chunk: u32,
     start: u32,
     len: u32,
 }
 
-impl Place {
+impl Location {
     pub(super) fn len(self) -> usize {
         self.len as usize
     }
@@ -40,12 +40,12 @@ impl Place {
 
 impl Octets {
     #[inline(always)]
-    pub(super) fn get(&self, place: Place) -> &[u8] {
+    pub(super) fn get(&self, place: Location) -> &[u8] {
         let start = place.start as usize;
         &self.chunks[place.chunk as usize].octets[start..start + place.len()]
     }
 
-    pub(super) fn add(&mut self, octets: &[u8]) -> Place {
+    pub(super) fn add(&mut self, octets: &[u8]) -> Location {
         let fits = |chunk: &Chunk| chunk.octets.capacity() - chunk.octets.len() >= octets.len();
         if !self.chunks.get(self.current as usize).is_some_and(fits) {
             self.begin_chunk(octets.len());
@@ -56,7 +56,7 @@ impl Octets {
         chunk.live += octets.len();
         self.live += octets.len();
         let narrow = |number: usize| u32::try_from(number).expect("no chunk has 2^32 octets");
-        Place {
+        Location {
             chunk: self.current,
             start: narrow(start),
             len: narrow(octets.len()),
@@ -82,7 +82,7 @@ impl Octets {
         }
     }
 
-    pub(super) fn remove(&mut self, place: Place) {
+    pub(super) fn remove(&mut self, place: Location) {
         self.live -= place.len();
         let chunk = &mut self.chunks[place.chunk as usize];
         chunk.live -= place.len();
@@ -116,7 +116,7 @@ impl Octets {
     }
 
     /// Moves octets out of a chunk with many gaps.
-    pub(super) fn settle(&mut self, place: Place) -> Place {
+    pub(super) fn settle(&mut self, place: Location) -> Location {
         let chunk = &self.chunks[place.chunk as usize];
         if chunk.live > chunk.octets.len() / 4 * 3 {
             return place;
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn they_keep_what_they_are_given_and_give_back_the_rest() {
         let mut octets = Octets::default();
-        let mut places: Vec<(u32, Place)> = (0..10_000)
+        let mut places: Vec<(u32, Location)> = (0..10_000)
             .map(|number| (number, octets.add(&text(number))))
             .collect();
         let full = octets.reserved();

@@ -100,7 +100,8 @@ pub struct GracefulRestart {
 }
 
 impl GracefulRestart {
-    /// Routes are kept for this time, in seconds (at most 4095), and not over a NOTIFICATION; the process has not been restarted.
+    /// Routes are kept for this time, in seconds (at most 4095), but not after a NOTIFICATION; the process has not been
+    /// restarted.
     pub fn new(restart_time: u16) -> Self {
         Self {
             restart_time,
@@ -109,12 +110,12 @@ impl GracefulRestart {
         }
     }
 
-    /// The same with another [`restarting`](Self::restarting).
+    /// Sets [`restarting`](Self::restarting).
     pub fn with_restarting(self, restarting: bool) -> Self {
         Self { restarting, ..self }
     }
 
-    /// The same with another [`notification`](Self::notification).
+    /// Sets [`notification`](Self::notification).
     pub fn with_notification(self, notification: bool) -> Self {
         Self {
             notification,
@@ -135,7 +136,7 @@ pub struct RoleConfig {
 }
 
 impl RoleConfig {
-    /// What we are to the peer; a peer without a role is taken too.
+    /// Our role towards the peer; a peer without a role is accepted.
     pub fn new(role: Role) -> Self {
         Self {
             role,
@@ -143,7 +144,7 @@ impl RoleConfig {
         }
     }
 
-    /// The same with another [`strict`](Self::strict).
+    /// Sets [`strict`](Self::strict).
     pub fn with_strict(self, strict: bool) -> Self {
         Self { strict, ..self }
     }

@@ -63,7 +63,7 @@ pub struct OpenRecord {
 }
 
 impl OpenRecord {
-    /// An OPEN that came at this time.
+    /// An OPEN received at this time.
     pub fn new(open: Open, at: Instant) -> Self {
         Self { open, at }
     }
@@ -82,7 +82,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// So many failures, the last of them at this time.
+    /// A number of failures, the last of them at this time.
     pub fn new(count: u64, error: &str, at: Instant) -> Self {
         let error = error.to_owned();
         Self { count, error, at }
@@ -129,7 +129,7 @@ pub struct NotificationRecord {
 }
 
 impl NotificationRecord {
-    /// A NOTIFICATION that went or came at this time.
+    /// A NOTIFICATION sent or received at this time.
     pub fn new(notification: &Notification, at: Instant) -> Self {
         Self {
             notification: at_rest(notification),

@@ -14,7 +14,7 @@ use super::node::{LOCAL_PREFERENCE, Node, SessionView};
 use super::trace::Violation;
 use crate::rib::{Route, RouteSource};
 use crate::session::State;
-use crate::speaker::Speaker;
+use crate::speaker::SansIoSpeaker;
 use crate::types::{PeerId, family_of};
 
 /// Longest time that stale routes of a returned neighbour are kept without an End-of-RIB (RFC 4724 §4.2).
@@ -65,7 +65,13 @@ pub(super) fn table(
 }
 
 /// A route is present because it is local, its neighbour is up, or it is kept over a restart (RFC 4724 §4.2).
-fn source(node: &Node, speaker: &Speaker, route: &Route, now: Instant, tainted: bool) -> Check {
+fn source(
+    node: &Node,
+    speaker: &SansIoSpeaker,
+    route: &Route,
+    now: Instant,
+    tainted: bool,
+) -> Check {
     let RouteSource::Peer(peer, _) = route.source else {
         return Ok(());
     };
@@ -100,7 +106,7 @@ fn source(node: &Node, speaker: &Speaker, route: &Route, now: Instant, tainted: 
     }
 }
 
-fn is_established(speaker: &Speaker, peer: PeerId) -> bool {
+fn is_established(speaker: &SansIoSpeaker, peer: PeerId) -> bool {
     speaker
         .session(peer)
         .is_some_and(|session| session.state() == State::Established)

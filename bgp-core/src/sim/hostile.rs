@@ -17,7 +17,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::random::{Random, mix};
 use crate::rib::RibConfig;
 use crate::session::{ConnId, Direction};
-use crate::speaker::{Output, Speaker};
+use crate::speaker::{Output, SansIoSpeaker};
 use crate::types::{Asn, Family, PathId, PeerId, RouterId};
 use crate::wire::attribute::{AsPath, Community};
 use crate::wire::update::{encode_reachable, encode_unreachable};
@@ -82,7 +82,7 @@ struct Client {
 }
 
 struct World {
-    speaker: Speaker,
+    speaker: SansIoSpeaker,
     now: Instant,
     random: Random,
     clients: Vec<Client>,
@@ -102,7 +102,7 @@ impl World {
             ..RibConfig::new(RouterId(OWN))
         };
         let mut world = Self {
-            speaker: Speaker::new(config, now, seed),
+            speaker: SansIoSpeaker::new(config, now, seed),
             now,
             random: Random::new(seed),
             clients: Vec::new(),

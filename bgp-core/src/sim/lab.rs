@@ -33,7 +33,7 @@ use crate::rib::{LocalRoute, PeerConfig, Rib, RibConfig};
 use crate::session::{ConnId, Direction, SessionConfig, Stop};
 use crate::sim::own_node::{Node, NodeEvent, NodeOutput};
 use crate::sim::random::Random;
-use crate::speaker::{NeighbourConfig, Speaker};
+use crate::speaker::{NeighbourConfig, SansIoSpeaker};
 use crate::types::{Asn, PeerId, RouterId};
 
 /// A node of a [`Lab`].
@@ -52,7 +52,7 @@ impl LinkId {
 }
 
 enum Kind {
-    Speaker(Box<Speaker>, Asn),
+    Speaker(Box<SansIoSpeaker>, Asn),
     Own(Box<dyn Node>),
 }
 
@@ -72,7 +72,7 @@ impl Kind {
     }
 }
 
-struct Link {
+struct LabLink {
     ends: [NodeId; 2],
     latency: Duration,
     /// Octets wait until the link is mended.
@@ -121,7 +121,7 @@ pub struct Lab {
     now: Instant,
     random: Random,
     nodes: Vec<Kind>,
-    links: Vec<Link>,
+    links: Vec<LabLink>,
     due: BinaryHeap<Reverse<Due>>,
     number: u64,
     /// The configuration for a restart.
@@ -161,9 +161,9 @@ impl Lab {
         node
     }
 
-    fn new_speaker(&mut self, node: NodeId) -> Speaker {
+    fn new_speaker(&mut self, node: NodeId) -> SansIoSpeaker {
         let seed = self.random.number();
-        Speaker::new(RibConfig::new(RouterId(address(node))), self.now, seed)
+        SansIoSpeaker::new(RibConfig::new(RouterId(address(node))), self.now, seed)
     }
 
     /// Adds a custom node.
@@ -199,7 +199,7 @@ impl Lab {
     ) -> LinkId {
         let link = LinkId(self.links.len());
         let latency = Duration::from_millis(1 + self.random.number() % 20);
-        self.links.push(Link {
+        self.links.push(LabLink {
             ends: [a, b],
             latency,
             is_cut: false,
@@ -224,12 +224,16 @@ impl Lab {
         link
     }
 
-    /// Calls methods of a speaker, such as [`Speaker::configure`].
+    /// Calls methods of a speaker, such as [`SansIoSpeaker::configure`].
     ///
     /// # Panics
     ///
     /// The node is not a speaker.
-    pub fn with_speaker<T>(&mut self, node: NodeId, change: impl FnOnce(&mut Speaker) -> T) -> T {
+    pub fn with_speaker<T>(
+        &mut self,
+        node: NodeId,
+        change: impl FnOnce(&mut SansIoSpeaker) -> T,
+    ) -> T {
         let Kind::Speaker(speaker, _) = &mut self.nodes[node.0] else {
             panic!("node {} is no speaker", node.0);
         };
@@ -275,7 +279,7 @@ impl Lab {
 
     /// Resets every connection of a link, at both ends.
     pub fn reset(&mut self, link: LinkId) {
-        let Link {
+        let LabLink {
             ends, connections, ..
         } = &mut self.links[link.0];
         let (ends, connections) = (*ends, std::mem::take(connections));

@@ -61,7 +61,7 @@ pub(super) enum Side {
 
 /// A connection between two speakers.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct SimConnection {
     pub(super) link: usize,
     /// The dialling and the accepting node.
     pub(super) nodes: [usize; 2],
@@ -115,7 +115,7 @@ impl Pipe {
     }
 }
 
-impl Connection {
+impl SimConnection {
     /// A connection that the second node has just accepted.
     pub(super) fn new(link: usize, nodes: [usize; 2], now: Instant) -> Self {
         let sides = [Side::Opening, Side::Open];

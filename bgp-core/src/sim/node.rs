@@ -1,4 +1,4 @@
-//! One simulated machine: a real [`Speaker`], the routes that it originates, and the observed state of its sessions.
+//! One simulated machine: a real [`SansIoSpeaker`], the routes that it originates, and the observed state of its sessions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::tap::Tap;
 use crate::rib::{ForwardRoute, LocalRoute, PeerConfig, RibConfig};
 use crate::session::config::{GracefulRestart, RoleConfig};
 use crate::session::{Negotiated, SessionConfig};
-use crate::speaker::{NeighbourConfig, Speaker};
+use crate::speaker::{NeighbourConfig, SansIoSpeaker};
 use crate::types::{Family, PerFamily, RouterId};
 use crate::wire::attribute::{Attributes, Community, Origin};
 use crate::wire::{AddPathDirection, NextHop};
@@ -25,7 +25,7 @@ pub(super) const LOCAL_PREFERENCE: u32 = 200;
 #[derive(Debug, Default)]
 pub(super) struct Node {
     /// `None` while the process does not run.
-    pub(super) speaker: Option<Speaker>,
+    pub(super) speaker: Option<SansIoSpeaker>,
     /// The machine is off: it does not even refuse connections.
     pub(super) unpowered: bool,
     /// The process was started with preserved forwarding state.
@@ -110,7 +110,7 @@ impl Node {
             forwarding: true,
             ..RibConfig::new(spec.router_id)
         };
-        let mut speaker = Speaker::new(config, now, seed);
+        let mut speaker = SansIoSpeaker::new(config, now, seed);
         let peers: Vec<usize> = network.neighbours(node).collect();
         self.restarted = graceful && network.terms.restart_time.is_some();
         self.deferring = self.restarted;

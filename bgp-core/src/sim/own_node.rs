@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use crate::session::{ConnId, Direction};
-use crate::speaker::{Output, Speaker};
+use crate::speaker::{Output, SansIoSpeaker};
 use crate::types::PeerId;
 
 /// An event of a node.
@@ -91,7 +91,7 @@ pub trait Node {
     fn poll_timeout(&self) -> Option<Instant>;
 }
 
-impl Node for Speaker {
+impl Node for SansIoSpeaker {
     fn handle(&mut self, now: Instant, event: NodeEvent) {
         match event {
             NodeEvent::Timeout => self.handle_timeout(now),

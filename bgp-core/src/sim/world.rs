@@ -14,13 +14,13 @@ use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 use super::check;
-use super::link::Connection;
+use super::link::SimConnection;
 use super::network::peer_id;
 use super::node::Node;
 use super::report::{Failure, Report};
 use super::script::Scenario;
 use super::trace::Violation;
-use crate::speaker::Speaker;
+use crate::speaker::SansIoSpeaker;
 
 use operate::operate;
 use speak::{resolved, with_speaker};
@@ -174,7 +174,7 @@ fn is_at_rest(world: &World) -> bool {
     };
     complete
         && world.connections.len() == world.network.links.len()
-        && world.connections.values().all(Connection::is_at_rest)
+        && world.connections.values().all(SimConnection::is_at_rest)
         && world.nodes.iter().all(|node| !node.deferring && idle(node))
         && !world.links.iter().any(|link| link.tainted)
 }
@@ -183,7 +183,7 @@ fn is_at_rest(world: &World) -> bool {
 fn describe_unrest(world: &World) -> String {
     let mut text = format!("no rest: {} events in motion", world.in_motion);
     for (place, node) in world.nodes.iter().enumerate() {
-        let rib = node.speaker.as_ref().map(Speaker::rib);
+        let rib = node.speaker.as_ref().map(SansIoSpeaker::rib);
         if node.deferring || rib.is_some_and(|rib| rib.poll_timeout().is_some()) {
             text += &format!("; node {place} waits (deferring: {})", node.deferring);
         }
@@ -198,7 +198,7 @@ fn describe_unrest(world: &World) -> String {
         }
     }
     for (conn, connection) in &world.connections {
-        let of_link = |other: &Connection| other.link == connection.link;
+        let of_link = |other: &SimConnection| other.link == connection.link;
         let alone = world
             .connections
             .values()
@@ -222,7 +222,7 @@ fn wake(world: &mut World, node: usize) -> Result<(), Violation> {
     match world.nodes[node]
         .speaker
         .as_ref()
-        .and_then(Speaker::poll_timeout)
+        .and_then(SansIoSpeaker::poll_timeout)
     {
         Some(at) if at <= now => Err(Violation::new(
             "timers",

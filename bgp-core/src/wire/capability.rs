@@ -1,9 +1,8 @@
-//! Capabilities of an OPEN (RFC 5492): what a speaker can do.
+//! Capabilities of an OPEN (RFC 5492).
 //!
-//! Input and output is the value of a Capabilities parameter. A capability that is not known, or whose value does not have
-//! the form that its RFC gives, is kept as [`Capability::Unknown`]: no capability may hurt a session (RFC 5492 §3), but for
-//! an AS number of the wrong length, without which nothing after the OPEN can be read. What follows from a capability is
-//! for the session to decide.
+//! Input and output are the values of Capabilities parameters. An unknown or malformed capability is kept as
+//! [`Capability::Unknown`], because no capability may harm a session (RFC 5492 §3). The exception is an AS number of the wrong
+//! length, without which nothing after the OPEN can be decoded. The session decides on the effects of capabilities.
 
 mod code;
 mod extra;
@@ -18,7 +17,7 @@ use super::read::{Malformed, Reader};
 use super::write;
 use crate::types::{AfiSafi, Asn};
 
-/// Which way additional paths may flow (RFC 7911 §4), seen from the speaker that announces it.
+/// Directions of additional paths (RFC 7911 §4), from the view of the advertising speaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -26,11 +25,11 @@ use crate::types::{AfiSafi, Asn};
     serde(rename_all = "lowercase")
 )]
 pub enum AddPathDirection {
-    /// It can receive them: 1.
+    /// Can receive them: 1.
     Receive,
-    /// It can send them: 2.
+    /// Can send them: 2.
     Send,
-    /// It can do both: 3.
+    /// Can do both: 3.
     Both,
 }
 
@@ -40,7 +39,7 @@ pub enum AddPathDirection {
 pub struct GracefulRestartFamily {
     /// The family.
     pub family: AfiSafi,
-    /// F bit: its forwarding state survived the restart.
+    /// F bit: forwarding state was preserved during the restart.
     pub forwarding_preserved: bool,
 }
 
@@ -50,13 +49,13 @@ pub struct GracefulRestartFamily {
 pub struct LongLivedFamily {
     /// The family.
     pub family: AfiSafi,
-    /// F bit: its forwarding state survived the restart.
+    /// F bit: forwarding state was preserved during the restart.
     pub forwarding_preserved: bool,
     /// Seconds that stale routes may be kept; 24 bits.
     pub stale_time: u32,
 }
 
-/// One capability. What is not known here is kept as it came.
+/// A capability. Unknown ones are kept as received.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -65,11 +64,11 @@ pub struct LongLivedFamily {
 )]
 #[non_exhaustive]
 pub enum Capability {
-    /// 1: routes of this family (RFC 4760 §8).
+    /// 1: supports this family (RFC 4760 §8).
     Multiprotocol(AfiSafi),
-    /// 2: answers ROUTE-REFRESH (RFC 2918 §2).
+    /// 2: supports ROUTE-REFRESH (RFC 2918 §2).
     RouteRefresh,
-    /// 5: NLRI family and the AFI its next hop may have (RFC 8950 §4).
+    /// 5: NLRI families, each with the AFI of its next hop (RFC 8950 §4).
     ExtendedNextHop(Vec<(AfiSafi, u16)>),
     /// 6: messages up to 65535 octets (RFC 8654 §3).
     ExtendedMessage,
@@ -79,20 +78,20 @@ pub enum Capability {
     GracefulRestart {
         /// R bit: the speaker has just restarted.
         restarting: bool,
-        /// N bit: routes survive a NOTIFICATION too.
+        /// N bit: routes also survive a NOTIFICATION.
         notification: bool,
-        /// Seconds until it should be back; 12 bits.
+        /// Expected time of the restart, seconds; 12 bits.
         restart_time: u16,
-        /// The families whose routes are to be kept meanwhile.
+        /// The families whose routes are kept meanwhile.
         families: Vec<GracefulRestartFamily>,
     },
-    /// 65: the speaker's AS number in full (RFC 6793 §3).
+    /// 65: the full AS number of the speaker (RFC 6793 §3).
     FourOctetAs(Asn),
     /// 69: RFC 7911 §4.
     AddPath(Vec<(AfiSafi, AddPathDirection)>),
-    /// 70: marks the beginning and end of a refresh (RFC 7313 §3.1).
+    /// 70: supports markers of a refresh (RFC 7313 §3.1).
     EnhancedRouteRefresh,
-    /// 71: RFC 9494 §3.1; an empty list announces awareness only.
+    /// 71: RFC 9494 §3.1; an empty list advertises awareness only.
     LongLivedGracefulRestart(Vec<LongLivedFamily>),
     /// 73: host and domain name, together at most 253 octets.
     Fqdn {
@@ -103,11 +102,11 @@ pub enum Capability {
     },
     /// 75: name and version of the software; at most 254 octets.
     SoftwareVersion(String),
-    /// Any other.
+    /// Any other capability.
     Unknown {
-        /// Its code.
+        /// The code.
         code: u8,
-        /// Its value; at most 255 octets.
+        /// The value; at most 255 octets.
         #[cfg_attr(feature = "serde", serde(serialize_with = "super::text::serialize"))]
         value: Bytes,
     },
@@ -128,12 +127,12 @@ const RESTART_TIME: u16 = 0x0fff;
 const FORWARDING_PRESERVED: u8 = 0x80;
 
 impl Capability {
-    /// Whether it is one whose code means nothing here.
+    /// Whether the code is unknown here.
     pub fn is_unknown(&self) -> bool {
         !code::KNOWN.contains(&self.code())
     }
 
-    /// Its code in the registry.
+    /// The code in the registry.
     pub fn code(&self) -> u8 {
         match self {
             Self::Multiprotocol(_) => code::MULTIPROTOCOL,
@@ -152,11 +151,11 @@ impl Capability {
         }
     }
 
-    /// Reads the capabilities in the value of one parameter.
+    /// Decodes the capabilities in the value of one parameter.
     ///
     /// # Errors
     ///
-    /// One goes beyond the parameter, or an AS number does not have four octets.
+    /// A capability exceeds the parameter, or an AS number does not have four octets.
     pub(super) fn decode_all(parameter: &[u8], into: &mut Vec<Self>) -> Result<(), Malformed> {
         let mut reader = Reader::new(parameter);
         while !reader.is_empty() {
@@ -170,7 +169,7 @@ impl Capability {
     fn decode(code: u8, value: &[u8]) -> Result<Self, Malformed> {
         match Self::decode_known(code, value) {
             Ok(known) => Ok(known),
-            // The one value that is vital (RFC 6793 §4.1).
+            // The one vital value (RFC 6793 §4.1).
             Err(Malformed) if code == code::FOUR_OCTET_AS => Err(Malformed),
             Err(Malformed) => Ok(Self::Unknown {
                 code,
@@ -205,7 +204,8 @@ impl Capability {
         Ok(capability)
     }
 
-    /// Appends it with code and length. What a value of 255 octets cannot hold is left out: the ends of lists and texts.
+    /// Appends the capability with code and length. A value beyond 255 octets is truncated: the ends of lists and texts are left
+    /// out.
     pub(super) fn encode(&self, out: &mut BytesMut) {
         out.put_u8(self.code());
         write::len8(out, |out| self.encode_value(out));
@@ -269,7 +269,7 @@ impl Capability {
 }
 
 impl AddPathDirection {
-    /// Other values than 1, 2 and 3 are to be ignored (RFC 7911 §4).
+    /// Values other than 1, 2 and 3 must be ignored (RFC 7911 §4).
     fn from_octet(octet: u8) -> Option<Self> {
         match octet {
             1 => Some(Self::Receive),
@@ -288,7 +288,7 @@ impl AddPathDirection {
     }
 }
 
-/// Reads tuples to the end; those for which `item` answers `None` are ignored.
+/// Decodes tuples to the end; those for which `item` returns `None` are ignored.
 fn list<'a, T>(
     reader: &mut Reader<'a>,
     item: impl Fn(&mut Reader<'a>) -> Result<Option<T>, Malformed>,
@@ -313,7 +313,7 @@ fn family(reader: &mut Reader<'_>) -> Result<AfiSafi, Malformed> {
     Ok(AfiSafi { afi, safi })
 }
 
-/// RFC 8950 §4 gives the SAFI two octets; numbers that no SAFI can have are ignored.
+/// RFC 8950 §4 gives the SAFI two octets; numbers beyond one octet are ignored.
 fn next_hop_tuple(reader: &mut Reader<'_>) -> Result<Option<(AfiSafi, u16)>, Malformed> {
     let afi = reader.u16()?;
     let safi = reader.u16()?;
@@ -377,7 +377,7 @@ fn put_text(out: &mut BytesMut, text: &str, limit: usize) {
     write::len8(out, |out| out.put_slice(write::cut(text, limit).as_bytes()));
 }
 
-/// A short name and what it says; text of the peer is escaped.
+/// A short name and the value; text of the peer is escaped.
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

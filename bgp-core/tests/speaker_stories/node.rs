@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bgp_core::policy::Policy;
 use bgp_core::rib::{PeerConfig, RibConfig};
 use bgp_core::session::{ConnId, Direction, SessionConfig};
-use bgp_core::speaker::{NeighbourConfig, Output, Speaker};
+use bgp_core::speaker::{NeighbourConfig, Output, SansIoSpeaker};
 use bgp_core::types::{Asn, Family, PathId, PeerId, RouterId};
 use bgp_core::wire::{
     AddPathDirection, Attributes, Capability, Context, Frame, Message, NextHop, Notification, Open,
@@ -50,7 +50,7 @@ struct Inbox {
 
 /// A speaker that speaks IPv4, exchanges everything, and helps its peers restart.
 pub(crate) struct Node {
-    pub(crate) speaker: Speaker,
+    pub(crate) speaker: SansIoSpeaker,
     pub(crate) now: Instant,
     peers: Vec<(Kind, Inbox)>,
     add_path: bool,
@@ -73,7 +73,7 @@ impl Node {
     pub(crate) fn new(kinds: &[Kind], add_path: bool, change: impl Fn(&mut PeerConfig)) -> Self {
         let now = base();
         let mut node = Self {
-            speaker: Speaker::new(RibConfig::new(RouterId(address(OWN_HOST))), now, 7),
+            speaker: SansIoSpeaker::new(RibConfig::new(RouterId(address(OWN_HOST))), now, 7),
             now,
             peers: Vec::new(),
             add_path,

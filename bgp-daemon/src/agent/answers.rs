@@ -1,6 +1,6 @@
-//! Answers to questions on the control sockets: snapshots of the speaker, taken without holding it up.
+//! Answers to questions on the control sockets: snapshots of the speaker, taken without blocking it.
 //!
-//! What takes time (sessions, routes) is answered by a task of its own; what changes the speaker is done at once.
+//! Slow answers (sessions, routes) come from a task of their own; changes of the speaker are made at once.
 
 mod interfaces;
 mod protocols;
@@ -26,7 +26,7 @@ use protocols::Observer;
 pub(crate) use protocols::protocols;
 
 impl Agent {
-    /// Answers, or leaves it to a task. A client that has gone is no error: the answer goes nowhere.
+    /// Answers, or starts a task that does. If the client is gone, the answer is dropped.
     pub(super) async fn answer(&mut self, request: Request, snapshots: &watch::Receiver<Snapshot>) {
         let Request {
             family,
@@ -111,7 +111,7 @@ impl Agent {
         });
     }
 
-    /// Answers once the answer is known, and holds nothing up until then.
+    /// Answers when the result is known, without blocking anything until then.
     fn later(
         &self,
         reply: oneshot::Sender<Answer>,
@@ -121,7 +121,7 @@ impl Agent {
             .errand("answer", async { send(reply, answer.await) });
     }
 
-    /// The speaker as a whole, and whom of a family it waits for after a restart.
+    /// The speaker as a whole, and the peers of a family that it waits for after a restart.
     fn status(&self, family: Family) -> impl Future<Output = StatusSnapshot> + Send + use<> {
         let phase = match self.speaker {
             Some(_) => Phase::Running,
@@ -141,7 +141,7 @@ impl Agent {
         }
     }
 
-    /// The same without whom it waits for.
+    /// As [`Self::status`], without the awaited peers.
     pub(super) fn status_in(&self, phase: Phase) -> StatusSnapshot {
         let plan = self.speaker.as_ref().map(|running| &running.plan);
         let router_id = plan.and_then(|plan| plan.router_id);
@@ -192,11 +192,11 @@ impl Agent {
 }
 
 fn send(reply: oneshot::Sender<Answer>, answer: Answer) {
-    // Whoever asked may have gone.
+    // The caller may be gone.
     reply.send(answer).ok();
 }
 
-/// Nobody to wait for is no recovery: what it held back goes its way.
+/// Without awaited peers there is no recovery: held decisions proceed.
 fn recovery(waiting: usize, boot: Timestamp) -> Option<RecoverySnapshot> {
     let total_secs = super::recovery::UNTIL.as_secs();
     (waiting > 0).then(|| RecoverySnapshot {
@@ -206,7 +206,7 @@ fn recovery(waiting: usize, boot: Timestamp) -> Option<RecoverySnapshot> {
     })
 }
 
-/// Answers while the sessions are being ended: there is nothing left to ask for but this.
+/// Answers while sessions are ending: only the status is left to ask for.
 pub(super) fn answer_while_ending(request: Request, status: &StatusSnapshot) {
     if request.query == Query::Status {
         send(request.reply, Answer::Status(status.clone()));

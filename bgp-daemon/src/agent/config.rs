@@ -1,4 +1,4 @@
-//! What an agent is started with, and why one cannot go on.
+//! The configuration of an agent, and its fatal errors.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,54 +11,54 @@ use crate::plan::{Environment, OnStop};
 use bgp_speaker::tasks::Failure;
 use bgp_speaker::{Ended, SpeakerError};
 
-/// What an agent is started with.
+/// The configuration of an agent.
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
     /// Name of this node.
     pub node: String,
     /// Calico's settings from the environment.
     pub environment: Environment,
-    /// Listen here instead of where the plan says.
+    /// Listen on this port instead of the planned one.
     pub listen_port: Option<u16>,
     /// Write routes to the kernel, and learn from it.
     pub kernel: bool,
     /// Routes of an earlier run may still be in use, here and at the peers (RFC 4724 §4.1).
     pub recover: bool,
-    /// Where it is kept which peers are up, for the next run; `None`: nowhere.
+    /// File with the peers that are up, for the next run; `None` keeps none.
     pub peers_file: Option<PathBuf>,
-    /// What peers are told at the end; `None`: what the resources say.
+    /// What peers are told at the end; `None` follows the resources.
     pub on_stop: Option<OnStop>,
-    /// Octets that routes may take up in memory; beyond, the peer that holds most is stopped.
+    /// Memory limit for routes, octets; above it, the session of the peer that holds most is stopped.
     pub memory_limit: Option<usize>,
-    /// The log, to follow what the resources say of it.
+    /// The log level, which follows the resources.
     pub log: LogLevel,
-    /// Who listens where others want to.
+    /// Finds the program that occupies a port.
     pub occupants: Occupants,
-    /// Where it publishes what others may look at, and raises its alarms.
+    /// Where the agent publishes its state and raises alarms.
     pub views: Views,
 }
 
-/// Why an agent cannot go on.
+/// A fatal error of an agent.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// The kernel's routes are out of reach.
+    /// The kernel's routes cannot be accessed.
     #[error("cannot open netlink sockets: {0}")]
     Kernel(#[from] io::Error),
-    /// A task has ended, and nobody had asked it to.
+    /// A task ended unexpectedly.
     #[error(transparent)]
     Failed(#[from] Failure),
-    /// The speaker ends.
+    /// The speaker has ended.
     #[error(transparent)]
     Ended(#[from] Ended),
-    /// The speaker does not do as told.
+    /// The speaker refused a request.
     #[error(transparent)]
     Speaker(#[from] SpeakerError),
-    /// Nobody brings resources any more.
+    /// The datastore's task has ended.
     #[error("the datastore has ended")]
     Datastore,
 }
 
-/// What the speaker of a node wants of a datastore.
+/// The resources that a node's speaker needs from a datastore.
 pub fn interest(node: &str, environment: &Environment) -> Interest {
     Interest {
         node: node.to_owned(),

@@ -1,4 +1,4 @@
-//! The end of a run: what each peer is told, and that the kernel stays as it is.
+//! The end of a run: what each peer is told. Routes stay in the kernel.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::plan::OnStop;
 use bgp_speaker::Partings;
 
 impl Agent {
-    /// Ends the speaker, and says what became of its sessions.
+    /// Ends the speaker, and logs how its sessions ended.
     pub(super) async fn end(self) {
         let (on_stop, leaving) = (self.config.on_stop, self.leaving);
         let Some(running) = self.speaker else {

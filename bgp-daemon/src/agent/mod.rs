@@ -1,4 +1,4 @@
-//! The node's agent: brings plan, speaker, kernel and control sockets together.
+//! The node's agent: joins plan, speaker, kernel and control sockets.
 //!
 //! | module       | what it is                                                            |
 //! |--------------|-----------------------------------------------------------------------|
@@ -11,8 +11,8 @@
 //! | `workloads`  | local workloads that peer, as Felix writes them down                  |
 //! | `node_status`| CalicoNodeStatus objects of this node                                 |
 //!
-//! Input: snapshots of the datastore, questions, signals. Whatever changes, the way is the same: resources -> plan -> what
-//! differs from the last plan -> the speaker. Nothing here knows where resources come from.
+//! Input: snapshots of the datastore, questions, signals. Every change takes the same path: resources -> plan -> difference to
+//! the last plan -> speaker. The agent does not know where resources come from.
 
 mod answers;
 mod config;
@@ -40,15 +40,16 @@ pub use config::{AgentConfig, AgentError, interest};
 use node_agent::Agent;
 pub use view::{RunningView, View, Views};
 
-/// Interval between tries to listen where another program does, such as the daemon whose place we take.
+/// Interval between attempts to listen on a port that another program has, such as the replaced daemon.
 const LISTEN_RETRY: Duration = Duration::from_secs(5);
 
-/// Runs until told to stop, then leaves the peers as they and [`AgentConfig::on_stop`] want it. Routes stay in the kernel.
+/// Runs until told to stop, and then ends the sessions as [`AgentConfig::on_stop`] and the peers' capabilities require. Routes
+/// stay in the kernel.
 ///
 /// # Errors
 ///
-/// What keeps it from running at all, or a task that ended by itself; a resource never does. Sessions are closed without a
-/// NOTIFICATION then, as after a crash: peers with graceful restart keep the routes (RFC 4724 §4.2).
+/// The agent cannot run at all, or a task ended by itself; a resource is never the cause. Sessions are then closed without a
+/// NOTIFICATION, as after a crash: peers with graceful restart keep the routes (RFC 4724 §4.2).
 pub async fn run(
     config: AgentConfig,
     snapshots: watch::Receiver<Snapshot>,
@@ -80,7 +81,7 @@ pub async fn run(
 async fn finished(told: &mut Option<oneshot::Receiver<()>>) {
     match told {
         Some(receiver) => {
-            // However it ends, there is nothing to wait for any more.
+            // However it ended, nothing is left to wait for.
             receiver.await.ok();
             *told = None;
         }

@@ -1,4 +1,4 @@
-//! The agent itself: starts the speaker of its node, and makes the speaker what the resources say.
+//! The agent: starts the speaker of its node, and applies the resources to it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,13 +28,13 @@ use bgp_speaker::pool::Pool;
 use bgp_speaker::tasks::{Failure, Tasks};
 use bgp_speaker::{Flushing, Speaker, SpeakerConfig, SpeakerError};
 
-/// The start waits so long for a look at the routes in the kernel, which takes a second for a million of them.
+/// How long the start waits for the list of kernel routes, which takes a second for a million routes.
 const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
 
-/// A peer that has not taken an UPDATE after so long is not waited for any longer.
+/// How long a measurement waits for a peer to take an UPDATE.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long after an effect its cause is told at the latest.
+/// How long after the effect of a failure its cause may be reported.
 const CAUSE_WITHIN: Duration = Duration::from_millis(200);
 
 /// A running agent.
@@ -43,17 +43,17 @@ pub(super) struct Agent {
     pub(super) tasks: Tasks,
     /// `None` until there is a plan with a router ID.
     pub(super) speaker: Option<Running>,
-    /// Of the resources and the plan.
+    /// Problems of the resources and the plan.
     pub(super) problems: Vec<Problem>,
-    /// That the last plan was made of.
+    /// The resources of the last plan.
     pub(super) resources: Option<Snapshot>,
     pub(super) log_severity: LogSeverity,
     pub(super) boot: Timestamp,
     /// When the last plan took effect.
     pub(super) reconfigured: Timestamp,
-    /// Told once the peers have spoken; `None` if routes of an earlier run no longer matter.
+    /// Fires once the peers have sent their routes; `None` if routes of an earlier run no longer matter.
     pub(super) leftovers: Option<oneshot::Receiver<()>>,
-    /// The node is about to go, or has gone: it is cordoned, or not in the datastore.
+    /// The node is leaving: it is cordoned, or not in the datastore.
     pub(super) leaving: bool,
     pub(super) workloads: watch::Receiver<LocalWorkloads>,
 }
@@ -78,7 +78,7 @@ impl Agent {
         }
     }
 
-    /// The problems of the resources, and the alarms of what runs.
+    /// The problems of the resources, and the active alarms.
     pub(super) fn all_problems(&self) -> Vec<ProblemSnapshot> {
         let of_speaker = self
             .speaker
@@ -117,7 +117,7 @@ impl Agent {
         }
     }
 
-    /// A task that others need ends before they notice.
+    /// The cause of an error: the failed task on which others depend.
     pub(super) async fn cause_of(&self, error: AgentError) -> AgentError {
         match error {
             AgentError::Ended(_) | AgentError::Speaker(_) | AgentError::Datastore => {
@@ -128,7 +128,7 @@ impl Agent {
         }
     }
 
-    /// Makes the speaker what the resources say.
+    /// Applies the resources to the speaker.
     pub(super) async fn follow(&mut self, snapshot: &Snapshot) -> Result<(), AgentError> {
         let mut environment = self.config.environment.clone();
         let local = self.workloads.borrow_and_update().clone();
@@ -145,7 +145,7 @@ impl Agent {
         self.note_problems(snapshot, &plan);
         self.resources = Some(Arc::clone(snapshot));
         self.leaving = plan.leaving || !plan.node_exists;
-        // What is missing is a problem of the plan. Nothing changes until it is there.
+        // Anything missing is a problem of the plan. Nothing changes until it is present.
         let Some(router_id) = plan.router_id.filter(|_| plan.node_exists) else {
             self.publish();
             return Ok(());
@@ -174,7 +174,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Notes how long it takes until peers have been told of a change.
+    /// Measures how long it takes until peers have received a change.
     fn measure(&self, change: Flushing, snapshot: &Snapshot) {
         let Some(noticed) = snapshot.noticed else {
             return;
@@ -193,7 +193,7 @@ impl Agent {
         });
     }
 
-    /// What others may look at of the speaker.
+    /// The speaker's part of the view.
     pub(super) fn running(&self) -> Option<RunningView> {
         self.speaker.as_ref().map(|running| RunningView {
             plan: Arc::clone(&running.plan),
@@ -205,7 +205,7 @@ impl Agent {
         })
     }
 
-    /// Shows others what it has become.
+    /// Publishes the current view.
     pub(super) fn publish(&self) {
         let running = self.running();
         let mut environment = self.config.environment.clone();
@@ -249,7 +249,7 @@ impl Agent {
         self.problems = problems;
     }
 
-    /// Starts a speaker, in which the peers that an operator switched off stay so.
+    /// Starts a speaker; peers that an operator disabled stay disabled.
     async fn start(
         &mut self,
         router_id: RouterId,
@@ -295,13 +295,13 @@ impl Agent {
         };
         running.move_to(&mut self.config, plan).await?;
         if let Some(forwarding) = running.forwarding.as_ref().filter(|_| !earlier) {
-            // Nothing of an earlier run is in use: there is nobody to wait for.
+            // No routes of an earlier run are in use: no peer is awaited.
             self.leftovers = None;
             forwarding.finish_recovery().await?;
         }
         running.speaker.set_restarting(false);
-        // Not before decisions wait: what is learned from the kernel would win while the peers are silent, and take the routes
-        // of the last run away.
+        // Only after decisions are deferred: otherwise routes learned from the kernel would win while the peers are silent, and
+        // replace those of the last run.
         if let Some(prepared) = prepared {
             prepared.start(&running.speaker);
         }
@@ -321,7 +321,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Opens the kernel's table; also tells whether routes of an earlier run are in the kernel.
+    /// Opens the kernel's table; returns also whether routes of an earlier run are in the kernel.
     async fn forward(
         &mut self,
         speaker: &Speaker,
@@ -331,7 +331,7 @@ impl Agent {
             Forwarding::prepare(speaker, mailbox, KernelConfig::default())?;
         self.leftovers = Some(deferral);
         let status = tokio::time::timeout(KERNEL_SEEN_WITHIN, prepared.status()).await;
-        // Where the kernel does not answer, there may be some.
+        // If the kernel does not answer, assume that there are some.
         let leftovers = match status {
             Ok(status) => status?.unclaimed > 0,
             Err(_) => true,
@@ -339,8 +339,8 @@ impl Agent {
         Ok((forwarding, prepared, leftovers))
     }
 
-    /// The peers have spoken. Routes of the last run that nobody announced again may go, but those of peers that say nothing
-    /// when they are done, or are late, are waited for a little longer.
+    /// The peers have sent their routes. Routes of the last run that were not announced again may be removed, after a further
+    /// wait for peers that are late or send no End-of-RIB.
     pub(super) fn finish_recovery(&self) {
         info!("recovery after the start is over");
         self.publish();

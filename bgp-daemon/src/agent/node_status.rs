@@ -1,4 +1,4 @@
-//! CalicoNodeStatus: what this node's speaker does, written into the objects that ask for it.
+//! CalicoNodeStatus: the state of this node's speaker, written into the objects that request it.
 //!
 //! | part         | what it is                                                                      |
 //! |--------------|---------------------------------------------------------------------------------|

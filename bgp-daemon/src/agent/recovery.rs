@@ -1,7 +1,7 @@
 //! The start after an earlier run, and the end before the next one (RFC 4724 §4.1).
 //!
-//! If routes of an earlier run are in the kernel, they lead the way until the peers have told theirs. These are the waits, and
-//! there are no others between the start and the first UPDATE:
+//! If routes of an earlier run are in the kernel, they forward packets until the peers have sent theirs. Between the start and
+//! the first UPDATE there are these waits, and no others:
 //!
 //! | wait | for | because | at most |
 //! |---|---|---|---|
@@ -9,16 +9,16 @@
 //! | for End-of-RIB | each of these that is up and has promised one | before that, what is missing is not known to be gone | `UNTIL` |
 //! | for leftovers | each configured peer, for `SETTLE` beyond its session's start | a peer without End-of-RIB does not say that it is done | `LEFTOVERS_UNTIL` |
 //!
-//! The last one holds back nothing but the removal of routes from the kernel. The first two are per family, and hold back all
-//! that follows from a decision, own blocks too: a restarting speaker has no routes to advertise before it has selected (§4.1).
-//! Peers lose nothing by that, they keep what we announced in the earlier run.
+//! The last one only delays the removal of routes from the kernel. The first two are per family, and delay all decisions,
+//! including the announcement of own blocks: a restarting speaker has no routes to advertise before it has selected them (§4.1).
+//! Peers lose nothing, because they keep the announcements of the earlier run.
 //!
-//! So our first UPDATE leaves a millisecond after the last End-of-RIB, and how long that takes is up to the peers. FRR
-//! collects news for a second or more before its first UPDATE (`bgp coalesce-time`, longer with more neighbours): measured, its
-//! End-of-RIB comes 1.2 s after Established. In its own first two minutes FRR says that it has restarted too (R bit), and such a peer
-//! is not waited for (RFC 4724 §4.1).
+//! So our first UPDATE leaves a millisecond after the last End-of-RIB, and the peers determine how long that takes. FRR collects
+//! changes for a second or more before its first UPDATE (`bgp coalesce-time`, longer with more neighbours): its End-of-RIB was
+//! measured 1.2 s after Established. In its own first two minutes FRR also announces a restart (R bit), and such a peer is not
+//! awaited (RFC 4724 §4.1).
 //!
-//! Which peers were up is kept in a file, the `Register`. Without it every configured peer counts as having been up.
+//! The peers that are up are recorded in a file, the `Register`. Without it every configured peer counts as having been up.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -42,31 +42,31 @@ use bgp_speaker::alarms::Alarms;
 use bgp_speaker::forwarding::Forwarding;
 use bgp_speaker::{Ended, Inquirer, NeighbourStatus, Speaker};
 
-/// A peer that was up before and is not by then is not waited for.
+/// Peers that were up before must be up again by then.
 pub(crate) const UP_BY: Duration = Duration::from_secs(30);
-/// Nobody is waited for any longer (the selection deferral timer of RFC 4724 §4.1).
+/// End of all waits (the selection deferral timer of RFC 4724 §4.1).
 pub(crate) const UNTIL: Duration = Duration::from_secs(120);
 
-/// A peer that has been up for so long has told what it knows, End-of-RIB or not.
+/// A peer that has been up for this long counts as complete, even without an End-of-RIB.
 pub(crate) const SETTLE: Duration = Duration::from_secs(5);
-/// Leftovers in the kernel may lead to peers that come back late; they are not kept longer.
+/// Leftovers in the kernel may lead to peers that come back late; they are removed by then.
 const LEFTOVERS_UNTIL: Duration = Duration::from_secs(240);
 
 /// The register's name in the run directory.
 pub const FILE_NAME: &str = "peers-up.json";
-/// A register may be so large, in octets: some 15,000 sessions. A larger one is neither written nor read.
+/// Largest register, octets: about 15,000 sessions. A larger one is neither written nor read.
 const MAX_SIZE: u64 = 1 << 20;
-/// Of the register's form.
+/// Version of the register's format.
 const VERSION: u32 = 1;
 
-/// The file that says which peers' sessions are up, for the run after this one.
+/// The file that records the peers that are up, for the next run.
 #[derive(Clone, Debug)]
 pub(super) struct Register {
     pub(super) file: PathBuf,
     pub(super) node: String,
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     version: u32,
@@ -75,7 +75,7 @@ struct Content {
 }
 
 impl Register {
-    /// The peers that were up when the earlier run ended; `None` if that is not known.
+    /// The peers that were up when the earlier run ended; `None` if unknown.
     pub(super) fn read(&self) -> Option<BTreeSet<String>> {
         match self.try_read() {
             Ok(up) => Some(up),
@@ -88,7 +88,7 @@ impl Register {
     }
 
     fn try_read(&self) -> io::Result<BTreeSet<String>> {
-        // Neither a pipe nor a link that somebody has put there holds up the start.
+        // A pipe or a link in its place must not block the start.
         let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
         let file = File::options()
             .read(true)
@@ -113,7 +113,7 @@ impl Register {
         Ok(content.up)
     }
 
-    /// Replaces the file in one step. One that cannot be written is taken away: it would tell of the past.
+    /// Replaces the file atomically. If that fails, the file is removed, because it would be outdated.
     fn write(&self, up: &BTreeSet<Arc<str>>) -> io::Result<()> {
         let written = self.try_write(up);
         if written.is_err() {
@@ -133,15 +133,15 @@ impl Register {
             return Err(io::Error::other("there are too many sessions"));
         }
         let draft = draft_of(&self.file);
-        // Whatever is there: a crash may have left it, and a link is not followed.
+        // A crash may have left a file; a link is not followed.
         fs::remove_file(&draft).ok();
         let mut file = File::options().write(true).create_new(true).open(&draft)?;
         file.write_all(&text)?;
         fs::rename(&draft, &self.file)
     }
 
-    /// Keeps the file up to date until `stop`. Peers that are `awaited` stay in it until `recovered`: if this run ends before
-    /// that, the next one waits for them.
+    /// Updates the file until `stop`. `awaited` peers stay in it until `recovered`: if this run ends earlier, the next one waits
+    /// for them.
     pub(super) async fn keep(
         self,
         mut established: watch::Receiver<BTreeSet<Arc<str>>>,
@@ -154,7 +154,7 @@ impl Register {
         loop {
             let mut up = established.borrow_and_update().clone();
             up.extend(awaited.iter().cloned());
-            // Sessions that end because this run does were up when it ended.
+            // Sessions that end because this run ends were up at its end.
             if stop.is_cancelled() {
                 return;
             }
@@ -162,7 +162,7 @@ impl Register {
                 let (register, content) = (self.clone(), up.clone());
                 let write = tokio::task::spawn_blocking(move || register.write(&content));
                 let done = tokio::select! {
-                    // A file system that hangs is not waited for.
+                    // A file system that hangs is not awaited.
                     () = stop.cancelled() => return,
                     done = write => done.unwrap_or_else(|error| Err(io::Error::other(error))),
                 };
@@ -193,7 +193,7 @@ fn draft_of(file: &Path) -> PathBuf {
     draft.into()
 }
 
-/// Has the speaker wait with all decisions for those peers of the plan that were up; tells which.
+/// Defers all decisions of the speaker for the planned peers that were up; returns them.
 ///
 /// # Errors
 ///
@@ -219,7 +219,7 @@ pub(super) async fn wait_for_peers(
     Ok(names)
 }
 
-/// Lets leftovers in the kernel go as soon as every peer has been up for a while, or has been waited for long enough.
+/// Removes leftovers in the kernel as soon as every peer has been up for a while, or was awaited for long enough.
 pub(super) async fn sweep_leftovers(inquirer: Inquirer, forwarding: Forwarding, boot: Timestamp) {
     let settled = |status: &NeighbourStatus| {
         status.session.state == State::Established && status.since.elapsed() >= SETTLE
@@ -229,7 +229,7 @@ pub(super) async fn sweep_leftovers(inquirer: Inquirer, forwarding: Forwarding, 
     {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    // A forwarding task that has ended has said so.
+    // If the forwarding task has ended, that is reported elsewhere.
     forwarding.finish_recovery().await.ok();
 }
 

@@ -1,4 +1,4 @@
-//! The speaker of a node while it runs: moved from plan to plan, acted on by operators, ended.
+//! The running speaker of a node: moves from plan to plan, carries out operators' requests, and ends.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,29 +21,29 @@ use bgp_speaker::forwarding::Forwarding;
 use bgp_speaker::pool::Pool;
 use bgp_speaker::{Partings, Speaker, SpeakerError};
 
-/// The task between the RIB and the kernel may take so long to let go. It changes nothing any more in either case.
+/// Limit of the wait for the forwarding task to stop. It changes nothing any more in either case.
 const KERNEL_LEFT_WITHIN: Duration = Duration::from_secs(1);
 
-/// The speaker, and what goes with it.
+/// The speaker, and its state in the agent.
 pub(super) struct Running {
     pub(super) speaker: Speaker,
     pub(super) forwarding: Option<Forwarding>,
     pub(super) rules: RulesInForce,
     pub(super) plan: Arc<Plan>,
     pub(super) policies: Pool<Policy>,
-    /// Where to listen.
+    /// Addresses to listen on.
     pub(super) wanted: Vec<SocketAddr>,
     /// Equal to `wanted` once the speaker listens on all of them; empty after a failure.
     pub(super) listening: Vec<SocketAddr>,
-    /// Names of the peers that an operator has switched off.
+    /// Names of the peers that an operator disabled.
     pub(super) disabled: BTreeSet<Arc<str>>,
-    /// The peers have spoken, or have been waited for long enough.
+    /// The peers have sent their routes, or were awaited for long enough.
     pub(super) recovered: CancellationToken,
-    /// Sessions are about to end because we end them.
+    /// Sessions are about to end because the agent ends them.
     pub(super) ending: CancellationToken,
 }
 
-/// What an operator wants done with a session.
+/// An operator's request for a session.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
     Enable,
@@ -86,7 +86,7 @@ impl Running {
         Ok(())
     }
 
-    /// Listens where it wants to. What cannot be listened on is tried again later, and is a problem meanwhile.
+    /// Listens on the wanted addresses. A failure is retried later, and is a problem meanwhile.
     pub(super) async fn listen(&mut self, occupants: &mut Occupants) -> Result<(), SpeakerError> {
         if self.listening == self.wanted {
             return Ok(());
@@ -118,8 +118,8 @@ impl Running {
             .collect()
     }
 
-    /// Ours can be sent again to any peer whose session is up, those of the peer only be asked for if it answers
-    /// ROUTE-REFRESH (RFC 2918).
+    /// Our routes can be sent again to any peer that is up; its routes can only be requested if it supports ROUTE-REFRESH (RFC
+    /// 2918).
     async fn can_reload(&self, name: &str, direction: ReloadDirection) -> bool {
         let session = self.speaker.status(name).await.map(|status| status.session);
         let up = session.filter(|session| session.state == State::Established);
@@ -163,13 +163,13 @@ impl Running {
         }
     }
 
-    /// Ends the sessions, each for the reason that its name has. Routes stay in the kernel.
+    /// Ends the sessions, each with its own reason. Routes stay in the kernel.
     pub(super) async fn end(self, why: impl Fn(&str) -> Stop) -> Partings {
         self.speaker.tasks().close();
         self.ending.cancel();
         self.speaker.freeze();
         let left = tokio::time::timeout(KERNEL_LEFT_WITHIN, self.leave_kernel_alone());
-        // The RIB is frozen: nothing more is to be done in the kernel but what hangs there.
+        // The RIB is frozen: no kernel change is left except one that hangs.
         left.await.ok();
         self.speaker.shutdown_each(why).await
     }

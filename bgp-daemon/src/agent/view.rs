@@ -1,4 +1,4 @@
-//! What others may look at of a running agent: its plan, and handles on its speaker. Asking holds nothing up.
+//! The published state of a running agent: its plan, and handles on its speaker. Reading it blocks nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::meters::Meters;
 use crate::plan::{Environment, Plan};
 use crate::resources::Problem;
 
-/// An agent as it was when its plan, its speaker, or what operators switched off last changed.
+/// The agent's state after the last change of its plan, its speaker, or the peers that operators disabled.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct View {
@@ -24,19 +24,19 @@ pub struct View {
     pub boot: Timestamp,
     /// When a plan last took effect.
     pub reconfigured: Timestamp,
-    /// The resources that the last plan was made of; `None` before any were read.
+    /// The resources of the last plan; `None` before any were read.
     pub resources: Option<Snapshot>,
-    /// What the last plan was made of beside them: workloads too.
+    /// The other inputs of the last plan, including workloads.
     pub environment: Environment,
-    /// What is wrong with the resources, with places in files.
+    /// Problems of the resources, with locations in files.
     pub problems: Vec<Problem>,
     /// `None` until a plan has a router ID.
     pub running: Option<RunningView>,
-    /// The process ends.
+    /// The process is ending.
     pub stopping: bool,
-    /// What is wrong with the process, apart from its speaker.
+    /// Alarms of the process, without those of its speaker.
     pub alarms: Alarms,
-    /// What is measured as it happens.
+    /// Measurements.
     pub meters: Meters,
 }
 
@@ -44,22 +44,22 @@ pub struct View {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunningView {
-    /// What it is to be.
+    /// The plan in force.
     pub plan: Arc<Plan>,
-    /// The settings beside the resources that the plan was made of.
+    /// The settings, other than resources, that the plan was made of.
     pub environment: Arc<Environment>,
-    /// Handle on it.
+    /// A handle on the speaker.
     pub speaker: Speaker,
-    /// Handle on what it has in the kernel; `None` if the kernel is left alone.
+    /// A handle on the forwarding task; `None` if the kernel is not used.
     pub forwarding: Option<Forwarding>,
-    /// Names of the peers that an operator has switched off.
+    /// Names of the peers that an operator disabled.
     pub disabled: Arc<BTreeSet<Arc<str>>>,
     /// Routes of an earlier run may still be in use: decisions wait for the peers that were up (RFC 4724 §4.1).
     pub recovering: bool,
 }
 
 impl View {
-    /// All alarms that last: of the process and of its speaker.
+    /// All active alarms of the process and its speaker.
     pub fn all_alarms(&self) -> Vec<Alarm> {
         let mut alarms = self.alarms.list();
         if let Some(running) = &self.running {
@@ -69,7 +69,7 @@ impl View {
     }
 }
 
-/// Where an agent publishes its [`View`]s. Clones are handles on the same one.
+/// Publishes an agent's [`View`]s. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Views {
     latest: watch::Sender<Arc<View>>,
@@ -78,7 +78,7 @@ pub struct Views {
 }
 
 impl Views {
-    /// For the agent of a node, before anything is known.
+    /// Creates the first view for a node.
     pub fn new(node: &str) -> Self {
         let (now, alarms, meters) = (Timestamp::now(), Alarms::default(), Meters::default());
         let view = View {
@@ -105,17 +105,17 @@ impl Views {
         &self.alarms
     }
 
-    /// What is measured as it happens.
+    /// The measurements of the process.
     pub fn meters(&self) -> &Meters {
         &self.meters
     }
 
-    /// Follows the views; the last one is there at once.
+    /// Subscribes to the views; the current one is available at once.
     pub fn subscribe(&self) -> watch::Receiver<Arc<View>> {
         self.latest.subscribe()
     }
 
-    /// Publishes another one.
+    /// Publishes a changed view.
     pub(super) fn change(&self, change: impl FnOnce(&mut View)) {
         self.latest.send_modify(|latest| {
             change(Arc::make_mut(latest));

@@ -1,8 +1,7 @@
-//! Local workloads that peer with this node: follows the folder in which Felix writes them down.
+//! Local workloads that peer with this node: watches the folder in which Felix describes them.
 //!
-//! Output: a channel in which the latest state wins. A file that cannot be read keeps what it said before: a session with a
-//! workload does not go because Felix is in the middle of writing. A file that is gone takes its workload with it, and so
-//! does the folder.
+//! Output: a channel with the latest state. A file that cannot be read keeps its previous content: a session must not end because
+//! Felix is writing. A removed file removes its workload, and so does a removed folder.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,14 +19,13 @@ use bgp_speaker::tasks::Tasks;
 /// The workloads at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct LocalWorkloads {
-    /// Those that a BGPPeer selects.
+    /// Workloads that a BGPPeer selects.
     pub(super) workloads: Vec<Workload>,
-    /// Files that cannot be read.
+    /// Unreadable files.
     pub(super) problems: Vec<Problem>,
 }
 
-/// Reads `folder`, which need not be there, and follows its changes until all receivers are dropped. Must be called within
-/// a tokio runtime.
+/// Reads `folder`, which may be missing, and watches it until all receivers are dropped. Must be called within a tokio runtime.
 pub(super) async fn watch(folder: PathBuf, tasks: &Tasks) -> watch::Receiver<LocalWorkloads> {
     watch_with(folder, folder::TIMING, tasks).await
 }
@@ -51,7 +49,7 @@ async fn watch_with(
 struct Follower {
     folder: PathBuf,
     timing: Timing,
-    /// What each file said when it could be read last.
+    /// The last readable content of each file.
     known: BTreeMap<PathBuf, Option<Workload>>,
 }
 
@@ -80,14 +78,14 @@ impl Follower {
         let Some(signs) = signs else {
             return sleep(self.timing.unwatched).await;
         };
-        // Elapsed is a sign of its own: time to look.
+        // A timeout counts as a sign of change.
         if timeout(self.timing.watched, signs.next()).await.is_ok() {
             let end = Instant::now() + self.timing.settle;
             signs.settle(self.timing.quiet, end).await;
         }
     }
 
-    /// Reads the folder, with a watch that was set up before, so that no change falls between the two.
+    /// Reads the folder after a watch was set up, so that no change is missed in between.
     async fn read(&mut self) -> (Option<Signs>, LocalWorkloads) {
         let (signs, mut files) = read(&self.folder).await;
         let half_written = |files: &WorkloadFiles| files.values().any(Result::is_err);
@@ -111,7 +109,7 @@ impl Follower {
         (signs, found)
     }
 
-    /// Takes over what the files say; returns what is wrong with some.
+    /// Takes over the files' content; returns the problems.
     fn take(&mut self, files: WorkloadFiles) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut known = BTreeMap::new();
@@ -144,13 +142,13 @@ mod tests {
 
     use super::*;
 
-    /// So long that only inotify can be the reason for a reading.
+    /// So long that only inotify can trigger a reading.
     const BY_EVENTS: Timing = Timing {
         watched: Duration::from_secs(3600),
         unwatched: Duration::from_secs(3600),
         ..folder::TIMING
     };
-    /// Only there so that a broken test ends.
+    /// Only ends a broken test.
     const PATIENCE: Duration = Duration::from_secs(30);
 
     fn status(peer: &str, address: &str) -> String {

@@ -1,4 +1,4 @@
-//! The other end of the API's Unix socket, for commands that ask and end: blocking, with a deadline.
+//! A client of the API's Unix socket, for commands: blocking, with a deadline.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,57 +19,57 @@ use tokio::net::UnixStream;
 use super::model::ErrorAnswer;
 use super::server::SOCKET_NAME;
 
-/// How long an answer may take.
+/// Limit of the time for an answer.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// Octets of an answer.
+/// Limit of the size of an answer, octets.
 const ANSWER_LEN: usize = 256 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Nobody serves the socket.
+    /// Nothing listens on the socket.
     #[error("bgp-daemon is not running: nobody serves {}", .0.display())]
     NotRunning(PathBuf),
-    /// The socket may not be used.
+    /// No permission for the socket.
     #[error("permission denied: {} may be used by its owner and its group", .0.display())]
     Forbidden(PathBuf),
-    /// The daemon says why.
+    /// The daemon refused the request.
     #[error("{error}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// One sentence.
+        /// The reason in one sentence.
         error: String,
     },
     /// No answer in time.
     #[error("no answer from {} within {} s", .0.display(), DEADLINE.as_secs())]
     TimedOut(PathBuf),
-    /// Something else.
+    /// Another error.
     #[error("{}: {error}", path.display())]
     Broken {
         /// The socket.
         path: PathBuf,
-        /// What happened.
+        /// The error.
         error: String,
     },
 }
 
-/// Asks a running daemon.
+/// A client of a running daemon.
 #[derive(Clone, Debug)]
 pub struct Client {
     path: PathBuf,
 }
 
 impl Client {
-    /// The daemon whose sockets are in a run directory.
+    /// A client of the daemon with this run directory.
     pub fn new(run_dir: &Path) -> Self {
         Self {
             path: run_dir.join(SOCKET_NAME),
         }
     }
 
-    /// Asks for a path with its parameters, such as `/v1/sessions`. The parameters are escaped here.
+    /// Requests a path with parameters, such as `/v1/sessions`. Parameters are escaped here.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Client {
         self.request(Request::get(target), Bytes::new())
     }
 
-    /// Asks a question that has a body, in JSON.
+    /// Sends a request with a JSON body.
     ///
     /// # Errors
     ///
@@ -177,7 +177,7 @@ impl Client {
     }
 }
 
-/// All octets but those that mean themselves in a query (RFC 3986 §2.3).
+/// All octets except those that are unreserved in a query (RFC 3986 §2.3).
 fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for octet in value.bytes() {

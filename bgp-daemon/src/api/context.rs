@@ -1,4 +1,4 @@
-//! What answers are made of, and how questions are read.
+//! The data behind answers, and the parsing of queries.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use super::metrics::config::MetricsConfig;
 use crate::agent::{RunningView, View};
 use crate::doctor::online::Doctor;
 
-/// Streams of events at a time, of all clients.
+/// Concurrent event streams of all clients.
 const STREAMS: usize = 32;
-/// Proposals that are read at a time, so that clients cannot fill the memory.
+/// Proposals read at a time, so that clients cannot fill the memory.
 const PROPOSALS: usize = 4;
 
-/// What the answers are made of.
+/// The data behind answers.
 #[derive(Debug)]
 pub(super) struct Api {
     views: watch::Receiver<Arc<View>>,
@@ -29,7 +29,7 @@ pub(super) struct Api {
     pub(super) proposals: Proposals,
 }
 
-/// Turns of those who ask what other resources would change.
+/// Permits to read and to compare proposals.
 #[derive(Debug)]
 pub(super) struct Proposals {
     pub(super) read: Semaphore,
@@ -61,18 +61,18 @@ impl Api {
         }
     }
 
-    /// What the agent shows now.
+    /// The agent's current view.
     pub(super) fn view(&self) -> Arc<View> {
         Arc::clone(&self.views.borrow())
     }
 
-    /// What it shows, now and later.
+    /// The agent's views, now and later.
     pub(super) fn views(&self) -> watch::Receiver<Arc<View>> {
         self.views.clone()
     }
 }
 
-/// The parameters of a question; what is wrong with them is told as other errors are.
+/// The parameters of a query; parse errors are reported like other errors.
 pub(super) struct Asked<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
@@ -82,7 +82,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(asked)| Self(asked)).map_err(|rejection| {
             let text = rejection.body_text();
-            // What precedes says only that there is a query.
+            // The text before it only says that there is a query.
             let reason = text
                 .split_once(": ")
                 .map_or(text.as_str(), |(_, reason)| reason);

@@ -1,4 +1,4 @@
-//! A question: its path, its parameters, the form of its answer, and who answers.
+//! An endpoint: path, parameters, form of the answer, handler.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::context::Api;
 
-/// Which questions are answered.
+/// The endpoints that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// All.
@@ -16,15 +16,15 @@ pub enum Scope {
     Summary,
 }
 
-/// A question.
+/// An endpoint.
 pub(super) struct Endpoint {
     pub(super) path: &'static str,
     pub(super) summary: &'static str,
     pub(super) description: &'static str,
-    /// Its parameters, as an object.
+    /// The parameters, as an object.
     pub(super) query: Option<fn(&mut SchemaGenerator) -> Schema>,
     pub(super) answer: Answer,
-    /// Answered in [`Scope::Summary`] too.
+    /// Also served in [`Scope::Summary`].
     pub(super) summary_scope: bool,
     pub(super) handler: fn() -> MethodRouter<Arc<Api>>,
 }
@@ -32,12 +32,12 @@ pub(super) struct Endpoint {
 /// The form of an answer.
 pub(super) enum Answer {
     Json(fn(&mut SchemaGenerator) -> Schema),
-    /// To a question that is asked with POST: it has a body, and changes nothing either.
+    /// The answer to a POST request: it has a body, and changes nothing either.
     ToBody {
         body: fn(&mut SchemaGenerator) -> Schema,
         answer: fn(&mut SchemaGenerator) -> Schema,
     },
-    /// Of a status of its own beside 200: see `/readyz`.
+    /// An answer with a status of its own besides 200: see `/readyz`.
     Probe(fn(&mut SchemaGenerator) -> Schema),
     Text(&'static str),
 }
@@ -46,7 +46,7 @@ pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// An object with its fields, not a reference to one.
+/// An object with its fields, not a reference.
 pub(super) fn parameters<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     T::json_schema(generator)
 }

@@ -1,4 +1,4 @@
-//! The list of all questions.
+//! The list of endpoints.
 
 use std::sync::Arc;
 
@@ -154,7 +154,7 @@ const ENDPOINTS: &[Endpoint] = &[
     },
 ];
 
-/// Answers the questions of a scope.
+/// Serves the endpoints of a scope.
 pub(super) fn router(api: Arc<Api>, scope: Scope) -> Router {
     let mut router = Router::new();
     let answered = |endpoint: &&Endpoint| scope == Scope::All || endpoint.summary_scope;

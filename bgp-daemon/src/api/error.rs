@@ -1,4 +1,4 @@
-//! Why a question has no answer, as a status code and one sentence.
+//! Errors of requests, as a status code and one sentence.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -6,30 +6,30 @@ use axum::response::{IntoResponse, Response};
 
 use super::model::ErrorAnswer;
 
-/// Why a question has no answer.
+/// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ApiError {
-    /// The question is wrong.
+    /// The request is invalid.
     #[error("{parameter}: {reason}")]
     Wrong {
         /// A parameter of the query.
         parameter: String,
-        /// What was expected.
+        /// The expected value.
         reason: String,
     },
-    /// The question as a whole cannot be read.
+    /// The request as a whole cannot be parsed.
     #[error("{0}")]
     Unreadable(String),
-    /// What was asked for is not there.
+    /// The requested object does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// There is no plan for this node, or the speaker ends.
+    /// There is no plan for this node, or the speaker is ending.
     #[error("no speaker runs: there is no plan for this node yet, or the process ends")]
     NotRunning,
     /// The speaker does not answer in time.
     #[error("the speaker did not answer in time")]
     TimedOut,
-    /// Too many streams of events.
+    /// Too many event streams.
     #[error("too many clients follow events already")]
     Busy,
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/events`: what happens, as it happens, as server-sent events.
+//! `GET /v1/events`: events as they happen, as server-sent events.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -24,16 +24,16 @@ use super::error::ApiError;
 use super::model::{PlanEvent, ProblemEntry, ProblemEvent, RouteEvent, RouteView, SessionEvent};
 use crate::agent::View;
 
-/// A comment this often tells a client that it is not forgotten, and us that the client still reads.
+/// Interval of comments that keep the connection open and detect closed ones.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// What is asked of `/v1/events`.
+/// Parameters of `/v1/events`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
     /// Also routes of this view: `received`, `accepted`, `best` or `told`.
     routes: Option<RouteView>,
-    /// Only routes of this prefix, and all that it contains.
+    /// Only routes of this prefix and all prefixes that it contains.
     #[schemars(with = "Option<String>")]
     prefix: Option<IpNet>,
     /// Only routes of this peer: name of the session, or address.
@@ -67,7 +67,7 @@ pub(super) async fn events(
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-/// Which routes are asked for.
+/// The filter for the requested routes.
 fn filter(view: &View, asked: &EventsQuery) -> Result<Option<Filter>, ApiError> {
     let Some(routes) = asked.routes else {
         return match asked.prefix.is_some() || asked.peer.is_some() {
@@ -91,20 +91,20 @@ fn filter(view: &View, asked: &EventsQuery) -> Result<Option<Filter>, ApiError> 
     Ok(Some(filter))
 }
 
-/// What one client follows.
+/// The event stream of one client.
 struct Follower {
     views: watch::Receiver<Arc<View>>,
     view: Arc<View>,
     filter: Option<Filter>,
     sources: Sources,
-    /// What the client has been told is wrong.
+    /// The problems that the client was told.
     problems: BTreeSet<ProblemEntry>,
-    /// The last one is told next.
+    /// The last one is sent next.
     waiting: Vec<sse::Event>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Where news come from.
+/// The sources of events.
 struct Sources {
     speaker: Option<(Speaker, broadcast::Receiver<Event>)>,
     alarms: Vec<Changes>,
@@ -133,7 +133,7 @@ impl Sources {
         }
     }
 
-    /// Whether they are those of a view.
+    /// Whether the sources belong to a view.
     fn are_of(&self, view: &View) -> bool {
         let speaker = view.running.as_ref().map(|running| &running.speaker);
         match (&self.speaker, speaker) {
@@ -144,8 +144,8 @@ impl Sources {
     }
 }
 
-/// Something happened.
-enum News {
+/// An event of a source.
+enum SourceEvent {
     View,
     Session(Result<Event, broadcast::error::RecvError>),
     Alarms,
@@ -162,24 +162,24 @@ impl Follower {
             if self.view.stopping {
                 return None;
             }
-            match self.news().await? {
-                News::View => self.change_view().await,
-                News::Session(Ok(event)) => self.session(&event),
-                News::Session(Err(broadcast::error::RecvError::Lagged(missed))) => {
+            match self.next_source_event().await? {
+                SourceEvent::View => self.change_view().await,
+                SourceEvent::Session(Ok(event)) => self.session(&event),
+                SourceEvent::Session(Err(broadcast::error::RecvError::Lagged(missed))) => {
                     self.lagged(missed)
                 }
-                // Another speaker comes with another view.
-                News::Session(Err(broadcast::error::RecvError::Closed)) => {
+                // A new speaker comes with a new view.
+                SourceEvent::Session(Err(broadcast::error::RecvError::Closed)) => {
                     self.sources.speaker = None
                 }
-                News::Alarms => self.compare_problems(),
-                News::Route(Some(watched)) => self.route(&watched),
-                News::Route(None) => self.sources.routes = None,
+                SourceEvent::Alarms => self.compare_problems(),
+                SourceEvent::Route(Some(watched)) => self.route(&watched),
+                SourceEvent::Route(None) => self.sources.routes = None,
             }
         }
     }
 
-    async fn news(&mut self) -> Option<News> {
+    async fn next_source_event(&mut self) -> Option<SourceEvent> {
         let Sources {
             speaker,
             alarms,
@@ -201,10 +201,10 @@ impl Follower {
             }
         };
         tokio::select! {
-            changed = self.views.changed() => changed.ok().map(|()| News::View),
-            event = session => Some(News::Session(event)),
-            _ = alarm => Some(News::Alarms),
-            watched = route => Some(News::Route(watched)),
+            changed = self.views.changed() => changed.ok().map(|()| SourceEvent::View),
+            event = session => Some(SourceEvent::Session(event)),
+            _ = alarm => Some(SourceEvent::Alarms),
+            watched = route => Some(SourceEvent::Route(watched)),
         }
     }
 
@@ -278,7 +278,7 @@ impl Follower {
         self.tell("route", &event);
     }
 
-    /// Tells what is wrong now and was not, and the other way round.
+    /// Sends the differences of the problems.
     fn compare_problems(&mut self) {
         let now: BTreeSet<ProblemEntry> = answers::problems(&self.view).into_iter().collect();
         let before = std::mem::replace(&mut self.problems, now.clone());
@@ -301,7 +301,7 @@ impl Follower {
     }
 
     fn tell<T: Serialize>(&mut self, name: &str, data: &T) {
-        // These values have only text keys: they can be written.
+        // These values have only text keys, so they can be serialized.
         if let Ok(event) = sse::Event::default().event(name).json_data(data) {
             self.waiting.insert(0, event);
         }

@@ -1,4 +1,4 @@
-//! Who answers each question.
+//! The handlers of endpoints.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The HTTP API: status, sessions, routes, problems, events, probes.
 //!
-//! On the Unix socket `bgp-daemon.sock` in the run directory there is everything; over TCP, where the operator asks for it, only what
-//! names no route: see [`Scope`]. All of it only reads.
+//! The Unix socket `bgp-daemon.sock` in the run directory serves everything; TCP, if the operator enables it, serves only
+//! endpoints without routes: see [`Scope`]. The API is read-only.
 //!
 //! | module        | what it is                                                               |
 //! |---------------|--------------------------------------------------------------------------|
@@ -20,7 +20,7 @@
 //! | [`server`]    | the sockets, and the limits of their clients                             |
 //! | [`client`]    | the other end, for commands                                              |
 //!
-//! A question is answered by the task of its connection, from handles on the speaker ([`View`](crate::agent::View)): it holds up
+//! A request is answered by the task of its connection, from handles on the speaker ([`View`](crate::agent::View)): it blocks
 //! neither the agent nor the RIB.
 
 mod answers;

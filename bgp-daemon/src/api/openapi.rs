@@ -1,4 +1,4 @@
-//! The list of questions as an OpenAPI document, made from the types of the answers.
+//! The endpoints as an OpenAPI document, made from the types of the answers.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -8,14 +8,14 @@ use super::endpoint::{Answer, Endpoint};
 use super::model::{ErrorAnswer, PlanEvent, ProblemEvent, RouteEvent, SessionEvent};
 use crate::control::VERSION;
 
-/// These questions as an OpenAPI 3.1 document.
+/// An OpenAPI 3.1 document of these endpoints.
 pub(super) fn document(endpoints: &[Endpoint]) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
     settings.meta_schema = None;
     let mut generator = settings.into_generator();
     let error = generator.subschema_for::<ErrorAnswer>();
-    // The data of events, which no question has as its answer.
+    // The data of events, which no endpoint has as its answer.
     note::<SessionEvent>(&mut generator);
     note::<PlanEvent>(&mut generator);
     note::<ProblemEvent>(&mut generator);

@@ -1,5 +1,5 @@
-//! `POST /v1/change`: compares the plan in force with that of other resources, and touches nothing. It is answered here because nobody
-//! else may know the whole plan: passwords are part of it.
+//! `POST /v1/change`: compares the plan in force with that of other resources; changes nothing. Answered by the daemon because
+//! the whole plan includes passwords, which nobody else may have.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::outlook::{self, Change, Totals};
 use crate::plan::{Plan, plan};
 use crate::resources::{Loaded, ResourceSet, Severity, parse};
 
-/// Octets of a proposal.
+/// Limit of the size of a proposal, octets.
 const PROPOSAL_LEN: usize = 16 << 20;
-/// A client that does not say all of its proposal within this time is told so, and the next one is read.
+/// A client that does not send all of its proposal within this time gets an error, and the next one is read.
 const READ_WITHIN: Duration = Duration::from_secs(3);
 
 pub(super) async fn change(
@@ -33,7 +33,7 @@ pub(super) async fn change(
     let _turn = turn.map_err(|_| ApiError::NotRunning)?;
     let proposal = serde_json::from_slice(&body);
     let proposal = proposal.map_err(|error| {
-        // The text of the error could be one of the resources, which may hold secrets.
+        // The text of the error could quote the resources, which may hold secrets.
         let (line, column) = (error.line(), error.column());
         ApiError::Unreadable(format!("expected resources at line {line} column {column}"))
     })?;

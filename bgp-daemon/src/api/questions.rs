@@ -1,4 +1,4 @@
-//! The questions of the API, for tasks of this process.
+//! The API's data, for tasks of this process.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::context::Api;
 use super::model::{ProblemEntry, Session, Status};
 use crate::agent::View;
 
-/// The questions of the API, for tasks of this process.
+/// The API's data, for tasks of this process.
 #[derive(Clone, Debug)]
 pub struct Questions(Arc<Api>);
 
@@ -18,7 +18,7 @@ impl Questions {
         Self(api)
     }
 
-    /// What the agent shows, now and later.
+    /// The agent's views, now and later.
     pub(crate) fn views(&self) -> watch::Receiver<Arc<View>> {
         self.0.views()
     }

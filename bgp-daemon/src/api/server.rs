@@ -33,26 +33,26 @@ use super::questions::Questions;
 use crate::agent::View;
 use crate::doctor::online::Doctor;
 use crate::privileges::Group;
-use crate::sockets::{Awaited, BindError, Clients, Place, SocketFile};
+use crate::sockets::{Awaited, BindError, ClientSlot, Clients, SocketFile};
 
 /// The name of the Unix socket in the run directory.
 pub const SOCKET_NAME: &str = "bgp-daemon.sock";
 
-/// Connections of a socket at a time. A further one takes the place of the one that has asked nothing for the longest, or otherwise of
-/// the one that was answered the longest ago.
+/// Concurrent connections of a socket. A further one replaces the connection that has been idle for the longest, or otherwise the
+/// one that was answered the longest ago.
 const CONNECTIONS: usize = 64;
-/// A client that does not say all of its question within this time is disconnected.
+/// A client that does not send a complete request within this time is disconnected.
 const QUESTION: Duration = Duration::from_secs(10);
-/// An answer that takes longer is given up: 504.
+/// Limit of the time for an answer; after it, 504.
 const ANSWER: Duration = Duration::from_secs(10);
-/// A client that takes nothing for so long is disconnected.
+/// A client that reads nothing for this long is disconnected.
 const WRITE: Duration = Duration::from_secs(30);
-/// How long to wait before the next try to accept, when descriptors run out, or to listen, when the port is taken.
+/// Delay of the next attempt to accept, when descriptors run out, or to listen, when the port is in use.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Octets of a question.
+/// Limit of the size of a request, octets.
 const QUESTION_LEN: usize = 16 * 1024;
 
-/// A socket on which questions are answered.
+/// A socket of the API.
 #[derive(Debug)]
 pub struct Server {
     place: Listen,
@@ -67,31 +67,31 @@ enum Listen {
     Tcp(SocketAddr, Alarms),
 }
 
-/// What all servers of a process share.
+/// State shared by all servers of a process.
 #[derive(Clone, Debug)]
 pub struct Shared(Arc<Api>);
 
 impl Shared {
-    /// Answers from what an agent shows, and what a doctor finds out.
+    /// Serves the agent's views and the findings of the doctor.
     pub fn new(views: watch::Receiver<Arc<View>>, doctor: Doctor, metrics: MetricsConfig) -> Self {
         Self(Arc::new(Api::new(views, doctor, metrics)))
     }
 }
 
 impl Shared {
-    /// The same questions, for tasks of this process.
+    /// The API's data, for tasks of this process.
     pub fn questions(&self) -> Questions {
         Questions::new(Arc::clone(&self.0))
     }
 }
 
 impl Server {
-    /// Listens at a path, which the socket's owner and `group`, or otherwise our own group, may use. Answers everything. Must be
+    /// Listens on a path, which only the socket's owner and `group`, or our own group, may use. Serves all endpoints. Must be
     /// called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// Another process serves the socket, something else is in its place, or the operating system refuses.
+    /// Another process serves the socket, something else is in its place, or the system refuses.
     pub fn unix(path: &Path, group: Option<Group>, shared: &Shared) -> Result<Self, BindError> {
         let (file, listener) = SocketFile::bind(path, group)?;
         let failed = |error| BindError::Io {
@@ -102,8 +102,8 @@ impl Server {
         Ok(Self::new(Listen::Unix(listener, file), shared, Scope::All))
     }
 
-    /// Listens at a TCP address once it runs, and answers the questions of [`Scope::Summary`]. Where that fails, there is an alarm, and
-    /// another try each second.
+    /// A server for a TCP address, for the endpoints of [`Scope::Summary`]. It starts to listen when it runs; a failure raises an
+    /// alarm, and is retried each second.
     pub fn tcp(address: SocketAddr, alarms: Alarms, shared: &Shared) -> Self {
         Self::new(Listen::Tcp(address, alarms), shared, Scope::Summary)
     }
@@ -180,8 +180,8 @@ impl Server {
         }
     }
 
-    /// Answers the questions of one client.
-    async fn talk(&self, stream: impl AsyncRead + AsyncWrite, place: &Place) {
+    /// Serves one client.
+    async fn talk(&self, stream: impl AsyncRead + AsyncWrite, place: &ClientSlot) {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE));
         let stream = Box::pin(stream);
@@ -192,7 +192,7 @@ impl Server {
             .max_buf_size(QUESTION_LEN)
             .half_close(true);
         place.set(Some(Awaited::Command));
-        // A client that goes, or says what is no HTTP, is no concern of ours.
+        // A client that disconnects, or does not speak HTTP, is not our error.
         http.serve_connection(TokioIo::new(stream), service)
             .await
             .ok();
@@ -201,7 +201,7 @@ impl Server {
     async fn answer(
         &self,
         question: Request<Incoming>,
-        place: &Place,
+        place: &ClientSlot,
     ) -> Result<Response, Infallible> {
         place.set(None);
         let answer = self.route(question.map(Body::new));
@@ -211,7 +211,7 @@ impl Server {
     }
 
     async fn route(&self, question: Request<Body>) -> Response {
-        // Made for the first question: where nobody asks, it takes no memory.
+        // Created for the first request: without requests it takes no memory.
         let router = self
             .router
             .get_or_init(|| router(Arc::clone(&self.api), self.scope));
@@ -222,7 +222,7 @@ impl Server {
     }
 }
 
-/// Listens, however long that takes to succeed.
+/// Listens, retrying until it succeeds.
 async fn listen(address: SocketAddr, alarms: &Alarms) -> TcpListener {
     let object = format!("HTTP API at {address}");
     loop {

@@ -1,4 +1,4 @@
-//! `apply`: adds the objects of files to the datastore, or puts them in the place of those of the same names.
+//! `apply`: creates or replaces the objects of files in the datastore.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ pub struct ApplyArgs {
 ///
 /// # Errors
 ///
-/// What is to be printed on standard error.
+/// The message for standard error.
 pub fn execute(
     args: &ApplyArgs,
     datastore: Option<DatastoreSpec>,

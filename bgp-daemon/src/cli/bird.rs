@@ -1,8 +1,8 @@
-//! The binary under the names `bird`, `bird6` and `confd`, as calico/node's service scripts start it.
+//! The binary under the names `bird`, `bird6` and `confd`, as started by calico/node's service scripts.
 //!
-//! One process serves both families, and it is the one that is called `bird`. Readers look for a process called `bird6` too:
-//! under that name the binary only waits until it is told to end. What BIRD reads from its configuration file comes from
-//! the datastore, so a file is accepted, and not read. The liveness probe wants a service `confd` that runs: under that name the binary waits too.
+//! One process, called `bird`, serves both families. Readers also look for a process called `bird6`: under that name the binary
+//! only waits for its end. BIRD's configuration comes from the datastore instead of a file, so a file argument is accepted and
+//! not read. The liveness probe expects a running service `confd`: under that name the binary waits as well.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -96,7 +96,7 @@ fn directory_of(socket: &std::path::Path) -> anyhow::Result<PathBuf> {
     Ok(directory.to_owned())
 }
 
-/// Waits for the signals that end a daemon. The others that BIRD takes do nothing here.
+/// Waits for the signals that end a daemon. Other signals that BIRD handles have no effect.
 fn stand_by(name: &str, log: &LogArgs) -> anyhow::Result<ExitCode> {
     privileges::confine_bystander().context("cannot give up privileges")?;
     let _log = log::init(log)?;

@@ -11,11 +11,11 @@ use bgp_core::types::Family;
 use clap::Parser;
 
 use super::run_dir::RunDirArgs;
-use crate::control::client::{self, Connection, ReplyLine};
+use crate::control::client::{self, ControlConnection, ReplyLine};
 
-/// Longer than any server takes to say that it has no answer.
+/// Longer than any server takes to report that it has no answer.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Codes from here on say that a command failed.
+/// Codes from here on mean that a command failed.
 const FIRST_ERROR_CODE: u16 = 8000;
 
 /// Arguments of `birdcl`.
@@ -44,11 +44,11 @@ pub struct BirdclArgs {
     command: Vec<String>,
 }
 
-/// Runs `birdcl`, for `family` if no socket is named. A command that the daemon refuses is no failure, as with BIRD's own.
+/// Runs `birdcl`, for `family` if no socket is named. A command that the daemon refuses is not a failure, as in BIRD's own.
 ///
 /// # Errors
 ///
-/// The conversation broke.
+/// The connection broke.
 pub fn execute(args: &BirdclArgs, family: Family, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let directory = if args.local {
         Path::new(".")
@@ -71,9 +71,9 @@ pub fn execute(args: &BirdclArgs, family: Family, out: &mut dyn Write) -> anyhow
     Ok(ExitCode::SUCCESS)
 }
 
-/// A conversation that is printed as it goes.
+/// A conversation that is printed as it happens.
 pub(super) struct Talk<'a> {
-    connection: Connection,
+    connection: ControlConnection,
     verbose: bool,
     out: &'a mut dyn Write,
 }
@@ -85,7 +85,7 @@ impl<'a> Talk<'a> {
         verbose: bool,
         out: &'a mut dyn Write,
     ) -> anyhow::Result<Self> {
-        let connection = match Connection::dial(&[socket], DEADLINE) {
+        let connection = match ControlConnection::dial(&[socket], DEADLINE) {
             Ok(connection) => connection,
             Err(error) => bail!("unable to connect to the control socket: {error}"),
         };
@@ -98,7 +98,7 @@ impl<'a> Talk<'a> {
         Ok(talk)
     }
 
-    /// Sends a command and prints the reply; returns whether the daemon did what it was asked.
+    /// Sends a command and prints the reply; returns whether the daemon carried it out.
     pub(super) fn ask(&mut self, command: &str) -> anyhow::Result<bool> {
         self.connection.send(command)?;
         let code = self.print_reply()?;
@@ -137,7 +137,7 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// Returns the code of a last line. Lines of code 0 only say that all is well, and are not printed.
+/// Returns the code of a final line. A line with code 0 only reports success, and is not printed.
 fn print_line(line: &str, verbose: bool, out: &mut dyn Write) -> std::io::Result<Option<u16>> {
     match ReplyLine::parse(line) {
         ReplyLine::Log(text) => writeln!(out, ">>> {text}")?,

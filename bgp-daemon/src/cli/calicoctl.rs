@@ -22,11 +22,11 @@ pub struct CalicoctlArgs {
     datastore: DatastoreArgs,
     /// What to do.
     #[command(subcommand)]
-    command: Command,
+    command: CalicoctlCommand,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Command {
+enum CalicoctlCommand {
     /// Adds resources that do not exist
     Create(create::CreateArgs),
     /// Adds resources, or puts them in the place of those of the same names
@@ -43,11 +43,11 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Commands about this node
     #[command(subcommand)]
-    Node(NodeCommand),
+    Node(CalicoctlNodeCommand),
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum NodeCommand {
+enum CalicoctlNodeCommand {
     /// Shows whether calico/node runs here, and its BGP sessions
     Status(StatusArgs),
 }
@@ -62,19 +62,19 @@ struct StatusArgs {
 ///
 /// # Errors
 ///
-/// What is to be printed on standard error.
+/// The message for standard error.
 pub fn execute(args: &CalicoctlArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     args.log_level.check()?;
     let datastore = args.datastore.datastore.clone();
     match &args.command {
-        Command::Create(args) => create::execute(args, datastore, out),
-        Command::Apply(args) => apply::execute(args, datastore, out),
-        Command::Replace(args) => replace::execute(args, datastore, out),
-        Command::Delete(args) => delete::execute(args, datastore, out),
-        Command::Get(args) => get::execute(args, datastore, out),
-        Command::Patch(args) => patch::execute(args, datastore, out),
-        Command::Validate(args) => validate::execute(args, out),
-        Command::Node(NodeCommand::Status(args)) => status(args, out),
+        CalicoctlCommand::Create(args) => create::execute(args, datastore, out),
+        CalicoctlCommand::Apply(args) => apply::execute(args, datastore, out),
+        CalicoctlCommand::Replace(args) => replace::execute(args, datastore, out),
+        CalicoctlCommand::Delete(args) => delete::execute(args, datastore, out),
+        CalicoctlCommand::Get(args) => get::execute(args, datastore, out),
+        CalicoctlCommand::Patch(args) => patch::execute(args, datastore, out),
+        CalicoctlCommand::Validate(args) => validate::execute(args, out),
+        CalicoctlCommand::Node(CalicoctlNodeCommand::Status(args)) => status(args, out),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `create`: adds the objects of files to the datastore. One that exists is an error, or counts as created if so asked.
+//! `create`: adds the objects of files to the datastore. An existing object is an error, or counts as created if requested.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ pub struct CreateArgs {
 ///
 /// # Errors
 ///
-/// What is to be printed on standard error.
+/// The message for standard error.
 pub fn execute(
     args: &CreateArgs,
     datastore: Option<DatastoreSpec>,

@@ -1,4 +1,4 @@
-//! `delete`: removes the objects that files name, or those of a kind by their names.
+//! `delete`: removes the objects named in files, or objects of a kind by name.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ pub struct DeleteArgs {
 ///
 /// # Errors
 ///
-/// What is to be printed on standard error.
+/// The message for standard error.
 pub fn execute(
     args: &DeleteArgs,
     datastore: Option<DatastoreSpec>,

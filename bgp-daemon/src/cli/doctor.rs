@@ -1,4 +1,5 @@
-//! `doctor`: why a session is not up, or not well. Asks the running daemon, which looks; with `--preflight` it looks itself.
+//! `doctor`: why a session is down or degraded. The running daemon examines it; with `--preflight` the command examines the node
+//! itself.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -50,11 +51,11 @@ pub enum Output {
     Json,
 }
 
-/// Runs `doctor`. Ends with exit code 1 if there is an error among the findings.
+/// Runs `doctor`. Exits with code 1 if there is an error among the findings.
 ///
 /// # Errors
 ///
-/// Nobody can be asked, or nothing is known of the session.
+/// No daemon can be asked, or the session is unknown.
 pub fn execute(
     args: &DoctorArgs,
     datastore: Option<DatastoreSpec>,
@@ -119,7 +120,7 @@ fn preflight(args: &DoctorArgs, datastore: Option<DatastoreSpec>) -> anyhow::Res
         .enable_all()
         .build()?;
     let report = runtime.block_on(preflight.examine());
-    // A folder on a file system that hangs is not waited for.
+    // A hanging file system is not awaited.
     runtime.shutdown_background();
     Ok(report)
 }

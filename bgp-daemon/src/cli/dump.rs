@@ -1,7 +1,6 @@
-//! The state of the speaker as lines of the log: what BIRD does on SIGUSR1.
+//! The state of the speaker in the log: the counterpart of SIGUSR1 in BIRD.
 //!
-//! Asks the same question as `show snapshot`, so nothing that is secret can come out. One line for each family, problem and
-//! protocol.
+//! Uses the same request as `show snapshot`, so it contains no secrets. One line for each family, problem and protocol.
 
 use bgp_core::types::Family;
 use tokio::sync::{mpsc, oneshot};
@@ -11,7 +10,7 @@ use crate::control::command::Query;
 use crate::control::model::{NodeSnapshot, ProtocolSnapshot};
 use crate::control::request::{Answer, Request};
 
-/// Logs what the speaker does now.
+/// Logs the state of the speaker.
 pub(super) async fn dump(requests: &mpsc::Sender<Request>) {
     for family in Family::ALL {
         match snapshot(requests, family).await {

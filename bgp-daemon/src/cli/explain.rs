@@ -1,5 +1,5 @@
-//! `explain`: why a prefix is announced to a peer or not. The running daemon answers; with files, this process does. An answer is a
-//! success, whatever it says.
+//! `explain`: why a prefix is advertised to a peer or not. The running daemon answers or, with files, this process. Any answer is
+//! a success.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub enum Output {
     Json,
 }
 
-/// A text that can be asked about, as it was written.
+/// Checks that a text is a valid question, and returns it unchanged.
 fn question(text: &str) -> Result<String, crate::explain::QuestionError> {
     let text = text.trim();
     text.parse::<Target>().map(|_| text.to_owned())
@@ -56,7 +56,7 @@ fn question(text: &str) -> Result<String, crate::explain::QuestionError> {
 ///
 /// # Errors
 ///
-/// There is no such peer, the files cannot be read, or the daemon does not answer.
+/// The peer does not exist, the files cannot be read, or the daemon does not answer.
 pub fn execute(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let explanation = match args.files.is_empty() {
         true => ask(args)?,
@@ -102,7 +102,7 @@ fn from_files(args: &ExplainArgs) -> anyhow::Result<Explanation> {
     let (workloads, _) = load_workloads(Path::new(&environment.endpoint_status_dir()));
     environment.workloads = workloads;
     if args.output == Output::Text {
-        // What is left out may be what is missed.
+        // An object that was left out may be the missing one.
         draw(&loaded.problems, &mut std::io::stderr())?;
     }
     let peer = args.peer.as_deref();

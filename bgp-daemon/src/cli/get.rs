@@ -1,4 +1,4 @@
-//! `get`: prints the objects that files name, or those of a kind: some by their names, or all.
+//! `get`: prints the objects named in files, or objects of a kind: some by name, or all.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -35,11 +35,11 @@ pub struct GetArgs {
     all_namespaces: bool,
 }
 
-/// Runs `get`. What exists is printed even if something else does not.
+/// Runs `get`. Existing objects are printed even if others are missing.
 ///
 /// # Errors
 ///
-/// What is to be printed on standard error.
+/// The message for standard error.
 pub fn execute(
     args: &GetArgs,
     datastore: Option<DatastoreSpec>,

@@ -1,4 +1,4 @@
-//! `lint`: names what is legal in resources, and wrong.
+//! `lint`: finds valid resources that are probably wrong.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ struct Answer<'a> {
     findings: &'a [Finding],
 }
 
-/// Runs `lint`. Ends with exit code 1 if there is an error among the findings, and with 0 if there are only warnings.
+/// Runs `lint`. Exits with code 1 if there is an error among the findings, and with 0 if there are only warnings.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
-//! How much routes may take up: as the operator says, otherwise half of what this process may have.
+//! The memory limit of routes: as configured, otherwise half of the memory available to this process.
 
 use std::path::Path;
 
-/// The limit in octets, of what was asked for in mebibytes; zero asks for none.
+/// The limit in octets for a number of mebibytes; zero means no limit.
 pub(super) fn limit(asked: Option<usize>) -> Option<usize> {
     match asked {
         Some(mebibytes) => Some(mebibytes << 20).filter(|octets| *octets > 0),
@@ -12,10 +12,10 @@ pub(super) fn limit(asked: Option<usize>) -> Option<usize> {
     }
 }
 
-/// What this process may have: the limit of its control group, or all that the machine has.
+/// The memory available to this process: the limit of its control group, or that of the machine.
 fn available(cgroup: &Path, meminfo: &Path) -> Option<usize> {
     let read = |path: &Path| std::fs::read_to_string(path).ok();
-    // Versions 2 and 1; the first says "max" where there is no limit, the second a number that no machine has.
+    // Versions 2 and 1; without a limit the first has "max", the second an impossibly large number.
     let of_group = ["memory.max", "memory/memory.limit_in_bytes"]
         .iter()
         .find_map(|name| read(&cgroup.join(name))?.trim().parse().ok());

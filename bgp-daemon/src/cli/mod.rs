@@ -8,8 +8,8 @@
 //! | `birdcl`          | [`birdcl`] (`birdcl6` is its twin for IPv6)                  |
 //! | anything else     | `bgp-daemon`: [`run`], [`plan`], [`explain`], [`lint`], [`node_status`], [`show`], and those of [`resource`] |
 //!
-//! A command gets its arguments and a writer for its output. What it returns as an error is printed on standard error as one
-//! sentence, with exit code 1; wrong usage ends with exit code 2.
+//! A command gets its arguments and a writer for its output. An error is printed on standard error as one sentence, with exit
+//! code 1; wrong usage exits with code 2.
 
 pub mod apply;
 pub mod bird;
@@ -104,10 +104,10 @@ enum NodeCommand {
     Status(node_status::NodeStatusArgs),
 }
 
-/// Does what the arguments of this process say.
+/// Runs the command that the arguments of this process name.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    // Not locked: a daemon runs in here for as long as the process lives.
+    // Not locked: a daemon runs here for the life of the process.
     let mut out = io::BufWriter::new(io::stdout());
     let done = dispatch(&arguments, &mut out);
     let flushed = out.flush().map_err(anyhow::Error::from);
@@ -115,7 +115,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // If standard error is closed there is nowhere left to say so.
+            // If standard error is closed, the message is lost.
             let _ = writeln!(io::stderr(), "{error:#}");
             ExitCode::FAILURE
         }
@@ -168,7 +168,7 @@ fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The reader of a pipe has seen enough, as `head` does.
+/// The reader of a pipe has closed it, as `head` does.
 fn nobody_reads(error: &anyhow::Error) -> bool {
     let io_error = error.downcast_ref::<io::Error>();
     io_error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// The flags of a command by their long names, and their environment variables.
+    /// The flags of a command by long name, with their environment variables.
     fn flags(command: &clap::Command) -> Vec<(String, Option<String>)> {
         let flag = |arg: &Arg| {
             let variable = arg
@@ -202,7 +202,7 @@ mod tests {
             .for_each(|command| all(command, found));
     }
 
-    /// What the README says of environment variables.
+    /// The README's statement about environment variables.
     #[test]
     fn every_flag_of_run_has_its_environment_variable() {
         let mut program = Cli::command();

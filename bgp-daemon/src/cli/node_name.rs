@@ -12,11 +12,11 @@ pub struct NodeArgs {
 }
 
 impl NodeArgs {
-    /// The name: as given, otherwise as calico/node finds it.
+    /// The name: as given, otherwise as calico/node determines it.
     ///
     /// # Errors
     ///
-    /// Nothing says what the node is called.
+    /// The node has no name.
     pub fn name(&self, environment: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
         let filled = |name: String| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
         let given = self.node.clone().and_then(filled);

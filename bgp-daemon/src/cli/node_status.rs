@@ -1,7 +1,7 @@
-//! `node status`: the table that `calicoctl node status` prints, or one JSON document.
+//! `node status`: the table of `calicoctl node status`, or one JSON document.
 //!
-//! Reads the control sockets like any other client; knows nothing of the daemon but what they say. Everything that is read
-//! from the machine comes in through [`Surroundings`], everything printed goes to one writer, so tests see all of it.
+//! Reads the control sockets like any other client, and knows nothing else of the daemon. All inputs from the machine come
+//! through [`Surroundings`], and all output goes to one writer, so tests control both.
 
 mod json;
 mod probe;
@@ -40,7 +40,7 @@ pub enum Output {
 ///
 /// # Errors
 ///
-/// What calicoctl would print on standard error.
+/// The message that calicoctl prints on standard error.
 pub fn execute(args: &NodeStatusArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let surroundings =
         Surroundings::of_this_machine(&args.run_dir.run_dir, RunningRule::ProcessOrSocket)?;
@@ -51,7 +51,7 @@ pub fn execute(args: &NodeStatusArgs, out: &mut dyn Write) -> anyhow::Result<Exi
 ///
 /// # Errors
 ///
-/// Nothing runs, or a daemon does not answer as one should.
+/// Nothing runs, or a daemon gives no proper answer.
 pub fn print(
     surroundings: &Surroundings,
     output: Output,

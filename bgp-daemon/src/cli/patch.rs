@@ -43,7 +43,7 @@ pub struct PatchArgs {
 ///
 /// # Errors
 ///
-/// What is to be printed on standard error.
+/// The message for standard error.
 pub fn execute(
     args: &PatchArgs,
     datastore: Option<DatastoreSpec>,
@@ -66,7 +66,7 @@ pub fn execute(
     if let Some(guard) = guard {
         let mut rehearsal = Rehearsal::of(store.as_ref());
         if act(&mut rehearsal).is_ok()
-            && let Some(code) = guard::judge(&guard, &rehearsal.changes, datastore, &args.place)?
+            && let Some(code) = guard::check(&guard, &rehearsal.changes, datastore, &args.place)?
         {
             return Ok(code);
         }
@@ -78,7 +78,7 @@ pub fn execute(
             writeln!(out, "Successfully patched 1 '{}' resource", kind.name())?;
             Ok(ExitCode::SUCCESS)
         }
-        // calicoctl says no more than this of such a field, whatever the command.
+        // calicoctl reports such a field in the same way for all commands.
         Err(ActionError::Manifest(error @ ManifestError::UnknownField(_))) => Err(error.into()),
         Err(error) => Err(failed(error.to_string())),
     }

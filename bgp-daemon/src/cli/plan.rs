@@ -1,7 +1,7 @@
-//! `plan`: what this node's speaker would be, from files, without touching anything; with `--against`, what would change.
+//! `plan`: the plan of this node's speaker, without changing anything; with `--against`, the differences.
 //!
-//! Problems are part of the plan. Instead of in the table, those that come from a file are drawn under the lines that they are about,
-//! on standard error.
+//! Problems are part of the plan. Problems from files are not printed in the table, but on standard error, with the lines that
+//! cause them.
 
 mod against;
 mod args;
@@ -20,11 +20,11 @@ use crate::plan::{Environment, render};
 use crate::resources::{Problem, Severity};
 pub use args::{Output, PlanArgs};
 
-/// Runs `plan`. A bad object is a problem in the plan, and no failure unless one is asked for.
+/// Runs `plan`. An invalid object is a problem in the plan, and an error only with `--strict`.
 ///
 /// # Errors
 ///
-/// The node has no name, a path cannot be read, or the limits are none.
+/// The node has no name, a path cannot be read, or the limits are invalid.
 pub fn execute(
     args: PlanArgs,
     datastore: Option<DatastoreSpec>,

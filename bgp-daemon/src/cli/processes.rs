@@ -1,9 +1,9 @@
-//! The processes of this machine by their argument lists, compared as calicoctl compares them.
+//! The processes of this machine by their argument lists, compared as calicoctl does.
 
 use std::io;
 use std::path::Path;
 
-/// Octets of an argument list that are looked at; the first two arguments are all that counts.
+/// Octets of an argument list that are read; only the first two arguments matter.
 const COMMAND_LINE_LEN: usize = 64 * 1024;
 
 /// The argument lists of all processes at one moment.
@@ -11,7 +11,7 @@ const COMMAND_LINE_LEN: usize = 64 * 1024;
 pub struct Processes(Vec<Vec<String>>);
 
 impl Processes {
-    /// Reads them from `proc`, usually `/proc`. A process that ends meanwhile or cannot be read is left out.
+    /// Reads the processes from `proc`, usually `/proc`. A process that ends meanwhile or cannot be read is left out.
     ///
     /// # Errors
     ///
@@ -31,15 +31,15 @@ impl Processes {
         Ok(Self(processes))
     }
 
-    /// Whether some process has one of `wanted` at the very position that the text has in `wanted`. That a single equal position
-    /// is enough, and that the text must be equal as a whole, is how calicoctl does it.
+    /// Whether some process has one of the `wanted` texts at the same position as in `wanted`. As in calicoctl, one equal
+    /// position is enough, and the text must be equal as a whole.
     pub fn any_position_equals(&self, wanted: &[&str]) -> bool {
         self.0
             .iter()
             .any(|arguments| arguments.iter().zip(wanted).any(|(has, want)| has == want))
     }
 
-    /// Whether Felix runs, in any of the forms that calicoctl knows.
+    /// Whether Felix runs, in any of the forms known to calicoctl.
     pub fn felix(&self) -> bool {
         self.any_position_equals(&["calico-felix"])
             || self.any_position_equals(&["calico-node", "-felix"])

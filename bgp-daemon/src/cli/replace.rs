@@ -1,4 +1,4 @@
-//! `replace`: puts the objects of files in the place of those of the same names, which must exist.
+//! `replace`: replaces existing objects of the datastore with those of files.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ pub struct ReplaceArgs {
 ///
 /// # Errors
 ///
-/// What is to be printed on standard error.
+/// The message for standard error.
 pub fn execute(
     args: &ReplaceArgs,
     datastore: Option<DatastoreSpec>,

@@ -1,4 +1,4 @@
-//! `run`: the speaker itself.
+//! `run`: runs the speaker.
 
 use std::io;
 use std::net::SocketAddr;
@@ -111,15 +111,15 @@ impl RunArgs {
     }
 }
 
-/// How long a stop may take: less than the half minute that Kubernetes gives a container.
+/// Limit of the time for a stop: less than the half minute that Kubernetes gives a container.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
-/// How long clients of the control sockets are waited for after that.
+/// How long clients of the control sockets are awaited after that.
 const SOCKETS_CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Questions on the control sockets that wait for the speaker; beyond it, clients wait.
+/// Requests of the control sockets waiting for the speaker; beyond this number, clients wait.
 const REQUESTS: usize = 64;
 
-/// Runs the speaker until it is told to end. Must be called while the process has no other thread.
+/// Runs the speaker until it is told to end. Must be called while the process is single-threaded.
 ///
 /// # Errors
 ///
@@ -149,7 +149,7 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
         views,
     };
     let done = runtime.block_on(run(config, args, datastore, Tasks::default()));
-    // A thread that hangs in a file system which does not answer is not waited for.
+    // A thread that hangs in a file system is not awaited.
     runtime.shutdown_background();
     done
 }
@@ -161,9 +161,9 @@ async fn run(
     tasks: Tasks,
 ) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
-    // The sockets serve for as long as the sessions are being ended.
+    // The sockets serve as long as sessions are being ended.
     let ended = CancellationToken::new();
-    // First of all: a signal that nobody waits for ends the process.
+    // First of all: an unhandled signal would end the process.
     let mut signals = Signals::new()?;
     let settings = Settings::from_env();
     let doctor = doctor(&config, &datastore, &settings);
@@ -172,7 +172,7 @@ async fn run(
     let followed = datastore::watch(&datastore, interest, &settings, &tasks);
     let snapshots = tokio::select! {
         snapshots = followed => snapshots?,
-        // A server may be away for long.
+        // A server may be unreachable for a long time.
         () = end(&mut signals.terminate, &mut signals.interrupt) => {
             close_sockets(&tasks, &ended).await;
             return Ok(ExitCode::SUCCESS);
@@ -219,7 +219,7 @@ async fn run(
     Ok(ExitCode::FAILURE)
 }
 
-/// Examines the process itself when somebody asks.
+/// A doctor that examines this process on request.
 fn doctor(config: &AgentConfig, datastore: &DatastoreSpec, settings: &Settings) -> Doctor {
     let started_with = DoctorSettings {
         environment: config.environment.clone(),
@@ -232,7 +232,7 @@ fn doctor(config: &AgentConfig, datastore: &DatastoreSpec, settings: &Settings) 
     Doctor::new(config.views.subscribe(), started_with)
 }
 
-/// Serves the HTTP API, before anything else is there to be asked about.
+/// Serves the HTTP API, before anything else is available.
 fn serve_api(
     config: &AgentConfig,
     args: &RunArgs,
@@ -258,13 +258,13 @@ fn serve_api(
 async fn close_sockets(tasks: &Tasks, ended: &CancellationToken) {
     tasks.close();
     ended.cancel();
-    // What hangs does not keep the process.
+    // A hanging task must not keep the process.
     tokio::time::timeout(SOCKETS_CLOSE_WITHIN, tasks.ended())
         .await
         .ok();
 }
 
-/// As many open files as the system has for us: each connection of a peer is one, and the usual limit is for programs of old.
+/// Raises the limit of open files as far as allowed: each connection of a peer needs one, and the usual soft limit is low.
 fn allow_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let highest = Rlimit {
@@ -309,8 +309,8 @@ async fn end(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// SIGTERM and SIGINT end the speaker. SIGHUP means "read your configuration again" to BIRD; the datastore is followed anyway.
-/// SIGUSR1 writes what the speaker does into the log.
+/// SIGTERM and SIGINT end the speaker. SIGHUP makes BIRD read its configuration again; here the datastore is watched anyway.
+/// SIGUSR1 writes the state of the speaker into the log.
 async fn handle_signals(
     mut signals: Signals,
     requests: mpsc::Sender<Request>,
@@ -331,7 +331,7 @@ mod tests {
     use super::*;
     use crate::log::LogLevel;
 
-    /// The datastore, local workloads, three sockets, objects with the status, signals.
+    /// The datastore, local workloads, three sockets, status objects, signals.
     const TASKS: usize = 7;
 
     async fn run_in(folder: PathBuf, tasks: Tasks) -> ExitCode {

@@ -1,4 +1,4 @@
-//! `show ...`: what `birdcl show ...` prints, through the same socket.
+//! `show ...`: the output of `birdcl show ...`, through the same socket.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -31,11 +31,11 @@ pub struct ShowArgs {
     what: Vec<String>,
 }
 
-/// Runs `show`. Fails, after printing the reply, if the daemon says that it cannot show it.
+/// Runs `show`. Fails, after printing the reply, if the daemon reports an error.
 ///
 /// # Errors
 ///
-/// The conversation broke.
+/// The connection broke.
 pub fn execute(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let family = if args.ipv6 {
         Family::Ipv6Unicast
@@ -55,7 +55,7 @@ pub fn execute(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode>
     })
 }
 
-/// Only quoted text is a pattern to the daemon, and the shell has removed the quotes.
+/// The daemon treats only quoted text as a pattern, and the shell has removed the quotes.
 fn quoted(word: &str) -> String {
     if word.contains(['*', '?', ' ']) && !word.contains('"') {
         format!("\"{word}\"")

@@ -1,7 +1,7 @@
-//! `validate`: says whether the objects of files are what they must be: those of all kinds that the daemon takes, and those that
-//! commands write by the rules of the API too. Asks no datastore, so that references are not followed.
+//! `validate`: checks the objects of files: all kinds that the daemon reads, and by the rules of the API those that commands
+//! write. Uses no datastore, so references are not checked.
 //!
-//! Every mistake is told on a line of its own, with file, line and object.
+//! Every error is reported on a line of its own, with file, line and object.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -34,7 +34,7 @@ pub struct ValidateArgs {
 ///
 /// # Errors
 ///
-/// What is to be printed on standard error.
+/// The message for standard error.
 pub fn execute(args: &ValidateArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let mut seen = Seen::default();
     for path in &args.files.files {
@@ -63,7 +63,7 @@ pub fn execute(args: &ValidateArgs, out: &mut dyn Write) -> anyhow::Result<ExitC
     bail!("{lines}\nfailed to validate: {mistakes} mistake(s), {resources} resource(s)");
 }
 
-/// What files hold, and what is wrong with it.
+/// The content of files, and its problems.
 #[derive(Default)]
 struct Seen {
     /// The kind of each object.
@@ -111,7 +111,7 @@ impl Seen {
     }
 }
 
-/// What is wrong with an object in the eyes of the API, and not in those of the speaker.
+/// Errors of an object by the rules of the API, but not of the speaker.
 fn beyond_the_speaker(entry: &Entry, place: &PlaceArgs, known: &[Problem]) -> Vec<Problem> {
     let here =
         |object: String, reason: String| Problem::error(object, reason).at(entry.location.clone());
@@ -146,8 +146,8 @@ fn beyond_the_speaker(entry: &Entry, place: &PlaceArgs, known: &[Problem]) -> Ve
     }
 }
 
-/// Whether something is said of the kind of an object already, or it says none. Other kinds of Calico mean nothing here, and may be
-/// right.
+/// Whether the kind of an object was already reported, or is missing. Other kinds of Calico have no meaning here, and may be
+/// valid.
 fn is_told(entry: &Entry, known: &[Problem]) -> bool {
     let is_ours = Kind::all().any(|kind| kind.is_calico() && kind.name() == entry.kind);
     let is_calicos = entry.api_version.contains("projectcalico.org/");

@@ -1,40 +1,40 @@
-//! Which Events come of what happens to sessions: soon after the first change, then the less often the longer it goes on. What
-//! happens together is told together.
+//! The Events for changes of sessions: shortly after the first change, and then less often the longer changes continue.
+//! Simultaneous changes are reported together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Changes that come so soon after the first one are told with it: a router takes many sessions along.
+/// Changes within this time after the first one are reported together: a failed router ends many sessions.
 const TOGETHER: Duration = Duration::from_secs(1);
-/// Between two tellings; doubled each time for as long as changes go on coming.
+/// Time between two reports; doubled each time as long as changes continue.
 const PAUSE: Duration = Duration::from_secs(10);
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(320);
-/// Sessions that have an Event of their own in one telling; more of them share one.
+/// Sessions with an Event of their own in one report; a greater number shares one.
 const SINGLE: usize = 5;
-/// Names that a shared Event tells.
+/// Names listed in a shared Event.
 const NAMES: usize = 10;
 
 /// An Event to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Notice {
-    /// Something is wrong, or no longer.
+    /// Whether it is a warning, rather than an all-clear.
     pub warning: bool,
     /// One word, such as `BGPSessionDown`.
     pub reason: &'static str,
     /// One sentence.
     pub message: String,
-    /// How many changes it tells of.
+    /// The number of changes in it.
     pub count: u32,
 }
 
-/// What has happened to sessions since it was last told.
+/// Changes of sessions since the last report.
 #[derive(Debug, Default)]
 pub struct Digest {
     changed: BTreeMap<Arc<str>, Change>,
-    /// Sessions that were told to be down.
+    /// Sessions that were reported as down.
     down: BTreeMap<Arc<str>, ()>,
     due: Option<Instant>,
     pause: Option<(Duration, Instant)>,
@@ -50,7 +50,7 @@ struct Change {
 impl Digest {
     /// A session came up or went down.
     pub fn note(&mut self, now: Instant, peer: &Arc<str>, up: bool, text: &str) {
-        // The first time that a session comes up is no news.
+        // The first time that a session comes up is not reported.
         let known = self.changed.contains_key(peer) || self.down.contains_key(peer);
         if up && !known {
             return;
@@ -62,7 +62,7 @@ impl Digest {
         });
         change.count += 1;
         change.up = up;
-        // Why it fell is worth more than what was agreed on when it came back.
+        // The reason of a failure matters more than the capabilities after the recovery.
         if !up || change.text.is_empty() {
             text.clone_into(&mut change.text);
         }
@@ -72,12 +72,12 @@ impl Digest {
             .get_or_insert_with(|| paused.map_or(soon, |until| until.max(soon)));
     }
 
-    /// When there is something to tell.
+    /// When the next report is due.
     pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// What is to be told now. Sessions that are not `configured` any more are left out: somebody took them away.
+    /// The reports that are due now. Sessions that are no longer `configured` are left out: an operator removed them.
     pub fn take(&mut self, now: Instant, configured: impl Fn(&str) -> bool) -> Vec<Notice> {
         if self.due.is_none_or(|due| due > now) {
             return Vec::new();
@@ -104,7 +104,7 @@ impl Digest {
 
     fn set_pause(&mut self, now: Instant) {
         let pause = match self.pause {
-            // It has been quiet for as long again.
+            // It was quiet for as long as the pause.
             Some((pause, until)) if now < until + pause => (pause * 2).min(LONGEST_PAUSE),
             _ => PAUSE,
         };

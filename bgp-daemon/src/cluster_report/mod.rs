@@ -1,5 +1,5 @@
-//! What a Kubernetes cluster is told of this node's speaker: Events on its Node when a session falls or comes back, and an object
-//! `SpeakerStatus` with its sessions, their reasons and its problems.
+//! Reports to a Kubernetes cluster about this node's speaker: Events on its Node when a session goes down or comes back, and an
+//! object `SpeakerStatus` with its sessions, their errors and its problems.
 //!
 //! | module     | what it is                                                                     |
 //! |------------|--------------------------------------------------------------------------------|
@@ -7,8 +7,8 @@
 //! | [`status`] | pure: the object, when it is news, and its custom resource definition          |
 //! | [`task`]   | follows the speaker, and hands both to the API server                          |
 //!
-//! Both are written on transitions only. A server that refuses, or is away, is tried again later; nothing waits for it, and missing
-//! rights are told once.
+//! Both are written on changes only. A failed write is retried later; nothing waits for it, and a missing permission is logged
+//! once.
 
 pub mod digest;
 pub mod status;

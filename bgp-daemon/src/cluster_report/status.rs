@@ -1,4 +1,4 @@
-//! `SpeakerStatus`: what a node's speaker is to a cluster. One object for each node, named as the node is.
+//! `SpeakerStatus`: a node's speaker as seen by the cluster. One object for each node, with the node's name.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -17,12 +17,12 @@ pub const KIND: &str = "SpeakerStatus";
 /// In paths.
 pub const PLURAL: &str = "speakerstatuses";
 
-/// Sessions that an object names; those that are down come first. An object has to fit into the cluster's store.
+/// Sessions listed in an object, those that are down first. An object must fit into the cluster's store.
 const SESSIONS: usize = 100;
-/// Problems that an object names.
+/// Problems listed in an object.
 const PROBLEMS: usize = 50;
 
-/// What a speaker does: the field `status` of the object.
+/// The state of a speaker: the field `status` of the object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SpeakerStatus {
@@ -35,7 +35,7 @@ pub struct SpeakerStatus {
     #[serde(rename = "localAS")]
     #[schemars(schema_with = "integer")]
     pub local_as: u32,
-    /// The speaker does its work.
+    /// The speaker is ready.
     pub ready: bool,
     /// Sessions that are configured.
     #[schemars(schema_with = "integer")]
@@ -45,12 +45,12 @@ pub struct SpeakerStatus {
     pub established: usize,
     /// The sessions, those that are down first.
     pub sessions: Vec<SessionEntry>,
-    /// Sessions that are not among these, because there are too many.
+    /// Sessions that are not listed, because there are too many.
     #[schemars(schema_with = "integer")]
     pub omitted: usize,
     /// What is wrong.
     pub problems: Vec<Problem>,
-    /// When any of this, apart from numbers of routes, last changed.
+    /// When any of this, except numbers of routes, last changed.
     #[schemars(schema_with = "time")]
     pub last_transition_time: Timestamp,
 }
@@ -78,10 +78,10 @@ pub struct SessionEntry {
     /// When the session came up or went down.
     #[schemars(schema_with = "time")]
     pub since: Timestamp,
-    /// Routes from the peer that are usable, when the object was written.
+    /// Usable routes from the peer, when the object was written.
     #[schemars(schema_with = "integer")]
     pub accepted: u64,
-    /// Routes that the peer is told, when the object was written.
+    /// Routes advertised to the peer, when the object was written.
     #[schemars(schema_with = "integer")]
     pub told: u64,
 }
@@ -98,7 +98,7 @@ pub struct Problem {
 }
 
 impl SpeakerStatus {
-    /// Of what the API answers.
+    /// From the answers of the API.
     pub fn new(
         status: &Status,
         sessions: &[Session],
@@ -128,7 +128,7 @@ impl SpeakerStatus {
         }
     }
 
-    /// Whether something other than numbers of routes and times differs.
+    /// Whether anything but numbers of routes and times differs.
     pub fn is_news(&self, old: &Self) -> bool {
         self.without_numbers() != old.without_numbers()
     }
@@ -143,7 +143,7 @@ impl SpeakerStatus {
         same
     }
 
-    /// The object of a node, owned by the Node, so that both go together.
+    /// The object of a node, owned by the Node, so that it is deleted with it.
     pub fn object(&self, node: &str, node_uid: &str) -> Value {
         json!({
             "apiVersion": format!("{GROUP}/{VERSION}"),
@@ -236,11 +236,12 @@ pub fn definition() -> Value {
     })
 }
 
-/// A structural schema has no titles, and the server refuses a default beside a description of its own kinds.
+/// Removes parts that the server refuses: a structural schema has no titles, and no default beside a description of its own
+/// kinds.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            // `properties` holds names, which may be any word.
+            // `properties` holds field names, which may be any word.
             if !fields.contains_key("properties") || fields.contains_key("type") {
                 fields.remove("title");
                 fields.remove("default");

@@ -1,4 +1,4 @@
-//! Follows the speaker, and tells the cluster.
+//! Follows the speaker, and reports to the cluster.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,16 +18,16 @@ use crate::agent::View;
 use crate::api::Questions;
 use crate::datastore::cluster::{Cluster, ClusterError};
 
-/// After a change, others are waited for so long before the object is written.
+/// After a change, how long further changes are awaited before the object is written.
 const SETTLE: Duration = Duration::from_secs(1);
-/// Between two writings of the object.
+/// Least time between two writes of the object.
 const PAUSE: Duration = Duration::from_secs(5);
-/// After a failure; doubled each time.
+/// Delay after a failure; doubled each time.
 const RETRY: Duration = Duration::from_secs(10);
-/// The longest pause after failures.
+/// Longest delay after failures.
 const LONGEST_RETRY: Duration = Duration::from_secs(600);
 
-/// What the cluster is told.
+/// The enabled reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reports {
     /// Events on the Node.
@@ -36,7 +36,7 @@ pub struct Reports {
     pub status: bool,
 }
 
-/// Tells the cluster of the speaker of `node` until `stop`.
+/// Reports on the speaker of `node` until `stop`.
 pub async fn report(
     node: String,
     questions: Questions,
@@ -64,7 +64,7 @@ pub async fn report(
     stop.run_until_cancelled(reporter.run()).await;
 }
 
-/// Which failures the log has.
+/// The failures that were logged.
 #[derive(Debug, Default)]
 struct Told {
     events: Option<ClusterError>,
@@ -73,7 +73,7 @@ struct Told {
 
 struct Reporter<C> {
     node: String,
-    /// Of the Node, once it is known.
+    /// UID of the Node, once it is known.
     uid: Option<String>,
     questions: Questions,
     cluster: C,
@@ -82,14 +82,14 @@ struct Reporter<C> {
     view: Arc<View>,
     sources: Sources,
     digest: Digest,
-    /// The object as it was written last.
+    /// The object as last written.
     written: Option<SpeakerStatus>,
     write_at: Option<Instant>,
     retry: Duration,
     told: Told,
 }
 
-/// Where news come from.
+/// The sources of changes.
 struct Sources {
     speaker: Option<(Speaker, broadcast::Receiver<Event>)>,
     alarms: Option<Changes>,
@@ -117,7 +117,7 @@ impl Sources {
         match speaker {
             Some((_, events)) => match events.recv().await {
                 Ok(event) => Some(event),
-                // What was missed is in the next status.
+                // Missed events are covered by the next status.
                 Err(broadcast::error::RecvError::Lagged(_)) => None,
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
             },
@@ -210,7 +210,7 @@ impl<C: Cluster> Reporter<C> {
         let (status, sessions, problems) = self.questions.all().await;
         let new = SpeakerStatus::new(&status, &sessions, &problems, Timestamp::now());
         if !status.ready {
-            // It becomes ready without an event.
+            // The speaker becomes ready without an event.
             self.write_at = Some(Instant::now() + PAUSE);
         }
         if self.written.as_ref().is_some_and(|old| !new.is_news(old)) {
@@ -249,8 +249,8 @@ impl<C: Cluster> Reporter<C> {
     }
 }
 
-/// Says once why something cannot be written, and once that it can again. A right that is missing is no fault: an older manifest does not
-/// have it.
+/// Logs once why something cannot be written, and once that it can again. A missing permission is not an error: an older manifest
+/// lacks it.
 fn tell(told: &mut Option<ClusterError>, what: &str, done: Result<(), ClusterError>) {
     match done {
         Ok(()) => {

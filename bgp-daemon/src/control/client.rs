@@ -1,7 +1,7 @@
-//! The other end of a control socket, for commands that run and end: blocking, with a deadline for each line.
+//! A client of a control socket, for commands: blocking, with a deadline for each line.
 //!
-//! Chooses the socket, waits and words its errors as calicoctl does, byte for byte: scripts and support articles quote them.
-//! Makes no assumption about the server but that it may be BIRD, ours, or broken: lines and replies have limits.
+//! Chooses the socket, waits and words its errors as calicoctl does, byte for byte, because scripts and support articles quote
+//! them. The server may be BIRD, ours, or broken: lines and replies have limits.
 
 mod connection;
 mod peers;
@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use bgp_core::types::Family;
 
-pub use connection::{ClientError, Connection, DialError};
+pub use connection::{ClientError, ControlConnection, DialError};
 pub use peers::{PeerRow, peers};
 
-/// Where calicoctl looks first.
+/// The first directory in which calicoctl looks.
 pub const DEFAULT_RUN_DIR: &str = "/var/run/calico";
-/// Where calicoctl looks next: the place of BIRD's own packages.
+/// The second directory: that of BIRD's own packages.
 const FALLBACK_RUN_DIR: &str = "/var/run/bird";
-/// How long calicoctl waits for each line.
+/// calicoctl's deadline for each line.
 pub const LINE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The name of the socket of a family.
@@ -29,33 +29,33 @@ pub const fn socket_name(family: Family) -> &'static str {
     }
 }
 
-/// The sockets that may be the one of a family, in the order in which they are tried.
+/// The candidates for the socket of a family, in order.
 pub fn candidates(run_dir: &Path, family: Family) -> [PathBuf; 2] {
     [run_dir, Path::new(FALLBACK_RUN_DIR)].map(|directory| directory.join(socket_name(family)))
 }
 
-/// A line of a reply, taken to pieces as BIRD's own client does.
+/// A line of a reply, parsed as by BIRD's own client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyLine<'a> {
     /// With a code.
     Coded {
         /// The four digits.
         code: u16,
-        /// It is the last one of the reply.
+        /// It is the last line of the reply.
         last: bool,
-        /// What follows the code.
+        /// The text after the code.
         text: &'a str,
     },
-    /// Under the code of the line before.
+    /// A continuation, under the code of the previous line.
     Continued(&'a str),
-    /// A line of the server's log that it sends on its own.
+    /// A line of the server's log, sent unprompted.
     Log(&'a str),
-    /// None of these.
+    /// Any other line.
     Unknown(&'a str),
 }
 
 impl<'a> ReplyLine<'a> {
-    /// Takes a line to pieces.
+    /// Parses a line.
     pub fn parse(line: &'a str) -> Self {
         if let Some(text) = line.strip_prefix('+') {
             return Self::Log(text);

@@ -1,8 +1,8 @@
-//! A command line to what it asks for. Pure; what it means is up to the owner of the speaker.
+//! Parses command lines. Pure; the owner of the speaker carries out the commands.
 //!
-//! Knows the commands of BIRD 1.6 that readers of Calico and people at a node use, with the words of a command in full or
-//! cut to any beginning that leaves no doubt (`sh pr`), and one of its own, `show snapshot`. Options and names are never
-//! cut. Everything else is a syntax error; nothing here ever panics on a line.
+//! Accepts the commands of BIRD 1.6 that readers of Calico and people at a node use, with words in full or abbreviated to any
+//! unambiguous beginning (`sh pr`), and one of its own, `show snapshot`. Options and names are never abbreviated. Everything else
+//! is a syntax error; no line causes a panic.
 
 mod syntax_error;
 mod token;
@@ -15,23 +15,23 @@ use ipnet::IpNet;
 pub use syntax_error::SyntaxError;
 use token::{Token, Tokens};
 
-/// What a client asked for.
+/// A client's command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Something that the owner of the speaker answers.
+pub enum ControlCommand {
+    /// A command for the owner of the speaker.
     Query(Query),
-    /// From now on this connection may only look.
+    /// From now on this connection is read-only.
     Restrict,
 }
 
-/// What the owner of the speaker is asked for.
+/// A command for the owner of the speaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Query {
     /// `show status`.
     Status,
-    /// `show protocols [all] [NAME]`: those of the family of the socket whose name matches; no name is all of them.
+    /// `show protocols [all] [NAME]`: the protocols of the socket's family with a matching name; all if no name is given.
     Protocols {
-        /// Which.
+        /// The name.
         name: NamePattern,
         /// With details.
         all: bool,
@@ -42,7 +42,7 @@ pub enum Query {
     Interfaces,
     /// `show memory`.
     Memory,
-    /// `configure`: make the plan anew from the datastore.
+    /// `configure`: make the plan again from the datastore.
     Configure,
     /// `enable NAME`.
     Enable(NamePattern),
@@ -52,9 +52,9 @@ pub enum Query {
     Restart(NamePattern),
     /// `reload [in|out] NAME`.
     Reload {
-        /// Which.
+        /// The name.
         name: NamePattern,
-        /// Whether to ask for its routes again, to send ours again, or both.
+        /// Whether to request its routes again, to send ours again, or both.
         direction: ReloadDirection,
     },
     /// `show snapshot`: everything, for JSON.
@@ -62,7 +62,7 @@ pub enum Query {
 }
 
 impl Query {
-    /// Whether it changes the speaker, so that a restricted connection may not ask for it.
+    /// Whether it changes the speaker, so that a restricted connection may not use it.
     pub const fn changes_something(&self) -> bool {
         match self {
             Self::Configure
@@ -80,7 +80,7 @@ impl Query {
     }
 }
 
-/// Which routes of a session are to be exchanged again.
+/// The routes of a session to exchange again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadDirection {
     /// The peer's and ours.
@@ -91,12 +91,12 @@ pub enum ReloadDirection {
     Out,
 }
 
-/// What `show route` is to show: all that is asked for must hold.
+/// The filters of `show route`, all of which must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteQuery {
-    /// Which prefixes.
+    /// The prefixes.
     pub selection: RouteSelection,
-    /// Only routes as they are announced to this protocol.
+    /// Only routes as announced to this protocol.
     pub export: Option<String>,
     /// Only routes learned from this protocol.
     pub protocol: Option<String>,
@@ -107,25 +107,25 @@ pub struct RouteQuery {
 }
 
 impl RouteQuery {
-    /// Whether it is the bare `show route`, which CalicoNodeStatus reads and takes every row of to pieces.
+    /// Whether it is the bare `show route`, which CalicoNodeStatus reads, parsing every row.
     pub fn is_plain(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Which prefixes `show route` is to show.
+/// The prefixes of `show route`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RouteSelection {
-    /// All.
+    /// All prefixes.
     #[default]
     All,
-    /// This one.
+    /// This prefix.
     Exact(IpNet),
-    /// The longest one that covers this address or prefix.
+    /// The longest prefix that covers this address or prefix.
     For(IpNet),
 }
 
-/// Which protocols a command is about: a name, or a pattern in which `*` matches any run of characters and `?` one character.
+/// The protocols of a command: a name, or a pattern in which `*` matches any characters and `?` one character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern {
     text: String,
@@ -149,12 +149,12 @@ impl NamePattern {
         }
     }
 
-    /// Whether it is every protocol, so that finding none is no error.
+    /// Whether it matches every protocol, so that finding none is not an error.
     pub fn is_any(&self) -> bool {
         self.wildcards && self.text == "*"
     }
 
-    /// Whether it means the protocol of that name.
+    /// Whether it matches the protocol of that name.
     pub fn matches(&self, name: &str) -> bool {
         if self.wildcards {
             wildcard_match(self.text.as_bytes(), name.as_bytes())
@@ -164,7 +164,7 @@ impl NamePattern {
     }
 }
 
-/// Steps back to the last `*` only, so it takes at most `pattern.len() * text.len()` steps.
+/// Backtracks to the last `*` only, so it takes at most `pattern.len() * text.len()` steps.
 fn wildcard_match(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -191,12 +191,12 @@ fn wildcard_match(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|&c| c == b'*')
 }
 
-/// Reads a line, without its line feed, that came in on the socket of `family`.
+/// Parses a line, without its line feed, from the socket of `family`.
 ///
 /// # Errors
 ///
-/// What is wrong with the line, as text for reply code 9001.
-pub fn parse(line: &str, family: Family) -> Result<Command, SyntaxError> {
+/// The error, as text for reply code 9001.
+pub fn parse(line: &str, family: Family) -> Result<ControlCommand, SyntaxError> {
     const VERBS: [&str; 7] = [
         "configure",
         "disable",
@@ -210,24 +210,24 @@ pub fn parse(line: &str, family: Family) -> Result<Command, SyntaxError> {
     let verb = tokens.keyword(&VERBS)?;
     let command = match verb {
         "configure" => configure(&mut tokens),
-        "disable" => Command::Query(Query::Disable(target(&mut tokens)?)),
-        "enable" => Command::Query(Query::Enable(target(&mut tokens)?)),
+        "disable" => ControlCommand::Query(Query::Disable(target(&mut tokens)?)),
+        "enable" => ControlCommand::Query(Query::Enable(target(&mut tokens)?)),
         "reload" => reload(&mut tokens)?,
-        "restart" => Command::Query(Query::Restart(target(&mut tokens)?)),
-        "restrict" => Command::Restrict,
-        _ => Command::Query(show(&mut tokens, family)?),
+        "restart" => ControlCommand::Query(Query::Restart(target(&mut tokens)?)),
+        "restrict" => ControlCommand::Restrict,
+        _ => ControlCommand::Query(show(&mut tokens, family)?),
     };
     tokens.end()?;
     Ok(command)
 }
 
-/// `soft` asks not to reset sessions without need, which is what we always do.
-fn configure(tokens: &mut Tokens) -> Command {
+/// `soft` asks not to reset sessions unnecessarily, which is always the case.
+fn configure(tokens: &mut Tokens) -> ControlCommand {
     tokens.take_option("soft");
-    Command::Query(Query::Configure)
+    ControlCommand::Query(Query::Configure)
 }
 
-fn reload(tokens: &mut Tokens) -> Result<Command, SyntaxError> {
+fn reload(tokens: &mut Tokens) -> Result<ControlCommand, SyntaxError> {
     let direction = if tokens.take_option("in") {
         ReloadDirection::In
     } else if tokens.take_option("out") {
@@ -236,10 +236,10 @@ fn reload(tokens: &mut Tokens) -> Result<Command, SyntaxError> {
         ReloadDirection::Both
     };
     let name = target(tokens)?;
-    Ok(Command::Query(Query::Reload { name, direction }))
+    Ok(ControlCommand::Query(Query::Reload { name, direction }))
 }
 
-/// The protocol that a command changes: a name, a quoted pattern, or `all`.
+/// The protocols to change: a name, a quoted pattern, or `all`.
 fn target(tokens: &mut Tokens) -> Result<NamePattern, SyntaxError> {
     if tokens.take_option("all") {
         return Ok(NamePattern::any());
@@ -328,7 +328,7 @@ fn set_selection(query: &mut RouteQuery, selection: RouteSelection) -> bool {
     old == RouteSelection::All
 }
 
-/// A prefix, or an address, which means the prefix that holds only it.
+/// A prefix, or an address as a prefix of full length.
 fn prefix(text: &str, family: Family) -> Result<IpNet, SyntaxError> {
     let net = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),

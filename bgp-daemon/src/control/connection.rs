@@ -1,4 +1,4 @@
-//! One client: its commands, one after the other, each with its reply.
+//! One client: its commands in turn, each with its reply.
 
 use std::io;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::command::{self, Command, Query, RouteQuery};
+use super::command::{self, ControlCommand, Query, RouteQuery};
 use super::json;
 use super::limits::Limits;
 use super::model::{ProtocolSnapshot, RouteSnapshot};
 use super::render::{self, Clock};
 use super::reply::{Code, Reply};
 use super::request::{Answer, Request};
-use crate::sockets::{Awaited, Clients, Place};
+use crate::sockets::{Awaited, ClientSlot, Clients};
 
-/// Octets of a long reply that are gathered before they are written.
+/// Octets of a long reply that are collected per write.
 const WRITE_LEN: usize = 32 * 1024;
 
-/// What all connections of a server share.
+/// State shared by all connections of a server.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) family: Family,
@@ -34,29 +34,29 @@ pub(super) struct Shared {
     pub(super) requests: mpsc::Sender<Request>,
 }
 
-/// A client, and what is remembered about it.
-pub(super) struct Connection {
+/// A client and its state.
+pub(super) struct ClientConnection {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     reply: Reply,
-    /// It asked to be only allowed to look.
+    /// The client asked to be restricted to reading.
     restricted: bool,
-    place: Place,
-    /// Among those whose answers are held in memory, until this one is taken.
-    answer: Option<Place>,
+    place: ClientSlot,
+    /// The slot of an answer held in memory, until the client has read it.
+    answer: Option<ClientSlot>,
     shared: Arc<Shared>,
 }
 
-/// What a client sent.
+/// A line from a client.
 enum Line {
     Command(String),
     TooLong,
-    /// It has nothing more to say; an unfinished line is no command.
+    /// The end of the input; an unfinished line is not a command.
     End,
 }
 
-impl Connection {
-    pub(super) fn new(stream: UnixStream, place: Place, shared: Arc<Shared>) -> Self {
+impl ClientConnection {
+    pub(super) fn new(stream: UnixStream, place: ClientSlot, shared: Arc<Shared>) -> Self {
         let (reader, writer) = stream.into_split();
         Self {
             reader: BufReader::new(reader),
@@ -69,7 +69,7 @@ impl Connection {
         }
     }
 
-    /// Serves until the client leaves, has to go, or for too long says or takes nothing.
+    /// Serves until the client leaves, is replaced, or is idle or stalled for too long.
     pub(super) async fn serve(mut self) {
         let lost = self.place.lost();
         let ended = lost.run_until_cancelled(self.converse()).await;
@@ -103,19 +103,19 @@ impl Connection {
     async fn command(&mut self, line: &str) -> io::Result<()> {
         match command::parse(line, self.shared.family) {
             Err(error) => self.reply.end(Code::SYNTAX_ERROR, error),
-            Ok(Command::Restrict) => {
+            Ok(ControlCommand::Restrict) => {
                 self.restricted = true;
                 self.reply.end(Code::ACCESS_RESTRICTED, "Access restricted");
             }
-            Ok(Command::Query(query)) if self.restricted && query.changes_something() => {
+            Ok(ControlCommand::Query(query)) if self.restricted && query.changes_something() => {
                 self.reply.end(Code::ACCESS_DENIED, "Access denied");
             }
-            Ok(Command::Query(query)) => self.query(query).await?,
+            Ok(ControlCommand::Query(query)) => self.query(query).await?,
         }
         Ok(())
     }
 
-    /// Answers. What may be long and comes in one piece needs a place, and keeps it if it is long.
+    /// Answers a query. A possibly long answer in one piece needs a slot, and keeps it if it is long.
     async fn query(&mut self, query: Query) -> io::Result<()> {
         if !matches!(query, Query::Routes(_)) {
             let limit = self.shared.limits.answers;
@@ -131,7 +131,7 @@ impl Connection {
         Ok(())
     }
 
-    /// `None` when the owner is gone, too busy, or does not want to answer.
+    /// `None` if the owner is gone, too busy, or does not answer.
     async fn ask(&self, query: Query) -> Option<Answer> {
         let (reply, answer) = oneshot::channel();
         let request = Request {
@@ -244,7 +244,7 @@ async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Reads up to a line feed, and remembers no more than `limit` octets of it.
+/// Reads up to a line feed, keeping at most `limit` octets.
 async fn read_line(reader: &mut BufReader<OwnedReadHalf>, limit: usize) -> io::Result<Line> {
     let mut line = Vec::new();
     let mut too_long = false;

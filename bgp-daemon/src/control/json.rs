@@ -1,6 +1,6 @@
-//! `show snapshot`: one JSON document with all that a socket knows, on lines with code 1900. Old readers never ask for it.
+//! `show snapshot`: one JSON document with everything that a socket knows, on lines with code 1900. Old readers never request it.
 //!
-//! Keys are those of [`NodeSnapshot`], and `family`, `version` and `now`. Times are RFC 3339. Keys may be added later.
+//! The keys are those of [`NodeSnapshot`], and `family`, `version` and `now`. Times are RFC 3339. Keys may be added later.
 
 use bgp_core::types::Family;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::model::NodeSnapshot;
 use super::render::Clock;
 use super::reply::{Code, Reply};
 
-/// The command that asks for it.
+/// The command.
 pub const COMMAND: &str = "show snapshot";
 
 #[derive(Serialize)]

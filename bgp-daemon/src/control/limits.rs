@@ -5,19 +5,19 @@ use std::time::Duration;
 /// Limits of a server.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections served at a time. A further one replaces the one that has said nothing for the longest, or otherwise the one
-    /// that has taken nothing of its reply for the longest. While all wait for the owner's answers, the further one waits.
+    /// Concurrent connections. A further one replaces the connection that has been idle for the longest, or otherwise the one
+    /// that has read nothing of its reply for the longest. While all wait for the owner's answers, the further one waits.
     pub connections: usize,
-    /// Long answers that are held in memory at a time, all but routes. A further one replaces that of the client that has taken
-    /// nothing of its own for the longest; that client is disconnected.
+    /// Long answers held in memory, except routes. A further one replaces that of the client that has read nothing of its own for
+    /// the longest; that client is disconnected.
     pub answers: usize,
-    /// Octets in a command line, without its line feed. A longer one is read to its end and answered with 9000.
+    /// Octets of a command line, without its line feed. A longer one is read to its end and answered with 9000.
     pub line_len: usize,
-    /// Without a command for so long, a connection is closed.
+    /// A connection without a command for this long is closed.
     pub idle: Duration,
-    /// Without an answer from the owner for so long (or, for routes, the next chunk), the client is told that there is none.
+    /// Without an answer from the owner for this long (or, for routes, the next chunk), the client is told that there is none.
     pub answer: Duration,
-    /// A client that takes nothing for so long is disconnected.
+    /// A client that reads nothing for this long is disconnected.
     pub write: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The control sockets `bird.ctl` and `bird6.ctl`: what `calicoctl`, the health probes, `birdcl` and exporters talk to.
+//! The control sockets `bird.ctl` and `bird6.ctl`, for `calicoctl`, the health probes, `birdcl` and exporters.
 //!
 //! | module      | what it is                                                                     |
 //! |-------------|--------------------------------------------------------------------------------|
@@ -12,8 +12,8 @@
 //! | [`server`]  | the sockets; asks the owner of the speaker through a bounded channel           |
 //! | [`client`]  | the other end, as `calicoctl node status` and `birdcl` read it                 |
 //!
-//! A server never looks into the speaker: it sends a [`Request`](request::Request) and renders the answer. A question that
-//! finds no answer in time gets an error line, so that a client never hangs on us.
+//! A server never accesses the speaker: it sends a [`Request`](request::Request) and renders the answer. A request without an
+//! answer in time gets an error line, so that no client hangs.
 
 pub mod client;
 pub mod command;

@@ -1,12 +1,12 @@
-//! Replies as they go over a control socket: lines with codes, as BIRD 1.6 writes them.
+//! Replies on a control socket: lines with codes, as BIRD 1.6 writes them.
 //!
-//! A line is a code of four digits, `-` if more lines of the reply follow or a blank if it is the last one, and text. A line
-//! that is not the last has a single blank in the place of code and `-` when its code is that of the line before **on this
-//! connection**; readers depend on it. Every reply ends with exactly one last line, and nothing follows it.
+//! A line is a code of four digits, `-` if more lines of the reply follow or a blank if it is the last one, and text. A line that
+//! is not the last has a single blank instead of code and `-` if its code is that of the previous line **on this connection**;
+//! readers depend on it. Every reply ends with exactly one last line.
 
 use std::fmt::{self, Write};
 
-/// What a line says, for programs. The numbers are part of BIRD's interface.
+/// The meaning of a line, for programs. The numbers are part of BIRD's interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(u16);
 
@@ -37,13 +37,13 @@ impl Code {
     pub const UPTIME: Self = Self(1011);
     pub const ROUTE_ATTRIBUTES: Self = Self(1012);
     pub const MEMORY: Self = Self(1018);
-    /// Ours alone: a line of a JSON document.
+    /// Not of BIRD: a line of a JSON document.
     pub const JSON: Self = Self(1900);
     pub const PROTOCOLS_HEADING: Self = Self(2002);
     pub const ROUTE_NOT_FOUND: Self = Self(8001);
     pub const CONFIGURATION_ERROR: Self = Self(8002);
     pub const NO_PROTOCOLS_MATCH: Self = Self(8003);
-    /// The speaker gave no answer: it is ending, too busy, or not there yet.
+    /// The speaker gave no answer: it is ending, too busy, or not started yet.
     pub const NO_ANSWER: Self = Self(8004);
     pub const RELOAD_FAILED: Self = Self(8006);
     pub const ACCESS_DENIED: Self = Self(8007);
@@ -57,21 +57,21 @@ impl fmt::Display for Code {
     }
 }
 
-/// Writes the lines of one connection into a buffer, which the connection takes and sends.
+/// Writes the lines of one connection into a buffer.
 #[derive(Debug, Default)]
 pub struct Reply {
-    /// Of the line before, on this connection.
+    /// The code of the previous line on this connection.
     last_code: Option<Code>,
     buffer: String,
 }
 
 impl Reply {
-    /// For a new connection.
+    /// A buffer for a new connection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a line that others of the same reply follow.
+    /// Adds a line that is not the last one of its reply.
     pub fn line(&mut self, code: Code, text: impl fmt::Display) {
         if self.last_code == Some(code) {
             self.buffer.push(' ');
@@ -93,17 +93,17 @@ impl Reply {
         self.last_code = Some(code);
     }
 
-    /// Octets that wait to be taken.
+    /// Octets in the buffer.
     pub fn len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Whether nothing waits to be taken.
+    /// Whether the buffer is empty.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// Takes what is to be sent next.
+    /// Takes the content of the buffer.
     pub fn take(&mut self) -> String {
         std::mem::take(&mut self.buffer)
     }
@@ -114,7 +114,7 @@ fn push(to: &mut impl Write, text: fmt::Arguments<'_>) {
         .expect("writing to a string fails only if a Display does, and ours do not");
 }
 
-/// Keeps text from outside (a shutdown message, a description) from ending a line or moving a terminal's cursor.
+/// Keeps outside text (a shutdown message, a description) from ending a line or controlling a terminal.
 struct OneLine<'a>(&'a mut String);
 
 impl Write for OneLine<'_> {

@@ -1,4 +1,4 @@
-//! Questions for the owner of the speaker, and its answers.
+//! Requests to the owner of the speaker, and its answers.
 
 use bgp_core::types::Family;
 use tokio::sync::{mpsc, oneshot};
@@ -9,14 +9,14 @@ use super::model::{
     ProtocolSnapshot, RouteSnapshot, StatusSnapshot,
 };
 
-/// A question for the owner of the speaker.
+/// A request to the owner of the speaker.
 #[derive(Debug)]
 pub struct Request {
-    /// Which socket it came in on: IPv4 for `bird.ctl`, IPv6 for `bird6.ctl`.
+    /// The socket of the request: IPv4 for `bird.ctl`, IPv6 for `bird6.ctl`.
     pub family: Family,
-    /// What is asked.
+    /// The query.
     pub query: Query,
-    /// Where the answer goes. Dropping it tells the client that there is none.
+    /// Receives the answer. Dropping it tells the client that there is none.
     pub reply: oneshot::Sender<Answer>,
 }
 
@@ -25,16 +25,16 @@ pub struct Request {
 pub enum Answer {
     /// To [`Query::Status`].
     Status(StatusSnapshot),
-    /// To [`Query::Protocols`]: those whose names match, in the order in which they are shown.
+    /// To [`Query::Protocols`]: the matching protocols, in the order of the output.
     Protocols(Vec<ProtocolSnapshot>),
-    /// To [`Query::Routes`], in chunks of any size, routes of one prefix one after the other, best first. Ends when the sender
-    /// is dropped. When the client goes away the receiver is dropped, and sending fails: stop then. A client may read slowly,
-    /// so send from a task that holds nothing up.
+    /// To [`Query::Routes`]: chunks of any size, with routes of one prefix adjacent and the best one first. The end is marked by
+    /// dropping the sender. When the client disconnects, the receiver is dropped and sending fails; stop then. A client may read
+    /// slowly, so send from a task that blocks nothing.
     Routes(mpsc::Receiver<Vec<RouteSnapshot>>),
-    /// To any query that names a protocol which does not exist.
+    /// To any query that names an unknown protocol.
     NoProtocol,
-    /// To any query about protocols or routes while there is no speaker, since there is no plan for it. Not an empty list:
-    /// readers would take the node for one without peers, which is ready.
+    /// To any query about protocols or routes while there is no plan, and so no speaker. Not an empty list: readers would take
+    /// the node for one without peers, which is ready.
     NoSpeaker,
     /// To [`Query::Interfaces`].
     Interfaces(Vec<InterfaceSnapshot>),
@@ -42,7 +42,7 @@ pub enum Answer {
     Memory(MemorySnapshot),
     /// To [`Query::Configure`].
     Configured(ConfigureOutcome),
-    /// To [`Query::Enable`], [`Query::Disable`], [`Query::Restart`] and [`Query::Reload`]: each protocol that was meant.
+    /// To [`Query::Enable`], [`Query::Disable`], [`Query::Restart`] and [`Query::Reload`]: each matching protocol.
     Actions(Vec<ActionReport>),
     /// To [`Query::Snapshot`].
     Snapshot(Box<NodeSnapshot>),

@@ -1,7 +1,7 @@
-//! The sockets. Each connection is a task of its own that reads commands, asks the owner of the speaker, and writes replies.
+//! The sockets. Each connection is a task that reads commands, asks the owner of the speaker, and writes replies.
 //!
-//! The owner gets [`Request`]s over one bounded channel, from both sockets, and answers each through its own one-shot
-//! channel. A dropped one-shot is a valid answer ("no answer"). Limits, and what happens at them: see [`Limits`].
+//! The owner gets [`Request`]s of both sockets over one bounded channel, and answers each through its own one-shot channel. A
+//! dropped one-shot is a valid answer ("no answer"). For limits see [`Limits`].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, Shared};
+use super::connection::{ClientConnection, Shared};
 use super::limits::Limits;
 use super::render::Clock;
 use super::request::Request;
@@ -22,7 +22,7 @@ pub use crate::sockets::BindError;
 use crate::sockets::{Clients, SocketFile};
 use bgp_speaker::tasks::Tasks;
 
-/// How long to wait before the next try when a connection cannot be accepted, which happens when descriptors run out.
+/// Delay of the next attempt when a connection cannot be accepted, because descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// One control socket.
@@ -34,12 +34,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at `path`, for questions about `family`. The socket's owner and `group`, or otherwise our own group, may connect. Makes
-    /// the directory if it is missing and takes the place of a socket that nobody serves. Must be called within a tokio runtime.
+    /// Listens on `path`, for requests about `family`. The socket's owner and `group`, or otherwise our own group, may connect.
+    /// Creates the directory if it is missing, and replaces a socket that nobody serves. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// Another process serves the socket, something else lies there, or the operating system refuses.
+    /// Another process serves the socket, something else is in its place, or the system refuses.
     pub fn bind(
         path: &Path,
         group: Option<Group>,
@@ -65,21 +65,21 @@ impl Server {
         })
     }
 
-    /// Greets with another version than [`VERSION`]. It must begin with `v`, or readers find no version.
+    /// Sets the version in the greeting, instead of [`VERSION`]. It must begin with `v`, or readers find no version.
     #[must_use]
     pub fn with_version(mut self, version: &str) -> Self {
         self.shared_mut().version = version.to_owned();
         self
     }
 
-    /// Tells the time by another clock than that of the machine.
+    /// Sets the clock, instead of that of the machine.
     #[must_use]
     pub fn with_clock(mut self, clock: fn() -> Clock) -> Self {
         self.shared_mut().clock = clock;
         self
     }
 
-    /// Keeps other limits than the default ones.
+    /// Sets the limits, instead of the default ones.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.shared_mut().limits = limits;
@@ -100,12 +100,12 @@ impl Server {
             loop {
                 let stream = self.accept().await;
                 let place = clients.enter(self.shared.limits.connections).await;
-                let connection = Connection::new(stream, place, Arc::clone(&self.shared));
+                let connection = ClientConnection::new(stream, place, Arc::clone(&self.shared));
                 let shutdown = shutdown.clone();
                 tasks.errand("control connection", async move {
                     shutdown.run_until_cancelled(connection.serve()).await;
                 });
-                // Who is here and has said something is heard before the next one comes, however many come.
+                // Clients that have sent something are served before the next one is accepted, however many connect.
                 tokio::task::yield_now().await;
             }
         };
@@ -114,7 +114,7 @@ impl Server {
         tasks.ended().await;
     }
 
-    /// The next connection. That none can be accepted is said once.
+    /// The next connection. A failure to accept is logged once.
     async fn accept(&self) -> UnixStream {
         let mut failed = false;
         loop {

@@ -1,24 +1,24 @@
-//! What the name of a BGP session says to its readers: the kind of peer, and its address.
+//! The information in the name of a BGP session: the kind of peer, and its address.
 //!
-//! `Mesh_172_17_8_102`, `Global_2001_db8__1_port_1790`, `Node_…`, and `Local_Workload_…`, which no reader shows.
+//! `Mesh_172_17_8_102`, `Global_2001_db8__1_port_1790`, `Node_…`, and `Local_Workload_…`, which readers do not show.
 
 use bgp_core::types::Family;
 
 const LOCAL_WORKLOAD: &str = "Local_Workload_";
 
-/// What kind of peer a session is with.
+/// The kind of peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerType {
-    /// Every node has it.
+    /// A peer of every node.
     Global,
-    /// Some nodes have it.
+    /// A peer of some nodes.
     Node,
     /// Another node of the mesh.
     Mesh,
 }
 
 impl PeerType {
-    /// As JSON says it.
+    /// The name in JSON.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Global => "global",
@@ -27,7 +27,7 @@ impl PeerType {
         }
     }
 
-    /// As the table of `node status` says it.
+    /// The name in the table of `node status`.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Global => "global",
@@ -37,8 +37,8 @@ impl PeerType {
     }
 }
 
-/// Takes a name to pieces: the type, and the address as it is shown, a port included (`192.0.2.2.port.1790`). `None` if it is
-/// not the name of a session that is shown.
+/// Parses a name: the type, and the address as shown, including a port (`192.0.2.2.port.1790`). `None` if it is not the name of a
+/// session that is shown.
 pub fn parse(name: &str, family: Family) -> Option<(PeerType, String)> {
     let (word, rest) = name.split_once('_')?;
     let peer_type = match word {
@@ -54,7 +54,7 @@ pub fn parse(name: &str, family: Family) -> Option<(PeerType, String)> {
     (!rest.is_empty()).then(|| (peer_type, rest.replace('_', separator)))
 }
 
-/// Whether it is a session with a workload of this node.
+/// Whether it is the session of a workload on this node.
 pub fn is_local_workload(name: &str) -> bool {
     name.starts_with(LOCAL_WORKLOAD)
 }

@@ -1,4 +1,4 @@
-//! What this daemon calls itself.
+//! The version of this daemon.
 
-/// What this daemon calls itself on its sockets. Readers take what follows `BIRD ` as a version only if it begins with `v`.
+/// The version of this daemon on its sockets. Readers accept the text after `BIRD ` as a version only if it begins with `v`.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"), "+bgp-daemon");

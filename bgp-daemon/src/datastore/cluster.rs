@@ -1,18 +1,18 @@
-//! A Kubernetes cluster as it is told of a node's speaker.
+//! The Kubernetes cluster to which the speaker's state is reported.
 
 use serde_json::Value;
 
-/// Why the cluster could not be told.
+/// Why a report failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ClusterError {
-    /// What the server says.
+    /// The server's message.
     pub reason: String,
-    /// It will say so again until an operator changes something: a right or a kind is missing.
+    /// Repeating the request is useless until an operator changes something: a permission or a kind is missing.
     pub lasting: bool,
 }
 
-/// Where Events and status objects are written.
+/// Writes Events and status objects.
 pub trait Cluster: Send + 'static {
     /// The unique identifier of a Node.
     fn node_uid(&self, node: &str) -> impl Future<Output = Result<String, ClusterError>> + Send;
@@ -20,7 +20,7 @@ pub trait Cluster: Send + 'static {
     /// Writes an Event into the namespace `default`.
     fn post_event(&self, event: &Value) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
-    /// Puts an object of a cluster-wide kind, with its `status`, in the place of the one of its name, or adds it.
+    /// Creates or replaces an object of a cluster-wide kind, with its `status`.
     fn put(
         &self,
         plural: &str,

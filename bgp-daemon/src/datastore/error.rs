@@ -1,23 +1,23 @@
-//! Why a source cannot be followed.
+//! Why a source cannot be watched.
 
 use thiserror::Error;
 
 use super::folder::FolderError;
 use super::spec::Server;
 
-/// Why a source cannot be followed.
+/// Why a source cannot be watched.
 #[derive(Debug, Error)]
 pub enum DatastoreError {
     /// The folder cannot be read.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// The server is not known, or what is known of it cannot be used.
+    /// The settings of the server are missing or unusable.
     #[error("datastore {0}: {1}")]
     Settings(Server, String),
-    /// The server does not give something.
+    /// The server does not return something.
     #[error("datastore: {0}")]
     Unreadable(String),
-    /// Left out when the program was built.
+    /// Support was left out of this build.
     #[error("this program was built without the datastore {0}")]
     NotBuilt(Server),
 }

@@ -1,29 +1,29 @@
-//! What a source answers when everything is asked of it once, also where it answers only in part.
+//! The complete answer of a source to a single reading, including partial failures.
 
 use jiff::SignedDuration;
 
 use crate::resources::Loaded;
 
-/// What a source answered.
+/// The answer of a source.
 #[derive(Clone, Debug, Default)]
 pub struct Examination {
-    /// The resources; `None` if something without which nothing can be said cannot be read.
+    /// The resources; `None` if a required part cannot be read.
     pub loaded: Option<Loaded>,
-    /// What cannot be read.
+    /// Unreadable parts.
     pub unread: Vec<Unread>,
-    /// By how much its clock is ahead of ours, where it tells the time: to about a second.
+    /// How far its clock is ahead of ours, if it tells the time: accurate to about a second.
     pub ahead: Option<SignedDuration>,
 }
 
-/// Something that cannot be read.
+/// An unreadable part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
-    /// What: `bgppeers`, a Secret, a path.
+    /// The part: `bgppeers`, a Secret, a path.
     pub what: String,
-    /// Why, in the words of the source.
+    /// The reason, with the message of the source.
     pub reason: String,
-    /// The source does not let us.
+    /// A permission is missing.
     pub forbidden: bool,
-    /// Nothing can be said without it.
+    /// The part is required.
     pub required: bool,
 }

@@ -1,15 +1,14 @@
 //! A folder, or a single file, of YAML or JSON documents. A saved file takes effect at once.
 //!
-//! On any sign of change what has changed is read again and, if it means something else than before, sent; what then counts is for
-//! `state` to say. Signs come from inotify, and from a clock: now and then in case a sign was lost or a file is a link to
-//! somewhere else, and often while inotify cannot watch. The watch is set up anew **before** each reading, so no change falls
-//! between the two, and folders that are swapped for others (the `..data` link of a mounted ConfigMap) or come back are watched
-//! again.
+//! On any sign of change, changed files are read again and, if their meaning differs, a snapshot is sent; `state` decides which
+//! objects are in force. Signs come from inotify, and from a clock: occasionally, in case a sign was lost or a file is a link to
+//! somewhere else, and often while inotify cannot watch. The watch is set up **before** each reading, so no change is missed in
+//! between, and folders that are replaced (the `..data` link of a mounted ConfigMap) or come back are watched again.
 //!
-//! A path that is gone takes no resource with it: the last state stays, with a problem that says so. One that is not there at
-//! the start is waited for.
+//! A path that disappears removes no resource: the last state stays in force, and a problem reports it. A path that is missing at
+//! the start is awaited.
 //!
-//! Files are read by a thread of their own, which nobody waits for at the end: a file system may hang for ever.
+//! Files are read by a dedicated thread that is not joined at the end, because a file system may hang.
 
 mod signs;
 mod state;
@@ -30,7 +29,7 @@ use bgp_speaker::tasks::Tasks;
 
 pub(crate) use self::signs::Signs;
 
-/// The path is none.
+/// The path is invalid.
 #[derive(Debug, Error)]
 #[error("datastore {path} cannot be read: {error}")]
 pub struct FolderError {
@@ -38,20 +37,21 @@ pub struct FolderError {
     error: io::Error,
 }
 
-/// How long to wait for what.
+/// Wait times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
-    /// After a sign of change, for no further one: a save is often several; also before a file that could not be read is read again.
+    /// Time without a further sign after a sign of change, as saving often causes several; also before another attempt to read an
+    /// unreadable file.
     pub(crate) quiet: Duration,
-    /// After the first sign, at most: whoever writes all the time does not keep others from being heard.
+    /// Limit of the wait after the first sign: continuous writing must not delay other changes.
     pub(crate) settle: Duration,
-    /// Without a change of a file, before what it has lost is gone: it may be in the middle of being written.
+    /// Time without a change of a file before its lost content is removed: it may be in the middle of a write.
     pub(crate) loss: Duration,
-    /// For a reading, before a problem says that it hangs.
+    /// Time before a problem reports that a reading hangs.
     pub(crate) patience: Duration,
-    /// Between readings while inotify watches.
+    /// Interval of readings while inotify watches.
     pub(crate) watched: Duration,
-    /// Between readings while it cannot.
+    /// Interval of readings while inotify cannot watch.
     pub(crate) unwatched: Duration,
 }
 
@@ -64,12 +64,12 @@ pub(crate) const TIMING: Timing = Timing {
     unwatched: Duration::from_secs(1),
 };
 
-/// Reads `path` and follows its changes. Returns once it could be read; the channel then holds the initial state. Ends when all
-/// receivers are dropped. Must be called within a tokio runtime.
+/// Reads `path` and watches it. Returns after the first successful reading; the channel then holds the initial state. Ends when
+/// all receivers are dropped. Must be called within a tokio runtime.
 ///
 /// # Errors
 ///
-/// `path` is empty. A bad document in it is no error, but a problem of the snapshot.
+/// `path` is empty. An invalid document is not an error, but a problem of the snapshot.
 pub async fn watch(path: &Path, tasks: &Tasks) -> Result<watch::Receiver<Snapshot>, FolderError> {
     watch_with(path, TIMING, tasks).await
 }
@@ -98,7 +98,7 @@ async fn watch_with(
     Ok(receiver)
 }
 
-/// Reads until it can be read.
+/// Reads until it succeeds.
 async fn first(path: &Path, timing: &Timing, state: &mut FolderState) -> (Option<Signs>, Reader) {
     let mut told = String::new();
     let mut tell = |reason: String| {
@@ -137,7 +137,7 @@ struct Follower {
     sender: watch::Sender<Snapshot>,
     state: FolderState,
     reader: Reader,
-    /// Whether inotify watches, as far as the log knows.
+    /// Whether inotify watches, as last logged.
     watching: bool,
 }
 
@@ -160,8 +160,8 @@ impl Follower {
         }
     }
 
-    /// Reads until nothing changed meanwhile, or the limit of patience: a folder that is being changed may look as if some of
-    /// its resources had been removed.
+    /// Reads until nothing changed meanwhile, up to a limit: a folder that is being changed may look as if resources had been
+    /// removed.
     async fn take_reading(&mut self, signs: &mut Option<Signs>) {
         let noticed = Instant::now();
         let end = noticed + self.timing.settle;
@@ -188,7 +188,7 @@ impl Follower {
         self.publish(noticed);
     }
 
-    /// Reads once. What takes long is told meanwhile.
+    /// Reads once. A hanging reading is reported meanwhile.
     async fn read(&mut self) -> Reading {
         let reading = read(self.path.clone(), std::mem::take(&mut self.reader));
         tokio::pin!(reading);
@@ -247,7 +247,7 @@ async fn wait_until(deadline: Option<Instant>) {
 async fn wait_for_sign(signs: Option<&mut Signs>, timing: &Timing) {
     match signs {
         Some(signs) => {
-            // Elapsed is a sign of its own: time to look.
+            // A timeout counts as a sign of change.
             let _ = timeout(timing.watched, signs.next()).await;
         }
         None => sleep(timing.unwatched).await,
@@ -262,10 +262,10 @@ struct Reading {
     signs: Option<Signs>,
 }
 
-/// Room for documents as deep as they may be, with much to spare.
+/// Stack for documents of the greatest allowed depth, with a large reserve.
 const STACK: usize = 8 << 20;
 
-/// Reads on a thread of its own: the threads of the runtime are waited for at the end.
+/// Reads on a dedicated thread, because the threads of the runtime are joined at the end.
 async fn read(path: PathBuf, mut reader: Reader) -> Reading {
     let (done, reading) = oneshot::channel();
     let read = move || {
@@ -276,7 +276,7 @@ async fn read(path: PathBuf, mut reader: Reader) -> Reading {
             reader,
             signs,
         };
-        // Nobody waits for it any more.
+        // The caller may be gone.
         done.send(reading).ok();
     };
     let spawned = std::thread::Builder::new()

@@ -1,16 +1,16 @@
-//! A folder, or a single file, of documents that commands read and change.
+//! A folder, or a single file, of documents, for commands that read and change them.
 //!
-//! A change rewrites one file, by way of a new file that takes its place: whoever reads, and whoever comes after a crash,
-//! finds the file as it was or as it shall be. What the file holds besides the object keeps its octets, comments included;
-//! if that cannot be done the change is refused. A new object gets a file of its own, `<kind>-<name>.yaml`.
+//! A change rewrites one file by replacing it with a new file: readers, also after a crash, find the old or the new content. The
+//! rest of the file keeps its octets, including comments; if that is impossible, the change is refused. A new object gets a file
+//! of its own, `<kind>-<name>.yaml`.
 //!
-//! One command at a time changes a folder: it holds a lock on it from before it reads until it ends. Readers take none.
-//! People with editors do not know of the lock, so a file that is not as it was read is not written.
+//! One command at a time changes a folder: it holds a lock from before its reading until its end. Readers take no lock. Editors
+//! do not know the lock, so a file that differs from its reading is not written.
 //!
 //! A Node of Kubernetes is shown as Calico's. It is changed through its annotations, and neither created nor deleted.
 //!
-//! The version of an object is a hash of what it says. Of several objects with one name the first counts, as it does for the
-//! speaker, and none is changed.
+//! The version of an object is a hash of its content. Of several objects with the same name the first counts, as for the speaker,
+//! and none is changed.
 
 mod disk;
 mod edit;
@@ -31,26 +31,26 @@ use super::kubernetes_node;
 use super::store::{Store, StoreError, resource_version};
 use crate::resources::{Kind, ObjectKey, Severity, read_text, walk};
 
-/// What a store is opened for.
+/// The purpose of opening a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Changes are refused.
     Read,
-    /// Nobody else changes it meanwhile.
+    /// Exclusive access.
     Write,
 }
 
 /// A folder or file of documents.
 pub struct FolderStore {
     root: PathBuf,
-    /// In the order in which the speaker reads them. Symbolic links are followed, so that it is their targets that change.
+    /// In the speaker's reading order. Symbolic links are followed, so changes affect their targets.
     files: Vec<(PathBuf, Source)>,
-    /// Files and folders that cannot be read: what they hold is left alone, and what is not found elsewhere may be there.
+    /// Unreadable files and folders: they are not changed, and an object that is not found elsewhere may be in them.
     unreadable: Vec<String>,
     /// Held until the store is dropped.
     lock: Option<File>,
     disk: Box<dyn Disk>,
-    /// What could not be kept of what was changed, one sentence each.
+    /// Parts of changed objects that could not be preserved, one sentence each.
     losses: Vec<String>,
 }
 
@@ -59,8 +59,8 @@ impl FolderStore {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or another command holds its lock for 10 s. A file in it that cannot be read, or is not YAML, is
-    /// no error: it is left alone.
+    /// The folder cannot be read, or another command holds its lock for 10 s. A file in it that is unreadable, or is not YAML, is
+    /// not an error: it is not changed.
     pub fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
         Self::open_on(path, access, Box::new(RealDisk))
     }
@@ -90,28 +90,32 @@ impl FolderStore {
         })
     }
 
-    /// Where an object is; of several, all places.
-    fn places(&self, key: &ObjectKey) -> Vec<Place> {
+    /// All locations of an object.
+    fn places(&self, key: &ObjectKey) -> Vec<ObjectLocation> {
         let files = self.files.iter().enumerate();
         files
             .flat_map(|(file, (_, source))| {
                 let slots = source.find(key);
-                slots.map(move |slot| Place { file, slot })
+                slots.map(move |slot| ObjectLocation { file, slot })
             })
             .collect()
     }
 
-    fn object(&self, place: Place) -> Value {
+    fn object(&self, place: ObjectLocation) -> Value {
         versioned(self.files[place.file].1.object(place.slot))
     }
 
-    fn describe(&self, place: Place) -> String {
+    fn describe(&self, place: ObjectLocation) -> String {
         let (path, source) = &self.files[place.file];
         format!("{}:{}", path.display(), source.line(place.slot))
     }
 
-    /// The one place of an object that is to be changed.
-    fn only_place(&self, operation: &'static str, key: &ObjectKey) -> Result<Place, StoreError> {
+    /// The single location of an object to change.
+    fn only_place(
+        &self,
+        operation: &'static str,
+        key: &ObjectKey,
+    ) -> Result<ObjectLocation, StoreError> {
         let unsupported = |reason| StoreError::Unsupported {
             operation,
             key: key.clone(),
@@ -146,7 +150,7 @@ impl FolderStore {
         operation: &'static str,
         key: &ObjectKey,
         version: Option<&str>,
-    ) -> Result<Place, StoreError> {
+    ) -> Result<ObjectLocation, StoreError> {
         let place = self.only_place(operation, key)?;
         match version {
             Some(version) if version != resource_version(&self.object(place)) => {
@@ -156,7 +160,7 @@ impl FolderStore {
         }
     }
 
-    /// The file that a new object goes to.
+    /// The file for a new object.
     fn home(&self, key: &ObjectKey) -> PathBuf {
         match self.root.is_dir() {
             true => self.root.join(file_name(key)),
@@ -182,10 +186,10 @@ impl FolderStore {
         self.write(file, changed)
     }
 
-    /// Writes a file in which one object has changed or gone.
+    /// Writes a file in which one object has changed or was removed.
     fn write_change(
         &mut self,
-        place: Place,
+        place: ObjectLocation,
         key: &ObjectKey,
         changed: Source,
     ) -> Result<(), StoreError> {
@@ -202,7 +206,7 @@ impl FolderStore {
         Ok(())
     }
 
-    /// Changes the annotations in which the Node of Kubernetes keeps Calico's settings.
+    /// Changes the annotations with Calico's settings on a Node of Kubernetes.
     fn update_kubernetes_node(
         &mut self,
         key: &ObjectKey,
@@ -363,14 +367,14 @@ impl Store for FolderStore {
     }
 }
 
-/// An object in a file.
+/// The location of an object.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct ObjectLocation {
     file: usize,
     slot: Slot,
 }
 
-/// How often and how long to wait for the lock.
+/// Attempts and waits for the lock.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
@@ -378,7 +382,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Default)]
 struct Files {
     readable: Vec<(PathBuf, Source)>,
-    /// A sentence about each of the others.
+    /// A sentence about each unreadable one.
     unreadable: Vec<String>,
 }
 
@@ -397,7 +401,7 @@ impl Files {
                 .canonicalize()
                 .and_then(|real| read_text(&real).map(|(text, _)| (real, text)));
             match read {
-                // The same file under a second name holds nothing new.
+                // A second name of the same file adds nothing.
                 Ok((real, _)) if !seen.insert(real.clone()) => {}
                 Ok((real, text)) => {
                     let source = Source::new(&real.display().to_string(), &text);
@@ -436,7 +440,7 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     Err(StoreError::Failed(reason))
 }
 
-/// The name of the file for a new object. One that is very long, or not plain, is shortened and ends in a hash of the whole.
+/// The file name of a new object. A very long or unusual one is shortened and ends with a hash of the whole.
 fn file_name(key: &ObjectKey) -> String {
     let kind = key.kind.name().to_ascii_lowercase();
     let stem = match key.namespace.as_str() {
@@ -452,16 +456,16 @@ fn file_name(key: &ObjectKey) -> String {
     format!("{kept}-{:016x}.yaml", hash(stem.as_bytes()))
 }
 
-/// A file name may have 255 octets, and the one of the new file that takes its place has a few more.
+/// File names have at most 255 octets, and that of the temporary file has a few more.
 const MAX_STEM: usize = 240;
 
-/// Calico's own Node and that of Kubernetes are one to the user.
+/// The user sees Calico's Node and that of Kubernetes as one object.
 fn kubernetes_counterpart(key: &ObjectKey) -> Option<ObjectKey> {
     let is_node = key.kind == Kind::Node;
     is_node.then(|| ObjectKey::cluster(Kind::KubernetesNode, key.name.as_str()))
 }
 
-/// The object without its version, and without what says nothing.
+/// The object without its version and empty fields.
 fn unversioned(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -473,7 +477,7 @@ fn unversioned(object: &Value) -> Value {
 
 fn versioned(object: &Value) -> Value {
     let mut object = unversioned(object);
-    // The top bit is left out: some read the version as a signed number.
+    // The top bit is cleared: some readers parse the version as a signed number.
     let version = hash(object.to_string().as_bytes()) >> 1;
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("resourceVersion".into(), version.to_string().into());

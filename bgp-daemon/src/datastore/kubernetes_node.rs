@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::resources::{Kind, Node, NodeBgp, Resource};
 
-/// Its name, and what Calico's API would show of it. `None` if it cannot be read.
+/// Its name, and its form in Calico's API. `None` if it cannot be read.
 pub(super) fn calico_view(object: &Value) -> Option<(String, Value)> {
     let (resource, _) = Resource::from_json_of(Kind::KubernetesNode, object);
     let Resource::KubernetesNode(node) = resource? else {
@@ -33,7 +33,7 @@ pub(super) fn calico_view(object: &Value) -> Option<(String, Value)> {
     Some((node.metadata.name, view))
 }
 
-/// Calico's annotations are called so, and what follows here.
+/// Prefix of Calico's annotations.
 const PREFIX: &str = "projectcalico.org/";
 
 /// The annotations that are fields of Calico's Node.
@@ -64,7 +64,7 @@ const FIELDS: [(&str, &str); 12] = [
 /// Maps of labels and annotations that only Calico knows.
 const MAPS: [&str; 2] = ["labels", "annotations"];
 
-/// Those of the status. It is the node's own to say.
+/// Fields of the status, which only the node itself sets.
 const STATUS: [&str; 2] = ["WireguardPublicKey", "WireguardPublicKeyV6"];
 
 fn is_calicos(annotation: &str) -> bool {
@@ -74,9 +74,8 @@ fn is_calicos(annotation: &str) -> bool {
     FIELDS.iter().any(|(known, _)| *known == name) || MAPS.contains(&name) || STATUS.contains(&name)
 }
 
-/// The Node of Kubernetes after Calico's view of it was changed into `wanted`. What differs goes into annotations: fields
-/// into those of their own, labels and annotations that Kubernetes does not have into one each. What Kubernetes has itself
-/// stays as it is.
+/// Applies the changed Calico view of a Node of Kubernetes. Differences go into annotations: each field into its own, and labels
+/// and annotations that Kubernetes does not have into one each. Values of Kubernetes itself stay.
 pub(super) fn changed(object: &Value, wanted: &Value) -> Option<Value> {
     let (_, view) = calico_view(object)?;
     let mut metadata = object["metadata"].as_object()?.clone();
@@ -112,7 +111,7 @@ fn map_of(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-/// As the text of an annotation; empty if it says nothing.
+/// As the text of an annotation; empty for an empty value.
 fn written(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -185,7 +184,7 @@ fn status(node: &Node) -> Value {
     fields.into_value()
 }
 
-/// The fields of an object that are there.
+/// The present fields of an object.
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 

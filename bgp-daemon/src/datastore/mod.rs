@@ -1,13 +1,13 @@
-//! Where resources come from. Each source gives snapshots of all of them through a channel in which the latest wins.
+//! The sources of resources. Each source sends snapshots of all resources through a channel that keeps the latest one.
 //!
 //! | source         | how                                          |
 //! |----------------|----------------------------------------------|
 //! | [`folder`]     | files of YAML or JSON documents, watched     |
 //! | `servers`      | etcd v3 and the Kubernetes API, listed and watched |
 //!
-//! Commands that read and change single objects do so through a [`store`]; that of a folder is [`folder_store`].
+//! Commands that read and change single objects use a [`store`]; that of a folder is [`folder_store`].
 //!
-//! A source does not validate resources, and keeps them when it cannot be reached: the last state stays in force.
+//! A source does not validate resources, and keeps them when it is unreachable: the last state stays in force.
 
 pub mod cluster;
 mod error;
@@ -42,12 +42,12 @@ use self::store::{Store, StoreError};
 use crate::resources::{Loaded, ResourceSet};
 use bgp_speaker::tasks::Tasks;
 
-/// Reads a source and follows its changes. Returns once the first state is known; of a server that cannot be reached, that is
-/// waited for. Must be called within a tokio runtime.
+/// Reads a source and watches it. Returns once the first state is known, waiting for a server that is unreachable. Must be called
+/// within a tokio runtime.
 ///
 /// # Errors
 ///
-/// The folder cannot be read, or nothing says where the server is.
+/// The folder cannot be read, or the location of the server is unknown.
 pub async fn watch(
     spec: &DatastoreSpec,
     interest: Interest,
@@ -64,7 +64,7 @@ pub async fn watch(
 ///
 /// # Errors
 ///
-/// It cannot be read.
+/// The source cannot be read.
 pub async fn load(
     spec: &DatastoreSpec,
     interest: Interest,
@@ -76,8 +76,8 @@ pub async fn load(
     }
 }
 
-/// The Kubernetes cluster that is told of the speaker, if settings name one. `None` without one, or with a folder as the source: its owner did not
-/// say that there is a cluster.
+/// The Kubernetes cluster for reports, if the settings name one. `None` without one, or with a folder as the source, because its
+/// owner did not name a cluster.
 pub async fn told_cluster(
     spec: &DatastoreSpec,
     settings: &Settings,
@@ -88,11 +88,11 @@ pub async fn told_cluster(
     }
 }
 
-/// Asks everything of a source once, for at most this time. What cannot be read is part of the answer.
+/// Reads everything of a source once, within this time. Unreadable parts are part of the answer.
 ///
 /// # Errors
 ///
-/// Nothing says where the server is.
+/// The location of the server is unknown.
 pub async fn examine(
     spec: &DatastoreSpec,
     interest: Interest,
@@ -105,13 +105,13 @@ pub async fn examine(
     }
 }
 
-/// A file system may hang: the thread that reads is not waited for then.
+/// A file system may hang: the reading thread is not joined then.
 async fn examine_folder(path: PathBuf, time: Duration) -> Examination {
     let (reply, answer) = oneshot::channel();
     let what = path.display().to_string();
     std::thread::spawn(move || {
         let loaded = std::fs::metadata(&path).map(|_| ResourceSet::load(&[path]));
-        // Whoever asked may have gone.
+        // The caller may be gone.
         reply.send(loaded).ok();
     });
     let (reason, forbidden) = match tokio::time::timeout(time, answer).await {
@@ -143,7 +143,7 @@ async fn examine_folder(path: PathBuf, time: Duration) -> Examination {
 ///
 /// # Errors
 ///
-/// It cannot be read, or nothing says where the server is.
+/// The source cannot be read, or the location of the server is unknown.
 pub fn open(
     spec: &DatastoreSpec,
     access: Access,

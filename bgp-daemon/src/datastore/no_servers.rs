@@ -1,4 +1,4 @@
-//! Replaces `servers` in a program that is built without them.
+//! Replaces `servers` in a build without them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Resources that servers hold: etcd v3, and the Kubernetes API.
+//! Resources on servers: etcd v3, and the Kubernetes API.
 //!
 //! | module         | what it is                                                              |
 //! |----------------|-------------------------------------------------------------------------|
@@ -9,7 +9,8 @@
 //! | `pause`        | how long to wait after a failure                                        |
 //! | `blocking`     | async answers for commands that wait                                    |
 //!
-//! Services, EndpointSlices and Secrets are never in etcd: they are asked of the Kubernetes API if one is named beside it.
+//! Services, EndpointSlices and Secrets are never in etcd: they are read from the Kubernetes API, if one is configured in
+//! addition.
 
 mod blocking;
 mod etcd;
@@ -86,7 +87,7 @@ pub(super) async fn examine(
     })
 }
 
-/// By how much the clock of the Kubernetes API server is ahead of ours.
+/// How far the clock of the Kubernetes API server is ahead of ours.
 async fn clock_ahead(settings: &KubernetesSettings) -> Option<SignedDuration> {
     let theirs = Kubernetes::new(settings).await.ok()?.time().await?;
     Some(theirs.duration_since(Timestamp::now()))
@@ -106,11 +107,11 @@ pub(super) fn open(
 /// See [`super::told_cluster`].
 pub(super) async fn told_cluster(settings: &Settings) -> Option<ToldCluster> {
     let settings = KubernetesSettings::from_lookup(|name| settings.get(name));
-    // Whoever follows the resources tells what is wrong with the settings.
+    // Errors in the settings are reported by the reader of the resources.
     Kubernetes::new(&settings).await.ok().map(ToldCluster)
 }
 
-/// Who is asked for what.
+/// The servers for each kind of resource.
 async fn origins(
     server: Server,
     interest: &Interest,

@@ -1,9 +1,9 @@
-//! The variables that say where a datastore is: those of the environment, or those that calicoctl's file replaces.
+//! The variables with a datastore's settings: those of the environment, or those of calicoctl's file.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Variables by name. Some hold passwords, so none is ever shown.
+/// Variables by name. Some hold passwords, so none is ever printed.
 #[derive(Clone, Default)]
 pub struct Settings(Option<BTreeMap<String, String>>);
 
@@ -13,12 +13,12 @@ impl Settings {
         Self(None)
     }
 
-    /// Nothing but these.
+    /// Only these variables.
     pub fn from_map(variables: BTreeMap<String, String>) -> Self {
         Self(Some(variables))
     }
 
-    /// A variable. One that is empty counts as not set.
+    /// A variable; an empty one counts as unset.
     pub fn get(&self, name: &str) -> Option<String> {
         let value = match &self.0 {
             None => std::env::var(name).ok(),

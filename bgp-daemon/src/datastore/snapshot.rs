@@ -1,21 +1,21 @@
-//! What a speaker asks of a source, and what it gets.
+//! A speaker's needs, and a source's snapshots.
 
 use std::sync::Arc;
 
 use crate::resources::Loaded;
 
-/// All resources at one moment, and what is wrong with some.
+/// All resources at one moment, and their problems.
 pub type Snapshot = Arc<Loaded>;
 
-/// What a speaker wants to know, beside what every speaker does.
+/// The resources that a speaker needs, in addition to those that every speaker needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interest {
-    /// The node whose blocks are wanted.
+    /// The node whose blocks are needed.
     pub node: String,
-    /// Where Secrets with passwords are.
+    /// The namespace of Secrets with passwords.
     pub namespace: String,
-    /// The node's pod CIDRs take the place of block affinities.
+    /// The node's pod CIDRs replace block affinities.
     pub use_pod_cidr: bool,
-    /// Services are wanted even if no BGPConfiguration says so.
+    /// Services are needed even if no BGPConfiguration says so.
     pub services: bool,
 }

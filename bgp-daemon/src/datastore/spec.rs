@@ -1,4 +1,4 @@
-//! Which source of resources to use: by name, by path, or by Calico's environment variables.
+//! Selects a source of resources: by name, by path, or by Calico's environment variables.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,16 +8,16 @@ use thiserror::Error;
 
 use super::settings::Settings;
 
-/// Which source to use.
+/// A source of resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatastoreSpec {
     /// A folder or a file of YAML or JSON documents.
     Folder(PathBuf),
-    /// A server; the settings say where it is.
+    /// A server; the settings have its location.
     Server(Server),
 }
 
-/// A kind of server that holds resources.
+/// A kind of server with resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     /// etcd v3.
@@ -26,16 +26,16 @@ pub enum Server {
     Kubernetes,
 }
 
-/// Text or environment that names no source.
+/// Why text or environment names no source.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DatastoreSpecError {
     /// An empty path.
     #[error("expected a folder, a file, `etcd` or `kubernetes`")]
     Empty,
-    /// A value of `DATASTORE_TYPE` that Calico does not know either.
+    /// A value of `DATASTORE_TYPE` that Calico does not know.
     #[error("DATASTORE_TYPE is `{0}`, expected `kubernetes` or `etcdv3`")]
     UnknownType(String),
-    /// Nothing names one.
+    /// No source is named.
     #[error(
         "no datastore: give --datastore with a folder, a file, `etcd` or `kubernetes`, or set DATASTORE_TYPE"
     )]
@@ -43,7 +43,7 @@ pub enum DatastoreSpecError {
 }
 
 impl DatastoreSpec {
-    /// `given`, or what the environment of this process names.
+    /// `given`, or the source named by the environment of this process.
     ///
     /// # Errors
     ///
@@ -52,11 +52,11 @@ impl DatastoreSpec {
         given.map_or_else(|| Self::from_settings(&Settings::from_env()), Ok)
     }
 
-    /// What Calico's environment variables name: `DATASTORE_TYPE`, otherwise etcd if its endpoints are set.
+    /// The source named by Calico's environment variables: `DATASTORE_TYPE`, otherwise etcd if its endpoints are set.
     ///
     /// # Errors
     ///
-    /// They name none, or one that does not exist.
+    /// They name no source, or an unknown one.
     pub fn from_settings(settings: &Settings) -> Result<Self, DatastoreSpecError> {
         let filled = |name: &str| settings.get(name);
         match filled("DATASTORE_TYPE").as_deref() {

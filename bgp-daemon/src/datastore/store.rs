@@ -1,8 +1,8 @@
-//! What the commands need of a datastore: to read and to change single objects. Each source has one
-//! implementation; that of a folder is [`folder_store`](super::folder_store).
+//! The interface that commands need of a datastore: reading and changing single objects. Each source has one implementation; that
+//! of a folder is [`folder_store`](super::folder_store).
 //!
-//! Objects are JSON of Calico's v3 API. A store keeps them and does not validate them: what may be written is for the caller to
-//! know, and objects that are wrong can be read, replaced and deleted like any other.
+//! Objects are JSON of Calico's v3 API. A store does not validate them: the caller decides what may be written, and invalid
+//! objects can be read, replaced and deleted like any other.
 
 use serde_json::Value;
 use thiserror::Error;
@@ -22,22 +22,21 @@ pub trait Store {
     ///
     /// # Errors
     ///
-    /// It does not exist, or the datastore cannot be read.
+    /// The object does not exist, or the datastore cannot be read.
     fn read(&self, key: &ObjectKey) -> Result<Value, StoreError>;
 
-    /// Adds an object. Returns it as it was stored.
+    /// Adds an object. Returns the stored object.
     ///
     /// # Errors
     ///
-    /// It exists, or the datastore cannot be written; then it is as it was.
+    /// The object exists, or the datastore cannot be written; it is then unchanged.
     fn create(&mut self, key: &ObjectKey, object: &Value) -> Result<Value, StoreError>;
 
-    /// Puts an object in the place of the one of that name, if that one still has this resource version. Returns it as it
-    /// was stored.
+    /// Replaces an object, if the stored one has this resource version. Returns the stored object.
     ///
     /// # Errors
     ///
-    /// There is none, it has another version, or the datastore cannot be written; then it is as it was.
+    /// The object does not exist or has another version, or the datastore cannot be written; it is then unchanged.
     fn update(
         &mut self,
         key: &ObjectKey,
@@ -45,23 +44,24 @@ pub trait Store {
         version: &str,
     ) -> Result<Value, StoreError>;
 
-    /// Removes an object; if a resource version is given, only that one.
+    /// Removes an object; with a resource version, only that version.
     ///
     /// # Errors
     ///
-    /// There is none, it has another version, or the datastore cannot be written; then it is as it was.
+    /// The object does not exist or has another version, or the datastore cannot be written; it is then unchanged.
     fn delete(&mut self, key: &ObjectKey, version: Option<&str>) -> Result<(), StoreError>;
 
-    /// What changes since the last call could not keep of how somebody wrote an object: comments, order. One sentence each.
+    /// Parts of objects' formatting that changes since the last call could not preserve, such as comments and order. One sentence
+    /// each.
     fn losses(&mut self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Puts another `status` into an object, and touches nothing else of it.
+    /// Replaces only the `status` of an object.
     ///
     /// # Errors
     ///
-    /// There is none, it has just been changed, or the datastore cannot be written; then it is as it was.
+    /// The object does not exist or was just changed, or the datastore cannot be written; it is then unchanged.
     fn write_status(&mut self, key: &ObjectKey, status: Value) -> Result<(), StoreError> {
         let mut object = self.read(key)?;
         let version = resource_version(&object).to_owned();
@@ -71,45 +71,45 @@ pub trait Store {
     }
 }
 
-/// Why a store did not do it. The texts are those of calicoctl.
+/// Why a store refused. The texts are those of calicoctl.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// There is no such object.
+    /// The object does not exist.
     #[error(
         "resource does not exist: {} with error: {}.projectcalico.org \"{}\" not found",
         identifier(.0), .0.kind.plural(), .0.name
     )]
     NotFound(ObjectKey),
-    /// There is one already.
+    /// The object exists already.
     #[error(
         "resource already exists: {} with error: {}.projectcalico.org \"{}\" already exists in {}",
         identifier(.key), .key.kind.plural(), .key.name, .place
     )]
     AlreadyExists {
-        /// Which.
+        /// The object.
         key: ObjectKey,
-        /// Where.
+        /// The datastore.
         place: String,
     },
-    /// It has been changed since that version.
+    /// The object was changed since that version.
     #[error("update conflict: {}", identifier(.0))]
     Conflict(ObjectKey),
-    /// This object cannot be changed in this way.
+    /// The object cannot be changed in this way.
     #[error("operation {operation} is not supported on {}: {reason}", identifier(.key))]
     Unsupported {
         /// `create`, `update` or `delete`.
         operation: &'static str,
-        /// Which.
+        /// The object.
         key: ObjectKey,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The datastore cannot be read or written, as the sentence says.
+    /// The datastore cannot be read or written, with the reason.
     #[error("{0}")]
     Failed(String),
 }
 
-/// An object as calicoctl's messages name it: `BGPPeer(tor)`.
+/// The name of an object in calicoctl's messages: `BGPPeer(tor)`.
 pub fn identifier(key: &ObjectKey) -> String {
     let kind = key.kind.name();
     match key.namespace.as_str() {

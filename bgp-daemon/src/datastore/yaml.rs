@@ -1,15 +1,15 @@
-//! How objects are written as YAML: as `kubectl` and `calicoctl` do, keys sorted, lists not indented, every text on one
-//! line. Text that another reader could take for a number or a truth value is quoted; an IPv4 address is not.
+//! Writes objects as YAML in the style of `kubectl` and `calicoctl`: keys sorted, lists not indented, every text on one line.
+//! Text that another reader could take for a number or a boolean is quoted; an IPv4 address is not.
 
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-/// The object as YAML, with a line break at the end.
+/// The object as YAML, with a final line break.
 ///
 /// # Errors
 ///
-/// It cannot be written, as the error says.
+/// The object cannot be written.
 pub fn write(object: &Value) -> Result<String, serde_saphyr::SerializeError> {
     let mut out = String::new();
     match is_collection(object) {
@@ -76,7 +76,7 @@ const STEP: usize = 2;
 fn scalar(value: &Value) -> Result<String, serde_saphyr::SerializeError> {
     match value {
         Value::String(value) => text(value),
-        // Numbers, truth values, null, and empty collections are written alike in both languages.
+        // Numbers, booleans, null, and empty collections are the same in both languages.
         other => Ok(other.to_string()),
     }
 }

@@ -1,4 +1,4 @@
-//! A plan's rules in the terms of the forwarding task: what goes into the kernel, and what is learned from there.
+//! The forwarding rules of a plan: which routes go into the kernel, and which are learned from it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,12 +9,12 @@ use bgp_core::rib::{ForwardRoute, LocalRoute};
 use bgp_core::types::{Family, PerFamily, family_of};
 use bgp_core::wire::NextHop;
 use bgp_speaker::forwarding::{ForwardingPlan, ForwardingRules, Install};
-use bgp_speaker::kernel::resolve::{Resolution, ResolvedHop};
+use bgp_speaker::kernel::resolve::{NextHopPath, ResolvedHop};
 use bgp_speaker::kernel::{Device, ForeignHop, ForeignKind, ForeignRoute, Hop, KernelRoute};
 use ipnet::IpNet;
 
 use super::local_kind::{DIRECT, KERNEL, WORKLOAD};
-use crate::plan::{self, KernelDecision, KernelRules, Plan, RouteOrigin, RouteSource, Tunnel};
+use crate::plan::{self, CandidateSource, KernelDecision, KernelRules, Plan, RouteOrigin, Tunnel};
 use crate::resources::RoutePriority;
 
 /// Device of IP-in-IP tunnels.
@@ -26,16 +26,16 @@ const WORKLOAD_DEVICES: &str = "cali*";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules {
     kernel: KernelRules,
-    /// Interfaces whose networks are not learned, as patterns.
+    /// Patterns of interfaces whose networks are not learned.
     ignored_interfaces: Vec<String>,
 }
 
-/// The rules that are in force: equal ones stay the same object, so that nothing is decided again.
+/// The rules in force: equal rules stay the same object, so that no route is decided again.
 #[derive(Debug, Default)]
 pub(crate) struct RulesInForce(PerFamily<Arc<Rules>>);
 
 impl RulesInForce {
-    /// The part of a plan that is about forwarding.
+    /// The forwarding part of a plan.
     pub(crate) fn follow(&mut self, plan: &Plan) -> ForwardingPlan {
         for family in Family::ALL {
             let rules = Rules {
@@ -63,10 +63,10 @@ impl RulesInForce {
     }
 }
 
-/// Blackholes for blocks, and the routes by which peers are reached.
+/// Blackholes for blocks, and the routes to peers.
 fn own_routes(plan: &Plan) -> BTreeMap<IpNet, KernelRoute> {
     let allowed = |prefix, source| {
-        let route = plan::KernelRoute {
+        let route = plan::CandidateRoute {
             prefix,
             next_hop: None,
             local_pref: None,
@@ -74,15 +74,16 @@ fn own_routes(plan: &Plan) -> BTreeMap<IpNet, KernelRoute> {
         };
         plan.kernel[family_of(prefix)].decide(route) != KernelDecision::Skip
     };
-    // Blocks of a single address are announced, but the workload's own route leads to the address. Service addresses are kube-proxy's.
+    // A block of a single address is announced, but the workload's own route leads to it. Service addresses are left to
+    // kube-proxy.
     let blocks = plan.originate.iter().filter(|route| {
         let is_single = route.prefix.prefix_len() == route.prefix.max_prefix_len();
         route.origin == RouteOrigin::Block && !is_single
     });
     let blocks = blocks.map(|block| block.prefix);
-    let blocks = blocks.filter(|prefix| allowed(*prefix, RouteSource::Block));
+    let blocks = blocks.filter(|prefix| allowed(*prefix, CandidateSource::Block));
     let hosts = plan.reachable_by.iter().rev();
-    let hosts = hosts.filter(|host| allowed(host.prefix, RouteSource::ReachableBy));
+    let hosts = hosts.filter(|host| allowed(host.prefix, CandidateSource::ReachableBy));
     let blackholes = blocks.map(|prefix| (prefix, KernelRoute::blackhole()));
     let towards = |via| KernelRoute::via(vec![Hop::gateway(via)]);
     blackholes
@@ -92,11 +93,11 @@ fn own_routes(plan: &Plan) -> BTreeMap<IpNet, KernelRoute> {
 
 impl ForwardingRules for Rules {
     fn install(&self, prefix: IpNet, route: &ForwardRoute, next_hop: IpAddr) -> Option<Install> {
-        let decision = self.kernel.decide(plan::KernelRoute {
+        let decision = self.kernel.decide(plan::CandidateRoute {
             prefix,
             next_hop: Some(next_hop),
             local_pref: Some(route.local_pref),
-            source: RouteSource::Peer,
+            source: CandidateSource::Peer,
         });
         match decision {
             KernelDecision::Install { metric, tunnel } => Some(Install {
@@ -132,14 +133,14 @@ impl ForwardingRules for Rules {
         Some(DIRECT.route(local_pref, None, Some(interface.into())))
     }
 
-    /// The way to a workload on this node is always its own route.
-    fn always_reaches(&self, way: &Resolution) -> bool {
+    /// The path to a workload on this node is always its own route.
+    fn always_reaches(&self, way: &NextHopPath) -> bool {
         let to_workload = |hop: &ResolvedHop| is_workload(way.prefix, hop.gateway, &hop.interface);
         way.hops.iter().all(to_workload)
     }
 }
 
-/// Whether this way is the route to a workload on this node.
+/// Whether this path is the route to a workload on this node.
 fn is_workload(prefix: IpNet, gateway: Option<IpAddr>, interface: &str) -> bool {
     prefix.prefix_len() == prefix.max_prefix_len()
         && gateway.is_none()
@@ -169,7 +170,7 @@ mod tests {
         }
     }
 
-    /// A plan without peers whose first pool is routed like this.
+    /// A plan without peers, with this routing of its first pool.
     fn plan_with(routing: PoolRouting) -> Plan {
         let set = crate::resources::ResourceSet::default();
         let mut plan = plan::plan(&set, "a", &plan::Environment::default());

@@ -1,4 +1,4 @@
-//! The kinds of local routes, as BIRD's protocols bring them.
+//! The kinds of local routes, corresponding to BIRD's protocols.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub(crate) const STATIC: LocalKind = LocalKind {
     id: 0,
     preference: 200,
 };
-/// Routes to peers that the plan asks for.
+/// Routes to peers that the plan requires.
 pub(crate) const HOST_ROUTE: LocalKind = LocalKind {
     id: 1,
     preference: 200,
@@ -20,7 +20,7 @@ pub(crate) const KERNEL: LocalKind = LocalKind {
     id: 2,
     preference: 10,
 };
-/// Routes to workloads on this node, which Felix writes into the kernel. They are compared with those of peers by their priority.
+/// Routes to workloads on this node, which Felix writes into the kernel. They are compared with those of peers by priority.
 pub(crate) const WORKLOAD: LocalKind = LocalKind {
     id: 2,
     preference: PEER_PREFERENCE,
@@ -31,7 +31,7 @@ pub(crate) const DIRECT: LocalKind = LocalKind {
     preference: 240,
 };
 
-/// A kind of local route: how it is told apart from others of the same prefix, and how it is preferred.
+/// A kind of local route, with its number and preference.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalKind {
     pub(crate) id: u32,

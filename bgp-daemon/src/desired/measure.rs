@@ -1,4 +1,5 @@
-//! What one changed endpoint costs a route reflector with thousands of clients that announces a thousand services. Not a test:
+//! The cost of one changed endpoint for a route reflector with thousands of clients that announces a thousand services. Not a
+//! test:
 //!
 //! `cargo test --release -p bgp-daemon --lib -- --ignored --nocapture desired::measure`
 

@@ -1,5 +1,5 @@
-//! From a plan to what its speaker is to be. Pure. The steps from one to the next are the speaker's own affair
-//! ([`bgp_speaker::Desired`]); tests take them with speakers under virtual time.
+//! Converts a plan to the desired state of its speaker. Pure. The speaker itself takes the steps from one state to the next
+//! ([`bgp_speaker::Desired`]); tests do that with speakers under virtual time.
 //!
 //! | module         | what it is                                             |
 //! |----------------|--------------------------------------------------------|
@@ -24,7 +24,7 @@ use crate::plan::Plan;
 use local_kind::{HOST_ROUTE, STATIC};
 use settings::Policies;
 
-/// What a plan means, and whom it names that cannot be spoken to, with the reason.
+/// The desired state of a plan, and the peers that cannot be configured, with the reasons.
 pub(crate) fn of(
     plan: &Plan,
     speaker: &SpeakerConfig,
@@ -33,7 +33,7 @@ pub(crate) fn of(
     let mut policies = Policies::new(plan, policies);
     let mut unspeakable = BTreeMap::new();
     let mut desired = Desired::default();
-    // As in the replaced system: a peer of the mesh may also be one of a BGPPeer.
+    // As in the replaced system: a peer of the mesh may also be that of a BGPPeer.
     desired.shared_addresses = true;
     desired.cluster_id = plan.cluster_id;
     desired.routes = local_routes(plan);

@@ -1,4 +1,4 @@
-//! A peer of the plan as the speaker is to treat it. Pure.
+//! The session settings of a planned peer. Pure.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,27 +12,27 @@ use bgp_core::types::{Family, PerFamily};
 use bgp_core::wire::NextHop;
 
 use crate::plan::policy::Audience;
-use crate::plan::{NextHop as PlannedNextHop, Peer, Plan};
+use crate::plan::{Peer, Plan, PlannedNextHop};
 use bgp_speaker::PeerSpec;
 use bgp_speaker::pool::Pool;
 use bgp_speaker::sockopt::{Md5Key, Ttl};
 
-/// Restart time that is announced if nothing else is configured, seconds.
+/// Default restart time to advertise, seconds.
 const RESTART_TIME: u16 = 120;
-/// Shortest and longest pause after an error.
+/// Shortest and longest time in Idle after an error.
 const IDLE_HOLD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// What no TTL rule travels: the default of every system.
+/// TTL without a TTL rule: the default of every system.
 const MULTIHOP_TTL: u8 = 64;
 
-/// A peer that cannot be spoken to as the plan says.
+/// Why a peer cannot be configured as planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SettingsError {
-    /// Its password is not one that the kernel takes.
+    /// The kernel does not accept its password.
     #[error("its password must have 1 to 80 octets")]
     Password,
 }
 
-/// Where the plan says to listen.
+/// The planned addresses to listen on.
 pub(crate) fn listen_addresses(plan: &Plan, port: Option<u16>) -> Vec<SocketAddr> {
     let port = port.unwrap_or(plan.listen_port);
     let any: [(Family, IpAddr); 2] = [
@@ -44,8 +44,8 @@ pub(crate) fn listen_addresses(plan: &Plan, port: Option<u16>) -> Vec<SocketAddr
         .collect()
 }
 
-/// The policies of a plan. Each is made once for all its peers, and is the same object as an equal one that is in use: with
-/// thousands of peers and services, a policy for each would be most of the memory, and to compare them most of a change.
+/// The policies of a plan. Each is made once for all its peers, and is shared with an equal one in use: with thousands of peers
+/// and services, separate policies would take most of the memory, and comparing them most of the time of a change.
 pub(crate) struct Policies<'a> {
     plan: &'a Plan,
     in_use: &'a mut Pool<Policy>,
@@ -67,14 +67,14 @@ impl<'a> Policies<'a> {
         Arc::clone(made.or_insert_with(|| in_use.share(audience.policy(plan))))
     }
 
-    /// How many were made.
+    /// The number of policies made.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.made.len()
     }
 }
 
-/// A peer as the speaker is to treat it.
+/// The settings of a peer.
 pub(crate) fn of_peer<'a>(
     plan: &'a Plan,
     peer: &'a Peer,
@@ -108,7 +108,7 @@ pub(crate) fn of_peer<'a>(
         GracefulRestart::new(restart_time).with_notification(options.graceful_restart_notification),
     );
     spec.long_lived_stale_time = Some(options.long_lived_stale_time.unwrap_or(Duration::ZERO));
-    // RFC 9234 §4.1: roles are between different ASes. The annotation may be on the configuration of all peers.
+    // RFC 9234 §4.1: roles are used between different ASes. The annotation may be on the configuration of all peers.
     spec.role = options.role.filter(|_| !peer.internal);
     spec.route_reflector_client = peer.internal && peer.route_reflector_client;
     spec.allowed_local_as = peer.allowed_local_as.into();
@@ -127,8 +127,8 @@ pub(crate) fn of_peer<'a>(
     Ok(spec)
 }
 
-/// Our addresses as next hops in families that the session carries beside that of its own addresses. In that one the local
-/// address of the connection is the next hop.
+/// Our addresses as next hops in families other than that of the session's addresses. In that one the local address of the
+/// connection is the next hop.
 fn next_hops_beside(plan: &Plan, peer: &Peer) -> PerFamily<Option<NextHop>> {
     let mut next_hops = PerFamily::default();
     for family in &peer.options.families {
@@ -147,7 +147,7 @@ mod tests {
     use crate::plan::{Environment, plan};
     use crate::resources::{ResourceSet, parse};
 
-    /// A node with so many peers, every second one with a filter, and so many pools that are announced to all.
+    /// A node with this many peers, every second one with a filter, and this many pools that are announced to all.
     fn cluster(peers: u8, pools: u8) -> Plan {
         let object = |kind: &str, name: String, spec: String| {
             format!(
@@ -179,7 +179,7 @@ mod tests {
         plan
     }
 
-    /// Import and export of each peer, and how many policies were made for them.
+    /// Import and export policy of each peer, and the number of policies made for them.
     fn policies(plan: &Plan, in_use: &mut Pool<Policy>) -> (Vec<[Arc<Policy>; 2]>, usize) {
         let mut policies = Policies::new(plan, in_use);
         let settings = plan
@@ -222,7 +222,7 @@ mod tests {
         );
     }
 
-    /// What the plan says of all peers, or rounds to nothing, keeps no session from being configured.
+    /// A setting for all peers, or one that rounds to nothing, prevents no session.
     #[test]
     fn settings_that_do_not_fit_a_session_do_not_prevent_it() {
         let documents = [

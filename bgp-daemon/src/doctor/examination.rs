@@ -1,14 +1,14 @@
-//! What is looked at of sessions: the way, the link, sockets, and handshakes beside a session whose peer is silent.
+//! Examines sessions: the path, the link, sockets, and test handshakes with silent peers.
 //!
-//! An examination takes as long as silence needs to be told from an answer that is late, a few seconds, and looks at a bounded number
-//! of sessions that closely.
+//! An examination takes a few seconds, the time needed to tell silence from a late answer, and examines a bounded number of
+//! sessions closely.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use bgp_speaker::kernel::look::{Link, Look, Way};
+use bgp_speaker::kernel::query::{KernelPath, KernelQuery, NeighbourEntry};
 use bgp_speaker::sockopt::Ttl;
 use bgp_speaker::turned_away::{TurnedAway, Why};
 use ipnet::IpNet;
@@ -17,14 +17,14 @@ use super::facts::{Interface, Knock, Knocks, Peer};
 use super::probe::{knock, machine, tcp};
 use crate::plan;
 
-/// Sessions that are looked at closely at once.
+/// Sessions that are examined closely at once.
 const CLOSELY: usize = 32;
-/// Ways that are looked up for the interfaces towards peers.
+/// Paths that are looked up to find the interfaces towards peers.
 const WAYS: usize = 256;
-/// Strangers that came longer ago say nothing of now.
+/// Older rejected connections say nothing about the present.
 const LATELY: Duration = Duration::from_secs(300);
 
-/// A session of the plan, before anything is looked at.
+/// A planned session, before its examination.
 pub(super) fn of_plan(peer: &plan::Peer) -> Peer {
     Peer {
         name: peer.name.clone(),
@@ -41,7 +41,7 @@ pub(super) fn of_plan(peer: &plan::Peer) -> Peer {
         key_refused: None,
         session: None,
         way: Ok(Default::default()),
-        link: Link::Unknown,
+        link: NeighbourEntry::Unknown,
         sockets: Vec::new(),
         knocks: Knocks::default(),
         turned_away: None,
@@ -50,7 +50,7 @@ pub(super) fn of_plan(peer: &plan::Peer) -> Peer {
     }
 }
 
-/// The sockets towards each peer.
+/// Finds the sockets to each peer.
 pub(super) fn look_at_sockets(peers: &mut [Peer]) {
     let ports: BTreeSet<u16> = peers.iter().map(|peer| peer.remote.port()).collect();
     let addresses: BTreeSet<IpAddr> = peers.iter().map(|peer| peer.remote.ip()).collect();
@@ -63,10 +63,10 @@ pub(super) fn look_at_sockets(peers: &mut [Peer]) {
     }
 }
 
-/// The ways to peers, and what the links of those that are down say.
-pub(super) async fn look_at_ways(look: &mut Look, peers: &mut [Peer]) {
+/// Finds the paths to peers, and the neighbour entries of those that are down.
+pub(super) async fn look_at_ways(query: &mut KernelQuery, peers: &mut [Peer]) {
     for peer in peers.iter_mut().take(WAYS) {
-        let way = way(look, peer).await;
+        let way = way(query, peer).await;
         peer.way = way.map_err(|error| bgp_speaker::connect::words(&error));
     }
     for peer in peers.iter_mut().filter(|peer| !peer.is_up()).take(CLOSELY) {
@@ -76,26 +76,29 @@ pub(super) async fn look_at_ways(look: &mut Look, peers: &mut [Peer]) {
         if let Some(interface) = way.interface.as_deref().filter(|_| !way.is_local) {
             let address = peer.remote.ip();
             let next = way.gateway.unwrap_or(address);
-            // Without an answer of netlink nothing is said of the link.
-            peer.link = look.link(next, interface).await.unwrap_or(Link::Unknown);
+            // Without an answer of netlink, the neighbour entry is unknown.
+            peer.link = query
+                .neighbour(next, interface)
+                .await
+                .unwrap_or(NeighbourEntry::Unknown);
         }
     }
 }
 
-/// The way to a peer. Where our source address is not on this machine there is none from it, which says nothing of the peer.
-async fn way(look: &mut Look, peer: &Peer) -> io::Result<Way> {
+/// The path to a peer. If our source address is not on this machine, there is no path from it, which says nothing about the peer.
+async fn way(query: &mut KernelQuery, peer: &Peer) -> io::Result<KernelPath> {
     let to = peer.remote.ip();
-    let found = look.way(to, peer.source).await;
+    let found = query.path(to, peer.source).await;
     let (Err(_), Some(source)) = (&found, peer.source) else {
         return found;
     };
-    match look.way(source, None).await {
+    match query.path(source, None).await {
         Ok(way) if way.is_local => found,
-        _ => look.way(to, None).await,
+        _ => query.path(to, None).await,
     }
 }
 
-/// The interfaces, and whether peers are reached by them.
+/// The interfaces, and whether peers are reached through them.
 pub(super) fn interfaces(peers: &[Peer]) -> Vec<Interface> {
     let ways = peers.iter().filter_map(|peer| peer.way.as_ref().ok());
     let towards = ways
@@ -112,7 +115,7 @@ pub(super) fn interfaces(peers: &[Peer]) -> Vec<Interface> {
     judged.collect()
 }
 
-/// Tries to reach those that are silent, all at once.
+/// Tries to reach the silent peers, all at once.
 pub(super) async fn knock_at_silent(peers: &mut [Peer]) {
     let closely = peers
         .iter_mut()
@@ -136,7 +139,7 @@ async fn knock_at(peer: &Peer) -> Knocks {
         .map_or(Ttl::System, |hops| Ttl::Security { hops });
     let unsigned = async {
         match peer.passive || peer.is_up() {
-            // The peer need not listen, or could take it for our restart.
+            // The peer need not listen, or could take the attempt for our restart.
             true => Knock::Untried,
             false => knock::knock(remote, source, ttl).await,
         }
@@ -158,7 +161,7 @@ async fn knock_at(peer: &Peer) -> Knocks {
     }
 }
 
-/// Polls all of them until all are done.
+/// Polls all futures until all are done.
 async fn join_all(futures: impl Iterator<Item = impl Future<Output = ()>>) {
     let mut waiting: Vec<_> = futures.map(Box::pin).collect();
     std::future::poll_fn(|context| {
@@ -171,9 +174,9 @@ async fn join_all(futures: impl Iterator<Item = impl Future<Output = ()>>) {
     .await;
 }
 
-/// Which connections that were closed without a word were the peers', or come the way of a peer that is down.
+/// Assigns rejected connections to peers: those from a peer's address, or from the direction of a peer that is down.
 pub(super) async fn assign_turned_away(
-    look: &mut Look,
+    query: &mut KernelQuery,
     all: Vec<TurnedAway>,
     peers: &mut [Peer],
     now: Instant,
@@ -187,21 +190,24 @@ pub(super) async fn assign_turned_away(
         if !is_stranger || now.saturating_duration_since(away.at) > LATELY {
             continue;
         }
-        let Ok(way) = look.way(away.from, None).await else {
+        let Ok(way) = query.path(away.from, None).await else {
             continue;
         };
         let Some(interface) = way.interface.as_deref().filter(|_| !way.is_local) else {
             continue;
         };
         let next = way.gateway.unwrap_or(away.from);
-        let link = look.link(next, interface).await.unwrap_or(Link::Unknown);
+        let link = query
+            .neighbour(next, interface)
+            .await
+            .unwrap_or(NeighbourEntry::Unknown);
         for peer in peers.iter_mut().filter(|peer| !peer.is_up()) {
             let same_way = peer.way.as_ref().is_ok_and(|known| {
                 known.interface == way.interface && known.gateway == way.gateway
             });
             let same_family = peer.remote.is_ipv4() == away.from.is_ipv4();
-            // On the link, a machine is known by its hardware address.
-            let same_machine = matches!(link, Link::Answered(_)) && peer.link == link;
+            // On a link, a machine is identified by its hardware address.
+            let same_machine = matches!(link, NeighbourEntry::Answered(_)) && peer.link == link;
             if same_way && same_family && same_machine {
                 peer.strangers.push(away.clone());
             }
@@ -209,15 +215,15 @@ pub(super) async fn assign_turned_away(
     }
 }
 
-/// Routes of programs that route, by protocol: how many, and one of them.
+/// Routes of routing programs by protocol: their number, and one of them.
 pub(super) async fn routes_of_others(
-    look: &mut Look,
+    query: &mut KernelQuery,
     counts: impl Fn(u8) -> bool,
 ) -> Vec<(u8, IpNet)> {
     let mut routes = Vec::new();
     for ipv4 in [true, false] {
         // Without an answer of netlink there is nothing to tell.
-        let found = look.routes(ipv4).await.unwrap_or_default();
+        let found = query.routes(ipv4).await.unwrap_or_default();
         let found = found.into_iter().filter(|route| counts(route.protocol));
         routes.extend(found.map(|route| (route.protocol, route.prefix)));
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bgp_core::session::{ConnectionStatus, NotificationRecord, SessionStatus, State};
 use bgp_core::types::{Asn, Family, PerFamily};
-use bgp_speaker::kernel::look::{Link, Way};
+use bgp_speaker::kernel::query::{KernelPath, NeighbourEntry};
 use bgp_speaker::turned_away::TurnedAway;
 use jiff::{SignedDuration, Timestamp};
 
@@ -209,9 +209,9 @@ pub struct Peer {
     /// The session; `None` if it does not answer, or nothing runs.
     pub session: Option<Session>,
     /// The way to it, or why there is none.
-    pub way: Result<Way, String>,
+    pub way: Result<KernelPath, String>,
     /// What its link says, or that of the router towards it.
-    pub link: Link,
+    pub link: NeighbourEntry,
     /// Sockets towards it.
     pub sockets: Vec<Socket>,
     /// Tries to reach it beside the session.
@@ -359,7 +359,7 @@ impl Peer {
     pub fn is_silent(&self) -> bool {
         let waits = |socket: &Socket| socket.retransmissions > 0;
         self.dial_error() == Some("Connection timed out")
-            || self.link == Link::Silent
+            || self.link == NeighbourEntry::Silent
             || self.own_sockets(TcpState::SYN_SENT).any(waits)
     }
 }

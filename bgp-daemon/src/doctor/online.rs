@@ -1,4 +1,4 @@
-//! The examination of a daemon that runs, by itself: it sees its sessions, and has the right to look.
+//! The examination of a daemon that runs, by itself: it sees its sessions, and has the right to query.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use bgp_core::rib::{Route, RouteSource};
 use bgp_core::types::Family;
 use bgp_speaker::NeighbourStatus;
 use bgp_speaker::alarms::Alarm;
-use bgp_speaker::kernel::look::Look;
+use bgp_speaker::kernel::query::KernelQuery;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
@@ -129,16 +129,16 @@ impl Doctor {
         let before = counters::drops();
         let began = Instant::now();
         settle(running, &mut peers).await;
-        let mut look = Look::open().ok();
-        if let Some(look) = &mut look {
-            examination::look_at_ways(look, &mut peers).await;
+        let mut query = KernelQuery::open().ok();
+        if let Some(query) = &mut query {
+            examination::look_at_ways(query, &mut peers).await;
         }
         examination::knock_at_silent(&mut peers).await;
         count(&peers, before, began).await;
-        if let Some(look) = &mut look {
-            examination::look_at_ways(look, &mut peers).await;
+        if let Some(query) = &mut query {
+            examination::look_at_ways(query, &mut peers).await;
             let away = running.speaker.inquirer().turned_away();
-            examination::assign_turned_away(look, away, &mut peers, Instant::now()).await;
+            examination::assign_turned_away(query, away, &mut peers, Instant::now()).await;
         }
         routes::look_at(running, &mut peers).await;
         (peers, counters::drops().since(before))
@@ -364,23 +364,23 @@ fn kernel_alarms(alarms: &[Alarm]) -> KernelAlarms {
 async fn others(view: &View) -> Others {
     let running = view.running.as_ref();
     let writes = running.and_then(|running| Some((running, running.forwarding.as_ref()?)));
-    let (Some((running, forwarding)), Ok(mut look)) = (writes, Look::open()) else {
+    let (Some((running, forwarding)), Ok(mut query)) = (writes, KernelQuery::open()) else {
         return Others::default();
     };
     let mut found =
-        examination::routes_of_others(&mut look, examination::is_of_routing_program).await;
+        examination::routes_of_others(&mut query, examination::is_of_routing_program).await;
     found.truncate(ROUTES_OF_OTHERS);
     let prefixes: Vec<IpNet> = found.iter().map(|(_, prefix)| *prefix).collect();
     let of_rib = prefixes.clone();
     let routes = running.speaker.routes();
-    let announced = routes.look(move |rib| {
+    let announced = routes.query(move |rib| {
         let is_usable = |route: &Route| {
             matches!(route.source, RouteSource::Peer(..)) && route.unusable.is_none()
         };
         let announced = |prefix: &IpNet| rib.paths(*prefix).iter().any(is_usable);
         of_rib.iter().map(announced).collect::<Vec<_>>()
     });
-    let wanted = forwarding.look(move |state| {
+    let wanted = forwarding.query(move |state| {
         let wanted = prefixes.iter().map(|prefix| state.wants(*prefix));
         wanted.collect::<Vec<_>>()
     });

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bgp_speaker::kernel::look::Look;
+use bgp_speaker::kernel::query::KernelQuery;
 use bgp_speaker::listener::any_address;
 use jiff::{SignedDuration, Timestamp};
 
@@ -59,12 +59,12 @@ impl Preflight {
         }
         let mut peers = peers(planned.as_ref());
         let mut others = Others::default();
-        if let Ok(mut look) = Look::open() {
-            examination::look_at_ways(&mut look, &mut peers).await;
-            store.foreign = foreign_addresses(&mut look, planned.as_ref()).await;
+        if let Ok(mut query) = KernelQuery::open() {
+            examination::look_at_ways(&mut query, &mut peers).await;
+            store.foreign = foreign_addresses(&mut query, planned.as_ref()).await;
             let is_of_others =
                 |protocol| protocol == BIRD || examination::is_of_routing_program(protocol);
-            let routes = examination::routes_of_others(&mut look, is_of_others).await;
+            let routes = examination::routes_of_others(&mut query, is_of_others).await;
             others.routes = examination::summed_up(routes);
         }
         others.programs = programs::routing_programs();
@@ -126,16 +126,16 @@ fn peers(plan: Option<&Plan>) -> Vec<Peer> {
 fn usual_ports(port: Option<u16>) -> Vec<Port> {
     let mut occupants = Occupants::default();
     let usual = any_address(port.unwrap_or(BGP_PORT));
-    let look = |address: SocketAddr| Port {
+    let query = |address: SocketAddr| Port {
         is_ours: false,
         taken_by: occupants.at(address),
         address,
     };
-    usual.into_iter().map(look).collect()
+    usual.into_iter().map(query).collect()
 }
 
 /// Addresses that the node's sessions are to start from, and that are not on this machine.
-async fn foreign_addresses(look: &mut Look, plan: Option<&Plan>) -> Vec<IpAddr> {
+async fn foreign_addresses(query: &mut KernelQuery, plan: Option<&Plan>) -> Vec<IpAddr> {
     let planned = plan.map_or(&[][..], |plan| &plan.peers);
     let sources: BTreeSet<IpAddr> = planned
         .iter()
@@ -143,7 +143,7 @@ async fn foreign_addresses(look: &mut Look, plan: Option<&Plan>) -> Vec<IpAddr> 
         .collect();
     let mut foreign = Vec::new();
     for source in sources {
-        if !look.way(source, None).await.is_ok_and(|way| way.is_local) {
+        if !query.path(source, None).await.is_ok_and(|way| way.is_local) {
             foreign.push(source);
         }
     }

@@ -11,7 +11,7 @@ use super::situation::{KernelFact, Situation};
 use super::steps::Steps;
 use crate::desired::local_kind;
 use crate::plan::trace::ClaimKind;
-use crate::plan::{self, KernelRoute, LeftOut, RouteOrigin};
+use crate::plan::{self, CandidateRoute, LeftOut, RouteOrigin};
 
 impl KernelFact {
     /// What the task between the RIB and the kernel says of the paths of a prefix, the best one first.
@@ -126,17 +126,19 @@ fn rules(
     use KernelState::{LeftToFelix, NotWanted};
     let prefix = situation.subject.prefix;
     let source = match source {
-        RouteSource::Peer(..) => plan::RouteSource::Peer,
+        RouteSource::Peer(..) => plan::CandidateSource::Peer,
         RouteSource::Local(id) if id == local_kind::STATIC.id => {
             let mut originated = situation.plan.originate.iter();
             let service =
                 originated.any(|it| it.prefix == prefix && it.origin == RouteOrigin::Service);
             match service {
-                true => plan::RouteSource::Service,
-                false => plan::RouteSource::Block,
+                true => plan::CandidateSource::Service,
+                false => plan::CandidateSource::Block,
             }
         }
-        RouteSource::Local(id) if id == local_kind::HOST_ROUTE.id => plan::RouteSource::ReachableBy,
+        RouteSource::Local(id) if id == local_kind::HOST_ROUTE.id => {
+            plan::CandidateSource::ReachableBy
+        }
         RouteSource::Local(id) if id == local_kind::DIRECT.id => {
             let text = "the network is connected: the kernel has its own route".to_owned();
             return Some((NotWanted, None, text));
@@ -146,7 +148,7 @@ fn rules(
             return Some((NotWanted, None, text));
         }
     };
-    let route = KernelRoute {
+    let route = CandidateRoute {
         prefix,
         next_hop,
         local_pref: None,

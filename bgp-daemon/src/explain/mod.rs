@@ -13,7 +13,7 @@
 //! | `chain`     | the way up to the best route                                      |
 //! | `towards`   | the way from there to a peer                                      |
 //! | `kernel`    | the way from there into the kernel                                |
-//! | `judge`     | the answer from all of this                                       |
+//! | `verdict`   | the answer from all of this                                       |
 //! | `rule`      | rules of policies in words                                        |
 //! | `offline`   | an answer from files                                              |
 //! | `render`    | the answer for people                                             |
@@ -21,7 +21,6 @@
 mod answer;
 mod chain;
 mod facts;
-mod judge;
 mod kernel;
 mod offline;
 mod question;
@@ -30,17 +29,18 @@ mod rule;
 mod situation;
 mod steps;
 mod towards;
+mod verdict;
 
 pub use answer::{
     Because, Explanation, KernelAnswer, KernelState, Nearest, PeerAnswer, PeerVerdict, Stage, Step,
     StepResult, Verdict,
 };
 pub use facts::{PeerFact, RouteFact, Subject};
-pub use judge::explain;
 pub use offline::offline;
 pub use question::{QuestionError, Target, peers};
 pub use render::text;
 pub use situation::{KernelFact, SessionFact, Situation};
+pub use verdict::explain;
 
 #[cfg(test)]
 mod tests;

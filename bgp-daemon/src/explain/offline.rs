@@ -8,9 +8,9 @@ use bgp_speaker::pool::Pool;
 
 use super::answer::Explanation;
 use super::facts::{PeerFact, Subject};
-use super::judge::explain;
 use super::question::{QuestionError, Target, peers};
 use super::situation::{KernelFact, SessionFact, Situation};
+use super::verdict::explain;
 use crate::outlook::Model;
 use crate::plan::{Environment, plan, trace};
 use crate::resources::ResourceSet;

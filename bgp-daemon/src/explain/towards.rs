@@ -9,7 +9,7 @@ use super::rule::{NOTHING_ACCEPTS, RuleName};
 use super::situation::{SessionFact, Situation};
 use super::steps::Steps;
 use crate::outlook::WireAttributes;
-use crate::plan::{NextHop, Peer};
+use crate::plan::{Peer, PlannedNextHop};
 
 use StepResult::{Change, Info, Pass, Stop};
 
@@ -28,7 +28,7 @@ pub(super) fn peer(
         session,
         fact,
     };
-    let (verdict, because) = towards.judge(nothing, steps);
+    let (verdict, because) = towards.verdict(nothing, steps);
     let told = fact.and_then(|fact| fact.told.as_ref());
     let told = told.filter(|_| verdict == PeerVerdict::Advertised);
     PeerAnswer {
@@ -59,7 +59,7 @@ struct Towards<'a> {
 }
 
 impl Towards<'_> {
-    fn judge(&self, nothing: Option<&Because>, steps: &mut Steps) -> (PeerVerdict, Because) {
+    fn verdict(&self, nothing: Option<&Because>, steps: &mut Steps) -> (PeerVerdict, Because) {
         if !carries(self.situation, self.peer) {
             let because = self.not_configured();
             // Of many, each session with an address of the other family would have this step.
@@ -217,7 +217,7 @@ impl Towards<'_> {
         let (stage, rule, text) = match why {
             Withheld::Policy => return self.by_policy(policy),
             Withheld::Source => (Stage::Export, "RFC 4271 9.1.3", "the peer announced the route itself, and is not told its own route".to_owned()),
-            Withheld::NextHop => (Stage::Export, "RFC 4271 5.1.3", "the peer is the next hop of the route, and is not told to send packets to itself".to_owned()),
+            Withheld::PlannedNextHop => (Stage::Export, "RFC 4271 5.1.3", "the peer is the next hop of the route, and is not told to send packets to itself".to_owned()),
             Withheld::NoAdvertise => (Stage::Export, "NO_ADVERTISE", format!("the route has the community NO_ADVERTISE, and no peer is told; {from} would have to announce it without")),
             Withheld::NoExport => (Stage::Export, "NO_EXPORT", format!("the route has the community NO_EXPORT, and the peer is in another AS; {from} would have to announce it without")),
             Withheld::LongLivedStale => (Stage::Export, "RFC 9494 4.3", format!("{from} has been away for long, and the peer does not know what a stale route is (LLGR_STALE); the route is told again when {from} is back")),
@@ -277,14 +277,14 @@ impl Towards<'_> {
 
     fn note_wire(&self, told: &ViewedRoute, steps: &mut Steps) {
         let mode = match self.peer.next_hop {
-            NextHop::Own => {
+            PlannedNextHop::Own => {
                 "always this node's own address (nextHopMode Self, or an iBGP peer that is told it)"
             }
-            NextHop::Keep => "the one that the route came with (keepOriginalNextHop)",
-            NextHop::None if self.peer.internal => {
+            PlannedNextHop::Keep => "the one that the route came with (keepOriginalNextHop)",
+            PlannedNextHop::None if self.peer.internal => {
                 "as it came, or this node's own address where there is none (RFC 4271 5.1.3)"
             }
-            NextHop::None => "this node's own address towards another AS (RFC 4271 5.1.3)",
+            PlannedNextHop::None => "this node's own address towards another AS (RFC 4271 5.1.3)",
         };
         let told = WireAttributes::from(told);
         let next_hop = told.next_hop.clone().unwrap_or_default();
@@ -305,6 +305,6 @@ impl Towards<'_> {
 fn is_by_rules(why: Withheld) -> bool {
     !matches!(
         why,
-        Withheld::Source | Withheld::NextHop | Withheld::TooLong | Withheld::Waiting
+        Withheld::Source | Withheld::PlannedNextHop | Withheld::TooLong | Withheld::Waiting
     )
 }

@@ -19,7 +19,7 @@ pub struct DefaultRouteChange {
     /// `0.0.0.0/0` or `::/0`.
     pub prefix: IpNet,
     /// Whether the route comes from the peer or goes to it.
-    pub direction: Way,
+    pub direction: RouteDirection,
     /// Whether it passes after the change. Before, it was the other way round.
     pub passes: bool,
 }
@@ -27,7 +27,7 @@ pub struct DefaultRouteChange {
 /// Which way a route goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Way {
+pub enum RouteDirection {
     /// From the peer to us.
     Import,
     /// From us to the peer.
@@ -44,18 +44,18 @@ pub(super) fn default_route(family: Family) -> IpNet {
 
 /// Looks at the sessions that there were and are. Of a new one only what goes out matters: that it brings something is what it is for.
 pub(super) fn changes(old: &Desired, new: &Desired) -> Vec<DefaultRouteChange> {
-    let mut judge = Judge::default();
+    let mut check = DefaultRouteCheck::default();
     let mut changes = Vec::new();
     for (name, spec) in &new.peers {
         let was = old.peers.get(name);
         for family in &spec.families {
-            for direction in [Way::Import, Way::Export] {
+            for direction in [RouteDirection::Import, RouteDirection::Export] {
                 let before = match (was, direction) {
-                    (Some(was), _) => judge.passes(was, *family, direction),
-                    (None, Way::Export) => false,
-                    (None, Way::Import) => continue,
+                    (Some(was), _) => check.passes(was, *family, direction),
+                    (None, RouteDirection::Export) => false,
+                    (None, RouteDirection::Import) => continue,
                 };
-                let passes = judge.passes(spec, *family, direction);
+                let passes = check.passes(spec, *family, direction);
                 if before != passes {
                     changes.push(DefaultRouteChange {
                         peer: Arc::clone(name),
@@ -72,18 +72,18 @@ pub(super) fn changes(old: &Desired, new: &Desired) -> Vec<DefaultRouteChange> {
 
 /// Asks each policy once.
 #[derive(Default)]
-struct Judge {
-    known: BTreeMap<(*const Policy, Family, Way), bool>,
+struct DefaultRouteCheck {
+    known: BTreeMap<(*const Policy, Family, RouteDirection), bool>,
 }
 
-impl Judge {
-    fn passes(&mut self, peer: &PeerSpec, family: Family, way: Way) -> bool {
+impl DefaultRouteCheck {
+    fn passes(&mut self, peer: &PeerSpec, family: Family, way: RouteDirection) -> bool {
         if !peer.families.contains(&family) {
             return false;
         }
         let policy = match way {
-            Way::Import => &peer.import,
-            Way::Export => &peer.export,
+            RouteDirection::Import => &peer.import,
+            RouteDirection::Export => &peer.export,
         };
         let Some(policy) = policy else {
             return peer.local_as == Some(peer.peer_as);
@@ -97,19 +97,19 @@ impl Judge {
 }
 
 /// Whether a policy takes a default route without communities: one of a router, or on its way out also one of this machine.
-fn lets_through(policy: &Policy, family: Family, way: Way) -> bool {
+fn lets_through(policy: &Policy, family: Family, way: RouteDirection) -> bool {
     let mut octets = Vec::new();
     Attributes::default().encode_canonical(&mut octets);
     let sources: &[Source] = match way {
-        Way::Import => &[Source::External, Source::Internal],
-        Way::Export => &[Source::Local, Source::External, Source::Internal],
+        RouteDirection::Import => &[Source::External, Source::Internal],
+        RouteDirection::Export => &[Source::Local, Source::External, Source::Internal],
     };
     sources.iter().any(|source| {
         let mut route = RouteView::new(default_route(family), AttributeView::new(&octets));
         route.source = *source;
         route.direction = match way {
-            Way::Import => Direction::Import,
-            Way::Export => Direction::Export,
+            RouteDirection::Import => Direction::Import,
+            RouteDirection::Export => Direction::Export,
         };
         matches!(policy.evaluate(route), Decision::Accept(_))
     })

@@ -16,7 +16,7 @@ use bgp_core::rib::{
     Cursor, Input, Output, PeerConfig, PeerUp, Query, Rib, Standing, View, ViewedRoute,
 };
 use bgp_core::session::{self, ConnId};
-use bgp_core::speaker::{Link, NeighbourConfig};
+use bgp_core::speaker::{NeighbourConfig, SessionAdapter};
 use bgp_core::types::{Asn, Family, PeerId, PerFamily, RouterId};
 use bgp_speaker::pool::Pool;
 use bgp_speaker::{Desired, PeerSpec, SpeakerConfig};
@@ -324,7 +324,7 @@ fn up(id: PeerId, neighbour: &NeighbourConfig, own: Option<IpAddr>) -> Option<Pe
     };
     let negotiated = neighbour.session.negotiated_with_willing_peer(peer_id);
     let negotiated = negotiated.ok()?;
-    let mut link = Link::new(id);
+    let mut link = SessionAdapter::new(id);
     if let Some(own) = own {
         link.connected(CONN, own);
     }

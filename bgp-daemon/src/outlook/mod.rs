@@ -46,7 +46,7 @@ pub use attributes::WireAttributes;
 pub use change::{
     Before, Change, RouteAction, RouteChange, SessionChange, SessionChanges, new_problems,
 };
-pub use default_route::{DefaultRouteChange, Way};
+pub use default_route::{DefaultRouteChange, RouteDirection};
 pub(crate) use forecast::Model;
 pub use forecast::{Forecast, Prospect};
 pub use guard::{Exceeded, Guard, GuardError};

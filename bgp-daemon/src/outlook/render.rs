@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::attributes::WireAttributes;
 use super::change::{Change, RouteAction, RouteChange, SessionChange};
-use super::default_route::{DefaultRouteChange, Way};
+use super::default_route::{DefaultRouteChange, RouteDirection};
 use super::kernel::{KernelAction, KernelSubject};
 use super::risk::RiskLine;
 use super::summary::Summary;
@@ -258,10 +258,10 @@ fn default_routes(changes: &[DefaultRouteChange]) -> impl Iterator<Item = Vec<St
         .into_iter()
         .map(|((prefix, direction, passes), names)| {
             let what = match (direction, passes) {
-                (Way::Import, true) => "is accepted from now on",
-                (Way::Import, false) => "is no longer accepted",
-                (Way::Export, true) => "may be announced from now on",
-                (Way::Export, false) => "is no longer announced",
+                (RouteDirection::Import, true) => "is accepted from now on",
+                (RouteDirection::Import, false) => "is no longer accepted",
+                (RouteDirection::Export, true) => "may be announced from now on",
+                (RouteDirection::Export, false) => "is no longer announced",
             };
             vec![prefix.to_string(), what.into(), peers(&names)]
         })

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::change::RouteAction;
-use super::default_route::{Way, is_default};
+use super::default_route::{RouteDirection, is_default};
 use super::risk::{Risk, RiskLine};
 use super::summary::{KernelLine, ProblemLine, SessionLine, SettingLine, Summary};
 use super::times::Times;
@@ -74,10 +74,10 @@ fn lines(summary: &Summary) -> Vec<RiskLine> {
     }
     for line in &summary.default_routes {
         let what = match (line.direction, line.passes) {
-            (Way::Import, true) => "is accepted from now on from",
-            (Way::Import, false) => "is no longer accepted from",
-            (Way::Export, true) => "may be announced from now on to",
-            (Way::Export, false) => "may no longer be announced to",
+            (RouteDirection::Import, true) => "is accepted from now on from",
+            (RouteDirection::Import, false) => "is no longer accepted from",
+            (RouteDirection::Export, true) => "may be announced from now on to",
+            (RouteDirection::Export, false) => "may no longer be announced to",
         };
         let text = format!("{} {what} {}", line.prefix, line.from);
         add(Risk::DefaultRoute, &line.times, text);

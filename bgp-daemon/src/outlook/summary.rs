@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::attributes::WireAttributes;
 use super::change::RouteAction;
-use super::default_route::Way;
+use super::default_route::RouteDirection;
 use super::kernel::KernelChange;
 use super::risk::RiskLine;
 use super::setting::SettingChange;
@@ -105,7 +105,7 @@ pub struct DefaultRouteLine {
     /// `0.0.0.0/0` or `::/0`.
     pub prefix: IpNet,
     /// Which way.
-    pub direction: Way,
+    pub direction: RouteDirection,
     /// Whether the route passes afterwards.
     pub passes: bool,
     /// The object of the sessions.
@@ -162,7 +162,7 @@ pub(super) enum SessionAction {
 pub(super) struct Groups {
     pub(super) sessions: BTreeMap<(SessionAction, String, Vec<&'static str>), Times>,
     pub(super) routes: BTreeMap<(RouteAction, IpNet, bool), (Times, Attributes)>,
-    pub(super) default_routes: BTreeMap<(IpNet, Way, bool, String), Times>,
+    pub(super) default_routes: BTreeMap<(IpNet, RouteDirection, bool, String), Times>,
     pub(super) kernel: BTreeMap<KernelChange, Times>,
     pub(super) settings: BTreeMap<SettingChange, Times>,
     pub(super) problems: BTreeMap<Problem, Times>,

@@ -62,7 +62,7 @@ pub enum PoolRouting {
 
 /// A route that might go into the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KernelRoute {
+pub struct CandidateRoute {
     /// Its prefix.
     pub prefix: IpNet,
     /// Its BGP next hop.
@@ -70,12 +70,12 @@ pub struct KernelRoute {
     /// Its LOCAL_PREF.
     pub local_pref: Option<u32>,
     /// Where it comes from.
-    pub source: RouteSource,
+    pub source: CandidateSource,
 }
 
 /// Where a route comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RouteSource {
+pub enum CandidateSource {
     /// A peer.
     Peer,
     /// An own block, written as a blackhole.
@@ -122,7 +122,7 @@ pub enum Tunnel {
 
 impl KernelRules {
     /// Decides on a route.
-    pub fn decide(&self, route: KernelRoute) -> KernelDecision {
+    pub fn decide(&self, route: CandidateRoute) -> KernelDecision {
         if self.left_out(route).is_some() {
             return KernelDecision::Skip;
         }
@@ -134,7 +134,7 @@ impl KernelRules {
             Some(PoolRouting::TunnelAcrossSubnets | PoolRouting::Direct | PoolRouting::Felix)
             | None => None,
         };
-        let is_learned = route.source == RouteSource::Peer;
+        let is_learned = route.source == CandidateSource::Peer;
         KernelDecision::Install {
             metric: is_learned.then(|| self.metric(route.local_pref)),
             tunnel: tunnel.filter(|_| is_learned),
@@ -142,15 +142,17 @@ impl KernelRules {
     }
 
     /// Why a route does not go into the kernel; `None` if it does.
-    pub fn left_out(&self, route: KernelRoute) -> Option<LeftOut> {
-        if route.source == RouteSource::Service {
+    pub fn left_out(&self, route: CandidateRoute) -> Option<LeftOut> {
+        if route.source == CandidateSource::Service {
             return Some(LeftOut::Service);
         }
         let mut services = self.reject_services.iter();
         if let Some(range) = services.find(|range| range.contains(&route.prefix)) {
             return Some(LeftOut::ServiceRange(*range));
         }
-        let next_hop = route.next_hop.filter(|_| route.source == RouteSource::Peer);
+        let next_hop = route
+            .next_hop
+            .filter(|_| route.source == CandidateSource::Peer);
         if next_hop.is_some_and(|hop| self.reject_next_hops.contains(&hop)) {
             return Some(LeftOut::WireGuard);
         }

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use bgp_core::types::Family;
 
 use super::cluster::{BGP_PORT, Cluster, GLOBAL, NodeView};
-use super::model::{NextHop, Peer, PeerType};
+use super::model::{Peer, PeerType, PlannedNextHop};
 use super::password;
 use super::session_rules::{is_passive_towards, restart_seconds, session_name};
 use crate::resources::Problem;
@@ -88,7 +88,7 @@ fn peer(cluster: &Cluster<'_>, node: &NodeView<'_>, family: Family) -> Option<Pe
         password: None,
         route_reflector_client: false,
         cluster_id: None,
-        next_hop: NextHop::None,
+        next_hop: PlannedNextHop::None,
         ttl_security: None,
         multihop: true,
         graceful_restart: true,

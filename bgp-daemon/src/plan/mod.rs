@@ -54,10 +54,11 @@ pub(crate) use cluster::{NodeView, nodes};
 pub use environment::Environment;
 pub use export::{ExportRules, Sourced};
 pub use kernel::{
-    KernelDecision, KernelRoute, KernelRules, LeftOut, PoolRouting, PoolRule, RouteSource, Tunnel,
+    CandidateRoute, CandidateSource, KernelDecision, KernelRules, LeftOut, PoolRouting, PoolRule,
+    Tunnel,
 };
 pub use mesh::MESH;
-pub use model::{AdvertisedCommunities, HostRoute, NextHop, Peer, PeerType, Plan};
+pub use model::{AdvertisedCommunities, HostRoute, Peer, PeerType, Plan, PlannedNextHop};
 pub use originated::{Originated, RouteOrigin};
 pub use password::Password;
 pub use workload::{Workload, WorkloadFiles, load_workloads, read_workload_files};

@@ -108,7 +108,7 @@ pub struct Peer {
     #[serde(rename = "clusterID")]
     pub cluster_id: Option<RouterId>,
     /// Next hop that is announced.
-    pub next_hop: NextHop,
+    pub next_hop: PlannedNextHop,
     /// Hops to the peer for TTL security (RFC 5082); `None` is off.
     pub ttl_security: Option<u8>,
     /// The peer may be more than one hop away.
@@ -152,7 +152,7 @@ pub enum PeerType {
 /// Next hop that is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum NextHop {
+pub enum PlannedNextHop {
     /// Always our own address.
     #[serde(rename = "self")]
     Own,

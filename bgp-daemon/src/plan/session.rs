@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::annotations::Annotations;
 use super::cluster::{BGP_PORT, Cluster, GLOBAL};
 use super::mesh;
-use super::model::{HostRoute, NextHop, Peer, PeerType};
+use super::model::{HostRoute, Peer, PeerType, PlannedNextHop};
 use super::password;
 use super::peering::{Peering, Target};
 use super::peers;
@@ -241,13 +241,13 @@ fn reflects_to(cluster: &Cluster<'_>, peering: &Peering<'_>, local_as: Asn) -> O
         .filter(|own| peering.peer_as == local_as && peering.peer_cluster_id != Some(*own))
 }
 
-fn next_hop(spec: &BgpPeerSpec, internal: bool) -> NextHop {
+fn next_hop(spec: &BgpPeerSpec, internal: bool) -> PlannedNextHop {
     match spec.next_hop_mode {
-        Some(NextHopMode::Own) => NextHop::Own,
-        Some(NextHopMode::Keep) => NextHop::Keep,
-        Some(NextHopMode::Auto) => NextHop::None,
-        None if spec.keep_original_next_hop && !internal => NextHop::Keep,
-        None => NextHop::None,
+        Some(NextHopMode::Own) => PlannedNextHop::Own,
+        Some(NextHopMode::Keep) => PlannedNextHop::Keep,
+        Some(NextHopMode::Auto) => PlannedNextHop::None,
+        None if spec.keep_original_next_hop && !internal => PlannedNextHop::Keep,
+        None => PlannedNextHop::None,
     }
 }
 

@@ -502,24 +502,27 @@ fn next_hop_modes() {
         ))
         .next_hop
     };
-    assert_eq!(next_hop("asNumber: 65001"), NextHop::None);
+    assert_eq!(next_hop("asNumber: 65001"), PlannedNextHop::None);
     assert_eq!(
         next_hop("asNumber: 65001, keepOriginalNextHop: true"),
-        NextHop::Keep
+        PlannedNextHop::Keep
     );
     assert_eq!(
         next_hop("asNumber: 64512, keepOriginalNextHop: true"),
-        NextHop::None,
+        PlannedNextHop::None,
         "eBGP only"
     );
     assert_eq!(
         next_hop("asNumber: 64512, nextHopMode: Keep"),
-        NextHop::Keep
+        PlannedNextHop::Keep
     );
-    assert_eq!(next_hop("asNumber: 65001, nextHopMode: Self"), NextHop::Own);
+    assert_eq!(
+        next_hop("asNumber: 65001, nextHopMode: Self"),
+        PlannedNextHop::Own
+    );
     assert_eq!(
         next_hop("asNumber: 65001, nextHopMode: Auto, keepOriginalNextHop: true"),
-        NextHop::None,
+        PlannedNextHop::None,
         "nextHopMode counts"
     );
 }
@@ -755,7 +758,7 @@ fn workloads_take_filters_and_as_numbers_and_nothing_else() {
     );
     assert_eq!(
         (peer.next_hop, &peer.import_filters[..]),
-        (NextHop::None, &["f".to_owned()][..])
+        (PlannedNextHop::None, &["f".to_owned()][..])
     );
     assert_eq!(
         plan.problems.len(),

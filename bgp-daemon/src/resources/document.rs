@@ -17,7 +17,7 @@ use super::problem::{Location, Problem, Severity};
 use super::set::Resource;
 use super::shape::Shape;
 use super::suggest::did_you_mean;
-use super::tree::{Place, Tree};
+use super::tree::{LineColumn, Tree};
 use super::v1;
 
 /// One object of a text.
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The rest of the document cannot be read.
-    fn give_up(&mut self, reason: String, place: Place) {
+    fn give_up(&mut self, reason: String, place: LineColumn) {
         self.parsed.is_broken = true;
         self.report(Problem::error(self.source, reason), place);
     }
@@ -360,7 +360,7 @@ impl<'a> Reader<'a> {
         self.parsed.documents.push(Arc::new(document));
     }
 
-    fn report(&mut self, mut problem: Problem, place: Place) {
+    fn report(&mut self, mut problem: Problem, place: LineColumn) {
         let text = self.part.text;
         let lines = self.lines.get_or_insert_with(|| text.lines().collect());
         problem.line = lines
@@ -372,7 +372,7 @@ impl<'a> Reader<'a> {
         self.parsed.problems.push(problem);
     }
 
-    fn location(&self, place: Place) -> Location {
+    fn location(&self, place: LineColumn) -> Location {
         Location {
             file: self.source.to_owned(),
             line: self.part.lines_before + place.line,
@@ -398,7 +398,7 @@ fn fields_of(tree: &Tree) -> Arc<[(String, (usize, usize))]> {
 }
 
 /// Where a document begins.
-const START: Place = Place { line: 1, column: 1 };
+const START: LineColumn = LineColumn { line: 1, column: 1 };
 
 /// Longer lines, such as JSON without line breaks, are not drawn.
 const MAX_DRAWN_LINE: usize = 300;

@@ -95,4 +95,4 @@ pub use service::{
 pub use set::{Resource, ResourceSet};
 pub(crate) use suggest::did_you_mean;
 pub(crate) use syntax::not_json;
-pub(crate) use tree::{Content as TreeContent, Place, Tree};
+pub(crate) use tree::{Content as TreeContent, LineColumn, Tree};

@@ -12,7 +12,7 @@ use super::document::{Part, parts_of};
 use super::fault::Fault;
 use super::kind::Kind;
 use super::problem::{Location, Problem};
-use super::tree::{Place, Tree};
+use super::tree::{LineColumn, Tree};
 use super::v1::{self, OldKind};
 
 /// A text, cut at its `---` lines.
@@ -86,7 +86,7 @@ fn read_part(source: &str, range: Range<usize>, text: &str, lines_before: usize)
         entries: Vec::new(),
         error: None,
     };
-    let location = |place: Place| Location {
+    let location = |place: LineColumn| Location {
         file: source.to_owned(),
         line: lines_before + place.line,
         column: place.column,
@@ -110,7 +110,7 @@ fn read_part(source: &str, range: Range<usize>, text: &str, lines_before: usize)
 fn collect(
     tree: &Tree,
     inherited: Option<(&str, &str)>,
-    location: &dyn Fn(Place) -> Location,
+    location: &dyn Fn(LineColumn) -> Location,
     path: &mut Vec<usize>,
     entries: &mut Vec<Entry>,
 ) {
@@ -147,7 +147,7 @@ fn collect(
 fn collect_items(
     items: &[Tree],
     inherited: Option<(&str, &str)>,
-    location: &dyn Fn(Place) -> Location,
+    location: &dyn Fn(LineColumn) -> Location,
     path: &mut Vec<usize>,
     entries: &mut Vec<Entry>,
 ) {

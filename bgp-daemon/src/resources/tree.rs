@@ -12,7 +12,7 @@ use super::syntax;
 
 /// Line and column, both from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LineColumn {
     pub(crate) line: usize,
     pub(crate) column: usize,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Place {
 /// A value and its place.
 #[derive(Debug)]
 pub(crate) struct Tree {
-    pub(crate) place: Place,
+    pub(crate) place: LineColumn,
     pub(crate) content: Content,
 }
 
@@ -29,13 +29,13 @@ pub(crate) struct Tree {
 pub(crate) enum Content {
     Scalar(Value),
     Sequence(Vec<Tree>),
-    Mapping(Vec<(String, Place, Tree)>),
+    Mapping(Vec<(String, LineColumn, Tree)>),
 }
 
 /// Text that is not YAML.
 #[derive(Debug)]
 pub(crate) struct SyntaxError {
-    pub(crate) place: Place,
+    pub(crate) place: LineColumn,
     pub(crate) message: String,
 }
 
@@ -45,7 +45,7 @@ impl Tree {
         if text.len() > MAX_DOCUMENT {
             let limit = MAX_DOCUMENT >> 20;
             return Err(SyntaxError {
-                place: Place { line: 1, column: 1 },
+                place: LineColumn { line: 1, column: 1 },
                 message: format!("is left out: a document has at most {limit} MiB"),
             });
         }
@@ -63,7 +63,7 @@ impl Tree {
         serde_saphyr::from_str_with_options(text, options).map_err(|error| SyntaxError {
             place: {
                 let (line, column) = syntax::place(&error, text);
-                Place { line, column }
+                LineColumn { line, column }
             },
             message: format!("not valid YAML: {}", syntax::in_words(&error)),
         })
@@ -110,7 +110,7 @@ impl Tree {
     }
 
     /// The place of the value at a path, or of its key; if the path leads nowhere, the last place on the way.
-    pub(super) fn find(&self, path: &[Step], at_key: bool) -> Place {
+    pub(super) fn find(&self, path: &[Step], at_key: bool) -> LineColumn {
         let mut tree = self;
         let mut place = self.place;
         for (depth, step) in path.iter().enumerate() {
@@ -145,7 +145,7 @@ impl Tree {
     }
 
     fn add_fields(&self, path: &str, fields: &mut Vec<(String, (usize, usize))>) {
-        let mut add = |path: String, place: Place, tree: &Self| {
+        let mut add = |path: String, place: LineColumn, tree: &Self| {
             tree.add_fields(&path, fields);
             fields.push((path, (place.line, place.column)));
         };
@@ -177,7 +177,7 @@ impl Tree {
         matches!(self.content, Content::Sequence(_) | Content::Mapping(_))
     }
 
-    fn entry(&self, name: &str) -> Option<(Place, &Self)> {
+    fn entry(&self, name: &str) -> Option<(LineColumn, &Self)> {
         match &self.content {
             Content::Mapping(fields) => fields
                 .iter()
@@ -188,9 +188,9 @@ impl Tree {
     }
 }
 
-fn place_of(location: serde_saphyr::Location) -> Place {
+fn place_of(location: serde_saphyr::Location) -> LineColumn {
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).max(1);
-    Place {
+    LineColumn {
         line: number(location.line()),
         column: number(location.column()),
     }
@@ -313,7 +313,7 @@ mod tests {
         ] {
             assert_eq!(
                 tree.find(&steps(path), at_key),
-                Place { line, column },
+                LineColumn { line, column },
                 "{path:?}"
             );
         }

@@ -45,7 +45,7 @@ pub(crate) enum Awaited {
 
 /// A client's place, which is free again when this value goes away.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ClientSlot {
     clients: Clients,
     id: u64,
     sent_away: CancellationToken,
@@ -53,7 +53,7 @@ pub(crate) struct Place {
 
 impl Clients {
     /// A place among at most `limit`. Waits while all that are there wait for us.
-    pub(crate) async fn enter(&self, limit: usize) -> Place {
+    pub(crate) async fn enter(&self, limit: usize) -> ClientSlot {
         loop {
             let changed = self.0.changed.notified();
             if let Some(place) = self.try_enter(limit) {
@@ -63,7 +63,7 @@ impl Clients {
         }
     }
 
-    fn try_enter(&self, limit: usize) -> Option<Place> {
+    fn try_enter(&self, limit: usize) -> Option<ClientSlot> {
         let mut register = self.register();
         if register.clients.len() >= limit {
             let clients = register.clients.iter();
@@ -77,7 +77,7 @@ impl Clients {
             sent_away: sent_away.clone(),
         };
         register.clients.insert(id, client);
-        Some(Place {
+        Some(ClientSlot {
             clients: self.clone(),
             id,
             sent_away,
@@ -97,7 +97,7 @@ impl Register {
     }
 }
 
-impl Place {
+impl ClientSlot {
     /// Waits for the client to do something.
     pub(crate) async fn awaiting<T>(&self, what: Awaited, deed: impl Future<Output = T>) -> T {
         self.set(Some(what));
@@ -124,7 +124,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ClientSlot {
     fn drop(&mut self) {
         self.clients.register().clients.remove(&self.id);
         self.clients.0.changed.notify_waiters();
@@ -135,7 +135,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn enter(clients: &Clients, awaited: Option<Awaited>) -> Option<Place> {
+    fn enter(clients: &Clients, awaited: Option<Awaited>) -> Option<ClientSlot> {
         let place = clients.try_enter(3)?;
         place.set(awaited);
         Some(place)

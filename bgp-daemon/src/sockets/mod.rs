@@ -4,7 +4,7 @@ mod clients;
 mod connect;
 mod file;
 
-pub(crate) use clients::{Awaited, Clients, Place};
+pub(crate) use clients::{Awaited, ClientSlot, Clients};
 pub(crate) use connect::connect;
 pub use file::BindError;
 pub(crate) use file::SocketFile;

@@ -10,11 +10,11 @@ fn acceptor() -> Acceptor {
     Acceptor::new(Alarms::default(), Register::default(), None)
 }
 
-fn door(name: &str, address: IpAddr) -> Door {
+fn entry(name: &str, address: IpAddr) -> ListenerEntry {
     let address = SocketAddr::new(address, 179);
     let connections = mpsc::channel(WAITING).0;
     let guard = watch::Sender::new(Guard::Pending);
-    Door::new(
+    ListenerEntry::new(
         name.into(),
         address,
         PeerSecurity::default(),
@@ -49,9 +49,9 @@ fn the_first_of_an_address_by_name_takes_its_connections() {
     let peer = address("192.0.2.1:179").ip();
     let mut acceptor = acceptor();
     for name in ["b", "a", "c"] {
-        acceptor.open(door(name, peer));
+        acceptor.open(entry(name, peer));
     }
-    let first = |acceptor: &Acceptor| Arc::clone(&acceptor.doors[&peer][0].name);
+    let first = |acceptor: &Acceptor| Arc::clone(&acceptor.entries[&peer][0].name);
     assert_eq!(*first(&acceptor), *"a");
     acceptor.close("a");
     assert_eq!(*first(&acceptor), *"b");
@@ -60,13 +60,13 @@ fn the_first_of_an_address_by_name_takes_its_connections() {
 #[test]
 fn a_link_local_address_is_one_of_its_link() {
     let linked = |scope: u32| address(&format!("[fe80::1%{scope}]:179"));
-    let door = |address| Door {
+    let entry = |address| ListenerEntry {
         address,
-        ..door("a", "fe80::1".parse().expect("an address"))
+        ..entry("a", "fe80::1".parse().expect("an address"))
     };
-    assert!(door(linked(2)).is_of(linked(2)));
-    assert!(!door(linked(2)).is_of(linked(3)));
-    assert!(door(linked(0)).is_of(linked(3)));
+    assert!(entry(linked(2)).is_of(linked(2)));
+    assert!(!entry(linked(2)).is_of(linked(3)));
+    assert!(entry(linked(0)).is_of(linked(3)));
 }
 
 #[test]

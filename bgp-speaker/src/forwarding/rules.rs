@@ -9,7 +9,7 @@ use bgp_core::rib::{ForwardRoute, LocalRoute};
 use bgp_core::types::{PerFamily, family_of};
 use ipnet::IpNet;
 
-use crate::kernel::resolve::Resolution;
+use crate::kernel::resolve::NextHopPath;
 use crate::kernel::{Device, ForeignRoute, KernelRoute};
 
 /// Which routes of the RIB are written into the kernel, and which routes the RIB learns from the kernel. The default methods
@@ -39,7 +39,7 @@ pub trait ForwardingRules: fmt::Debug + Send + Sync {
 
     /// Whether this path to a next hop counts even though a peer announces a route to the next hop. By default a next hop is
     /// unreachable if the best route to it came from BGP: otherwise two BGP routes could depend on each other.
-    fn always_reaches(&self, way: &Resolution) -> bool {
+    fn always_reaches(&self, way: &NextHopPath) -> bool {
         let _ = way;
         false
     }

@@ -12,7 +12,7 @@ use super::due::{Due, Step};
 use super::learning::Learning;
 use super::rules::{ForwardingPlan, Install};
 use super::wanted::{ByPrefix, Wanted};
-use crate::kernel::resolve::{Resolution, Resolver};
+use crate::kernel::resolve::{NextHopPath, Resolver};
 use crate::kernel::{Device, Hop, InstallError, Interface, KernelRoute, RouteKind};
 
 /// The state of the forwarding task.
@@ -73,7 +73,7 @@ impl State {
             match install.tunnel {
                 // The outer packet needs a route too.
                 Some(tunnel) => hops.extend(
-                    self.way_to(next_hop)
+                    self.path_to(next_hop)
                         .map(|_| Hop::gateway(next_hop).dev(tunnel).onlink()),
                 ),
                 None => hops.extend(self.hops_towards(next_hop)),
@@ -102,15 +102,15 @@ impl State {
     }
 
     /// The path to a next hop. A gateway in the plan takes precedence.
-    pub(super) fn way_to(&self, next_hop: IpAddr) -> Option<Resolution> {
+    pub(super) fn path_to(&self, next_hop: IpAddr) -> Option<NextHopPath> {
         let Some(via) = self.plan.gateways.get(&next_hop).copied() else {
-            return self.kernel_way_to(next_hop);
+            return self.kernel_path_to(next_hop);
         };
-        let mut way = self.kernel_way_to(via)?;
+        let mut way = self.kernel_path_to(via)?;
         for hop in &mut way.hops {
             hop.gateway.get_or_insert(via);
         }
-        Some(Resolution {
+        Some(NextHopPath {
             prefix: next_hop.into(),
             direct: false,
             ..way
@@ -119,7 +119,7 @@ impl State {
 
     /// The kernel's path to a next hop. A path over a BGP route does not count, unless the rules allow it: the answer decides
     /// which BGP routes win, so it must not depend on which of them wins.
-    fn kernel_way_to(&self, next_hop: IpAddr) -> Option<Resolution> {
+    fn kernel_path_to(&self, next_hop: IpAddr) -> Option<NextHopPath> {
         let way = self.resolver.resolve(next_hop)?;
         let address = IpNet::from(next_hop);
         if self.plan.rules[family_of(address)].always_reaches(&way) {
@@ -149,7 +149,7 @@ impl State {
     }
 
     fn hops_towards(&self, next_hop: IpAddr) -> Vec<Hop> {
-        let way = self.way_to(next_hop);
+        let way = self.path_to(next_hop);
         let hops = way.into_iter().flat_map(|way| way.hops);
         hops.map(|hop| Hop {
             gateway: Some(hop.gateway.unwrap_or(next_hop)),
@@ -161,7 +161,7 @@ impl State {
     }
 
     /// The interface of the first hop of a path.
-    pub(super) fn interface_of(way: &Resolution) -> Option<Arc<str>> {
+    pub(super) fn interface_of(way: &NextHopPath) -> Option<Arc<str>> {
         way.hops.first().map(|hop| Arc::clone(&hop.interface))
     }
 }

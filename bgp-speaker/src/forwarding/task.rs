@@ -123,7 +123,7 @@ impl Task {
     }
 
     async fn tell_next_hop(&self, state: &State, address: IpAddr) -> Result<(), Ended> {
-        let way = state.way_to(address);
+        let way = state.path_to(address);
         debug!(%address, ?way, "next hop");
         let resolution = way.map_or(Resolution::Unreachable, |way| Resolution::Reachable {
             metric: if way.direct { 0 } else { REMOTE_METRIC },

@@ -13,10 +13,10 @@ use super::task::{Request, Task};
 use super::*;
 use crate::config::SpeakerConfig;
 use crate::event::ForwardingEvent;
-use crate::kernel::resolve::Resolution;
+use crate::kernel::resolve::NextHopPath;
 use crate::kernel::{
-    Command, Device, ForeignHop, ForeignKind, ForeignRoute, Hop, InstallError, Interface, Kernel,
-    KernelEvent, KernelRoute, LinkKind, RouteKind,
+    Device, ForeignHop, ForeignKind, ForeignRoute, Hop, InstallError, Interface, Kernel,
+    KernelCommand, KernelEvent, KernelRoute, LinkKind, RouteKind,
 };
 
 fn net(text: &str) -> IpNet {
@@ -55,7 +55,7 @@ impl ForwardingRules for Rules {
         })
     }
 
-    fn always_reaches(&self, way: &Resolution) -> bool {
+    fn always_reaches(&self, way: &NextHopPath) -> bool {
         let mut hops = way.hops.iter();
         hops.all(|hop| hop.interface.starts_with("cali"))
     }
@@ -253,19 +253,19 @@ fn learned(next_hop: &str, local_pref: u32, standby: bool) -> ForwardRoute {
 fn a_workload_stays_a_next_hop_whoever_else_announces_its_address() {
     let mut state = with_workload();
     let workload: IpAddr = "10.1.7.5".parse().expect("an address");
-    let own = state.way_to(workload);
+    let own = state.path_to(workload);
     assert!(own.is_some());
     for standby in [true, false] {
         let route = learned("10.0.0.2", 100, standby);
         state.wanted.insert(net("10.1.7.5/32"), route.into());
-        assert_eq!(state.way_to(workload), own);
+        assert_eq!(state.path_to(workload), own);
     }
     // Any other next hop must not resolve over a BGP route.
     let node: IpAddr = "10.0.0.2".parse().expect("an address");
-    assert!(state.way_to(node).is_some());
+    assert!(state.path_to(node).is_some());
     let route = learned("10.0.0.3", 100, false);
     state.wanted.insert(net("10.0.0.2/32"), route.into());
-    assert_eq!(state.way_to(node), None);
+    assert_eq!(state.path_to(node), None);
 }
 
 /// Promise 9.7.
@@ -299,7 +299,7 @@ fn a_route_that_stands_by_is_not_installed_while_its_next_hop_is_out_of_reach() 
 struct Desk {
     task: Task,
     state: State,
-    asked: mpsc::Receiver<Command>,
+    asked: mpsc::Receiver<KernelCommand>,
     _speaker: Speaker,
 }
 

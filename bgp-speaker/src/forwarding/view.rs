@@ -125,7 +125,7 @@ impl State {
     }
 
     fn gateways(&self, next_hop: IpAddr) -> NextHops {
-        let Some(way) = self.way_to(next_hop) else {
+        let Some(way) = self.path_to(next_hop) else {
             return NextHops::Unreachable;
         };
         let gateways = way.hops.into_iter().map(|hop| Gateway {

@@ -7,7 +7,7 @@ use bgp_core::types::{Family, PerFamily};
 
 /// The state of the wanted route of a prefix.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum RouteState {
     /// No route is wanted.
     #[default]
     Unwanted,
@@ -35,7 +35,7 @@ pub(crate) struct Counters(Arc<PerFamily<[AtomicUsize; 4]>>);
 
 impl Counters {
     /// A prefix of a family changes its state.
-    pub(super) fn moved(&self, family: Family, from: Place, to: Place) {
+    pub(super) fn moved(&self, family: Family, from: RouteState, to: RouteState) {
         let counters = &self.0[family];
         counters[from as usize].fetch_sub(1, Ordering::Relaxed);
         counters[to as usize].fetch_add(1, Ordering::Relaxed);
@@ -44,11 +44,11 @@ impl Counters {
     /// The counts of a family.
     pub(crate) fn read(&self, family: Family) -> KernelCounts {
         let counters = &self.0[family];
-        let count = |place: Place| counters[place as usize].load(Ordering::Relaxed);
+        let count = |place: RouteState| counters[place as usize].load(Ordering::Relaxed);
         KernelCounts {
-            installed: count(Place::Installed),
-            rejected: count(Place::Rejected),
-            pending: count(Place::Pending),
+            installed: count(RouteState::Installed),
+            rejected: count(RouteState::Rejected),
+            pending: count(RouteState::Pending),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::counts::Place;
+use super::counts::RouteState;
 use super::links::Links;
 use super::operation::{Action, Operation};
 use super::route::{
@@ -24,7 +24,7 @@ pub(super) struct Entry {
     /// The speaker wanted a route here and no longer does, so stray routes are removed without waiting for the end of recovery.
     pub(super) withdrawn: bool,
     /// The state under which the prefix is counted.
-    pub(super) counted: Place,
+    pub(super) counted: RouteState,
     /// In the queue of the table.
     pub(super) queued: bool,
     /// The kernel refused `wanted`; it is not tried again before the next reading.
@@ -64,15 +64,15 @@ impl Entry {
     }
 
     /// The state of the wanted route.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> RouteState {
         if self.adopted {
-            return Place::Unwanted;
+            return RouteState::Unwanted;
         }
         match (&self.wanted, self.in_place, self.rejection()) {
-            (None, _, _) => Place::Unwanted,
-            (Some(_), true, _) => Place::Installed,
-            (Some(_), false, Some(_)) => Place::Rejected,
-            (Some(_), false, None) => Place::Pending,
+            (None, _, _) => RouteState::Unwanted,
+            (Some(_), true, _) => RouteState::Installed,
+            (Some(_), false, Some(_)) => RouteState::Rejected,
+            (Some(_), false, None) => RouteState::Pending,
         }
     }
 

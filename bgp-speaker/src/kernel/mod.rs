@@ -17,7 +17,7 @@
 //!   missing capability are alarms while they last.
 //!
 //! `table` and `entry` (wanted against present routes), `links`, `outbox` and [`resolve`] are pure; `netlink` holds the messages
-//! and sockets; [`look`] answers single questions; `pace` schedules readings and retries, `report` raises alarms; `task` joins
+//! and sockets; [`query`] answers single questions; `pace` schedules readings and retries, `report` raises alarms; `task` joins
 //! them.
 
 mod capability;
@@ -27,11 +27,11 @@ mod entry;
 mod event;
 mod interface;
 mod links;
-pub mod look;
 mod netlink;
 mod operation;
 mod outbox;
 mod pace;
+pub mod query;
 mod report;
 pub mod resolve;
 mod route;
@@ -45,7 +45,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::alarms::Alarms;
 use crate::tasks::Tasks;
 pub(crate) use counts::Counters;
-pub(crate) use task::Command;
+pub(crate) use task::KernelCommand;
 
 pub use config::KernelConfig;
 pub use counts::KernelCounts;
@@ -59,7 +59,7 @@ pub use route::{
 /// Sends to the kernel task. When the last clone is dropped, the task carries out its commands and ends; routes stay.
 #[derive(Debug, Clone)]
 pub struct Kernel {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<KernelCommand>,
     counters: Counters,
 }
 
@@ -70,17 +70,17 @@ pub struct KernelStopped;
 
 /// Room for one command.
 #[derive(Debug)]
-pub(crate) struct Room(mpsc::OwnedPermit<Command>);
+pub(crate) struct Room(mpsc::OwnedPermit<KernelCommand>);
 
 impl Room {
     /// As [`Kernel::change`].
     pub(crate) fn change(self, change: RouteChange) {
-        self.0.send(Command::Change(change));
+        self.0.send(KernelCommand::Change(change));
     }
 
     /// As [`Kernel::finish_recovery`].
     pub(crate) fn finish_recovery(self) {
-        self.0.send(Command::FinishRecovery);
+        self.0.send(KernelCommand::FinishRecovery);
     }
 }
 
@@ -114,7 +114,7 @@ impl Kernel {
     /// # Errors
     /// The task has ended.
     pub async fn change(&self, change: RouteChange) -> Result<(), KernelStopped> {
-        self.send(Command::Change(change)).await
+        self.send(KernelCommand::Change(change)).await
     }
 
     /// Ends recovery: leftovers of the last run that no change has claimed are removed.
@@ -122,7 +122,7 @@ impl Kernel {
     /// # Errors
     /// The task has ended.
     pub async fn finish_recovery(&self) -> Result<(), KernelStopped> {
-        self.send(Command::FinishRecovery).await
+        self.send(KernelCommand::FinishRecovery).await
     }
 
     /// The status after every earlier command has been carried out or rejected.
@@ -131,7 +131,7 @@ impl Kernel {
     /// The task has ended.
     pub async fn status(&self) -> Result<KernelStatus, KernelStopped> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Status(reply)).await?;
+        self.send(KernelCommand::Status(reply)).await?;
         answer.await.map_err(|_| KernelStopped)
     }
 
@@ -156,13 +156,13 @@ impl Kernel {
 
     /// A handle without a task, and the commands that are sent to it.
     #[cfg(test)]
-    pub(crate) fn without_task(queue: usize) -> (Self, mpsc::Receiver<Command>) {
+    pub(crate) fn without_task(queue: usize) -> (Self, mpsc::Receiver<KernelCommand>) {
         let (commands, inbox) = mpsc::channel(queue);
         let counters = Counters::default();
         (Self { commands, counters }, inbox)
     }
 
-    async fn send(&self, command: Command) -> Result<(), KernelStopped> {
+    async fn send(&self, command: KernelCommand) -> Result<(), KernelStopped> {
         self.commands.send(command).await.map_err(|_| KernelStopped)
     }
 }

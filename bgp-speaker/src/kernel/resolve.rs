@@ -21,7 +21,7 @@ use super::route::{ForeignHop, ForeignKind, ForeignRoute};
 
 /// The path to a next hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolution {
+pub struct NextHopPath {
     /// The hops to send to, at least one; several if the kernel spreads the traffic (ECMP).
     pub hops: Vec<ResolvedHop>,
     /// Metric of the route that was used; 0 for a connected prefix.
@@ -47,14 +47,14 @@ pub struct ResolvedHop {
 #[derive(Debug, Default)]
 pub struct Resolver {
     interfaces: HashMap<u32, Interface>,
-    ipv4: PrefixMap<Ipv4Net, Ways>,
-    ipv6: PrefixMap<Ipv6Net, Ways>,
-    watched: BTreeMap<IpAddr, Option<Resolution>>,
+    ipv4: PrefixMap<Ipv4Net, PrefixRoutes>,
+    ipv6: PrefixMap<Ipv6Net, PrefixRoutes>,
+    watched: BTreeMap<IpAddr, Option<NextHopPath>>,
 }
 
 /// Everything known about one prefix.
 #[derive(Debug, Clone, Default)]
-struct Ways {
+struct PrefixRoutes {
     direct: Vec<(u32, Arc<str>)>,
     /// By metric.
     routes: Vec<ForeignRoute>,
@@ -90,7 +90,7 @@ impl Resolver {
 
     /// The path to `next_hop`. `None` if there is none: no route, a route that drops, interfaces that are down, a link-local
     /// address, or one of this node's own addresses (RFC 4271 §6.3: a next hop must not be the receiver itself).
-    pub fn resolve(&self, next_hop: IpAddr) -> Option<Resolution> {
+    pub fn resolve(&self, next_hop: IpAddr) -> Option<NextHopPath> {
         if self.is_own(next_hop) {
             return None;
         }
@@ -117,7 +117,7 @@ impl Resolver {
     }
 
     /// Starts to watch a next hop; returns its current path.
-    pub fn watch(&mut self, next_hop: IpAddr) -> Option<Resolution> {
+    pub fn watch(&mut self, next_hop: IpAddr) -> Option<NextHopPath> {
         let resolution = self.resolve(next_hop);
         self.watched.insert(next_hop, resolution.clone());
         resolution
@@ -149,14 +149,14 @@ impl Resolver {
         changed
     }
 
-    fn resolve_v4(&self, address: Ipv4Addr) -> Option<Resolution> {
+    fn resolve_v4(&self, address: Ipv4Addr) -> Option<NextHopPath> {
         let covers = self.ipv4.cover(&Ipv4Net::from(address));
         covers
             .filter_map(|(prefix, ways)| self.usable(prefix.into(), ways))
             .last()?
     }
 
-    fn resolve_v6(&self, address: Ipv6Addr) -> Option<Resolution> {
+    fn resolve_v6(&self, address: Ipv6Addr) -> Option<NextHopPath> {
         if address.is_unicast_link_local() {
             return None;
         }
@@ -168,14 +168,14 @@ impl Resolver {
 
     /// The best path for a prefix. `None`: no interface of it is up, so a shorter prefix applies; `Some(None)`: the kernel drops
     /// the packets.
-    fn usable(&self, prefix: IpNet, ways: &Ways) -> Option<Option<Resolution>> {
+    fn usable(&self, prefix: IpNet, ways: &PrefixRoutes) -> Option<Option<NextHopPath>> {
         let direct: Vec<ResolvedHop> = ways
             .direct
             .iter()
             .map(|(index, name)| on_link(*index, name))
             .collect();
         if !direct.is_empty() {
-            return Some(Some(Resolution {
+            return Some(Some(NextHopPath {
                 hops: direct,
                 metric: 0,
                 prefix,
@@ -188,14 +188,14 @@ impl Resolver {
     }
 
     /// As [`Self::usable`] for one route.
-    fn through(&self, prefix: IpNet, route: &ForeignRoute) -> Option<Option<Resolution>> {
+    fn through(&self, prefix: IpNet, route: &ForeignRoute) -> Option<Option<NextHopPath>> {
         let ForeignKind::Unicast(next_hops) = &route.kind else {
             return Some(None);
         };
         let up = |hop: &&ForeignHop| self.interfaces.get(&hop.index).is_some_and(|i| i.up);
         let hops: Vec<ResolvedHop> = next_hops.iter().filter(up).map(ResolvedHop::from).collect();
         let direct = hops.iter().all(|hop| hop.gateway.is_none());
-        (!hops.is_empty()).then_some(Some(Resolution {
+        (!hops.is_empty()).then_some(Some(NextHopPath {
             hops,
             metric: route.metric,
             prefix,
@@ -203,7 +203,7 @@ impl Resolver {
         }))
     }
 
-    fn edit(&mut self, prefix: &IpNet, edit: impl FnOnce(&mut Ways)) {
+    fn edit(&mut self, prefix: &IpNet, edit: impl FnOnce(&mut PrefixRoutes)) {
         match prefix {
             IpNet::V4(prefix) => edit_map(&mut self.ipv4, *prefix, edit),
             IpNet::V6(prefix) => edit_map(&mut self.ipv6, *prefix, edit),
@@ -230,9 +230,9 @@ fn on_link(index: u32, name: &Arc<str>) -> ResolvedHop {
 }
 
 fn edit_map<P: prefix_trie::Prefix>(
-    map: &mut PrefixMap<P, Ways>,
+    map: &mut PrefixMap<P, PrefixRoutes>,
     prefix: P,
-    edit: impl FnOnce(&mut Ways),
+    edit: impl FnOnce(&mut PrefixRoutes),
 ) {
     let mut ways = map.remove(&prefix).unwrap_or_default();
     edit(&mut ways);

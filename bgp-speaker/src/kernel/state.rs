@@ -1,4 +1,4 @@
-//! What the kernel task knows, apart from its sockets and channels: what it hears is taken in here, and events are made of it.
+//! The kernel task's state, without its sockets and channels: takes in messages, and makes events.
 
 use std::io;
 
@@ -19,7 +19,7 @@ use super::outbox::{Key, Outbox};
 use super::pace::Readings;
 use super::table::{Certainty, Table};
 
-/// What is known, apart from sockets and channels.
+/// The state, without sockets and channels.
 pub(super) struct State {
     pub(super) table_number: u32,
     pub(super) own_port: u32,
@@ -30,7 +30,7 @@ pub(super) struct State {
     pub(super) overruns: Overruns,
 }
 
-/// Times that messages were lost.
+/// How often events were lost.
 #[derive(Default)]
 pub(super) struct Overruns {
     pub(super) count: u64,
@@ -38,7 +38,7 @@ pub(super) struct Overruns {
 }
 
 impl Overruns {
-    /// One line for all since the last.
+    /// One log line for all losses since the last line.
     pub(super) fn log(&mut self) {
         let times = self.count - std::mem::replace(&mut self.logged, self.count);
         if times > 0 {
@@ -60,12 +60,12 @@ impl State {
         }
     }
 
-    /// Operations wait, and there is room for what they may lead to.
+    /// Whether operations are waiting and there is room for their events.
     pub(super) fn can_work(&self) -> bool {
         self.table.has_work() && !self.outbox.is_full()
     }
 
-    /// One event of the kernel.
+    /// Takes in one event of the kernel.
     pub(super) fn hear(&mut self, message: &Message<'_>) {
         if is_overrun_message(message) {
             self.readings.ask();
@@ -91,7 +91,7 @@ impl State {
         self.retry_soon();
     }
 
-    /// The kernel drops the IPv4 routes of an interface that goes down without a word, so that asks for a reading.
+    /// When an interface goes down, the kernel drops its IPv4 routes without an event, so a reading is needed.
     fn hear_link(&mut self, message: &Message<'_>) {
         let Some(index) = link_index(message.payload) else {
             return;
@@ -119,7 +119,7 @@ impl State {
         self.retry_soon();
     }
 
-    /// Routes with a removed address as source or gateway go without a word too.
+    /// Routes with a removed address as source or gateway disappear without an event, too.
     fn hear_address(&mut self, message: &Message<'_>) {
         let Some((index, address)) = parse_address(message.payload) else {
             return;
@@ -135,7 +135,7 @@ impl State {
         self.retry_soon();
     }
 
-    /// Something changed that may let a rejected route in.
+    /// A change may allow a rejected route.
     fn retry_soon(&mut self) {
         if self.table.has_rejected() {
             self.readings.ask();
@@ -159,7 +159,7 @@ impl State {
         }
     }
 
-    /// Sends one event; forgets all if nobody listens.
+    /// Sends one event; drops all if nobody listens.
     pub(super) fn tell(&mut self, permit: Result<Permit<'_, KernelEvent>, SendError<()>>) {
         match permit {
             Ok(permit) => {
@@ -171,7 +171,7 @@ impl State {
         }
     }
 
-    /// The event for the key that waited longest, from the present state.
+    /// The event of the oldest key, made from the current state.
     fn next_event(&mut self) -> Option<KernelEvent> {
         Some(match self.outbox.pop()? {
             Key::Interface(index) => KernelEvent::Interface {

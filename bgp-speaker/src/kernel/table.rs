@@ -40,7 +40,7 @@ pub(crate) struct Table {
     protocol: u8,
     entries: HashMap<IpNet, Entry, foldhash::fast::RandomState>,
     routes: Pool<KernelRoute>,
-    agenda: Agenda,
+    work: WorkQueue,
     /// Unclaimed routes of ours stay for now.
     recovering: bool,
     /// Routes of another program with our protocol number, seen after recovery: how often, and the prefix of the last one.
@@ -49,7 +49,7 @@ pub(crate) struct Table {
 
 /// The work queue, and the changes to report.
 #[derive(Debug, Default)]
-struct Agenda {
+struct WorkQueue {
     /// Prefixes to look at, each at most once, so the queue is never longer than the table.
     queue: VecDeque<IpNet>,
     /// Prefixes whose route is rejected.
@@ -65,7 +65,7 @@ impl Table {
             protocol,
             entries: HashMap::default(),
             routes: Pool::default(),
-            agenda: Agenda::default(),
+            work: WorkQueue::default(),
             recovering: true,
             intruders: (0, None),
         }
@@ -86,15 +86,15 @@ impl Table {
             entry.want(&prefix, wanted, links);
         }
         if entry.wanted.is_none() || entry.in_place {
-            self.agenda.judge(prefix, entry, None);
+            self.work.record_rejection(prefix, entry, None);
         }
-        self.agenda.count(prefix, entry);
-        self.agenda.enqueue(prefix, entry);
+        self.work.count(prefix, entry);
+        self.work.enqueue(prefix, entry);
     }
 
     /// What is counted.
     pub(crate) fn counters(&self) -> Counters {
-        self.agenda.counters.clone()
+        self.work.counters.clone()
     }
 
     /// From now on, unclaimed routes of ours may be removed.
@@ -102,11 +102,11 @@ impl Table {
         self.recovering = false;
         for (prefix, entry) in &mut self.entries {
             if entry.disown() {
-                self.agenda.judge(*prefix, entry, None);
-                self.agenda.count(*prefix, entry);
-                self.agenda.enqueue(*prefix, entry);
+                self.work.record_rejection(*prefix, entry, None);
+                self.work.count(*prefix, entry);
+                self.work.enqueue(*prefix, entry);
             } else if !entry.strays().is_empty() {
-                self.agenda.enqueue(*prefix, entry);
+                self.work.enqueue(*prefix, entry);
             }
         }
     }
@@ -165,8 +165,8 @@ impl Table {
             Vec::new()
         };
         entry.insert_other(other.clone());
-        self.agenda.tell_routes(prefix, gone.iter().chain([&other]));
-        self.agenda.enqueue(prefix, entry);
+        self.work.tell_routes(prefix, gone.iter().chain([&other]));
+        self.work.enqueue(prefix, entry);
         if certain {
             Certainty::Known
         } else {
@@ -188,8 +188,8 @@ impl Table {
         if protocol == self.protocol || entry.remove_others(|o| *o == other).is_empty() {
             return Certainty::ReadAgain;
         }
-        self.agenda.tell_routes(prefix, [&other]);
-        self.agenda.enqueue(prefix, entry);
+        self.work.tell_routes(prefix, [&other]);
+        self.work.enqueue(prefix, entry);
         Certainty::Known
     }
 
@@ -197,7 +197,7 @@ impl Table {
     pub(crate) fn operations(&mut self, limit: usize, links: &Links) -> Vec<Operation> {
         let mut operations = Vec::new();
         while operations.len() < limit {
-            let Some(prefix) = self.agenda.queue.pop_front() else {
+            let Some(prefix) = self.work.queue.pop_front() else {
                 break;
             };
             let Some(entry) = self.entries.get_mut(&prefix) else {
@@ -210,8 +210,8 @@ impl Table {
                     continue;
                 }
                 Some(Err(rejection)) => {
-                    self.agenda.judge(prefix, entry, Some(rejection));
-                    self.agenda.count(prefix, entry);
+                    self.work.record_rejection(prefix, entry, Some(rejection));
+                    self.work.count(prefix, entry);
                 }
                 None => {}
             }
@@ -247,13 +247,14 @@ impl Table {
                 entry.in_place = true;
                 let metric = route.effective_metric(&prefix);
                 entry.forget_strays(|stray| stray.effective_metric(&prefix) == metric);
-                self.agenda.judge(prefix, entry, None);
+                self.work.record_rejection(prefix, entry, None);
                 Certainty::Known
             }
             (Action::Add | Action::Replace, Err(refusal)) => {
                 entry.tried = true;
                 let occupied = refusal.errno == libc::EEXIST;
-                self.agenda.judge(prefix, entry, Some(refusal.into()));
+                self.work
+                    .record_rejection(prefix, entry, Some(refusal.into()));
                 if occupied {
                     Certainty::ReadAgain
                 } else {
@@ -261,21 +262,21 @@ impl Table {
                 }
             }
         };
-        self.agenda.count(prefix, entry);
+        self.work.count(prefix, entry);
         if !entry.is_settled() {
-            self.agenda.enqueue(prefix, entry);
+            self.work.enqueue(prefix, entry);
         }
         certainty
     }
 
     /// Whether work is left.
     pub(crate) fn has_work(&self) -> bool {
-        !self.agenda.queue.is_empty()
+        !self.work.queue.is_empty()
     }
 
     /// Whether a wanted route is rejected.
     pub(crate) fn has_rejected(&self) -> bool {
-        self.agenda.rejected > 0
+        self.work.rejected > 0
     }
 
     /// Why the route for a prefix is not in place.
@@ -331,13 +332,13 @@ impl Table {
 
     /// Objects that changed since the last call.
     pub(crate) fn take_changes(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.agenda.changes)
+        std::mem::take(&mut self.work.changes)
     }
 
     /// The counters; visits every entry.
     pub(crate) fn status(&self) -> KernelStatus {
         let mut status = KernelStatus {
-            rejected: self.agenda.rejected,
+            rejected: self.work.rejected,
             ..KernelStatus::default()
         };
         for entry in self.entries.values() {
@@ -384,14 +385,14 @@ impl Table {
             .for_each(|other| entry.insert_other(other));
         let after = entry.others().to_vec();
         if before != after {
-            self.agenda.tell_routes(prefix, before.iter().chain(&after));
+            self.work.tell_routes(prefix, before.iter().chain(&after));
         }
         if entry.in_place {
-            self.agenda.judge(prefix, entry, None);
+            self.work.record_rejection(prefix, entry, None);
         }
-        self.agenda.count(prefix, entry);
+        self.work.count(prefix, entry);
         if !entry.is_settled() {
-            self.agenda.enqueue(prefix, entry);
+            self.work.enqueue(prefix, entry);
         }
     }
 
@@ -413,9 +414,14 @@ impl Table {
     }
 }
 
-impl Agenda {
+impl WorkQueue {
     /// Records whether the wanted route is rejected, and reports a change.
-    fn judge(&mut self, prefix: IpNet, entry: &mut Entry, rejection: Option<InstallError>) {
+    fn record_rejection(
+        &mut self,
+        prefix: IpNet,
+        entry: &mut Entry,
+        rejection: Option<InstallError>,
+    ) {
         if entry.rejection() != rejection.as_ref() {
             self.rejected += usize::from(rejection.is_some());
             self.rejected -= usize::from(entry.set_rejection(rejection).is_some());

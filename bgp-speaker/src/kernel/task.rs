@@ -1,10 +1,9 @@
 //! The task that joins the speaker, the pure tables and the netlink sockets.
 //!
-//! One turn does at most one batch of operations, so that commands, events and answers keep flowing during a large
-//! change.
+//! One turn carries out at most one batch of operations, so that commands, events and answers keep flowing during a large change.
 //!
-//! Whatever fails in netlink, an answer that stays away included, the sockets are opened anew after a pause and everything
-//! is read again, for ever. What is wanted is kept meanwhile, and commands are taken.
+//! After any failure in netlink, including a missing answer, the sockets are opened again after a pause and everything is read
+//! again, without end. The wanted routes are kept meanwhile, and commands are accepted.
 
 use std::io;
 
@@ -29,25 +28,25 @@ use crate::alarms::Alarms;
 use crate::namespace::{Namespace, make_in};
 use crate::tasks::work_on;
 
-/// What the task is asked to do.
+/// A command to the task.
 #[derive(Debug)]
-pub(crate) enum Command {
-    /// A wanted route changes.
+pub(crate) enum KernelCommand {
+    /// A wanted route changed.
     Change(RouteChange),
-    /// Leftovers of the last run may go.
+    /// Leftovers of the last run may be removed.
     FinishRecovery,
-    /// Answer when every earlier command has been carried out or rejected.
+    /// Answer after every earlier command has been carried out or rejected.
     Status(oneshot::Sender<KernelStatus>),
 }
 
-/// All state of the kernel side.
+/// The kernel task.
 pub(crate) struct Task {
     mark: Mark,
     namespace: Option<Namespace>,
-    inbox: mpsc::Receiver<Command>,
+    inbox: mpsc::Receiver<KernelCommand>,
     events: mpsc::Sender<KernelEvent>,
     state: State,
-    /// Asked for the state; answered when nothing is left to do.
+    /// Callers waiting for the status until no work is left.
     askers: Vec<oneshot::Sender<KernelStatus>>,
     report: Report,
 }
@@ -73,7 +72,7 @@ impl Sockets {
     }
 
     fn open_here() -> io::Result<Self> {
-        // The monitor first: a change between its start and the first reading is then seen twice, not never.
+        // The monitor first: a change before the first reading is then seen twice, rather than never.
         let monitor = Monitor::open()?;
         let requests = Requests::open()?;
         Ok(Self { requests, monitor })
@@ -88,7 +87,7 @@ impl Task {
 
     pub(crate) fn new(
         config: KernelConfig,
-        inbox: mpsc::Receiver<Command>,
+        inbox: mpsc::Receiver<KernelCommand>,
         events: mpsc::Sender<KernelEvent>,
         alarms: Alarms,
     ) -> Self {
@@ -108,7 +107,7 @@ impl Task {
         }
     }
 
-    /// Runs until the speaker lets go of its end.
+    /// Runs until the speaker drops its end.
     pub(crate) async fn run(mut self, sockets: Sockets) {
         let mut pauses = Pauses::default();
         let mut opened = Ok(sockets);
@@ -128,10 +127,10 @@ impl Task {
         }
     }
 
-    /// Returns when all is done that was asked for, and nothing more can be.
+    /// Returns when all commands are done and no more can come.
     ///
     /// # Errors
-    /// When netlink fails.
+    /// Netlink fails.
     async fn serve(&mut self, mut sockets: Sockets) -> io::Result<()> {
         let Sockets { requests, monitor } = &mut sockets;
         self.state.own_port = requests.port();
@@ -148,7 +147,7 @@ impl Task {
         Ok(())
     }
 
-    /// Waits, and takes commands meanwhile. Answers whether commands can still come.
+    /// Waits and accepts commands meanwhile. Returns whether commands can still come.
     async fn pause_until(&mut self, end: Instant) -> bool {
         loop {
             let (mut commands, state) = (Vec::new(), &mut self.state);
@@ -159,12 +158,14 @@ impl Task {
                 permit = self.events.reserve(), if !state.outbox.is_empty() => state.tell(permit),
                 () = tokio::time::sleep_until(end) => return true,
             }
-            commands.into_iter().for_each(|command| self.obey(command));
+            commands
+                .into_iter()
+                .for_each(|command| self.handle(command));
             self.collect_changes();
         }
     }
 
-    /// One batch if there is work, then whatever comes first. Answers whether commands can still come.
+    /// One batch if there is work, then the first event. Returns whether commands can still come.
     async fn turn(
         &mut self,
         mut open: bool,
@@ -193,23 +194,25 @@ impl Task {
             () = tokio::time::sleep_until(due) => {}
             () = std::future::ready(()), if state.can_work() => {}
         }
-        commands.into_iter().for_each(|command| self.obey(command));
+        commands
+            .into_iter()
+            .for_each(|command| self.handle(command));
         self.hear_all(monitor)?;
         self.tell_what_fits();
         Ok(open)
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle(&mut self, command: KernelCommand) {
         match command {
-            Command::Change(change) => self.state.table.want(change, &self.state.links),
-            Command::FinishRecovery => {
+            KernelCommand::Change(change) => self.state.table.want(change, &self.state.links),
+            KernelCommand::FinishRecovery => {
                 info!(
                     unclaimed = self.state.table.status().unclaimed,
                     "recovery of kernel routes ends"
                 );
                 self.state.table.finish_recovery();
             }
-            Command::Status(asker) => self.askers.push(asker),
+            KernelCommand::Status(asker) => self.askers.push(asker),
         }
     }
 
@@ -220,7 +223,7 @@ impl Task {
         let results = match requests.apply(&operations, self.mark).await {
             Ok(results) => results,
             Err(error) => {
-                // It is not known how far the kernel came: look.
+                // Which operations the kernel carried out is unknown: read the table.
                 state.lost_events(error)?;
                 return self.read_all(requests).await;
             }
@@ -234,7 +237,7 @@ impl Task {
         Ok(())
     }
 
-    /// Takes in what the monitor already holds, within limits.
+    /// Takes in the events that have already arrived, within limits.
     fn hear_all(&mut self, monitor: &mut Monitor) -> io::Result<()> {
         for _ in 0..DATAGRAMS_PER_TURN {
             if self.state.outbox.is_full() {
@@ -272,8 +275,8 @@ impl Task {
         Ok(())
     }
 
-    /// Reads everything once; takes it over if the kernel calls it consistent, or if there is nothing better yet. Later
-    /// a list that changes on every try is left to the events and to the next reading.
+    /// Reads everything once. The result is taken over if the kernel says that it is consistent, or if there is none yet. Later,
+    /// a list that changes on every attempt is left to the events and to the next reading.
     async fn read_once(&mut self, requests: &mut Requests, anyway: bool) -> io::Result<bool> {
         let (mut links, mut addresses, mut routes) = (Vec::new(), Vec::new(), Vec::new());
         let mut consistent = requests
@@ -290,7 +293,7 @@ impl Task {
         for family in [AF_INET, AF_INET6] {
             let encode =
                 |writer: &mut _, sequence| route::encode_dump(writer, family, table, sequence);
-            // Without IPv6 in the kernel the question about it is answered with routes of every family.
+            // A kernel without IPv6 answers the question about it with routes of all families.
             let read = |message: &Message<'_>| {
                 let of_family = message.payload.first() == Some(&family);
                 let parsed = route::parse(message.payload, table).filter(|_| of_family);
@@ -317,11 +320,11 @@ impl Task {
         status.scans = self.state.readings.count;
         status.overruns = self.state.overruns.count;
         for asker in self.askers.drain(..) {
-            let _ = asker.send(status); // gone meanwhile: no matter
+            let _ = asker.send(status); // the caller may be gone
         }
     }
 
-    /// Fills the event channel as far as it goes without waiting.
+    /// Fills the event channel without waiting.
     fn tell_what_fits(&mut self) {
         while !self.state.outbox.is_empty() {
             let Ok(permit) = self.events.try_reserve() else {
@@ -340,7 +343,7 @@ impl Task {
     }
 }
 
-/// Operations in one datagram, well below the default limit of a socket's send buffer with 16 next hops each.
+/// Operations in one datagram, well below the default send buffer of a socket with 16 next hops each.
 const BATCH: usize = 128;
 const COMMANDS_PER_TURN: usize = 1024;
 const DATAGRAMS_PER_TURN: usize = 1024;

@@ -18,13 +18,13 @@ use crate::tasks::Tasks;
 const LOCAL_AS: Asn = Asn(64512);
 const PEER_AS: Asn = Asn(64513);
 
-/// A neighbour, the peer's ends of its connections, and what keeps it alive.
+/// A neighbour, the peer's ends of its connections, and the channels that keep it alive.
 struct World {
     running: Running,
     listener: TcpListener,
     peer: Vec<TcpStream>,
     _table: Table,
-    _commands: mpsc::Sender<Command>,
+    _commands: mpsc::Sender<NeighbourCommand>,
 }
 
 impl World {
@@ -90,9 +90,9 @@ impl World {
     }
 
     async fn say_octets(&mut self, connection: usize, octets: &[u8]) {
-        // Whether that connection is still there does not matter.
+        // The connection may be gone.
         self.peer[connection].write_all(octets).await.ok();
-        // The runtime hears from the system what can be read.
+        // Gives the runtime time to notice readable sockets.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
@@ -101,7 +101,7 @@ impl World {
         status.connections.iter().map(|one| one.state).collect()
     }
 
-    /// What the session and its driver must agree on when all is done.
+    /// Invariants of the session and its driver when all work is done.
     fn check(&self) {
         let status = self.running.status().session;
         let of_session: Vec<ConnId> = status.connections.iter().map(|one| one.id).collect();
@@ -122,8 +122,8 @@ fn farewell() -> Message {
     Message::Notification(Notification::new(ErrorCode::CEASE, 2))
 }
 
-/// The hold timer fires while the end of both connections waits to be read: on the newer one, an OPEN that wins the collision
-/// and a NOTIFICATION.
+/// The hold timer fires while the end of both connections waits to be read: an OPEN that wins the collision, and a NOTIFICATION
+/// on the newer one.
 #[tokio::test]
 async fn both_connections_end_in_the_moment_of_a_timer() {
     let mut world = World::new().await;
@@ -140,7 +140,7 @@ async fn both_connections_end_in_the_moment_of_a_timer() {
     world.check();
 }
 
-/// Something that may happen to a neighbour.
+/// An event of a neighbour.
 #[derive(Clone, Debug)]
 enum Happening {
     Connect,
@@ -190,14 +190,14 @@ impl World {
         match happening {
             Happening::Connect => self.connect().await,
             Happening::Say(..) | Happening::HangUp(_) if self.peer.is_empty() => {}
-            // Mostly on one of the newest.
+            // Mostly on one of the newest connections.
             Happening::Say(at, words) => {
                 let octets: Vec<u8> = words.into_iter().flat_map(spelled).collect();
                 self.say_octets(of_peer.saturating_sub(at), &octets).await;
             }
             Happening::HangUp(at) => drop(self.peer.remove(of_peer.saturating_sub(at))),
             Happening::Ready { writable } => {
-                // Also those that are gone.
+                // Including connections that are gone.
                 for id in (0..self.running.next_connection).map(ConnId) {
                     let ready = Ready {
                         read: true,
@@ -208,8 +208,8 @@ impl World {
                 }
             }
             Happening::Timer => self.running.handle(Wake::Deadline),
-            Happening::Stop(why) => self.running.command(Command::Stop(why)),
-            Happening::Start => self.running.command(Command::Start),
+            Happening::Stop(why) => self.running.command(NeighbourCommand::Stop(why)),
+            Happening::Start => self.running.command(NeighbourCommand::Start),
             Happening::FromTable(pieces) => {
                 let piece = |routes| match routes {
                     true => ToNeighbour::Routes(spelled(Word::Refresh).into()),
@@ -246,7 +246,7 @@ fn spelled(word: Word) -> Vec<u8> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order, nothing breaks, and session and driver have the same connections.
+    /// Whatever the order of events, session and driver have the same connections.
     #[test]
     fn no_order_of_events_breaks_a_neighbour(happenings in prop::collection::vec(happening(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -26,7 +26,7 @@ pub(crate) struct WatcherId(u64);
 
 /// Requests of watchers to the table.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum WatchRequest {
     /// Register a watcher, for as long as `alive` is held.
     Begin {
         filter: Filter,
@@ -102,9 +102,9 @@ impl Hub {
         }
     }
 
-    pub(crate) fn handle(&mut self, rib: &mut Rib, order: Order) {
-        match order {
-            Order::Begin {
+    pub(crate) fn handle(&mut self, rib: &mut Rib, request: WatchRequest) {
+        match request {
+            WatchRequest::Begin {
                 filter,
                 alive,
                 reply,
@@ -125,7 +125,7 @@ impl Hub {
                 // The caller may be gone.
                 reply.send(id).ok();
             }
-            Order::Next { watcher, reply } => {
+            WatchRequest::Next { watcher, reply } => {
                 let mut watchers = self.watchers.iter_mut();
                 if let Some(found) = watchers.find(|other| other.id == watcher) {
                     found.waiting = Some(reply);

@@ -44,24 +44,24 @@ impl Key {
 }
 
 /// A view and a prefix.
-pub(super) type Place = (View, IpNet);
+pub(super) type ViewedPrefix = (View, IpNet);
 
 /// The routes told so far.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// Places without routes have no entry.
-    routes: BTreeMap<Place, Vec<Arc<ViewedRoute>>>,
+    routes: BTreeMap<ViewedPrefix, Vec<Arc<ViewedRoute>>>,
     attributes: Pool<Attributes>,
 }
 
 impl Known {
     /// All places with routes.
-    pub(super) fn places(&self) -> BTreeSet<Place> {
+    pub(super) fn places(&self) -> BTreeSet<ViewedPrefix> {
         self.routes.keys().copied().collect()
     }
 
     /// Replaces the routes of a place; returns the changes to tell.
-    pub(super) fn update(&mut self, place: Place, routes: Vec<ViewedRoute>) -> Vec<Change> {
+    pub(super) fn update(&mut self, place: ViewedPrefix, routes: Vec<ViewedRoute>) -> Vec<Change> {
         let (view, prefix) = place;
         let mut old = self.routes.remove(&place).unwrap_or_default();
         let (mut new, mut changes) = (Vec::with_capacity(routes.len()), Vec::new());

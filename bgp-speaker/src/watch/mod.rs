@@ -14,9 +14,9 @@ use bgp_core::rib::{Cursor, Page, Query, View, ViewedRoute};
 use tokio::sync::oneshot;
 
 use crate::event::Ended;
-use crate::table::{self, News};
-use hub::{AT_ONCE, Answer, Order, Reading, WatcherId};
-use known::{Known, Place};
+use crate::table::{self, TableInput};
+use hub::{AT_ONCE, Answer, Reading, WatchRequest, WatcherId};
+use known::{Known, ViewedPrefix};
 
 pub use filter::Filter;
 pub use known::Change;
@@ -94,10 +94,10 @@ enum Step {
     Read {
         queries: VecDeque<Query>,
         from: Cursor,
-        unseen: BTreeSet<Place>,
+        unseen: BTreeSet<ViewedPrefix>,
     },
     /// Reads the places that a full reading did not see, and may have missed.
-    Check(BTreeSet<Place>),
+    Check(BTreeSet<ViewedPrefix>),
     /// Waits for changes.
     Follow,
 }
@@ -106,12 +106,12 @@ impl Watch {
     pub(crate) async fn begin(table: table::Sender, filter: Filter) -> Result<Self, Ended> {
         let alive = Arc::new(());
         let (reply, id) = oneshot::channel();
-        let order = Order::Begin {
+        let request = WatchRequest::Begin {
             filter: filter.clone(),
             alive: Arc::downgrade(&alive),
             reply,
         };
-        table.send([News::Watch(order)]).await?;
+        table.send([TableInput::Watch(request)]).await?;
         let id = id.await.map_err(|_| Ended)?;
         let known = Known::default();
         let step = Step::read(&filter, &known);
@@ -173,12 +173,12 @@ impl Watch {
         answer.map_err(|_| Ended)
     }
 
-    fn question(&self) -> (News, oneshot::Receiver<Answer>) {
+    fn question(&self) -> (TableInput, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
         let question = match &self.step {
             Step::Read { queries, from, .. } => {
                 let (query, from) = (queries.front().cloned(), *from);
-                News::Ask(Box::new(move |rib| {
+                TableInput::Ask(Box::new(move |rib| {
                     let page = query.map(|query| rib.ask(&query, from, AT_ONCE));
                     // The caller may be gone.
                     reply.send(Answer::Page(page.unwrap_or_default())).ok();
@@ -186,8 +186,8 @@ impl Watch {
             }
             Step::Check(places) => {
                 let (filter, places) = (self.filter.clone(), places.iter().take(AT_ONCE));
-                let places: Vec<Place> = places.copied().collect();
-                News::Ask(Box::new(move |rib| {
+                let places: Vec<ViewedPrefix> = places.copied().collect();
+                TableInput::Ask(Box::new(move |rib| {
                     let read = |(view, prefix)| {
                         let query = filter.query_about(view, prefix);
                         let routes = rib.ask(&query, Cursor::START, usize::MAX).routes;
@@ -201,7 +201,7 @@ impl Watch {
                     reply.send(Answer::Readings(readings)).ok();
                 }))
             }
-            Step::Follow => News::Watch(Order::Next {
+            Step::Follow => TableInput::Watch(WatchRequest::Next {
                 watcher: self.id,
                 reply,
             }),

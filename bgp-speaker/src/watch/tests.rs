@@ -375,7 +375,7 @@ fn nothing_is_named_once_the_last_watch_has_gone() {
     };
     assert_eq!(named(&mut rib, 1), 0);
     let alive = Arc::new(());
-    let begin = Order::Begin {
+    let begin = WatchRequest::Begin {
         filter: Filter::of(VIEWS),
         alive: Arc::downgrade(&alive),
         reply: oneshot::channel().0,

@@ -1,7 +1,7 @@
 //! Operations and faults.
 
 use super::super::fault::Action;
-use super::super::link::{Connection, Segment, Side};
+use super::super::link::{Segment, Side, SimConnection};
 use super::super::network::peer_id;
 use super::super::node::local_route;
 use super::super::trace::Violation;
@@ -149,7 +149,7 @@ fn heal(world: &mut World, link: usize) -> Step {
     Ok(())
 }
 
-fn connections_where(world: &World, wanted: impl Fn(&Connection) -> bool) -> Vec<u64> {
+fn connections_where(world: &World, wanted: impl Fn(&SimConnection) -> bool) -> Vec<u64> {
     world
         .connections
         .iter()

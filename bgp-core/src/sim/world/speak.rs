@@ -15,7 +15,7 @@ use super::state::{Event, World};
 use super::wires::{close, dial, write};
 use crate::rib::Resolution;
 use crate::session::{ConnId, Down, DownReason};
-use crate::speaker::{Output, Speaker};
+use crate::speaker::{Output, SansIoSpeaker};
 use crate::wire::Notification;
 
 /// Limit of the outputs of one step; many times the need of the largest table.
@@ -25,7 +25,7 @@ const MOST_OUTPUTS: usize = 1_000_000;
 pub(super) fn with_speaker(
     world: &mut World,
     node: usize,
-    act: impl FnOnce(&mut Speaker),
+    act: impl FnOnce(&mut SansIoSpeaker),
 ) -> Result<(), Violation> {
     let Some(speaker) = &mut world.nodes[node].speaker else {
         return Ok(());
@@ -41,7 +41,7 @@ fn drain(world: &mut World, node: usize) -> Result<(), Violation> {
         let Some(output) = world.nodes[node]
             .speaker
             .as_mut()
-            .and_then(Speaker::poll_output)
+            .and_then(SansIoSpeaker::poll_output)
         else {
             return Ok(());
         };
@@ -212,7 +212,7 @@ fn note_deadline(world: &mut World, node: usize) -> Result<(), Violation> {
     let Some(at) = world.nodes[node]
         .speaker
         .as_ref()
-        .and_then(Speaker::poll_timeout)
+        .and_then(SansIoSpeaker::poll_timeout)
     else {
         return Ok(());
     };

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::super::fault::Action;
-use super::super::link::Connection;
+use super::super::link::SimConnection;
 use super::super::network::Network;
 use super::super::node::Node;
 use super::super::random::Random;
@@ -111,7 +111,7 @@ pub(super) struct World {
     pub(super) network: Network,
     pub(super) nodes: Vec<Node>,
     pub(super) links: Vec<LinkState>,
-    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) connections: BTreeMap<u64, SimConnection>,
     /// Attempts to connect in progress, by source and target.
     pub(super) dials: BTreeMap<(usize, usize), u64>,
     pub(super) now: Instant,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::link::{Connection, Segment, Side};
+use super::super::link::{Segment, Side, SimConnection};
 use super::super::network::peer_id;
 use super::super::trace::Violation;
 use super::speak::{tell_closed, with_speaker};
@@ -34,7 +34,7 @@ pub(super) fn arrive_syn(world: &mut World, dial: u64, from: usize, to: usize) -
     let conn = world.number();
     world
         .connections
-        .insert(conn, Connection::new(link, [from, to], world.now));
+        .insert(conn, SimConnection::new(link, [from, to], world.now));
     send_segment(world, conn, 1, Segment::Accept(dial));
     tell_connected(world, to, from, conn, Direction::Incoming)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::link::{Connection, Segment, Side};
+use super::super::link::{Segment, Side, SimConnection};
 use super::super::trace::Violation;
 use super::state::{Event, World};
 use crate::session::ConnId;
@@ -61,7 +61,7 @@ fn pump(world: &mut World, conn: u64, side: usize) {
             },
         );
     }
-    let done = |connection: &Connection| {
+    let done = |connection: &SimConnection| {
         connection.sides[side] == Side::Closing && connection.pipes[side].queue.is_empty()
     };
     if world.connections.get(&conn).is_some_and(done) {

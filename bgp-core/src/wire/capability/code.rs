@@ -1,4 +1,4 @@
-//! Codes of the capabilities that are understood here, and how long a value can be.
+//! Codes of the known capabilities, and the size limit of a value.
 
 pub(super) const MULTIPROTOCOL: u8 = 1;
 pub(super) const ROUTE_REFRESH: u8 = 2;
@@ -27,5 +27,5 @@ pub(super) const KNOWN: [u8; 12] = [
     SOFTWARE_VERSION,
 ];
 
-/// Octets that a capability's value can have (RFC 5492 §4).
+/// Largest value of a capability, octets (RFC 5492 §4).
 pub(super) const MAX_VALUE_LEN: usize = 255;

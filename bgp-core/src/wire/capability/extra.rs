@@ -1,4 +1,4 @@
-//! Capabilities of the embedder's own.
+//! Private capabilities of the embedder.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::code::{KNOWN, MAX_VALUE_LEN};
 
-/// A capability that has a meaning to the embedder alone, to be announced beside ours.
+/// A private capability of the embedder, advertised in addition to ours.
 ///
 /// ```
 /// use bgp_core::wire::{ExtraCapability, InvalidCapability};
@@ -27,22 +27,22 @@ pub struct ExtraCapability {
     value: Bytes,
 }
 
-/// Not a capability that can be announced beside ours.
+/// Not a capability that can be advertised as a private one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidCapability {
-    /// The capability with this code is announced and understood here: it follows from the settings of the session.
+    /// The capability with this code is used here: it follows from the settings of the session.
     Known(u8),
-    /// A value of this many octets; at most 255 are possible (RFC 5492 §4).
+    /// The length of the value in octets; at most 255 are allowed (RFC 5492 §4).
     Length(usize),
 }
 
 impl ExtraCapability {
-    /// One with this code; 239 to 254 are for experiments (RFC 8810 §3), others are given out by IANA.
+    /// A capability with this code; 239 to 254 are for experiments (RFC 8810 §3), and IANA assigns the others.
     ///
     /// # Errors
     ///
-    /// The code is one that is used here, or the value is too long.
+    /// The code is used here, or the value is too long.
     pub fn new(code: u8, value: impl AsRef<[u8]>) -> Result<Self, InvalidCapability> {
         let value = value.as_ref();
         if KNOWN.contains(&code) {
@@ -55,12 +55,12 @@ impl ExtraCapability {
         Ok(Self { code, value })
     }
 
-    /// Its code.
+    /// The code.
     pub fn code(&self) -> u8 {
         self.code
     }
 
-    /// Its value; at most 255 octets.
+    /// The value; at most 255 octets.
     pub fn value(&self) -> &[u8] {
         &self.value
     }

@@ -1,4 +1,4 @@
-//! `show interfaces`: what the kernel says of them, in the words of BIRD.
+//! `show interfaces`: the kernel's interfaces, in BIRD's terms.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -65,7 +65,7 @@ fn addresses(interface: &Interface, family: Family) -> Vec<AddressSnapshot> {
         .collect()
 }
 
-/// As BIRD sorts them: addresses that are only known inside a site are those of RFC 1918 and RFC 4193.
+/// The scope as BIRD classifies it: site scope is RFC 1918 and RFC 4193.
 fn scope(address: IpAddr) -> AddressScope {
     const SITE_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 0);
     match address {

@@ -1,4 +1,4 @@
-//! `show protocols`: sessions and the parts of the speaker that bring routes of their own.
+//! `show protocols`: sessions, and the parts of the speaker with routes of their own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::plan::Peer;
 use bgp_speaker::forwarding::Forwarding;
 use bgp_speaker::{Inquirer, NeighbourStatus, Routes};
 
-/// All protocols of one family, internal ones first, with all that is known of them.
+/// All protocols of one family with all details, internal ones first.
 pub(crate) async fn protocols(
     running: &RunningView,
     family: Family,
@@ -33,17 +33,17 @@ pub(crate) async fn protocols(
     observer.protocols(&NamePattern::any(), true).await
 }
 
-/// Looks at the sessions of one family, as they are configured now.
+/// Reads the sessions of one family, as configured now.
 pub(super) struct Observer {
     family: Family,
     boot: Timestamp,
     running: Option<(Inquirer, Routes)>,
     forwarding: Option<Forwarding>,
-    /// Configured peers, and whether an operator switched them off.
+    /// Configured peers, and whether an operator disabled them.
     peers: Vec<(Peer, bool)>,
 }
 
-/// What the RIB knows of a peer.
+/// The RIB's data about a peer.
 #[derive(Clone, Copy, Default)]
 struct Known {
     counts: RibCounts,
@@ -70,7 +70,7 @@ impl Observer {
         }
     }
 
-    /// Those whose names match, internal ones first.
+    /// The matching protocols, internal ones first.
     pub(super) async fn protocols(&self, name: &NamePattern, all: bool) -> Vec<ProtocolSnapshot> {
         let kinds = [
             ("static1", ProtocolKind::Static, 200),
@@ -119,7 +119,7 @@ impl Observer {
         found
     }
 
-    /// What a part of the speaker has brought, and what it was given.
+    /// Routes from and to a part of the speaker.
     async fn internal_counts(&self, kind: ProtocolKind) -> RouteCounts {
         let ids: &[u32] = match kind {
             ProtocolKind::Static => &[STATIC.id, HOST_ROUTE.id],
@@ -296,7 +296,7 @@ fn bgp(peer: &Peer, disabled: bool, status: &NeighbourStatus, known: Known) -> B
     }
 }
 
-/// What came with the error.
+/// The message that came with the error.
 fn message(session: &SessionStatus) -> Option<String> {
     let error = session.last_error.as_ref()?;
     let received = session.last_received.as_ref()?;
@@ -320,7 +320,7 @@ fn waiting(peer: &Peer, status: &NeighbourStatus) -> Option<Waiting> {
     })
 }
 
-/// What is left of a timer; never more than all of it.
+/// The remaining time of a timer; never more than its total.
 fn countdown(until: Instant, total_secs: u64) -> Countdown {
     let remaining_secs = until.saturating_duration_since(Instant::now()).as_secs();
     Countdown {

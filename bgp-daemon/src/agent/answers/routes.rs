@@ -1,4 +1,4 @@
-//! `show route`: routes of the RIB in the shape of the control sockets, a bounded number at a time.
+//! `show route`: routes of the RIB in the form of the control sockets, a bounded number at a time.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,24 +21,24 @@ use bgp_speaker::forwarding::{Forwarding, REMOTE_METRIC, State};
 use bgp_speaker::forwarding::{Gateway, NextHops};
 use bgp_speaker::tasks::Tasks;
 
-/// Routes looked at in one go: the RIB is held up for no longer.
+/// Routes per chunk; the RIB is blocked for no longer than one chunk takes.
 const CHUNK: usize = 1000;
-/// Chunks waiting for a slow client.
+/// Chunks that may wait for a slow client.
 const CHUNKS: usize = 2;
 
-/// Everything that a route is named by.
+/// Names used in routes.
 struct Names {
     peers: BTreeMap<PeerId, (Arc<str>, IpAddr)>,
 }
 
-/// Whom routes are exported to.
+/// The receivers of exported routes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Export {
     Peer(PeerId),
     Kernel,
 }
 
-/// What is looked for.
+/// The search criteria.
 struct Search {
     family: Family,
     query: RouteQuery,
@@ -75,7 +75,7 @@ pub(super) fn answer(
         Some("kernel1") => Some(Export::Kernel),
         Some(name) => match names.peer(name) {
             Some(peer) => Some(Export::Peer(peer)),
-            // Nothing is exported to the others.
+            // Nothing is exported to other protocols.
             None => return Answer::Routes(receiver),
         },
     };
@@ -154,7 +154,7 @@ impl Search {
         from && (route.best || !self.query.primary) && route.unusable.is_none()
     }
 
-    /// Without a forwarding task, nothing is in the kernel and next hops are where the routes say.
+    /// Without a forwarding task, nothing is in the kernel, and next hops are those of the routes.
     fn rows(&self, found: Vec<Exported>, forwarding: Option<&State>) -> Vec<RouteSnapshot> {
         let mut previous = None;
         let mut rows = Vec::new();
@@ -162,7 +162,7 @@ impl Search {
             let route = &found.route;
             if self.export == Some(Export::Kernel) {
                 let is_installed = forwarding.is_some_and(|state| state.is_in_kernel(route));
-                // One route for each prefix, the best of those that may stand there.
+                // One route for each prefix: the best candidate.
                 if !is_installed || previous.replace(route.prefix) == Some(route.prefix) {
                     continue;
                 }
@@ -194,7 +194,7 @@ impl Search {
             primary: route.best,
             refused: route.best && forwarding.is_some_and(|state| state.is_refused(route)),
             preference: match route.source {
-                // Those to workloads are compared as if they came from a peer; the protocol has one preference.
+                // Routes to workloads have the preference of peers' routes; the protocol has one preference.
                 RouteSource::Local(id) if id == KERNEL.id => KERNEL.preference,
                 RouteSource::Local(_) | RouteSource::Peer(..) => route.preference,
             },
@@ -237,7 +237,7 @@ impl Names {
     }
 }
 
-/// The longest prefix around a target that something is chosen for.
+/// The longest prefix that contains the target and has a selected route.
 fn longest_match(rib: &Rib, target: IpNet) -> Option<IpNet> {
     let mut net = Some(target);
     while let Some(candidate) = net {
@@ -249,7 +249,7 @@ fn longest_match(rib: &Rib, target: IpNet) -> Option<IpNet> {
     None
 }
 
-/// Where a route says that it leads.
+/// The unresolved next hop of a route.
 fn unresolved(route: &Route) -> NextHops {
     let interface = route.interface.clone();
     match (route.next_hop, interface) {

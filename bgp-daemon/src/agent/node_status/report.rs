@@ -1,7 +1,7 @@
-//! The task that keeps CalicoNodeStatus objects true.
+//! The task that updates CalicoNodeStatus objects.
 //!
-//! Asks the speaker the same questions as the control sockets do, through the same bounded channel, and hands what comes of
-//! them to a [`StatusSink`]. A datastore that refuses is tried again later; nothing else waits for it.
+//! Asks the speaker the same questions as the control sockets, through the same bounded channel, and passes the result to a
+//! [`StatusSink`]. A refused write is retried later; nothing waits for it.
 
 use std::time::{Duration, Instant};
 
@@ -19,13 +19,13 @@ use crate::control::request::{Answer, Request};
 use crate::datastore::Snapshot;
 use crate::resources::{CalicoNodeStatusSpec, StatusClass};
 
-/// How long to wait for an answer of the speaker, and for the datastore to take a status.
+/// Limit of the wait for an answer of the speaker, and for a write to the datastore.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Takes statuses to the datastore.
+/// Writes statuses to the datastore.
 pub trait StatusSink: Send + 'static {
-    /// Replaces the `status` of an object, adds `lastUpdated`, and touches nothing else. An object that is gone is no error.
-    /// Given up after ten seconds.
+    /// Replaces the `status` of an object, with `lastUpdated`, and nothing else. A missing object is not an error. Cancelled
+    /// after ten seconds.
     fn write(
         &mut self,
         name: &str,
@@ -33,7 +33,7 @@ pub trait StatusSink: Send + 'static {
     ) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
-/// Keeps the objects of `node` true until `stop`, or until nobody brings resources any more.
+/// Updates the objects of `node` until `stop`, or until the datastore's task ends.
 pub async fn report(
     node: String,
     mut snapshots: watch::Receiver<Snapshot>,
@@ -100,7 +100,7 @@ async fn update(
     }
 }
 
-/// What the speaker says of a family, as far as the classes need it. Without an answer it is as if there were none.
+/// The speaker's data about a family, as far as the classes need it. A missing answer counts as no data.
 async fn look(requests: &mpsc::Sender<Request>, family: Family, classes: &[StatusClass]) -> Seen {
     let mut seen = Seen::default();
     if classes.contains(&StatusClass::Agent)

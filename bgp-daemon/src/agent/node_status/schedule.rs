@@ -1,7 +1,7 @@
-//! Which CalicoNodeStatus object is due when. Pure: time comes in as an argument.
+//! The schedule of CalicoNodeStatus objects. Pure: time comes in as an argument.
 //!
-//! An object is due as soon as it is seen or asks for something else, then once in each of its periods, measured from report
-//! to report. A report that could not be written is tried again sooner. What has not changed is not written again.
+//! An object is due as soon as it is seen or its spec changes, and then once per period, measured from report to report. A failed
+//! write is retried sooner. An unchanged status is not written again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::status::NodeStatus;
 use crate::resources::{CalicoNodeStatusSpec, ResourceSet};
 
-/// How long after a failure the next try comes, if the period is not shorter.
+/// Delay of the retry after a failure, unless the period is shorter.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// The objects of one node.
@@ -33,7 +33,7 @@ impl Object {
 }
 
 impl Schedule {
-    /// Takes over the objects of `node`. One with a period of zero wants no report.
+    /// Takes over the objects of `node`. An object with a period of zero gets no report.
     pub fn follow(&mut self, resources: &ResourceSet, node: &str, now: Instant) {
         let wanted: BTreeMap<&str, &CalicoNodeStatusSpec> = resources
             .calico_node_statuses()
@@ -59,20 +59,20 @@ impl Schedule {
         self.objects.values().map(|object| object.due).min()
     }
 
-    /// The objects that are due, with what they ask for.
+    /// The objects that are due, with their specs.
     pub fn due(&self, now: Instant) -> Vec<(String, CalicoNodeStatusSpec)> {
         let due = self.objects.iter().filter(|(_, object)| object.due <= now);
         due.map(|(name, object)| (name.clone(), object.spec.clone()))
             .collect()
     }
 
-    /// Whether an object does not hold `status` yet.
+    /// Whether `status` differs from that of the object.
     pub fn is_news(&self, name: &str, status: &NodeStatus) -> bool {
         let object = self.objects.get(name);
         object.is_some_and(|object| object.written.as_ref() != Some(status))
     }
 
-    /// An object holds `status` now.
+    /// `status` was written to an object.
     pub fn written(&mut self, name: &str, status: NodeStatus, now: Instant) {
         if let Some(object) = self.objects.get_mut(name) {
             object.due = now + object.period();
@@ -81,7 +81,7 @@ impl Schedule {
         }
     }
 
-    /// An object could not be written. Tells whether that is news: whether the try before went well.
+    /// An object could not be written. Returns whether the previous attempt had succeeded.
     pub fn failed(&mut self, name: &str, now: Instant) -> bool {
         let Some(object) = self.objects.get_mut(name) else {
             return false;

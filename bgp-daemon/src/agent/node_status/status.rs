@@ -1,6 +1,6 @@
-//! The status of an object, from the snapshots that the control sockets print. Pure.
+//! The status of an object, made from the snapshots of the control sockets. Pure.
 //!
-//! Every word here is one that the API allows: a state such as `Passive` would make the API server refuse the whole object.
+//! Every value is one that the API allows: a state such as `Passive` would make the API server refuse the whole object.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,10 +17,10 @@ use crate::control::session_name::{self, PeerType};
 use crate::resources::StatusClass;
 use bgp_speaker::forwarding::NextHops;
 
-/// What one control socket knows at one moment.
+/// A snapshot of one control socket.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// Of the speaker; `None` if it does not answer.
+    /// The speaker; `None` if it does not answer.
     pub status: Option<StatusSnapshot>,
     /// All protocols of the family.
     pub protocols: Vec<ProtocolSnapshot>,
@@ -28,8 +28,7 @@ pub struct Seen {
     pub routes: Vec<RouteSnapshot>,
 }
 
-/// The `status` of a CalicoNodeStatus, without `lastUpdated`, which whoever writes it adds. Classes that were not asked for
-/// are absent.
+/// The `status` of a CalicoNodeStatus, without `lastUpdated`, which the writer adds. Classes that were not requested are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NodeStatus {
     /// The speaker as a whole.
@@ -65,7 +64,7 @@ pub struct DaemonStatus {
     pub last_reconfiguration_time: String,
 }
 
-/// Whether a family is served. Without a router ID it is not: no session can be opened.
+/// Whether a family is served. It is not without a router ID, as no session can be opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum DaemonState {
@@ -103,7 +102,7 @@ pub struct PeerStatus {
     pub kind: &'static str,
     /// One of the six states of RFC 4271 §8.2.2, or `Close`.
     pub state: &'static str,
-    /// Since when, as `show protocols` prints it.
+    /// When the state began, as in `show protocols`.
     pub since: String,
 }
 
@@ -117,7 +116,7 @@ pub struct RoutesStatus {
     pub routes_v6: Vec<RouteStatus>,
 }
 
-/// One way to a prefix.
+/// One next hop of a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteStatus {
@@ -130,11 +129,11 @@ pub struct RouteStatus {
     pub gateway: String,
     /// A device, or `blackhole` or `unreachable`.
     pub interface: String,
-    /// Where it came from.
+    /// The source.
     pub learned_from: LearnedFrom,
 }
 
-/// Where a route came from.
+/// The source of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LearnedFrom {
@@ -145,10 +144,10 @@ pub struct LearnedFrom {
     pub peer: Option<IpAddr>,
 }
 
-/// Routes of a family in a status. More would not fit into what an API server takes; the rest is left out.
+/// Routes of a family in a status. More would exceed the size limit of an API server; the rest is left out.
 pub const MAX_ROUTES: usize = 3000;
 
-/// What an object is told, if it asks for these classes.
+/// The status of an object that requests these classes.
 pub fn build(classes: &[StatusClass], seen: &PerFamily<Seen>, clock: &Clock) -> NodeStatus {
     let (v4, v6) = (&seen.ipv4, &seen.ipv6);
     let asked = |class| classes.contains(&class);
@@ -192,7 +191,7 @@ fn daemon(seen: &Seen, clock: &Clock) -> DaemonStatus {
     }
 }
 
-/// The sessions, and how many of them are established. The API has no type for those with local workloads.
+/// The sessions, and the number of established ones. The API has no type for sessions with local workloads.
 fn peers(seen: &Seen, clock: &Clock) -> (usize, Vec<PeerStatus>) {
     let mut established = 0;
     let mut peers = Vec::new();
@@ -212,7 +211,7 @@ fn peers(seen: &Seen, clock: &Clock) -> (usize, Vec<PeerStatus>) {
 }
 
 fn peer_kind(session: &str) -> Option<&'static str> {
-    // Which family the name is read in makes no difference to the type.
+    // The family does not affect the type.
     let (peer_type, _) = session_name::parse(session, bgp_core::types::Family::Ipv4Unicast)?;
     Some(match peer_type {
         PeerType::Mesh => "NodeMesh",
@@ -221,7 +220,7 @@ fn peer_kind(session: &str) -> Option<&'static str> {
     })
 }
 
-/// What the API has no word for is said by the nearest one that it has.
+/// The nearest state that the API knows.
 const fn state_word(state: BgpState) -> &'static str {
     match state {
         BgpState::Passive => BgpState::Active.word(),
@@ -245,7 +244,7 @@ fn routes(seen: &Seen) -> Vec<RouteStatus> {
     for route in &seen.routes {
         let kind = kinds.get(&*route.protocol).copied();
         let neighbour = neighbours.get(&*route.protocol).copied();
-        // A session that went while we looked has taken its routes with it.
+        // A session that ended in the meantime has taken its routes with it.
         if let Some(learned_from) = learned_from(&route.protocol, kind, neighbour) {
             rows.extend(ways(route, &learned_from));
         }
@@ -269,7 +268,7 @@ fn learned_from(
     Some(LearnedFrom { source_type, peer })
 }
 
-/// One row for each gateway.
+/// One row per gateway.
 fn ways(route: &RouteSnapshot, learned_from: &LearnedFrom) -> Vec<RouteStatus> {
     let used = route.primary && !route.refused;
     let row = |gateway: String, interface: &str| RouteStatus {

@@ -1,4 +1,4 @@
-//! Writes statuses into the datastore, by way of its store.
+//! Writes statuses into the datastore, through its store.
 
 use jiff::Timestamp;
 
@@ -13,14 +13,14 @@ use crate::resources::{Kind, ObjectKey};
 pub struct StoreSink {
     spec: DatastoreSpec,
     settings: Settings,
-    /// The connection to a server. A folder is read anew each time.
+    /// The connection to a server. A folder is read again each time.
     open: Option<OpenStore>,
 }
 
 type OpenStore = Box<dyn Store + Send>;
 
 impl StoreSink {
-    /// For a datastore, and where it is.
+    /// A sink for a datastore.
     pub fn new(spec: DatastoreSpec, settings: Settings) -> Self {
         Self {
             spec,

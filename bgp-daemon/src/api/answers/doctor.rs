@@ -1,9 +1,9 @@
-//! What the doctor is asked.
+//! The query of the doctor.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What is asked of `/v1/doctor`.
+/// Parameters of `/v1/doctor`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct DoctorQuery {

@@ -1,4 +1,4 @@
-//! Why a prefix is told to peers or not: the facts are gathered here, and judged by [`crate::explain`].
+//! Why a prefix is advertised to peers or not: gathers the facts for [`crate::explain`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,19 +15,18 @@ use crate::api::context::running;
 use crate::api::error::ApiError;
 use crate::clock::timestamp;
 use crate::explain::{
-    Explanation, KernelFact, PeerFact, SessionFact, Situation, Subject, Target, explain as judge,
-    peers,
+    self, Explanation, KernelFact, PeerFact, SessionFact, Situation, Subject, Target, peers,
 };
 use crate::plan::{Peer, trace};
 
-/// Peers that the RIB is asked about at a time, so that it is not held up.
+/// Peers per query of the RIB, so that it is not blocked for long.
 const AT_A_TIME: usize = 100;
 
-/// What is asked of `/v1/explain`.
+/// Parameters of `/v1/explain`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct ExplainQuery {
-    /// A prefix, or an address: then the prefix is meant that leads to it, or should.
+    /// A prefix, or an address, which selects the prefix that contains it or should contain it.
     pub(in crate::api) prefix: String,
     /// Only this peer: name of the session, address, or name of the BGPPeer.
     pub(in crate::api) peer: Option<String>,
@@ -57,7 +56,7 @@ pub(in crate::api) async fn explain(
     let subject = Arc::new(subject.await.map_err(|_| ApiError::NotRunning)?);
     let family = family_of(subject.prefix);
     let sessions = sessions(running, &meant, family).await;
-    Ok(judge(&Situation {
+    Ok(explain::explain(&Situation {
         asked: asked.prefix.trim(),
         plan,
         told: told(running, &subject, &sessions).await?,
@@ -73,7 +72,7 @@ pub(in crate::api) async fn explain(
     }))
 }
 
-/// How the sessions with some peers are. One that is ending, or does not answer, is left out.
+/// The sessions with some peers. A session that is ending or does not answer is left out.
 async fn sessions(
     running: &RunningView,
     peers: &[&Peer],
@@ -109,7 +108,7 @@ fn fact(status: &NeighbourStatus, disabled: bool, family: Family) -> SessionFact
     }
 }
 
-/// The state, and what went wrong last.
+/// The state, and the last error.
 fn state(session: &SessionStatus) -> String {
     let state = match session.passive && session.state == State::Active {
         true => "waiting for the peer to connect".to_owned(),
@@ -146,7 +145,7 @@ async fn kernel(running: &RunningView, subject: &Arc<Subject>) -> Result<KernelF
     fact.await.map_err(|_| ApiError::NotRunning)
 }
 
-/// What is wrong with single peers, as the alarms of the speaker say.
+/// Faults of single peers, from the alarms of the speaker.
 fn unspeakable(running: &RunningView) -> BTreeMap<String, String> {
     let alarms = running.speaker.alarms().list().into_iter();
     let of_peers = alarms.filter_map(|alarm| {

@@ -1,4 +1,4 @@
-//! Answers to questions: from what an agent shows to the values of [`model`](super::model).
+//! Converts the agent's state to the values of [`model`](super::model).
 
 mod doctor;
 mod explain;

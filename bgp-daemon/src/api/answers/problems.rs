@@ -1,4 +1,4 @@
-//! What is wrong at the moment.
+//! Current problems.
 
 use bgp_speaker::alarms::Alarm;
 
@@ -6,7 +6,7 @@ use crate::agent::View;
 use crate::api::model::ProblemEntry;
 use crate::resources::{Problem, Severity};
 
-/// Problems of the resources, then the alarms of what runs.
+/// Problems of the resources, then active alarms.
 pub(in crate::api) fn problems(view: &View) -> Vec<ProblemEntry> {
     let of_resources = view.problems.iter().map(of_resource);
     let alarms = view.all_alarms();

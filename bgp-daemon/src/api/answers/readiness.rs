@@ -1,7 +1,8 @@
-//! Whether the speaker does its work: `/readyz`.
+//! Readiness: `/readyz`.
 //!
-//! Ready is who has read the resources, and in each family has exchanged routes with all peers, or has waited for them long
-//! enough. From then on the speaker is ready until its end: that a peer is away later is no reason to take the node out of service.
+//! A speaker is ready when it has read the resources, and in each family has exchanged routes with all peers or has waited for
+//! them long enough. From then on it stays ready until its end: a peer that goes away later is no reason to take the node out of
+//! service.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,14 +17,14 @@ use crate::agent::{RunningView, View};
 use crate::api::model::{Missing, Readiness};
 use crate::clock::elapsed_secs;
 
-/// A peer that is not there so long after the start of the process is not waited for: as at a start after an earlier run.
+/// How long after the start of the process a missing peer is awaited: as at a start after an earlier run.
 const WAIT: Duration = crate::agent::recovery::UP_BY;
-/// Peers whose End-of-RIB is late are not waited for any longer.
+/// Peers with a late End-of-RIB are not awaited any longer.
 const WAIT_FOR_END: Duration = crate::agent::recovery::UNTIL;
-/// A peer that promises no End-of-RIB (RFC 4724 §3) has told what it knows after so long.
+/// A peer without End-of-RIB (RFC 4724 §3) counts as complete after this time.
 const SETTLE: Duration = crate::agent::recovery::SETTLE;
 
-/// Remembers that the speaker was ready once.
+/// Records that the speaker was ready once.
 #[derive(Debug, Default)]
 pub(in crate::api) struct Ready(AtomicBool);
 

@@ -17,29 +17,29 @@ use crate::desired::local_kind::{DIRECT, HOST_ROUTE, KERNEL, STATIC};
 use crate::outlook::WireAttributes;
 use crate::plan::Peer;
 
-/// Routes of a page unless the question says otherwise.
+/// Default size of a page.
 const PAGE: usize = 1000;
-/// Slots of the table that a page without many routes may go through: then it is short, and names where to go on.
+/// Slots of the table that a page with few routes may visit; then it is short, and has a cursor.
 const LOOKS: usize = 16;
 
-/// What is asked of `/v1/routes`.
+/// Parameters of `/v1/routes`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct RoutesQuery {
     /// `received`, `accepted`, `best` (the default) or `told`.
     #[serde(default)]
     pub(in crate::api) view: RouteView,
-    /// Only routes that this peer announced or, of `told`, is told: name of the session, or address.
+    /// Only routes from this peer or, in the view `told`, to this peer: name of the session, or address.
     pub(in crate::api) peer: Option<String>,
-    /// `ipv4-unicast` or `ipv6-unicast`. Without one, that of the prefix, or otherwise IPv4 and then IPv6.
+    /// `ipv4-unicast` or `ipv6-unicast`. By default the family of the prefix, otherwise IPv4 followed by IPv6.
     #[schemars(with = "Option<String>", extend("enum" = ["ipv4-unicast", "ipv6-unicast", null]))]
     pub(in crate::api) family: Option<Family>,
     /// Only this prefix. An address finds the longest prefix that contains it.
     pub(in crate::api) prefix: Option<String>,
-    /// About so many routes, at most 4096.
+    /// Approximate number of routes, at most 4096.
     #[schemars(range(min = 1, max = 4096))]
     pub(in crate::api) limit: Option<usize>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     pub(in crate::api) cursor: Option<String>,
 }
 
@@ -65,9 +65,9 @@ impl Position {
     }
 }
 
-/// What a question comes to.
+/// A parsed query.
 struct Asked {
-    /// The only family that is asked about.
+    /// The only family of the query.
     only: Option<Family>,
     start: Position,
     selection: Selection,
@@ -121,7 +121,7 @@ impl Asked {
         }
     }
 
-    /// Where to go on after a page.
+    /// The position after a page.
     fn after(&self, family: Family, next: Option<Cursor>) -> Option<Position> {
         match (next, family, self.only) {
             (Some(at), family, _) => Some(Position { family, at }),
@@ -173,7 +173,7 @@ fn selection(text: &str) -> Result<(Family, Selection), ApiError> {
     ))
 }
 
-/// The peer with this name, or with this address.
+/// The peer with this name or address.
 pub(in crate::api) fn peer_named<'a>(
     running: &'a RunningView,
     name: &str,
@@ -184,7 +184,7 @@ pub(in crate::api) fn peer_named<'a>(
     found.ok_or_else(|| ApiError::no_session(name))
 }
 
-/// The names of the sessions by the numbers of their peers.
+/// The names of the sessions by peer number.
 pub(in crate::api) fn session_names(running: &RunningView) -> BTreeMap<PeerId, String> {
     let peers = running.plan.peers.iter();
     let named = peers.filter_map(|peer| {
@@ -194,7 +194,7 @@ pub(in crate::api) fn session_names(running: &RunningView) -> BTreeMap<PeerId, S
     named.collect()
 }
 
-/// A route as the API shows it.
+/// A route in the API's form.
 pub(in crate::api) fn entry(route: &ViewedRoute, names: &BTreeMap<PeerId, String>) -> RouteEntry {
     let name = |id: PeerId| {
         names

@@ -1,4 +1,4 @@
-//! Sessions, each with what its task and the RIB know of it.
+//! Sessions, each with the state of its task and the RIB's data.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::api::model::{
 use crate::clock::timestamp;
 use crate::plan::{Peer, PeerType};
 
-/// Peers that the RIB is asked for at a time, so that it is not held up.
+/// Peers per query of the RIB, so that it is not blocked for long.
 const AT_A_TIME: usize = 1000;
 
-/// What the RIB knows of a peer.
+/// The RIB's data about a peer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::api) struct Known {
     pub(in crate::api) counts: PerFamily<RouteCounts>,
@@ -36,7 +36,7 @@ impl Known {
     }
 }
 
-/// All sessions of the plan, by name. One that is being started or ended just now is left out.
+/// All sessions of the plan, by name. A session that is just starting or ending is left out.
 pub(in crate::api) async fn sessions(running: &RunningView) -> Vec<Session> {
     let statuses = running.speaker.inquirer().sessions().await;
     let known = look(
@@ -60,7 +60,7 @@ pub(in crate::api) async fn session(running: &RunningView, peer: &Peer) -> Optio
     Some(describe(running, peer, &status, known))
 }
 
-/// What the RIB knows of these peers; nothing if the speaker has ended.
+/// The RIB's data about these peers; empty if the speaker has ended.
 pub(in crate::api) async fn look(
     running: &RunningView,
     peers: Vec<PeerId>,
@@ -154,7 +154,7 @@ fn routes(family: Family, known: Known) -> SessionRoutes {
     }
 }
 
-/// The word that the plan has for it.
+/// The name in the plan.
 pub(in crate::api) const fn kind(kind: PeerType) -> &'static str {
     match kind {
         PeerType::Mesh => "mesh",

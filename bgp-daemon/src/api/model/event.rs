@@ -1,4 +1,4 @@
-//! What `GET /v1/events` tells: each type is the data of the server-sent event of its name.
+//! Events of `GET /v1/events`: each type is the data of the server-sent event of its name.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ pub struct SessionEvent {
     pub peer: String,
     /// Whether the session is up now.
     pub up: bool,
-    /// What was agreed on, or why the session went down.
+    /// The negotiated families and capabilities, or why the session went down.
     pub text: String,
 }
 
@@ -25,34 +25,34 @@ pub struct SessionEvent {
 pub struct PlanEvent {
     /// When.
     pub at: Timestamp,
-    /// Sessions that are configured now.
+    /// Number of configured sessions.
     pub sessions: usize,
-    /// Names of sessions that came with it.
+    /// Names of added sessions.
     pub added: Vec<String>,
-    /// Names of sessions that went with it.
+    /// Names of removed sessions.
     pub removed: Vec<String>,
 }
 
-/// `problem`: something is wrong from now on, or no longer.
+/// `problem`: a problem appeared or disappeared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProblemEvent {
     /// When.
     pub at: Timestamp,
-    /// It is over.
+    /// The problem is over.
     pub over: bool,
-    /// What is or was wrong.
+    /// The problem.
     pub problem: ProblemEntry,
 }
 
-/// `route`: a route changed, if routes are asked for.
+/// `route`: a route changed, if routes were requested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteEvent {
     /// When.
     pub at: Timestamp,
-    /// Its prefix.
+    /// The prefix.
     pub prefix: String,
     /// The route before; `null` if there was none.
     pub old: Option<RouteEntry>,
-    /// The route now; `null` if it is gone.
+    /// The route now; `null` if it was withdrawn.
     pub new: Option<RouteEntry>,
 }

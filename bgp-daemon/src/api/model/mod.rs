@@ -1,4 +1,4 @@
-//! The answers of the API: plain values, in JSON with the keys that are written here. Keys may be added later.
+//! The answers of the API: plain values, with the JSON keys defined here. Keys may be added later.
 
 mod event;
 mod problem;

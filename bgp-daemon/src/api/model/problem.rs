@@ -1,24 +1,24 @@
-//! What is wrong at the moment.
+//! Current problems.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// All that is wrong: `GET /v1/problems`.
+/// All current problems: `GET /v1/problems`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problems {
-    /// Those of the resources, then those of the running speaker.
+    /// Problems of the resources, then those of the running speaker.
     pub problems: Vec<ProblemEntry>,
 }
 
-/// Something that is wrong and lasts.
+/// A current problem.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemEntry {
-    /// `resource` for what the documents say; otherwise the part of the speaker, such as `listen`, `md5`, `kernel`.
+    /// `resource` for a problem of the documents; otherwise the part of the speaker, such as `listen`, `md5`, `kernel`.
     pub kind: String,
-    /// What it is about, such as `BGPPeer/tor` or `BGP port`.
+    /// The object, such as `BGPPeer/tor` or `BGP port`.
     pub object: String,
-    /// `error`: the object is left out, or something does not work. `warning`: something has no effect.
+    /// `error`: the object is left out, or something does not work. `warning`: a setting has no effect.
     pub severity: String,
     /// One sentence.
     pub reason: String,

@@ -1,15 +1,15 @@
-//! What another set of resources would change: the question and the answer of `POST /v1/change`.
+//! The effect of other resources: request and answer of `POST /v1/change`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::outlook::Totals;
 
-/// Resources that might take the place of those that are followed.
+/// Resources to compare with the current ones.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
-    /// All of them, as files would hold them.
+    /// The files with all resources.
     pub files: Vec<ProposedFile>,
 }
 
@@ -17,13 +17,13 @@ pub struct Proposal {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProposedFile {
-    /// Its name, for problems.
+    /// The name, for problems.
     pub name: String,
     /// YAML or JSON documents.
     pub text: String,
 }
 
-/// What would change.
+/// The effect of a proposal.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Proposed {
     /// The node.
@@ -32,9 +32,9 @@ pub struct Proposed {
     pub different: bool,
     /// As `bgp-daemon plan --against -o json` prints it.
     pub change: serde_json::Map<String, serde_json::Value>,
-    /// The same in numbers.
+    /// The totals.
     pub totals: Totals,
-    /// The same for people.
+    /// The text form.
     pub table: String,
     /// An object, or a part of one, would be left out.
     pub left_out: bool,

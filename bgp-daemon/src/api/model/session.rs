@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 /// All sessions: `GET /v1/sessions`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sessions {
-    /// In the order of their names.
+    /// Sessions, by name.
     pub sessions: Vec<Session>,
 }
 
-/// A session: `GET /v1/sessions/NAME`, where the name may be an address too.
+/// A session: `GET /v1/sessions/NAME`, where the name may be an address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
-    /// Name, as `show protocols` prints it.
+    /// The name, as in `show protocols`.
     pub name: String,
     /// `mesh`, `node`, `global` or `local`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The object that it comes from, such as `BGPPeer/tor`.
+    /// The object that defines the session, such as `BGPPeer/tor`.
     pub from: String,
     /// Address of the peer.
     pub peer_address: IpAddr,
@@ -43,7 +43,7 @@ pub struct Session {
     pub since: Timestamp,
     /// When the session last came up or went down.
     pub changed: Timestamp,
-    /// No operator has switched it off.
+    /// The session is not disabled by an operator.
     pub enabled: bool,
     /// Waits for the peer to connect.
     pub passive: bool,
@@ -55,7 +55,7 @@ pub struct Session {
     pub last_sent: Option<NotificationEntry>,
     /// The last NOTIFICATION that the peer sent.
     pub last_received: Option<NotificationEntry>,
-    /// What both sides agreed on, while the session is up.
+    /// The negotiated properties, while the session is up.
     pub negotiated: Option<Agreement>,
     /// Messages from the peer.
     pub received: Messages,
@@ -124,7 +124,7 @@ impl fmt::Display for SessionState {
 pub struct SessionError {
     /// `local`, `socket`, `received`, `sent` or `automatic-shutdown`.
     pub class: String,
-    /// What went wrong, in few words.
+    /// The error.
     pub text: String,
     /// When.
     pub at: Timestamp,
@@ -137,16 +137,16 @@ pub struct NotificationEntry {
     pub code: u8,
     /// Error subcode.
     pub subcode: u8,
-    /// What they mean, such as `Administrative shutdown`.
+    /// Their meaning, such as `Administrative shutdown`.
     pub text: String,
-    /// What the sender's operator wrote (RFC 9003).
+    /// The message of the sender's operator (RFC 9003).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// When.
     pub at: Timestamp,
 }
 
-/// What both sides agreed on.
+/// The negotiated properties of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Agreement {
@@ -162,20 +162,20 @@ pub struct Agreement {
     pub keepalive_time: u64,
     /// Families: `ipv4-unicast`, `ipv6-unicast`.
     pub families: Vec<String>,
-    /// Families with more than one path of a prefix (RFC 7911).
+    /// Families with additional paths (RFC 7911).
     pub add_path: Vec<AddPath>,
     /// Messages of up to 65,535 octets (RFC 8654).
     pub extended_messages: bool,
     /// AS numbers of four octets (RFC 6793).
     #[serde(rename = "fourOctetAS")]
     pub four_octet_as: bool,
-    /// The peer answers ROUTE-REFRESH (RFC 2918).
+    /// The peer supports ROUTE-REFRESH (RFC 2918).
     pub route_refresh: bool,
     /// Graceful restart, if both sides take part (RFC 4724).
     pub graceful_restart: Option<GracefulRestart>,
 }
 
-/// More than one path of a prefix (RFC 7911).
+/// Additional paths (RFC 7911).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AddPath {
     /// The family.
@@ -186,13 +186,13 @@ pub struct AddPath {
     pub send: bool,
 }
 
-/// How the peer restarts (RFC 4724).
+/// The peer's graceful restart (RFC 4724).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GracefulRestart {
-    /// Seconds that its routes are kept after the connection is lost.
+    /// Seconds that its routes are kept after the loss of the connection.
     pub restart_time: u64,
-    /// Its routes survive NOTIFICATIONs too (RFC 8538).
+    /// Routes also survive a NOTIFICATION (RFC 8538).
     pub notification: bool,
     /// The families whose routes are kept.
     pub families: Vec<String>,
@@ -216,21 +216,21 @@ pub struct Messages {
 pub struct SessionRoutes {
     /// The family.
     pub family: String,
-    /// Both sides speak it; `false` while the session is down.
+    /// The family was negotiated; `false` while the session is down.
     pub negotiated: bool,
     /// Announced by the peer.
     pub received: u64,
-    /// Of those, the ones that are usable.
+    /// Usable routes.
     pub accepted: u64,
-    /// Of those, the ones that are the best of their prefixes.
+    /// Routes that are the best of their prefix.
     pub best: u64,
-    /// Told to the peer.
+    /// Routes advertised to the peer.
     pub told: u64,
-    /// Announced before the peer restarted, and not again since.
+    /// Routes announced before the peer restarted, and not again since.
     pub stale: u64,
     /// The peer has sent End-of-RIB.
     pub end_of_rib: bool,
-    /// The limit of prefixes from the peer.
+    /// The prefix limit of the peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
 }

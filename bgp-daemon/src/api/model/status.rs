@@ -22,41 +22,41 @@ pub struct Status {
     pub boot: Timestamp,
     /// When a plan last took effect.
     pub reconfigured: Timestamp,
-    /// The process ends.
+    /// The process is ending.
     pub stopping: bool,
     /// Decisions wait for peers after a restart (RFC 4724 §4.1).
     pub recovering: bool,
-    /// Whether it does its work, as `/readyz` says.
+    /// Whether the speaker is ready, as in `/readyz`.
     pub ready: bool,
-    /// What is missing for that.
+    /// The missing conditions.
     pub missing: Vec<Missing>,
     /// Sessions.
     pub sessions: SessionTotals,
-    /// How many problems last: see `/v1/problems`.
+    /// Number of current problems: see `/v1/problems`.
     pub problems: usize,
 }
 
-/// Sessions, counted.
+/// Numbers of sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionTotals {
     /// Configured.
     pub configured: usize,
     /// Established.
     pub established: usize,
-    /// Switched off by an operator.
+    /// Disabled by an operator.
     pub disabled: usize,
 }
 
-/// Whether the speaker does its work: `GET /readyz`.
+/// Readiness: `GET /readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Readiness {
-    /// The resources are read, and the routes of each family are exchanged, or were waited for long enough.
+    /// The resources are read, and the routes of each family are exchanged, or were awaited for long enough.
     pub ready: bool,
-    /// What is missing.
+    /// The missing conditions.
     pub missing: Vec<Missing>,
 }
 
-/// Something that is missing for the speaker to be ready.
+/// A condition for readiness that is not met.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Missing {
     /// `resources`, `node`, or a family: `ipv4-unicast`, `ipv6-unicast`.

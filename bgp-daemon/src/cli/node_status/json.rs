@@ -1,7 +1,7 @@
-//! The status as one JSON document: the snapshots of both sockets in one.
+//! The status as one JSON document, merged from the snapshots of both sockets.
 //!
-//! A socket may be that of a BIRD, which knows no snapshots. Its peers are then taken from the rows of `show protocols`: the
-//! same keys, without the details.
+//! The socket may be that of BIRD, which has no snapshots. Its peers then come from the rows of `show protocols`, with the same
+//! keys but without details.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,13 +11,13 @@ use bgp_core::types::Family;
 use serde_json::{Map, Value, json};
 
 use super::probe::{Daemon, Node, command_error};
-use crate::control::client::{self, ClientError, Connection, PeerRow, ReplyLine};
+use crate::control::client::{self, ClientError, ControlConnection, PeerRow, ReplyLine};
 use crate::control::json::COMMAND;
 use crate::control::session_name;
 
-/// Octets of a snapshot that are taken: ten thousand peers need about half of it.
+/// Limit of the size of a snapshot: ten thousand peers need about half of it.
 const DOCUMENT_LEN: usize = 64 << 20;
-/// Keys of a snapshot that are about the node, not about the socket.
+/// Keys of a snapshot that concern the node rather than the socket.
 const NODE_KEYS: [&str; 9] = [
     "node",
     "version",
@@ -42,7 +42,7 @@ pub(super) fn print(node: Node, out: &mut dyn Write) -> anyhow::Result<()> {
     }
 }
 
-/// With it, why a daemon that listens did not answer as one should.
+/// The document, and the error of a daemon that listens without a proper answer.
 fn document(node: Node) -> (Value, Option<ClientError>) {
     let mut document = Map::from_iter(NODE_KEYS.map(|key| (key.to_owned(), Value::Null)));
     document.insert("running".to_owned(), node.running.to_json());
@@ -74,11 +74,11 @@ fn document(node: Node) -> (Value, Option<ClientError>) {
     (document.into(), broken)
 }
 
-/// Why nothing was said.
+/// Why there is no answer.
 enum Unanswered {
-    /// Nobody listens, or not to us.
+    /// Nothing listens, or access is denied.
     Dial(String),
-    /// Somebody does, and the conversation broke.
+    /// The connection broke.
     Broken(ClientError),
 }
 
@@ -91,13 +91,13 @@ impl fmt::Display for Unanswered {
     }
 }
 
-/// What a daemon said.
+/// The answer of a daemon.
 enum Found {
     Snapshot(Map<String, Value>),
     Rows(Vec<PeerRow>),
 }
 
-/// The path of the socket, and what was said there or why nothing was.
+/// The path of the socket, and the answer or the reason why there is none.
 fn query(daemon: Daemon) -> (Option<String>, Result<Found, Unanswered>) {
     let mut connection = match daemon.connection {
         Ok(connection) => connection,
@@ -117,13 +117,13 @@ fn query(daemon: Daemon) -> (Option<String>, Result<Found, Unanswered>) {
 }
 
 fn rows(path: &std::path::Path, family: Family) -> Result<Vec<PeerRow>, Unanswered> {
-    let mut connection = Connection::dial(&[path.to_owned()], client::LINE_DEADLINE)
+    let mut connection = ControlConnection::dial(&[path.to_owned()], client::LINE_DEADLINE)
         .map_err(|error| Unanswered::Dial(error.to_string()))?;
     client::peers(&mut connection, family).map_err(Unanswered::Broken)
 }
 
-/// `None` when the daemon does not know the command.
-fn snapshot(connection: &mut Connection) -> Result<Option<Map<String, Value>>, ClientError> {
+/// `None` if the daemon does not know the command.
+fn snapshot(connection: &mut ControlConnection) -> Result<Option<Map<String, Value>>, ClientError> {
     connection.send(COMMAND)?;
     let mut text = String::new();
     let mut greeted = false;
@@ -155,7 +155,7 @@ fn snapshot(connection: &mut Connection) -> Result<Option<Map<String, Value>>, C
     }
 }
 
-/// The first socket that knows something about the node is right.
+/// The first socket with data about the node counts.
 fn adopt(document: &mut Map<String, Value>, snapshot: Map<String, Value>) {
     for (key, value) in snapshot {
         match document.get_mut(&key) {
@@ -204,7 +204,7 @@ fn row_peer(row: PeerRow, family: Family) -> Value {
     })
 }
 
-/// Problems concern all families, so both sockets tell the same ones.
+/// Problems concern all families, so both sockets report the same ones.
 #[derive(Default)]
 struct Problems {
     seen: BTreeSet<String>,

@@ -1,4 +1,4 @@
-//! What is found out about the node before anything is asked: its processes, and which sockets can be dialled.
+//! Facts about the node that are gathered before any question: its processes, and which sockets accept connections.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use bgp_core::types::Family;
 use serde_json::Value;
 
 use crate::cli::processes::Processes;
-use crate::control::client::{self, ClientError, Connection, DialError};
+use crate::control::client::{self, ClientError, ControlConnection, DialError};
 
-/// What the command reads from the machine.
+/// The command's inputs from the machine.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// Holds the control sockets.
+    /// Directory of the control sockets.
     pub run_dir: PathBuf,
     /// The processes.
     pub processes: Processes,
@@ -23,14 +23,14 @@ pub struct Surroundings {
 /// When a part of calico/node counts as running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunningRule {
-    /// Its process is found: what calicoctl does.
+    /// Its process exists: the rule of calicoctl.
     Process,
-    /// Its process is found, or its socket can be dialled.
+    /// Its process exists, or its socket accepts connections.
     ProcessOrSocket,
 }
 
 impl Surroundings {
-    /// Those of this machine.
+    /// The inputs from this machine.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl Surroundings {
     }
 }
 
-/// What was found out about the node before anything is asked.
+/// Facts about the node, gathered before any question.
 #[derive(Debug)]
 pub(super) struct Node {
     /// Felix, or what counts as Felix by the [`RunningRule`].
@@ -57,12 +57,12 @@ pub(super) struct Node {
 pub(super) enum Running {
     Yes,
     No,
-    /// This user cannot tell, for this reason.
+    /// Unknown, because this user lacks permission.
     Uncertain(String),
 }
 
 impl Running {
-    /// `null` when this user cannot tell.
+    /// `null` if unknown.
     pub(super) fn to_json(&self) -> Value {
         match self {
             Self::Yes => true.into(),
@@ -71,7 +71,7 @@ impl Running {
         }
     }
 
-    /// Fails in calicoctl's words.
+    /// Fails with the message of calicoctl.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         match self {
             Self::Yes => Ok(()),
@@ -86,11 +86,11 @@ impl Running {
 pub(super) struct Daemon {
     pub(super) family: Family,
     pub(super) running: Running,
-    pub(super) connection: Result<Connection, DialError>,
+    pub(super) connection: Result<ControlConnection, DialError>,
 }
 
 impl Node {
-    /// Dials each socket once, and keeps the connection for the questions that follow.
+    /// Connects to each socket once, and keeps the connection for the following questions.
     pub(super) fn probe(surroundings: &Surroundings) -> Self {
         let daemons = Family::ALL.map(|family| Daemon::probe(surroundings, family));
         let running = if surroundings.processes.felix() {
@@ -107,7 +107,7 @@ impl Node {
 impl Daemon {
     fn probe(surroundings: &Surroundings, family: Family) -> Self {
         let paths = client::candidates(&surroundings.run_dir, family);
-        let connection = Connection::dial(&paths, client::LINE_DEADLINE);
+        let connection = ControlConnection::dial(&paths, client::LINE_DEADLINE);
         let mut daemon = Self {
             family,
             running: Running::Yes,
@@ -128,7 +128,7 @@ impl Daemon {
 }
 
 impl RunningRule {
-    /// Whether something that is not among the processes runs.
+    /// Whether a part without a process runs.
     fn decide(self, dialled: bool, uncertain: Option<String>) -> Running {
         match (self, uncertain) {
             (Self::Process, _) => Running::No,
@@ -146,7 +146,7 @@ pub(super) const fn process_name(family: Family) -> &'static str {
     }
 }
 
-/// The number that calicoctl calls a family by.
+/// The number of a family in calicoctl.
 pub(super) const fn ip_version(family: Family) -> u8 {
     match family {
         Family::Ipv4Unicast => 4,

@@ -40,7 +40,7 @@ fn section(daemon: Daemon, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out, "\nIPv{version} BGP status")?;
     let mut connection = match daemon.connection {
         Ok(connection) => connection,
-        // No line feed: calicoctl prints none here, and goes on.
+        // No line feed: calicoctl prints none here, and continues.
         Err(error) => {
             write!(
                 out,
@@ -68,7 +68,7 @@ fn cells(peer: PeerRow) -> Row {
     ]
 }
 
-/// Cells to the left, as wide as the widest of the column; nothing is wrapped.
+/// Left-aligned cells with the width of the widest one in the column; nothing is wrapped.
 fn table(rows: Vec<Row>, out: &mut dyn Write) -> io::Result<()> {
     let heading: Row = HEADINGS.map(str::to_owned);
     let mut widths = [0; 5];

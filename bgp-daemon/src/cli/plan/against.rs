@@ -1,4 +1,4 @@
-//! `plan --against`: what would change, and whether that is too much.
+//! `plan --against`: the differences, and whether they exceed limits.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,15 +16,15 @@ use crate::outlook::{self, Change, Exceeded, Guard, Totals, all_nodes, new_probl
 use crate::plan::Environment;
 use crate::resources::{Problem, Severity};
 
-/// What stands for the daemon of this node; a file of that name is `./running`.
+/// The name for the daemon of this node; a file of that name is `./running`.
 const RUNNING: &str = "running";
 
-/// A change as a program reads it.
+/// A change in machine-readable form.
 #[derive(Serialize)]
 struct Answer<'a, T> {
     #[serde(flatten)]
     change: &'a T,
-    /// The limits that the change is beyond.
+    /// The exceeded limits.
     #[serde(skip_serializing_if = "<[Exceeded]>::is_empty")]
     exceeded: &'a [Exceeded],
 }
@@ -55,7 +55,7 @@ pub(super) fn execute(
     }
 }
 
-/// With what the daemon of this node does.
+/// Compares with the running daemon of this node.
 fn with_running(args: &PlanArgs, guard: &Guard, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     if args.all_nodes {
         bail!("the running daemon knows its own node only: give --against PATH with --all-nodes");
@@ -154,7 +154,7 @@ fn conclude(
     }
 }
 
-/// Prints a change, and on standard error the limits that it is beyond.
+/// Prints a change, and the exceeded limits on standard error.
 fn print<T: Serialize>(
     change: &T,
     exceeded: &[Exceeded],

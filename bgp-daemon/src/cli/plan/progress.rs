@@ -1,19 +1,19 @@
-//! How far a long command is, on a terminal only.
+//! The progress of a long command, on a terminal only.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// The line is written anew after this long.
+/// Least time between updates of the line.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A line on standard error that is written over and over.
+/// A line on standard error that is overwritten.
 pub(super) struct Progress {
     shown: Option<Mutex<Instant>>,
 }
 
 impl Progress {
-    /// Nothing, where nobody looks.
+    /// Prints nothing unless standard error is a terminal.
     pub(super) fn new() -> Self {
         let looks = io::stderr().is_terminal();
         Self {
@@ -21,14 +21,14 @@ impl Progress {
         }
     }
 
-    /// So many of so many are done.
+    /// Shows `done` of `all`.
     pub(super) fn note(&self, done: usize, all: usize) {
         let Some(mut shown) = self.shown.as_ref().and_then(|shown| shown.try_lock().ok()) else {
             return;
         };
         if shown.elapsed() >= PAUSE {
             *shown = Instant::now();
-            // If standard error is closed there is nowhere left to say so.
+            // If standard error is closed, the message is lost.
             let _ = write!(io::stderr(), "\r{done} of {all} nodes");
         }
     }

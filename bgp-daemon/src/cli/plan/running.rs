@@ -1,4 +1,5 @@
-//! `plan --against running`: asks the daemon of this node what other resources would change. The daemon compares: its plan holds secrets.
+//! `plan --against running`: asks the daemon of this node what other resources would change. The daemon compares, because its
+//! plan holds secrets.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use crate::api::client::Client;
 use crate::api::model::{Proposal, Proposed, ProposedFile};
 use crate::resources::{read_text, walk};
 
-/// What the resources of files and folders would change.
+/// The effect of the resources of files and folders.
 pub(super) fn ask(run_dir: &Path, files: &[PathBuf]) -> anyhow::Result<Proposed> {
     let mut proposal = Proposal::default();
     for path in files {

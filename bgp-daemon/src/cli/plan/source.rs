@@ -1,4 +1,4 @@
-//! Where the resources of a plan come from, and the plan that they make.
+//! The resources of a plan, and the plan made from them.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub(super) fn load(
 /// The resources of files and folders.
 pub(in crate::cli) fn from_files(files: &[PathBuf]) -> anyhow::Result<Loaded> {
     for path in files {
-        // In a folder a bad file is one problem among others; a path that was named must be there.
+        // In a folder an invalid file is one problem among others; a path named on the command line must exist.
         std::fs::metadata(path).with_context(|| format!("{} cannot be read", path.display()))?;
     }
     Ok(ResourceSet::load(files))
@@ -63,7 +63,7 @@ pub(in crate::cli) fn of_cluster(
         .build()?;
     let interest = run::interest("", environment);
     let mut loaded = runtime.block_on(datastore::load(spec, interest, settings))?;
-    // A speaker follows the blocks of its own node only.
+    // A speaker only reads the blocks of its own node.
     if !environment.use_pod_cidr {
         let store = datastore::open(spec, Access::Read, settings)?;
         for object in store.list(Kind::BlockAffinity)? {

@@ -1,13 +1,13 @@
-//! What a comparison ends with.
+//! The exit code of a comparison.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::outlook::Exceeded;
 
-/// Exit code where something would change.
+/// Exit code if anything would change.
 const DIFFERENT: u8 = 2;
-/// Exit code where that is too much.
+/// Exit code if a limit is exceeded.
 pub(in crate::cli) const TOO_MUCH: u8 = 3;
 
 /// The exit code of a comparison.
@@ -19,7 +19,7 @@ pub(super) fn verdict(is_different: bool, exceeded: &[Exceeded]) -> ExitCode {
     }
 }
 
-/// Says on standard error which limits a change is beyond.
+/// Prints the exceeded limits on standard error.
 pub(in crate::cli) fn complain(exceeded: &[Exceeded]) -> io::Result<()> {
     for limit in exceeded {
         writeln!(io::stderr(), "too much: {limit}")?;

@@ -1,4 +1,4 @@
-//! What is done with one object of a datastore.
+//! Operations on one object of a datastore.
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -10,30 +10,30 @@ use super::merge::{self, PatchError, PatchType};
 use super::validation::{self, Invalid, Request};
 use crate::datastore::store::{Store, StoreError, resource_version};
 
-/// Why it was not done.
+/// Why an operation failed.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(in crate::cli) enum ActionError {
-    /// The datastore did not do it.
+    /// The datastore refused or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The object is not what it must be.
+    /// The object is invalid.
     #[error("{0}")]
     Invalid(#[from] Invalid),
-    /// The patched object is not one.
+    /// The patched object is malformed.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The patch cannot be applied.
     #[error(transparent)]
     Patch(#[from] PatchError),
-    /// A sentence of its own.
+    /// A message of its own.
     #[error("{0}")]
     Refused(String),
 }
 
-/// How often an update is tried again because somebody else was faster.
+/// Retries of an update after conflicts.
 const UPDATE_TRIES: usize = 5;
 
-/// Refuses a namespace, as none of the kinds here has one.
+/// Refuses a namespace, as no kind here has one.
 pub(in crate::cli) fn check_namespace(
     given: &Given,
     place: &PlaceArgs,
@@ -53,7 +53,7 @@ pub(in crate::cli) fn check_namespace(
     Ok(())
 }
 
-/// Adds an object that does not exist.
+/// Creates an object.
 pub(in crate::cli) fn create(store: &mut dyn Store, given: &Given) -> Result<(), ActionError> {
     validation::check(given, Request::Create)?;
     validation::check_no_version(given)?;
@@ -63,20 +63,20 @@ pub(in crate::cli) fn create(store: &mut dyn Store, given: &Given) -> Result<(),
     Ok(())
 }
 
-/// Adds an object, or puts it in the place of the one of that name.
+/// Creates or replaces an object.
 pub(in crate::cli) fn apply(store: &mut dyn Store, given: &Given) -> Result<(), ActionError> {
     let mut new = given.clone();
     if let Some(metadata) = new.value["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");
     }
     match create(store, &new) {
-        // Whatever version it names, what is stored now is what it takes the place of.
+        // The currently stored version is replaced, whatever version the new object names.
         Err(ActionError::Store(StoreError::AlreadyExists { .. })) => replace(store, &new),
         done => done,
     }
 }
 
-/// Puts an object in the place of the one of that name; only of the version that it names, if it names one.
+/// Replaces an object; if it names a version, only that version.
 pub(in crate::cli) fn replace(store: &mut dyn Store, given: &Given) -> Result<(), ActionError> {
     validation::check(given, Request::Update)?;
     let wanted = resource_version(&given.value);
@@ -102,7 +102,7 @@ fn update(store: &mut dyn Store, given: &Given, stored: &Value) -> Result<(), St
     Ok(())
 }
 
-/// Removes an object; only of the version that it names, if it names one.
+/// Removes an object; if a version is named, only that version.
 pub(in crate::cli) fn delete(store: &mut dyn Store, given: &Given) -> Result<(), ActionError> {
     if given.name.is_empty() {
         return Err(ActionError::Refused(EMPTY_NAME.to_owned()));
@@ -111,7 +111,7 @@ pub(in crate::cli) fn delete(store: &mut dyn Store, given: &Given) -> Result<(),
     Ok(store.delete(&given.key(), version)?)
 }
 
-/// What is said of a name that is empty.
+/// The message for an empty name.
 pub(in crate::cli) const EMPTY_NAME: &str = "resource name may not be empty";
 
 /// An object; or, without a name, the list of all objects of its kind.
@@ -151,7 +151,7 @@ pub(in crate::cli) fn patch(
     replace(store, &patched)
 }
 
-/// The object with these metadata, and its own name, labels and annotations: everything else in them is the datastore's.
+/// The object with the metadata of the datastore, except for its own name, labels and annotations.
 fn with_metadata(given: &Given, mut metadata: Map<String, Value>) -> Value {
     for field in ["name", "labels", "annotations"] {
         match &given.value["metadata"][field] {

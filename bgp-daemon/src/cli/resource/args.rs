@@ -35,11 +35,11 @@ pub struct LogLevelArgs {
 const LOG_LEVELS: [&str; 6] = ["panic", "fatal", "error", "warn", "info", "debug"];
 
 impl LogLevelArgs {
-    /// Refuses a level that calicoctl does not have.
+    /// Checks that calicoctl knows the level.
     ///
     /// # Errors
     ///
-    /// It does not.
+    /// The level is unknown.
     pub fn check(&self) -> anyhow::Result<()> {
         if LOG_LEVELS.contains(&self.log_level.as_str()) {
             return Ok(());
@@ -67,7 +67,7 @@ pub struct DatastoreArgs {
     pub datastore: Option<DatastoreSpec>,
 }
 
-/// Where objects are read from.
+/// The files with objects.
 #[derive(Clone, Debug, Args)]
 pub struct FileArgs {
     /// File, `-` for standard input, or folder whose .yaml, .yml and .json files are read; may be repeated
@@ -81,7 +81,7 @@ pub struct FileArgs {
     pub skip_empty: bool,
 }
 
-/// Where objects live.
+/// The datastore and namespace of objects.
 #[derive(Clone, Debug, Args)]
 pub struct PlaceArgs {
     /// File that names the datastore, unless --datastore or the environment do [default: /etc/calico/calicoctl.cfg]

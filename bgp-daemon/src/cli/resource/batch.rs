@@ -1,4 +1,4 @@
-//! A command on all objects that it was given, one after the other. One that fails does not stop the rest.
+//! Runs a command on all given objects in turn. A failure does not stop the rest.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ pub(in crate::cli) fn run(
     on_objects(verb, &objects, place, guard, datastore, act, out)
 }
 
-/// The same on objects that are there already.
+/// The same for objects that are already loaded.
 pub(in crate::cli) fn on_objects(
     verb: Verb,
     objects: &[Given],
@@ -52,7 +52,7 @@ pub(in crate::cli) fn on_objects(
     if let Some(guard) = guard {
         let mut rehearsal = Rehearsal::of(store.as_ref());
         act_on_each(&mut rehearsal);
-        if let Some(code) = guard::judge(&guard, &rehearsal.changes, datastore, place)? {
+        if let Some(code) = guard::check(&guard, &rehearsal.changes, datastore, place)? {
             return Ok(code);
         }
     }
@@ -61,15 +61,15 @@ pub(in crate::cli) fn on_objects(
     report::conclude(verb, &outcome, out)
 }
 
-/// Says what a change could not keep of the file that it changed.
+/// Warns about parts of a file that a change could not preserve.
 pub(in crate::cli) fn warn_of_losses(store: &mut dyn Store) {
     for loss in store.losses() {
-        // If standard error is closed there is nowhere left to say so.
+        // If standard error is closed, the message is lost.
         let _ = writeln!(io::stderr(), "warning: {loss}");
     }
 }
 
-/// Does something with each object.
+/// Applies an operation to each object.
 pub(in crate::cli) fn each(
     objects: &[Given],
     mut act: impl FnMut(&Given) -> Result<(), ActionError>,

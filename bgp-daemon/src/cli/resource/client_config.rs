@@ -1,6 +1,6 @@
 //! The file in which calicoctl finds its datastore: `CalicoAPIConfig`, in YAML or JSON.
 //!
-//! Each field has the meaning of an environment variable. The environment counts where no file names a datastore.
+//! Each field corresponds to an environment variable. The environment applies if no file names a datastore.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,13 +13,13 @@ use crate::datastore::Settings;
 use crate::go_error::system_error;
 use crate::resources::Outline;
 
-/// Read if no other file is named; need not exist.
+/// The default file; it may be missing.
 pub(super) const DEFAULT_PATH: &str = "/etc/calico/calicoctl.cfg";
 
-/// Kinds of the file: today's, and that of Calico's first API.
+/// Kinds of the file: the current one, and that of Calico's first API.
 const KINDS: [&str; 2] = ["CalicoAPIConfig", "calicoApiConfig"];
 
-/// Fields of `spec`, and the environment variables that say the same.
+/// Fields of `spec`, and the corresponding environment variables.
 const SETTINGS: [(&str, &str); 16] = [
     ("datastoreType", "DATASTORE_TYPE"),
     ("etcdEndpoints", "ETCD_ENDPOINTS"),
@@ -39,11 +39,11 @@ const SETTINGS: [(&str, &str); 16] = [
     ("calicoAPIGroup", "CALICO_API_GROUP"),
 ];
 
-/// What the file says. Nothing, if none was named and the default one does not exist.
+/// The settings of the file; empty if none was named and the default file is missing.
 ///
 /// # Errors
 ///
-/// It cannot be read, though it was named or exists, or is not what it should be.
+/// The file cannot be read, although it was named or exists, or is invalid.
 pub(super) fn read(named: Option<&Path>, default: &Path) -> anyhow::Result<Settings> {
     let path = named.unwrap_or(default);
     match std::fs::read_to_string(path) {

@@ -1,5 +1,5 @@
-//! The columns of each kind, and tables of them as calicoctl lays them out: every cell is followed by blanks, at least three
-//! and up to a width of five, and an empty line follows the table.
+//! The columns of each kind, and tables in calicoctl's layout: every cell is followed by at least three blanks, up to a width of
+//! five, and an empty line follows the table.
 
 use std::io::{self, Write};
 
@@ -12,16 +12,16 @@ use crate::resources::{Kind, ObjectKey};
 /// A column.
 pub(super) struct Column {
     heading: &'static str,
-    /// Only `wide` has it.
+    /// Only in the wide table.
     wide: bool,
     cell: fn(&Value, &GlobalAs) -> String,
 }
 
-/// The AS number of the cluster, as it is used for a node that has none: `unknown` if it cannot be read.
+/// The AS number of the cluster, which applies to a node without one: `unknown` if it cannot be read.
 pub(super) struct GlobalAs(pub(super) String);
 
 impl GlobalAs {
-    /// As the datastore says, otherwise what Calico takes.
+    /// From the datastore, otherwise Calico's default.
     pub(super) fn read(store: &dyn Store) -> Self {
         let key = ObjectKey::cluster(Kind::BgpConfiguration, "default");
         Self(match store.read(&key) {
@@ -37,7 +37,7 @@ impl GlobalAs {
 
 const DEFAULT_AS: &str = "64512";
 
-/// The columns of a kind: of the narrow table, or of the wide one.
+/// The columns of a kind in the narrow or the wide table.
 pub(super) fn of(kind: Kind, wide: bool) -> Vec<&'static Column> {
     let columns = all(kind).iter();
     columns.filter(|column| wide || !column.wide).collect()
@@ -47,7 +47,7 @@ pub(super) fn of(kind: Kind, wide: bool) -> Vec<&'static Column> {
 ///
 /// # Errors
 ///
-/// It has none of that heading.
+/// There is no column with this heading.
 pub(super) fn named(kind: Kind, headings: &[String]) -> Result<Vec<&'static Column>, String> {
     let find = |heading: &String| {
         let mut columns = all(kind).iter();
@@ -94,7 +94,7 @@ pub(super) fn print(
 const GAP: usize = 3;
 const MIN_WIDTH: usize = 5;
 
-/// A cell on one line: a line break in it would tear the table, and other control characters the terminal.
+/// A cell without control characters: a line break would break the table, and other control characters could affect the terminal.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -203,7 +203,7 @@ fn all(kind: Kind) -> &'static [Column] {
     }
 }
 
-/// What was given, or nothing.
+/// The text of a value, or nothing.
 fn text(value: &Value) -> String {
     text_or(value, "")
 }

@@ -1,5 +1,4 @@
-//! Objects as Go sees them: how values are printed, which fields have a value though nobody gave them one, and what a field
-//! is called in a Go program.
+//! Objects as Go sees them: the printed form of values, zero values of missing fields, and the names of fields in Go.
 
 use std::fmt::Write;
 
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::resources::Kind;
 
-/// A value as Go prints it with `%v`.
+/// A value in the form of Go's `%v`.
 pub(super) fn text(value: &Value) -> String {
     let mut out = String::new();
     write_text(value, &mut out);
@@ -44,7 +43,7 @@ fn write_text(value: &Value, out: &mut String) {
     }
 }
 
-/// Whether Go takes a value for true.
+/// Whether a value is true for Go's templates.
 pub(super) fn is_true(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -56,7 +55,7 @@ pub(super) fn is_true(value: &Value) -> bool {
     }
 }
 
-/// A field by its name in Go, such as `PeerIP`, or by that in JSON. Fields of the metadata can be named without them.
+/// A field by its name in Go, such as `PeerIP`, or its name in JSON. Fields of the metadata are found directly as well.
 pub(super) fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     let find = |value: &'a Value| {
         let fields = value.as_object()?;
@@ -71,7 +70,7 @@ pub(super) fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     }
 }
 
-/// An AS number in any of its forms.
+/// An AS number in any form.
 pub(super) fn as_number(value: &Value) -> Option<u32> {
     match value {
         Value::Number(number) => u32::try_from(number.as_u64()?).ok(),
@@ -80,7 +79,7 @@ pub(super) fn as_number(value: &Value) -> Option<u32> {
     }
 }
 
-/// Writes AS numbers as numbers, which is how the API keeps them.
+/// Converts AS numbers to numbers, as stored by the API.
 pub(super) fn normalise(kind: Kind, object: &mut Value) {
     let Some(spec) = object.get_mut("spec") else {
         return;
@@ -123,7 +122,7 @@ fn items_mut(list: Option<&mut Value>) -> impl Iterator<Item = &mut Value> {
     list.and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// The object with the fields that a Go program has even if they are not given.
+/// The object with the zero values that a Go program has for missing fields.
 pub(super) fn with_zero_values(mut object: Value) -> Value {
     let kind = object["kind"].as_str().unwrap_or_default().to_owned();
     if kind.ends_with("List")
@@ -167,8 +166,8 @@ fn zero_values(kind: &str) -> Value {
     }
 }
 
-/// The items of a list, or the `key=value` of a map in order, with a separator between them; if `limit` is not 0, cut at
-/// that many octets with dots at the end.
+/// The items of a list, or the sorted `key=value` of a map, with a separator between them; unless `limit` is 0, truncated to that
+/// many octets, with dots at the end.
 pub(super) fn join(items: &Value, separator: &str, limit: usize) -> String {
     let items: Vec<String> = match items {
         Value::Null => Vec::new(),

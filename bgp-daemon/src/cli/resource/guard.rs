@@ -1,4 +1,4 @@
-//! `--guard`: what a command would change for all nodes, asked before anything is written.
+//! `--guard`: the effect of a command on all nodes, determined before anything is written.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use crate::outlook::{Guard, GuardError, all_nodes, new_problems};
 use crate::plan::Environment;
 use crate::resources::{Problem, Resource};
 
-/// Limits of what a command may change.
+/// Limits for the effect of a command.
 #[derive(Clone, Debug, Args)]
 pub struct GuardArgs {
     /// Writes nothing, and ends with exit code 3, if the change is too much for the nodes of the cluster, as in
@@ -25,14 +25,14 @@ pub struct GuardArgs {
 }
 
 impl GuardArgs {
-    /// The limits, if there are some.
+    /// The limits, if given.
     pub(in crate::cli) fn read(&self) -> Result<Option<Guard>, GuardError> {
         self.guard.as_deref().map(str::parse).transpose()
     }
 }
 
-/// Whether changes are too much. If so they are named on standard error, and the exit code is returned.
-pub(in crate::cli) fn judge(
+/// Checks changes against the limits. If a limit is exceeded, prints it on standard error and returns the exit code.
+pub(in crate::cli) fn check(
     guard: &Guard,
     changes: &Changes,
     spec: Option<DatastoreSpec>,

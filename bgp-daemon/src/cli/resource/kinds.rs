@@ -1,8 +1,8 @@
-//! The kinds by the names that a command line and a manifest give them.
+//! The names of kinds on the command line and in manifests.
 
 use crate::resources::Kind;
 
-/// The names of each kind on a command line, in lower case.
+/// The names of each kind on the command line, in lower case.
 const NAMES: [(Kind, &[&str]); 8] = [
     (
         Kind::BgpPeer,
@@ -47,11 +47,11 @@ const NAMES: [(Kind, &[&str]); 8] = [
     (Kind::Profile, &["profile", "profiles", "pro", "pros"]),
 ];
 
-/// The kind that a command line means; upper and lower case are the same.
+/// The kind with a name on the command line, ignoring case.
 ///
 /// # Errors
 ///
-/// It is none of them.
+/// The kind is unknown.
 pub(in crate::cli) fn by_name(name: &str) -> Result<Kind, String> {
     let lower = name.to_lowercase();
     NAMES
@@ -61,7 +61,7 @@ pub(in crate::cli) fn by_name(name: &str) -> Result<Kind, String> {
         .ok_or_else(|| format!("resource type '{name}' is not supported"))
 }
 
-/// Whether the commands work on a kind.
+/// Whether the commands support a kind.
 pub(in crate::cli) fn is_supported(kind: Kind) -> bool {
     NAMES.iter().any(|(known, _)| *known == kind)
 }

@@ -1,7 +1,7 @@
-//! Files, folders and standard input to objects. Stricter than the speaker: a kind or field that is not known is an error.
+//! Reads objects from files, folders and standard input. Stricter than the speaker: an unknown kind or field is an error.
 //!
-//! Only the form of an object is checked here; `validation` does the rest. Objects of
-//! Calico's first API (`kind: bgpPeer`) become those of today's.
+//! Only the form of an object is checked here; `validation` does the rest. Objects of Calico's first API (`kind: bgpPeer`) are
+//! converted.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -18,28 +18,28 @@ use crate::resources::{
     read_limited, read_text,
 };
 
-/// An object that a command was given.
+/// An object given to a command.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Given {
     pub(in crate::cli) kind: Kind,
-    /// Empty if it has none.
+    /// Empty if missing.
     pub(in crate::cli) name: String,
-    /// Empty if it has none.
+    /// Empty if missing.
     pub(in crate::cli) namespace: String,
-    /// The whole object, of the v3 API; null if it was only named.
+    /// The whole object of the v3 API; null if it was only named.
     pub(in crate::cli) value: Value,
 }
 
 /// Why there are no objects.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(in crate::cli) enum ManifestError {
-    /// A file that cannot be read, or is not what it should be.
+    /// The file cannot be read, or is invalid.
     #[error("failed to execute command: {0}")]
     Invalid(String),
-    /// A field that no such object has.
+    /// The field is unknown.
     #[error("field in document is not recognized or is in the wrong location: {0}")]
     UnknownField(String),
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("no resources specified in {0}")]
     Empty(String),
 }
@@ -59,7 +59,7 @@ impl Given {
     ///
     /// # Errors
     ///
-    /// It has a field that is not known.
+    /// A field is unknown.
     pub(in crate::cli) fn from_value(kind: Kind, value: Value) -> Result<Self, ManifestError> {
         let metadata = &value["metadata"];
         if let Some(field) = unknown_metadata(&value) {
@@ -67,7 +67,7 @@ impl Given {
         }
         let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
         let (name, namespace) = (text("name"), text("namespace"));
-        // One without a name is a mistake too, but not of its form; any name shows the fields.
+        // A missing name is an error too, but not one of form; any name reveals unknown fields.
         let mut probe = value.clone();
         if name.is_empty() && metadata.is_object() {
             probe["metadata"]["name"] = "unnamed".into();
@@ -81,7 +81,7 @@ impl Given {
         })
     }
 
-    /// What names it in a datastore.
+    /// Its key in a datastore.
     pub(in crate::cli) fn key(&self) -> ObjectKey {
         ObjectKey::cluster(self.kind, self.name.as_str())
     }
@@ -111,7 +111,7 @@ pub(in crate::cli) fn load(
     Ok(found)
 }
 
-/// A field of `metadata` that no object has.
+/// An unknown field of `metadata`.
 pub(in crate::cli) fn unknown_metadata(value: &Value) -> Option<&str> {
     let mut fields = value["metadata"].as_object()?.keys();
     fields
@@ -142,7 +142,7 @@ fn is_folder(path: &str) -> bool {
     path != "-" && Path::new(path).is_dir()
 }
 
-/// The files that a path names.
+/// The files of a path.
 pub(in crate::cli) fn files(path: &str, recursive: bool) -> Result<Vec<PathBuf>, ManifestError> {
     if !is_folder(path) {
         return Ok(vec![path.into()]);
@@ -153,7 +153,7 @@ pub(in crate::cli) fn files(path: &str, recursive: bool) -> Result<Vec<PathBuf>,
     Ok(files)
 }
 
-/// Adds the files of a folder, and `depth` deep those of folders in it; of none twice.
+/// Adds the files of a folder, and of its subfolders up to `depth`, each folder only once.
 fn collect(
     folder: &Path,
     depth: usize,
@@ -190,7 +190,7 @@ fn is_manifest(path: &Path) -> bool {
         .any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// The text of a file, or of standard input if it is called `-`.
+/// The text of a file; `-` is standard input.
 pub(in crate::cli) fn read_file(
     file: &Path,
     stdin: &mut dyn Read,
@@ -244,7 +244,7 @@ fn object(entry: &Entry) -> Result<Given, ManifestError> {
     }
 }
 
-/// The API that Calico keeps its objects in within Kubernetes, which calicoctl does not take.
+/// The API of Calico's custom resources in Kubernetes, which calicoctl does not accept.
 const CRD_VERSION: &str = "crd.projectcalico.org/v1";
 
 fn refuse_unknown(problems: &[Problem]) -> Result<(), ManifestError> {

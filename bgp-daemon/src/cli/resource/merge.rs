@@ -22,7 +22,7 @@ pub enum PatchType {
     Merge,
 }
 
-/// A patch that cannot be applied.
+/// Why a patch cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(in crate::cli) enum PatchError {
     #[error("the patch must be an object")]
@@ -33,14 +33,14 @@ pub(in crate::cli) enum PatchError {
     Operation { at: usize, reason: String },
 }
 
-/// Applies a patch. If that fails, `target` is of no use any more.
+/// Applies a patch. After a failure, `target` is unusable.
 pub(in crate::cli) fn apply(
     target: &mut Value,
     patch: &Value,
     form: PatchType,
 ) -> Result<(), PatchError> {
     match (form, patch) {
-        // The manual of calicoctl gives an object as its example of this form.
+        // calicoctl's manual uses an object as its example of this form.
         (PatchType::Json, Value::Array(operations)) => operate(target, operations),
         (_, Value::Object(_)) => {
             if form == PatchType::Strategic {
@@ -147,7 +147,7 @@ fn missing(path: &str) -> String {
     format!("there is nothing at {path}")
 }
 
-/// The value that holds the one at a path, and the last step to it.
+/// The container of the value at a path, and the last step of the path.
 fn parent<'a>(target: &'a mut Value, path: &str) -> Result<(&'a mut Value, String), String> {
     let (parent, last) = path.rsplit_once('/').ok_or_else(|| missing(path))?;
     let last = last.replace("~1", "/").replace("~0", "~");

@@ -1,4 +1,4 @@
-//! What the commands that read and change resources share: `create`, `apply`, `replace`, `delete`, `get`, `patch` and
+//! The common parts of the commands that read and change resources: `create`, `apply`, `replace`, `delete`, `get`, `patch` and
 //! `validate`, with the arguments, tables, messages and exit codes of calicoctl.
 //!
 //! | module         | what it is                                                   |
@@ -20,7 +20,7 @@
 //! | `template`     | Go templates                                                 |
 //! | [`merge`]      | patches                                                      |
 //!
-//! Nothing here knows which datastore it works on.
+//! These modules do not depend on the kind of datastore.
 
 pub mod args;
 

@@ -10,7 +10,7 @@ use crate::datastore::folder_store::Access;
 use crate::datastore::store::Store;
 use crate::datastore::{self, DatastoreSpec, DatastoreSpecError, Settings};
 
-/// Opens the datastore that was named, or the one of calicoctl's file, or the one of the environment.
+/// Opens the named datastore, or that of calicoctl's file, or that of the environment.
 pub(in crate::cli) fn open(
     spec: Option<DatastoreSpec>,
     place: &PlaceArgs,
@@ -20,7 +20,7 @@ pub(in crate::cli) fn open(
     Ok(datastore::open(&spec, access, &settings)?)
 }
 
-/// The datastore of a command, and the settings that say where it is.
+/// The datastore of a command, and its settings.
 pub(in crate::cli) fn find(
     spec: Option<DatastoreSpec>,
     place: &PlaceArgs,

@@ -1,4 +1,4 @@
-//! The forms that `get` prints.
+//! The output forms of `get`.
 
 use std::io::Write;
 use std::str::FromStr;
@@ -25,9 +25,9 @@ pub(in crate::cli) enum Output {
     Columns(Vec<String>),
     Yaml,
     Json,
-    /// What a Go template makes of it.
+    /// The output of a Go template.
     GoTemplate(String),
-    /// What the Go template in a file makes of it.
+    /// The output of the Go template in a file.
     GoTemplateFile(String),
 }
 
@@ -67,7 +67,7 @@ pub(in crate::cli) struct Found {
 }
 
 impl Found {
-    /// Takes out what only this datastore knows.
+    /// Removes the fields that only matter in this datastore.
     pub(in crate::cli) fn export(&mut self) {
         if let Some(metadata) = self.value["metadata"].as_object_mut() {
             metadata.retain(|field, _| !BOOKKEEPING.contains(&field.as_str()));
@@ -88,7 +88,7 @@ const BOOKKEEPING: [&str; 9] = [
 ];
 
 impl Output {
-    /// Prints what was found.
+    /// Prints the objects.
     pub(in crate::cli) fn print(
         &self,
         found: &[Found],
@@ -117,7 +117,7 @@ impl Output {
     }
 }
 
-/// One thing is printed as it is, several as a list.
+/// A single object is printed directly, several as a list.
 fn together(found: &[Found]) -> Value {
     match found {
         [one] => one.value.clone(),
@@ -157,7 +157,7 @@ fn template(
     Ok(out.write_all(text.as_bytes())?)
 }
 
-/// JSON with the fields of an object in the order of Calico's API; those that it does not know by name are sorted.
+/// JSON with the fields of an object in the order of Calico's API; unknown fields are sorted by name.
 mod go_order {
     use super::{Map, Value};
     use serde::ser::{Serialize, SerializeMap, Serializer};

@@ -1,4 +1,4 @@
-//! A datastore in which changes are only noted: what a command would do, before it does anything.
+//! A datastore that only records changes: the effect of a command before it is carried out.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use serde_json::Value;
 use crate::datastore::store::{Store, StoreError, resource_version};
 use crate::resources::{Kind, ObjectKey};
 
-/// Objects by their keys; `None` where one would be removed.
+/// Objects by key; `None` for a removed object.
 pub(in crate::cli) type Changes = BTreeMap<ObjectKey, Option<Value>>;
 
-/// A datastore, and what would be changed in it.
+/// A datastore, and the recorded changes.
 pub(in crate::cli) struct Rehearsal<'a> {
     store: &'a dyn Store,
     pub(in crate::cli) changes: Changes,
 }
 
 impl<'a> Rehearsal<'a> {
-    /// Nothing is changed yet.
+    /// No changes yet.
     pub(in crate::cli) fn of(store: &'a dyn Store) -> Self {
         Self {
             store,

@@ -1,4 +1,4 @@
-//! What came of a command, in calicoctl's words.
+//! The result of a command, with calicoctl's messages.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -37,20 +37,20 @@ impl Verb {
     }
 }
 
-/// How many objects there were, and what became of them.
+/// The number of objects, and the results.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::cli) struct Outcome<'a> {
-    /// How many the command was given.
+    /// Objects given.
     pub(in crate::cli) given: usize,
-    /// How many it did.
+    /// Objects processed.
     pub(in crate::cli) done: usize,
-    /// Their kind, if it is the same for all.
+    /// The kind, if all have the same.
     pub(in crate::cli) kind: Option<&'a str>,
-    /// Why it did not do the others.
+    /// The errors of the others.
     pub(in crate::cli) errors: Vec<String>,
 }
 
-/// Prints the outcome of a command on files; what is an error is returned.
+/// Prints the result of a command on files, or returns it if it is an error.
 pub(in crate::cli) fn conclude(
     verb: Verb,
     outcome: &Outcome<'_>,
@@ -100,7 +100,7 @@ fn nothing(verb: Verb, outcome: &Outcome<'_>) -> String {
     }
 }
 
-/// calicoctl prints a list of errors in brackets, and that of `replace` as one.
+/// calicoctl prints several errors in brackets, and those of `replace` as one.
 fn errors(verb: Verb, outcome: &Outcome<'_>) -> String {
     match verb {
         Verb::Replace => outcome.errors.join("\n"),

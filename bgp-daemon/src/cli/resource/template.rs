@@ -1,8 +1,8 @@
 //! Go templates (`text/template`), as far as printing objects needs them: `if`, `else`, `range`, `with`, `end`, comments,
 //! trim markers, fields, variables, pipelines, parentheses, literals, and the functions in `functions`.
 //!
-//! Not known are `define`, `template`, `block`, `break`, `continue`, method calls and complex numbers; a template that uses
-//! one is refused before anything is printed. What a template prints is limited, so that loops in loops come to an end.
+//! `define`, `template`, `block`, `break`, `continue`, method calls and complex numbers are not supported; a template that uses
+//! one is refused before anything is printed. The output is limited, so that nested loops end.
 
 mod error;
 mod execute;
@@ -14,28 +14,28 @@ use serde_json::Value;
 
 use self::error::TemplateError;
 
-/// A template that can be executed.
+/// A parsed template.
 pub(super) struct Template {
     nodes: Vec<parse::Node>,
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
     ///
-    /// It is not one, or uses something that is not known here.
+    /// The template is invalid, or uses an unsupported feature.
     pub(super) fn parse(text: &str) -> Result<Self, TemplateError> {
         let pieces = lex::pieces(text)?;
         let nodes = parse::parse(pieces)?;
         Ok(Self { nodes })
     }
 
-    /// What the template makes of the objects. `as_number` is what the function `config "asnumber"` gives.
+    /// The output of the template for the objects. `as_number` is the result of the function `config "asnumber"`.
     ///
     /// # Errors
     ///
-    /// An object is not what the template takes it for, or the output exceeds 64 MiB.
+    /// An object does not have the expected form, or the output exceeds 64 MiB.
     pub(super) fn execute(
         &self,
         objects: Vec<Value>,

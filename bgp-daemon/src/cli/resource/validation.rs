@@ -1,7 +1,7 @@
-//! What an object must be before it is written, with the messages of Calico's API.
+//! Validation of an object before it is written, with the messages of Calico's API.
 //!
-//! The speaker is laxer: it uses whatever makes sense. Here the rules of the API hold, and what the speaker would leave out
-//! is refused too.
+//! The speaker is more lenient and uses everything that makes sense. Here the rules of the API apply, and whatever the speaker
+//! would leave out is refused too.
 
 mod field;
 mod forms;
@@ -21,14 +21,14 @@ use super::manifest::Given;
 use crate::datastore::store::{Store, StoreError};
 use crate::resources::{Kind, NO_AS, Problem, Resource, Severity};
 
-/// What a request must or must not say of an object's bookkeeping.
+/// Requirements of a request for an object's metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Request {
     Create,
     Update,
 }
 
-/// Checks an object by itself.
+/// Checks an object on its own.
 pub(in crate::cli) fn check(given: &Given, request: Request) -> Result<(), Invalid> {
     check_name(given, request)?;
     let mut fields = api_fields(given);
@@ -40,7 +40,7 @@ pub(in crate::cli) fn check(given: &Given, request: Request) -> Result<(), Inval
     finish(fields)
 }
 
-/// What the API refuses of an object and the speaker does not, or not in the same place.
+/// Errors that the API reports but the speaker does not, or not in the same place.
 pub(in crate::cli) fn rules_of_the_api(given: &Given) -> Vec<String> {
     if let Err(invalid) = check_name(given, Request::Create) {
         return vec![invalid.to_string()];
@@ -63,7 +63,7 @@ fn api_fields(given: &Given) -> Vec<Field> {
     fields
 }
 
-/// What the speaker would leave out.
+/// Errors for which the speaker leaves something out.
 fn speaker_fields(given: &Given) -> Vec<Field> {
     let (_, problems) = Resource::from_json_of(given.kind, &given.value);
     let errors = problems
@@ -73,7 +73,7 @@ fn speaker_fields(given: &Given) -> Vec<Field> {
     errors.map(field_of).collect()
 }
 
-/// Checks an object beside the others of the datastore.
+/// Checks an object against the other objects of the datastore.
 pub(in crate::cli) fn check_references(
     store: &dyn Store,
     given: &Given,
@@ -103,7 +103,7 @@ pub(in crate::cli) fn check_references(
     })
 }
 
-/// Checks what may not change when an object takes the place of another.
+/// Checks that a replacement changes no immutable field.
 pub(in crate::cli) fn check_change(given: &Given, stored: &Value) -> Result<(), Invalid> {
     match given.kind {
         Kind::IpPool => pool::check_change(&stored["spec"], &given.value["spec"]),
@@ -111,7 +111,7 @@ pub(in crate::cli) fn check_change(given: &Given, stored: &Value) -> Result<(), 
     }
 }
 
-/// A new object has no version yet.
+/// A new object must not have a version.
 pub(in crate::cli) fn check_no_version(given: &Given) -> Result<(), Invalid> {
     let version = &given.value["metadata"]["resourceVersion"];
     match version.as_str() {
@@ -139,10 +139,10 @@ fn check_name(given: &Given, request: Request) -> Result<(), Invalid> {
     Err(Invalid(vec![field]))
 }
 
-/// Rules of the speaker that the API does not have.
+/// Rules of the speaker that the API lacks.
 const OWN_RULES: [&str; 1] = [NO_AS];
 
-/// Rules of the API that the speaker has too. The speaker names the field, the API the object that has the field.
+/// Rules of both the API and the speaker. The speaker names the field, the API the object with the field.
 const RULES: [&str; 8] = [
     "node and nodeSelector cannot both be set",
     "peerIP and peerSelector cannot both be set",
@@ -164,7 +164,7 @@ fn field_of(problem: &Problem) -> Field {
     Field::new(name, problem.reason.as_str())
 }
 
-/// Whether a field in the API's words says what the speaker says in its own.
+/// Whether a message of the API replaces one of the speaker.
 fn replaces(api: &Field, own: &Field) -> bool {
     match api.reason.as_str() {
         MISMATCHED_FAMILIES => own.name == "spec.reachableBy",

@@ -1,4 +1,4 @@
-//! A connection to a control socket, and why there is none.
+//! A connection to a control socket, and its errors.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -11,13 +11,13 @@ use thiserror::Error;
 use crate::go_error::system_error;
 use crate::sockets::connect;
 
-/// Octets in a line that calicoctl takes.
+/// calicoctl's limit of the length of a line.
 const LINE_LEN: usize = 64 * 1024;
-/// Octets asked for at a time.
+/// Octets per read.
 const READ_LEN: usize = 16 * 1024;
 
-/// No candidate could be dialled. Its text is that of the first socket that is there, or otherwise, as in calicoctl,
-/// of the last candidate.
+/// No candidate could be dialled. Its text is that of the first existing socket, or otherwise, as in calicoctl, of the last
+/// candidate.
 #[derive(Debug)]
 pub struct DialError(Vec<Failure>);
 
@@ -28,13 +28,13 @@ struct Failure {
 }
 
 impl DialError {
-    /// Why nobody can say whether somebody listens: a socket is there, and it may not be used, or takes no more connections.
+    /// Why it is unknown whether a server listens: a socket exists, but access is denied, or it accepts no more connections.
     pub fn uncertain(&self) -> Option<impl fmt::Display> {
         self.there()
             .filter(|failure| failure.error.kind() != io::ErrorKind::ConnectionRefused)
     }
 
-    /// Of the first socket that is there, or otherwise of the first candidate.
+    /// The error of the first existing socket, or otherwise of the first candidate.
     pub fn first(&self) -> Option<impl fmt::Display> {
         self.there().or_else(|| self.0.first())
     }
@@ -77,7 +77,7 @@ pub enum ClientError {
     Write {
         /// Of the socket.
         path: String,
-        /// What the operating system says.
+        /// The system's error.
         error: io::Error,
     },
     /// No line came within the deadline.
@@ -91,39 +91,39 @@ pub enum ClientError {
     Read {
         /// Of the socket.
         path: String,
-        /// What the operating system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// A line is longer than any reader takes.
+    /// A line is too long.
     #[error("bufio.Scanner: token too long")]
     LineTooLong,
     /// The heading of `show protocols` is not the known one.
     #[error("unknown BIRD table output format")]
     UnknownFormat,
-    /// The daemon says that it has no answer.
+    /// The daemon reported that it has no answer.
     #[error("{0}")]
     NoAnswer(String),
-    /// A line that is no part of the reply to `show protocols`.
+    /// A line that does not belong to the reply of `show protocols`.
     #[error("unexpected output line from BIRD")]
     UnexpectedLine,
 }
 
 /// A conversation with a server.
 #[derive(Debug)]
-pub struct Connection {
+pub struct ControlConnection {
     stream: UnixStream,
     path: PathBuf,
     deadline: Duration,
-    /// Read, but not yet given out as lines.
+    /// Octets that were read, but not yet returned as lines.
     pending: Vec<u8>,
 }
 
-impl Connection {
-    /// Connects to the first of `paths` that can be dialled; waits `deadline` for each line of a reply.
+impl ControlConnection {
+    /// Connects to the first of `paths` that accepts a connection; `deadline` limits the wait for each line of a reply.
     ///
     /// # Errors
     ///
-    /// Why they cannot be dialled.
+    /// None of them could be dialled.
     pub fn dial(paths: &[PathBuf], deadline: Duration) -> Result<Self, DialError> {
         let mut failures = Vec::new();
         for path in paths {
@@ -154,7 +154,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The connection is broken, or the server takes nothing for the deadline.
+    /// The connection is broken, or the server reads nothing within the deadline.
     pub fn send(&mut self, command: &str) -> Result<(), ClientError> {
         self.stream
             .set_write_timeout(Some(self.deadline))
@@ -169,7 +169,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// No whole line came within the deadline, the connection broke, or the line is too long.
+    /// No complete line arrived within the deadline, the connection broke, or the line is too long.
     pub fn read_line(&mut self) -> Result<Option<String>, ClientError> {
         let end = Instant::now() + self.deadline;
         let mut searched = 0;

@@ -1,36 +1,39 @@
-//! The reply to `show protocols`, read as calicoctl, the health probes and CalicoNodeStatus read it.
+//! The reply to `show protocols`, parsed as by calicoctl, the health probes and CalicoNodeStatus.
 
 use bgp_core::types::Family;
 
-use super::connection::{ClientError, Connection};
+use super::connection::{ClientError, ControlConnection};
 use crate::control::session_name::{self, PeerType};
 
 /// The columns of the heading.
 const HEADING: [&str; 6] = ["name", "proto", "table", "state", "since", "info"];
 
-/// A BGP session, as a row of `show protocols` shows it.
+/// A BGP session in a row of `show protocols`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerRow {
     /// The session's name.
     pub name: String,
-    /// What kind of peer it is with.
+    /// The kind of peer.
     pub peer_type: PeerType,
-    /// The peer's address, made from the name; `.port.` and a number may follow.
+    /// The peer's address, derived from the name; `.port.` and a number may follow.
     pub address: String,
     /// State of the protocol, such as `up`.
     pub state: String,
-    /// Since when: a time of day or a date.
+    /// When the state began: a time of day or a date.
     pub since: String,
     /// State of the session and its last error.
     pub info: String,
 }
 
-/// Asks for the sessions of `family`. Rows that are no BGP session of a known kind are left out.
+/// Requests the sessions of `family`. Rows other than BGP sessions of a known kind are left out.
 ///
 /// # Errors
 ///
-/// The conversation broke, or the reply is not of the known form.
-pub fn peers(connection: &mut Connection, family: Family) -> Result<Vec<PeerRow>, ClientError> {
+/// The connection broke, or the reply does not have the known form.
+pub fn peers(
+    connection: &mut ControlConnection,
+    family: Family,
+) -> Result<Vec<PeerRow>, ClientError> {
     connection.send("show protocols")?;
     let mut peers = Vec::new();
     while let Some(line) = connection.read_line()? {
@@ -52,7 +55,7 @@ enum Line<'a> {
     Row(&'a str),
 }
 
-/// By the beginning of the line only: readers do not look at the separator of code and text.
+/// By the beginning of the line only: readers ignore the separator between code and text.
 fn classify(line: &str) -> Result<Line<'_>, ClientError> {
     if let Some(text) = line.strip_prefix(' ') {
         return Ok(Line::Row(text));

@@ -1,11 +1,11 @@
-//! Why a line is no command.
+//! Syntax errors of command lines.
 
 use std::fmt;
 
-/// A line that is no command.
+/// A syntax error of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// What was wrong with it.
+    /// The reason.
     reason: String,
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 fn query(line: &str) -> Query {
     match parse(line, Family::Ipv4Unicast) {
-        Ok(Command::Query(query)) => query,
+        Ok(ControlCommand::Query(query)) => query,
         other => panic!("{line:?} gave {other:?}"),
     }
 }
@@ -56,7 +56,7 @@ fn commands_of_the_readers() {
     );
     assert_eq!(
         parse("restrict", Family::Ipv6Unicast),
-        Ok(Command::Restrict)
+        Ok(ControlCommand::Restrict)
     );
 }
 

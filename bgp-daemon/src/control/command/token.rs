@@ -19,7 +19,7 @@ impl Token {
     }
 }
 
-/// The words that have not been read yet.
+/// The words that were not read yet.
 #[derive(Debug)]
 pub(super) struct Tokens(VecDeque<Token>);
 
@@ -56,7 +56,7 @@ impl Tokens {
             .ok_or_else(|| SyntaxError::new(format!("{what} is missing")))
     }
 
-    /// Takes the next word if it is exactly this one.
+    /// Takes the next word if it equals `option`.
     pub(super) fn take_option(&mut self, option: &str) -> bool {
         let there = matches!(self.0.front(), Some(Token::Word(word)) if word == option);
         if there {
@@ -65,7 +65,7 @@ impl Tokens {
         there
     }
 
-    /// Takes the next word as one of `choices`, or as a beginning that only one of them has.
+    /// Takes the next word as one of `choices`, or as an unambiguous beginning of one.
     pub(super) fn keyword<'a>(&mut self, choices: &[&'a str]) -> Result<&'a str, SyntaxError> {
         let token = self.expect("a command")?;
         let Token::Word(word) = &token else {

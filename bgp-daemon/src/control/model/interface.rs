@@ -9,36 +9,36 @@ use ipnet::IpNet;
 pub struct InterfaceSnapshot {
     /// Its name.
     pub name: Arc<str>,
-    /// Its number.
+    /// Its index.
     pub index: u32,
-    /// Switched on and connected.
+    /// Administratively up and connected.
     pub up: bool,
-    /// What it links.
+    /// The kind of link.
     pub link: LinkKind,
-    /// Takes broadcasts.
+    /// Supports broadcast.
     pub broadcast: bool,
-    /// Takes multicasts.
+    /// Supports multicast.
     pub multicast: bool,
     /// Switched on by the administrator.
     pub admin_up: bool,
     /// Has a carrier.
     pub link_up: bool,
-    /// Leads back to this machine.
+    /// A loopback interface.
     pub loopback: bool,
     /// Its addresses are not routed.
     pub ignored: bool,
-    /// Octets in a packet.
+    /// Largest packet, octets.
     pub mtu: u32,
     /// Addresses on it.
     pub addresses: Vec<AddressSnapshot>,
 }
 
-/// What an interface links.
+/// The kind of link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkKind {
     /// Two ends.
     PointToPoint,
-    /// Any number.
+    /// Any number of hosts.
     MultiAccess,
 }
 
@@ -47,13 +47,13 @@ pub enum LinkKind {
 pub struct AddressSnapshot {
     /// The address with the length of its network.
     pub address: IpNet,
-    /// The first of its network.
+    /// The first address of its network.
     pub primary: bool,
-    /// How far it is known.
+    /// Its scope.
     pub scope: AddressScope,
 }
 
-/// How far an address is known.
+/// The scope of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the kernel's own")]
 pub enum AddressScope {

@@ -1,8 +1,7 @@
-//! Snapshots of the speaker: plain values that say all that a status command can print.
+//! Snapshots of the speaker: plain values with everything that a status command can print.
 //!
-//! Filled in by the owner of the speaker, turned into text by [`render`](super::render) and into JSON by
-//! [`json`](super::json). Nothing here holds a password, and nothing here refers back to the speaker: a snapshot may be
-//! rendered long after it was taken.
+//! Made by the owner of the speaker, rendered to text by [`render`](super::render) and to JSON by [`json`](super::json). A
+//! snapshot holds no password and no reference to the speaker: it may be rendered long after it was taken.
 
 mod interface;
 mod protocol;
@@ -37,17 +36,17 @@ pub struct StatusSnapshot {
     /// When a new plan last took effect.
     #[serde(serialize_with = "as_text")]
     pub reconfigured: Timestamp,
-    /// What it is busy with.
+    /// Its current phase.
     pub phase: Phase,
-    /// Graceful restart recovery (RFC 4724 §4.1), while it is under way.
+    /// Graceful restart recovery (RFC 4724 §4.1), while in progress.
     pub recovery: Option<RecoverySnapshot>,
 }
 
-/// What the speaker as a whole is doing.
+/// The phase of the speaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Its work.
+    /// Normal operation.
     #[default]
     Running,
     /// Moving to a new plan.
@@ -60,11 +59,11 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecoverySnapshot {
-    /// How many sessions are waited for.
+    /// Number of awaited sessions.
     pub waiting: usize,
-    /// Seconds until it is given up.
+    /// Seconds until the recovery ends.
     pub remaining_secs: u64,
-    /// Seconds that it may take in all.
+    /// Limit of the recovery, seconds.
     pub total_secs: u64,
 }
 /// Octets in use, for `show memory`.
@@ -74,46 +73,46 @@ pub struct MemorySnapshot {
     pub routing_tables: u64,
     /// Path attributes.
     pub route_attributes: u64,
-    /// Messages on their way to peers.
+    /// Messages in flight to peers.
     pub protocols: u64,
-    /// All of the process.
+    /// The whole process.
     pub total: u64,
 }
 
-/// What came of `enable`, `disable`, `restart` or `reload` for one protocol.
+/// The result of `enable`, `disable`, `restart` or `reload` for one protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionReport {
-    /// Which protocol.
+    /// The protocol.
     pub name: Arc<str>,
-    /// What came of it.
+    /// The result.
     pub outcome: ActionOutcome,
 }
 
-/// What came of `enable`, `disable`, `restart` or `reload`.
+/// The result of `enable`, `disable`, `restart` or `reload`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActionOutcome {
-    /// It is switched on now.
+    /// Now enabled.
     Enabled,
-    /// It was on already.
+    /// Was already enabled.
     AlreadyEnabled,
-    /// It is switched off now.
+    /// Now disabled.
     Disabled,
-    /// It was off already; also the answer to `restart` and `reload` of one that is off.
+    /// Was already disabled; also the result of `restart` and `reload` of a disabled protocol.
     AlreadyDisabled,
-    /// It starts anew.
+    /// Restarted.
     Restarted,
-    /// Its routes are asked for and sent again.
+    /// Its routes are requested and sent again.
     Reloading,
-    /// It cannot: the session is down, or the peer does not answer ROUTE-REFRESH.
+    /// Not possible: the session is down, or the peer does not support ROUTE-REFRESH.
     ReloadFailed,
 }
 
-/// What came of `configure`.
+/// The result of `configure`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigureOutcome {
-    /// The plan was made anew and is in effect.
+    /// The plan was made again and is in effect.
     Reconfigured,
-    /// The plan was made anew; peers are still being moved to it.
+    /// The plan was made again; peers are still being changed.
     InProgress,
     /// The old plan stays.
     Failed(String),
@@ -122,13 +121,13 @@ pub enum ConfigureOutcome {
 /// An object that is left out of the plan, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProblemSnapshot {
-    /// Which, such as `BGPPeer(rack1-tor)`.
+    /// The object, such as `BGPPeer(rack1-tor)`.
     pub object: String,
     /// One sentence.
     pub reason: String,
 }
 
-/// All that one socket knows, for `show snapshot`.
+/// Everything that one socket knows, for `show snapshot`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeSnapshot {
@@ -140,8 +139,8 @@ pub struct NodeSnapshot {
     /// The speaker as a whole.
     #[serde(flatten)]
     pub status: StatusSnapshot,
-    /// What was left out, for all families.
+    /// Problems, for all families.
     pub problems: Vec<ProblemSnapshot>,
-    /// The protocols of the family that was asked for.
+    /// The protocols of the requested family.
     pub protocols: Vec<ProtocolSnapshot>,
 }

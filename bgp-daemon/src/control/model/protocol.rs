@@ -1,4 +1,4 @@
-//! Snapshots of protocols: BGP sessions, and the parts of the speaker that bring routes of their own.
+//! Snapshots of protocols: BGP sessions, and the parts of the speaker with routes of their own.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,39 +10,39 @@ use serde::{Serialize, Serializer};
 
 use super::text::as_text;
 
-/// A source or sink of routes: a BGP session, or a part of the speaker that brings routes of its own.
+/// A source or sink of routes: a BGP session, or a part of the speaker with routes of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProtocolSnapshot {
-    /// A session name such as `Mesh_10_0_0_2`, or `kernel1`, `static1`, `direct1`, `device1`: readers know the origin of a
-    /// route by these beginnings.
+    /// A session name such as `Mesh_10_0_0_2`, or `kernel1`, `static1`, `direct1`, `device1`: readers derive the origin of a
+    /// route from these prefixes.
     #[serde(serialize_with = "as_text")]
     pub name: Arc<str>,
-    /// What it is.
+    /// The kind.
     pub kind: ProtocolKind,
-    /// How far it is.
+    /// The state.
     pub state: ProtocolState,
-    /// Since when `state` holds.
+    /// When `state` began.
     #[serde(serialize_with = "as_text")]
     pub since: Timestamp,
-    /// For people.
+    /// A description.
     pub description: Option<String>,
-    /// Preference of its routes before anything of BGP is compared.
+    /// Preference of its routes, compared before all BGP attributes.
     pub preference: u32,
     /// Name of its import policy, as `show protocols all` prints it.
     pub input_filter: String,
     /// Name of its export policy.
     pub output_filter: String,
-    /// Routes at this moment.
+    /// Current routes.
     pub routes: RouteCounts,
     /// Route changes since the protocol came up.
     pub changes: RouteChanges,
-    /// What only BGP sessions have.
+    /// Fields of BGP sessions only.
     pub bgp: Option<BgpSnapshot>,
 }
 
 impl ProtocolSnapshot {
-    /// The last column of `show protocols`. A session that is down shows only its error: with none it has no sixth column, and
+    /// The last column of `show protocols`. A session that is down shows only its error: without one it has no sixth column, and
     /// readers skip it.
     pub fn info(&self) -> String {
         let Some(bgp) = &self.bgp else {
@@ -64,7 +64,7 @@ impl ProtocolSnapshot {
     }
 }
 
-/// The kinds of protocols, by the words that BIRD has for them.
+/// The kinds of protocols, with BIRD's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names are BIRD's own")]
 pub enum ProtocolKind {
@@ -89,21 +89,21 @@ impl ProtocolKind {
     }
 }
 
-/// How far a protocol is; readers count a session as established if and only if this is `up`.
+/// The state of a protocol; readers count a session as established if and only if this is `up`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProtocolState {
-    /// Switched off.
+    /// Disabled.
     Down,
-    /// On its way up: every BGP state before Established.
+    /// Starting: every BGP state before Established.
     Start,
-    /// Up, waits to be given its routes.
+    /// Up, waiting for its routes.
     Wait,
-    /// Is given its routes.
+    /// Receiving its routes.
     Feed,
     /// Established.
     Up,
-    /// On its way down.
+    /// Stopping.
     Stop,
     /// Down, its routes are being removed.
     Flush,
@@ -135,7 +135,7 @@ pub struct RouteCounts {
     pub preferred: u64,
 }
 
-/// Route changes of a protocol since it came up. `None` is what cannot happen, or is not counted: printed as `---`.
+/// Route changes of a protocol since it came up. `None` is impossible or not counted, and printed as `---`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "rows of the table that BIRD prints")]
@@ -151,11 +151,11 @@ pub struct RouteChanges {
 pub struct ChangeCounts {
     /// Offered.
     pub received: Option<u64>,
-    /// Not valid.
+    /// Invalid.
     pub rejected: Option<u64>,
     /// Refused by policy.
     pub filtered: Option<u64>,
-    /// Changed nothing.
+    /// No change.
     pub ignored: Option<u64>,
     /// Used.
     pub accepted: Option<u64>,
@@ -165,14 +165,14 @@ pub struct ChangeCounts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BgpSnapshot {
-    /// State of the session, or of its connection that got furthest.
+    /// State of the session, or of its most advanced connection.
     pub state: BgpState,
     /// Why it is not established, or why it last went down.
     #[serde(serialize_with = "optional_text")]
     pub last_error: Option<LastError>,
-    /// What the peer's operator wrote in the NOTIFICATION that this error is (RFC 9003), fit to be printed.
+    /// The message of the peer's operator in the NOTIFICATION behind this error (RFC 9003), with control characters escaped.
     pub message: Option<String>,
-    /// Where the neighbour is.
+    /// The neighbour's address.
     pub neighbor_address: IpAddr,
     /// Its TCP port.
     pub neighbor_port: u16,
@@ -186,18 +186,18 @@ pub struct BgpSnapshot {
     pub neighbor_restarting: bool,
     /// The timer that runs while the session is not established.
     pub waiting: Option<Waiting>,
-    /// What was agreed on, while the session is established.
+    /// The negotiated properties, while the session is established.
     pub established: Option<EstablishedSnapshot>,
 }
 
-/// States of a session: those of RFC 4271 §8.2.2, and three words that BIRD has beyond them.
+/// States of a session: those of RFC 4271 §8.2.2, and three more of BIRD.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum BgpState {
     /// Refuses connections.
     Idle,
-    /// Waits for its own connection to come up.
+    /// Our connection is being opened.
     Connect,
-    /// Waits for the next try, and for the peer to connect.
+    /// Waits for the next attempt, and for the peer to connect.
     Active,
     /// Waits for the peer's OPEN.
     OpenSent,
@@ -207,14 +207,14 @@ pub enum BgpState {
     Established,
     /// A connection is being closed.
     Close,
-    /// Switched off.
+    /// Disabled.
     Down,
-    /// Only waits for the peer to connect. CalicoNodeStatus does not know the word; `Active` says the same to it.
+    /// Only waits for the peer to connect. CalicoNodeStatus does not know this state; it gets `Active` instead.
     Passive,
 }
 
 impl BgpState {
-    /// The word that readers know it by.
+    /// The name known to readers.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Idle => "Idle",
@@ -247,9 +247,9 @@ impl From<bgp_core::session::State> for BgpState {
 /// Why a session is or was down. Printed as class and text: `Socket: Connection refused`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastError {
-    /// What kind of thing went wrong.
+    /// The class of the error.
     pub class: ErrorClass,
-    /// What went wrong, in few words: the name of a NOTIFICATION or of a socket error.
+    /// A short description: the name of a NOTIFICATION or of a socket error.
     pub text: String,
 }
 
@@ -259,23 +259,23 @@ impl fmt::Display for LastError {
     }
 }
 
-/// What kind of thing went wrong with a session.
+/// The class of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Something on our side, such as an invalid next hop or a lost interface.
+    /// An error on our side, such as an invalid next hop or a lost interface.
     Misc,
     /// TCP.
     Socket,
     /// The peer sent a NOTIFICATION.
     Received,
-    /// We sent one.
+    /// We sent a NOTIFICATION.
     Sent,
-    /// Stopped by a rule of ours, such as a route limit.
+    /// A limit of ours stopped the session, such as a route limit.
     AutoDown,
 }
 
 impl ErrorClass {
-    /// What precedes the text.
+    /// The text before the description.
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Misc => "Error: ",
@@ -287,23 +287,23 @@ impl ErrorClass {
     }
 }
 
-/// What a session that is not established waits for.
+/// The timer of a session that is not established.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "for", rename_all = "camelCase")]
 pub enum Waiting {
     /// The end of the pause after an error.
     ErrorPause(Countdown),
-    /// The next try to connect.
+    /// The next attempt to connect.
     Connect(Countdown),
 }
 
-/// A timer: whole seconds left of whole seconds in all.
+/// A timer in whole seconds: the remaining and the total time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Countdown {
     /// Seconds until it expires.
     pub remaining_secs: u64,
-    /// Seconds that it runs.
+    /// Total seconds.
     pub total_secs: u64,
 }
 
@@ -314,15 +314,15 @@ pub struct EstablishedSnapshot {
     /// The peer's BGP identifier.
     #[serde(rename = "neighborID")]
     pub neighbor_id: RouterId,
-    /// What the peer can do, in BIRD's words and order: see [`render::protocols`](crate::control::render::protocols).
+    /// The peer's capabilities, with BIRD's names and order: see [`render::protocols`](crate::control::render::protocols).
     pub capabilities: NeighborCapabilities,
     /// The peer is in our AS.
     pub internal: bool,
     /// The peer need not be on the same link.
     pub multihop: bool,
-    /// We reflect routes to it (RFC 4456).
+    /// The peer is our route reflector client (RFC 4456).
     pub route_reflector_client: bool,
-    /// Both sides speak four-octet AS numbers (RFC 6793).
+    /// Four-octet AS numbers were negotiated (RFC 6793).
     pub four_octet_as: bool,
     /// We may receive several paths for a prefix (RFC 7911).
     pub add_path_receive: bool,
@@ -332,24 +332,24 @@ pub struct EstablishedSnapshot {
     pub extended_messages: bool,
     /// Our end of the connection.
     pub source_address: IpAddr,
-    /// Routes held of routes allowed.
+    /// The current number of routes, and the limit.
     pub route_limit: Option<RouteLimit>,
-    /// Hold timer; `None` when none was agreed on.
+    /// Hold timer; `None` without a hold time.
     pub hold: Option<Countdown>,
-    /// Keepalive timer; `None` when none was agreed on.
+    /// Keepalive timer; `None` without a hold time.
     pub keepalive: Option<Countdown>,
 }
 
-/// Routes held of routes allowed.
+/// The current number of routes, and the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteLimit {
-    /// Held now.
+    /// Current number.
     pub routes: u64,
-    /// Allowed.
+    /// The limit.
     pub limit: u64,
 }
 
-/// What the peer announced in its OPEN (RFC 5492).
+/// The capabilities of the peer's OPEN (RFC 5492).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NeighborCapabilities {
@@ -363,24 +363,24 @@ pub struct NeighborCapabilities {
     pub long_lived_restart: RestartSupport,
     /// RFC 6793.
     pub four_octet_as: bool,
-    /// RFC 7911: it can receive several paths.
+    /// RFC 7911: can receive several paths.
     pub add_path_receive: bool,
-    /// RFC 7911: it can send several paths.
+    /// RFC 7911: can send several paths.
     pub add_path_send: bool,
     /// RFC 8654.
     pub extended_messages: bool,
 }
 
-/// How a peer takes part in graceful restart.
+/// The peer's support of graceful restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RestartSupport {
-    /// Not at all.
+    /// None.
     #[default]
     None,
-    /// It keeps routes while we restart.
+    /// Keeps routes while we restart.
     Aware,
-    /// It can also restart itself.
+    /// Can also restart itself.
     Able,
 }
 

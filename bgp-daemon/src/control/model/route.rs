@@ -14,48 +14,48 @@ use jiff::Timestamp;
 /// A route, for `show route`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteSnapshot {
-    /// What it leads to.
+    /// The prefix.
     pub prefix: IpNet,
-    /// Where packets go: one row is printed for each.
+    /// The next hops: one row is printed for each.
     pub next_hops: NextHops,
-    /// Name of the [`ProtocolSnapshot`](super::ProtocolSnapshot) that brought it.
+    /// Name of the [`ProtocolSnapshot`](super::ProtocolSnapshot) that the route comes from.
     pub protocol: Arc<str>,
-    /// When it came.
+    /// When it was learned.
     pub since: Timestamp,
-    /// Who sent it, if that is not the gateway.
+    /// The sender, if it is not the gateway.
     pub from: Option<IpAddr>,
     /// It is the best for its prefix.
     pub primary: bool,
     /// It is the best, but the kernel refused it.
     pub refused: bool,
-    /// Preference before anything of BGP is compared.
+    /// Preference, compared before all BGP attributes.
     pub preference: u32,
-    /// What only routes of BGP have; `None` for those of the kernel, of interfaces and of our own.
+    /// Fields of BGP routes only; `None` for routes of the kernel, of interfaces and our own.
     pub bgp: Option<BgpRouteSnapshot>,
-    /// Attributes of BGP, when asked for with [`RouteQuery::all`](crate::control::command::RouteQuery::all): those of a route
-    /// of BGP, and those that any route is announced with.
+    /// BGP attributes, if requested with [`RouteQuery::all`](crate::control::command::RouteQuery::all): those of a BGP route, and
+    /// those with which any route is announced.
     pub attributes: Option<Box<BgpAttributes>>,
 }
 
-/// What only a route of BGP has.
+/// Fields of a BGP route only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BgpRouteSnapshot {
     /// Cost to the next hop.
     pub igp_metric: IgpMetric,
     /// ORIGIN.
     pub origin: Origin,
-    /// The last AS of AS_PATH, where the route began; `None` when the path is empty.
+    /// The last AS of AS_PATH, which originated the route; `None` if the path is empty.
     pub origin_as: Option<Asn>,
 }
 
 /// Cost to a BGP next hop (RFC 4271 §9.1.2.2 e).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IgpMetric {
-    /// The next hop was not looked up: it is on a connected network.
+    /// No lookup was needed: the next hop is on a connected network.
     Direct,
-    /// What the route to it costs.
+    /// The cost of the route to it.
     Known(u32),
-    /// There is a route to it that has no cost.
+    /// The route to it has no cost.
     Unknown,
     /// There is no route to it.
     Unresolvable,
@@ -66,7 +66,7 @@ pub enum IgpMetric {
 pub struct BgpAttributes {
     /// ORIGIN.
     pub origin: Origin,
-    /// AS_PATH: numbers with blanks between, sets in braces, confederation segments in parentheses.
+    /// AS_PATH: numbers separated by blanks, sets in braces, confederation segments in parentheses.
     pub as_path: String,
     /// NEXT_HOP, with the link-local address second if there is one.
     pub next_hop: Vec<IpAddr>,
@@ -90,6 +90,6 @@ pub struct BgpAttributes {
     pub large_communities: Vec<LargeCommunity>,
     /// OTC (RFC 9234).
     pub otc: Option<Asn>,
-    /// Attributes that are carried on as they came.
+    /// Attributes that are passed on as received.
     pub unknown: Vec<UnknownAttribute>,
 }

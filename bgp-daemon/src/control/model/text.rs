@@ -1,4 +1,4 @@
-//! Values whose JSON is their text.
+//! Values that are serialized as their text.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! Replies to commands that change something: `configure`, `enable`, `disable`, `restart`, `reload`.
+//! Replies to commands that change the speaker: `configure`, `enable`, `disable`, `restart`, `reload`.
 
 use crate::control::model::{ActionOutcome, ActionReport, ConfigureOutcome};
 use crate::control::reply::{Code, Reply};
@@ -21,7 +21,7 @@ pub fn configure(reply: &mut Reply, outcome: &ConfigureOutcome) {
     }
 }
 
-/// Appends the whole reply to the others: one line for each protocol that was meant.
+/// Appends the whole reply to the other commands: one line per protocol.
 pub fn protocols(reply: &mut Reply, reports: &[ActionReport]) {
     if reports.is_empty() {
         return reply.end(Code::NO_PROTOCOLS_MATCH, "No protocols match");

@@ -1,22 +1,22 @@
-//! Times as BIRD prints them.
+//! Times in BIRD's formats.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// How old something may be, in hours, to be shown with the time of day instead of the date.
+/// Age in hours up to which the time of day is shown instead of the date.
 const TIME_OF_DAY_LIMIT_HOURS: i64 = 20;
 
-/// The moment at which a reply is written, and the zone in which times are shown.
+/// The time of a reply, and the time zone of its output.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// The moment.
+    /// The time.
     pub now: Timestamp,
-    /// The zone.
+    /// The time zone.
     pub zone: TimeZone,
 }
 
 impl Clock {
-    /// This moment, in the zone of this machine.
+    /// The current time, in the time zone of this machine.
     pub fn system() -> Self {
         Self {
             now: Timestamp::now(),
@@ -24,7 +24,7 @@ impl Clock {
         }
     }
 
-    /// For columns: `HH:MM:SS` if it was less than 20 hours ago, otherwise `YYYY-MM-DD`.
+    /// For columns: `HH:MM:SS` if less than 20 hours ago, otherwise `YYYY-MM-DD`.
     pub fn short(&self, time: Timestamp) -> String {
         let age_secs = self.now.as_second() - time.as_second();
         let format = if age_secs < TIME_OF_DAY_LIMIT_HOURS * 3600 {
@@ -35,7 +35,7 @@ impl Clock {
         self.format(time, format)
     }
 
-    /// For sentences: `YYYY-MM-DD HH:MM:SS`.
+    /// For text: `YYYY-MM-DD HH:MM:SS`.
     pub fn long(&self, time: Timestamp) -> String {
         self.format(time, "%Y-%m-%d %H:%M:%S")
     }

@@ -18,7 +18,7 @@ pub fn render(reply: &mut Reply, memory: &MemorySnapshot) {
     reply.end(Code::OK, "");
 }
 
-/// In the largest unit in which four digits are enough, rounded down.
+/// In the largest unit that needs at most four digits, rounded down.
 fn scaled(octets: u64) -> (u64, &'static str) {
     let units = ["B", "kB", "MB", "GB"];
     let mut amount = octets;

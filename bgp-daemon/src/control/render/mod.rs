@@ -1,7 +1,7 @@
-//! Snapshots to the text of BIRD 1.6, byte for byte: programs take these lines to pieces. Pure.
+//! Renders snapshots as the text of BIRD 1.6, byte for byte, because programs parse these lines. Pure.
 //!
-//! Each function appends lines, and the last line where it is part of the form, to a [`Reply`](super::reply::Reply). Never
-//! asks for the time or the time zone itself: both come in a [`Clock`].
+//! Each function appends lines to a [`Reply`](super::reply::Reply), including the last line if it is part of the form. The time
+//! and the time zone come in a [`Clock`].
 
 pub mod actions;
 mod clock;

@@ -1,7 +1,7 @@
 //! `show protocols [all]`.
 //!
-//! Readers split a row at blanks, and look for the lines with `BGP state:` and `Neighbor address:` among the details, which
-//! must begin with a blank on the wire. They do, because other details stand before them under the same code.
+//! Readers split a row at blanks, and look for the details `BGP state:` and `Neighbor address:`, which must begin with a blank on
+//! the wire. They do, because other details precede them under the same code.
 
 use super::clock::Clock;
 use crate::control::model::{
@@ -10,7 +10,7 @@ use crate::control::model::{
 };
 use crate::control::reply::{Code, Reply};
 
-/// The one table there is; the word is BIRD's.
+/// The name of the only table, as in BIRD.
 const TABLE: &str = "master";
 
 /// Appends the whole reply.
@@ -145,7 +145,7 @@ fn of(countdown: &Countdown) -> String {
     format!("{}/{}", countdown.remaining_secs, countdown.total_secs)
 }
 
-/// With a blank before each word, so that none at all leaves no blank at the end.
+/// Each word is preceded by a blank, so that an empty list leaves no trailing blank.
 fn capability_words(capabilities: &NeighborCapabilities) -> String {
     let restart = match capabilities.graceful_restart {
         RestartSupport::None => "",

@@ -1,8 +1,8 @@
-//! `show route`. Keeps no more than the prefix of the row before: a table of any size streams through.
+//! `show route`. Keeps no more than the prefix of the previous row: a table of any size streams through.
 //!
-//! CalicoNodeStatus takes the bare `show route` to pieces and fails as a whole on one row that it does not know. So there is
-//! one `via` row for each gateway instead of `multipath`, never `prohibited`, and the bare listing leaves out the routes of
-//! local workload peers, whose names it cannot read. Asking for them by peer, prefix or with `all` shows them.
+//! CalicoNodeStatus parses the bare `show route`, and fails as a whole on one unknown row. So each gateway is a `via` row instead
+//! of `multipath`, `prohibited` is never used, and the bare listing leaves out the routes of local workload peers, whose names it
+//! cannot parse. They are shown when requested by peer, by prefix or with `all`.
 
 use std::fmt::Display;
 
@@ -16,7 +16,7 @@ use crate::control::session_name;
 use bgp_core::wire::attribute::Origin;
 use bgp_speaker::forwarding::{Gateway, NextHops};
 
-/// A listing in the making.
+/// A listing under construction.
 #[derive(Debug)]
 pub struct Listing {
     query: RouteQuery,
@@ -34,7 +34,7 @@ impl Listing {
         }
     }
 
-    /// Appends a route. Those of one prefix must come one after the other, the best first.
+    /// Appends a route. Routes of one prefix must be adjacent, the best one first.
     pub fn route(&mut self, reply: &mut Reply, route: &RouteSnapshot) {
         if self.query.is_plain() && session_name::is_local_workload(&route.protocol) {
             return;
@@ -65,7 +65,7 @@ impl Listing {
         }
     }
 
-    /// What follows the next hop, and is the same for all of them.
+    /// The text after the next hop, which is the same for all next hops.
     fn tail(&self, route: &RouteSnapshot) -> String {
         let since = self.clock.short(route.since);
         let from = route

@@ -1,4 +1,4 @@
-//! `show status`. Readiness probes refuse every code but these, so nothing may be added here.
+//! `show status`. Readiness probes refuse all other codes, so nothing may be added here.
 
 use super::clock::Clock;
 use crate::control::model::{Phase, StatusSnapshot};

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::state::Moved;
 
-/// Signs of change. Only whether there was one is kept, and what was moved, up to a limit.
+/// Signs of change. Only whether there was one is stored, and the moved paths, up to a limit.
 pub(crate) struct Signs {
     seen: mpsc::Receiver<()>,
     moved: Arc<Mutex<Moved>>,
@@ -20,7 +20,7 @@ pub(crate) struct Signs {
 }
 
 impl Signs {
-    /// Starts to watch a file or a folder, or the nearest folder above it that is there.
+    /// Starts to watch a file or a folder, or its nearest existing parent.
     pub(crate) fn watch(path: &Path) -> notify::Result<Self> {
         let (sender, seen) = mpsc::channel(1);
         let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -42,7 +42,7 @@ impl Signs {
         })?;
         for target in [path, &real] {
             let mut watched = None;
-            // One that is made meanwhile is nearer.
+            // A nearer folder may be created meanwhile.
             while let Some(folder) = nearest_folder(target).filter(|near| watched != Some(*near)) {
                 watcher.watch(folder, RecursiveMode::NonRecursive)?;
                 watched = Some(folder);
@@ -58,38 +58,38 @@ impl Signs {
         })
     }
 
-    /// Waits for a sign; one that came before counts.
+    /// Waits for a sign; an earlier one counts.
     pub(crate) async fn next(&mut self) {
         if self.seen.recv().await.is_none() {
-            // The watcher is gone, which only its end can cause; the clock goes on.
+            // The watcher is gone, which only happens at its end; the clock goes on.
             std::future::pending::<()>().await;
         }
     }
 
-    /// Adds what was moved since the watch began.
+    /// Adds the paths moved since the watch began.
     pub(super) fn add_moved(&self, to: &mut Moved) {
         let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         to.to.append(&mut moved.to);
         to.from.append(&mut moved.from);
     }
 
-    /// Whether there is a sign that nobody has waited for.
+    /// Whether there is an unread sign.
     pub(super) fn pending(&self) -> bool {
         !self.seen.is_empty()
     }
 
-    /// Waits until there was no sign for `quiet`, but not past `end`.
+    /// Waits until there was no sign for `quiet`, at most until `end`.
     pub(crate) async fn settle(&mut self, quiet: Duration, end: Instant) {
         while Instant::now() < end && timeout(quiet, self.next()).await.is_ok() {}
     }
 }
 
-/// The nearest folder above a path that is there.
+/// The nearest existing parent of a path.
 fn nearest_folder(path: &Path) -> Option<&Path> {
     path.ancestors().skip(1).find(|folder| folder.is_dir())
 }
 
-/// Whether an event may mean that other documents are there now. Our own reading causes events too, which do not.
+/// Whether an event may change documents. Our own reading also causes events, which do not count.
 fn concerns(event: &Event, targets: &[PathBuf]) -> bool {
     let changes = match event.kind {
         EventKind::Access(kind) => kind == AccessKind::Close(AccessMode::Write),
@@ -107,11 +107,10 @@ fn concerns(event: &Event, targets: &[PathBuf]) -> bool {
     event.need_rescan() || (changes && event.paths.iter().any(near))
 }
 
-/// Paths that are remembered as moved; others are as good as written.
+/// Limit of the remembered moved paths; further ones count as written.
 const MAX_MOVED: usize = 4096;
 
-/// Notes what was moved, by the name that the watched path has. Who moves the link of a mounted ConfigMap moves everything
-/// beside it.
+/// Records moved paths, named as in the watched path. Moving the link of a mounted ConfigMap moves everything next to it.
 fn note_moved(event: &Event, [target, real]: &[PathBuf; 2], moved: &mut Moved) {
     let EventKind::Modify(ModifyKind::Name(mode)) = event.kind else {
         return;
@@ -140,7 +139,7 @@ fn note_moved(event: &Event, [target, real]: &[PathBuf; 2], moved: &mut Moved) {
     }
 }
 
-/// The links and folders to which the files of a mounted ConfigMap or Secret lead.
+/// The links and folders that hold the files of a mounted ConfigMap or Secret.
 fn is_mount_internal(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"..")
 }

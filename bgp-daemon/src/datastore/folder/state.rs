@@ -1,5 +1,5 @@
-//! What is in force of a folder whose files are read while others write them. Pure: readings and instants come in, snapshots and
-//! the next deadline come out.
+//! The objects in force from a folder whose files are read while others write them. Pure: readings and instants come in,
+//! snapshots and the next deadline come out.
 //!
 //! | what is seen of a file                          | its objects                                              |
 //! |-------------------------------------------------|----------------------------------------------------------|
@@ -10,7 +10,7 @@
 //! | it was removed                                  | are gone after the quiet time, as some editors remove and write |
 //! | it is not YAML, empty, or cannot be read        | stay as they were, new ones come; until it is right again |
 //!
-//! An object that another file has now counts there.
+//! An object that has moved to another file is in force there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,12 +21,12 @@ use tokio::time::Instant;
 
 use crate::resources::{Content, Document, Listing, Loaded, Problem, ResourceSet};
 
-/// Paths that were moved since the reading before, as far as that is known.
+/// Paths moved since the previous reading, as far as known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moved {
-    /// To these.
+    /// Their targets.
     pub(super) to: BTreeSet<PathBuf>,
-    /// Away from these.
+    /// Their sources.
     pub(super) from: BTreeSet<PathBuf>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Moved {
 #[derive(Debug)]
 pub(super) struct FolderState {
     files: BTreeMap<PathBuf, FileState>,
-    /// What is wrong with the folder itself.
+    /// Problems of the folder itself.
     problems: Vec<Problem>,
     /// The folder itself cannot be read.
     is_unreadable: bool,
@@ -43,26 +43,26 @@ pub(super) struct FolderState {
 
 #[derive(Debug)]
 struct FileState {
-    /// What was read last; `None` if it is not there, or cannot be read.
+    /// The last content read; `None` if the file is missing or unreadable.
     seen: Option<Arc<Content>>,
-    /// When that was other than before.
+    /// When that content changed.
     changed: Instant,
-    /// What counts, in order.
+    /// The objects in force, in order.
     in_force: Vec<InForce>,
     problems: Vec<Problem>,
-    /// Something of `in_force` goes with time.
+    /// Part of `in_force` will be removed later.
     is_waiting: bool,
 }
 
 #[derive(Clone, Debug)]
 struct InForce {
     document: Arc<Document>,
-    /// The file does not have the object any more.
+    /// The file no longer has the object.
     is_lost: bool,
 }
 
 impl FolderState {
-    /// Nothing yet. What a file loses is gone when the file has not changed for `quiet`.
+    /// An empty state. Content that a file loses is removed when the file has not changed for `quiet`.
     pub(super) fn new(quiet: Duration) -> Self {
         Self {
             files: BTreeMap::new(),
@@ -72,7 +72,7 @@ impl FolderState {
         }
     }
 
-    /// Takes a reading.
+    /// Takes in a reading.
     pub(super) fn observe(&mut self, now: Instant, listing: Listing, moved: &Moved) {
         self.problems = listing.problems;
         self.is_unreadable = false;
@@ -111,7 +111,7 @@ impl FolderState {
         });
     }
 
-    /// The folder itself cannot be read: everything stays.
+    /// The folder itself cannot be read: everything stays in force.
     pub(super) fn unreadable(&mut self, problem: Problem) {
         self.problems = vec![problem];
         self.is_unreadable = true;
@@ -120,13 +120,13 @@ impl FolderState {
         }
     }
 
-    /// When it must be read again, if nothing happens before.
+    /// When it must be read again, at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let waiting = self.files.values().filter(|file| file.is_waiting);
         waiting.map(|file| file.changed + self.quiet).min()
     }
 
-    /// What is in force.
+    /// The resources in force.
     pub(super) fn snapshot(&self) -> Loaded {
         let all = || self.files.values().flat_map(|file| &file.in_force);
         let (there, lost): (Vec<_>, Vec<_>) = all().partition(|it| !it.is_lost);
@@ -150,13 +150,13 @@ impl FolderState {
     }
 }
 
-/// Whether a path or a folder around it is among these.
+/// Whether a path or one of its parents is among these.
 fn covers(paths: &BTreeSet<PathBuf>, path: &Path) -> bool {
     path.ancestors().any(|around| paths.contains(around))
 }
 
 impl FileState {
-    /// Whether another look at a file that still has this content changes nothing.
+    /// Whether reading the file again with this content changes nothing.
     fn is_as_in(&self, content: &Arc<Content>) -> bool {
         let seen = self.seen.as_ref();
         !self.is_waiting && seen.is_some_and(|seen| Arc::ptr_eq(seen, content))
@@ -208,9 +208,9 @@ impl FileState {
         file
     }
 
-    /// What is there now, beside what it does not say any more. Returns how many objects are not yet as the file says.
+    /// Merges the new objects with the old ones that are missing now. Returns how many objects differ from the file.
     fn merge(&mut self, old: Vec<InForce>, new: Vec<Arc<Document>>, may_go_on: bool) -> usize {
-        // Of several with one name the first counts.
+        // Of several with the same name the first counts.
         let old = old.into_iter().rev();
         let mut old: BTreeMap<_, _> = old.map(|it| (it.document.key.clone(), it)).collect();
         let mut kept = 0;
@@ -261,7 +261,7 @@ impl FileState {
         self.problems.push(Problem::error(path.display(), reason));
     }
 
-    /// A file that is not there any more; `false` once it is time to forget it.
+    /// Handles a missing file; `false` once it is time to forget it.
     fn is_still_missed(&mut self, now: Instant, quiet: Duration) -> bool {
         if self.seen.take().is_some() || !self.is_waiting {
             self.changed = now;

@@ -1,23 +1,23 @@
-//! How a file is replaced or removed so that a crash at any moment leaves the old one or the new one.
+//! Replaces or removes a file so that a crash at any moment leaves the old or the new state.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The steps that a crash can come between.
+/// Steps between which a crash can occur.
 pub(super) trait Disk: Send + Sync {
-    /// Makes a new file whose content is on the disk when this returns.
+    /// Creates a file; its content is on the disk when this returns.
     fn write(&self, path: &Path, content: &str, like: Option<Permissions>) -> io::Result<()>;
-    /// Puts a file in the place of another.
+    /// Renames a file over another.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Brings the names in a folder to the disk.
+    /// Syncs the names in a folder to the disk.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 }
 
-/// Gives a file a new content, or makes it.
+/// Creates a file or replaces its content.
 pub(super) fn replace(disk: &dyn Disk, path: &Path, content: &str) -> io::Result<()> {
     let permissions = match fs::metadata(path) {
         Ok(metadata) => Some(metadata.permissions()),
@@ -25,7 +25,7 @@ pub(super) fn replace(disk: &dyn Disk, path: &Path, content: &str) -> io::Result
         Err(error) => return Err(error),
     };
     let new = new_name(path);
-    // One that a crash left behind; whoever holds the lock may clear it away.
+    // A leftover of a crash; the holder of the lock may remove it.
     let _ = fs::remove_file(&new);
     let replaced = disk
         .write(&new, content, permissions)
@@ -37,8 +37,8 @@ pub(super) fn replace(disk: &dyn Disk, path: &Path, content: &str) -> io::Result
     disk.sync_folder(folder_of(path))
 }
 
-/// Removes a file for good. It is moved away first: a removal alone could be that of an editor that is about to write the file, which
-/// a follower waits for.
+/// Removes a file for good. It is renamed first: a plain removal could be that of an editor that is about to write the file, for
+/// which a reader would wait.
 pub(super) fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let away = new_name(path);
     disk.rename(path, &away)?;
@@ -46,7 +46,7 @@ pub(super) fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     disk.sync_folder(folder_of(path))
 }
 
-/// Clears away what commands left in a folder that were stopped in the middle. Only for whoever holds its lock.
+/// Removes the leftovers of interrupted commands in a folder. Only for the holder of its lock.
 pub(super) fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -58,7 +58,7 @@ pub(super) fn sweep(folder: &Path) {
     }
 }
 
-/// The dot keeps it from being read as part of the folder.
+/// The dot excludes the file from the folder's documents.
 fn new_name(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());

@@ -1,16 +1,16 @@
-//! A YAML or JSON document in which some values are others, and every other octet is as it was: comments, order and style stay.
+//! Edits values of a YAML or JSON document in place: all other octets, including comments, order and style, stay.
 //!
-//! Pure, and careless of what YAML allows beyond what people write: whoever uses it reads the result again.
+//! Pure. It ignores YAML features that people do not write, so the caller must parse the result again.
 
 use std::ops::Range;
 
 use serde_json::{Map, Value};
 
 use crate::datastore::yaml;
-use crate::resources::{Place, Tree, TreeContent};
+use crate::resources::{LineColumn, Tree, TreeContent};
 
-/// The text of a document with one of its objects changed into another. `path` leads to the object through the lists around it.
-/// With it, whether comments inside of a value that has become another are gone. `None` if it cannot be done in place.
+/// The text of a document with one of its objects changed. `path` leads to the object through the enclosing lists. Returns also
+/// whether comments inside changed values were lost. `None` if it cannot be edited in place.
 pub(super) fn edited(text: &str, path: &[usize], object: &Value) -> Option<(String, bool)> {
     let tree = Tree::parse(text).ok()?;
     let mut editor = Editor {
@@ -29,7 +29,7 @@ pub(super) fn edited(text: &str, path: &[usize], object: &Value) -> Option<(Stri
     }
     let mut object = object.clone();
     if let (Some(fields), None) = (object.as_object_mut(), target.field("kind")) {
-        // The list says it of its items.
+        // The list has them for its items.
         fields.retain(|key, _| key != "apiVersion" && key != "kind");
     }
     editor.change(target, &object, end, false)?;
@@ -43,7 +43,7 @@ struct Editor<'a> {
     loses_comments: bool,
 }
 
-type Entry = (String, Place, Tree);
+type Entry = (String, LineColumn, Tree);
 
 impl Editor<'_> {
     fn done(mut self) -> String {
@@ -59,7 +59,7 @@ impl Editor<'_> {
         text
     }
 
-    /// Makes a value another one. It ends before `end`; `in_flow` if it stands within braces or brackets.
+    /// Changes a value that ends before `end`; `in_flow` if it is within braces or brackets.
     fn change(&mut self, tree: &Tree, new: &Value, end: usize, in_flow: bool) -> Option<()> {
         if tree.to_value() == *new {
             return Some(());
@@ -80,7 +80,7 @@ impl Editor<'_> {
         Some(())
     }
 
-    /// The same by changes of what is inside of it.
+    /// Changes a value by changing its parts.
     fn change_parts(
         &mut self,
         tree: &Tree,
@@ -173,8 +173,7 @@ impl Editor<'_> {
         (kept > 0).then_some(())
     }
 
-    /// Items that are the same at both ends of the list stay; between them each one takes the place of another, as far as there
-    /// are as many.
+    /// Equal items at both ends of the list stay; in between, each item replaces one, as far as there are as many.
     fn block_sequence(&mut self, items: &[Tree], values: &[Value], end: usize) -> Option<()> {
         let is_same = |(item, value): &(&Tree, &Value)| item.to_value() == **value;
         let head = items.iter().zip(values).take_while(is_same).count();
@@ -215,7 +214,7 @@ impl Editor<'_> {
         (!values.is_empty()).then_some(())
     }
 
-    /// The line on which an item begins, if only its `-` precedes the item there.
+    /// The first line of an item, if only its `-` precedes the item there.
     fn item_start(&self, item: &Tree) -> Option<usize> {
         let at = self.offset(item.place)?;
         let line = self.line_start(at);
@@ -245,7 +244,7 @@ impl Editor<'_> {
                     self.splices
                         .push((start..self.offset(*next)?, String::new()));
                 }
-                // The comma before the last one goes with it, or with those that went before.
+                // The comma before the last entry is removed with it, or with the entries removed before it.
                 (None, None) if entries.iter().take(at).any(|entry| is_kept(&entry)) => {
                     let kept_before = entries[..at].iter().rposition(|entry| is_kept(&entry))?;
                     let first_gone = self.offset(entries[kept_before + 1].1)?;
@@ -272,7 +271,7 @@ impl Editor<'_> {
         Some(())
     }
 
-    /// The octets of a text, number or truth value on one line.
+    /// The octets of a string, number or boolean on one line.
     fn scalar(&self, start: usize, in_flow: bool) -> Option<Range<usize>> {
         let line = self.text[start..].lines().next()?;
         let len = match line.chars().next()? {
@@ -288,7 +287,7 @@ impl Editor<'_> {
         (len > 0).then_some(start..start + len)
     }
 
-    /// Behind the brace that closes the one at `start`.
+    /// The position after the brace that closes the one at `start`.
     fn flow_end(&self, start: usize) -> Option<usize> {
         let mut depth = 0;
         let mut at = start;
@@ -313,7 +312,7 @@ impl Editor<'_> {
         text.starts_with('{') && text[1..].trim_start().starts_with('"')
     }
 
-    fn offset(&self, place: Place) -> Option<usize> {
+    fn offset(&self, place: LineColumn) -> Option<usize> {
         let mut lines = self.text.split_inclusive('\n');
         let before: usize = lines.by_ref().take(place.line - 1).map(str::len).sum();
         let line = lines.next().unwrap_or_default();
@@ -325,7 +324,7 @@ impl Editor<'_> {
         self.text[..offset].rfind('\n').map_or(0, |at| at + 1)
     }
 
-    /// The end of a range without the blank lines, comments and markers at its end.
+    /// The end of a range without trailing blank lines, comments and markers.
     fn without_comments(&self, range: Range<usize>) -> usize {
         let mut end = range.start;
         let mut at = range.start;
@@ -374,7 +373,7 @@ fn block_item(value: &Value, indent: usize) -> Option<String> {
     Some(lines.collect())
 }
 
-/// Whether a comment may be in it: a `#` in a text looks the same.
+/// Whether the text may contain a comment: a `#` within a string looks the same.
 fn has_comment(text: &str) -> bool {
     text.lines()
         .any(|line| line.trim_start().starts_with('#') || line.contains(" #"))

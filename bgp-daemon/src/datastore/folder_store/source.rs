@@ -1,8 +1,9 @@
-//! One file's text and its objects, and the text after one of them was added, replaced or removed.
+//! The text of one file with its objects, and edits that add, replace or remove an object.
 //!
-//! Pure. Where that is possible, an object that takes the place of another changes nothing but the values that differ; otherwise it is
-//! written anew, and only comments at the margin before and after it stay. Comments before a removed object go with it. Every edit is read again: unless all other objects mean what they
-//! meant before, it is refused. So is what would lose comments in a list that is written in braces.
+//! Pure. If possible, replacing an object changes only the values that differ; otherwise it is rewritten, and only unindented
+//! comments before and after it stay. Comments before a removed object are removed with it. Every edit is parsed again, and
+//! refused unless all other objects have the same meaning as before. An edit that would lose comments in a list within braces is
+//! refused, too.
 
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ use super::edit;
 use crate::datastore::yaml;
 use crate::resources::{Entry, Kind, Meaning, ObjectKey, Outline, key_of};
 
-/// A file's text.
+/// The text of a file.
 pub(super) struct Source {
     name: String,
     text: String,
@@ -22,30 +23,30 @@ pub(super) struct Source {
     loss: Loss,
 }
 
-/// What an edit could not keep of the object that it changed.
+/// Parts of a changed object that an edit could not preserve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Loss {
     #[default]
     Nothing,
-    /// Comments inside of a value that is another now.
+    /// Comments inside changed values.
     Comments,
-    /// It was written anew.
+    /// The object was rewritten.
     Form,
 }
 
-/// Which of the file's objects.
+/// The index of an object in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot(usize);
 
 struct Object {
     key: ObjectKey,
-    /// Of the v3 API.
+    /// In the v3 API.
     value: Value,
     part: usize,
     entry: usize,
 }
 
-/// An edit that cannot be made without touching something else.
+/// Why an edit is not possible without changing something else.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum EditError {
     #[error("the object cannot be changed without touching others in the file; edit it by hand")]
@@ -57,7 +58,7 @@ pub(super) enum EditError {
 }
 
 impl Source {
-    /// `name` is that of the file.
+    /// `name` is the file's name.
     pub(super) fn new(name: &str, text: &str) -> Self {
         let outline = Outline::read(name, text);
         let mut objects = Vec::new();
@@ -84,7 +85,7 @@ impl Source {
         }
     }
 
-    /// What the edit that made this text could not keep.
+    /// The loss of the edit that made this text.
     pub(super) fn loss(&self) -> Loss {
         self.loss
     }
@@ -93,7 +94,7 @@ impl Source {
         &self.text
     }
 
-    /// The places of an object of that name.
+    /// All slots of an object.
     pub(super) fn find<'a>(&'a self, key: &'a ObjectKey) -> impl Iterator<Item = Slot> + 'a {
         let objects = self.objects.iter().enumerate();
         objects
@@ -109,17 +110,17 @@ impl Source {
             .map(|(at, object)| (object.key.clone(), Slot(at)))
     }
 
-    /// An object, of the v3 API.
+    /// An object, in the v3 API.
     pub(super) fn object(&self, slot: Slot) -> &Value {
         &self.objects[slot.0].value
     }
 
-    /// The line that an object begins on, from 1.
+    /// The first line of an object, starting at 1.
     pub(super) fn line(&self, slot: Slot) -> usize {
         self.entry(slot).location.line
     }
 
-    /// With one object more, at the end.
+    /// With an additional object at the end.
     pub(super) fn appended(&self, object: &Value) -> Result<Self, EditError> {
         let written = written(object, Form::Yaml)?;
         let text = if self.text.trim().is_empty() {
@@ -135,7 +136,7 @@ impl Source {
         self.verified(text, &expected)
     }
 
-    /// With another object in the place of one.
+    /// With one object replaced.
     pub(super) fn replaced(&self, slot: Slot, object: &Value) -> Result<Self, EditError> {
         let mut expected = self.contents();
         expected[self.content_index(slot)] = Content::Object(object);
@@ -159,8 +160,8 @@ impl Source {
         Ok(changed)
     }
 
-    /// With nothing but the values of an object changed that are others, if that can be done; not one of the older API, which means
-    /// something else than it says.
+    /// With only the differing values of an object changed, if possible; not for one of the older API, whose meaning differs from
+    /// its text.
     fn edited(&self, slot: Slot, object: &Value) -> Option<(String, bool)> {
         let entry = self.entry(slot);
         if entry.value["apiVersion"] != object["apiVersion"] {
@@ -200,7 +201,7 @@ impl Source {
         }
     }
 
-    /// Everything that the file holds, in order.
+    /// The whole content of the file, in order.
     fn contents(&self) -> Vec<Content<'_>> {
         let mut contents = Vec::new();
         for part in &self.outline.parts {
@@ -246,7 +247,7 @@ impl Source {
         }
     }
 
-    /// The octets of an object's document, without the `---` line and the comments around it.
+    /// The octets of an object's document, without the `---` line and surrounding comments.
     fn body(&self, slot: Slot) -> Range<usize> {
         let part = &self.outline.parts[self.objects[slot.0].part];
         let (mut first, mut end) = (None, part.range.start);
@@ -277,7 +278,7 @@ impl Source {
         self.spliced(start..self.body(slot).end, "")
     }
 
-    /// With a list in braces written anew after `change` was made to it.
+    /// With a list in braces rewritten after `change`.
     fn with_list(
         &self,
         slot: Slot,
@@ -320,7 +321,7 @@ impl Source {
         Ok(self.spliced(lines, &item))
     }
 
-    /// The octets of the lines of an item, and how far its `-` is indented. `None` if it does not have lines of its own.
+    /// The lines of an item, and the indentation of its `-`. `None` if it has no lines of its own.
     fn item_lines(&self, slot: Slot) -> Option<(Range<usize>, usize)> {
         let part = &self.outline.parts[self.objects[slot.0].part];
         let entry = self.entry(slot);
@@ -361,7 +362,7 @@ impl Source {
     }
 }
 
-/// What an edit must not change by accident.
+/// Content that an edit must not change by accident.
 #[derive(PartialEq)]
 enum Content<'a> {
     Object(&'a Value),
@@ -381,7 +382,8 @@ fn written(object: &Value, form: Form) -> Result<String, EditError> {
     }
 }
 
-/// Blank, the `---` line, a directive, or a comment at the margin: one that is indented belongs to the object around it.
+/// Whether a line is blank, the `---` line, a directive, or an unindented comment. An indented comment belongs to the surrounding
+/// object.
 fn is_marginal(line: &str) -> bool {
     let rest = line.strip_prefix("---").map_or(line, str::trim_start);
     rest.trim().is_empty() || rest.starts_with(['#', '%'])

@@ -1,19 +1,19 @@
-//! Servers are asked by async code; commands wait for its answers.
+//! Commands block on the async client of servers.
 
 use std::future::Future;
 use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// A runtime of its own, on the thread that waits.
+/// A runtime on the blocked thread.
 pub(super) struct Blocking(Option<Runtime>);
 
 impl Blocking {
-    /// Makes one.
+    /// Creates a runtime.
     ///
     /// # Errors
     ///
-    /// The system has no room for it.
+    /// The system lacks resources.
     pub(super) fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         Ok(Self(Some(runtime)))
@@ -27,7 +27,7 @@ impl Blocking {
 }
 
 impl Drop for Blocking {
-    /// Async code may drop it: it does not wait.
+    /// Async code may drop it: this does not block.
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();

@@ -1,7 +1,7 @@
-//! Objects that come from a server one by one, gathered to snapshots. Pure: [`remote`](super::remote) does the talking.
+//! Gathers objects of a server into snapshots. Pure: [`remote`](super::remote) does the IO.
 //!
-//! What is listed and watched by itself is a [`Part`]. A snapshot is complete once each part has been listed, or has said
-//! why it cannot be. From then on the last state of a part stays in force whatever becomes of its server.
+//! A [`Part`] is listed and watched separately. A snapshot is complete once each part was listed, or has reported why it cannot
+//! be. From then on the last state of a part stays in force whatever happens to its server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,12 +11,12 @@ use serde_json::Value;
 use crate::datastore::examination::Unread;
 use crate::resources::{Kind, Loaded, ObjectKey, Problem, Resource, ResourceSet, key_of};
 
-/// What is listed and watched by itself.
+/// A unit that is listed and watched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     /// All objects of a kind.
     Kind(Kind),
-    /// One object: a Secret, which we may not list.
+    /// A single object: a Secret, because Secrets cannot be listed.
     Object(ObjectKey),
 }
 
@@ -36,7 +36,7 @@ impl Part {
         }
     }
 
-    /// Whether nothing can be said without it. Services and Secrets are left to the operator to allow.
+    /// Whether a snapshot requires it. Permission for Services and Secrets is up to the operator.
     pub(super) fn is_required(&self) -> bool {
         !matches!(
             self.kind(),
@@ -54,31 +54,31 @@ impl fmt::Display for Part {
     }
 }
 
-/// What a follower of a part tells.
+/// An update of a part.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Update {
-    /// These are all objects of the part.
+    /// The complete list of objects.
     Listed(Vec<Value>),
-    /// An object is new or has changed.
+    /// A new or changed object.
     Put(Value),
-    /// An object is no more.
+    /// A removed object.
     Gone(ObjectKey),
-    /// An object is there but cannot be read, for this reason.
+    /// An object that exists but cannot be read, with the reason.
     Broken(ObjectKey, String),
-    /// The part cannot be read now, for this reason.
+    /// The part cannot be read at present, with the reason.
     Failed(String),
-    /// The server does not let us read the part, and says this.
+    /// Permission for the part is missing, with the server's message.
     Forbidden(String),
-    /// It can again, and nothing was missed.
+    /// The part can be read again, and nothing was missed.
     Well,
-    /// The server does not serve its kind: not yet, or, once it is `settled`, not at all.
+    /// The server does not serve the kind: not yet or, once it is `settled`, not at all.
     Unserved { settled: bool },
 }
 
-/// What is said of a kind that is not there.
+/// The problem of a missing kind.
 const UNSERVED: &str = "is not served by the Kubernetes API, so there are none";
 
-/// All parts, as far as they are known.
+/// All parts, as far as known.
 #[derive(Debug)]
 pub(super) struct Gathered {
     parts: BTreeMap<Part, PartState>,
@@ -91,14 +91,14 @@ pub(super) struct Gathered {
 struct PartState {
     listed: bool,
     fault: Option<String>,
-    /// The fault is that we may not.
+    /// A permission is missing.
     forbidden: bool,
-    /// Its kind is not served, and whether that is for certain.
+    /// The kind is not served, and whether that is settled.
     unserved: Option<bool>,
 }
 
 impl Gathered {
-    /// Nothing yet.
+    /// Without any part.
     pub(super) fn new() -> Self {
         Self {
             parts: BTreeMap::new(),
@@ -108,17 +108,17 @@ impl Gathered {
         }
     }
 
-    /// The objects that are right.
+    /// The valid objects.
     pub(super) fn set(&self) -> &ResourceSet {
         &self.set
     }
 
-    /// Another part is followed from now on.
+    /// Adds a part.
     pub(super) fn expect(&mut self, part: Part) {
         self.parts.entry(part).or_default();
     }
 
-    /// A part is followed no longer.
+    /// Removes a part.
     pub(super) fn forget(&mut self, part: &Part) {
         if self.parts.remove(part).is_some() {
             self.changed = true;
@@ -126,7 +126,7 @@ impl Gathered {
         }
     }
 
-    /// Takes what a follower tells; of a part that is followed no longer, nothing.
+    /// Takes in an update; ignored for a removed part.
     pub(super) fn take(&mut self, part: &Part, update: Update) {
         let Some(state) = self.parts.get_mut(part) else {
             return;
@@ -156,7 +156,7 @@ impl Gathered {
         }
     }
 
-    /// What keeps a required part from being known, if anything has failed.
+    /// Why a required part is unknown, if there was an error.
     pub(super) fn obstacle(&self) -> Option<String> {
         if self.is_empty_cluster() {
             return Some("no resources of Calico are served by the Kubernetes API".into());
@@ -170,7 +170,7 @@ impl Gathered {
         })
     }
 
-    /// What is waited for, if anything is known of that.
+    /// What is awaited, if known.
     pub(super) fn waits_for(&self) -> Option<String> {
         let missing = |(part, state): (&Part, &PartState)| {
             let unserved = state.unserved == Some(false);
@@ -180,7 +180,7 @@ impl Gathered {
             .or_else(|| self.parts.iter().find_map(missing))
     }
 
-    /// Waits no longer for kinds that are not served.
+    /// Stops waiting for kinds that are not served.
     pub(super) fn settle(&mut self) {
         for state in self
             .parts
@@ -193,7 +193,7 @@ impl Gathered {
         }
     }
 
-    /// The snapshot, if it is complete and not the one that was taken before.
+    /// The snapshot, if it is complete and differs from the previous one.
     pub(super) fn next_snapshot(&mut self) -> Option<Loaded> {
         let is_known = |(part, state): (&Part, &PartState)| {
             let may_be_absent = !part.is_required() && state.fault.is_some();
@@ -214,14 +214,15 @@ impl Gathered {
         })
     }
 
-    /// Whether something is known of each part, be it that it cannot be read.
+    /// Whether each part has answered, possibly with an error.
     pub(super) fn is_answered(&self) -> bool {
         let answered =
             |state: &PartState| state.listed || state.fault.is_some() || state.unserved.is_some();
         self.parts.values().all(answered)
     }
 
-    /// What cannot be read, or has not been answered, by part. A kind that is not served has no objects, unless none of Calico's is.
+    /// Parts that are unreadable or have not answered. A kind that is not served has no objects, unless none of Calico's kinds is
+    /// served.
     pub(super) fn unread(&self) -> Vec<Unread> {
         let is_empty = self.is_empty_cluster();
         let unread = self.parts.iter().filter_map(|(part, state)| {
@@ -241,7 +242,8 @@ impl Gathered {
         unread.collect()
     }
 
-    /// Whether none of Calico's kinds is served: somebody is about to install them, and a default mesh is not what they will say.
+    /// Whether none of Calico's kinds is served: they are about to be installed, and the configuration will not be the default
+    /// mesh.
     fn is_empty_cluster(&self) -> bool {
         let mut calico = self
             .parts
@@ -251,14 +253,14 @@ impl Gathered {
         calico.peek().is_some() && calico.all(|(_, state)| state.unserved.is_some())
     }
 
-    /// Whether something that is needed cannot be read.
+    /// Whether a required part cannot be read.
     fn is_unreachable(&self) -> bool {
         let needed = self.parts.iter().filter(|(part, _)| part.is_required());
         let mut faults = needed.filter_map(|(_, state)| state.fault.as_deref());
         faults.any(|fault| fault != UNSERVED)
     }
 
-    /// What cannot be read. A server that is away fails all parts for one reason, which is said once.
+    /// Unreadable parts. An unreachable server fails all parts for one reason, which is reported once.
     fn faults(&self) -> impl Iterator<Item = Problem> {
         let mut parts: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
         for (part, state) in &self.parts {
@@ -294,7 +296,7 @@ impl Gathered {
     }
 
     fn put(&mut self, kind: Kind, object: &Value) {
-        // Whatever serves objects names them.
+        // Servers always name their objects.
         let Some(key) = key_of(object, kind) else {
             return;
         };
@@ -326,7 +328,7 @@ impl Gathered {
         self.changed |= self.problems.remove(key).is_some();
     }
 
-    /// Removes those objects of a part that are not to be kept.
+    /// Removes the objects of a part that are not kept.
     fn retain(&mut self, part: &Part, kept: impl Fn(&ObjectKey) -> bool) {
         let known = self.set.iter().map(|(key, _)| key);
         let keys = known.chain(self.problems.keys());

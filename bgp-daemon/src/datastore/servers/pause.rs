@@ -1,21 +1,21 @@
-//! How long a follower waits before it tries again.
+//! Delays between a reader's retries.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-/// After a failure: the first pause, and the longest.
+/// First and longest delay after a failure.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(30);
 
-/// Pauses between tries, twice as long each time. Nodes that lost the same server do not come back at the same moment.
+/// Delays between retries, doubled each time. They are spread, so that nodes that lost the same server do not come back together.
 pub(super) struct Pause {
     next: Duration,
-    /// From 0 to 1, this follower's own.
+    /// From 0 to 1, different for each reader.
     spread: f64,
 }
 
 impl Pause {
-    /// For a follower. Others have other pauses.
+    /// Delays for a reader; others have different ones.
     pub(super) fn new(whose: &impl Hash) -> Self {
         let mut hasher = DefaultHasher::new();
         whose.hash(&mut hasher);
@@ -31,14 +31,14 @@ impl Pause {
         self.next = RETRY;
     }
 
-    /// The pause after a failure.
+    /// The next delay after a failure.
     pub(super) fn next(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(RETRY_MOST);
         self.spread(pause)
     }
 
-    /// From three quarters of a pause to five quarters.
+    /// Between three quarters and five quarters of a delay.
     pub(super) fn spread(&self, pause: Duration) -> Duration {
         pause.mul_f64(0.75 + self.spread / 2.0)
     }

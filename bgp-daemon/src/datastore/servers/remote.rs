@@ -1,8 +1,8 @@
-//! Snapshots of resources that servers hold: etcd, and the Kubernetes API.
+//! Snapshots of resources on servers: etcd, and the Kubernetes API.
 //!
-//! One task follows each [`Part`]; they tell what they see through one bounded channel, and a slow reader makes them wait.
-//! Which Secrets are followed, and whether services are, depends on what the resources say, and changes with them. Until the
-//! followers of new parts have said something no snapshot is sent, so that no session starts without its password.
+//! One task follows each [`Part`]; the tasks send updates through one bounded channel, and wait for a slow reader. The followed
+//! Secrets, and whether services are followed, depend on the resources, and change with them. No snapshot is sent until new parts
+//! have answered, so that no session starts without its password.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -21,21 +21,21 @@ use crate::datastore::snapshot::{Interest, Snapshot};
 use crate::resources::{Kind, Loaded, ObjectKey, ResourceSet, SecretKeyRef};
 use bgp_speaker::tasks::Tasks;
 
-/// Updates that wait to be gathered; when they are so many, followers wait.
+/// Updates waiting to be gathered; beyond this number, followers wait.
 const MAX_UPDATES: usize = 1024;
-/// Changes come in groups. After one, others are waited for so long.
+/// Changes come in groups: how long further ones are awaited.
 const SETTLE: Duration = Duration::from_millis(5);
 
-/// A server that holds resources.
+/// A server with resources.
 pub(super) trait Origin: Send + Sync {
-    /// Lists a part and follows its changes, until the future is dropped. Failures are told, and tried again.
+    /// Lists a part and watches it, until the future is dropped. Failures are reported and retried.
     fn follow(self: Arc<Self>, part: Part, reporter: Reporter) -> Following;
 }
 
-/// A follower at work.
+/// A running follower.
 pub(super) type Following = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Takes what a follower tells.
+/// Receives the updates of a follower.
 #[derive(Clone, Debug)]
 pub(super) struct Reporter {
     part: Part,
@@ -48,24 +48,24 @@ impl Reporter {
         Self { part, updates }
     }
 
-    /// Tells it. Waits while much is to be gathered.
+    /// Sends an update. Waits while many are queued.
     pub(super) async fn tell(&self, update: Update) {
-        // Without a reader the follower is about to be dropped.
+        // Without a receiver, the follower is about to be dropped.
         self.updates.send((self.part.clone(), update)).await.ok();
     }
 }
 
-/// Who is asked for what.
+/// The servers for each kind of resource.
 pub(super) struct Origins {
-    /// Calico's resources, and its nodes.
+    /// Calico's resources, and the nodes.
     pub(super) calico: Arc<dyn Origin>,
-    /// The kind of its nodes.
+    /// The kind of the nodes.
     pub(super) nodes: Kind,
-    /// Services, EndpointSlices and Secrets; or why there is nobody to ask.
+    /// Services, EndpointSlices and Secrets; or why no server is known.
     pub(super) kubernetes: Result<Arc<dyn Origin>, String>,
 }
 
-/// Follows all that `interest` names. Returns once everything is known, however long it takes.
+/// Follows everything in `interest`. Returns once all parts have answered, however long it takes.
 pub(super) async fn watch(
     origins: Origins,
     interest: Interest,
@@ -92,14 +92,14 @@ pub(super) async fn watch(
 ///
 /// # Errors
 ///
-/// Something cannot be read.
+/// A part cannot be read.
 pub(super) async fn load(origins: Origins, interest: Interest) -> Result<Loaded, DatastoreError> {
     let mut remote = Remote::new(origins, interest);
     loop {
         if let Some(loaded) = remote.next().await {
             return Ok(loaded);
         }
-        // Who reads once does not wait for what may come.
+        // A single reading does not wait for kinds that may be installed later.
         remote.gathered.settle();
         if let Some(loaded) = remote.gathered.next_snapshot() {
             return Ok(loaded);
@@ -110,7 +110,7 @@ pub(super) async fn load(origins: Origins, interest: Interest) -> Result<Loaded,
     }
 }
 
-/// Reads everything once, as far as that can be had within a time.
+/// Reads everything once, as far as possible within a time.
 pub(super) async fn examine(
     origins: Origins,
     interest: Interest,
@@ -119,7 +119,7 @@ pub(super) async fn examine(
     let mut remote = Remote::new(origins, interest);
     let asking = async {
         let mut loaded = None;
-        // What one part says may make others wanted, of which nothing is known then.
+        // The content of one part may require others, which have not been read yet.
         while loaded.is_none() || !remote.gathered.is_answered() {
             let next = remote.next().await;
             remote.gathered.settle();
@@ -136,7 +136,7 @@ pub(super) async fn examine(
     (loaded, remote.gathered.unread())
 }
 
-/// The followers, and what they have told.
+/// The followers, and their updates.
 struct Remote {
     origins: Origins,
     interest: Interest,
@@ -163,16 +163,16 @@ impl Remote {
         remote
     }
 
-    /// Waits for an update. Returns the snapshot that follows from it, if there is one.
+    /// Waits for an update. Returns the resulting snapshot, if there is one.
     ///
     /// # Panics
     ///
-    /// With a follower that panics: what it followed would not be known any more.
+    /// A follower panicked: its part would no longer be updated.
     async fn next(&mut self) -> Option<Loaded> {
         tokio::select! {
             update = self.updates.recv() => self.take(update),
             Some(ended) = self.tasks.join_next() => {
-                // One that is not wanted any more was cancelled.
+                // A follower that is no longer needed was cancelled.
                 if let Some(panic) = ended.err().filter(JoinError::is_panic) {
                     std::panic::resume_unwind(panic.into_panic());
                 }
@@ -180,7 +180,7 @@ impl Remote {
             }
         }
         let noticed = Some(Instant::now());
-        // More of what belongs together is on its way.
+        // More changes of the same group are in flight.
         let settled = tokio::time::sleep(SETTLE);
         tokio::pin!(settled);
         loop {
@@ -198,7 +198,7 @@ impl Remote {
     }
 
     fn take(&mut self, update: Option<(Part, Update)>) {
-        // The channel does not end: we hold a sender.
+        // The channel never ends: we hold a sender.
         if let Some((part, update)) = update {
             self.gathered.take(&part, update);
         }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use bgp_core::policy::Policy;
 use bgp_core::rib::{LocalRoute, PeerConfig, PeerKind, Rib, RibConfig, Route, RouteSource};
 use bgp_core::session::SessionConfig;
-use bgp_core::speaker::{NeighbourConfig, Speaker};
+use bgp_core::speaker::{NeighbourConfig, SansIoSpeaker};
 use bgp_core::types::{Asn, Family, PeerId, RouterId};
 use bgp_core::wire::attribute::{AsPath, Attributes, Community};
 use ipnet::IpNet;
@@ -23,7 +23,7 @@ pub(super) const THE_NODE: PeerId = PeerId(0);
 
 /// The other end of a session.
 pub(super) struct Neighbour {
-    pub(super) speaker: Speaker,
+    pub(super) speaker: SansIoSpeaker,
     pub(super) address: IpAddr,
 }
 
@@ -60,7 +60,7 @@ impl Neighbour {
         } else {
             config.own_next_hop.ipv4 = Some(IpAddr::from(Ipv4Addr::from(number | 1)).into());
         }
-        let mut speaker = Speaker::new(RibConfig::new(router_id), now, 2);
+        let mut speaker = SansIoSpeaker::new(RibConfig::new(router_id), now, 2);
         speaker.configure(now, THE_NODE, config);
         for (prefix, route) in routes_of(number, ours.local_as, ours.peer_as) {
             speaker.announce(now, prefix, route);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bgp_core::rib::{Input, Route, RouteSource};
 use bgp_core::session::{ConnId, Direction, State, Stop};
-use bgp_core::speaker::{Output, Speaker};
+use bgp_core::speaker::{Output, SansIoSpeaker};
 use bgp_core::types::{Asn, Family, PeerId, RouterId};
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
@@ -41,7 +41,7 @@ enum End {
 
 pub(super) struct World {
     now: Instant,
-    node: Speaker,
+    node: SansIoSpeaker,
     target: Desired,
     /// Each session of the node has a number that no other ever had.
     ids: BTreeMap<Arc<str>, PeerId>,
@@ -59,7 +59,7 @@ impl World {
     /// A node that knows nobody, with a few routes in its kernel.
     pub(super) fn new() -> Self {
         let now = base();
-        let mut node = Speaker::new(speaker_config().rib, now, 1);
+        let mut node = SansIoSpeaker::new(speaker_config().rib, now, 1);
         for (prefix, route) in kernel_routes() {
             node.announce(now, prefix, route);
         }

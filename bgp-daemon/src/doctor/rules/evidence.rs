@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bgp_core::session::State;
 use bgp_core::wire::Capability;
-use bgp_speaker::kernel::look::Link;
+use bgp_speaker::kernel::query::NeighbourEntry;
 
 use crate::doctor::facts::{Facts, Knock, Peer, TcpState};
 
@@ -57,11 +57,11 @@ pub(super) fn way(peer: &Peer) -> Vec<String> {
     )];
     let next = way.gateway.unwrap_or(address);
     match peer.link {
-        Link::Answered(_) => seen.push(format!("{next} answers on the link")),
-        Link::Silent => seen.push(format!(
+        NeighbourEntry::Answered(_) => seen.push(format!("{next} answers on the link")),
+        NeighbourEntry::Silent => seen.push(format!(
             "{next} does not answer on the link (ARP or Neighbor Discovery)"
         )),
-        Link::Unknown => {}
+        NeighbourEntry::Unknown => {}
     }
     seen
 }

@@ -1,7 +1,7 @@
 //! Whether packets get to the peer and back, and whether the two sides expect each other's addresses.
 
 use bgp_core::session::State;
-use bgp_speaker::kernel::look::Link;
+use bgp_speaker::kernel::query::NeighbourEntry;
 
 use super::evidence;
 use crate::doctor::facts::{Facts, Filter, Knock, Peer};
@@ -32,7 +32,7 @@ pub(super) fn no_route(facts: &Facts, peer: &Peer) -> Option<Finding> {
             "add a route to {address}, or correct the address in {}; if the route is there, look at `ip rule` and at routes that are unreachable or blackholes",
             peer.resource
         ),
-        Ok(_) if from_afar && peer.link != Link::Silent => format!(
+        Ok(_) if from_afar && peer.link != NeighbourEntry::Silent => format!(
             "a router on the way says that it cannot reach {address}, or a firewall rejects the connection: follow the way with traceroute"
         ),
         Ok(_) => return None,
@@ -158,7 +158,7 @@ pub(super) fn unanswered(facts: &Facts, peer: &Peer) -> Option<Finding> {
             "we wait for the peer: let it connect to this node, or set bgp-daemon.io/passive to false in {}",
             peer.resource
         )
-    } else if peer.link == Link::Silent {
+    } else if peer.link == NeighbourEntry::Silent {
         "nobody has this address on the link: see whether the machine is on, in the same network (VLAN), and has this address".to_owned()
     } else {
         let hint = match peer.password {

@@ -8,7 +8,7 @@ use bgp_core::session::{
 use bgp_core::types::{Asn, Family, PerFamily, RouterId};
 use bgp_core::wire::notification::cease;
 use bgp_core::wire::{ErrorCode, Notification, Open};
-use bgp_speaker::kernel::look::{Link, Way};
+use bgp_speaker::kernel::query::{KernelPath, NeighbourEntry};
 use bgp_speaker::turned_away::{TurnedAway, Why};
 use jiff::{SignedDuration, Timestamp};
 
@@ -167,11 +167,11 @@ fn peer(now: Instant) -> Peer {
             since: now.checked_sub(Duration::from_secs(60)).unwrap_or(now),
             status,
         }),
-        way: Ok(Way {
+        way: Ok(KernelPath {
             interface: Some("eth0".into()),
-            ..Way::default()
+            ..KernelPath::default()
         }),
-        link: Link::Answered(vec![2, 0, 0, 0, 0, 1]),
+        link: NeighbourEntry::Answered(vec![2, 0, 0, 0, 0, 1]),
         sockets: Vec::new(),
         knocks: Knocks::default(),
         turned_away: None,
@@ -274,7 +274,7 @@ fn ways_and_addresses() {
         Scene::new().with(move |peer| session(peer).status.failed_dials = failed(error, at))
     };
     assert_eq!(dial("No route to host").ids(), [Id::NoRoute]);
-    let absent = dial("No route to host").with(|peer| peer.link = Link::Silent);
+    let absent = dial("No route to host").with(|peer| peer.link = NeighbourEntry::Silent);
     assert_eq!(absent.ids(), [Id::Unanswered]);
     let foreign = dial("source address 10.0.0.99 is not on this node");
     assert_eq!(foreign.ids(), [Id::WrongSource]);

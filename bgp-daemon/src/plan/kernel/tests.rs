@@ -27,16 +27,16 @@ fn rules() -> KernelRules {
 }
 
 fn learned(prefix: &str, next_hop: &str) -> KernelDecision {
-    rules().decide(KernelRoute {
+    rules().decide(CandidateRoute {
         prefix: net(prefix),
         next_hop: next_hop.parse().ok(),
         local_pref: Some(2_147_482_623),
-        source: RouteSource::Peer,
+        source: CandidateSource::Peer,
     })
 }
 
-fn own(prefix: &str, source: RouteSource) -> KernelDecision {
-    rules().decide(KernelRoute {
+fn own(prefix: &str, source: CandidateSource) -> KernelDecision {
+    rules().decide(CandidateRoute {
         prefix: net(prefix),
         next_hop: None,
         local_pref: Some(2_147_482_623),
@@ -63,7 +63,10 @@ fn ranges_of_services_stay_out_and_so_does_what_lies_inside() {
 #[test]
 fn a_pool_of_felix_stays_out() {
     assert_eq!(learned("10.1.5.0/26", "172.16.0.9"), KernelDecision::Skip);
-    assert_eq!(own("10.1.5.0/26", RouteSource::Block), KernelDecision::Skip);
+    assert_eq!(
+        own("10.1.5.0/26", CandidateSource::Block),
+        KernelDecision::Skip
+    );
 }
 
 /// Promise 11.4.
@@ -103,16 +106,16 @@ fn own_blocks_are_blackholes_without_a_metric_or_a_tunnel() {
         metric: None,
         tunnel: None,
     };
-    assert_eq!(own("10.2.5.0/26", RouteSource::Block), blackhole);
-    assert_eq!(own("10.3.5.0/26", RouteSource::Block), blackhole);
-    assert_eq!(own("192.0.2.1/32", RouteSource::ReachableBy), blackhole);
+    assert_eq!(own("10.2.5.0/26", CandidateSource::Block), blackhole);
+    assert_eq!(own("10.3.5.0/26", CandidateSource::Block), blackhole);
+    assert_eq!(own("192.0.2.1/32", CandidateSource::ReachableBy), blackhole);
 }
 
 /// Promise 10.7.
 #[test]
 fn a_service_address_is_never_a_blackhole() {
     assert_eq!(
-        own("203.0.113.7/32", RouteSource::Service),
+        own("203.0.113.7/32", CandidateSource::Service),
         KernelDecision::Skip
     );
 }
@@ -120,11 +123,11 @@ fn a_service_address_is_never_a_blackhole() {
 /// Promise 11.2.
 #[test]
 fn the_metric_is_what_local_pref_carries() {
-    let metric = |local_pref| match rules().decide(KernelRoute {
+    let metric = |local_pref| match rules().decide(CandidateRoute {
         prefix: net("198.51.100.0/24"),
         next_hop: None,
         local_pref,
-        source: RouteSource::Peer,
+        source: CandidateSource::Peer,
     }) {
         KernelDecision::Install { metric, .. } => metric,
         KernelDecision::Skip => None,
@@ -146,11 +149,11 @@ fn the_first_pool_by_text_decides_where_pools_overlap() {
         ..KernelRules::default()
     };
     let decide = |prefix: &str| {
-        rules.decide(KernelRoute {
+        rules.decide(CandidateRoute {
             prefix: net(prefix),
             next_hop: None,
             local_pref: None,
-            source: RouteSource::Peer,
+            source: CandidateSource::Peer,
         })
     };
     assert_eq!(decide("10.0.3.0/26"), KernelDecision::Skip);

@@ -6,9 +6,9 @@
 pub(crate) mod api_server;
 mod clients;
 mod connections;
-mod doors;
 mod files;
 mod kernel;
+mod listeners;
 mod messages;
 mod routes;
 mod session;

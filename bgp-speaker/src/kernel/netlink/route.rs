@@ -219,7 +219,7 @@ impl RouteAttributes {
             RTA_GATEWAY | RTA_VIA => self.gateway = parse_gateway(kind, value),
             RTA_PRIORITY => self.metric = read_u32(value, 0).unwrap_or_default(),
             RTA_TABLE => self.table = read_u32(value, 0).unwrap_or(self.table),
-            RTA_MULTIPATH => self.multipath = NextHops(value).collect(),
+            RTA_MULTIPATH => self.multipath = MultipathHops(value).collect(),
             _ => {}
         }
     }
@@ -239,9 +239,9 @@ impl RouteAttributes {
 }
 
 /// The records of `RTA_MULTIPATH`.
-struct NextHops<'a>(&'a [u8]);
+struct MultipathHops<'a>(&'a [u8]);
 
-impl Iterator for NextHops<'_> {
+impl Iterator for MultipathHops<'_> {
     type Item = Hop;
 
     fn next(&mut self) -> Option<Hop> {

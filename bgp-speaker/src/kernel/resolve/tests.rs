@@ -79,7 +79,7 @@ fn learn(resolver: &mut Resolver, prefix: &str, routes: Vec<ForeignRoute>) {
 }
 
 /// Gateway and interface of each hop, or `-`.
-fn shown(resolution: Option<Resolution>) -> String {
+fn shown(resolution: Option<NextHopPath>) -> String {
     let hop = |h: &ResolvedHop| {
         let gateway = h.gateway.map_or_else(String::new, |g| format!("{g} "));
         format!("{gateway}{}", h.interface)

@@ -1,12 +1,12 @@
-//! What is wrong with a template.
+//! Errors of templates.
 
 use thiserror::Error;
 
-/// What is wrong with a template, or with the objects it was given.
+/// An error of a template, or of its input.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("template: get:{line}: {reason}")]
 pub(in crate::cli::resource) struct TemplateError {
-    /// Line of the template, from 1.
+    /// Line of the template, starting at 1.
     line: usize,
     reason: String,
 }

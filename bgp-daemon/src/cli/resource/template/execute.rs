@@ -1,4 +1,4 @@
-//! Does what a template says.
+//! Executes templates.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::functions::Surroundings;
 use super::parse::{Choice, Node, Operand, Pipeline};
 use crate::cli::resource::go_value;
 
-/// More is not printed.
+/// Limit of the output.
 const MAX_OUTPUT: usize = 64 << 20;
 
 /// Executes a template on a value.
@@ -28,9 +28,9 @@ pub(super) fn execute(
 
 struct Run<'a> {
     out: String,
-    /// Items that loops went through, which limits those that print nothing.
+    /// Iterations of loops, which limits loops without output.
     steps: usize,
-    /// The one in force last; the first is `$`.
+    /// The last one of a name is in force; the first is `$`.
     variables: Vec<(String, Value)>,
     surroundings: Surroundings<'a>,
 }
@@ -78,7 +78,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Variables that are declared within are forgotten after it.
+    /// Variables declared inside are dropped afterwards.
     fn in_scope(
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<(), TemplateError>,
@@ -126,7 +126,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The value of a pipeline, which its variable then has.
+    /// The value of a pipeline, assigned to its variable.
     fn value(&mut self, pipeline: &Pipeline, dot: &Value) -> Result<Value, TemplateError> {
         let value = self.piped(pipeline, dot)?;
         if let [variable] = &pipeline.variables[..] {
@@ -168,7 +168,7 @@ impl Run<'_> {
         };
         let mut values = Vec::with_capacity(arguments.len() + 1);
         for argument in arguments {
-            // `and` and `or` do not look further than they must, so that they can guard what follows.
+            // `and` and `or` stop as soon as the result is known, so that they can guard the following arguments.
             if function.is_decided(&values) {
                 break;
             }
@@ -208,7 +208,7 @@ impl Run<'_> {
     }
 }
 
-/// The field of a field of a value. One that is not given is nil, but nil and lists have no fields.
+/// A nested field of a value. A missing field is nil; nil and lists have no fields.
 fn follow(value: &Value, fields: &[String], line: usize) -> Result<Value, TemplateError> {
     let mut value = value;
     for field in fields {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cli::resource::go_value::{is_true, join, text};
 
-/// What functions know besides their arguments.
+/// Inputs of functions other than their arguments.
 pub(super) struct Surroundings<'a> {
     /// The AS number of the cluster.
     pub(super) as_number: &'a dyn Fn() -> String,
@@ -61,7 +61,7 @@ impl Function {
         found.map(|(_, function)| *function)
     }
 
-    /// Whether the last of these arguments settles the result whatever follows.
+    /// Whether the last of these arguments determines the result.
     pub(super) fn is_decided(self, arguments: &[Value]) -> bool {
         match (self, arguments.last()) {
             (Self::And, Some(last)) => !is_true(last),
@@ -147,7 +147,7 @@ fn index(value: &Value, keys: &[Value]) -> Result<Value, String> {
                 item.cloned()
                     .ok_or_else(|| format!("error calling index: index out of range: {number}"))?
             }
-            // A map without the key gives an empty text, as those of labels and annotations do.
+            // A missing key of a map gives an empty text, as for labels and annotations.
             (Value::Object(fields), Value::String(key)) => {
                 fields.get(key).cloned().unwrap_or_else(|| "".into())
             }
@@ -163,7 +163,7 @@ fn index(value: &Value, keys: &[Value]) -> Result<Value, String> {
     Ok(value)
 }
 
-/// Blanks stand only between two values neither of which is text.
+/// Blanks separate only two values that are both not text.
 fn print(values: &[Value]) -> String {
     let mut out = String::new();
     for (at, value) in values.iter().enumerate() {
@@ -236,7 +236,7 @@ struct Spec {
     verb: Option<char>,
 }
 
-/// A wider field is not made: it could only be meant to exhaust memory.
+/// Limit of the width of a field, as protection against memory exhaustion.
 const MAX_WIDTH: usize = 10_000;
 
 impl Spec {

@@ -1,4 +1,4 @@
-//! A template's text as pieces: text that is printed as it is, and actions as words.
+//! Splits a template into pieces: literal text, and the words of actions.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ pub(super) enum Word {
 const LEFT: &str = "{{";
 const RIGHT: &str = "}}";
 
-/// Cuts a template.
+/// Splits a template.
 pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -69,11 +69,11 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str, trim_start: bool, trim_end: bo
     }
 }
 
-/// Reads one action.
+/// Scans one action.
 struct Scanner<'a> {
     rest: &'a str,
     line: usize,
-    /// Whether the blanks after the action are dropped.
+    /// Whether blanks after the action are dropped.
     trims_after: bool,
 }
 
@@ -109,7 +109,7 @@ impl<'a> Scanner<'a> {
         Ok(Some(words))
     }
 
-    /// Whether the action ends here; if so, its end is taken.
+    /// Whether the action ends here; if so, its end is consumed.
     fn closes(&mut self) -> bool {
         let blanks = self.rest.len() - self.rest.trim_start().len();
         let end = &self.rest[blanks..];
@@ -165,7 +165,7 @@ impl<'a> Scanner<'a> {
         fields
     }
 
-    /// `.A.B`, as long as each dot has a name.
+    /// `.A.B`, as long as a name follows each dot.
     fn fields(&mut self) -> Vec<String> {
         let mut fields = Vec::new();
         while let Some(rest) = self.rest.strip_prefix('.') {
@@ -208,7 +208,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Text in double quotes. Its escapes are a few more than JSON has.
+    /// Text in double quotes, with a few more escapes than JSON.
     fn quoted(&mut self) -> Result<Word, TemplateError> {
         let mut text = String::new();
         let mut characters = self.rest.char_indices().skip(1);

@@ -1,4 +1,4 @@
-//! Words to a tree of what is to be done.
+//! Parses words into a tree.
 
 use std::vec::IntoIter;
 
@@ -8,19 +8,19 @@ use super::error::TemplateError;
 use super::functions::Function;
 use super::lex::{Piece, Word};
 
-/// Something to do.
+/// A statement.
 #[derive(Debug)]
 pub(super) enum Node {
-    /// Print it.
+    /// Prints text.
     Text(String),
-    /// Print its value, unless it declares a variable.
+    /// Prints the value, unless it declares a variable.
     Print(Pipeline),
     If(Choice),
     With(Choice),
     Range(Choice),
 }
 
-/// A pipeline that decides, and what is then done.
+/// A pipeline that decides, and the two branches.
 #[derive(Debug)]
 pub(super) struct Choice {
     pub(super) on: Pipeline,
@@ -28,13 +28,13 @@ pub(super) struct Choice {
     pub(super) otherwise: Vec<Node>,
 }
 
-/// Commands, each of which gets the value of the one before it as its last argument.
+/// Commands, each of which gets the value of the previous one as its last argument.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     pub(super) line: usize,
-    /// Variables that get the value.
+    /// Variables that are assigned the value.
     pub(super) variables: Vec<String>,
-    /// They are new.
+    /// The variables are declared here.
     pub(super) declares: bool,
     pub(super) commands: Vec<Vec<Operand>>,
 }
@@ -49,7 +49,7 @@ pub(super) enum Operand {
     Nested(Pipeline, Vec<String>),
 }
 
-/// How deep blocks and parentheses may be nested.
+/// Limit of the nesting of blocks and parentheses.
 const MAX_DEPTH: usize = 100;
 
 /// Reads a whole template.
@@ -71,10 +71,10 @@ struct Parser {
     depth: usize,
 }
 
-/// What a block ends with.
+/// The end of a block.
 enum End {
     OfText,
-    /// With the words after `else`.
+    /// `else`, with the words after it.
     Else(usize, Words),
     Closed(usize),
 }
@@ -139,7 +139,7 @@ impl Parser {
         }))
     }
 
-    /// What follows an `{{else}}`, up to the `{{end}}` of the block.
+    /// The statements between an `{{else}}` and the `{{end}}` of the block.
     fn otherwise(
         &mut self,
         keyword: &str,
@@ -186,7 +186,7 @@ const KEYWORDS: [&str; 11] = [
 ];
 
 impl Words {
-    /// Takes a keyword, if one comes.
+    /// Takes the next keyword, if there is one.
     fn keyword(&mut self) -> Option<String> {
         let found = self
             .rest

@@ -1,4 +1,4 @@
-//! Fields that are wrong, in calicoctl's words.
+//! Invalid fields, with calicoctl's messages.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::cli::resource::go_value;
 
-/// Fields that are wrong, in calicoctl's words.
+/// Invalid fields, with calicoctl's messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Invalid(pub(super) Vec<Field>);
 
-/// A field that is wrong.
+/// An invalid field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Field {
     pub(super) name: String,

@@ -1,5 +1,5 @@
-//! The forms of single texts that Calico's API refuses and the speaker does not mind: names, labels, selectors that are too long,
-//! ranges that are not masked, hardware addresses.
+//! Formats of texts that Calico's API refuses and the speaker accepts: names, labels, selectors that are too long, ranges with
+//! host bits, hardware addresses.
 
 use serde_json::Value;
 
@@ -8,9 +8,9 @@ use crate::resources::{Kind, prefix};
 
 /// Longest selector.
 const MAX_SELECTOR: usize = 1024;
-/// Longest name of a label, annotation or its value without the part before the slash.
+/// Longest name or value of a label or annotation, without the part before the slash.
 const MAX_QUALIFIED: usize = 63;
-/// All annotations of an object, octets.
+/// Limit of all annotations of an object, octets.
 const MAX_ANNOTATIONS: usize = 256 << 10;
 
 const NOT_A_NAME: &str = "is no name: expected small letters, digits, - and .";
@@ -101,7 +101,7 @@ const QUALIFIED: &str = "expected at most 63 letters, digits or - _ . that begin
 const LABEL_VALUE: &str =
     "expected at most 63 letters, digits or - _ . that begin and end with a letter or digit";
 
-/// A DNS subdomain as Kubernetes wants it (RFC 1123).
+/// A DNS subdomain as Kubernetes defines it (RFC 1123).
 pub(super) fn is_subdomain(name: &str) -> bool {
     let is_label = |label: &str| {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -113,7 +113,7 @@ pub(super) fn is_subdomain(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
-/// A name with a domain before it, or without (Kubernetes' qualified names).
+/// A name with an optional domain (Kubernetes' qualified names).
 fn is_qualified(key: &str) -> bool {
     match key.split_once('/') {
         Some((domain, name)) => is_subdomain(domain) && is_label(name),
@@ -134,12 +134,12 @@ fn is_short_selector(text: &str) -> bool {
     text.len() <= MAX_SELECTOR
 }
 
-/// What is no prefix at all is told elsewhere.
+/// A text that is not a prefix is reported elsewhere.
 fn is_masked(text: &str) -> bool {
     prefix(text).is_none_or(|prefix| prefix == prefix.trunc())
 }
 
-/// Six, eight or twenty octets, as Go takes them: with `:` or `-` between octets, or `.` between pairs of them.
+/// Six, eight or twenty octets in Go's formats: `:` or `-` between octets, or `.` between pairs of them.
 fn is_hardware_address(text: &str) -> bool {
     let groups = |by: char, digits: usize, counts: [usize; 3]| {
         let parts: Vec<_> = text.split(by).collect();
@@ -156,7 +156,7 @@ struct Forms<'a> {
 }
 
 impl Forms<'_> {
-    /// Refuses texts at a path, in which `[]` is every item of a list, that are not as they should be.
+    /// Refuses invalid texts at a path, in which `[]` is every item of a list.
     fn each(&mut self, path: &str, reason: &str, is_good: impl Fn(&str) -> bool) {
         for (place, value) in found(self.spec, path) {
             if value

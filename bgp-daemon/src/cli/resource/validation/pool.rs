@@ -1,4 +1,4 @@
-//! What Calico's API asks of an IPPool: by itself, beside other pools, and when it changes.
+//! Rules of Calico's API for an IPPool: on its own, beside other pools, and for changes.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,7 +14,7 @@ use crate::resources::{Kind, prefix};
 const CIDR: &str = "IPPool.Spec.CIDR";
 const BLOCK_SIZE: &str = "IPPool.Spec.BlockSize";
 
-/// By itself.
+/// Checks a pool on its own.
 pub(super) fn check(spec: &Value, fields: &mut Vec<Field>) {
     let Some(cidr) = cidr(spec) else {
         return;
@@ -39,7 +39,7 @@ pub(super) fn check(spec: &Value, fields: &mut Vec<Field>) {
     check_uses(spec, fields);
 }
 
-/// A pool for load balancers is for nothing else, and nodes have no part in it.
+/// A pool for load balancers has no other use, and no node selector.
 fn check_uses(spec: &Value, fields: &mut Vec<Field>) {
     let uses = spec["allowedUses"]
         .as_array()
@@ -94,7 +94,7 @@ fn check_uses(spec: &Value, fields: &mut Vec<Field>) {
     }
 }
 
-/// Beside the other pools: no address belongs to two of them.
+/// Checks that no other pool overlaps.
 pub(super) fn check_beside(
     store: &dyn Store,
     given: &Given,
@@ -115,7 +115,7 @@ pub(super) fn check_beside(
     Ok(finish(fields))
 }
 
-/// When it changes: blocks have been cut from it already.
+/// Checks a change: blocks have already been allocated from the pool.
 pub(super) fn check_change(old: &Value, new: &Value) -> Result<(), Invalid> {
     let (Some(was), Some(is)) = (cidr(old), cidr(new)) else {
         return Ok(());
@@ -131,7 +131,7 @@ pub(super) fn check_change(old: &Value, new: &Value) -> Result<(), Invalid> {
     finish(fields)
 }
 
-/// The range, unless it is missing or malformed: that is said elsewhere.
+/// The range, unless it is missing or malformed, which is reported elsewhere.
 fn cidr(spec: &Value) -> Option<IpNet> {
     prefix(spec["cidr"].as_str()?)
 }
@@ -154,7 +154,7 @@ fn block_sizes(cidr: IpNet) -> std::ops::RangeInclusive<u64> {
     }
 }
 
-/// The length of the prefixes given to nodes; zero is as good as nothing.
+/// The length of the blocks; zero counts as missing.
 fn block_size(spec: &Value, cidr: IpNet) -> u64 {
     let default = match cidr {
         IpNet::V4(_) => 26,

@@ -1,4 +1,4 @@
-//! What Calico's API asks of the fields of an object and the speaker does not.
+//! Rules of Calico's API for the fields of an object that the speaker lacks.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub(super) fn check(kind: Kind, name: &str, spec: &Value, fields: &mut Vec<Field
 
 pub(super) const MISMATCHED_FAMILIES: &str = "ReachableBy and PeerIP address family mismatched";
 
-/// The rules of a BGPPeer that the speaker does not need.
+/// Rules for a BGPPeer that the speaker lacks.
 fn check_peer(spec: &Value, fields: &mut Vec<Field>) {
     let set = |name: &str| is_set(&spec[name]);
     let mut refuse = |reason: &str| fields.push(Field::new("spec", reason));
@@ -45,7 +45,7 @@ fn check_peer(spec: &Value, fields: &mut Vec<Field>) {
     }
 }
 
-/// An address, perhaps with a port.
+/// An address with an optional port.
 fn address(value: &Value) -> Option<IpAddr> {
     let text = value.as_str()?;
     let with_port = || text.parse().map(|socket: std::net::SocketAddr| socket.ip());
@@ -98,7 +98,7 @@ fn check_configuration(name: &str, spec: &Value, fields: &mut Vec<Field>) {
     }
     for (key, field, word) in DEFAULT_ONLY {
         let value = &spec[key];
-        // `false` and 0 are settings here; an empty list is none.
+        // `false` and 0 are settings here; an empty list is not.
         if !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty()) {
             let name = format!("BGPConfiguration.Spec.{field}");
             let reason = format!("Cannot set {word} on a non default BGP Configuration.");
@@ -149,7 +149,7 @@ fn check_communities(spec: &Value, fields: &mut Vec<Field>) {
     }
 }
 
-/// What a rule of a filter may do with a route before it is accepted.
+/// Most operations of a filter rule.
 const MAX_OPERATIONS: usize = 10;
 
 fn check_filter(spec: &Value, fields: &mut Vec<Field>) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Whether a field says something; the API takes empty text and zero for absent.
+/// Whether a field is set; the API treats empty text and zero as missing.
 pub(super) fn is_set(value: &Value) -> bool {
     match value {
         Value::Null => false,

@@ -1,6 +1,6 @@
-//! The part of etcd's gRPC API, version 3, that is needed: its messages with the numbers of their fields, and its calls.
+//! The required part of etcd's gRPC API, version 3: messages with field numbers, and calls.
 //!
-//! Written by hand: to generate it, every machine that builds this would need the compiler of protocol buffers.
+//! Written by hand: generating it would require the protocol buffer compiler on every build machine.
 
 use futures_util::{StreamExt, stream};
 use prost::Message;
@@ -10,10 +10,10 @@ use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-/// A larger answer is refused. A page of a list is far smaller; the changes of one transaction come in one message.
+/// Limit of the size of an answer. A page of a list is far smaller; the changes of one transaction come in one message.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// What every answer tells of the cluster.
+/// The header of every answer.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ResponseHeader {
     #[prost(uint64, tag = "1")]
@@ -35,7 +35,7 @@ pub(super) struct KeyValue {
     pub(super) value: Vec<u8>,
 }
 
-/// Reads keys from `key` up to `range_end`; without an end, one key.
+/// Reads the keys from `key` up to `range_end`; without an end, one key.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RangeRequest {
     #[prost(bytes = "vec", tag = "1")]
@@ -44,7 +44,7 @@ pub(super) struct RangeRequest {
     pub(super) range_end: Vec<u8>,
     #[prost(int64, tag = "3")]
     pub(super) limit: i64,
-    /// The state to read; 0 is the newest.
+    /// The revision to read; 0 is the newest.
     #[prost(int64, tag = "4")]
     pub(super) revision: i64,
     #[prost(bool, tag = "8")]
@@ -55,7 +55,7 @@ pub(super) struct RangeRequest {
 pub(super) struct RangeResponse {
     #[prost(message, optional, tag = "1")]
     pub(super) header: Option<ResponseHeader>,
-    /// In the order of their keys.
+    /// In key order.
     #[prost(message, repeated, tag = "2")]
     pub(super) kvs: Vec<KeyValue>,
     #[prost(bool, tag = "3")]
@@ -76,7 +76,7 @@ pub(super) struct DeleteRangeRequest {
     pub(super) key: Vec<u8>,
 }
 
-/// Done if all comparisons hold, and otherwise something else is.
+/// Operations for the cases that all comparisons hold, and that they do not.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TxnRequest {
     #[prost(message, repeated, tag = "1")]
@@ -97,7 +97,7 @@ pub(super) struct TxnResponse {
     pub(super) responses: Vec<ResponseOp>,
 }
 
-/// Compares what `target` names of a key with a value.
+/// Compares the `target` of a key with a value.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Compare {
     #[prost(enumeration = "CompareResult", tag = "1")]
@@ -120,7 +120,7 @@ pub(super) enum CompareResult {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub(super) enum CompareTarget {
-    /// How often it was written since it exists; 0 of a key that does not.
+    /// How often the key was written since its creation; 0 if it does not exist.
     Version = 0,
     /// The change that wrote it.
     Mod = 2,
@@ -150,7 +150,7 @@ pub(super) enum Operation {
     DeleteRange(DeleteRangeRequest),
 }
 
-/// Only what a read answers; the answers of writes say nothing that is needed.
+/// Only the answers of reads; those of writes are not needed.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ResponseOp {
     #[prost(message, optional, tag = "1")]
@@ -163,17 +163,17 @@ struct WatchRequest {
     create: Option<WatchCreateRequest>,
 }
 
-/// Asks for all changes of keys from `key` up to `range_end`.
+/// Watches all changes of keys from `key` up to `range_end`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct WatchCreateRequest {
     #[prost(bytes = "vec", tag = "1")]
     pub(super) key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub(super) range_end: Vec<u8>,
-    /// The first change to tell.
+    /// The first change to send.
     #[prost(int64, tag = "3")]
     pub(super) start_revision: i64,
-    /// Tell now and then how far it is, also if nothing changes.
+    /// Send the progress now and then, even without changes.
     #[prost(bool, tag = "4")]
     pub(super) progress_notify: bool,
 }
@@ -186,7 +186,7 @@ pub(super) struct WatchResponse {
     pub(super) created: bool,
     #[prost(bool, tag = "4")]
     pub(super) canceled: bool,
-    /// Not 0 if the first change is no longer known: the oldest that is.
+    /// If not 0, the first change is no longer known, and this is the oldest one that is.
     #[prost(int64, tag = "5")]
     pub(super) compact_revision: i64,
     #[prost(string, tag = "6")]
@@ -199,7 +199,7 @@ pub(super) struct WatchResponse {
 pub(super) struct Event {
     #[prost(enumeration = "EventType", tag = "1")]
     pub(super) r#type: i32,
-    /// Of a key that was deleted, without its value.
+    /// A deleted key has no value.
     #[prost(message, optional, tag = "2")]
     pub(super) kv: Option<KeyValue>,
 }
@@ -229,10 +229,10 @@ pub(super) struct AuthenticateResponse {
     pub(super) token: String,
 }
 
-/// What follows authentication with a password.
+/// The token of a password authentication.
 pub(super) type Token = MetadataValue<Ascii>;
 
-/// A call that has one answer.
+/// A call with one answer.
 pub(super) trait Call: Message + Default + 'static {
     type Answer: Message + Default + 'static;
     const PATH: &'static str;
@@ -280,7 +280,7 @@ pub(super) async fn watch(
     };
     let messages = stream::iter([create]).chain(stream::pending());
     let mut request = request(token, messages);
-    // A member that has lost the others ends the watch instead of being silent.
+    // A member that has lost the others then ends the watch instead of going silent.
     let requires_leader = MetadataValue::from_static("true");
     request.metadata_mut().insert("hasleader", requires_leader);
     let answer = client.streaming(request, path, codec).await?;

@@ -1,7 +1,7 @@
-//! A connection to one of etcd's members, and what is asked over it.
+//! A connection to one of etcd's members, and the requests on it.
 //!
-//! All that one process asks goes over one connection. When it fails the next member is tried, with the files for TLS as they
-//! are then, and we say anew who we are.
+//! All requests of a process share one connection. After a failure the next member is tried, with the current TLS files and a new
+//! authentication.
 
 use std::error::Error;
 use std::future::Future;
@@ -20,33 +20,33 @@ use super::api::{
     WatchCreateRequest, WatchResponse,
 };
 use super::error::EtcdError;
-use super::keys::Place;
+use super::keys::KeyPrefix;
 use super::settings::{Endpoint, EtcdSettings, User};
 
-/// For a member to take the connection, and for TLS.
+/// Limit of TCP connect and TLS handshake.
 const CONNECT: Duration = Duration::from_secs(10);
-/// For the first answer of a member that has, and for the beginning of a watch.
+/// Limit of the first answer of a connected member, and of the start of a watch.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
-/// For an answer.
+/// Limit of an answer.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How often a connection with watches is tested, and how long the test may take.
+/// Interval of keepalives on a connection with watches, and their timeout.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 /// Keys in a page of a list.
 const PAGE: i64 = 500;
-/// Read to see whether a member answers; whether it exists does not matter.
+/// A key that is read to test a member; it need not exist.
 const PROBE: &str = "/calico/v1/Ready";
 
-/// etcd, as one process sees it.
+/// The etcd client of a process.
 pub(super) struct Client {
     settings: EtcdSettings,
     state: Mutex<State>,
-    /// Attempts to connect that have come to an end.
+    /// Completed attempts to connect.
     attempts: AtomicU64,
 }
 
 struct State {
-    current: Option<Connection>,
+    current: Option<EtcdConnection>,
     /// The member to try first.
     member: usize,
     /// Why the last attempt failed.
@@ -55,26 +55,26 @@ struct State {
 
 /// A connection to a member that has answered.
 #[derive(Clone)]
-pub(super) struct Connection {
+pub(super) struct EtcdConnection {
     channel: Channel,
     endpoint: Arc<Endpoint>,
-    /// Who we say we are, for messages.
+    /// The user name, for messages.
     user: Option<String>,
     token: Option<Token>,
-    /// What may be wrong if it does not even answer.
+    /// A hint for the case that a member does not answer at all.
     hint: &'static str,
-    /// The attempt that made it.
+    /// The attempt that created it.
     attempt: u64,
 }
 
-/// All objects of a place at one moment.
+/// All objects with a key prefix at one moment.
 pub(super) struct Listed {
     pub(super) header: ResponseHeader,
     pub(super) entries: Vec<KeyValue>,
 }
 
 impl Client {
-    /// Connects to nobody yet. Clients with different seeds begin with different members.
+    /// Creates a client without connecting. Clients with different seeds start with different members.
     pub(super) fn new(settings: EtcdSettings, seed: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         seed.hash(&mut hasher);
@@ -91,8 +91,8 @@ impl Client {
         }
     }
 
-    /// The connection, or a new one. Of those who ask at once one tries, and what comes of it holds for all.
-    pub(super) async fn connection(&self) -> Result<Connection, EtcdError> {
+    /// The current connection, or a new one. Of several concurrent callers one connects, and all share the result.
+    pub(super) async fn connection(&self) -> Result<EtcdConnection, EtcdError> {
         let before = self.attempts.load(Ordering::Relaxed);
         let mut state = self.state.lock().await;
         if let Some(connection) = &state.current {
@@ -109,8 +109,8 @@ impl Client {
         connected
     }
 
-    /// After a failure: the next call gets a new connection if the failure may come from this one.
-    pub(super) async fn note_failure(&self, connection: &Connection, error: &EtcdError) {
+    /// Records a failure: the next call gets a new connection if this one may be the cause.
+    pub(super) async fn note_failure(&self, connection: &EtcdConnection, error: &EtcdError) {
         if !error.is_of_connection() {
             return;
         }
@@ -122,8 +122,11 @@ impl Client {
         }
     }
 
-    /// Asks, on a connection. If etcd no longer knows who we are, we tell it and ask again.
-    pub(super) async fn ask<T, F>(&self, question: impl Fn(Connection) -> F) -> Result<T, EtcdError>
+    /// Sends a request on a connection. If the authentication has expired, it is renewed and the request repeated.
+    pub(super) async fn ask<T, F>(
+        &self,
+        question: impl Fn(EtcdConnection) -> F,
+    ) -> Result<T, EtcdError>
     where
         F: Future<Output = Result<T, EtcdError>>,
     {
@@ -139,8 +142,8 @@ impl Client {
         }
     }
 
-    /// Tries all members, from `member` on.
-    async fn connect(&self, member: &mut usize, attempt: u64) -> Result<Connection, EtcdError> {
+    /// Tries all members, starting at `member`.
+    async fn connect(&self, member: &mut usize, attempt: u64) -> Result<EtcdConnection, EtcdError> {
         let mut reasons = Vec::new();
         for _ in &self.settings.endpoints {
             let endpoint = &self.settings.endpoints[*member % self.settings.endpoints.len()];
@@ -153,16 +156,20 @@ impl Client {
         Err(EtcdError::Unreachable(reasons.join("; ")))
     }
 
-    async fn connect_to(&self, endpoint: &Endpoint, attempt: u64) -> Result<Connection, EtcdError> {
+    async fn connect_to(
+        &self,
+        endpoint: &Endpoint,
+        attempt: u64,
+    ) -> Result<EtcdConnection, EtcdError> {
         let channel = self.open(endpoint).await?;
-        let mut connection = Connection {
+        let mut connection = EtcdConnection {
             channel,
             endpoint: Arc::new(endpoint.clone()),
             user: self.settings.user.as_ref().map(|user| user.name.clone()),
             token: None,
             hint: match (endpoint.is_tls(), self.settings.files.has_certificate()) {
                 (false, _) => "; does it speak TLS? Its endpoint then begins with https://",
-                // A server that misses one may just close the connection, or be silent.
+                // A server that requires a client certificate may just close the connection, or stay silent.
                 (true, false) => {
                     "; does it ask for a client certificate? ETCD_CERT_FILE and ETCD_KEY_FILE are not set"
                 }
@@ -191,14 +198,14 @@ impl Client {
     }
 }
 
-impl Connection {
-    /// Asks one thing.
+impl EtcdConnection {
+    /// Sends one request.
     pub(super) async fn call<C: Call>(&self, message: C) -> Result<C::Answer, EtcdError> {
         self.call_within(ANSWER, message).await
     }
 
-    /// All keys of a place, as they were at one moment.
-    pub(super) async fn list(&self, place: &Place) -> Result<Listed, EtcdError> {
+    /// All keys with a prefix, as of one moment.
+    pub(super) async fn list(&self, place: &KeyPrefix) -> Result<Listed, EtcdError> {
         let mut request = RangeRequest {
             key: place.prefix.clone().into_bytes(),
             range_end: place.end(),
@@ -225,8 +232,8 @@ impl Connection {
         }
     }
 
-    /// Watches all keys of a place, from a change on.
-    pub(super) async fn watch(&self, place: &Place, from: i64) -> Result<Watch, EtcdError> {
+    /// Watches all keys with a prefix, starting at a change.
+    pub(super) async fn watch(&self, place: &KeyPrefix, from: i64) -> Result<Watch, EtcdError> {
         let request = WatchCreateRequest {
             key: place.prefix.clone().into_bytes(),
             range_end: place.end(),
@@ -241,12 +248,12 @@ impl Connection {
         })
     }
 
-    /// For messages.
+    /// The member, for messages.
     pub(super) fn endpoint(&self) -> &str {
         &self.endpoint.text
     }
 
-    /// Says who we are, and looks whether the member answers.
+    /// Authenticates, and tests whether the member answers.
     async fn greet(&mut self, user: Option<&User>) -> Result<(), EtcdError> {
         if let Some(user) = user {
             self.token = self.authenticate(user).await?;
@@ -257,7 +264,7 @@ impl Connection {
             ..RangeRequest::default()
         };
         match self.call_within(FIRST_ANSWER, probe).await {
-            // Who may not read it is told so where it matters.
+            // A missing permission is reported where it matters.
             Ok(_) | Err(EtcdError::Refused { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -269,7 +276,7 @@ impl Connection {
             password: String::from_utf8_lossy(user.password.expose()).into_owned(),
         };
         let answer = match self.call_within(FIRST_ANSWER, request).await {
-            // Whoever turns it on later has us say it then.
+            // If authentication is enabled later, we authenticate then.
             Err(EtcdError::Refused { reason, .. }) if reason.contains("not enabled") => {
                 return Ok(None);
             }
@@ -304,14 +311,14 @@ impl Connection {
         }
     }
 
-    /// What a status means.
+    /// Converts a status.
     fn error(&self, status: &Status) -> EtcdError {
         let told = status.message();
         let told = told.strip_prefix("etcdserver: ").unwrap_or(told);
         if told.contains("required revision has been compacted") {
             return EtcdError::Compacted(self.endpoint.text.clone());
         }
-        // The second if users or roles have changed.
+        // The second message appears if users or roles have changed.
         if told.contains("invalid auth token") || told.contains("revision of auth store is old") {
             return EtcdError::TokenExpired(self.endpoint.text.clone());
         }
@@ -323,7 +330,7 @@ impl Connection {
             | Code::Unauthenticated
             | Code::OutOfRange
             | Code::ResourceExhausted => self.refused(told),
-            // Of the transport or of a member without the others.
+            // An error of the transport, or of a member without quorum.
             _ if status.source().is_some() => {
                 self.unreachable(&format!("{}{}", innermost(status), self.hint))
             }
@@ -350,14 +357,14 @@ impl Connection {
     }
 }
 
-/// Changes of a place.
+/// A watch on a key prefix.
 pub(super) struct Watch {
-    connection: Connection,
+    connection: EtcdConnection,
     messages: Streaming<WatchResponse>,
 }
 
 impl Watch {
-    /// The next message. The first tells that the watch has begun.
+    /// The next message. The first one confirms the watch.
     pub(super) async fn next(&mut self) -> Result<WatchResponse, EtcdError> {
         let message = self.messages.message().await;
         let message = message.map_err(|status| self.connection.error(&status))?;
@@ -366,7 +373,7 @@ impl Watch {
             return Err(EtcdError::Compacted(self.connection.endpoint.text.clone()));
         }
         if message.canceled {
-            // A status in the form of a text.
+            // A status in the form of text.
             let status = match message.cancel_reason.contains("permission denied") {
                 true => Status::permission_denied(message.cancel_reason),
                 false => Status::unavailable(message.cancel_reason),
@@ -377,7 +384,7 @@ impl Watch {
     }
 }
 
-/// The cause of an error: the first in the chain says only that there is one.
+/// The root cause of an error: the first in the chain only says that there is one.
 fn innermost(mut error: &dyn Error) -> String {
     while let Some(source) = error.source() {
         error = source;

@@ -1,34 +1,34 @@
-//! Why etcd did not do it.
+//! Errors of etcd.
 
 use thiserror::Error;
 
-/// Why etcd did not do it. No text holds a password.
+/// An error of etcd. No text contains a password.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(in crate::datastore) enum EtcdError {
-    /// What is known of it cannot be used.
+    /// The settings are unusable.
     #[error("{0}")]
     Settings(String),
     /// No member answers.
     #[error("etcd cannot be reached: {0}")]
     Unreachable(String),
-    /// A member has answered that it does not do it.
+    /// A member refused the request.
     #[error("etcd at {endpoint}: {reason}")]
     Refused {
         /// The member.
         endpoint: String,
-        /// Its words.
+        /// Its message.
         reason: String,
     },
-    /// It has forgotten who we are.
+    /// The authentication has expired.
     #[error("etcd at {0}: the token is no longer valid")]
     TokenExpired(String),
-    /// It no longer knows what has changed since.
+    /// The requested changes are no longer known.
     #[error("etcd at {0}: the changes are no longer known")]
     Compacted(String),
 }
 
 impl EtcdError {
-    /// Whether it is that we may not.
+    /// Whether a permission is missing.
     pub(super) fn is_forbidden(&self) -> bool {
         let words = [
             "permission denied",

@@ -1,7 +1,7 @@
-//! Lists the keys of a part and watches them, for as long as the speaker runs.
+//! Lists and watches the keys of a part, as long as the speaker runs.
 //!
-//! A watch that was interrupted goes on from the last change seen, with whichever member answers. If the cluster no longer
-//! knows the changes since, or is another one, everything is listed again.
+//! An interrupted watch continues from the last change seen, with any member that answers. If the cluster no longer knows the
+//! changes since, or is another one, everything is listed again.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use super::api::{Event, EventType, ResponseHeader, WatchResponse};
-use super::client::{Client, Connection};
+use super::client::{Client, EtcdConnection};
 use super::error::EtcdError;
-use super::keys::Place;
+use super::keys::KeyPrefix;
 use super::settings::EtcdSettings;
 use crate::datastore::servers::gather::{Part, Update};
 use crate::datastore::servers::pause::{Pause, RETRY};
 use crate::datastore::servers::remote::{Following, Origin, Reporter};
 use crate::resources::Kind;
 
-/// etcd as it is followed for one node.
+/// etcd as watched for one node.
 pub(in crate::datastore) struct NodeView {
     client: Client,
     node: String,
 }
 
 impl NodeView {
-    /// Connects to nobody yet.
+    /// Does not connect yet.
     pub(in crate::datastore) fn new(settings: EtcdSettings, node: &str) -> Self {
         Self {
             client: Client::new(settings, node),
@@ -39,7 +39,7 @@ impl NodeView {
 impl Origin for NodeView {
     fn follow(self: Arc<Self>, part: Part, reporter: Reporter) -> Following {
         let place = match &part {
-            Part::Kind(kind) => Place::of_node(*kind, &self.node),
+            Part::Kind(kind) => KeyPrefix::of_node(*kind, &self.node),
             Part::Object(_) => None,
         };
         let Some(place) = place else {
@@ -49,7 +49,7 @@ impl Origin for NodeView {
             });
         };
         let follower = Follower {
-            // One for all parts: they share a connection, so they lose it and try to get another at the same moments.
+            // Shared by all parts: they use the same connection, so they lose it and reconnect together.
             pause: Pause::new(&self.node),
             view: self,
             place,
@@ -63,16 +63,16 @@ impl Origin for NodeView {
 
 struct Follower {
     view: Arc<NodeView>,
-    place: Place,
+    place: KeyPrefix,
     reporter: Reporter,
     pause: Pause,
-    /// `None` if everything is to be listed.
+    /// `None` if everything must be listed.
     seen: Option<Seen>,
-    /// When the watch began, if it has.
+    /// When the watch began.
     watching: Option<Instant>,
 }
 
-/// Up to where the changes of a cluster have been told.
+/// The last change of a cluster that was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
     cluster: u64,
@@ -87,17 +87,17 @@ impl Seen {
         }
     }
 
-    /// Whether the changes since can be had from a cluster. Not from another one, nor from one that was set back, as after
-    /// its data were restored: its numbers mean other changes.
+    /// Whether a cluster has the changes since then. Another cluster does not, nor does one that was restored from a backup: its
+    /// numbers refer to other changes.
     fn goes_on_with(self, header: &ResponseHeader) -> bool {
         self.cluster == header.cluster_id && self.revision <= header.revision
     }
 
-    /// What a message tells has been seen.
+    /// Records the changes of a message as reported.
     fn advance(&mut self, message: &WatchResponse) {
         let last = message.events.iter().filter_map(|event| event.kv.as_ref());
         let revision = match (last.map(|entry| entry.mod_revision).max(), &message.header) {
-            // More of what the header counts may be on its way.
+            // Later changes counted by the header may still be in flight.
             (Some(last), _) => last,
             (None, Some(header)) => header.revision,
             (None, None) => return,
@@ -114,7 +114,7 @@ impl Follower {
             let watched = self.watching.take().map(|began| began.elapsed());
             match error {
                 EtcdError::Compacted(_) if was_listed => self.seen = None,
-                // Often another member, or the same one, goes on at once.
+                // Often another member, or the same one, continues at once.
                 error if error.is_of_connection() && watched >= Some(RETRY) => {}
                 error => self.fail(&error).await,
             }
@@ -139,13 +139,13 @@ impl Follower {
         Err(error)
     }
 
-    async fn follow_on(&mut self, connection: &Connection) -> Result<Infallible, EtcdError> {
+    async fn follow_on(&mut self, connection: &EtcdConnection) -> Result<Infallible, EtcdError> {
         let mut seen = match self.seen {
             Some(seen) => seen,
             None => self.list(connection).await?,
         };
-        // From the last change on, which is told once more: some versions of etcd say nothing of a removal that is itself the
-        // change up to which they were compacted.
+        // From the last change on, which is repeated: some versions of etcd do not report a removal that is itself the compacted
+        // revision.
         let mut watch = connection.watch(&self.place, seen.revision).await?;
         loop {
             let message = watch.next().await?;
@@ -169,7 +169,7 @@ impl Follower {
         }
     }
 
-    async fn list(&mut self, connection: &Connection) -> Result<Seen, EtcdError> {
+    async fn list(&mut self, connection: &EtcdConnection) -> Result<Seen, EtcdError> {
         let listed = connection.list(&self.place).await?;
         let objects = listed.entries.iter();
         let objects = objects.filter_map(|entry| self.place.object(entry));
@@ -187,8 +187,8 @@ impl Follower {
     }
 }
 
-/// What an event tells; of keys that are no objects, nothing.
-fn update_of(place: &Place, event: &Event) -> Option<Update> {
+/// The update of an event; none for keys that are not objects.
+fn update_of(place: &KeyPrefix, event: &Event) -> Option<Update> {
     let entry = event.kv.as_ref()?;
     if event.r#type() == EventType::Delete {
         return place.object_key(&entry.key).map(Update::Gone);
@@ -199,7 +199,7 @@ fn update_of(place: &Place, event: &Event) -> Option<Update> {
     })
 }
 
-/// An object without what no speaker reads: the status of a Node, and of a CalicoNodeStatus, which may be large.
+/// An object without parts that no speaker reads: the status of a Node, and that of a CalicoNodeStatus, which may be large.
 fn lean(mut object: Value) -> Value {
     let kinds = [Kind::Node, Kind::CalicoNodeStatus].map(Kind::name);
     let has_status = kinds.iter().any(|kind| object["kind"] == **kind);
@@ -239,7 +239,7 @@ mod tests {
     /// Promise 19.3.
     #[test]
     fn events_become_news() {
-        let place = Place::of(Kind::BgpPeer).expect("etcd holds them");
+        let place = KeyPrefix::of(Kind::BgpPeer).expect("etcd holds them");
         let put = update_of(&place, &event(EventType::Put, TOR, "{}", 3));
         assert!(matches!(put, Some(Update::Put(object)) if object["metadata"]["name"] == "tor"));
         let tor = ObjectKey::cluster(Kind::BgpPeer, "tor");

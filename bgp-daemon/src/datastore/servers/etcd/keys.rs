@@ -1,4 +1,4 @@
-//! Keys and values of etcd to objects of Calico's v3 API, and back. Pure.
+//! Converts keys and values of etcd to objects of Calico's v3 API, and back. Pure.
 //!
 //! | key                                                     | value                     |
 //! |---------------------------------------------------------|---------------------------|
@@ -17,28 +17,28 @@ const RESOURCES: &str = "/calico/resources/v3/projectcalico.org/";
 const AFFINITIES: &str = "/calico/ipam/v2/host/";
 const BLOCKS: &str = "/calico/ipam/v2/assignment/";
 
-/// Objects have names of at most so many octets.
+/// Longest name of an object, octets.
 const MAX_NAME: usize = 253;
-/// What stands for the rest of a longer one.
+/// Length of the hash that replaces the rest of a longer name.
 const HASH_DIGITS: usize = 16;
 
-/// Where the objects of a kind are; those of one node where each node has a place.
+/// The key prefix of a kind; for kinds stored per node, optionally that of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct KeyPrefix {
     pub(super) kind: Kind,
-    /// What all keys begin with.
+    /// The prefix of all keys.
     pub(super) prefix: String,
 }
 
-/// A value that is not what it should be. The object is named by the key.
+/// An invalid value of a key that names an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadValue {
     pub(super) key: ObjectKey,
     pub(super) reason: String,
 }
 
-impl Place {
-    /// `None` if etcd holds none of the kind.
+impl KeyPrefix {
+    /// `None` if etcd has no objects of this kind.
     pub(super) fn of(kind: Kind) -> Option<Self> {
         let prefix = match kind {
             Kind::BlockAffinity => AFFINITIES.to_owned(),
@@ -49,7 +49,7 @@ impl Place {
         Some(Self { kind, prefix })
     }
 
-    /// The same, with no more of the claims than those of a node.
+    /// As [`Self::of`], restricted to the claims of one node.
     pub(super) fn of_node(kind: Kind, node: &str) -> Option<Self> {
         let mut place = Self::of(kind)?;
         if kind == Kind::BlockAffinity {
@@ -58,22 +58,22 @@ impl Place {
         Some(place)
     }
 
-    /// The first key after all that begin with the prefix.
+    /// The first key after all with the prefix.
     pub(super) fn end(&self) -> Vec<u8> {
         let mut end = self.prefix.clone().into_bytes();
-        // It ends with a slash, so there is no carry.
+        // The prefix ends with a slash, so there is no carry.
         if let Some(last) = end.last_mut() {
             *last += 1;
         }
         end
     }
 
-    /// Which object a key stands for; `None` if it stands for something else.
+    /// The object that a key names; `None` for other keys.
     pub(super) fn object_key(&self, key: &[u8]) -> Option<ObjectKey> {
         self.meaning(key).map(|meaning| meaning.key)
     }
 
-    /// The object of a key, with its version; `None` if the key stands for something else.
+    /// The object of a key, with its version; `None` for other keys.
     pub(super) fn object(&self, entry: &KeyValue) -> Option<Result<Value, BadValue>> {
         let Meaning { key, subject } = self.meaning(&entry.key)?;
         let name = key.name.clone();
@@ -123,7 +123,7 @@ impl Place {
     }
 }
 
-/// What a key names.
+/// The parts of a key.
 struct Meaning {
     key: ObjectKey,
     subject: Subject,
@@ -135,16 +135,16 @@ enum Subject {
     Block(IpNet),
 }
 
-/// The etcd key of an object that is kept as it is; `None` if its kind is not, or if the name is none.
+/// The etcd key of an object that is stored unchanged; `None` if its kind is not, or if the name is invalid.
 pub(super) fn resource_key(key: &ObjectKey) -> Option<String> {
     if matches!(key.kind, Kind::BlockAffinity | Kind::IpamBlock) || key.name.contains('/') {
         return None;
     }
-    let place = Place::of(key.kind)?;
+    let place = KeyPrefix::of(key.kind)?;
     Some(format!("{}{}", place.prefix, key.name))
 }
 
-/// What is stored of an object: all but its version, and what says nothing.
+/// The stored form of an object, without its version and empty fields.
 pub(super) fn stored(key: &ObjectKey, object: &Value) -> Vec<u8> {
     let mut object = object.clone();
     name(key.kind, &mut object, &key.name);
@@ -155,7 +155,7 @@ pub(super) fn stored(key: &ObjectKey, object: &Value) -> Vec<u8> {
     object.to_string().into_bytes()
 }
 
-/// The object with its name, which the key gives, and its version.
+/// The object with its name, which comes from the key, and its version.
 pub(super) fn complete(kind: Kind, mut object: Value, object_name: &str, version: i64) -> Value {
     name(kind, &mut object, object_name);
     object["metadata"]["resourceVersion"] = version.to_string().into();
@@ -183,7 +183,7 @@ fn resource(kind: Kind, name: &str, value: &[u8]) -> Result<Value, String> {
 }
 
 fn affinity(node: &str, cidr: IpNet, value: &[u8]) -> Result<Value, String> {
-    // Older versions wrote nothing once the claim was confirmed.
+    // Older versions wrote an empty value for a confirmed claim.
     let claim: Value = match value.trim_ascii() {
         [] => json!({}),
         value => serde_json::from_slice(value).map_err(|error| not_json(&error))?,
@@ -213,7 +213,7 @@ fn block(cidr: IpNet, value: &[u8]) -> Result<Value, String> {
     Ok(json!({ "spec": spec }))
 }
 
-/// `ipv4/block/10.0.0.0-26`, or IPv6 likewise.
+/// Parses `ipv4/block/10.0.0.0-26`, or the same for IPv6.
 fn cidr(text: &str) -> Option<IpNet> {
     let text = match text.strip_prefix("ipv4/block/") {
         Some(text) => text,
@@ -223,7 +223,7 @@ fn cidr(text: &str) -> Option<IpNet> {
     format!("{address}/{length}").parse().ok()
 }
 
-/// As Calico names a claim in Kubernetes: the node, and the block with dashes.
+/// Calico's name of a claim in Kubernetes: the node, and the block with dashes.
 fn affinity_name(node: &str, cidr: IpNet) -> String {
     let name = format!("{node}-{}", dashed(&cidr.to_string()));
     if name.len() <= MAX_NAME {
@@ -255,8 +255,8 @@ mod tests {
         }
     }
 
-    fn place(kind: Kind) -> Place {
-        Place::of(kind).expect("etcd holds them")
+    fn place(kind: Kind) -> KeyPrefix {
+        KeyPrefix::of(kind).expect("etcd holds them")
     }
 
     fn object(kind: Kind, key: &str, value: &str) -> Value {
@@ -312,8 +312,8 @@ mod tests {
         ] {
             assert_eq!(place(kind).object(&entry(key, "{}")), None, "{key}");
         }
-        assert_eq!(Place::of(Kind::Service), None);
-        assert_eq!(Place::of(Kind::KubernetesNode), None);
+        assert_eq!(KeyPrefix::of(Kind::Service), None);
+        assert_eq!(KeyPrefix::of(Kind::KubernetesNode), None);
     }
 
     /// Promise 19.2.
@@ -343,7 +343,7 @@ mod tests {
     /// Promise 19.2.
     #[test]
     fn only_the_claims_of_one_node_are_asked_for() {
-        let own = Place::of_node(Kind::BlockAffinity, "node1").expect("etcd holds them");
+        let own = KeyPrefix::of_node(Kind::BlockAffinity, "node1").expect("etcd holds them");
         assert_eq!(own.prefix, "/calico/ipam/v2/host/node1/");
         assert_eq!(own.end(), b"/calico/ipam/v2/host/node10");
         let key = |node: &str| format!("/calico/ipam/v2/host/{node}/ipv4/block/10.0.0.0-26");

@@ -1,4 +1,4 @@
-//! etcd v3: Calico's resources and claims of blocks, as calicoctl and Calico's IPAM write them.
+//! etcd v3: Calico's resources and block claims, as written by calicoctl and Calico's IPAM.
 //!
 //! | module       | what it is                                                |
 //! |--------------|-----------------------------------------------------------|
@@ -10,7 +10,7 @@
 //! | [`follow`]   | lists and watches, for the speaker                        |
 //! | [`store`]    | reads and changes single objects, for commands            |
 //!
-//! Services, EndpointSlices and Secrets are never here: they are those of Kubernetes.
+//! Services, EndpointSlices and Secrets are not in etcd, but in Kubernetes.
 
 mod api;
 mod client;

@@ -1,4 +1,4 @@
-//! How etcd is reached, from Calico's environment variables or the file of calicoctl, which says the same.
+//! The settings of etcd, from Calico's environment variables or the corresponding file of calicoctl.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity, Uri};
 use super::error::EtcdError;
 use crate::resources::SecretValue;
 
-/// How etcd is reached. `Debug` shows no password.
+/// The settings of etcd. `Debug` shows no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::datastore) struct EtcdSettings {
     /// At least one.
     pub(super) endpoints: Vec<Endpoint>,
-    /// Absent where nothing, or a certificate, says who we are.
+    /// `None` without authentication, or with a client certificate.
     pub(super) user: Option<User>,
     pub(super) files: Files,
 }
@@ -20,7 +20,7 @@ pub(in crate::datastore) struct EtcdSettings {
 /// A member of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
-    /// For messages; never has a password.
+    /// For messages; never contains a password.
     pub(super) text: String,
     pub(super) uri: Uri,
 }
@@ -41,11 +41,11 @@ pub(super) struct Files {
 
 impl EtcdSettings {
     /// From the variables `ETCD_ENDPOINTS`, `ETCD_USERNAME`, `ETCD_PASSWORD`, `ETCD_CA_CERT_FILE`, `ETCD_CERT_FILE` and
-    /// `ETCD_KEY_FILE`, or those with `CALICO_` before them.
+    /// `ETCD_KEY_FILE`, or those with the prefix `CALICO_`.
     ///
     /// # Errors
     ///
-    /// They name no endpoint, or what they say cannot be.
+    /// No endpoint is named, or a value is invalid.
     pub(in crate::datastore) fn new(
         variables: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, EtcdError> {
@@ -81,7 +81,7 @@ impl EtcdSettings {
                 }
             });
         }
-        // etcd's own client does without as well if there is no password.
+        // etcd's own client also ignores the user name without a password.
         let user = get("ETCD_USERNAME").zip(get("ETCD_PASSWORD"));
         Ok(Self {
             endpoints,
@@ -99,7 +99,8 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, EtcdError> {
 }
 
 impl Endpoint {
-    /// `http://HOST:PORT` or `https://HOST:PORT`. As for etcd's own client, without either files for TLS mean TLS.
+    /// `http://HOST:PORT` or `https://HOST:PORT`. As in etcd's own client, without a scheme TLS is used if there are files for
+    /// TLS.
     fn new(text: &str, has_files: bool) -> Result<Self, EtcdError> {
         if text.contains('@') {
             return wrong("ETCD_ENDPOINTS has a user: set ETCD_USERNAME and ETCD_PASSWORD instead");
@@ -135,8 +136,7 @@ impl Files {
         self.certificate.is_some()
     }
 
-    /// Reads the files, which may have been replaced since they were read last. Without a file of authorities, those of the
-    /// system count.
+    /// Reads the files, which may have been replaced since. Without a file of certificate authorities, those of the system apply.
     pub(super) fn read(&self) -> Result<ClientTlsConfig, EtcdError> {
         let mut tls = match &self.ca {
             Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),

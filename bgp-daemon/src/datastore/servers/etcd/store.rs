@@ -1,6 +1,6 @@
-//! Reads and changes single objects in etcd, for commands and for what the speaker writes.
+//! Reads and changes single objects in etcd, for commands and for statuses of the speaker.
 //!
-//! A change is one transaction, which compares the version that it is based on. What Calico's IPAM writes is read only.
+//! A change is one transaction, which compares the base version. Objects of Calico's IPAM are read-only.
 
 use std::fmt;
 
@@ -14,33 +14,33 @@ use super::api::{
 };
 use super::client::Client;
 use super::error::EtcdError;
-use super::keys::{Place, complete, resource_key, stored};
+use super::keys::{KeyPrefix, complete, resource_key, stored};
 use super::settings::EtcdSettings;
 use crate::datastore::Settings;
 use crate::datastore::servers::blocking::Blocking;
 use crate::datastore::store::{Store, StoreError, resource_version};
 use crate::resources::{Kind, ObjectKey};
 
-/// etcd as commands see it.
+/// etcd for commands.
 pub(in crate::datastore) struct EtcdStore {
     client: Client,
     runtime: Blocking,
 }
 
-/// What came of a transaction.
+/// The result of a transaction.
 enum Outcome {
-    /// Done, by the change of this number.
+    /// Done, with this revision.
     Done(i64),
-    /// Not done, as the key is otherwise than expected; this is its value, if it has one.
+    /// Not done, because the key is not as expected; with its value, if it has one.
     Otherwise(Option<KeyValue>),
 }
 
 impl EtcdStore {
-    /// For the members that the settings name. Does not talk to them yet.
+    /// For the members in the settings. Does not connect yet.
     ///
     /// # Errors
     ///
-    /// The settings name none, or what they name cannot be used.
+    /// The settings name no member, or are unusable.
     pub(in crate::datastore) fn open(settings: &Settings) -> Result<Self, StoreError> {
         let settings = EtcdSettings::new(|name| settings.get(name));
         let failed =
@@ -51,7 +51,7 @@ impl EtcdStore {
         })
     }
 
-    fn entries(&self, place: &Place) -> Result<Vec<KeyValue>, StoreError> {
+    fn entries(&self, place: &KeyPrefix) -> Result<Vec<KeyValue>, StoreError> {
         let listed = self.client.ask(|connection| {
             let place = place.clone();
             async move { connection.list(&place).await }
@@ -70,7 +70,7 @@ impl EtcdStore {
         Ok(answer.kvs.into_iter().next())
     }
 
-    /// Does something with a key if it is as expected.
+    /// Changes a key if it is as expected.
     fn change(
         &self,
         key: &str,
@@ -102,20 +102,20 @@ impl EtcdStore {
 
 impl Store for EtcdStore {
     fn list(&self, kind: Kind) -> Result<Vec<Value>, StoreError> {
-        let Some(place) = Place::of(kind) else {
+        let Some(place) = KeyPrefix::of(kind) else {
             return Err(not_here(kind));
         };
         let entries = self.entries(&place)?;
         let objects = entries.iter().filter_map(|entry| place.object(entry));
-        // One that is bad keeps no other from being shown, and is named when it is asked for.
+        // An invalid object does not hide the others; it is reported when read by name.
         Ok(objects.flatten().collect())
     }
 
     fn read(&self, key: &ObjectKey) -> Result<Value, StoreError> {
-        let place = Place::of(key.kind).ok_or_else(|| not_here(key.kind))?;
+        let place = KeyPrefix::of(key.kind).ok_or_else(|| not_here(key.kind))?;
         let entries = match resource_key(key) {
             Some(at) => self.entry(&at)?.into_iter().collect(),
-            // The names of these do not lead to their keys.
+            // The names of these objects do not determine their keys.
             None => self.entries(&place)?,
         };
         let mut entries = entries.iter();
@@ -183,14 +183,14 @@ impl Store for EtcdStore {
             store.update(key, &object, &version).map(drop)
         };
         match write(self) {
-            // Somebody has changed the object between reading and writing.
+            // The object was changed between reading and writing.
             Err(StoreError::Conflict(_)) => write(self),
             done => done,
         }
     }
 }
 
-/// What a key must be for a change.
+/// The expected state of a key.
 #[derive(Clone, Copy)]
 enum Expected {
     Absent,
@@ -199,7 +199,7 @@ enum Expected {
 }
 
 impl Expected {
-    /// No object has a version that is no number above 0.
+    /// No object has a version other than a number above 0.
     fn version(text: &str) -> Self {
         Self::Version(text.parse().unwrap_or(-1))
     }

@@ -1,7 +1,7 @@
-//! Where the API server is, who we are to it, and the requests that it is asked.
+//! The location of the API server, the authentication, and the requests.
 //!
-//! Settings are those of calicoctl and calico/node: `KUBECONFIG`, `K8S_*`, `CALICO_API_GROUP`; without any of them, the service
-//! account of the pod, otherwise the file `~/.kube/config`.
+//! Settings are those of calicoctl and calico/node: `KUBECONFIG`, `K8S_*`, `CALICO_API_GROUP`; without them, the service account
+//! of the pod, otherwise the file `~/.kube/config`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,9 +23,9 @@ use tokio::time::timeout;
 use crate::datastore::servers::gather::Part;
 use crate::resources::Kind;
 
-/// For the server's answer to begin.
+/// Limit until the answer begins.
 const ANSWER: Duration = Duration::from_secs(30);
-/// For a connection.
+/// Limit of connecting.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Objects in a page of a list.
@@ -46,7 +46,7 @@ struct PageMetadata {
     next: Option<String>,
 }
 
-/// What the environment, or calicoctl's file, says of the server.
+/// The settings of the server, from the environment or calicoctl's file.
 #[derive(Debug, Default)]
 pub(in crate::datastore) struct Settings {
     kubeconfig: Option<String>,
@@ -62,7 +62,7 @@ pub(in crate::datastore) struct Settings {
 }
 
 impl Settings {
-    /// From variables.
+    /// From a lookup of variables.
     pub(in crate::datastore) fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let text = |name| lookup(name).filter(|value: &String| !value.is_empty());
         let path = |name| text(name).map(PathBuf::from);
@@ -83,7 +83,7 @@ impl Settings {
         }
     }
 
-    /// Whether anything says where a server is.
+    /// Whether the settings name a server.
     pub(in crate::datastore) fn name_a_server(&self) -> bool {
         self.kubeconfig.is_some() || self.endpoint.is_some() || self.in_cluster
     }
@@ -141,10 +141,10 @@ impl Settings {
     }
 }
 
-/// The API group that Calico's resources are in.
+/// The API group of Calico's resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Group {
-    /// `crd.projectcalico.org`, where metadata of the user is packed into an annotation.
+    /// `crd.projectcalico.org`, where the user's metadata is packed into an annotation.
     Crd,
     /// `projectcalico.org`, its successor.
     V3,
@@ -167,11 +167,11 @@ pub(in crate::datastore) struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// For a server. Does not talk to it yet.
+    /// A client of a server. Does not connect yet.
     ///
     /// # Errors
     ///
-    /// The settings name none, or what they name cannot be used.
+    /// The settings name no server, or are unusable.
     pub(in crate::datastore) async fn new(settings: &Settings) -> Result<Self, String> {
         let config = settings.config().await?;
         let server = config.cluster_url.to_string();
@@ -188,7 +188,7 @@ impl Kubernetes {
         }
     }
 
-    /// The group of Calico's resources: the older one, unless only the newer one is served. While there is none, any may come.
+    /// The group of Calico's resources: the older one, unless only the newer one is served. While there is none, either may come.
     pub(super) async fn group(&self) -> Result<Group, Error> {
         if let Some(group) = self.group.get() {
             return Ok(*group);
@@ -203,7 +203,7 @@ impl Kubernetes {
         Ok(*self.group.get_or_init(|| async { group }).await)
     }
 
-    /// The path of a kind, in a namespace if one is given.
+    /// The path of a kind, optionally in a namespace.
     pub(super) async fn path(&self, kind: Kind, namespace: &str) -> Result<String, Error> {
         let api_version = match kind.is_calico() {
             true => self.group().await?.api_version(),
@@ -217,7 +217,7 @@ impl Kubernetes {
         Ok(format!("/{root}/{api_version}{within}/{}", kind.plural()))
     }
 
-    /// The path of a part, and the selector of its fields.
+    /// The path of a part, and its field selector.
     pub(super) async fn path_of(&self, part: &Part) -> Result<(String, Option<String>), Error> {
         Ok(match part {
             Part::Kind(kind) => (self.path(*kind, "").await?, None),
@@ -228,7 +228,7 @@ impl Kubernetes {
         })
     }
 
-    /// Gives `each` all objects of a path, page by page, and returns the version to go on from.
+    /// Passes all objects of a path to `each`, page by page, and returns the version to continue from.
     pub(super) async fn list(
         &self,
         path: &str,
@@ -247,7 +247,7 @@ impl Kubernetes {
         }
     }
 
-    /// Asks for one answer.
+    /// Requests a single answer.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
@@ -256,7 +256,7 @@ impl Kubernetes {
         timed(self.client.request(request)).await
     }
 
-    /// Asks for changes as they happen.
+    /// Requests a stream of changes.
     pub(super) async fn ask_for_events(
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
@@ -265,7 +265,7 @@ impl Kubernetes {
         timed(self.client.request_events(request)).await
     }
 
-    /// What time the server has, by its answer to a question that everybody may ask.
+    /// The server's time, from its answer to a public request.
     pub(in crate::datastore) async fn time(&self) -> Option<Timestamp> {
         let request = http::Request::get("/version").body(Body::empty()).ok()?;
         let asked = self.client.send(request);
@@ -275,7 +275,7 @@ impl Kubernetes {
         Some(date.timestamp())
     }
 
-    /// An error in one sentence. What the server says is its own; anything else names the server.
+    /// An error in one sentence. A server's message stands alone; other errors name the server.
     pub(super) fn describe(&self, error: &Error) -> String {
         match error {
             Error::Api(status) if !status.message.is_empty() => status.message.clone(),

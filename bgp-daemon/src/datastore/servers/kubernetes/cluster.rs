@@ -1,4 +1,4 @@
-//! The Kubernetes API as it is told of a node's speaker.
+//! Reports to the Kubernetes API about a node's speaker.
 
 use kube::Error;
 use kube::core::Request;
@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::client::{Kubernetes, code};
 use crate::datastore::cluster::{Cluster, ClusterError};
 
-/// Whose fields are whose (server-side apply).
+/// The field manager (server-side apply).
 const MANAGER: &str = "bgp-daemon";
 const EVENTS: &str = "/api/v1/namespaces/default/events";
 const NODES: &str = "/api/v1/nodes";
 
-/// A server that is told of a speaker.
+/// A server that receives reports.
 pub(in crate::datastore) struct ToldCluster(pub(in crate::datastore) Kubernetes);
 
 impl ToldCluster {
@@ -67,7 +67,7 @@ impl Cluster for ToldCluster {
             fields.remove("status");
         }
         let done = match self.apply(&path, Some("status"), object).await {
-            // Not there yet; or the kind is not, which the next request says.
+            // Not there yet; or the kind is missing, which the next request will tell.
             Err(error) if code(&error) == Some(404) => {
                 match self.apply(&path, None, &without_status).await {
                     Ok(()) => self.apply(&path, Some("status"), object).await,

@@ -1,10 +1,11 @@
-//! Lists a part and watches it, for as long as the speaker runs.
+//! Lists and watches a part, as long as the speaker runs.
 //!
-//! What is listed is asked for in pages, and each object is cut down to what a speaker reads before the next comes. A watch
-//! goes on from the last version seen; when the server no longer knows it, or has refused to go on several times, everything is
-//! listed again. A kind that the server does not serve is looked for again, and counts as one without objects after a while.
+//! Lists are read in pages, and each object is reduced to the parts that a speaker reads before the next one. A watch continues
+//! from the last version seen; if the server no longer knows it, or has refused several times, everything is listed again. A kind
+//! that is not served is retried, and counts as empty after a while.
 //!
-//! Not kube's own watcher: that does not tell when an interrupted watch goes on, and has no notion of a kind that is not served.
+//! kube's own watcher does not fit: it does not report when an interrupted watch continues, and does not handle kinds that are
+//! not served.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,18 +24,18 @@ use crate::datastore::servers::pause::{Pause, RETRY};
 use crate::datastore::servers::remote::{Following, Origin, Reporter};
 use crate::resources::{Kind, key_of};
 
-/// How long the server lets a watch last, in seconds; it is then watched anew.
+/// Time limit of a watch on the server, seconds; afterwards it is renewed.
 const WATCH: u32 = 290;
-/// A watch that is silent for so long is dead: servers send bookmarks every minute.
+/// A watch that is silent for this long is dead: servers send bookmarks every minute.
 const SILENCE: Duration = Duration::from_secs(150);
-/// Watches that fail one after another before everything is listed again.
+/// Consecutive failed watches before everything is listed again.
 const FAILURES: u32 = 5;
-/// A kind of Calico that is not served for so long after the start has no objects.
+/// A kind of Calico that is not served for this long after the start has no objects.
 const UNSERVED: Duration = Duration::from_secs(30);
-/// Before such a kind is looked for again: it may be installed later.
+/// Delay before such a kind is tried again: it may be installed later.
 const MISSING: Duration = Duration::from_secs(30);
 
-/// The API server as it is followed for one node.
+/// The API server as watched for one node.
 pub(in crate::datastore) struct NodeView {
     pub(in crate::datastore) server: Kubernetes,
     pub(in crate::datastore) node: String,
@@ -60,11 +61,11 @@ struct Follower {
     pause: Pause,
 }
 
-/// How a watch came to its end.
+/// How a watch ended.
 enum End {
-    /// The server has closed it, as it does every few minutes.
+    /// The server closed it, as it does every few minutes.
     Closed,
-    /// The version is too old to go on from.
+    /// The version is too old to continue from.
     Expired,
     Failed(Error),
 }
@@ -81,13 +82,13 @@ impl Follower {
                     self.reporter.tell(Update::Listed(objects)).await;
                     self.watch(version).await;
                 }
-                // A server that has just started may not yet know what it serves; nor is a kind that was there gone because of that.
+                // A server that has just started may not yet know its kinds; an existing kind is not gone because of that.
                 Err(error) if code(&error) == Some(404) && !was_served => {
                     let settled = began.elapsed() >= UNSERVED;
                     debug!(part = %self.part, settled, "not served by the Kubernetes API");
                     let update = match self.part.is_required() {
                         true => Update::Unserved { settled },
-                        // What is Kubernetes' own is there from the start, or in no server of this age.
+                        // Kinds of Kubernetes itself are served from the start, or not at all by a server of this age.
                         false => Update::Listed(Vec::new()),
                     };
                     self.reporter.tell(update).await;
@@ -110,7 +111,7 @@ impl Follower {
         sleep(self.pause.next()).await;
     }
 
-    /// All objects, and the version to go on from.
+    /// All objects, and the version to continue from.
     async fn list(&self) -> Result<(Vec<Value>, String), Error> {
         let server = &self.view.server;
         let (path, selector) = server.path_of(&self.part).await?;
@@ -124,14 +125,14 @@ impl Follower {
         Ok((objects, version))
     }
 
-    /// Watches until everything is to be listed again.
+    /// Watches until everything must be listed again.
     async fn watch(&mut self, mut version: String) {
         let mut failures = 0;
         while failures < FAILURES {
             let before = version.clone();
             let began = Instant::now();
             match self.watch_once(&mut version).await {
-                // One that ends at once is no reason for haste.
+                // A watch that ends at once must not cause a tight loop.
                 End::Closed if began.elapsed() < RETRY => sleep(self.pause.next()).await,
                 End::Closed => {}
                 End::Expired => return,
@@ -188,12 +189,12 @@ impl Follower {
         }
     }
 
-    /// Blocks of other nodes are left out: there are many, and nobody asks for them.
+    /// Blocks of other nodes are left out: they are many, and not needed.
     fn concerns(&self, object: &Value) -> bool {
         self.part.kind() != Kind::BlockAffinity || object["spec"]["node"] == *self.view.node
     }
 
-    /// An object without what no speaker reads, which is most of a Node.
+    /// An object without the parts that no speaker reads, which are most of a Node.
     fn lean(&self, mut object: Value) -> Value {
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("managedFields");

@@ -7,8 +7,8 @@
 //! | [`object`]     | objects as the server holds them, and as Calico's API shows them |
 //! | [`store`]      | reads and changes single objects, for commands                 |
 //!
-//! For the speaker, what Calico's own manifest allows the node is enough; the operator adds Secrets, which are asked for by their
-//! names, and the status of CalicoNodeStatus. Services are asked for only while they are advertised.
+//! Calico's own manifest has enough permissions for the speaker; the operator adds Secrets, which are read by name, and the
+//! status of CalicoNodeStatus. Services are read only while they are advertised.
 
 pub(super) mod client;
 pub(super) mod cluster;

@@ -1,6 +1,6 @@
-//! Calico's objects as the API server holds them, and as Calico's own API shows them. Pure.
+//! Converts Calico's objects between the API server's form and that of Calico's own API. Pure.
 //!
-//! In the group `crd.projectcalico.org` metadata of the user is packed into one annotation; in `projectcalico.org` the two are
+//! In the group `crd.projectcalico.org` the user's metadata is packed into one annotation; in `projectcalico.org` the forms are
 //! the same.
 
 use serde_json::{Map, Value, json};
@@ -19,10 +19,10 @@ const SHOWN: [&str; 5] = [
     "creationTimestamp",
     "generateName",
 ];
-/// Those that the user may set.
+/// Fields that the user may set.
 const OF_USER: [&str; 2] = ["labels", "annotations"];
 
-/// An object of the server, in Calico's API.
+/// An object of the server, in the form of Calico's API.
 pub(super) fn shown(kind: Kind, object: &Value) -> Value {
     let held = &object["metadata"];
     let mut metadata: Map<String, Value> = SHOWN
@@ -50,7 +50,7 @@ pub(super) fn shown(kind: Kind, object: &Value) -> Value {
     shown
 }
 
-/// An object of Calico's API as the server shall hold it, of that version if one is given.
+/// An object of Calico's API in the server's form, with this version if given.
 pub(super) fn held(group: Group, object: &Value, version: Option<&str>) -> Value {
     let given = &object["metadata"];
     let mut metadata = json!({"name": given["name"]});

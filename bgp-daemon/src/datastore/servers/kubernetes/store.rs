@@ -1,6 +1,6 @@
 //! Reads and changes single objects of the Kubernetes API, for commands.
 //!
-//! A Node is that of Kubernetes, shown as Calico's; it is changed through its annotations, and neither created nor deleted.
+//! Nodes are those of Kubernetes, shown as Calico's; they are changed through their annotations, and neither created nor deleted.
 
 use kube::Error;
 use kube::core::Request;
@@ -15,18 +15,18 @@ use crate::datastore::settings::Settings as DatastoreSettings;
 use crate::datastore::store::{Store, StoreError, resource_version};
 use crate::resources::{Kind, ObjectKey};
 
-/// The API server as commands see it.
+/// The API server for commands.
 pub(in crate::datastore) struct KubernetesStore {
     server: Kubernetes,
     runtime: Blocking,
 }
 
 impl KubernetesStore {
-    /// For the server that the settings name. Does not talk to it yet.
+    /// For the server in the settings. Does not connect yet.
     ///
     /// # Errors
     ///
-    /// The settings name none, or what they name cannot be used.
+    /// The settings name no server, or are unusable.
     pub(in crate::datastore) fn open(settings: &DatastoreSettings) -> Result<Self, StoreError> {
         let settings = Settings::from_lookup(|name| settings.get(name));
         let failed = |error: String| StoreError::Failed(format!("datastore kubernetes: {error}"));
@@ -49,7 +49,7 @@ impl KubernetesStore {
         Ok(objects)
     }
 
-    /// An object as the server holds it.
+    /// An object in the server's form.
     async fn raw(&self, key: &ObjectKey) -> Result<Value, Error> {
         let path = self.server.path(held_as(key.kind), "").await?;
         let request = Request::new(path).get(&key.name, &GetParams::default());
@@ -71,7 +71,7 @@ impl KubernetesStore {
         self.server.ask(request).await
     }
 
-    /// Puts an object by way of its status, which is all that we may change of some.
+    /// Writes an object through its status subresource, which is the only permitted way for some.
     async fn put_status(&self, key: &ObjectKey, object: &Value) -> Result<Value, Error> {
         let path = self.server.path(held_as(key.kind), "").await?;
         let request = Request::new(path).replace_subresource(
@@ -113,7 +113,7 @@ impl KubernetesStore {
         self.server.ask::<Value>(request).await.map(drop)
     }
 
-    /// Writes a status by the way that is there for it; in older clusters, and where only that is allowed, with the whole object.
+    /// Writes a status through its subresource; in older clusters, and where only that is permitted, with the whole object.
     async fn write_only_status(&self, key: &ObjectKey, status: Value) -> Result<(), Error> {
         let mut object = self.raw(key).await?;
         object["status"] = status;
@@ -125,7 +125,7 @@ impl KubernetesStore {
         let request =
             Request::new(path).replace(&key.name, &PostParams::default(), octets(&object));
         let stored: Value = self.server.ask(request).await?;
-        // A server that keeps the status apart takes the object and leaves the status as it was.
+        // A server with a status subresource accepts the object and ignores the status.
         match stored["status"] == object["status"] {
             true => Ok(()),
             false => Err(refused),
@@ -226,7 +226,7 @@ impl Store for KubernetesStore {
     }
 }
 
-/// The kind under which the server holds objects of a kind.
+/// The kind under which the server stores objects of a kind.
 fn held_as(kind: Kind) -> Kind {
     match kind {
         Kind::Node => Kind::KubernetesNode,
@@ -234,7 +234,7 @@ fn held_as(kind: Kind) -> Kind {
     }
 }
 
-/// An object in Calico's API.
+/// An object in the form of Calico's API.
 fn view(kind: Kind, object: &Value) -> Option<Value> {
     match kind {
         Kind::Node => kubernetes_node::calico_view(object).map(|(_, view)| view),

@@ -129,6 +129,6 @@ proptest! {
     #[test]
     fn any_octets_parse_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
         let _ = parse(&bytes, 254);
-        prop_assert!(NextHops(&bytes).count() <= bytes.len());
+        prop_assert!(MultipathHops(&bytes).count() <= bytes.len());
     }
 }

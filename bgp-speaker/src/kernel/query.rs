@@ -14,11 +14,11 @@ use super::netlink::route::{self, AF_INET, AF_INET6};
 use super::netlink::socket::Requests;
 
 /// A netlink socket for questions, opened in the network namespace of the calling thread.
-pub struct Look(Requests);
+pub struct KernelQuery(Requests);
 
 /// The kernel's path to an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Way {
+pub struct KernelPath {
     /// The address belongs to this machine.
     pub is_local: bool,
     /// The gateway; `None` if the destination is on the link.
@@ -31,7 +31,7 @@ pub struct Way {
 
 /// The neighbour table's answer for an address (ARP, or Neighbor Discovery).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Link {
+pub enum NeighbourEntry {
     /// A host with this hardware address answers, or has answered before.
     Answered(Vec<u8>),
     /// No host answers.
@@ -42,14 +42,14 @@ pub enum Link {
 
 /// A route of the main table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Owned {
+pub struct RouteOwner {
     /// Its destination.
     pub prefix: IpNet,
     /// Its owner: `RTPROT_*` of `linux/rtnetlink.h`.
     pub protocol: u8,
 }
 
-impl Look {
+impl KernelQuery {
     /// Opens the socket.
     ///
     /// # Errors
@@ -63,9 +63,9 @@ impl Look {
     /// # Errors
     /// There is no path, with the kernel's text: "Network is unreachable" if no route matches, "No route to host", "Permission
     /// denied" or "Invalid argument" if the route is unreachable, prohibited or a blackhole. Or netlink fails.
-    pub async fn way(&mut self, to: IpAddr, from: Option<IpAddr>) -> io::Result<Way> {
+    pub async fn path(&mut self, to: IpAddr, from: Option<IpAddr>) -> io::Result<KernelPath> {
         let from = from.filter(|from| from.is_ipv4() == to.is_ipv4());
-        let mut way = Way::default();
+        let mut path = KernelPath::default();
         let mut index = None;
         let encode = |writer: &mut super::netlink::message::Writer, sequence| {
             let length = |address: IpAddr| octets(&address).len() as u8 * 8;
@@ -84,28 +84,32 @@ impl Look {
                 else {
                     return;
                 };
-                way.is_local = header[7] == RTN_LOCAL;
+                path.is_local = header[7] == RTN_LOCAL;
                 for (kind, value) in Attributes(attributes) {
                     match kind {
-                        RTA_GATEWAY => way.gateway = read_address(value),
-                        RTA_VIA => way.gateway = value.get(2..).and_then(read_address),
-                        RTA_PREFSRC => way.source = read_address(value),
+                        RTA_GATEWAY => path.gateway = read_address(value),
+                        RTA_VIA => path.gateway = value.get(2..).and_then(read_address),
+                        RTA_PREFSRC => path.source = read_address(value),
                         RTA_OIF => index = read_u32(value, 0),
                         _ => {}
                     }
                 }
             })
             .await?;
-        way.interface = index.map(name_of);
-        Ok(way)
+        path.interface = index.map(name_of);
+        Ok(path)
     }
 
     /// The neighbour table's answer for an address on an interface.
     ///
     /// # Errors
     /// Netlink fails.
-    pub async fn link(&mut self, address: IpAddr, interface: &str) -> io::Result<Link> {
-        let mut found = Link::Unknown;
+    pub async fn neighbour(
+        &mut self,
+        address: IpAddr,
+        interface: &str,
+    ) -> io::Result<NeighbourEntry> {
+        let mut found = NeighbourEntry::Unknown;
         let encode = |writer: &mut super::netlink::message::Writer, sequence| {
             let message = writer.begin_message(GETNEIGH, REQUEST | DUMP, sequence);
             writer.put(&[family(address), 0, 0, 0]);
@@ -128,10 +132,10 @@ impl Look {
                     let hardware = hardware.next().map(|(_, value)| value.to_vec());
                     found = match read_u16(header, 8).unwrap_or_default() {
                         state if state & ANSWERED != 0 => {
-                            Link::Answered(hardware.unwrap_or_default())
+                            NeighbourEntry::Answered(hardware.unwrap_or_default())
                         }
-                        state if state & SILENT != 0 => Link::Silent,
-                        _ => Link::Unknown,
+                        state if state & SILENT != 0 => NeighbourEntry::Silent,
+                        _ => NeighbourEntry::Unknown,
                     };
                 }
             })
@@ -143,7 +147,7 @@ impl Look {
     ///
     /// # Errors
     /// Netlink fails.
-    pub async fn routes(&mut self, ipv4: bool) -> io::Result<Vec<Owned>> {
+    pub async fn routes(&mut self, ipv4: bool) -> io::Result<Vec<RouteOwner>> {
         let family = if ipv4 { AF_INET } else { AF_INET6 };
         let mut routes = Vec::new();
         self.0
@@ -151,7 +155,7 @@ impl Look {
                 |writer, sequence| route::encode_dump(writer, family, MAIN, sequence),
                 |message| {
                     let route = route::parse(message.payload, MAIN);
-                    routes.extend(route.map(|route| Owned {
+                    routes.extend(route.map(|route| RouteOwner {
                         prefix: route.prefix,
                         protocol: route.protocol,
                     }));
@@ -201,13 +205,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_way_to_this_machine_is_the_loopback() {
-        let mut look = Look::open().expect("netlink");
+        let mut look = KernelQuery::open().expect("netlink");
         let here: IpAddr = "127.0.0.9".parse().expect("an address");
-        let way = look.way(here, None).await.expect("there is a way");
-        assert!(way.is_local);
-        assert_eq!(way.gateway, None);
-        assert_eq!(way.interface.as_deref(), Some("lo"));
+        let path = look.path(here, None).await.expect("there is a path");
+        assert!(path.is_local);
+        assert_eq!(path.gateway, None);
+        assert_eq!(path.interface.as_deref(), Some("lo"));
         let link = look.link(here, "lo").await.expect("a list");
-        assert_eq!(link, Link::Unknown);
+        assert_eq!(link, NeighbourEntry::Unknown);
     }
 }

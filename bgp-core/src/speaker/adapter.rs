@@ -13,7 +13,7 @@ use crate::wire::NextHop;
 
 /// Translates between one session and the RIB.
 #[derive(Debug)]
-pub struct Link {
+pub struct SessionAdapter {
     peer: PeerId,
     /// Our addresses on the session's connections, at most two.
     local: BTreeMap<ConnId, IpAddr>,
@@ -23,7 +23,7 @@ pub struct Link {
     negotiated: Option<Arc<Negotiated>>,
 }
 
-impl Link {
+impl SessionAdapter {
     /// A link for a peer without a session.
     pub fn new(peer: PeerId) -> Self {
         Self {

@@ -39,8 +39,8 @@ fn a_peer_that_is_too_far_away_hears_nothing() {
 
 /// More keys than the kernel takes: whoever has none is neither accepted nor dialled, is named, and gets in once there is room.
 #[test]
-fn no_key_no_door() {
-    netns::run("no_key_no_door", async {
+fn no_key_no_connection() {
+    netns::run("no_key_no_connection", async {
         set_optmem_max(20_480); // 150 keys
         let speaker = speaker();
         let listening = vec![address("127.0.0.1:179")];
