@@ -1,6 +1,6 @@
-//! Errors in the words of Go programs, which scripts and support articles quote.
+//! Errors with the texts of Go programs, which scripts and support articles quote.
 
-/// An error of the operating system in Go's words: `no such file or directory`.
+/// A system error with Go's text: `no such file or directory`.
 pub(crate) fn system_error(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The log: lines of text or JSON on standard error.
 //!
-//! What is logged is decided by a filter such as `info` or `warn,bgp_speaker=debug`: as given, else from `BGP_DAEMON_LOG`
-//! or `RUST_LOG`, else by the level that Calico sets in `BGP_LOGSEVERITYSCREEN`. If none of these says anything, or nothing that
-//! can be read, the level is `info` and follows `logSeverityScreen` of the resources ([`LogLevel`]).
+//! A filter such as `info` or `warn,bgp_speaker=debug` selects what is logged: the argument, otherwise `BGP_DAEMON_LOG` or
+//! `RUST_LOG`, otherwise the level that Calico sets in `BGP_LOGSEVERITYSCREEN`. If none of these is set and valid, the level is
+//! `info` and follows `logSeverityScreen` of the resources ([`LogLevel`]).
 
 mod queue;
 
@@ -55,12 +55,12 @@ pub enum Format {
     Json,
 }
 
-/// The level of a running log. The default is of a log that follows nobody.
+/// The level of a running log. The default belongs to a log with a fixed level.
 #[derive(Clone, Debug, Default)]
 pub struct LogLevel(Option<reload::Handle<Targets, Registry>>);
 
 impl LogLevel {
-    /// Logs as much as the resources say from now on, unless somebody asked for something else when the log was started.
+    /// Sets the level of the resources, unless another one was requested at the start.
     pub fn follow(&self, severity: LogSeverity) {
         if let Some(handle) = &self.0 {
             // A log that has ended has no level.
@@ -79,8 +79,8 @@ fn level(severity: LogSeverity) -> LevelFilter {
     }
 }
 
-/// What a level alone means: that much of this program, and of the libraries under it no more than warnings. The Kubernetes client
-/// reports every failure a second time; we have said it better.
+/// The filter of a level: this level for this program, and at most warnings for libraries. The Kubernetes client repeats every
+/// failure, which we log better ourselves.
 fn of_level(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
@@ -88,11 +88,11 @@ fn of_level(level: LevelFilter) -> Targets {
         .with_target("kube_client", LevelFilter::OFF)
 }
 
-/// What to log. An empty text says nothing.
+/// What to log. An empty text leaves it open.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter(Option<Targets>);
 
-/// A filter that cannot be read.
+/// An invalid filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no level: there are off, error, warn, info, debug, trace, and lists such as warn,bgp_speaker=debug"
@@ -122,10 +122,10 @@ fn level_called(word: &str) -> Result<LevelFilter, FilterError> {
     known.ok_or_else(|| FilterError(word.to_owned()))
 }
 
-/// A running log. When it goes away, what waits is written first, if that does not take long.
+/// A running log. When dropped, it writes waiting lines first, within a time limit.
 #[derive(Debug)]
 pub struct Log {
-    /// Its level, to be changed as the resources say.
+    /// Its level, which follows the resources.
     pub level: LogLevel,
     lines: Queue,
 }
@@ -143,7 +143,7 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 ///
-/// There is no thread for it, or logging has been started before.
+/// The thread cannot be started, or logging was started before.
 pub fn init(args: &LogArgs) -> anyhow::Result<Log> {
     let (chosen, misread) = choose(args.log_level.clone(), |name| std::env::var(name).ok());
     let follows = chosen.is_none();
@@ -160,7 +160,7 @@ pub fn init(args: &LogArgs) -> anyhow::Result<Log> {
     };
     started.map_err(|error| anyhow!("cannot start the log: {error}"))?;
     queue.start().context("cannot start the log")?;
-    // The usual hook waits for standard error.
+    // The usual hook blocks on standard error.
     std::panic::set_hook(Box::new(note_panic));
     if let Some((variable, error)) = misread {
         warn!(variable, "{error}; the level is info");
@@ -175,7 +175,7 @@ fn note_panic(panic: &PanicHookInfo<'_>) {
     error!("{panic}");
 }
 
-/// What somebody asked for, and the variable that says what nobody understands.
+/// The requested filter, and the variable with an invalid one.
 fn choose(
     given: Option<Filter>,
     environment: impl Fn(&str) -> Option<String>,
@@ -201,12 +201,12 @@ fn choose(
     }
 }
 
-/// Those that are read, the weightiest first.
+/// The variables, in order of precedence.
 const VARIABLES: [&str; 3] = ["BGP_DAEMON_LOG", "RUST_LOG", SEVERITY];
-/// Calico's.
+/// Calico's variable.
 const SEVERITY: &str = "BGP_LOGSEVERITYSCREEN";
 
-/// The filter for one of Calico's words.
+/// The filter of one of Calico's levels.
 fn of_severity(severity: &str) -> Result<Filter, FilterError> {
     match severity.to_ascii_lowercase().as_str() {
         "none" => "off",

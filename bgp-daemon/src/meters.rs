@@ -1,5 +1,4 @@
-//! What is measured as it happens: times, for metrics. Everything else that metrics tell is counted elsewhere and read when it is asked
-//! for.
+//! Measured times, for metrics. All other metrics are counted elsewhere and read on demand.
 
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ const SECONDS: [f64; 13] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
 
-/// The meters of a process. Clones are handles on the same ones.
+/// The meters of a process. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Meters(Arc<Inner>);
 
@@ -31,12 +30,12 @@ impl Default for Meters {
 }
 
 impl Meters {
-    /// From a change in the datastore to when the UPDATEs that follow from it have been handed to TCP.
+    /// Time from a change in the datastore until its UPDATEs have been handed to TCP.
     pub fn change_to_update(&self) -> &Histogram {
         &self.0.change_to_update
     }
 
-    /// What it takes to make a plan of the resources.
+    /// Time to make a plan from the resources.
     pub fn plan(&self) -> &Histogram {
         &self.0.plan
     }

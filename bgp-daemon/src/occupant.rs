@@ -1,20 +1,20 @@
-//! Which program listens on a TCP port, for those who find it taken.
+//! Finds the program that listens on a TCP port, when the port is in use.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// What is known of programs that listen. Who may not look into a program now may have looked into it before: see
+/// Known programs with listening sockets. A process that may not inspect another program now may have done so before: see
 /// [`Occupants::note`].
 #[derive(Clone, Debug)]
 pub struct Occupants {
     proc: PathBuf,
-    /// By inode of the socket; only of sockets that still listen.
+    /// By inode of the socket; only sockets that still listen.
     known: BTreeMap<u64, String>,
 }
 
-/// A line of `/proc/net/tcp`, of a socket that listens.
+/// A line of `/proc/net/tcp` for a listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Listening {
     address: SocketAddr,
@@ -36,14 +36,14 @@ impl Occupants {
         }
     }
 
-    /// Finds out who listens on a port, while this process may look into others.
+    /// Finds the program that listens on a port, while this process has the privilege.
     pub fn note(&mut self, port: u16) {
         for socket in self.listening(|address| address.port() == port) {
             self.name(socket);
         }
     }
 
-    /// Who keeps others from listening on an address: `bird` (pid 4711). `None` if nobody does, as far as one can see.
+    /// The program that blocks an address: `bird` (pid 4711). `None` if there is none, as far as visible.
     pub fn at(&mut self, wanted: SocketAddr) -> Option<String> {
         let sockets = self.listening(|address| clash(wanted, address));
         self.known
@@ -58,7 +58,7 @@ impl Occupants {
         })
     }
 
-    /// Looks at each socket once: it does not change its owner, as a rule.
+    /// Inspects each socket once, as its owner rarely changes.
     fn name(&mut self, socket: Listening) -> String {
         let proc = &self.proc;
         let look = || match holder(proc, socket.inode) {
@@ -73,7 +73,7 @@ impl Occupants {
 
     fn listening(&self, is_wanted: impl Fn(SocketAddr) -> bool) -> Vec<Listening> {
         let tables = ["net/tcp", "net/tcp6"].map(|table| {
-            // A system may be without one of the families.
+            // A system may lack one of the families.
             fs::read_to_string(self.proc.join(table)).unwrap_or_default()
         });
         let sockets = tables.iter().flat_map(|table| table.lines());
@@ -87,7 +87,7 @@ impl Occupants {
 fn clash(wanted: SocketAddr, other: SocketAddr) -> bool {
     let wide = wanted.ip().is_unspecified() || other.ip().is_unspecified();
     let same_family = wanted.is_ipv4() == other.is_ipv4();
-    // An IPv6 socket may stand for both families.
+    // An IPv6 socket may serve both families.
     let both = other.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     wanted.port() == other.port() && (wanted.ip() == other.ip() || (wide && same_family) || both)
 }
@@ -130,7 +130,7 @@ pub(crate) fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// The process that has a socket, and its name. Processes that this one may not look into are passed over.
+/// The process that holds a socket, and its name. Processes that may not be inspected are skipped.
 fn holder(proc: &Path, inode: u64) -> Option<(u32, String)> {
     let socket = PathBuf::from(format!("socket:[{inode}]"));
     let entries = fs::read_dir(proc).ok()?.flatten();
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(occupants.at(taken), None);
     }
 
-    /// As the tables look on a machine with BIRD.
+    /// The tables of a machine with BIRD.
     const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
          0: 00000000:00B3 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1001 1 0 100 0 0 10 0\n   \
          1: 0100007F:00B3 0200007F:1234 01 00000000:00000000 00:00000000 00000000     0        0 1002 1 0 100 0 0 10 0\n";

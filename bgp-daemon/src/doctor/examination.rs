@@ -222,7 +222,7 @@ pub(super) async fn routes_of_others(
 ) -> Vec<(u8, IpNet)> {
     let mut routes = Vec::new();
     for ipv4 in [true, false] {
-        // Without an answer of netlink there is nothing to tell.
+        // Without an answer of netlink there is nothing to report.
         let found = query.routes(ipv4).await.unwrap_or_default();
         let found = found.into_iter().filter(|route| counts(route.protocol));
         routes.extend(found.map(|route| (route.protocol, route.prefix)));
@@ -230,7 +230,7 @@ pub(super) async fn routes_of_others(
     routes
 }
 
-/// By protocol: how many, and one of them.
+/// By protocol: their number, and one of them.
 pub(super) fn summed_up(routes: Vec<(u8, IpNet)>) -> Vec<(u8, usize, String)> {
     let mut sums: BTreeMap<u8, (usize, IpNet)> = BTreeMap::new();
     for (protocol, prefix) in routes {
@@ -241,7 +241,7 @@ pub(super) fn summed_up(routes: Vec<(u8, IpNet)>) -> Vec<(u8, usize, String)> {
         .collect()
 }
 
-/// Protocol numbers of programs that route (`/etc/iproute2/rt_protos`), BIRD's and ours left out.
+/// Protocol numbers of routing programs (`/etc/iproute2/rt_protos`), except BIRD's, which is also ours.
 pub(super) fn is_of_routing_program(protocol: u8) -> bool {
     matches!(protocol, 8 | 10 | 11 | 13..=15 | 42 | 80 | 186..=189 | 192)
 }

@@ -1,4 +1,4 @@
-//! Everything that was looked at, as plain data: what [`rules`](super::rules) judge.
+//! The observations of an examination, as plain data: the input of [`rules`](super::rules).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -9,126 +9,126 @@ use bgp_speaker::kernel::query::{KernelPath, NeighbourEntry};
 use bgp_speaker::turned_away::TurnedAway;
 use jiff::{SignedDuration, Timestamp};
 
-/// All of it.
+/// All observations.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// When it was looked at.
+    /// When they were made.
     pub now: Instant,
     /// The machine, and what concerns all sessions.
     pub node: Node,
-    /// Where resources come from.
+    /// The datastore.
     pub store: Store,
-    /// The sessions that were asked about.
+    /// The examined sessions.
     pub peers: Vec<Peer>,
-    /// The one session that was asked about, by name.
+    /// The name of the session that was asked about.
     pub asked: Option<String>,
 }
 
 /// The machine, and what concerns all sessions.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The daemon runs, and this is its own view.
+    /// The daemon is running, and examines itself.
     pub is_running: bool,
     /// Routes are written into the kernel.
     pub writes_kernel: bool,
-    /// Where to listen.
+    /// Addresses to listen on.
     pub ports: Vec<Port>,
-    /// What the process may do.
+    /// Capabilities of the process.
     pub capabilities: Capabilities,
     /// Sessions with a password.
     pub passwords: usize,
     /// `net.core.optmem_max`.
     pub option_memory: Option<u32>,
-    /// By family, whether the node announces or writes anything, and forwards.
+    /// By family: originated routes, and forwarding.
     pub families: PerFamily<FamilyFacts>,
     /// Interfaces, without the loopback and those of workloads.
     pub interfaces: Vec<Interface>,
-    /// What the kernel dropped since the daemon, or the examination, began.
+    /// Packets that the kernel dropped since the start of the daemon or of the examination.
     pub dropped: Drops,
-    /// The part of that during the examination.
+    /// Those dropped during the examination.
     pub dropped_now: Drops,
     /// Alarms of the kernel task.
     pub kernel: KernelAlarms,
-    /// Programs that write routes too, and routes of them.
+    /// Other programs that write routes, and their routes.
     pub others: Others,
     /// The time.
     pub clock: Clock,
 }
 
-/// An address on which peers are to reach this node.
+/// An address on which peers reach this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     /// The address.
     pub address: SocketAddr,
     /// This process listens there.
     pub is_ours: bool,
-    /// Another program does: its name, or what is known of it.
+    /// Another program listens there: its name, or what is known of it.
     pub taken_by: Option<String>,
 }
 
-/// What the process may do.
+/// Capabilities of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Change routes, and set TCP MD5 keys.
+    /// CAP_NET_ADMIN: change routes, and set TCP MD5 keys.
     pub net_admin: bool,
-    /// Listen on ports below `first_free_port`.
+    /// CAP_NET_BIND_SERVICE: listen on ports below `first_free_port`.
     pub net_bind_service: bool,
     /// `net.ipv4.ip_unprivileged_port_start`.
     pub first_free_port: u32,
 }
 
-/// What concerns a family.
+/// Facts of a family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FamilyFacts {
     /// Prefixes that the node originates.
     pub originated: usize,
-    /// The kernel forwards packets; `None` where it knows no such family.
+    /// The kernel forwards packets; `None` if the family does not exist.
     pub forwards: Option<bool>,
 }
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How it judges the source of IPv4 packets.
+    /// Reverse path filtering of IPv4.
     pub filter: Filter,
-    /// A peer is reached by it.
+    /// A peer is reached through it.
     pub leads_to_peer: bool,
 }
 
 /// Reverse path filtering of IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// Every source is taken.
+    /// Every source is accepted.
     Off,
-    /// The source must be reachable by the same interface.
+    /// The source must be reachable through the same interface.
     Strict,
     /// The source must be reachable.
     Loose,
 }
 
-/// Segments and packets that the kernel dropped: counters of the network namespace, from all peers.
+/// Segments and packets that the kernel dropped: counters of the network namespace, for all peers together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drops {
-    /// TCPMD5NotFound: unsigned, where a signature is demanded.
+    /// TCPMD5NotFound: unsigned, but a signature is required.
     pub unsigned: u64,
-    /// TCPMD5Unexpected: signed, where there is no password.
+    /// TCPMD5Unexpected: signed, but there is no password.
     pub signed: u64,
     /// TCPMD5Failure: signed with another password.
     pub wrongly_signed: u64,
     /// TCPMinTTLDrop: from further away than TTL security allows.
     pub from_too_far: u64,
-    /// IPReversePathFilter: by an interface by which its source is not reached.
+    /// IPReversePathFilter: received on an interface that does not lead to the source.
     pub reverse_path: u64,
 }
 
-/// What is wrong between the speaker and the kernel.
+/// Alarms about the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelAlarms {
     /// Routes are refused.
     pub refused: Option<String>,
-    /// Routes of others are in the way.
+    /// Routes of other programs are in the way.
     pub occupied: Option<String>,
     /// Another program writes routes with our protocol number.
     pub contested: Option<String>,
@@ -136,46 +136,46 @@ pub struct KernelAlarms {
     pub netlink: Option<String>,
 }
 
-/// Programs and routes of others.
+/// Other programs and their routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Others {
     /// Routing programs that run here: "`bird` (pid 4711)".
     pub programs: Vec<String>,
-    /// Routes of protocols that routing programs use: protocol number, how many, one of them.
+    /// Routes of routing protocols: protocol number, their number, one of them.
     pub routes: Vec<(u8, usize, String)>,
 }
 
 /// The time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
-    /// What the clock says.
+    /// The current time.
     pub now: Timestamp,
-    /// By how much it went further than time did since the daemon started.
+    /// How far the clock jumped ahead since the daemon started.
     pub jumped: SignedDuration,
-    /// By how much the clock of the datastore is ahead.
+    /// How far the datastore's clock is ahead.
     pub datastore_ahead: Option<SignedDuration>,
 }
 
-/// Where resources come from.
+/// The datastore.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     /// The node's name, if it is known.
     pub node: Option<String>,
-    /// Its resource is there; `None`: the resources are not known.
+    /// Whether its resource exists; `None` if the resources are unknown.
     pub node_exists: Option<bool>,
-    /// Its addresses, and whether there is a BGP identifier.
+    /// Its addresses.
     pub addresses: PerFamily<Option<IpAddr>>,
     /// Whether the node has a BGP identifier.
     pub has_identifier: bool,
-    /// Addresses of the node that are not on this machine: looked up before anything runs.
+    /// Addresses of the node that this machine does not have, for the preflight.
     pub foreign: Vec<IpAddr>,
     /// Sessions left out because the node has no address of their family: the object and the peer's address.
     pub unaddressed: Vec<(String, IpAddr)>,
-    /// What cannot be read: what, and why.
+    /// Unreadable parts, with reasons.
     pub unread: Vec<(String, String)>,
-    /// What we may not read.
+    /// Parts without permission, with reasons.
     pub forbidden: Vec<(String, String)>,
-    /// Passwords that cannot be had: the object, and the reason.
+    /// Passwords that cannot be read: the object, and the reason.
     pub passwords: Vec<(String, String)>,
 }
 
@@ -184,56 +184,56 @@ pub struct Store {
 pub struct Peer {
     /// Its name.
     pub name: String,
-    /// The object that it comes from.
+    /// The object that defines it.
     pub resource: String,
-    /// Where the peer is.
+    /// The peer's address and port.
     pub remote: SocketAddr,
-    /// Our address, if it is chosen.
+    /// Our address, if configured.
     pub source: Option<IpAddr>,
     /// Our AS.
     pub local_as: Asn,
-    /// The peer's.
+    /// The peer's AS.
     pub peer_as: Asn,
     /// We wait for the peer to connect.
     pub passive: bool,
-    /// There is a password.
+    /// A password is configured.
     pub password: bool,
     /// Hops of TTL security.
     pub ttl_security: Option<u8>,
-    /// What the session is to carry.
+    /// Configured families.
     pub families: Vec<Family>,
-    /// An operator has switched it off here.
+    /// An operator has disabled it here.
     pub disabled: bool,
-    /// Why the kernel has not got its password.
+    /// Why the kernel does not have its password.
     pub key_refused: Option<String>,
     /// The session; `None` if it does not answer, or nothing runs.
     pub session: Option<Session>,
-    /// The way to it, or why there is none.
+    /// The path to the peer, or why there is none.
     pub way: Result<KernelPath, String>,
-    /// What its link says, or that of the router towards it.
+    /// The neighbour entry of the peer, or of the router towards it.
     pub link: NeighbourEntry,
-    /// Sockets towards it.
+    /// Sockets to the peer.
     pub sockets: Vec<Socket>,
-    /// Tries to reach it beside the session.
+    /// Test handshakes beside the session.
     pub knocks: Knocks,
-    /// Its connections that were closed without a word.
+    /// Rejected connections from the peer.
     pub turned_away: Option<TurnedAway>,
-    /// Those of others that come the same way and are not configured.
+    /// Rejected connections from unknown addresses in the direction of the peer.
     pub strangers: Vec<TurnedAway>,
-    /// What became of routes, if the session is up.
+    /// The exchange of routes, if the session is up.
     pub routes: PerFamily<Routes>,
 }
 
-/// A session as it is.
+/// A session.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// When it last came up or went down.
     pub since: Instant,
-    /// Everything that it tells.
+    /// Its status.
     pub status: SessionStatus,
 }
 
-/// A socket of TCP.
+/// A TCP socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Socket {
     /// Our side.
@@ -242,19 +242,19 @@ pub struct Socket {
     pub remote: SocketAddr,
     /// Its state.
     pub state: TcpState,
-    /// Octets that were sent and not acknowledged.
+    /// Octets sent and not acknowledged.
     pub unacknowledged: u64,
-    /// How often the first of them was sent again.
+    /// Retransmissions of the first of them.
     pub retransmissions: u64,
-    /// The user that it belongs to.
+    /// The owning user.
     pub user: u32,
-    /// It is this process's.
+    /// The socket belongs to this process.
     pub is_ours: bool,
-    /// It belongs to a program: handshakes of listening sockets do not yet.
+    /// The socket belongs to a program; an incomplete handshake of a listening socket does not.
     pub has_owner: bool,
 }
 
-/// A state of TCP as the kernel numbers them.
+/// A TCP state, with the kernel's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpState(pub u8);
 
@@ -268,10 +268,10 @@ impl TcpState {
     pub const NEW_SYN_RECEIVED: Self = Self(12);
 }
 
-/// What came of a try to connect.
+/// The result of a test handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Knock {
-    /// It was not tried.
+    /// Not attempted.
     #[default]
     Untried,
     /// The handshake succeeded.
@@ -280,33 +280,33 @@ pub enum Knock {
     Refused,
     /// No answer.
     Silent,
-    /// The system says this.
+    /// The system reported this error.
     Failed(String),
 }
 
-/// Tries to reach a silent peer beside its session.
+/// Test handshakes with a silent peer, beside its session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Knocks {
-    /// A handshake without signature.
+    /// Without a signature.
     pub unsigned: Knock,
-    /// One that takes answers from any distance, where there is TTL security.
+    /// Accepting answers from any distance, if TTL security is configured.
     pub from_anywhere: Knock,
-    /// Whether the machine answers on closed ports; `None`: not tried.
+    /// Whether the machine answers on closed ports; `None` if not attempted.
     pub alive: Option<bool>,
 }
 
-/// What became of the routes of a session in one family.
+/// The exchange of routes in one family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routes {
-    /// Prefixes that the node originates, told to the peer.
+    /// Originated prefixes advertised to the peer.
     pub told: usize,
-    /// Those that policy keeps from it, and one of them.
+    /// Those that policy withholds, and one of them.
     pub filtered: (usize, Option<String>),
-    /// Those for which there is no next hop to tell, and one of them.
+    /// Those without a usable next hop, and one of them.
     pub without_next_hop: (usize, Option<String>),
-    /// Received ones without a way to their next hop, with one of them and its next hop.
+    /// Received routes with an unreachable next hop, and one of them with its next hop.
     pub unreachable: (usize, Option<String>),
-    /// Received ones whose next hop is ourselves or a loopback address, and one of them.
+    /// Received routes whose next hop is this node or a loopback address, and one of them.
     pub impossible: (usize, Option<String>),
 }
 
@@ -317,7 +317,7 @@ impl Peer {
         state == Some(State::Established)
     }
 
-    /// The last NOTIFICATION of the present downtime, and whether we sent it. The one that ended the session counts.
+    /// The last NOTIFICATION of the current downtime, and whether we sent it. The one that ended the session counts.
     pub fn last_notification(&self) -> Option<(&NotificationRecord, bool)> {
         let session = self.session.as_ref()?;
         let began = session.since.checked_sub(Duration::from_secs(1))?;
@@ -329,27 +329,27 @@ impl Peer {
             .max_by_key(|(record, _)| record.at)
     }
 
-    /// The connection that is furthest, if there is one.
+    /// The most advanced connection, if there is one.
     pub fn connection(&self) -> Option<&ConnectionStatus> {
         let connections = &self.session.as_ref()?.status.connections;
         connections.iter().max_by_key(|connection| connection.state)
     }
 
-    /// Sockets of this process towards the peer in a state.
+    /// Sockets of this process to the peer in a state.
     pub fn own_sockets(&self, state: TcpState) -> impl Iterator<Item = &Socket> {
         let sockets = self.sockets.iter();
         sockets.filter(move |socket| socket.state == state && socket.is_ours)
     }
 
-    /// What we sent over a connection is sent again and again, and never acknowledged.
+    /// Octets that we sent on a connection are retransmitted and never acknowledged.
     pub fn is_unheard(&self) -> bool {
-        // A segment may get lost; while a session is up that is no news.
+        // A segment may get lost; while a session is up, that is normal.
         let often = if self.is_up() { 2 } else { 1 };
         let mut connected = self.own_sockets(TcpState::ESTABLISHED);
         connected.any(|socket| socket.unacknowledged > 0 && socket.retransmissions >= often)
     }
 
-    /// Tries to connect since the last connection have failed, the last time with this error.
+    /// The error of the last attempt to connect, if all attempts since the last connection have failed.
     pub fn dial_error(&self) -> Option<&str> {
         let failed = self.session.as_ref()?.status.failed_dials.as_ref()?;
         Some(&failed.error)
@@ -365,14 +365,14 @@ impl Peer {
 }
 
 impl Socket {
-    /// It waits for connections.
+    /// The session only waits for connections.
     pub fn is_listening(&self) -> bool {
         self.state == TcpState::LISTEN
     }
 }
 
 impl Drops {
-    /// What has been added since.
+    /// The difference to an earlier reading.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self {

@@ -1,56 +1,56 @@
-//! What the doctor says: findings with ids that do not change, as text and as JSON.
+//! Findings of the doctor, with stable ids, as text and as JSON.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is wrong, or that nothing is. The names are a contract.
+/// The kind of a finding. The names are a contract.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Id {
-    /// There is no way to the peer's address.
+    /// There is no path to the peer's address.
     NoRoute,
-    /// The peer's machine answers that nobody listens.
+    /// The peer's machine refuses connections.
     Refused,
-    /// Nobody answers.
+    /// No answer.
     Unanswered,
     /// Both sides have a TCP MD5 password, and they differ.
     PasswordMismatch,
     /// One side has a TCP MD5 password, the other has none.
     PasswordMissing,
-    /// The kernel does not take the TCP MD5 password.
+    /// The kernel refuses the TCP MD5 password.
     PasswordNotSet,
     /// Packets come from further away than TTL security allows, on either side.
     Ttl,
-    /// The peer is in another AS than configured.
+    /// The peer is in another AS than configured here.
     PeerAs,
     /// The peer expects another AS of us.
     OurAs,
-    /// The BGP identifier of one side is refused.
+    /// The BGP identifier of one side was refused.
     Identifier,
-    /// The hold time is refused, or has expired.
+    /// The hold time was refused, or has expired.
     HoldTime,
-    /// A capability is demanded that the other side does not have.
+    /// A capability is required that the other side lacks.
     Capability,
-    /// The sides have no address family in common, or not all that are configured.
+    /// No common address family, or not all of the configured ones.
     Family,
     /// More prefixes, or memory for them, than one side allows.
     MaxPrefixes,
     /// Another connection of the same two addresses is in the way.
     Collision,
-    /// Somebody has switched the session off, on either side.
+    /// An operator has disabled the session, on either side.
     Administrative,
-    /// The two sides expect other addresses of each other.
+    /// The two sides expect different addresses of each other.
     WrongSource,
     /// Another program listens on the BGP port.
     PortTaken,
     /// The process lacks a capability of Linux.
     NotPermitted,
-    /// The datastore does not let us read something.
+    /// A permission for the datastore is missing.
     Forbidden,
     /// The datastore cannot be read.
     Datastore,
@@ -58,13 +58,13 @@ pub enum Id {
     NoNode,
     /// The node has no address in the datastore.
     NoAddress,
-    /// Policy lets nothing through to the peer.
+    /// Policy withholds all routes from the peer.
     NoExport,
-    /// Routes are not used because there is no way to their next hop, or not told because there is none to tell.
+    /// Routes are unusable because their next hop is unreachable, or are not advertised because there is no usable next hop.
     NextHop,
     /// The kernel refuses routes.
     KernelRefuses,
-    /// Strict reverse path filtering may drop, or drops, packets.
+    /// Strict reverse path filtering drops packets, or may drop them.
     RpFilter,
     /// The kernel does not forward packets.
     ForwardingOff,
@@ -72,13 +72,13 @@ pub enum Id {
     OtherSpeaker,
     /// The clock is wrong.
     Clock,
-    /// A NOTIFICATION that none of the above explains.
+    /// A NOTIFICATION without another explanation.
     ProtocolError,
     /// Nothing is wrong.
     Healthy,
 }
 
-/// How bad it is.
+/// The severity.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -86,24 +86,24 @@ pub enum Id {
 pub enum Severity {
     /// A session is down, or nothing works.
     Error,
-    /// Something does not work as it should.
+    /// Something works only partially.
     Warning,
     /// Nothing is wrong.
     Info,
 }
 
-/// One thing that was found.
+/// A finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// What it is.
+    /// The kind.
     pub id: Id,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// The session that it is about; `None`: the node.
+    /// The session; `None` for the node.
     pub peer: Option<String>,
-    /// What was looked at, with values.
+    /// The observations, with values.
     pub evidence: Vec<String>,
-    /// What to do, also on the peer's side.
+    /// How to fix it, including the peer's side.
     pub fix: String,
 }
 
@@ -131,7 +131,7 @@ impl Finding {
         }
     }
 
-    /// The same, less bad.
+    /// The finding as a warning.
     #[must_use]
     pub fn as_warning(self) -> Self {
         Self {
@@ -140,7 +140,7 @@ impl Finding {
         }
     }
 
-    /// The same, no harm.
+    /// The finding as information.
     #[must_use]
     pub fn as_info(self) -> Self {
         Self {
@@ -156,14 +156,14 @@ impl Report {
         self.worst() == Some(Severity::Error)
     }
 
-    /// The severity of the worst one.
+    /// The worst severity.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).min()
     }
 }
 
 impl fmt::Display for Id {
-    /// The name that JSON has.
+    /// The name in JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
     }
@@ -176,7 +176,7 @@ impl fmt::Display for Severity {
 }
 
 impl fmt::Display for Report {
-    /// For people.
+    /// The text form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
             let Finding {

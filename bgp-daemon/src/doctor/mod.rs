@@ -1,4 +1,4 @@
-//! Why a session is not up, or not well, told apart by looking.
+//! Finds out why a session is down or degraded.
 //!
 //! | module      | what it is                                                             |
 //! |-------------|------------------------------------------------------------------------|
@@ -10,7 +10,7 @@
 //! | [`online`]  | of a daemon that runs                                                  |
 //! | [`preflight`] | of a node before anything runs                                       |
 //!
-//! Nothing is changed by looking. A session whose peer is silent is tried beside it with handshakes that are broken off at once.
+//! An examination changes nothing. A silent peer is probed beside its session, with handshakes that are aborted at once.
 
 mod examination;
 pub mod facts;

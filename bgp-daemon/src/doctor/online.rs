@@ -27,17 +27,17 @@ use crate::desired::settings::listen_addresses;
 use crate::occupant::Occupants;
 use crate::plan::{Environment, Plan, plan};
 
-/// How long it is waited for a session that has just begun to show how it is.
+/// How long a session that has just started is observed.
 const SETTLE: Duration = Duration::from_secs(4);
-/// The same for what is sent over a connection to be acknowledged.
+/// How long acknowledgements on a connection are awaited.
 const HEARD: Duration = Duration::from_secs(2);
 const SETTLE_STEP: Duration = Duration::from_millis(100);
-/// For the datastore to answer.
+/// Limit of the datastore's answer.
 const STORE: Duration = Duration::from_secs(6);
-/// From the beginning, for counters to rise that tell one silence from another: SYNs are sent again meanwhile.
+/// Time from the beginning for counters to rise that explain a silence: SYNs are retransmitted meanwhile.
 const COUNT: Duration = Duration::from_secs(7);
 
-/// Examines the daemon in which it is. One examination at a time.
+/// Examines the daemon that it belongs to. One examination at a time.
 #[derive(Debug)]
 pub struct Doctor {
     views: watch::Receiver<Arc<View>>,
@@ -47,24 +47,24 @@ pub struct Doctor {
     turn: Semaphore,
 }
 
-/// What a daemon was started with.
+/// The settings of the daemon.
 #[derive(Clone, Debug)]
 pub struct DoctorSettings {
-    /// What the planner knows of the environment.
+    /// The environment of the planner.
     pub environment: Environment,
-    /// Where resources come from.
+    /// The source of resources.
     pub datastore: DatastoreSpec,
-    /// What says where that is.
+    /// The settings of that source.
     pub settings: Settings,
     /// The port to listen on, if it is not that of the resources.
     pub listen_port: Option<u16>,
     /// Routes are written into the kernel.
     pub kernel: bool,
-    /// What was known at the start of programs that listen.
+    /// Programs with listening sockets, as seen at the start.
     pub occupants: Occupants,
 }
 
-/// No session is the one that was asked about.
+/// There is no such session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no session is called {asked}, and none is with a peer of that address{}", listed(.known))]
 pub struct NoSuchPeer {
@@ -80,7 +80,7 @@ fn listed(names: &[String]) -> String {
 }
 
 impl Doctor {
-    /// From now on, clocks and counters are compared with how they are now.
+    /// Clocks and counters are compared with their values at this call.
     pub fn new(views: watch::Receiver<Arc<View>>, settings: DoctorSettings) -> Self {
         Self {
             views,
@@ -91,7 +91,8 @@ impl Doctor {
         }
     }
 
-    /// Looks at all sessions, or at one by its name, the peer's address, or the BGPPeer, and at the node. Takes up to some seconds.
+    /// Examines the node, and all sessions or one of them: by its name, the peer's address, or the BGPPeer. Takes up to a few
+    /// seconds.
     ///
     /// # Errors
     ///
@@ -209,7 +210,7 @@ impl Doctor {
     }
 }
 
-/// Where a plan says to listen, and who does.
+/// The planned addresses to listen on, and the programs that do.
 pub(super) fn ports(plan: &Plan, port: Option<u16>, mut occupants: Occupants) -> Vec<Port> {
     let wanted = listen_addresses(plan, port);
     let numbers = wanted.iter().map(|address| address.port()).collect();
@@ -226,7 +227,7 @@ pub(super) fn ports(plan: &Plan, port: Option<u16>, mut occupants: Occupants) ->
     wanted.into_iter().map(port).collect()
 }
 
-/// By family: what a plan originates, and whether the kernel forwards.
+/// By family: originated routes of a plan, and forwarding of the kernel.
 pub(super) fn families(plan: Option<&Plan>) -> bgp_core::types::PerFamily<FamilyFacts> {
     let (forwards, mut families) = (machine::forwarding(), bgp_core::types::PerFamily::default());
     let originated = plan.map(stored::originated).unwrap_or_default();
@@ -239,7 +240,7 @@ pub(super) fn families(plan: Option<&Plan>) -> bgp_core::types::PerFamily<Family
     families
 }
 
-/// The sessions of a plan that are meant.
+/// The selected sessions of a plan.
 fn select(plan: Option<&Plan>, asked: Option<&str>) -> Result<Vec<Peer>, NoSuchPeer> {
     let planned = plan.map_or(&[][..], |plan| &plan.peers);
     let Some(asked) = asked else {
@@ -268,7 +269,7 @@ fn select(plan: Option<&Plan>, asked: Option<&str>) -> Result<Vec<Peer>, NoSuchP
     }
 }
 
-/// Takes in how the sessions are, until it shows, or for as long as one that is silent needs to show it.
+/// Observes the sessions until their state is clear, or for as long as a silent one needs.
 async fn settle(running: &RunningView, peers: &mut [Peer]) {
     let until = Instant::now() + SETTLE;
     loop {
@@ -286,7 +287,7 @@ async fn settle(running: &RunningView, peers: &mut [Peer]) {
     }
 }
 
-/// Where a machine is there and its speaker is silent, waits for a counter that tells why.
+/// If a machine is up but its speaker is silent, waits for a counter that explains it.
 async fn count(peers: &[Peer], before: Drops, began: Instant) {
     let is_riddle = |peer: &Peer| {
         let silent = peer.is_silent() || peer.passive;
@@ -318,7 +319,7 @@ fn take_in(
     peer.key_refused = refused.map(|alarm| alarm.reason.to_string());
 }
 
-/// Whether a session shows how it is after this time.
+/// Whether the state of a session is clear after this time.
 fn shows(peer: &Peer, waited: Duration) -> bool {
     let Some(session) = &peer.session else {
         return true;
@@ -360,7 +361,7 @@ fn kernel_alarms(alarms: &[Alarm]) -> KernelAlarms {
     }
 }
 
-/// Routes of routing programs to prefixes to which we write routes, or would if theirs were not there: peers announce them.
+/// Routes of routing programs to prefixes for which we write routes, or would write them otherwise: peers announce them.
 async fn others(view: &View) -> Others {
     let running = view.running.as_ref();
     let writes = running.and_then(|running| Some((running, running.forwarding.as_ref()?)));
@@ -373,14 +374,14 @@ async fn others(view: &View) -> Others {
     let prefixes: Vec<IpNet> = found.iter().map(|(_, prefix)| *prefix).collect();
     let of_rib = prefixes.clone();
     let routes = running.speaker.routes();
-    let announced = routes.query(move |rib| {
+    let announced = routes.look(move |rib| {
         let is_usable = |route: &Route| {
             matches!(route.source, RouteSource::Peer(..)) && route.unusable.is_none()
         };
         let announced = |prefix: &IpNet| rib.paths(*prefix).iter().any(is_usable);
         of_rib.iter().map(announced).collect::<Vec<_>>()
     });
-    let wanted = forwarding.query(move |state| {
+    let wanted = forwarding.look(move |state| {
         let wanted = prefixes.iter().map(|prefix| state.wants(*prefix));
         wanted.collect::<Vec<_>>()
     });
@@ -402,5 +403,5 @@ async fn others(view: &View) -> Others {
     Others { programs, routes }
 }
 
-/// Routes of others that are compared with ours.
+/// Limit of the compared routes of other programs.
 const ROUTES_OF_OTHERS: usize = 10_000;

@@ -1,4 +1,4 @@
-//! The examination of a node before anything runs: what a daemon would find here. Speaks to no peer.
+//! The examination of a node before a daemon runs: the problems that it would have. Talks to no peer.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -19,26 +19,26 @@ use crate::datastore::{self, DatastoreSpec, Examination, Settings};
 use crate::occupant::Occupants;
 use crate::plan::{BGP_PORT, Environment, Plan, load_workloads, plan};
 
-/// For the datastore to answer.
+/// Limit of the datastore's answer.
 const STORE: Duration = Duration::from_secs(20);
 
-/// What a daemon would be started with.
+/// The settings that a daemon would have.
 #[derive(Clone, Debug)]
 pub struct Preflight {
-    /// The node's name and where resources come from; `None`: only the machine is looked at.
+    /// The node's name and the source of resources; `None` examines only the machine.
     pub resources: Option<(String, DatastoreSpec)>,
-    /// What says where the datastore is.
+    /// The settings of the datastore.
     pub settings: Settings,
-    /// What the planner knows of the environment.
+    /// The environment of the planner.
     pub environment: Environment,
     /// The port to listen on, if it is not that of the resources.
     pub listen_port: Option<u16>,
-    /// Routes are to be written into the kernel.
+    /// Routes will be written into the kernel.
     pub kernel: bool,
 }
 
 impl Preflight {
-    /// Looks at the node. Must be called within a tokio runtime.
+    /// Examines the node. Must be called within a tokio runtime.
     pub async fn examine(mut self) -> Report {
         let asked = self.ask_store().await;
         let loaded = asked
@@ -134,7 +134,7 @@ fn usual_ports(port: Option<u16>) -> Vec<Port> {
     usual.into_iter().map(query).collect()
 }
 
-/// Addresses that the node's sessions are to start from, and that are not on this machine.
+/// Source addresses of the node's sessions that this machine does not have.
 async fn foreign_addresses(query: &mut KernelQuery, plan: Option<&Plan>) -> Vec<IpAddr> {
     let planned = plan.map_or(&[][..], |plan| &plan.peers);
     let sources: BTreeSet<IpAddr> = planned
@@ -150,5 +150,5 @@ async fn foreign_addresses(query: &mut KernelQuery, plan: Option<&Plan>) -> Vec<
     foreign
 }
 
-/// The protocol number of routes of BIRD, and of ours.
+/// The protocol number of BIRD's routes, and of ours.
 const BIRD: u8 = 12;

@@ -1,4 +1,4 @@
-//! What became of routes between this node and peers whose sessions are up.
+//! The exchange of routes with peers whose sessions are up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +9,13 @@ use ipnet::IpNet;
 use super::facts::{Peer, Routes};
 use crate::agent::RunningView;
 
-/// Prefixes of this node that are looked at, for a peer that is told nothing.
+/// Limit of this node's prefixes that are examined for a peer without routes.
 const PREFIXES: usize = 256;
-/// Pages of received routes that are looked at, and routes in each.
+/// Limit of the pages of received routes, and routes per page.
 const PAGES: usize = 64;
 const PAGE: usize = 4096;
 
-/// Looks at the routes of those that are up.
+/// Examines the routes of established sessions.
 pub(super) async fn look_at(running: &RunningView, peers: &mut [Peer]) {
     let ids: BTreeMap<PeerId, usize> = peers
         .iter()
@@ -63,7 +63,7 @@ fn own_prefixes(running: &RunningView, family: Family) -> Vec<IpNet> {
     of_family.into_iter().take(PREFIXES).collect()
 }
 
-/// What a peer is told; if nothing, why not of this node's own prefixes.
+/// The routes advertised to a peer; if there are none, why this node's own prefixes are withheld.
 fn told(rib: &Rib, peer: PeerId, family: Family, own: &[IpNet]) -> Routes {
     let mut routes = Routes {
         told: rib.counts(peer, family).exported,

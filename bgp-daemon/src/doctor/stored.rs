@@ -1,4 +1,4 @@
-//! The datastore's answers, and what follows from the resources, as facts.
+//! Facts from the datastore's answers and from the resources.
 
 use bgp_core::types::PerFamily;
 use jiff::SignedDuration;
@@ -7,7 +7,7 @@ use super::facts::Store;
 use crate::datastore::{Examination, Unread};
 use crate::plan::{MESH, Plan};
 
-/// What the datastore answered; `error`: why nothing could be asked.
+/// The datastore's answers; or why it could not be asked.
 pub(super) fn answers(node: &str, asked: Result<&Examination, String>) -> Store {
     let mut store = Store {
         node: Some(node.to_owned()),
@@ -34,7 +34,7 @@ pub(super) fn answers(node: &str, asked: Result<&Examination, String>) -> Store 
     store
 }
 
-/// Adds what a plan says.
+/// Adds facts of a plan.
 pub(super) fn add_plan(store: &mut Store, plan: &Plan) {
     store.node_exists = Some(plan.node_exists);
     store.addresses = plan.addresses;
@@ -58,12 +58,12 @@ pub(super) fn add_plan(store: &mut Store, plan: &Plan) {
         .collect();
 }
 
-/// By how much the datastore's clock is ahead.
+/// How far the datastore's clock is ahead.
 pub(super) fn ahead(asked: Result<&Examination, String>) -> Option<SignedDuration> {
     asked.ok()?.ahead
 }
 
-/// How many prefixes of each family a plan originates.
+/// The number of originated prefixes of a plan, by family.
 pub(super) fn originated(plan: &Plan) -> PerFamily<usize> {
     let mut originated = PerFamily::default();
     for route in &plan.originate {

@@ -1,4 +1,4 @@
-//! The answer as data. Names of keys and words are a contract with whoever reads the JSON: they may be added, not changed.
+//! The answer as data. JSON keys and values are a contract: they may be added, not changed.
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -6,45 +6,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::outlook::WireAttributes;
 
-/// What becomes of a prefix, and why.
+/// Where a prefix is advertised, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
-    /// What was asked, as it was written.
+    /// The question, as written.
     pub asked: String,
-    /// The node from whose standpoint this is.
+    /// The node of the answer.
     pub node: String,
-    /// The prefix that this is about: of an address, the longest one that has it, or should have it.
+    /// The prefix of the answer: for an address, the longest prefix that contains it or should contain it.
     #[schemars(with = "String")]
     pub prefix: IpNet,
-    /// All in all. Peers that do not carry the family by their configuration do not count.
+    /// The overall result. Peers whose configuration excludes the family do not count.
     pub verdict: Verdict,
-    /// What said no first, if no peer is told.
+    /// The first obstacle, if the prefix is advertised to no peer.
     pub because: Option<Because>,
-    /// Each peer, or the one that was asked for.
+    /// Each peer, or the requested one.
     pub peers: Vec<PeerAnswer>,
-    /// The way of the prefix, in the order in which things are decided.
+    /// The steps, in the order of decisions.
     pub steps: Vec<Step>,
-    /// What the kernel has.
+    /// The kernel's state.
     pub kernel: KernelAnswer,
-    /// Of a prefix that nobody knows: the objects with prefixes that are most alike.
+    /// For an unknown prefix: the objects with the most similar prefixes.
     pub nearest: Vec<Nearest>,
 }
 
-/// All in all.
+/// The overall result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Every peer is told.
+    /// Advertised to every peer.
     Advertised,
-    /// Some are told.
+    /// Advertised to some peers.
     PartlyAdvertised,
-    /// None is told.
+    /// Advertised to no peer.
     NotAdvertised,
-    /// Neither an object of the cluster nor a route has to do with it.
+    /// Neither an object of the cluster nor a route concerns the prefix.
     UnknownPrefix,
 }
 
-/// One peer.
+/// The result for one peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerAnswer {
@@ -52,47 +52,47 @@ pub struct PeerAnswer {
     pub peer: String,
     /// Address of the peer.
     pub address: std::net::IpAddr,
-    /// Whether it is told.
+    /// Whether the prefix is advertised to it.
     pub verdict: PeerVerdict,
-    /// What decided.
+    /// The reason.
     pub because: Because,
-    /// What it is told, as it is on the wire; `null` if it is not told.
+    /// The attributes on the wire; `null` if the prefix is not advertised.
     pub attributes: Option<WireAttributes>,
-    /// When the route last changed or the session came up, whichever was later (RFC 3339): it was told then or, where a policy has changed
-    /// since, later. `null` if it is not told, or without a running daemon.
+    /// When the route last changed or the session came up, whichever was later (RFC 3339): the route was sent then, or later if a
+    /// policy has changed since. `null` if it is not advertised, or without a running daemon.
     pub sent_at: Option<String>,
 }
 
-/// Whether a peer is told.
+/// The result for one peer.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum PeerVerdict {
-    /// It is.
+    /// Advertised.
     Advertised,
-    /// It is not, though its session would carry it.
+    /// Not advertised, although the session carries the family.
     Withheld,
-    /// Its session is not up.
+    /// The session is not up.
     SessionDown,
-    /// Its session does not carry the family.
+    /// The session does not carry the family.
     NotNegotiated,
 }
 
-/// What decided.
+/// A reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Because {
-    /// Where on the way.
+    /// The stage.
     pub stage: Stage,
     /// The object that decided, such as `BGPFilter/x`.
     pub object: Option<String>,
     /// The rule or field of the object, such as `BGPFilter/x exportV4[2]`.
     pub rule: Option<String>,
-    /// In words; of a "no", with what would have to change.
+    /// An explanation; for a "no", including what would have to change.
     pub text: String,
 }
 
-/// A part of the way, in order.
+/// A stage of the path, in order.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -102,11 +102,11 @@ pub enum Stage {
     Resource,
     /// A route.
     Origin,
-    /// The import policy, and what RFCs say of received routes.
+    /// The import policy, and the RFCs' rules for received routes.
     Import,
-    /// The choice among routes.
+    /// The decision process.
     Decision,
-    /// The export policy, and what RFCs say of what may be told.
+    /// The export policy, and the RFCs' rules for advertised routes.
     Export,
     /// The session.
     Session,
@@ -116,60 +116,60 @@ pub enum Stage {
     Kernel,
 }
 
-/// A step of the way.
+/// A step of the path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// Where on the way.
+    /// The stage.
     pub stage: Stage,
     /// The object that decided.
     pub object: Option<String>,
-    /// What happened.
+    /// The effect.
     pub result: StepResult,
-    /// In words.
+    /// An explanation.
     pub text: String,
-    /// The peers that the step is about; absent if it is about all.
+    /// The peers of the step; absent if it concerns all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<String>,
 }
 
-/// What a step does.
+/// The effect of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StepResult {
-    /// The route goes on.
+    /// The route passes.
     Pass,
     /// The route ends here.
     Stop,
-    /// The route goes on as another.
+    /// The route passes with changes.
     Change,
-    /// Nothing happens to the route.
+    /// No effect on the route.
     Info,
 }
 
-/// What the kernel has.
+/// The kernel's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelAnswer {
-    /// In a word.
+    /// The state.
     pub state: KernelState,
-    /// In words.
+    /// An explanation.
     pub text: String,
 }
 
-/// What the kernel has, in a word.
+/// The kernel's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelState {
-    /// The route.
+    /// The route is in the kernel.
     Installed,
-    /// Not the route, though it was to have it.
+    /// The route was refused.
     Refused,
-    /// What Felix writes.
+    /// Felix writes the route.
     LeftToFelix,
-    /// Nothing of ours.
+    /// The route is not wanted in the kernel.
     NotWanted,
 }
 
-/// An object with a prefix that is much like the one that was asked for.
+/// An object with a similar prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nearest {
     /// The object.

@@ -1,4 +1,4 @@
-//! The way of a prefix up to the best route: objects, routes, import policies, the choice.
+//! The path of a prefix to its best route: objects, routes, import policies, decision.
 
 use bgp_core::rib::{RouteSource, Standing, Step as DecisionStep, Unusable, ViewedRoute};
 use ipnet::IpNet;
@@ -13,7 +13,7 @@ use crate::plan::trace::{Claim, ClaimKind, ClaimStanding, Obstacle};
 
 use StepResult::{Change, Info, Pass, Stop};
 
-/// Adds the steps; answers with what said no first, if there is no route to tell.
+/// Adds the steps; returns the first obstacle if there is no route to advertise.
 pub(super) fn walk(situation: &Situation<'_>, steps: &mut Steps) -> Option<Because> {
     let chain = Chain { situation };
     chain.resources(steps);
@@ -85,7 +85,7 @@ impl Chain<'_> {
                 let text = format!("{}; {range}, which is announced, stands for it", claim.text);
                 add(&claim.object, Info, &text);
             }
-            // Of a pool, and where there is a route all the same, it is no more than context.
+            // A pool, or a claim without effect because there is a route anyway, is context only.
             ClaimStanding::Refused(_) if self.has_route() => add(&claim.object, Info, &claim.text),
             ClaimStanding::Refused(obstacles) => {
                 add(&claim.object, Info, &claim.text);
@@ -98,7 +98,7 @@ impl Chain<'_> {
         }
     }
 
-    /// Whether a claim is the one from which it follows that there is no route.
+    /// Whether a claim is the reason that there is no route.
     fn decides(&self, claim: &Claim) -> bool {
         self.situation.claims.covering.first() == Some(claim)
             || (claim.kind != ClaimKind::Pool && claim.prefix == self.prefix())
@@ -195,7 +195,7 @@ impl Chain<'_> {
         steps.add(Stage::Import, object.as_deref(), Pass, text);
     }
 
-    /// Why a route cannot be used, or why there is no best one yet.
+    /// Why a route is unusable, or why there is no best route yet.
     fn unusable(&self, fact: &RouteFact) -> Because {
         let from = self.situation.source(fact.route.source);
         let about_peer = |stage, rule: Option<&str>, text: String| Because {
@@ -352,7 +352,7 @@ fn because(obstacle: &Obstacle) -> Because {
     }
 }
 
-/// The RFC that says so, and what would help.
+/// The RFC that forbids the route, and how to fix it.
 fn unusable_rule(why: Unusable) -> (&'static str, &'static str) {
     match why {
         Unusable::AsLoop => (
@@ -368,7 +368,7 @@ fn unusable_rule(why: Unusable) -> (&'static str, &'static str) {
     }
 }
 
-/// What was compared, where that is a number of each route.
+/// The compared values, if they are numbers of each route.
 fn values(step: DecisionStep, lost: &ViewedRoute, won: &ViewedRoute) -> Option<String> {
     let pair = |lost: Option<u32>, won: Option<u32>| {
         let text =

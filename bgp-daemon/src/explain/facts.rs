@@ -1,4 +1,4 @@
-//! What the RIB knows of a prefix, asked with its own views and traces.
+//! The RIB's data about a prefix, from its own views and traces.
 
 use std::collections::BTreeMap;
 
@@ -16,43 +16,43 @@ use crate::plan::trace::{Claim, ClaimKind, ClaimStanding, Claims};
 /// More routes of one prefix than there can be.
 const ALL: usize = usize::MAX;
 
-/// Which prefix an answer is about, and its routes.
+/// The prefix of an answer, and its routes.
 #[derive(Clone, Debug)]
 pub struct Subject {
     /// The prefix.
     pub prefix: IpNet,
     /// Its routes, the best one first.
     pub routes: Vec<RouteFact>,
-    /// The same, as forwarding knows them.
+    /// The routes, as forwarding sees them.
     pub paths: Vec<Route>,
-    /// The longest prefix beside it that contains it and has a route.
+    /// The longest other prefix that contains it and has a route.
     pub covered_by: Option<IpNet>,
-    /// A longer prefix that has the address, and that an own block stands for.
+    /// A longer prefix that contains the address, and is covered by an own block.
     pub inner: Option<IpNet>,
 }
 
 /// A route of the prefix.
 #[derive(Clone, Debug)]
 pub struct RouteFact {
-    /// As the decision process sees it.
+    /// The route in the decision process.
     pub route: ViewedRoute,
-    /// What the import policy says.
+    /// The result of the import policy.
     pub import: Option<PolicyTrace>,
 }
 
-/// What the RIB does with the prefix towards a peer.
+/// The RIB's treatment of the prefix towards a peer.
 #[derive(Clone, Debug, Default)]
 pub struct PeerFact {
-    /// What the peer is told.
+    /// The advertised route.
     pub told: Option<ViewedRoute>,
-    /// Why the best route is not told.
+    /// Why the best route is not advertised.
     pub standing: Option<Standing>,
-    /// What the rules say of the route that is told, otherwise of the best one.
+    /// The result of the rules for the advertised route, or otherwise the best one.
     pub trace: Option<ExportTrace>,
 }
 
 impl Subject {
-    /// Finds out which prefix a question is about.
+    /// Determines the prefix of a question.
     pub fn find(rib: &Rib, target: Target, claims: &Claims, plan: &Plan) -> Self {
         match target {
             Target::Prefix(prefix) => Self::of(rib, prefix),
@@ -79,7 +79,7 @@ impl Subject {
         }
     }
 
-    /// The route that is used.
+    /// The best route.
     pub fn best(&self) -> Option<&ViewedRoute> {
         let best = self.routes.first().map(|fact| &fact.route);
         best.filter(|route| route.standing == Standing::Best)
@@ -87,7 +87,7 @@ impl Subject {
 }
 
 impl PeerFact {
-    /// What the RIB does with the prefix towards some peers.
+    /// The RIB's treatment of the prefix towards some peers.
     pub fn of_each(rib: &Rib, subject: &Subject, peers: &[PeerId]) -> BTreeMap<PeerId, Self> {
         let facts = peers
             .iter()
@@ -115,12 +115,12 @@ impl PeerFact {
     }
 }
 
-/// What has the address: the longest match among routes, or an object that should have a longer one.
+/// The prefix of an address: the longest match among routes, or that of an object that should have a longer one.
 fn of_address(rib: &Rib, host: IpNet, claims: &Claims, plan: &Plan) -> Subject {
     let matched = longest_match(rib, host);
     let claimed = claims.covering.iter().find(|claim| !stands_aside(claim));
     let claimed = claimed.map(|claim| match claim.kind {
-        // A pool is not announced itself: the address is by itself.
+        // A pool itself is not announced, so the address stands alone.
         ClaimKind::Pool => (claim.prefix.prefix_len(), host),
         ClaimKind::Service | ClaimKind::Range | ClaimKind::Block | ClaimKind::Node => {
             (claim.prefix.prefix_len(), claim.prefix)
@@ -136,12 +136,12 @@ fn of_address(rib: &Rib, host: IpNet, claims: &Claims, plan: &Plan) -> Subject {
     }
 }
 
-/// Whether another prefix stands for the one that is claimed.
+/// Whether another prefix is announced instead of the claimed one.
 fn stands_aside(claim: &Claim) -> bool {
     matches!(claim.standing, ClaimStanding::Within(_))
 }
 
-/// An own block stands for the routes inside, unless they have a better priority than usual.
+/// An own block is announced instead of the routes inside, unless they have a better priority than usual.
 fn behind_block(rib: &Rib, matched: IpNet, plan: &Plan) -> Subject {
     let subject = Subject::of(rib, matched);
     let usual = plan.kernel[family_of(matched)].normal_priority.local_pref();

@@ -1,4 +1,4 @@
-//! What the kernel has of the prefix, and why.
+//! The kernel's state of the prefix, and the reason.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::plan::trace::ClaimKind;
 use crate::plan::{self, CandidateRoute, LeftOut, RouteOrigin};
 
 impl KernelFact {
-    /// What the task between the RIB and the kernel says of the paths of a prefix, the best one first.
+    /// The forwarding task's data about the paths of a prefix, the best one first.
     pub fn look(state: &State, paths: &[Route]) -> Self {
         let installed = paths.iter().find(|route| state.is_in_kernel(route));
         let refused = paths.iter().find_map(|route| state.refusal(route));
@@ -34,7 +34,7 @@ impl KernelFact {
     }
 }
 
-/// The usual programs behind protocol numbers of `linux/rtnetlink.h`.
+/// The usual programs of the protocol numbers in `linux/rtnetlink.h`.
 fn program(protocol: u8) -> String {
     match protocol {
         2 => "the kernel itself".to_owned(),

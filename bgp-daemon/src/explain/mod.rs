@@ -1,8 +1,8 @@
-//! Why a prefix is told to a peer or not: the whole way from an object of the cluster to the octets and the kernel.
+//! Explains why a prefix is advertised to a peer or not: the whole path from an object of the cluster to the wire and the kernel.
 //!
-//! Nothing is kept for it. The questions of the speaker's own views are asked, and its own policies are run again; with a daemon of
-//! its RIB, without one of the RIB that [`Forecast`](crate::outlook::Forecast) makes of a plan. The answer is data, and follows from a
-//! [`Situation`] alone.
+//! Nothing is stored for it. The answer comes from the views of the RIB, and from running its policies again: the RIB of the
+//! daemon or, without one, the RIB that [`Forecast`](crate::outlook::Forecast) makes of a plan. The answer is data, and depends
+//! on a [`Situation`] alone.
 //!
 //! | module      | what it is                                                        |
 //! |-------------|-------------------------------------------------------------------|

@@ -1,4 +1,4 @@
-//! An answer from resources alone: what would be, with every session up. The same questions are asked of a RIB in this process.
+//! An answer from resources alone: a forecast with every session up. The same queries go to a RIB in this process.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::outlook::Model;
 use crate::plan::{Environment, plan, trace};
 use crate::resources::ResourceSet;
 
-/// What would become of a prefix on a node. Peers may be named by session, address or BGPPeer.
+/// A forecast for a prefix on a node. Peers may be named by session, address or BGPPeer.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What is asked: a prefix or an address, and maybe one peer.
+//! The question: a prefix or an address, and optionally a peer.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -21,36 +21,36 @@ use crate::resources::{ResourceSet, did_you_mean};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// This prefix and no other.
+    /// Exactly this prefix.
     Prefix(IpNet),
-    /// Whatever leads to this address.
+    /// The prefix that leads to this address.
     Address(IpAddr),
 }
 
-/// What was asked cannot be answered.
+/// Why a question is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuestionError {
     /// Neither a prefix nor an address.
     #[error("expected a prefix such as 192.0.2.0/24 or an address such as 192.0.2.1, found {0:?}")]
     NotAPrefix(String),
-    /// A prefix with an address inside of it.
+    /// A prefix with host bits set.
     #[error(
         "{found} has bits set after its first {}: the prefix is {prefix}, the address {}",
         prefix.prefix_len(),
         found.addr()
     )]
     HostBits {
-        /// As it was written.
+        /// As written.
         found: IpNet,
-        /// The prefix that it is in.
+        /// The prefix without host bits.
         prefix: IpNet,
     },
     /// A peer that is not in the plan.
     #[error("there is no peer {name}{suggestion}")]
     NoPeer {
-        /// As it was written.
+        /// As written.
         name: String,
-        /// What it may have meant, or why there is none.
+        /// A similar name, or why there is none.
         suggestion: String,
     },
 }
@@ -72,7 +72,7 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// The prefix; an address is one of full length.
+    /// The prefix; an address is a prefix of full length.
     pub fn net(self) -> IpNet {
         match self {
             Self::Prefix(prefix) => prefix,
@@ -81,11 +81,11 @@ impl Target {
     }
 }
 
-/// The peers of a plan that are meant: all, or those with a name, an address, or the name of a BGPPeer.
+/// The selected peers of a plan: all, or those with a name, an address, or the name of a BGPPeer.
 ///
 /// # Errors
 ///
-/// There is none; the error says why a BGPPeer of that name or address gives this node no session.
+/// There is none; the error says why a BGPPeer of that name or address makes no session on this node.
 pub fn peers<'a>(
     plan: &'a Plan,
     resources: &ResourceSet,
@@ -116,7 +116,7 @@ pub fn peers<'a>(
 
 const BGP_PEER: &str = "BGPPeer/";
 
-/// Why a BGPPeer has no session on this node, if one is meant.
+/// Why a BGPPeer, if one is meant, has no session on this node.
 fn without_session(
     plan: &Plan,
     resources: &ResourceSet,
@@ -141,7 +141,7 @@ fn without_session(
     ))
 }
 
-/// What may have been meant.
+/// A similar name.
 fn suggestion(plan: &Plan, wanted: &str) -> String {
     if plan.peers.is_empty() {
         return format!(": node {} has no peers", plan.node);

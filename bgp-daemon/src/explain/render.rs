@@ -1,4 +1,4 @@
-//! The answer for people.
+//! The text form of the answer.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,13 +8,13 @@ use super::answer::{
 };
 use super::towards::NOT_CONFIGURED;
 
-/// Peers that are named for each thing that happens to them.
+/// Peers named per result.
 const NAMED: usize = 5;
 
-/// The answer in lines; what happens to many peers alike is said once.
+/// The answer as lines; equal results of several peers are listed once.
 pub fn text(explanation: &Explanation) -> String {
     let mut out = String::new();
-    // Writing to a text does not fail.
+    // Writing to a String cannot fail.
     let _ = write(explanation, &mut out);
     out
 }
@@ -107,7 +107,7 @@ fn write_step(step: &Step, peers: usize, out: &mut String) -> std::fmt::Result {
     }
 }
 
-/// Whether the session is for another family by its configuration.
+/// Whether the session is configured for the other family.
 fn is_of_other_family(peer: &PeerAnswer) -> bool {
     peer.verdict == PeerVerdict::NotNegotiated
         && peer.because.rule.as_deref() == Some(NOT_CONFIGURED)

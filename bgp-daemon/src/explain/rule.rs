@@ -1,14 +1,14 @@
-//! The rules of policies, in the words of the objects that they come from.
+//! Descriptions of policy rules, in terms of the objects that they come from.
 
 use crate::plan::Plan;
 use crate::plan::trace::{Claim, ClaimKind, ClaimStanding, Claims};
 use crate::resources::{BgpFilterSpec, FilterAction, FilterRule, Operation};
 
-/// Names that `plan::policy` gives.
+/// Names assigned by `plan::policy`.
 const OWN_BLOCK: &str = "own block";
 const SERVICE: &str = "advertised service";
 
-/// A rule of a policy by the name that it has there.
+/// The name of a policy rule.
 #[derive(Clone, Copy)]
 pub(super) struct RuleName<'a>(pub(super) &'a str);
 
@@ -35,7 +35,7 @@ impl RuleName<'_> {
         }
     }
 
-    /// What the rule says, if it is one of a BGPFilter.
+    /// The filter rule, if it comes from a BGPFilter.
     fn of_filter(self, plan: &Plan) -> Option<&FilterRule> {
         let (object, place) = self.0.split_once(' ')?;
         let filter = plan.filters.get(object.strip_prefix("BGPFilter/")?)?;
@@ -43,7 +43,7 @@ impl RuleName<'_> {
         rules(filter, field)?.get(number.parse::<usize>().ok()?)
     }
 
-    /// Why the rule lets a route out or in.
+    /// Why the rule accepts a route.
     pub(super) fn accepts(self, plan: &Plan) -> String {
         let name = self.0;
         match self.of_filter(plan) {
@@ -57,7 +57,7 @@ impl RuleName<'_> {
         }
     }
 
-    /// What the rule does to a route.
+    /// How the rule changes a route.
     pub(super) fn changes(self, plan: &Plan) -> String {
         let name = self.0;
         if let Some(rule) = self.of_filter(plan) {
@@ -81,7 +81,7 @@ impl RuleName<'_> {
         }
     }
 
-    /// Why the rule keeps a route, and what would help.
+    /// Why the rule rejects a route, and how to fix it.
     pub(super) fn rejects(self, plan: &Plan) -> String {
         let name = self.0;
         if let Some(rule) = self.of_filter(plan) {
@@ -112,7 +112,7 @@ impl RuleName<'_> {
     }
 }
 
-/// What happens where no rule decides on export.
+/// The case that no rule decides on export.
 pub(super) const NOTHING_ACCEPTS: &str = "no rule lets it out: it is neither an own block nor an address of an announced service, no IPPool contains it, \
      and no rule of a BGPFilter of the peer accepts it; an IPPool around it (disabled, if no workload is to get addresses from it) or an Accept rule would";
 
@@ -137,7 +137,7 @@ fn operation(operation: &Operation) -> String {
     }
 }
 
-/// The fields that are set, as they are written.
+/// The fields that are set, as written.
 fn describe(rule: &FilterRule) -> String {
     let mut fields = vec![match rule.action {
         FilterAction::Accept => "action: Accept".to_owned(),

@@ -1,4 +1,4 @@
-//! Everything that an explanation follows from, gathered: plain data.
+//! The input of an explanation: plain data.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,27 @@ use crate::desired::local_kind;
 use crate::plan::trace::{Claim, ClaimStanding, Claims};
 use crate::plan::{Peer, Plan};
 
-/// What is known when the question is answered.
+/// The input of an explanation.
 pub struct Situation<'a> {
-    /// What was asked, as it was written.
+    /// The question, as written.
     pub asked: &'a str,
-    /// What the node's speaker is to be.
+    /// The plan of the node's speaker.
     pub plan: &'a Plan,
-    /// The peers that the question is about.
+    /// The peers of the question.
     pub peers: Vec<&'a Peer>,
-    /// What the objects of the cluster say.
+    /// The claims of the cluster's objects.
     pub claims: &'a Claims,
-    /// What the RIB has.
+    /// The RIB's data.
     pub subject: &'a Subject,
-    /// What it does with that towards each peer.
+    /// The RIB's treatment towards each peer.
     pub told: BTreeMap<PeerId, PeerFact>,
-    /// Each peer's session by name; those that are missing cannot be spoken to, or do not answer.
+    /// Each peer's session by name; missing ones cannot be configured, or do not answer.
     pub sessions: BTreeMap<String, SessionFact>,
     /// The names of all sessions.
     pub names: BTreeMap<PeerId, String>,
-    /// What keeps single peers from being spoken to, if anything is known beside the state of their sessions.
+    /// Obstacles of single peers, other than the state of their sessions.
     pub unspeakable: BTreeMap<String, String>,
-    /// What the kernel has.
+    /// The kernel's data.
     pub kernel: KernelFact,
     /// When the route last changed; `None` without a running daemon.
     pub since: Option<Timestamp>,
@@ -42,32 +42,32 @@ pub struct Situation<'a> {
 /// A session.
 #[derive(Clone, Debug)]
 pub struct SessionFact {
-    /// The number by which the RIB knows the peer.
+    /// The peer's number in the RIB.
     pub id: PeerId,
     /// Whether it is Established.
     pub up: bool,
-    /// Its state, and what went wrong last.
+    /// Its state, and the last error.
     pub state: String,
     /// When it last came up or went down; `None` without a running daemon.
     pub since: Option<Timestamp>,
-    /// Whether both sides agreed on the family of the question.
+    /// Whether the family of the question was negotiated.
     pub agreed: bool,
-    /// An operator switched it off.
+    /// An operator disabled it.
     pub disabled: bool,
 }
 
-/// What the kernel has of the prefix.
+/// The kernel's data about the prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelFact {
-    /// There is no running daemon to ask: what would be.
+    /// There is no running daemon: a forecast.
     Foreseen,
-    /// The daemon leaves the kernel alone.
+    /// The daemon does not use the kernel.
     LeftAlone,
-    /// What the task between the RIB and the kernel says.
+    /// The forwarding task's data.
     Known {
-        /// Where packets go by our route in the kernel, if it is there.
+        /// The next hops of our route in the kernel, if it is there.
         installed: Option<String>,
-        /// Why a route that was to be there is not.
+        /// Why a wanted route is missing.
         refused: Option<String>,
         /// The route of another program from which the best route was learned.
         foreign: Option<String>,
@@ -80,7 +80,7 @@ impl Situation<'_> {
         family_of(self.subject.prefix)
     }
 
-    /// The claims to the prefix itself that this node announces.
+    /// Claims to exactly this prefix that this node announces.
     pub(super) fn announced(&self) -> impl Iterator<Item = &Claim> {
         let prefix = self.subject.prefix;
         let claims = self.claims.covering.iter();
@@ -89,7 +89,7 @@ impl Situation<'_> {
         })
     }
 
-    /// The object or the peer that a route is from.
+    /// The object or peer that a route comes from.
     pub(super) fn source(&self, source: RouteSource) -> String {
         match source {
             RouteSource::Peer(id, _) => match self.names.get(&id) {
@@ -106,7 +106,7 @@ impl Situation<'_> {
         }
     }
 
-    /// The object that has a peer reached by a route of its own.
+    /// The object that requires a route to a peer.
     fn host_route(&self) -> String {
         let address = self.subject.prefix.addr();
         let peer = self.plan.peers.iter().find(|peer| peer.address == address);

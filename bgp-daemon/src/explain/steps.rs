@@ -1,4 +1,4 @@
-//! Steps as they are found: equal ones of several peers become one.
+//! Collects steps: equal ones of several peers are merged.
 
 use super::answer::{Because, Stage, Step, StepResult};
 
@@ -7,7 +7,7 @@ use super::answer::{Because, Stage, Step, StepResult};
 pub(super) struct Steps(Vec<Step>);
 
 impl Steps {
-    /// Adds a step about all peers.
+    /// Adds a step of all peers.
     pub(super) fn add(
         &mut self,
         stage: Stage,
@@ -24,7 +24,7 @@ impl Steps {
         });
     }
 
-    /// Adds what decided, as a step about one peer.
+    /// Adds a reason as a step of one peer.
     pub(super) fn add_for(&mut self, peer: &str, because: &Because, result: StepResult) {
         let step = Step {
             stage: because.stage,

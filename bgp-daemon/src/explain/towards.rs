@@ -1,4 +1,4 @@
-//! What becomes of the prefix towards each peer: policy, session, message.
+//! The prefix towards each peer: policy, session, message.
 
 use bgp_core::rib::{ExportTrace, PolicyTrace, Standing, ViewedRoute, Withheld};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use crate::plan::{Peer, PlannedNextHop};
 
 use StepResult::{Change, Info, Pass, Stop};
 
-/// Adds the steps towards a peer, and answers with what comes out. `nothing`: why there is no route to tell at all.
+/// Adds the steps towards a peer, and returns the result. `nothing`: why there is no route to advertise at all.
 pub(super) fn peer(
     situation: &Situation<'_>,
     peer: &Peer,
@@ -43,12 +43,12 @@ pub(super) fn peer(
     }
 }
 
-/// Whether the configuration of a peer lets its session carry the family.
+/// Whether a peer's configuration includes the family.
 pub(super) fn carries(situation: &Situation<'_>, peer: &Peer) -> bool {
     peer.options.families.contains(&situation.family())
 }
 
-/// The rule by which a session does not carry a family.
+/// The setting that excludes a family.
 pub(super) const NOT_CONFIGURED: &str = "bgp-daemon.io/families";
 
 struct Towards<'a> {
@@ -62,7 +62,7 @@ impl Towards<'_> {
     fn verdict(&self, nothing: Option<&Because>, steps: &mut Steps) -> (PeerVerdict, Because) {
         if !carries(self.situation, self.peer) {
             let because = self.not_configured();
-            // Of many, each session with an address of the other family would have this step.
+            // With many peers, each session of the other family would add this step.
             if self.situation.peers.len() == 1 {
                 steps.add_for(&self.peer.name, &because, Stop);
             }
@@ -174,10 +174,10 @@ impl Towards<'_> {
         })
     }
 
-    /// Why the rules of BGP, the owner or the policy keep the route from the peer.
+    /// Why the rules of BGP, the owner or the policy withhold the route from the peer.
     fn kept_by_rules(&self, trace: &ExportTrace) -> Option<Because> {
         let why = trace.withheld?;
-        // Which next hop there would be is known once the session is up.
+        // The next hop is only known once the session is up.
         let known = trace.in_session || why != Withheld::NoNextHop;
         known.then(|| self.withheld(why, trace.policy.as_ref()))
     }
@@ -217,7 +217,7 @@ impl Towards<'_> {
         let (stage, rule, text) = match why {
             Withheld::Policy => return self.by_policy(policy),
             Withheld::Source => (Stage::Export, "RFC 4271 9.1.3", "the peer announced the route itself, and is not told its own route".to_owned()),
-            Withheld::PlannedNextHop => (Stage::Export, "RFC 4271 5.1.3", "the peer is the next hop of the route, and is not told to send packets to itself".to_owned()),
+            Withheld::NextHop => (Stage::Export, "RFC 4271 5.1.3", "the peer is the next hop of the route, and is not told to send packets to itself".to_owned()),
             Withheld::NoAdvertise => (Stage::Export, "NO_ADVERTISE", format!("the route has the community NO_ADVERTISE, and no peer is told; {from} would have to announce it without")),
             Withheld::NoExport => (Stage::Export, "NO_EXPORT", format!("the route has the community NO_EXPORT, and the peer is in another AS; {from} would have to announce it without")),
             Withheld::LongLivedStale => (Stage::Export, "RFC 9494 4.3", format!("{from} has been away for long, and the peer does not know what a stale route is (LLGR_STALE); the route is told again when {from} is back")),
@@ -242,7 +242,7 @@ impl Towards<'_> {
         self.because(Stage::Decision, None, text.to_owned())
     }
 
-    /// Which object gives the node the session.
+    /// Adds the object that defines the session.
     fn note_peering(&self, steps: &mut Steps) {
         if let Some(selects) = self.situation.claims.peerings.get(&self.peer.resource) {
             let because = self.because(Stage::Resource, None, selects.clone());
@@ -301,10 +301,10 @@ impl Towards<'_> {
     }
 }
 
-/// Whether the trace of the rules finds this out, too.
+/// Whether the trace of the rules also covers this reason.
 fn is_by_rules(why: Withheld) -> bool {
     !matches!(
         why,
-        Withheld::Source | Withheld::PlannedNextHop | Withheld::TooLong | Withheld::Waiting
+        Withheld::Source | Withheld::NextHop | Withheld::TooLong | Withheld::Waiting
     )
 }

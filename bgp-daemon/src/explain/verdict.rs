@@ -1,11 +1,11 @@
-//! The answer: the way of the prefix, what becomes of it towards each peer and in the kernel, and all in all.
+//! The answer: the path of the prefix, the results for each peer and the kernel, and the overall result.
 
 use super::answer::{Because, Explanation, Nearest, PeerAnswer, PeerVerdict, Stage, Verdict};
 use super::situation::Situation;
 use super::steps::Steps;
 use super::{chain, kernel, towards};
 
-/// What becomes of a prefix, and why. Pure.
+/// Where a prefix is advertised, and why. Pure.
 pub fn explain(situation: &Situation<'_>) -> Explanation {
     let mut steps = Steps::default();
     let nothing = chain::walk(situation, &mut steps);
@@ -50,7 +50,7 @@ fn verdict(situation: &Situation<'_>, peers: &[&PeerAnswer]) -> Verdict {
     }
 }
 
-/// What said no first.
+/// The first obstacle.
 fn because(
     verdict: Verdict,
     nothing: Option<Because>,

@@ -54,7 +54,7 @@ fn overlap(a: IpNet, b: IpNet) -> bool {
     a.contains(&b) || b.contains(&a)
 }
 
-/// Filters that name pools, and not this one: towards their peers the pool is treated as everything else.
+/// Finds pools that are outside all filters: towards the filters' peers they are treated like any other prefix.
 fn outside_of_filters(
     subject: &Subject<'_>,
     pool: &IpPool,
@@ -115,7 +115,7 @@ fn services(
             findings.push(finding.into_error());
             continue;
         }
-        // Load balancers may take their addresses from a pool.
+        // Load balancers may use addresses of a pool.
         let is_balanced = field.starts_with("spec.serviceLoadBalancerIPs");
         if let Some((pool, cidr)) = pools.iter().find(|(_, cidr)| overlap(range, *cidr))
             && !is_balanced

@@ -1,4 +1,4 @@
-//! Whether one rule of a BGPFilter matches all that another one matches. What cannot be told counts as no.
+//! Whether one rule of a BGPFilter matches everything that another one matches. If unknown, no.
 
 use bgp_core::policy::glob_matches;
 use bgp_core::types::Family;
@@ -30,7 +30,7 @@ pub(super) fn covers(first: &FilterRule, second: &FilterRule, family: Family) ->
         && (first.priority.is_none() || first.priority == second.priority)
 }
 
-/// Whether no route can match a rule.
+/// Whether a rule matches no route.
 pub(super) fn never_matches(rule: &FilterRule, family: Family) -> bool {
     matches!(Prefixes::of(rule, family), Prefixes::None)
 }
@@ -43,7 +43,7 @@ enum Prefixes {
     NotIn(Set),
 }
 
-/// Prefixes within a net, of some lengths.
+/// Prefixes within a net, with some lengths.
 struct Set {
     net: IpNet,
     min: u8,
@@ -98,7 +98,7 @@ impl Prefixes {
             (MatchOperator::NotIn, _) => Self::NotIn(set),
             (MatchOperator::Equal, None) => Self::In(exact()),
             (MatchOperator::NotEqual, None) => Self::NotIn(exact()),
-            // A prefix is compared with a set of prefixes, and those are never equal.
+            // A prefix is compared with a set of prefixes, which are never equal.
             (MatchOperator::Equal, Some(_)) => Self::None,
             (MatchOperator::NotEqual, Some(_)) => Self::All,
         }

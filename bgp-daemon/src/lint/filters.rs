@@ -1,4 +1,4 @@
-//! BGPFilters: whether anybody uses them, and which of their rules never apply.
+//! BGPFilters: whether they are used, and which of their rules never apply.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::peers::is_external;
 use super::subject::Subject;
 use crate::resources::{BgpFilterSpec, BgpPeer, FilterRule, Operation, PeerType};
 
-/// One list of rules: its field, and how to get it.
+/// One list of rules: its field, and its accessor.
 type List = (&'static str, Family, fn(&BgpFilterSpec) -> &[FilterRule]);
 
 pub(super) const LISTS: [List; 4] = [
@@ -42,7 +42,7 @@ pub(super) fn look(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Rules after one that matches all that they match, and rules that match nothing.
+/// Rules after one that matches everything that they match, and rules that match nothing.
 fn rules(object: &str, spec: &BgpFilterSpec, findings: &mut Vec<Finding>) {
     for (list, family, rules) in LISTS {
         let rules = rules(spec);
@@ -109,7 +109,7 @@ fn local_pref(
     }
 }
 
-/// Filters that a peer names: whether they are there, there twice, and reached at all.
+/// The filters of a peer: whether they exist, are listed twice, and are reached.
 fn names(subject: &Subject<'_>, peer: &BgpPeer, findings: &mut Vec<Finding>) {
     let object = format!("BGPPeer/{}", peer.metadata.name);
     let named = &peer.spec.filters;

@@ -1,4 +1,4 @@
-//! What is found.
+//! Findings of `lint`.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -7,29 +7,29 @@ use serde::Serialize;
 
 use crate::resources::{Loaded, Location, Problem, Severity};
 
-/// Something that is legal, and wrong.
+/// A valid setting that is probably wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What kind of mistake it is, such as `filter-unused`.
+    /// The kind, such as `filter-unused`.
     pub id: &'static str,
-    /// An error keeps something from working; a warning has no effect, or another one than it seems.
+    /// An error prevents something; a warning is about a setting without effect, or with an unexpected one.
     pub severity: Severity,
     /// The object, such as `BGPPeer/tor`.
     pub object: String,
     /// The field, such as `spec.nodeSelector`.
     pub field: Option<String>,
-    /// The file that the object is in.
+    /// The file of the object.
     pub file: Option<String>,
-    /// The line, from 1.
+    /// The line, starting at 1.
     pub line: Option<usize>,
-    /// What is wrong, in one sentence.
+    /// The mistake, in one sentence.
     pub text: String,
-    /// What to do about it.
+    /// How to fix it.
     pub fix: String,
 }
 
 impl Finding {
-    /// Something has no effect, or another one than it seems.
+    /// A setting without effect, or with an unexpected one.
     pub(super) fn warning(
         id: &'static str,
         object: impl fmt::Display,
@@ -49,7 +49,7 @@ impl Finding {
         }
     }
 
-    /// The same as an error.
+    /// The finding as an error.
     pub(super) fn into_error(self) -> Self {
         Self {
             severity: Severity::Error,
@@ -57,14 +57,14 @@ impl Finding {
         }
     }
 
-    /// At a place of a file.
+    /// Sets the location in a file.
     pub(super) fn at(mut self, location: Option<&Location>) -> Self {
         self.file = location.map(|location| location.file.clone());
         self.line = location.map(|location| location.line);
         self
     }
 
-    /// Finds the place in a file, if it has none.
+    /// Finds the location in a file, unless set.
     pub(super) fn locate(&mut self, loaded: &Loaded) {
         if self.file.is_some() {
             return;
@@ -103,7 +103,7 @@ impl Ord for Finding {
     }
 }
 
-/// Three lines: what and where, what is wrong, what to do.
+/// Three lines: location, mistake, fix.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {

@@ -1,4 +1,4 @@
-//! What is legal in resources, and wrong: nothing refuses it, and it does not do what whoever wrote it meant. Pure.
+//! Finds valid resources that are probably wrong: nothing refuses them, but they do not have the intended effect. Pure.
 //!
 //! | module      | what it looks at                                                                |
 //! |-------------|---------------------------------------------------------------------------------|
@@ -26,7 +26,7 @@ use crate::plan::Environment;
 use crate::resources::Loaded;
 use subject::Subject;
 
-/// Everything that is found, errors first.
+/// All findings, errors first.
 ///
 /// ```
 /// use bgp_daemon::lint::lint;

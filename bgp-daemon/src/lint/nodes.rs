@@ -1,4 +1,4 @@
-//! Nodes, route reflectors, and sessions in which both sides wait. Of nodes that are alike, some are looked at for all.
+//! Nodes, route reflectors, and sessions in which both sides are passive. Of similar nodes, only some are examined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -105,7 +105,7 @@ fn configurations(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Neither side dials, so that there is never a session.
+/// Neither side dials, so there is never a session.
 fn both_passive(plans: &[Plan], findings: &mut Vec<Finding>) {
     let mut waiting: BTreeMap<(IpAddr, IpAddr), (&str, &Peer)> = BTreeMap::new();
     let mut dialling: BTreeSet<(IpAddr, IpAddr)> = BTreeSet::new();

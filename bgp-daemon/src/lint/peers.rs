@@ -1,4 +1,4 @@
-//! BGPPeers: whom they select, who is there twice, settings that mean nothing.
+//! BGPPeers: selectors, duplicates, settings without effect.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) fn look(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     twice(subject, findings);
 }
 
-/// Whether a peer is in another AS than nodes that have it.
+/// Whether a peer is in another AS than its nodes.
 pub(super) fn is_external(subject: &Subject<'_>, peer: &BgpPeer) -> bool {
     let spec = &peer.spec;
     let global = subject.set.bgp_configuration("default");
@@ -53,7 +53,7 @@ fn selected<'a>(subject: &Subject<'a>, selector: &Selector) -> BTreeSet<&'a str>
     nodes.map(|(name, _)| *name).collect()
 }
 
-/// The nodes that a BGPPeer is for.
+/// The nodes of a BGPPeer.
 fn nodes_with<'a>(subject: &Subject<'a>, peer: &BgpPeer) -> BTreeSet<&'a str> {
     match (&peer.spec.node, &peer.spec.node_selector) {
         (Some(node), _) => {
@@ -65,7 +65,7 @@ fn nodes_with<'a>(subject: &Subject<'a>, peer: &BgpPeer) -> BTreeSet<&'a str> {
     }
 }
 
-/// Where no node is known, nothing can be said.
+/// Without known nodes, there are no findings.
 fn selectors(subject: &Subject<'_>, peer: &BgpPeer, findings: &mut Vec<Finding>) {
     if subject.nodes.is_empty() {
         return;
@@ -164,7 +164,7 @@ fn ways(peer: &BgpPeer, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Two BGPPeers that mean the same peer on one node, and BGPPeers beside the mesh.
+/// Two BGPPeers for the same peer on one node, and BGPPeers between nodes of the mesh.
 fn twice(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     let peers: Vec<Scope<'_>> = subject
         .set
@@ -209,13 +209,13 @@ fn twice(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Which sessions a BGPPeer makes.
+/// The sessions of a BGPPeer.
 struct Scope<'a> {
     peer: &'a BgpPeer,
-    /// On these nodes; on all, whoever they are, if it says nothing of them.
+    /// The nodes; all, known or not, if it selects none.
     nodes: BTreeSet<&'a str>,
     is_global: bool,
-    /// With these nodes.
+    /// The peer nodes.
     peers: BTreeSet<&'a str>,
 }
 
@@ -243,7 +243,7 @@ impl<'a> Scope<'a> {
         &self.peer.metadata.name
     }
 
-    /// A node on which both make the same session; `None` in it stands for all nodes.
+    /// A node on which both define the same session; an inner `None` is any node.
     fn meets(&self, other: &Self) -> Option<Option<&'a str>> {
         let (ours, theirs) = (&self.peer.spec, &other.peer.spec);
         let same_address = ours.peer_ip.is_some()

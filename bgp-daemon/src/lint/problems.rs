@@ -1,4 +1,4 @@
-//! What reading and planning say of resources, unless it has been found otherwise already.
+//! Problems of reading and planning, unless another finding covers them.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ pub(super) fn look(loaded: &Loaded, environment: &Environment, findings: &mut Ve
     let has_secrets = loaded.set.secrets().next().is_some();
     let cluster = Cluster::new(&loaded.set, &loaded.set);
     let (names, set) = cluster.sample();
-    // Without nodes, what a plan says of resources is the same for any.
+    // Without nodes, the problems of a plan are the same for any node.
     let names = if names.is_empty() { vec![""] } else { names };
     let plans = names.iter().map(|name| plan(&set, name, environment));
     let planned: BTreeSet<Problem> = plans
@@ -27,7 +27,7 @@ pub(super) fn look(loaded: &Loaded, environment: &Environment, findings: &mut Ve
     findings.extend(more);
 }
 
-/// Whether a finding says what a problem says, if in other words: it is about the same field, an entry of it, or the same node.
+/// Whether a finding covers a problem: it concerns the same field, an entry of it, or the same node.
 fn says(finding: &Finding, problem: &Problem) -> bool {
     let is_field = match (&finding.field, &problem.field) {
         (Some(found), Some(field)) => {
@@ -51,7 +51,7 @@ fn finding(problem: Problem, has_secrets: bool) -> Finding {
         false => ("invalid", "write what is expected, or delete it"),
     };
     let found = Finding::warning(id, &problem.object, field, &problem.reason, fix);
-    // Whoever keeps Secrets elsewhere has none here.
+    // Secrets that are stored elsewhere are missing here.
     let is_elsewhere = is_password && !has_secrets;
     let found = match problem.severity {
         Severity::Error if !is_elsewhere => found.into_error(),

@@ -1,15 +1,15 @@
-//! The resources, as rules look at them.
+//! The resources in the form that rules need.
 
 use std::collections::BTreeMap;
 
 use crate::plan::{Annotations, NodeView, nodes};
 use crate::resources::ResourceSet;
 
-/// What rules look at.
+/// The input of rules.
 pub(super) struct Subject<'a> {
     pub(super) set: &'a ResourceSet,
     pub(super) nodes: BTreeMap<&'a str, NodeView<'a>>,
-    /// Annotations that hold for all sessions.
+    /// Annotations that apply to all sessions.
     pub(super) defaults: Annotations,
 }
 

@@ -1,5 +1,5 @@
-//! Lines of the log on their way to standard error. Whoever logs waits for nobody: a terminal, pipe or journal that takes nothing
-//! costs lines, which are counted, and not time.
+//! Lines of the log on the way to standard error. Logging never blocks: a terminal, pipe or journal that takes nothing costs
+//! lines, which are counted, but not time.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -10,17 +10,17 @@ use std::time::Duration;
 use tracing::warn;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that may wait; beyond it, they are dropped and counted.
+/// Waiting lines; beyond this number, lines are dropped and counted.
 pub(super) const LINES: usize = 4096;
-/// Octets of a line that are kept.
+/// Longest line, octets.
 const LINE_LEN: usize = 16 * 1024;
 
 thread_local! {
-    /// This is the thread that writes, and what it logs goes out at once.
+    /// This is the writing thread; its own log lines are written directly.
     static WRITES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The lines that wait. Clones share them.
+/// The waiting lines. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue(Arc<Shared>);
 
@@ -33,14 +33,14 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     lines: VecDeque<Vec<u8>>,
-    /// Dropped since the last line that was written.
+    /// Lines dropped since the last one was written.
     dropped: u64,
-    /// A line is on its way out.
+    /// A line is being written.
     writing: bool,
 }
 
 impl Queue {
-    /// Starts the thread that writes.
+    /// Starts the writing thread.
     pub(super) fn start(&self) -> io::Result<()> {
         let queue = self.clone();
         let thread = std::thread::Builder::new().name("log".to_owned());
@@ -67,7 +67,7 @@ impl Queue {
         WRITES.set(true);
         loop {
             let line = self.next();
-            // Nobody is left to be told of a standard error that is closed.
+            // If standard error is closed, the line is lost.
             out.write_all(&line).ok();
             let dropped = std::mem::take(&mut self.state().dropped);
             if dropped > 0 {
@@ -79,7 +79,7 @@ impl Queue {
         }
     }
 
-    /// The next line; the one before is out.
+    /// The next line, after the previous one was written.
     fn next(&self) -> Vec<u8> {
         let mut state = self.state();
         loop {
@@ -97,10 +97,10 @@ impl Queue {
         }
     }
 
-    /// Waits until all is written, but no longer than this.
+    /// Waits until everything is written, up to a limit.
     pub(super) fn flush(&self, limit: Duration) {
         let unfinished = |state: &mut State| state.writing || !state.lines.is_empty();
-        // However it ends, there is nothing more to do.
+        // However it ends, nothing is left to do.
         drop(
             self.0
                 .changed
@@ -124,7 +124,7 @@ impl<'a> MakeWriter<'a> for Queue {
     }
 }
 
-/// Takes one line, which comes in one piece.
+/// Takes one line, which arrives in one piece.
 #[derive(Debug)]
 pub(super) struct Entry<'a>(&'a Queue);
 
@@ -154,7 +154,7 @@ mod tests {
         }
         assert_eq!(queue.state().lines.len(), LINES);
         assert_eq!(queue.state().dropped, 3);
-        // Nobody writes.
+        // Nothing is writing.
         queue.flush(Duration::from_millis(1));
         for _ in 0..LINES {
             assert_eq!(queue.next(), b"a line\n");

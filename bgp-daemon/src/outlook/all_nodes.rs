@@ -1,4 +1,4 @@
-//! What a change of the resources does to all nodes of a cluster, on all cores.
+//! The effect of changed resources on all nodes of a cluster, computed on all cores.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -11,7 +11,7 @@ use super::totals::Totals;
 use crate::plan::{Environment, Plan, plan};
 use crate::resources::ResourceSet;
 
-/// What a change does to a cluster. `progress` is told how many nodes of how many are done, from any thread.
+/// The effect on a cluster. `progress` is called with the number of finished nodes and the total, from any thread.
 pub fn all_nodes(
     old: &ResourceSet,
     new: &ResourceSet,
@@ -50,7 +50,7 @@ pub fn all_nodes(
     summary
 }
 
-/// What the environment of this process says of one node holds for no other one.
+/// Removes the settings in the environment of this process that concern only its own node.
 fn of_any_node(environment: &Environment) -> Environment {
     let mut environment = environment.clone();
     environment.workloads.clear();
@@ -67,7 +67,7 @@ fn look_at(cluster: &Cluster<'_>, name: &str, environment: &Environment, summary
     let plans = seen.sets.map(|set| {
         let mut plan = plan(set.as_ref().unwrap_or(&nothing), name, environment);
         if !plan.node_exists {
-            // Whoever adds or removes a node knows.
+            // Adding or removing a node is intended, so problems about it are dropped.
             plan.problems.clear();
         }
         (plan, set.map_or(0, |set| set.len()))

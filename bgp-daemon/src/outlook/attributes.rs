@@ -1,4 +1,4 @@
-//! Path attributes as a peer receives them, for people and as JSON.
+//! Path attributes as a peer receives them, as text and as JSON.
 
 use std::fmt;
 
@@ -9,24 +9,24 @@ use bgp_core::wire::attribute::{Aggregator, Attributes};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The attributes of a route as they are on the wire (RFC 4271 §5). In JSON an attribute that is not there is left out.
+/// The attributes of a route on the wire (RFC 4271 §5). JSON leaves missing attributes out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WireAttributes {
     /// `IGP`, `EGP` or `incomplete`.
     pub origin: String,
-    /// AS_PATH as routers print it: `64512 {65001,65002}`. Empty inside the AS.
+    /// AS_PATH in the usual format: `64512 {65001,65002}`. Empty within the AS.
     pub as_path: String,
-    /// Where the peer sends packets; of two IPv6 addresses the global one.
+    /// The next hop; of two IPv6 addresses the global one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<String>,
     /// MULTI_EXIT_DISC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub med: Option<u32>,
-    /// LOCAL_PREF; only inside the AS.
+    /// LOCAL_PREF; only within the AS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_pref: Option<u32>,
-    /// ATOMIC_AGGREGATE is there.
+    /// ATOMIC_AGGREGATE is present.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub atomic_aggregate: bool,
     /// AGGREGATOR: AS number and BGP identifier.
@@ -60,7 +60,7 @@ pub struct WireAttributes {
 }
 
 impl WireAttributes {
-    /// Of attributes and the next hop that goes with them.
+    /// Combines attributes and their next hop.
     pub fn new(attributes: &Attributes, next_hop: Option<NextHop>) -> Self {
         let aggregator = attributes.aggregator;
         Self {
@@ -88,7 +88,7 @@ impl From<&ViewedRoute> for WireAttributes {
     }
 }
 
-/// Name and value of each attribute, those first that tell most.
+/// Names and values of the attributes, the most important first.
 impl fmt::Display for WireAttributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "next-hop {}", self.next_hop.as_deref().unwrap_or("none"))?;

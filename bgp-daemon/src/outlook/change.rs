@@ -1,7 +1,7 @@
-//! What becoming another plan would do to one node: sessions, what each peer is told, what is in the kernel, new problems.
+//! The effect of another plan on one node: sessions, advertised routes, kernel, new problems.
 //!
-//! Which sessions start anew is the speaker's own decision ([`bgp_speaker::Desired::compare`]); what is told is that of a [`Forecast`]
-//! before and after.
+//! The speaker itself decides which sessions restart ([`bgp_speaker::Desired::compare`]); advertised routes are those of a
+//! [`Forecast`] before and after.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,85 +19,85 @@ use super::setting::{self, SettingChange};
 use crate::plan::Plan;
 use crate::resources::Problem;
 
-/// What changes on one node. All lists are sorted, by peer first. Keys in JSON are a contract.
+/// The effect on one node. All lists are sorted, by peer first. JSON keys are a contract.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// The sessions.
     pub sessions: SessionChanges,
-    /// What peers are told. Routes of a session that starts anew are there only if they differ before and after.
+    /// Advertised routes. Those of a restarted session are listed only if they differ.
     pub routes: Vec<RouteChange>,
-    /// Towards whom a default route would begin or cease to pass, whoever originates it.
+    /// Sessions in which a default route would start or stop to pass, whatever its origin.
     pub default_routes: Vec<DefaultRouteChange>,
-    /// What is in the kernel, and what may be there.
+    /// Routes that are or may be in the kernel.
     pub kernel: Vec<KernelChange>,
     /// Settings of the speaker as a whole.
     pub settings: Vec<SettingChange>,
-    /// Problems that are new.
+    /// New problems.
     pub problems: Vec<Problem>,
-    /// What there was.
+    /// The state before.
     #[serde(skip)]
     pub before: Before,
 }
 
-/// How sessions change, by the names that control sockets show.
+/// Changes of sessions, by their names on the control sockets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SessionChanges {
-    /// New ones.
+    /// New sessions.
     pub added: Vec<Arc<str>>,
-    /// Those that end for good.
+    /// Sessions that end for good.
     pub removed: Vec<Arc<str>>,
-    /// Those that end and start anew.
+    /// Sessions that restart.
     pub restarted: Vec<SessionChange>,
-    /// Those that go on with other settings, which no peer notices but by its routes.
+    /// Sessions that stay up with other settings, which a peer notices only by its routes.
     pub changed: Vec<SessionChange>,
 }
 
-/// A session that has other settings.
+/// A session with other settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SessionChange {
     /// Its name.
     pub peer: Arc<str>,
-    /// The settings, as `plan -o json` calls them; `import` and `export` are its policies.
+    /// The settings, named as in `plan -o json`; `import` and `export` are its policies.
     pub because: Vec<&'static str>,
 }
 
-/// What happens to a route, or to anything else that is there or not.
+/// The change of a route, or of another item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteAction {
-    /// The peer is told of the prefix.
+    /// The prefix is announced to the peer.
     Announced,
-    /// The peer was told, and is not any more.
+    /// The prefix is withdrawn from the peer.
     Withdrawn,
-    /// The peer is told other attributes.
+    /// The prefix is announced with other attributes.
     Changed,
 }
 
-/// One route that one peer is told in another way.
+/// A changed route towards one peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteChange {
     /// The session.
     pub peer: Arc<str>,
     /// The prefix.
     pub prefix: IpNet,
-    /// What happens.
+    /// The change.
     pub change: RouteAction,
-    /// The attributes that the peer was told.
+    /// The attributes before.
     pub was: Option<Arc<WireAttributes>>,
-    /// The attributes that the peer will be told.
+    /// The attributes after.
     pub becomes: Option<Arc<WireAttributes>>,
 }
 
-/// What a change is measured against.
+/// The basis for percentages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
-    /// How many routes each peer was told.
+    /// The number of routes advertised to each peer.
     pub told: BTreeMap<Arc<str>, usize>,
 }
 
 impl Change {
-    /// From one plan to another one of the same node.
+    /// The change from one plan to another one of the same node.
     ///
     /// ```
     /// use bgp_daemon::outlook::Change;
@@ -133,7 +133,7 @@ impl Change {
 }
 
 impl SessionChanges {
-    /// Whether no session has anything new.
+    /// Whether no session changes.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -160,7 +160,7 @@ impl Before {
 fn sessions(old: &Plan, new: &Plan, before: &Forecast, after: &Forecast) -> SessionChanges {
     let (was, is) = (before.desired(), after.desired());
     let report = was.compare(is);
-    // The agent starts another speaker for another identifier.
+    // A new router ID starts another speaker.
     let is_new_speaker = old.router_id != new.router_id;
     let mut changes = SessionChanges {
         added: report.added,
@@ -202,7 +202,7 @@ type Differences = Vec<(
 
 fn routes(before: &Forecast, after: &Forecast) -> Vec<RouteChange> {
     let peers: BTreeSet<&Arc<str>> = before.peers().chain(after.peers()).collect();
-    // Peers that were alike and are alike see the same.
+    // Peers that are alike before and after have the same changes.
     let mut known: BTreeMap<_, Differences> = BTreeMap::new();
     let mut changes = Vec::new();
     for peer in peers {
@@ -247,7 +247,7 @@ fn differences(before: Option<&Told>, after: Option<&Told>) -> Differences {
     both.filter(|(_, was, becomes)| was != becomes).collect()
 }
 
-/// The problems that are new. Where one is written does not matter: lines move.
+/// The new problems. Their location does not matter, because lines move.
 pub fn new_problems(old: &[Problem], new: &[Problem]) -> Vec<Problem> {
     fn what(problem: &Problem) -> (&str, Option<&str>, &str) {
         let field = problem.field.as_deref();

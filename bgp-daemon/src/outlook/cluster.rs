@@ -1,9 +1,10 @@
-//! A cluster as each of its nodes sees it, without showing every node to every other one.
+//! A cluster from the view of each of its nodes, without comparing all pairs of nodes.
 //!
-//! What a node's plan takes from another node is little: families, AS, port, cluster ID, WireGuard, and which selectors choose it.
-//! Nodes that are alike in this, before and after the change, are a *class*, and one of them stands for all: a node is planned with itself,
-//! with one other member of each class, and with those nodes that resources name one by one. A session with the member counts as many
-//! times as the class has members. So the work is that of the nodes times the classes, not of all pairs.
+//! A node's plan takes little from another node: families, AS, port, cluster ID, WireGuard, and the selectors that match it.
+//! Nodes that agree in this, before and after the change, form a *class*, and one of them represents it: a node is planned with
+//! itself, with one other member of each class, and with the nodes that resources name individually. A session with the
+//! representative counts once per member of the class. So the work is proportional to the nodes times the classes, not to all
+//! pairs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,19 +14,19 @@ use bgp_core::types::{Asn, Family, RouterId};
 use crate::plan::{NodeView, Plan, nodes};
 use crate::resources::{BgpPeer, Kind, ObjectKey, Resource, ResourceSet};
 
-/// The resources of a cluster, and who is in it.
+/// The resources of a cluster, and its nodes.
 pub(crate) struct Side<'a> {
     resources: &'a ResourceSet,
     nodes: BTreeMap<&'a str, NodeView<'a>>,
-    /// What is for all nodes.
+    /// Objects for all nodes.
     common: ResourceSet,
-    /// What is for one node alone, beside the objects that have its name.
+    /// Objects for one node alone, other than those with its name.
     own: BTreeMap<&'a str, Vec<ObjectKey>>,
     /// Nodes by their addresses.
     by_address: BTreeMap<IpAddr, &'a str>,
-    /// Nodes that others may tell from those that are like them.
+    /// Nodes that resources name individually.
     named: BTreeSet<&'a str>,
-    /// The BGPPeers that may be between nodes.
+    /// BGPPeers that may be between nodes.
     inner: Vec<&'a BgpPeer>,
 }
 
@@ -33,11 +34,11 @@ pub(crate) struct Side<'a> {
 pub(crate) struct Cluster<'a> {
     sides: [Side<'a>; 2],
     classes: Vec<Vec<&'a str>>,
-    /// The class of each node, by its place in `classes`.
+    /// The class of each node, as an index into `classes`.
     class_of: BTreeMap<&'a str, usize>,
 }
 
-/// What a plan takes from another node.
+/// The properties of a node that other plans use.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Trait {
     addresses: [bool; 2],
@@ -45,16 +46,16 @@ struct Trait {
     cluster_id: Option<RouterId>,
     listen_port: Option<u16>,
     wireguard: [bool; 2],
-    /// Which of the BGPPeers between nodes choose it as one end or the other.
+    /// Which of the BGPPeers between nodes select it as one end or the other.
     chosen: Vec<[bool; 2]>,
 }
 
-/// What members of a class have in common; a name where there is only one member.
+/// The common properties of a class; with a name if there is only one member.
 type Class<'a> = ([Option<Trait>; 2], [bool; 2], Option<&'a str>);
 
-/// What one node is planned from, before and after.
+/// The resources for the plans of one node, before and after.
 pub(super) struct Seen {
-    /// `None` where the node is not in the cluster.
+    /// `None` if the node is not in the cluster.
     pub(super) sets: [Option<ResourceSet>; 2],
 }
 
@@ -128,7 +129,7 @@ impl<'a> Side<'a> {
         self.nodes.get(name)?.address(family)
     }
 
-    /// What a node is planned from, with these others.
+    /// The resources for the plan of a node, with these other nodes.
     fn seen(&self, name: &str, others: &[&str]) -> Option<ResourceSet> {
         self.nodes.get(name)?;
         let mut set = self.common.clone();
@@ -165,17 +166,17 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// Every node that there is before or after.
+    /// All nodes before or after.
     pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
         self.class_of.keys().copied()
     }
 
-    /// Whether a node is there before, and after.
+    /// Whether a node exists before, and after.
     pub(super) fn is_there(&self, name: &str) -> [bool; 2] {
         [0, 1].map(|side| self.sides[side].nodes.contains_key(name))
     }
 
-    /// The nodes that stand for all others: two of each class. And their resources before, without those of the others.
+    /// Representatives of all nodes, two of each class; and their resources before, without those of other nodes.
     pub(crate) fn sample(&self) -> (Vec<&'a str>, ResourceSet) {
         let members = self.classes.iter().flat_map(|names| names.iter().take(2));
         let members: Vec<&str> = members.copied().collect();
@@ -190,7 +191,7 @@ impl<'a> Cluster<'a> {
         (members, set)
     }
 
-    /// What a node is planned from.
+    /// The resources for the plans of a node.
     pub(super) fn seen_by(&self, name: &str) -> Seen {
         let other = |members: &Vec<&'a str>| members.iter().find(|it| **it != name).copied();
         let others: Vec<&str> = self.classes.iter().filter_map(other).collect();
@@ -199,7 +200,7 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// For how many sessions of a node each of its peers stands, by the names of the peers.
+    /// The number of sessions that each peer of a node represents, by the names of the peers.
     pub(super) fn weights(&self, name: &str, plans: [Option<&Plan>; 2]) -> BTreeMap<String, usize> {
         let mut weights = BTreeMap::new();
         for (side, plan) in self.sides.iter().zip(plans) {
@@ -228,7 +229,7 @@ fn class<'a>(sides: &[Side<'a>; 2], name: &'a str) -> Class<'a> {
     )
 }
 
-/// Whether plans look at objects of the kind.
+/// Whether plans use objects of the kind.
 fn is_planned_from(resource: &Resource) -> bool {
     !matches!(
         resource,
@@ -239,7 +240,7 @@ fn is_planned_from(resource: &Resource) -> bool {
     )
 }
 
-/// The node whose name an object has.
+/// The node that an object belongs to by its name.
 fn node_of(key: &ObjectKey) -> Option<&str> {
     match key.kind {
         Kind::Node | Kind::KubernetesNode => Some(&key.name),

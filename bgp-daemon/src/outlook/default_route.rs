@@ -1,5 +1,5 @@
-//! Whether a default route passes: the one route whose coming and going everybody notices. A plan rarely originates one; but the kernel
-//! has one, and so have peers, and a rule that lets everything through lets it through too.
+//! Whether a default route passes. A plan rarely originates one, but the kernel and peers have one, and a rule that accepts
+//! everything accepts it too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use bgp_speaker::{Desired, PeerSpec};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Serialize;
 
-/// A session in which a default route passes from now on, or does not any more.
+/// A session in which a default route starts or stops to pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DefaultRouteChange {
     /// The session.
     pub peer: Arc<str>,
     /// `0.0.0.0/0` or `::/0`.
     pub prefix: IpNet,
-    /// Whether the route comes from the peer or goes to it.
+    /// The direction of the route.
     pub direction: RouteDirection,
-    /// Whether it passes after the change. Before, it was the other way round.
+    /// Whether it passes after the change; before, it was the opposite.
     pub passes: bool,
 }
 
-/// Which way a route goes.
+/// The direction of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteDirection {
@@ -42,7 +42,7 @@ pub(super) fn default_route(family: Family) -> IpNet {
     }
 }
 
-/// Looks at the sessions that there were and are. Of a new one only what goes out matters: that it brings something is what it is for.
+/// Compares the sessions before and after. For a new session only exports count: importing routes is its purpose.
 pub(super) fn changes(old: &Desired, new: &Desired) -> Vec<DefaultRouteChange> {
     let mut check = DefaultRouteCheck::default();
     let mut changes = Vec::new();
@@ -70,7 +70,7 @@ pub(super) fn changes(old: &Desired, new: &Desired) -> Vec<DefaultRouteChange> {
     changes
 }
 
-/// Asks each policy once.
+/// Evaluates each policy once.
 #[derive(Default)]
 struct DefaultRouteCheck {
     known: BTreeMap<(*const Policy, Family, RouteDirection), bool>,
@@ -96,7 +96,7 @@ impl DefaultRouteCheck {
     }
 }
 
-/// Whether a policy takes a default route without communities: one of a router, or on its way out also one of this machine.
+/// Whether a policy accepts a default route without communities: one of a router or, for export, also a local one.
 fn lets_through(policy: &Policy, family: Family, way: RouteDirection) -> bool {
     let mut octets = Vec::new();
     Attributes::default().encode_canonical(&mut octets);

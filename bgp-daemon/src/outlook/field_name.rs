@@ -1,9 +1,9 @@
-//! Settings of a session by the names that `plan -o json` and the resources have for them.
+//! Names of session settings in `plan -o json` and in the resources.
 
 use bgp_speaker::PeerSpec;
 use bgp_speaker::sockopt::Ttl;
 
-/// The name of a field of [`PeerSpec`] in which two settings of a session differ.
+/// The name of a [`PeerSpec`] field in which two settings differ.
 pub(super) fn field_name(field: &'static str, old: &PeerSpec, new: &PeerSpec) -> &'static str {
     match field {
         "remote" if old.remote.ip() == new.remote.ip() => "port",

@@ -1,10 +1,11 @@
-//! What each peer would be told by a plan: the agent's own way from a plan to a RIB, in this process and without a network.
+//! A forecast of the routes advertised to each peer: the agent's own path from a plan to a RIB, within this process and without a
+//! network.
 //!
-//! Every session counts as up, with all that our settings ask for. The plan knows no route of others, neither of peers nor of the
-//! kernel: what it originates is what is told.
+//! Every session counts as up, with everything that our settings offer. The plan knows no routes of peers or of the kernel: only
+//! its own routes are advertised.
 //!
-//! Peers that are told the same are one peer here. The cost is that of the plan (each peer is looked at once), plus that of the routes
-//! for each kind of peers, of which there are few.
+//! Peers that are sent the same routes are represented by one. The cost is that of the plan (each peer is visited once), plus
+//! that of the routes for each kind of peers, of which there are few.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,31 +27,31 @@ use super::attributes::WireAttributes;
 use crate::desired;
 use crate::plan::Plan;
 
-/// Routes that are asked for at a time.
+/// Routes per query.
 const PAGE: usize = 1024;
 
-/// A plan, and what its peers would be told.
+/// A plan, and the routes advertised to its peers.
 #[derive(Debug, Default)]
 pub struct Forecast {
     desired: Desired,
     unspeakable: BTreeMap<String, String>,
-    /// The kind of each peer: a place in `told`.
+    /// The kind of each peer: an index into `told`.
     kinds: BTreeMap<Arc<str>, usize>,
-    /// What peers of each kind are told.
+    /// The routes advertised to peers of each kind.
     told: Vec<BTreeMap<IpNet, Prospect>>,
 }
 
-/// What would become of a prefix of ours towards one peer.
+/// The forecast of a local prefix towards one peer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prospect {
-    /// The peer is told, with these attributes.
+    /// Advertised, with these attributes.
     Told(Arc<WireAttributes>),
-    /// The peer is not told, for this reason.
+    /// Not advertised, for this reason.
     Withheld(Standing),
 }
 
 impl Prospect {
-    /// The attributes that the peer is told.
+    /// The advertised attributes.
     pub fn attributes(&self) -> Option<&Arc<WireAttributes>> {
         match self {
             Self::Told(attributes) => Some(attributes),
@@ -60,7 +61,7 @@ impl Prospect {
 }
 
 impl Forecast {
-    /// What comes of a plan. Without a router ID, or without the node, that is nothing. Policies that equal some of `policies` are the
+    /// The forecast of a plan. Empty without a router ID, or without the node. Policies that equal some of `policies` are the
     /// same object.
     ///
     /// ```
@@ -96,42 +97,42 @@ impl Forecast {
         }
     }
 
-    /// What the speaker is to be.
+    /// The desired state of the speaker.
     pub fn desired(&self) -> &Desired {
         &self.desired
     }
 
-    /// The peers of the plan that cannot be spoken to, with the reason.
+    /// Peers of the plan that cannot be configured, with reasons.
     pub fn unspeakable(&self) -> &BTreeMap<String, String> {
         &self.unspeakable
     }
 
-    /// The names of the peers that are spoken to, ascending.
+    /// The names of the configured peers, in ascending order.
     pub fn peers(&self) -> impl Iterator<Item = &Arc<str>> {
         self.kinds.keys()
     }
 
-    /// What becomes of each prefix of ours towards a peer; `None` if it is not spoken to.
+    /// The forecast of each local prefix towards a peer; `None` if it cannot be configured.
     pub fn towards(&self, peer: &str) -> Option<&BTreeMap<IpNet, Prospect>> {
         self.kind(peer).map(|kind| &self.told[kind])
     }
 
-    /// The kind of a peer: those of one kind are told the same. Kinds are numbers from 0.
+    /// The kind of a peer: peers of one kind are sent the same routes. Kinds are numbers from 0.
     pub fn kind(&self, peer: &str) -> Option<usize> {
         self.kinds.get(peer).copied()
     }
 }
 
-/// A plan as a RIB that has told all its peers what there is to tell.
+/// A plan as a RIB that has advertised everything to all its peers.
 #[derive(Debug)]
 pub(crate) struct Model {
-    /// The RIB. Of each kind of peers it has one, whose number is that of the kind.
+    /// The RIB, with one peer of each kind, whose number is that of the kind.
     pub(crate) rib: Rib,
     /// The kind of each peer.
     pub(crate) peers: BTreeMap<Arc<str>, usize>,
     kinds: usize,
     desired: Desired,
-    /// The peers of the plan that cannot be spoken to, with the reason.
+    /// Peers of the plan that cannot be configured, with reasons.
     pub(crate) unspeakable: BTreeMap<String, String>,
 }
 
@@ -156,7 +157,7 @@ impl Model {
         })
     }
 
-    /// The number by which the RIB knows a kind of peers.
+    /// The RIB's number of a kind of peers.
     pub(crate) fn id(kind: usize) -> PeerId {
         PeerId(u32::try_from(kind).unwrap_or(u32::MAX))
     }
@@ -167,12 +168,12 @@ struct Audience<'a> {
     speaker: &'a SpeakerConfig,
     rib: Rib,
     now: Instant,
-    /// Next hops of local routes: who has such an address is not told of them.
+    /// Next hops of local routes: a peer with such an address is not sent them.
     gateways: BTreeSet<IpAddr>,
     kinds: Vec<Kind>,
 }
 
-/// All that tells peers apart in what they are told.
+/// Everything that affects the routes advertised to a peer.
 #[derive(PartialEq)]
 struct Kind {
     routes: PeerConfig,
@@ -181,7 +182,7 @@ struct Kind {
 
 impl<'a> Audience<'a> {
     fn new(speaker: &'a SpeakerConfig, desired: &Desired) -> Self {
-        // No route gets older than any other.
+        // All routes have the same age.
         let now = Instant::now();
         let mut rib = Rib::new(speaker.rib.clone(), now, 0);
         rib.handle(now, Input::ClusterId(desired.cluster_id));
@@ -199,7 +200,7 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// The kind of a peer to which we have this address. The first of its kind is brought up.
+    /// The kind of a peer to which we have this address. The first one of its kind is brought up.
     fn kind_of(&mut self, spec: &PeerSpec, own: Option<IpAddr>) -> usize {
         let neighbour = spec.settings(self.speaker).neighbour;
         let place = self.kinds.len();
@@ -226,7 +227,7 @@ impl<'a> Audience<'a> {
         place
     }
 
-    /// Without what tells the members of one kind apart. No policy of a plan looks at the peer.
+    /// Without the differences between members of one kind. No policy of a plan depends on the peer.
     fn kind(&self, routes: &PeerConfig, up: Option<&PeerUp>) -> Kind {
         let address = match self.gateways.contains(&routes.address) {
             true => routes.address,
@@ -250,7 +251,7 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// The RIB, when everything has been told.
+    /// The RIB, after all routes were advertised.
     fn settled(mut self) -> Rib {
         while let Some(output) = self.rib.poll_output() {
             if let Output::Send { peer, messages } = output {
@@ -262,7 +263,7 @@ impl<'a> Audience<'a> {
     }
 }
 
-/// What each kind of peers is told.
+/// The routes advertised to each kind of peers.
 fn told(rib: &Rib, kinds: usize) -> Vec<BTreeMap<IpNet, Prospect>> {
     let mut shared = Shared::default();
     let told = (0..kinds).map(|kind| {
@@ -271,7 +272,7 @@ fn told(rib: &Rib, kinds: usize) -> Vec<BTreeMap<IpNet, Prospect>> {
         let mut told = BTreeMap::new();
         for route in routes {
             let prospect = shared.prospect(&route);
-            // Of several routes the best one that is told counts, otherwise the best one.
+            // Of several routes the best advertised one counts, otherwise the best one.
             let known = told.get(&route.prefix).map(Prospect::attributes);
             if known.is_none_or(|known| known.is_none() && prospect.attributes().is_some()) {
                 told.insert(route.prefix, prospect);
@@ -282,7 +283,7 @@ fn told(rib: &Rib, kinds: usize) -> Vec<BTreeMap<IpNet, Prospect>> {
     told.collect()
 }
 
-/// The best route of each prefix comes before the others.
+/// The best route of each prefix comes first.
 fn ask(rib: &Rib, peer: PeerId, family: Family) -> Vec<ViewedRoute> {
     let query = Query::new(View::Told, family).of_peer(peer).with_left_out();
     let (mut from, mut routes) = (Some(Cursor::START), Vec::new());
@@ -294,7 +295,7 @@ fn ask(rib: &Rib, peer: PeerId, family: Family) -> Vec<ViewedRoute> {
     routes
 }
 
-/// Equal attributes that come one after the other are one value.
+/// Shares equal attributes of consecutive routes.
 #[derive(Default)]
 struct Shared(Option<(ViewedRoute, Arc<WireAttributes>)>);
 
@@ -315,7 +316,7 @@ impl Shared {
     }
 }
 
-/// What a session would agree on with a peer that takes part in everything; `None` if there is nothing to agree on.
+/// The negotiation with a peer that accepts everything; `None` if it fails.
 fn up(id: PeerId, neighbour: &NeighbourConfig, own: Option<IpAddr>) -> Option<PeerUp> {
     const CONN: ConnId = ConnId(0);
     let peer_id = match neighbour.session.peer_address {

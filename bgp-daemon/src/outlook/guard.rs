@@ -1,4 +1,4 @@
-//! How much of a change is too much: limits that a pipeline sets, such as `max-withdrawn=10%,max-restarts=1,default-route=never`.
+//! Limits of a change for a pipeline, such as `max-withdrawn=10%,max-restarts=1,default-route=never`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::totals::{Count, Totals};
 use crate::resources::did_you_mean;
 
-/// Limits of a change. At a limit it is still allowed.
+/// Limits of a change. Reaching a limit is allowed.
 ///
 /// ```
 /// use bgp_daemon::outlook::{Guard, Totals};
@@ -23,26 +23,26 @@ use crate::resources::did_you_mean;
 #[derive(Clone, Debug, Default)]
 pub struct Guard(Vec<(Subject, Limit)>);
 
-/// What a limit is about.
+/// The subject of a limit.
 #[derive(Clone, Copy, Debug)]
 struct Subject {
     name: &'static str,
-    /// What is counted.
+    /// The counted items.
     text: &'static str,
     count: fn(&Totals) -> Count,
-    /// Whether there is a whole that a percentage is of.
+    /// Whether percentages make sense.
     has_share: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Limit {
     AtMost(usize),
-    /// Of what there was, in percent.
+    /// Percentage of the number before.
     Share(f64),
     Never,
 }
 
-/// The limit that is not set by a number.
+/// The limit without a number.
 const DEFAULT_ROUTE: Subject = Subject {
     name: "default-route",
     text: "default routes that change",
@@ -81,16 +81,16 @@ const fn shared(name: &'static str, text: &'static str, count: fn(&Totals) -> Co
     }
 }
 
-/// A limit that a change is beyond.
+/// An exceeded limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Exceeded {
     /// The limit as it was set, such as `max-restarts=1`.
     pub limit: String,
-    /// How many there are.
+    /// The number of items.
     pub found: usize,
-    /// Of how many; 0 where that means nothing.
+    /// The total; 0 if meaningless.
     pub of: usize,
-    /// What happens too often, for people.
+    /// The items, as text.
     pub text: String,
 }
 
@@ -100,18 +100,18 @@ impl fmt::Display for Exceeded {
     }
 }
 
-/// What is wrong with a text that should be limits.
+/// Why a text is not a list of limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
     /// Not `name=value`.
     #[error("--guard: expected name=value, found {0:?}")]
     Form(String),
-    /// There is no such limit.
+    /// The limit is unknown.
     #[error("--guard: {name:?} is no limit{hint}; known are {known}")]
     Unknown {
         /// The name.
         name: String,
-        /// A name that might have been meant.
+        /// A similar name.
         hint: String,
         /// All names.
         known: String,
@@ -121,12 +121,12 @@ pub enum GuardError {
     Value {
         /// The limit.
         name: &'static str,
-        /// The values that there are.
+        /// The allowed values.
         expected: &'static str,
-        /// The one found.
+        /// The value found.
         value: String,
     },
-    /// One limit has two values.
+    /// A limit is set twice.
     #[error("--guard: {0} is there twice")]
     Twice(&'static str),
 }
@@ -148,7 +148,7 @@ impl FromStr for Guard {
 }
 
 impl Guard {
-    /// The limits that a change is beyond, in the order in which they were set.
+    /// The exceeded limits, in the order in which they were set.
     pub fn exceeded_by(&self, totals: &Totals) -> Vec<Exceeded> {
         let judged = self.0.iter().map(|(subject, limit)| {
             let count = (subject.count)(totals);
@@ -185,7 +185,7 @@ impl Subject {
     }
 }
 
-/// In percent. Something of nothing is everything.
+/// The percentage. Something of nothing is everything.
 fn share(count: Count) -> f64 {
     match count {
         Count { found: 0, .. } => 0.0,

@@ -1,4 +1,4 @@
-//! What of a plan is in the kernel: routes of the node's own, and what becomes of those that are learned.
+//! A plan's routes in the kernel: the node's own, and the treatment of learned ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,23 +10,23 @@ use serde::Serialize;
 use crate::desired::kernel_rules::RulesInForce;
 use crate::plan::{Plan, PoolRouting};
 
-/// Something about the kernel that changes.
+/// A change in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KernelChange {
-    /// Of what.
+    /// The prefix.
     pub prefix: IpNet,
-    /// What is said of it.
+    /// The subject.
     pub subject: KernelSubject,
-    /// What happens.
+    /// The change.
     pub change: KernelAction,
-    /// What there was; `None` if nothing.
+    /// The value before; `None` if there was none.
     pub was: Option<String>,
-    /// What there will be; `None` if nothing.
+    /// The value after; `None` if there is none.
     pub becomes: Option<String>,
 }
 
-/// What is said of a prefix.
+/// The subject of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelSubject {
@@ -34,29 +34,29 @@ pub enum KernelSubject {
     Route,
     /// How learned routes inside the prefix are written.
     LearnedRoutes,
-    /// How routes by this next hop are written.
+    /// How routes with this next hop are written.
     NextHop,
     /// The node's own network: next hops inside need no tunnel across subnets.
     Network,
-    /// The metric of learned routes of the family that say nothing of theirs.
+    /// The default metric of learned routes of the family.
     Metric,
 }
 
-/// What happens to it.
+/// The change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KernelAction {
-    /// It is new.
+    /// Added.
     Added,
-    /// It is gone.
+    /// Removed.
     Removed,
-    /// It is another one.
+    /// Changed.
     Changed,
 }
 
 type State = BTreeMap<(IpNet, KernelSubject), String>;
 
-/// From one plan to another.
+/// The changes from one plan to another.
 pub(super) fn changes(old: &Plan, new: &Plan) -> Vec<KernelChange> {
     let [before, after] = [old, new].map(state);
     let keys: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();

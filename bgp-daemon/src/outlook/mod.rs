@@ -1,5 +1,4 @@
-//! What would be, before anything is: what peers would be told by a plan, and what another plan would change. Pure: no daemon, no
-//! socket, no file.
+//! Forecasts: the routes that peers are sent by a plan, and the effect of another plan. Pure: no daemon, no socket, no file.
 //!
 //! | module          | what it is                                                                 |
 //! |-----------------|----------------------------------------------------------------------------|

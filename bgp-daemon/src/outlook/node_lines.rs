@@ -1,4 +1,4 @@
-//! What happens on one node, as part of what happens to the cluster.
+//! The changes of one node, as part of those of the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::summary::{SessionAction, Summary};
 use super::times::Times;
 use crate::plan::Plan;
 
-/// Adds what happens on one node.
+/// Adds the changes of one node.
 pub(super) fn node_lines(
     node: &str,
     plans: [&Plan; 2],

@@ -1,4 +1,4 @@
-//! A change as tables for people. What happens to many peers alike is one line.
+//! Renders a change as tables. Equal changes of many peers are one line.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -13,7 +13,7 @@ use super::summary::Summary;
 use super::totals::Totals;
 use crate::plan::render::section;
 
-/// Peers of a line that are named; of others there is the number.
+/// Peers named per line; the others are counted.
 const NAMED: usize = 3;
 
 /// A change of one node as tables.
@@ -23,7 +23,7 @@ pub fn table(change: &Change, node: &str) -> String {
     text
 }
 
-/// Lines of one risk that people are shown; of others there is the number.
+/// Lines shown per risk; the others are counted.
 const SHOWN: usize = 5;
 
 /// A change of a cluster as a table, the riskiest lines first.

@@ -1,49 +1,49 @@
-//! In which way a line of a summary might hurt.
+//! The risk of a line in a summary.
 
 use serde::Serialize;
 
 use super::times::Times;
 
-/// What kind of harm a line may do, the worst first.
+/// The kind of risk, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Risk {
-    /// A node has sessions no more.
+    /// A node loses all sessions.
     NodeCutOff,
     /// Sessions end for good.
     SessionRemoved,
-    /// A default route comes or goes.
+    /// A default route starts or stops to pass.
     DefaultRoute,
-    /// A block of addresses of workloads is withdrawn.
+    /// A block of workload addresses is withdrawn.
     BlockWithdrawn,
     /// Another prefix is withdrawn.
     RouteWithdrawn,
-    /// Sessions start anew.
+    /// Sessions restart.
     SessionRestarted,
     /// An object, or a part of it, is left out.
     NewError,
-    /// Peers are told other attributes.
+    /// Routes are announced with other attributes.
     RouteChanged,
-    /// What is written into the kernel.
+    /// Kernel routes change.
     Kernel,
     /// Settings of a speaker.
     Setting,
-    /// Sessions are new.
+    /// New sessions.
     SessionAdded,
     /// A prefix is announced.
     RouteAnnounced,
-    /// Sessions go on with other settings.
+    /// Sessions stay up with other settings.
     SessionChanged,
-    /// Something has no effect.
+    /// A setting has no effect.
     NewWarning,
 }
 
-/// Something that might hurt.
+/// A line with a risk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RiskLine {
-    /// In which way.
+    /// The risk.
     pub risk: Risk,
-    /// What happens, for people.
+    /// A description.
     pub text: String,
     /// How often.
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! Which lines of a summary might hurt most.
+//! The riskiest lines of a summary.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use super::times::Times;
 use crate::resources::{Problem, Severity};
 
 impl Summary {
-    /// Fills in what might hurt: all lines, the worst first, and of one kind those that happen most often.
+    /// Fills in the risks: all lines, the worst first, and within a kind the most frequent first.
     pub(super) fn find_risks(&mut self) {
         self.risks = lines(self);
     }
 
-    /// Notes problems that the resources have as they are read, and says where all problems are written.
+    /// Adds problems from reading the resources, and sets the locations of all problems.
     pub fn add_problems(
         &mut self,
         problems: impl IntoIterator<Item = Problem>,
@@ -97,7 +97,7 @@ fn lines(summary: &Summary) -> Vec<RiskLine> {
         };
         add(risk, &line.times, line.problem.to_string());
     }
-    // Lines that are otherwise equal stay in the order of their kinds.
+    // Otherwise equal lines stay in the order of their kinds.
     lines.sort_by(|a, b| {
         let by_size = (b.times.times, b.times.nodes).cmp(&(a.times.times, a.times.nodes));
         a.risk.cmp(&b.risk).then(by_size)

@@ -8,15 +8,15 @@ use crate::plan::Plan;
 /// A setting that changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct SettingChange {
-    /// As `plan -o json` calls it.
+    /// The name in `plan -o json`.
     pub field: &'static str,
-    /// What it was; `None` if nothing.
+    /// The value before; `None` if there was none.
     pub was: Option<String>,
-    /// What it becomes; `None` if nothing.
+    /// The value after; `None` if there is none.
     pub becomes: Option<String>,
 }
 
-/// From one plan to another.
+/// The changes from one plan to another.
 pub(super) fn changes(old: &Plan, new: &Plan) -> Vec<SettingChange> {
     let both = settings(old).into_iter().zip(settings(new));
     let both = both.map(|((field, was), (_, becomes))| SettingChange {

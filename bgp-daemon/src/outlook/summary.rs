@@ -1,4 +1,4 @@
-//! What a change does to a cluster, summed up: what happens to many nodes alike is one line. Keys in JSON are a contract.
+//! The effect of a change on a cluster, summed up: equal changes of many nodes are one line. JSON keys are a contract.
 
 use std::collections::BTreeMap;
 
@@ -15,31 +15,31 @@ use super::times::Times;
 use super::totals::Totals;
 use crate::resources::Problem;
 
-/// What a change does to a cluster.
+/// The effect of a change on a cluster.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// The nodes.
     pub nodes: Nodes,
-    /// All in numbers. A session between two nodes counts at both ends.
+    /// Totals. A session between two nodes counts at both ends.
     pub totals: Totals,
-    /// What might hurt, the worst first.
+    /// Risks, the worst first.
     pub risks: Vec<RiskLine>,
     /// The sessions.
     pub sessions: SessionLines,
-    /// What peers are told.
+    /// Advertised routes.
     pub routes: Vec<RouteLine>,
-    /// Sessions in which a default route would begin or cease to pass.
+    /// Sessions in which a default route would start or stop to pass.
     pub default_routes: Vec<DefaultRouteLine>,
-    /// What is in the kernel, and what may be there.
+    /// Routes that are or may be in the kernel.
     pub kernel: Vec<KernelLine>,
     /// Settings of speakers.
     pub settings: Vec<SettingLine>,
-    /// Problems that are new.
+    /// New problems.
     pub problems: Vec<ProblemLine>,
     #[serde(skip)]
     pub(super) groups: Groups,
-    /// Objects and sessions that were looked at: what the work is made of.
+    /// Objects and sessions visited: the measure of work.
     #[serde(skip)]
     pub(super) looked_at: usize,
 }
@@ -47,28 +47,28 @@ pub struct Summary {
 /// The nodes of a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Nodes {
-    /// Those that are new.
+    /// New nodes.
     pub added: Vec<String>,
-    /// Those that are gone.
+    /// Removed nodes.
     pub removed: Vec<String>,
-    /// How many others change.
+    /// The number of other nodes with changes.
     pub changed: usize,
 }
 
-/// Sessions by what happens to them.
+/// Sessions by kind of change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SessionLines {
-    /// New ones.
+    /// New sessions.
     pub added: Vec<SessionLine>,
-    /// Those that end for good.
+    /// Sessions that end for good.
     pub removed: Vec<SessionLine>,
-    /// Those that end and start anew.
+    /// Sessions that restart.
     pub restarted: Vec<SessionLine>,
-    /// Those that go on with other settings.
+    /// Sessions that stay up with other settings.
     pub changed: Vec<SessionLine>,
 }
 
-/// Sessions that come from one object.
+/// Sessions of one object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SessionLine {
     /// The object, such as `BGPPeer/tor`.
@@ -81,14 +81,14 @@ pub struct SessionLine {
     pub times: Times,
 }
 
-/// A prefix that peers are told in another way.
+/// A changed prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteLine {
     /// The prefix.
     pub prefix: IpNet,
-    /// What happens.
+    /// The change.
     pub change: RouteAction,
-    /// The prefix is a block of addresses of workloads.
+    /// The prefix is a block of workload addresses.
     pub block: bool,
     /// The attributes before, in the example.
     pub was: Option<WireAttributes>,
@@ -99,12 +99,12 @@ pub struct RouteLine {
     pub times: Times,
 }
 
-/// A default route that passes or not.
+/// A default route that starts or stops to pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DefaultRouteLine {
     /// `0.0.0.0/0` or `::/0`.
     pub prefix: IpNet,
-    /// Which way.
+    /// The direction.
     pub direction: RouteDirection,
     /// Whether the route passes afterwards.
     pub passes: bool,
@@ -115,10 +115,10 @@ pub struct DefaultRouteLine {
     pub times: Times,
 }
 
-/// Something of the kernel.
+/// A change in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KernelLine {
-    /// What.
+    /// The change.
     #[serde(flatten)]
     pub change: KernelChange,
     /// How often.
@@ -126,10 +126,10 @@ pub struct KernelLine {
     pub times: Times,
 }
 
-/// A setting of speakers.
+/// A changed setting of speakers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SettingLine {
-    /// What.
+    /// The change.
     #[serde(flatten)]
     pub change: SettingChange,
     /// How often.
@@ -137,18 +137,18 @@ pub struct SettingLine {
     pub times: Times,
 }
 
-/// A problem that is new.
+/// A new problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProblemLine {
-    /// What is wrong.
+    /// The problem.
     #[serde(flatten)]
     pub problem: Problem,
-    /// How often; on no node if it is one of the resources.
+    /// How often; on no node for a problem of the resources.
     #[serde(flatten)]
     pub times: Times,
 }
 
-/// What happens to sessions.
+/// The change of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum SessionAction {
     Removed,
@@ -157,7 +157,7 @@ pub(super) enum SessionAction {
     Changed,
 }
 
-/// Everything by what is alike.
+/// Changes, grouped.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Groups {
     pub(super) sessions: BTreeMap<(SessionAction, String, Vec<&'static str>), Times>,
@@ -166,11 +166,11 @@ pub(super) struct Groups {
     pub(super) kernel: BTreeMap<KernelChange, Times>,
     pub(super) settings: BTreeMap<SettingChange, Times>,
     pub(super) problems: BTreeMap<Problem, Times>,
-    /// Nodes that have sessions no more, though they are there.
+    /// Nodes that lose all sessions, but still exist.
     pub(super) cut_off: Times,
 }
 
-/// The attributes of a route before and after, for example.
+/// The attributes of an example route before and after.
 pub(super) type Attributes = [Option<WireAttributes>; 2];
 
 impl Nodes {

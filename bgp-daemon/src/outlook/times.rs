@@ -1,26 +1,26 @@
-//! How often something happens in a cluster.
+//! How often a change occurs in a cluster.
 
 use serde::Serialize;
 
-/// How often something happens, and where for example.
+/// How often a change occurs, with an example.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Times {
-    /// To so many sessions or routes, of all nodes.
+    /// Number of sessions or routes, on all nodes.
     pub times: usize,
-    /// On so many nodes.
+    /// Number of nodes.
     pub nodes: usize,
     /// The first of the nodes.
     pub node: String,
     /// One of its peers.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub peer: String,
-    /// The node that was counted last: what happens there again counts no other node.
+    /// The node counted last: another change there adds no node.
     #[serde(skip)]
     pub(super) last: String,
 }
 
 impl Times {
-    /// Something that happens so often on a node.
+    /// A change that occurs this often on a node.
     pub(super) fn on(node: &str, peer: &str, times: usize) -> Self {
         Self {
             times,
@@ -31,7 +31,7 @@ impl Times {
         }
     }
 
-    /// Adds what happens on other nodes, or again on the node that came last. The first node by name is the example.
+    /// Adds changes on other nodes, or again on the last node. The first node by name is the example.
     pub(super) fn add(&mut self, other: Self) {
         self.times += other.times;
         if self.last != other.last {

@@ -1,4 +1,4 @@
-//! A change in numbers: of one node, or the sum of many.
+//! The totals of a change, for one node or many.
 
 use std::ops::AddAssign;
 
@@ -8,41 +8,41 @@ use serde::{Deserialize, Serialize};
 use super::change::{Change, RouteAction};
 use super::default_route::is_default;
 
-/// How many of how many.
+/// A number and its total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Count {
-    /// So many.
+    /// The number.
     pub found: usize,
-    /// Of so many that there were before.
+    /// The total before the change.
     pub of: usize,
 }
 
-/// A change in numbers. A route is one prefix that one peer is told.
+/// The totals of a change. A route is one prefix advertised to one peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Nodes with any difference.
     pub nodes: Count,
-    /// Sessions that are new.
+    /// New sessions.
     pub added: Count,
     /// Sessions that end for good.
     pub removed: Count,
-    /// Sessions that start anew.
+    /// Sessions that restart.
     pub restarted: Count,
     /// Routes that are announced.
     pub announced: Count,
-    /// Routes that are withdrawn, those of removed sessions too.
+    /// Withdrawn routes, including those of removed sessions.
     pub withdrawn: Count,
     /// Routes with other attributes.
     pub changed: Count,
-    /// Default routes that are told otherwise, or that pass in a session in which they did not, or the other way round.
+    /// Default routes with other attributes, or that start or stop to pass in a session.
     pub default_routes: usize,
-    /// Problems that are new.
+    /// New problems.
     pub problems: usize,
 }
 
 impl Totals {
-    /// The numbers of one node, in which a peer counts as so many.
+    /// The totals of one node; `weight` is the number of peers that a peer represents.
     pub fn of(change: &Change, weight: impl Fn(&str) -> usize) -> Self {
         let told = &change.before.told;
         let sessions = told.keys().map(|name| weight(name)).sum();

@@ -1,10 +1,10 @@
-//! Counters of the kernel that tell why it drops segments: `/proc/net/netstat`.
+//! The kernel's counters of dropped segments by reason: `/proc/net/netstat`.
 
 use std::fs;
 
 use crate::doctor::facts::Drops;
 
-/// The counters as they are now; zero where the kernel has none of that name.
+/// The current counters; zero for a missing one.
 pub(in crate::doctor) fn drops() -> Drops {
     parse(&fs::read_to_string("/proc/net/netstat").unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! Tries to reach a peer beside its session: one TCP handshake that is broken off at once, and signs that the machine is alive.
+//! Probes a peer beside its session: a TCP handshake that is aborted at once, and tests whether the machine is alive.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use crate::doctor::facts::Knock;
 
-/// For an answer: a SYN is sent again after a second.
+/// Limit of an answer: a SYN is retransmitted after a second.
 const ANSWER: Duration = Duration::from_millis(2500);
-/// TCP and UDP ports on which nobody is expected: a machine that is alive says so.
+/// TCP and UDP ports that are expected to be closed: a live machine rejects them.
 const CLOSED_TCP: u16 = 1;
 const CLOSED_UDP: u16 = 33434;
 
@@ -31,7 +31,7 @@ pub(in crate::doctor) async fn knock(
     };
     match dial.connect().await {
         Ok(stream) => {
-            // A reset: nothing of it is to last on the other side.
+            // A reset, so that nothing remains on the other side.
             socket2::SockRef::from(&stream)
                 .set_linger(Some(Duration::ZERO))
                 .ok();
@@ -45,8 +45,7 @@ pub(in crate::doctor) async fn knock(
     }
 }
 
-/// Whether the machine with an address answers anything at all: a reset from a closed TCP port, or an ICMP message from a
-/// closed UDP port.
+/// Whether a machine answers at all: a reset from a closed TCP port, or an ICMP message from a closed UDP port.
 pub(in crate::doctor) async fn is_alive(address: IpAddr, source: Option<IpAddr>) -> bool {
     let tcp = knock(SocketAddr::new(address, CLOSED_TCP), source, Ttl::System);
     let (tcp, udp) = tokio::join!(tcp, udp_is_refused(address, source));

@@ -1,4 +1,4 @@
-//! What the machine allows: capabilities of this process, and kernel parameters.
+//! Capabilities of this process, and kernel parameters.
 
 use std::fs;
 
@@ -7,9 +7,9 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::doctor::facts::{Capabilities, Filter};
 
-/// What this process may do.
+/// The capabilities of this process.
 pub(in crate::doctor) fn own_capabilities() -> Capabilities {
-    // Where it cannot be told, nothing is said.
+    // If unknown, assume all.
     let effective = capabilities(None).map_or(CapabilitySet::all(), |sets| sets.effective);
     Capabilities {
         net_admin: effective.contains(CapabilitySet::NET_ADMIN),
@@ -18,7 +18,7 @@ pub(in crate::doctor) fn own_capabilities() -> Capabilities {
     }
 }
 
-/// Whether packets are forwarded; `None` where the family does not exist.
+/// Whether packets are forwarded; `None` if the family does not exist.
 pub(in crate::doctor) fn forwarding() -> PerFamily<Option<bool>> {
     let mut forwarding = PerFamily::default();
     for (family, name) in [
@@ -30,8 +30,8 @@ pub(in crate::doctor) fn forwarding() -> PerFamily<Option<bool>> {
     forwarding
 }
 
-/// The interfaces of this network namespace that packets of others come by: neither the loopback nor those of workloads, at which
-/// Felix judges sources strictly. Sorted, and not more than can be of interest.
+/// The interfaces of this network namespace that receive packets of other machines: without the loopback and those of workloads,
+/// which Felix filters strictly. Sorted, up to a limit.
 pub(in crate::doctor) fn interfaces() -> Vec<String> {
     let entries = fs::read_dir("/proc/sys/net/ipv4/conf")
         .into_iter()
@@ -47,10 +47,10 @@ pub(in crate::doctor) fn interfaces() -> Vec<String> {
     names
 }
 
-/// Interfaces that are looked at.
+/// Limit of the examined interfaces.
 const INTERFACES: usize = 256;
 
-/// How an interface judges the source of IPv4 packets: the greater of two parameters counts.
+/// Reverse path filtering of an interface for IPv4: the greater of two parameters applies.
 pub(in crate::doctor) fn reverse_path_filter(interface: &str) -> Option<Filter> {
     let of = |name: &str| number(&format!("net/ipv4/conf/{}/rp_filter", name));
     Some(match of("all")?.max(of(interface)?) {
@@ -60,7 +60,7 @@ pub(in crate::doctor) fn reverse_path_filter(interface: &str) -> Option<Filter> 
     })
 }
 
-/// Octets that a socket may use for options, TCP MD5 keys among them.
+/// Octets that a socket may use for options, including TCP MD5 keys.
 pub(in crate::doctor) fn option_memory() -> Option<u32> {
     number("net/core/optmem_max")
 }

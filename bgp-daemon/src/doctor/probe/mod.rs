@@ -1,4 +1,4 @@
-//! The looking. Each function looks at one thing and judges nothing.
+//! The probes. Each function observes one thing and draws no conclusions.
 
 pub(super) mod counters;
 pub(super) mod knock;

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Names of programs that write routes, as `/proc` has them. Ours may have some of them too.
+/// Names of routing programs in `/proc`. Ours may have some of them, too.
 const ROUTING: [&str; 8] = [
     "bird", "bird6", "bgpd", "zebra", "gobgpd", "exabgp", "openbgpd", "holod",
 ];
 
-/// Those that run here and are not this program: `bird` (pid 4711).
+/// Running routing programs other than this one: `bird` (pid 4711).
 pub(in crate::doctor) fn routing_programs() -> Vec<String> {
     let own_namespace = fs::read_link("/proc/self/ns/net").ok();
     let own_program = identity(Path::new("/proc/self/exe"));
@@ -31,7 +31,7 @@ pub(in crate::doctor) fn routing_programs() -> Vec<String> {
     shown.collect()
 }
 
-/// The file of a program, by device and inode: containers have it under other paths.
+/// The executable of a program, by device and inode: containers have it under other paths.
 fn identity(link: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     let metadata = fs::metadata(link).ok()?;

@@ -1,4 +1,4 @@
-//! The TCP sockets of this network namespace, as `/proc/net/tcp` and `/proc/net/tcp6` show them.
+//! The TCP sockets of this network namespace, from `/proc/net/tcp` and `/proc/net/tcp6`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,11 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use crate::doctor::facts::{Socket, TcpState};
 use crate::occupant::address;
 
-/// All sockets that are about BGP: with this port on either side, or with one of these addresses on the other.
+/// All BGP sockets: with this port on either side, or one of these addresses on the other.
 pub(in crate::doctor) fn sockets(ports: &BTreeSet<u16>, peers: &BTreeSet<IpAddr>) -> Vec<Socket> {
     let own = own_inodes();
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-    // A system may be without one of the families.
+    // A system may lack one of the families.
     let tables = tables.map(|table| fs::read_to_string(table).unwrap_or_default());
     let sockets = tables.iter().flat_map(|table| table.lines());
     let sockets = sockets.filter_map(|line| socket(line, &own));
@@ -24,7 +24,7 @@ pub(in crate::doctor) fn sockets(ports: &BTreeSet<u16>, peers: &BTreeSet<IpAddr>
         .collect()
 }
 
-/// A line of those tables: addresses, state, what is on its way, retransmissions, the user, the inode.
+/// Parses a line of these tables: addresses, state, octets in flight, retransmissions, user, inode.
 fn socket(line: &str, own: &BTreeSet<u64>) -> Option<Socket> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let canonical = |text: &str| {

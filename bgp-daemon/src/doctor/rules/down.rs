@@ -1,13 +1,13 @@
-//! Why a session is down: the order in which causes are weighed.
+//! Why a session is down: the order of causes.
 //!
-//! What keeps us from trying comes first. What either side has said (a NOTIFICATION) explains more than what the network does, unless
-//! the network has failed since: an operator's word, and a limit, explain even that.
+//! Obstacles on our side come first. A NOTIFICATION of either side explains more than the network, unless the network has failed
+//! since. An operator's command and a limit explain even that.
 
 use super::{reach, security, told};
 use crate::doctor::facts::{Facts, Peer};
 use crate::doctor::finding::Finding;
 
-/// The cause.
+/// The first cause with evidence.
 pub(super) fn cause(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let causes = [
         told::switched_off,

@@ -1,4 +1,4 @@
-//! What was seen of a session, in words, for the findings about it.
+//! The observations of a session as text, for findings.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use bgp_speaker::kernel::query::NeighbourEntry;
 
 use crate::doctor::facts::{Facts, Knock, Peer, TcpState};
 
-/// How the session is, and why it says it is not up.
+/// The state of the session, and its last error.
 pub(super) fn session(facts: &Facts, peer: &Peer) -> Vec<String> {
     let Some(session) = &peer.session else {
         return Vec::new();
@@ -39,7 +39,7 @@ pub(super) fn session(facts: &Facts, peer: &Peer) -> Vec<String> {
     seen
 }
 
-/// The way to the peer.
+/// The path to the peer.
 pub(super) fn way(peer: &Peer) -> Vec<String> {
     let address = peer.remote.ip();
     let way = match &peer.way {
@@ -66,7 +66,7 @@ pub(super) fn way(peer: &Peer) -> Vec<String> {
     seen
 }
 
-/// Sockets towards the peer.
+/// Sockets to the peer.
 pub(super) fn sockets(peer: &Peer) -> Vec<String> {
     let state = |state| match state {
         TcpState::ESTABLISHED => "connected",
@@ -95,7 +95,7 @@ pub(super) fn sockets(peer: &Peer) -> Vec<String> {
     shown.take(4).collect()
 }
 
-/// Tries beside the session.
+/// Test handshakes beside the session.
 pub(super) fn knocks(peer: &Peer) -> Vec<String> {
     let answer = |knock: &Knock| match knock {
         Knock::Untried => None,

@@ -1,4 +1,4 @@
-//! From facts to findings. Pure: nothing here looks at anything.
+//! From facts to findings. Pure.
 //!
 //! | module     | ids                                                                                           |
 //! |------------|-----------------------------------------------------------------------------------------------|
@@ -11,7 +11,7 @@
 //! | `routes`   | no-export, next-hop, and family of a session that is up                                       |
 //! | `evidence` | what was seen, in words                                                                       |
 //!
-//! Of a session that is down one cause is told: the first in the order of `down` for which there is evidence.
+//! For a session that is down, one cause is reported: the first with evidence, in the order of `down`.
 
 mod down;
 mod evidence;
@@ -28,7 +28,7 @@ mod tests;
 use super::facts::Facts;
 use super::finding::{Finding, Id, Report, Severity};
 
-/// What follows from the facts, the worst first.
+/// The findings, the worst first.
 pub fn report(facts: &Facts) -> Report {
     let mut findings = store::findings(facts);
     findings.extend(node::findings(facts));

@@ -1,4 +1,4 @@
-//! The machine: its port, its capabilities, its kernel, its clock, and other programs on it.
+//! The machine: its port, capabilities, kernel, clock, and other programs.
 
 use bgp_core::types::Family;
 use jiff::{SignedDuration, Timestamp};
@@ -67,7 +67,7 @@ fn not_permitted(node: &Node) -> Option<Finding> {
 
 fn kernel_refuses(node: &Node) -> Option<Finding> {
     let alarms = [&node.kernel.refused, &node.kernel.netlink];
-    // Routes of an administrator in the way are the kernel's refusal; those of a routing program are another speaker's.
+    // A route of an administrator in the way is reported as a refusal; one of a routing program as another speaker.
     let in_the_way = node.kernel.occupied.as_ref();
     let in_the_way = in_the_way.filter(|_| node.others.routes.is_empty());
     let seen = alarms.into_iter().flatten().chain(in_the_way).cloned();
@@ -76,8 +76,8 @@ fn kernel_refuses(node: &Node) -> Option<Finding> {
     (!seen.is_empty()).then(|| Finding::error(Id::KernelRefuses, None, seen, fix))
 }
 
-/// A routing program writes the routes that we write, or is about to. Before the daemon runs, routes with BIRD's number may be those
-/// that we left there ourselves: only a program that runs counts.
+/// A routing program writes the same routes as we do, or is about to. Before the daemon runs, routes with BIRD's number may be
+/// our own leftovers: only a running program counts.
 fn other_speaker(node: &Node) -> Option<Finding> {
     let others = &node.others;
     let writes = match node.is_running {
@@ -143,7 +143,7 @@ fn rp_filter(node: &Node) -> Option<Finding> {
         .interfaces
         .iter()
         .filter(|interface| interface.filter == Filter::Strict);
-    // Strictness that has dropped nothing matters where peers are.
+    // A strict filter that has dropped nothing matters only towards peers.
     let strict = strict.filter(|interface| dropped > 0 || interface.leads_to_peer);
     let strict: Vec<&str> = strict.map(|interface| interface.name.as_str()).collect();
     if strict.is_empty() {

@@ -1,4 +1,4 @@
-//! Whether packets get to the peer and back, and whether the two sides expect each other's addresses.
+//! Whether packets reach the peer and come back, and whether the two sides expect each other's addresses.
 
 use bgp_core::session::State;
 use bgp_speaker::kernel::query::NeighbourEntry;
@@ -7,7 +7,7 @@ use super::evidence;
 use crate::doctor::facts::{Facts, Filter, Knock, Peer};
 use crate::doctor::finding::{Finding, Id};
 
-/// The address from which we are to dial is not on this machine.
+/// This machine does not have the source address of the session.
 pub(super) fn foreign_source(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let error = peer.dial_error()?;
     if !error.contains("is not on this node") {
@@ -20,7 +20,7 @@ pub(super) fn foreign_source(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(facts, Id::WrongSource, peer, fix))
 }
 
-/// The kernel has no way to the peer, or a router on the way has none.
+/// The kernel, or a router on the path, has no route to the peer.
 pub(super) fn no_route(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let address = peer.remote.ip();
     let unreachable = ["No route to host", "Network is unreachable"];
@@ -40,7 +40,7 @@ pub(super) fn no_route(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(facts, Id::NoRoute, peer, fix))
 }
 
-/// The machine of the peer says that nobody listens. Unsigned, that is heard only beside a session with a password.
+/// The peer's machine refuses connections. For a session with a password, only an unsigned handshake can tell.
 pub(super) fn refused(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let refused = peer.dial_error() == Some("Connection refused");
     if !refused && peer.knocks.unsigned != Knock::Refused {
@@ -53,7 +53,7 @@ pub(super) fn refused(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(facts, Id::Refused, peer, fix))
 }
 
-/// Packets of the peer come by another interface than that by which it is reached, and are dropped.
+/// Packets of the peer arrive on an interface that does not lead to it, and are dropped.
 pub(super) fn reverse_path(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let strict = facts
         .node
@@ -80,12 +80,12 @@ pub(super) fn reverse_path(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(found)
 }
 
-/// The two sides expect other addresses of each other: the peer hangs up before it says anything, or comes from elsewhere.
+/// The two sides expect different addresses: the peer closes connections before sending anything, or connects from elsewhere.
 pub(super) fn wrong_source(facts: &Facts, peer: &Peer) -> Option<Finding> {
     hangs_up(facts, peer, 2)
 }
 
-/// It did so once, as a peer that starts may, and nothing else is known of it.
+/// The peer closed a connection once, as a starting peer may, and nothing else is known.
 pub(super) fn hung_up(facts: &Facts, peer: &Peer) -> Option<Finding> {
     hangs_up(facts, peer, 1)
 }
@@ -132,7 +132,7 @@ fn hangs_up(facts: &Facts, peer: &Peer, least: u64) -> Option<Finding> {
     Some(found)
 }
 
-/// What is left: nobody answers, or not as a BGP speaker.
+/// Otherwise: no answer, or not that of a BGP speaker.
 pub(super) fn unanswered(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let connected = peer
         .connection()
@@ -172,7 +172,7 @@ pub(super) fn unanswered(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(facts, Id::Unanswered, peer, fix))
 }
 
-/// Before anything runs: what can be told of a peer without talking to it.
+/// In the preflight: findings about a peer without talking to it.
 pub(super) fn preflight(peer: &Peer) -> Option<Finding> {
     peer.way.as_ref().err()?;
     let fix = format!(

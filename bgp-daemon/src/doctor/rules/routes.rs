@@ -1,4 +1,4 @@
-//! What is not well with a session that is up.
+//! Problems of an established session.
 
 use bgp_core::types::Family;
 
@@ -13,7 +13,7 @@ pub(super) fn findings(peer: &Peer) -> Vec<Finding> {
     findings
 }
 
-/// Not all families that are configured are carried.
+/// Not all configured families were negotiated.
 fn family(peer: &Peer) -> Option<Finding> {
     let negotiated = peer.session.as_ref()?.status.negotiated.as_ref()?;
     let missing = peer
@@ -36,7 +36,7 @@ fn family(peer: &Peer) -> Option<Finding> {
     Some(Finding::error(Id::Family, Some(&peer.name), seen, fix).as_warning())
 }
 
-/// Policy keeps from the peer all that this node originates.
+/// Policy withholds everything that this node originates.
 fn no_export(peer: &Peer) -> Option<Finding> {
     let kept = each_family(peer).filter_map(|(family, routes)| {
         let (count, example) = &routes.filtered;
@@ -55,7 +55,7 @@ fn no_export(peer: &Peer) -> Option<Finding> {
         .then(|| Finding::error(Id::NoExport, Some(&peer.name), seen, fix).as_warning())
 }
 
-/// Routes that lead nowhere, in either direction.
+/// Routes without a usable next hop, in either direction.
 fn next_hop(peer: &Peer) -> Option<Finding> {
     let mut seen = Vec::new();
     for (family, routes) in each_family(peer) {

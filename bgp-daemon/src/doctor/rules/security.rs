@@ -1,5 +1,5 @@
-//! TCP MD5 (RFC 2385) and TTL security (RFC 5082): both sides drop what is not right in silence, so that counters and tries with
-//! other settings have to tell them from a dead peer and from each other.
+//! TCP MD5 (RFC 2385) and TTL security (RFC 5082): both sides drop wrong segments silently, so counters and handshakes with other
+//! settings must tell the cases apart from each other and from a dead peer.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::evidence;
 use crate::doctor::facts::{Facts, Knock, Peer, TcpState};
 use crate::doctor::finding::{Finding, Id};
 
-/// The kernel does not take the password.
+/// The kernel refuses the password.
 pub(super) fn not_set(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let refused = peer
         .dial_error()
@@ -27,7 +27,7 @@ pub(super) fn not_set(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(Id::PasswordNotSet, peer, seen, fix))
 }
 
-/// Before anything runs: the kernel may not take as many passwords.
+/// In the preflight: the kernel may not accept this many passwords.
 pub(super) fn too_many(facts: &Facts) -> Option<Finding> {
     let node = &facts.node;
     let memory = node.option_memory.filter(|_| !node.is_running)?;
@@ -46,7 +46,7 @@ pub(super) fn too_many(facts: &Facts) -> Option<Finding> {
     Some(Finding::error(Id::PasswordNotSet, None, seen, fix).as_warning())
 }
 
-/// Octets that the kernel counts for a key, and some for kernels to come.
+/// Octets that the kernel counts for a key, with some reserve for later kernels.
 const KEY_SIZE: usize = 160;
 
 /// Packets come from further away than one side allows.
@@ -54,7 +54,7 @@ pub(super) fn too_far(facts: &Facts, peer: &Peer) -> Option<Finding> {
     ours(facts, peer).or_else(|| theirs(facts, peer))
 }
 
-/// We demand TTL security, and the peer's packets are not what it wants.
+/// We require TTL security, and the peer's packets do not meet it.
 fn ours(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let hops = peer.ttl_security?;
     let away = peer.turned_away.as_ref();
@@ -84,7 +84,7 @@ fn ours(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(Id::Ttl, peer, seen, fix))
 }
 
-/// The handshake succeeds, and nothing that we send over the connection is acknowledged: the peer drops it.
+/// The handshake succeeds, but nothing that we send is acknowledged: the peer drops it.
 fn theirs(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let is_unheard = peer.is_unheard();
     let answer_is_lost = peer.sockets.iter().any(|socket| {
@@ -108,7 +108,7 @@ fn theirs(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(Id::Ttl, peer, seen, fix))
 }
 
-/// The session is up on this side, and the peer acknowledges nothing: it may never have heard our KEEPALIVE, or be gone.
+/// The session is up on this side, but the peer acknowledges nothing: it may never have received our KEEPALIVE, or be gone.
 pub(super) fn unheard_while_up(facts: &Facts, peer: &Peer) -> Option<Finding> {
     if !peer.is_unheard() {
         return None;
@@ -126,10 +126,10 @@ pub(super) fn unheard_while_up(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(Id::Unanswered, peer, seen, fix))
 }
 
-/// A session that is up for less may never have been one for the peer.
+/// A younger session may never have been up for the peer.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// The session is neither up nor answered.
+/// The session is neither up nor refused.
 fn is_stuck(peer: &Peer) -> bool {
     let waits = peer
         .connection()
@@ -137,7 +137,7 @@ fn is_stuck(peer: &Peer) -> bool {
     waits || peer.is_silent()
 }
 
-/// One side has a password and the other has none or another one.
+/// One side has a password, and the other has none or another one.
 pub(super) fn password(facts: &Facts, peer: &Peer) -> Option<Finding> {
     if !peer.is_silent() && !peer.passive {
         return None;
@@ -169,7 +169,7 @@ fn with_password(facts: &Facts, peer: &Peer, alive: bool) -> Option<Finding> {
         );
         return Some(finding(Id::PasswordMissing, peer, seen, fix));
     }
-    // A reset is not signed: the session does not hear it.
+    // A reset is not signed, so the session does not see it.
     if peer.knocks.unsigned == Knock::Refused || !(alive || now.wrongly_signed > 0) {
         return None;
     }
@@ -208,7 +208,7 @@ fn without_password(facts: &Facts, peer: &Peer, alive: bool) -> Option<Finding> 
     Some(finding(Id::PasswordMissing, peer, seen, fix))
 }
 
-/// The password that the resources want for a session cannot be had.
+/// The password configured for a session cannot be read.
 pub(super) fn secret_missing(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let mut passwords = facts.store.passwords.iter();
     let (object, reason) = passwords.find(|(object, _)| *object == peer.resource)?;
@@ -220,7 +220,7 @@ pub(super) fn secret_missing(facts: &Facts, peer: &Peer) -> Option<Finding> {
     ))
 }
 
-/// Sessions that are not there because their passwords cannot be had.
+/// Sessions that were left out because their passwords cannot be read.
 pub(super) fn kept_down(facts: &Facts) -> impl Iterator<Item = Finding> {
     let passwords = facts.store.passwords.iter().filter(|(object, _)| {
         let has_session = facts.peers.iter().any(|peer| peer.resource == *object);

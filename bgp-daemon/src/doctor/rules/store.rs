@@ -1,4 +1,4 @@
-//! The datastore: whether it answers, and whether it has what this node needs.
+//! The datastore: whether it answers, and has what this node needs.
 
 use bgp_core::types::Family;
 
@@ -35,7 +35,7 @@ fn no_node(store: &Store) -> Option<Finding> {
     Some(Finding::error(Id::NoNode, None, seen, fix))
 }
 
-/// Sessions would start from an address that is not on this machine.
+/// This machine does not have the source address of sessions.
 fn foreign_address(store: &Store) -> Option<Finding> {
     let name = store.node.as_deref().unwrap_or("this node");
     let foreign = store.foreign.iter();

@@ -1,4 +1,4 @@
-//! What either side has said in a NOTIFICATION, or an operator has ordered.
+//! NOTIFICATIONs of either side, and operators' commands.
 
 use bgp_core::session::NotificationRecord;
 use bgp_core::wire::notification::cease;
@@ -8,7 +8,7 @@ use super::evidence;
 use crate::doctor::facts::{Facts, Peer, TcpState};
 use crate::doctor::finding::{Finding, Id};
 
-/// An operator has switched the session off on this side.
+/// An operator has disabled the session on this side.
 pub(super) fn switched_off(_: &Facts, peer: &Peer) -> Option<Finding> {
     let fix = format!("switch it on: birdcl enable {}", peer.name);
     let seen = vec!["the session was switched off on this node (birdcl disable)".to_owned()];
@@ -16,7 +16,7 @@ pub(super) fn switched_off(_: &Facts, peer: &Peer) -> Option<Finding> {
         .then(|| finding(Id::Administrative, peer, seen, fix))
 }
 
-/// A Cease that explains whatever came after it.
+/// A Cease that explains everything after it.
 pub(super) fn final_word(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let (record, sent) = peer.last_notification()?;
     let (code, subcode) = meaning(&record.notification);
@@ -46,7 +46,7 @@ pub(super) fn final_word(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(id, peer, heard(facts, peer, record, sent), fix))
 }
 
-/// An error that the network has not overtaken.
+/// An error that no later network failure has superseded.
 pub(super) fn error(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let (record, sent) = peer.last_notification()?;
     let failed = peer.session.as_ref()?.status.failed_dials.as_ref();
@@ -62,7 +62,7 @@ pub(super) fn error(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(id, peer, seen, fix))
 }
 
-/// The peer hangs up, and has a connection with another program of this node.
+/// The peer closes connections, and has one with another program of this node.
 pub(super) fn crowded(facts: &Facts, peer: &Peer) -> Option<Finding> {
     let status = &peer.session.as_ref()?.status;
     let unheard = status.unheard.as_ref().filter(|_| other_program(peer))?;
@@ -77,7 +77,7 @@ pub(super) fn crowded(facts: &Facts, peer: &Peer) -> Option<Finding> {
     Some(finding(Id::Collision, peer, seen, fix))
 }
 
-/// What an error means, and what to do.
+/// The meaning of an error, and how to fix it.
 fn verdict(peer: &Peer, notification: &Notification, sent: bool) -> (Id, String) {
     let (code, subcode) = meaning(notification);
     let offered = open_of(peer);
@@ -129,7 +129,7 @@ fn verdict(peer: &Peer, notification: &Notification, sent: bool) -> (Id, String)
     }
 }
 
-/// RFC 5492 §5: the data lists what is demanded, encoded as in an OPEN.
+/// RFC 5492 §5: the data lists the required capabilities, encoded as in an OPEN.
 fn missing_capability(peer: &Peer, notification: &Notification, sent: bool) -> (Id, String) {
     const MULTIPROTOCOL: u8 = 1;
     let demanded = notification.data.first().copied();
@@ -149,14 +149,14 @@ fn missing_capability(peer: &Peer, notification: &Notification, sent: bool) -> (
     }
 }
 
-/// A connection of another program of this machine with the peer.
+/// A connection between another program of this machine and the peer.
 fn other_program(peer: &Peer) -> bool {
     let mut sockets = peer.sockets.iter();
     sockets
         .any(|socket| socket.state == TcpState::ESTABLISHED && !socket.is_ours && socket.has_owner)
 }
 
-/// Code and subcode, of a hard reset those that it wraps (RFC 8538 §3.1).
+/// Code and subcode; for a Hard Reset, the wrapped ones (RFC 8538 §3.1).
 fn meaning(notification: &Notification) -> (ErrorCode, u8) {
     match notification.hard_reset_reason() {
         Some(reason) => (reason.code, reason.subcode),
@@ -169,7 +169,7 @@ fn open_of(peer: &Peer) -> Option<&bgp_core::wire::Open> {
     status.last_open.as_ref().map(|record| &record.open)
 }
 
-/// The NOTIFICATION, and what led to it.
+/// The NOTIFICATION, and its context.
 fn heard(facts: &Facts, peer: &Peer, record: &NotificationRecord, sent: bool) -> Vec<String> {
     let who = if sent { "we sent" } else { "the peer sent" };
     let Notification {
