@@ -1,7 +1,7 @@
-//! What this process may do to the machine: no more than its work needs, from before its first other thread on.
+//! The privileges of this process on the machine: reduced to what its work needs before it starts its first thread.
 //!
-//! Capabilities belong to threads, and each new thread gets those of the one that starts it. So this is for the main thread, while
-//! it is alone.
+//! Capabilities belong to threads, and a new thread inherits those of its parent. So call this on the main thread, before any
+//! other exists.
 
 use std::fs;
 use std::io;
@@ -15,14 +15,14 @@ use rustix::thread::{
     set_no_new_privs, set_thread_groups,
 };
 
-/// What the speaker needs: ports below 1024; and routes, keys for TCP MD5, and buffers of netlink sockets.
+/// What the speaker needs: ports below 1024; and routes, TCP MD5 keys, and buffers of netlink sockets.
 const OF_SPEAKER: CapabilitySet = CapabilitySet::NET_BIND_SERVICE.union(CapabilitySet::NET_ADMIN);
 
 /// A group of this machine, by its name in `/etc/group` or its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group(pub u32);
 
-/// Nobody knows the group.
+/// The group does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no group in /etc/group is called `{0}`")]
 pub struct GroupError(String);
@@ -32,7 +32,7 @@ impl FromStr for Group {
 
     fn from_str(text: &str) -> Result<Self, GroupError> {
         let number = text.parse().ok();
-        // A file that cannot be read names no group.
+        // A file that cannot be read contains no groups.
         let named = || find(&fs::read_to_string(GROUPS).unwrap_or_default(), text);
         let known = number.or_else(named).map(Self);
         known.ok_or_else(|| GroupError(text.to_owned()))
@@ -50,13 +50,15 @@ fn find(groups: &str, name: &str) -> Option<u32> {
     })
 }
 
-/// Keeps only what the speaker needs, of what there is, and gets nothing back by running other programs.
+/// Keeps only the capabilities that the speaker needs, as far as they are available. Running another program does not regain the
+/// others.
 ///
-/// Who may give files to any group now and not later becomes a member of `group`, to be able to give the control sockets to it.
+/// A process that now may give files to any group, but later may not, becomes a member of `group`, so that it can give the
+/// control sockets to that group.
 ///
 /// # Errors
 ///
-/// What the operating system refuses. The process must not go on then.
+/// An operation that the system refuses. The process must then stop.
 pub fn confine_speaker(group: Option<Group>) -> io::Result<()> {
     if let Some(group) = group {
         join(group)?;
@@ -76,7 +78,7 @@ pub fn confine_bystander() -> io::Result<()> {
 fn confine(wanted: CapabilitySet) -> io::Result<()> {
     let has = capabilities(None)?;
     let kept = has.permitted & wanted;
-    // Without this right the set is of no use to us either: it only matters to programs with file capabilities.
+    // Without this right the set has no effect on us either: it only matters to programs with file capabilities.
     if has.effective.contains(CapabilitySet::SETPCAP) {
         limit(wanted)?;
     }
@@ -92,10 +94,10 @@ fn confine(wanted: CapabilitySet) -> io::Result<()> {
     Ok(set_no_new_privs(true)?)
 }
 
-/// Removes all others from the bounding set.
+/// Removes all other capabilities from the bounding set.
 fn limit(wanted: CapabilitySet) -> io::Result<()> {
     let all = (0..u64::BITS).map(|bit| CapabilitySet::from_bits_retain(1 << bit));
-    // The kernel knows fewer than there are bits.
+    // The kernel knows fewer capabilities than there are bits.
     let known = all.map_while(|one| Some((one, capability_is_in_bounding_set(one).ok()?)));
     for (one, _) in known.filter(|(one, there)| *there && !wanted.contains(*one)) {
         remove_capability_from_bounding_set(one)?;
@@ -115,7 +117,7 @@ fn join(group: Group) -> io::Result<()> {
     Ok(())
 }
 
-/// A user namespace may be without this right for all that is in it (`user_namespaces(7)`).
+/// A user namespace may deny this right to everything in it (`user_namespaces(7)`).
 fn may_set_groups() -> bool {
     let setting = fs::read_to_string(Path::new("/proc/self/setgroups"));
     setting.is_ok_and(|setting| setting.trim() == "allow")

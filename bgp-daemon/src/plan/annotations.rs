@@ -1,5 +1,5 @@
-//! Settings beyond Calico's API: annotations `bgp-daemon.io/*` of a BGPPeer (for that peering) or of a
-//! BGPConfiguration (for all sessions of its nodes). The peering's win.
+//! Settings beyond Calico's API: annotations `bgp-daemon.io/*` of a BGPPeer (for that peering) or of a BGPConfiguration (for all
+//! sessions of its nodes). Those of the peering win.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::resources::{Kind, Metadata, Problem, ResourceSet, did_you_mean, parse_duration};
 
-/// What annotations say; `None` where they say nothing.
+/// The settings in annotations; `None` if not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations {
     hold_time: Option<Duration>,
@@ -29,7 +29,7 @@ pub struct Annotations {
     require_password: Option<bool>,
 }
 
-/// Settings of one session, with defaults in place of what nobody said.
+/// Settings of one session, with defaults for those that are not set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerOptions {
@@ -47,30 +47,31 @@ pub struct PeerOptions {
     pub extended_messages: bool,
     /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
     pub extended_next_hop: bool,
-    /// Offer that routes outlive NOTIFICATIONs and silence too (the N bit of RFC 8538). Not in JSON if not.
+    /// Offer graceful restart for NOTIFICATIONs and expired hold timers too (the N bit of RFC 8538). Omitted from JSON if not
+    /// set.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub graceful_restart_notification: bool,
     /// Our role (RFC 9234).
     pub role: Option<RoleConfig>,
-    /// How many prefixes of each family the peer may announce; over it, Cease 6/1 (RFC 4486 §4).
+    /// How many prefixes of each family the peer may announce; more end the session with Cease 6/1 (RFC 4486 §4).
     pub max_prefixes: Option<u32>,
-    /// How long routes of a peer that is gone are kept after its restart time (RFC 9494). In JSON seconds.
+    /// How long routes of a lost peer are kept after its restart time (RFC 9494). In JSON seconds.
     #[serde(serialize_with = "optional_seconds")]
     pub long_lived_stale_time: Option<Duration>,
     /// Timers to watch the peer by BFD with (RFC 5882). Not there yet, so always absent.
     pub bfd: Option<()>,
-    /// What becomes of the session when the speaker is told to end. Not in JSON if `auto`.
+    /// What happens to the session when the speaker stops. Omitted from JSON if `auto`.
     #[serde(skip_serializing_if = "OnStop::is_auto")]
     pub on_stop: OnStop,
 }
 
-/// What a peer is told when the speaker is told to end.
+/// What a peer is told when the speaker stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum OnStop {
-    /// Nothing: a peer with which graceful restart was agreed on keeps our routes until we are back (RFC 4724).
+    /// Nothing: a peer with graceful restart keeps our routes until the speaker is back (RFC 4724).
     Keep,
-    /// That the session is over, so that it withdraws our routes at once.
+    /// The end of the session, so that the peer withdraws our routes at once.
     Withdraw,
     /// `Withdraw` if the node is leaving, otherwise `Keep`.
     #[default]
@@ -83,7 +84,7 @@ impl OnStop {
     }
 }
 
-/// Their names, to be suggested.
+/// The names of the annotations, for suggestions.
 const NAMES: [&str; 14] = [
     "add-path",
     "bfd",
@@ -101,15 +102,14 @@ const NAMES: [&str; 14] = [
     "role",
 ];
 const PREFIX: &str = "bgp-daemon.io/";
-/// Hold time of the speaker that this one replaces.
+/// The hold time of the replaced speaker.
 const HOLD_TIME: Duration = Duration::from_secs(240);
 const CONNECT_RETRY_TIME: Duration = Duration::from_secs(5);
 /// The stale time is a field of 24 bits (RFC 9494 §3.1).
 const MAX_STALE_TIME: Duration = Duration::from_secs((1 << 24) - 1);
 
 impl Annotations {
-    /// Reads the annotations of an object. One that is not known or has a bad value is a problem, and as if it were
-    /// not there.
+    /// Reads the annotations of an object. An unknown one or one with a bad value is ignored and reported as a problem.
     pub(crate) fn read(metadata: &Metadata, object: &str, problems: &mut Vec<Problem>) -> Self {
         let mut read = Self::default();
         for (key, value) in &metadata.annotations {
@@ -129,7 +129,7 @@ impl Annotations {
         read
     }
 
-    /// Names annotations of ours where they mean nothing: on objects of another kind.
+    /// Reports annotations on objects of kinds where they have no meaning.
     pub(super) fn find_misplaced(resources: &ResourceSet, problems: &mut Vec<Problem>) {
         const NOT_HERE: &str = "has no effect here: only a BGPPeer or a BGPConfiguration has it";
         for (key, resource) in resources.iter() {
@@ -148,7 +148,7 @@ impl Annotations {
         }
     }
 
-    /// What these say, and where they say nothing what the others say.
+    /// These settings, and `others` where these are not set.
     pub(crate) fn or(self, others: Self) -> Self {
         Self {
             hold_time: self.hold_time.or(others.hold_time),
@@ -169,12 +169,12 @@ impl Annotations {
         }
     }
 
-    /// Whether to wait for the peer, if they say.
+    /// Whether to wait for the peer, if set.
     pub(crate) fn passive(&self) -> Option<bool> {
         self.passive
     }
 
-    /// Whether a session whose password cannot be had is kept down.
+    /// Whether a session is kept down if its password is not available.
     pub(super) fn require_password(&self) -> bool {
         self.require_password.unwrap_or(false)
     }
@@ -229,7 +229,7 @@ impl Annotations {
             }
             "on-stop" => self.on_stop = read(value, on_stop, ON_STOP)?,
             "require-password" => self.require_password = read(value, truth, TRUTH)?,
-            // What would be promised and not done is refused.
+            // BFD is not implemented, so other values are refused.
             "bfd" if value == "off" => {}
             "bfd" => {
                 let reason = "has no effect: BFD is not there yet; sessions end by their hold time";
@@ -244,8 +244,7 @@ impl Annotations {
     }
 }
 
-/// The annotation of ours that somebody else's may be: the same name without the part before the slash, or with one that is
-/// nearly ours.
+/// The annotation that was probably meant: same name without the prefix, or nearly the same prefix.
 fn meant_by(key: &str) -> Option<&'static str> {
     let (domain, name) = key.rsplit_once('/').unwrap_or_default();
     let name = if domain.is_empty() { key } else { name };
@@ -260,13 +259,13 @@ const ADD_PATH: &str = "off, receive, send or both";
 const FAMILIES: &str = "ipv4-unicast, ipv6-unicast or both with a comma";
 const ON_STOP: &str = "keep, withdraw or auto";
 
-/// Reads a value, or says what it should be.
+/// Reads a value, or says what is expected.
 fn read<T>(value: &str, of: impl Fn(&str) -> Option<T>, what: &str) -> Result<Option<T>, String> {
     let read = of(value);
     if read.is_some() {
         return Ok(read);
     }
-    // Those words of the sentence that are values; a number that is near is no help.
+    // Only the words of the sentence that are values: a similar number is no help.
     let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_alphabetic());
     let words = what.split([' ', ',']).filter(is_word);
     let words = words.filter(|word| of(word).is_some());

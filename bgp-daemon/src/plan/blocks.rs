@@ -1,4 +1,4 @@
-//! Own blocks: what is announced in place of the single addresses of workloads.
+//! Own blocks, announced instead of the single addresses of workloads.
 
 use bgp_core::types::family_of;
 use ipnet::IpNet;
@@ -12,12 +12,12 @@ use crate::resources::{AffinityState, AffinityType, BlockAffinitySpec};
 pub(super) struct Blocks {
     /// Announced and aggregated, by prefix.
     pub(super) aggregated: Vec<Sourced>,
-    /// Announced but about to be given back, so that each prefix inside is announced or not by itself.
+    /// Announced but about to be released, so that each prefix inside is announced or not by itself.
     leaving: Vec<IpNet>,
 }
 
 impl Blocks {
-    /// Prefixes to originate: not single addresses, for which the workload has a route of its own.
+    /// Prefixes to originate, without single addresses: the workload has its own route.
     pub(super) fn originated(&self) -> impl Iterator<Item = Originated> {
         let aggregated = self.aggregated.iter().map(|block| block.prefix);
         aggregated
@@ -30,7 +30,7 @@ impl Blocks {
     }
 }
 
-/// The blocks that are this node's: its affinities, or its pod CIDRs where those take their place.
+/// The blocks of this node: its affinities, or its pod CIDRs if those are used instead.
 pub(super) fn own_blocks(cluster: &Cluster<'_>) -> Blocks {
     let mut blocks = match cluster.environment.use_pod_cidr {
         true => pod_cidrs(cluster),
@@ -73,15 +73,15 @@ fn affinities(cluster: &Cluster<'_>) -> Blocks {
 pub(super) enum Claim {
     /// The block is the node's.
     Own,
-    /// The same, but the block is about to be given back.
+    /// The node's, but about to be released.
     Leaving,
-    /// Not the node's yet.
+    /// Not yet the node's.
     Pending,
     /// Another node's.
     OfNode,
     /// Not a node's.
     Virtual,
-    /// Void.
+    /// Deleted.
     Deleted,
 }
 

@@ -1,4 +1,4 @@
-//! The cluster as the derivations see it: nodes of both APIs as one list, and settings with their defaults.
+//! The cluster as the planner sees it: nodes of both APIs as one list, and settings with their defaults.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,11 +14,11 @@ use crate::resources::{
     Selector, ServiceBlock,
 };
 
-/// The AS of a cluster that has not chosen one.
+/// The AS of a cluster without a configured one.
 const DEFAULT_AS: Asn = Asn(64512);
 /// The port of BGP (RFC 4271 §8).
 pub const BGP_PORT: u16 = 179;
-/// The BGPConfiguration that is for all nodes.
+/// The BGPConfiguration for all nodes.
 pub(super) const GLOBAL: &str = "default";
 
 pub(super) struct Cluster<'a> {
@@ -28,7 +28,7 @@ pub(super) struct Cluster<'a> {
     pub(super) name: &'a str,
     /// This node, if it exists.
     pub(super) me: Option<NodeView<'a>>,
-    /// Every node, this one too.
+    /// Every node, including this one.
     pub(super) nodes: BTreeMap<&'a str, NodeView<'a>>,
     /// `BGPConfiguration/default`.
     global: Option<&'a BgpConfiguration>,
@@ -46,7 +46,7 @@ pub(crate) struct NodeView<'a> {
     pub(crate) ipv4: Option<Ipv4Net>,
     pub(crate) ipv6: Option<Ipv6Net>,
     pub(crate) asn: Option<Asn>,
-    /// Not empty: a route reflector.
+    /// Set for a route reflector.
     pub(crate) cluster_id: Option<RouterId>,
     /// From its own BGPConfiguration.
     pub(crate) listen_port: Option<u16>,
@@ -109,7 +109,7 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// This node's name in Kubernetes, by which endpoints name it.
+    /// This node's name in Kubernetes, which endpoints use.
     pub(super) fn kubernetes_name(&self) -> &'a str {
         let named = self.environment.kubernetes_node.as_deref();
         named.unwrap_or(self.name)
@@ -123,7 +123,7 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// The configurations that have a say on this node: its own, then the global one.
+    /// The configurations that apply to this node: its own, then the global one.
     pub(super) fn configurations(&self) -> impl Iterator<Item = &'a BgpConfiguration> {
         self.mine.into_iter().chain(self.global)
     }
@@ -149,7 +149,7 @@ impl<'a> Cluster<'a> {
         self.me.as_ref().and_then(|me| me.cluster_id)
     }
 
-    /// Whether this node is cordoned, which only Kubernetes' own Node says.
+    /// Whether this node is cordoned; only the Kubernetes Node tells.
     pub(super) fn is_leaving(&self) -> bool {
         let mut nodes = self.resources.kubernetes_nodes();
         nodes.any(|node| node.metadata.name == self.name && node.spec.cordoned)
@@ -166,7 +166,7 @@ impl<'a> Cluster<'a> {
             .map(u16::from)
     }
 
-    /// The port that a node was told to listen on, by its own configuration or the global one.
+    /// The port that a node listens on according to its own configuration or the global one.
     pub(super) fn listen_port_of(&self, node: &NodeView<'_>) -> Option<u16> {
         node.listen_port.or_else(|| self.global_listen_port())
     }
@@ -242,8 +242,7 @@ fn check_name(configuration: &BgpConfiguration, problems: &mut Vec<Problem>) {
     }
 }
 
-/// The nodes of both APIs. Of one that is in both, Calico's counts; labels are those of both, and those of Kubernetes
-/// win.
+/// The nodes of both APIs. If a node is in both, Calico's counts; its labels are those of both, and Kubernetes' win.
 pub(crate) fn nodes(resources: &ResourceSet) -> BTreeMap<&str, NodeView<'_>> {
     let mut nodes: BTreeMap<&str, NodeView<'_>> = resources
         .nodes()

@@ -1,24 +1,24 @@
-//! What the planner needs to know beside resources: Calico's environment variables and local workloads.
+//! The planner's input besides resources: Calico's environment variables and local workloads.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::workload::Workload;
 
-/// Settings from Calico's environment variables, and what Felix says of local workloads.
+/// Settings from Calico's environment variables, and the local workloads that Felix reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
     /// `CALICO_ROUTER_ID`: an address, or `hash`.
     pub router_id: Option<String>,
-    /// `USE_POD_CIDR`: the node's pod CIDRs take the place of block affinities.
+    /// `USE_POD_CIDR`: use the node's pod CIDRs instead of block affinities.
     pub use_pod_cidr: bool,
     /// `NAMESPACE`: where Secrets with passwords are.
     pub namespace: String,
-    /// `CALICO_ADVERTISE_CLUSTER_IPS`: a range that takes the place of `serviceClusterIPs`.
+    /// `CALICO_ADVERTISE_CLUSTER_IPS`: a range used instead of `serviceClusterIPs`.
     pub advertise_cluster_ips: Option<String>,
     /// `CALICO_ENDPOINT_STATUS_PATH_PREFIX`: the folder that holds `endpoint-status`.
     pub endpoint_status_prefix: PathBuf,
-    /// `CALICO_K8S_NODE_REF`: what Kubernetes calls the node, if that is another name.
+    /// `CALICO_K8S_NODE_REF`: the node's name in Kubernetes, if it differs.
     pub kubernetes_node: Option<String>,
     /// Workloads on this node that want to peer; see [`load_workloads`](super::load_workloads).
     pub workloads: Vec<Workload>,
@@ -31,7 +31,7 @@ impl Default for Environment {
 }
 
 impl Environment {
-    /// From the variables of this process. Workloads are left to the caller.
+    /// From the environment variables of this process, without workloads.
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
@@ -61,7 +61,7 @@ impl Environment {
     }
 }
 
-/// The spellings of "true" that Go programs take.
+/// The spellings of "true" that Go accepts.
 fn is_true(value: &str) -> bool {
     matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }

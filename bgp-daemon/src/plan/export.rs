@@ -1,4 +1,4 @@
-//! What is announced after a peer's filters: the same for every peer, except for interfaces towards internal ones.
+//! What is announced after a peer's filters: the same for every peer, except for interfaces that are withheld from internal ones.
 
 use bgp_core::types::{Family, PerFamily, family_of};
 use ipnet::IpNet;
@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::kernel::programs_ipip;
 use super::services::ServiceRoutes;
 
-/// A prefix with the object that it comes from. In JSON the prefix alone.
+/// A prefix and the object it comes from. In JSON the prefix alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sourced {
     /// The prefix.
@@ -23,20 +23,20 @@ impl Serialize for Sourced {
     }
 }
 
-/// What is announced of one family, in this order: what is rejected, then (to internal peers) what leaves by certain
-/// interfaces, then own blocks, then what is accepted. The rest is not announced.
+/// What is announced of one family, in this order: rejected prefixes, then (to internal peers) routes through rejected
+/// interfaces, then own blocks, then accepted prefixes. The rest is not announced.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportRules {
-    /// What lies in these is not announced.
+    /// Prefixes inside these are not announced.
     pub reject_prefixes: Vec<Sourced>,
-    /// What lies in these is.
+    /// Prefixes inside these are announced.
     pub accept_prefixes: Vec<Sourced>,
-    /// What leaves by these is not announced to internal peers.
+    /// Routes through these are not announced to internal peers.
     pub internal_reject_interfaces: Vec<String>,
 }
 
-/// Devices of VXLAN and WireGuard: the other nodes have their own routes to what is reached through them.
+/// Devices of VXLAN and WireGuard: the other nodes have their own routes to those destinations.
 const TUNNELS: [&str; 2] = ["*.cali", "*.calico"];
 /// The device of IP-in-IP.
 pub(super) const IPIP_DEVICE: &str = "tunl0";
@@ -86,7 +86,7 @@ pub(super) fn rules(cluster: &Cluster<'_>, services: &ServiceRoutes) -> PerFamil
     all
 }
 
-/// A route reflector passes on the service addresses of others.
+/// A route reflector passes on the service addresses of other nodes.
 fn reflected_services(cluster: &Cluster<'_>, all: &mut PerFamily<ExportRules>) {
     let global = cluster.global();
     for (blocks, field) in [

@@ -1,4 +1,4 @@
-//! What goes from the BGP table into the kernel's, and how.
+//! What goes from the BGP table into the kernel's routing table, and how.
 
 use std::net::IpAddr;
 
@@ -11,18 +11,18 @@ use super::cluster::Cluster;
 use super::services::ServiceRoutes;
 use crate::resources::{EncapsulationMode, IpPoolSpec, ProgramClusterRoutes, RoutePriority};
 
-/// What of one family is written into the kernel: everything, except what these rules keep out.
+/// The routes of one family to write into the kernel: everything except what these rules exclude.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelRules {
     /// Ranges of service addresses, which kube-proxy serves.
     pub reject_services: Vec<IpNet>,
-    /// Next hops that are reached by WireGuard, whose routes are Felix'.
+    /// Next hops reached through WireGuard; Felix writes their routes.
     pub reject_next_hops: Vec<IpAddr>,
-    /// Pools, ordered by their text; the first one that contains a prefix decides.
+    /// Pools, ordered by their text; the first that contains a prefix decides.
     pub pools: Vec<PoolRule>,
     /// Our own network: other nodes in it need no tunnel in a pool with `CrossSubnet`.
     pub network: Option<IpNet>,
-    /// Metric of routes that say nothing of theirs.
+    /// Metric of routes without a priority.
     pub normal_priority: RoutePriority,
 }
 
@@ -43,7 +43,7 @@ impl Default for KernelRules {
 pub struct PoolRule {
     /// The pool.
     pub cidr: IpNet,
-    /// Who, and how.
+    /// Who writes the routes, and how.
     pub routing: PoolRouting,
 }
 
@@ -54,13 +54,13 @@ pub enum PoolRouting {
     Felix,
     /// We do, without a tunnel.
     Direct,
-    /// We do, through IP-in-IP.
+    /// We do, through an IP-in-IP tunnel.
     Tunnel,
-    /// We do, through IP-in-IP where the next hop is not in our own network.
+    /// We do, through an IP-in-IP tunnel if the next hop is outside our own network.
     TunnelAcrossSubnets,
 }
 
-/// A route that might go into the kernel.
+/// A candidate route for the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CandidateRoute {
     /// Its prefix.
@@ -82,7 +82,7 @@ pub enum CandidateSource {
     Block,
     /// An own service address. Never written: kube-proxy needs the packets.
     Service,
-    /// The way to a peer.
+    /// The host route to a peer.
     ReachableBy,
 }
 
@@ -95,7 +95,7 @@ pub enum KernelDecision {
     Install {
         /// Its metric; `None` is the kernel's default.
         metric: Option<u32>,
-        /// The tunnel that it goes through.
+        /// The tunnel device, if any.
         tunnel: Option<Tunnel>,
     },
 }
@@ -107,9 +107,9 @@ pub enum LeftOut {
     Service,
     /// It lies in this range of service addresses.
     ServiceRange(IpNet),
-    /// Its next hop is reached by WireGuard.
+    /// Its next hop is reached through WireGuard.
     WireGuard,
-    /// It lies in this pool, whose routes Felix writes.
+    /// It lies in this pool; Felix writes its routes.
     Pool(IpNet),
 }
 
@@ -164,7 +164,7 @@ impl KernelRules {
         self.pools.iter().find(|pool| pool.cidr.contains(&prefix))
     }
 
-    /// The metric that a LOCAL_PREF carries; values beyond what any priority gives count as the best.
+    /// The metric for a LOCAL_PREF; values beyond those of any priority count as the best.
     fn metric(&self, local_pref: Option<u32>) -> u32 {
         match local_pref {
             Some(local_pref) => RoutePriority::MAX.saturating_sub(local_pref),
@@ -180,12 +180,12 @@ impl KernelRules {
     }
 }
 
-/// Whether routes of IP-in-IP pools are ours to write.
+/// Whether we write the routes of IP-in-IP pools.
 pub(super) fn programs_ipip(cluster: &Cluster<'_>) -> bool {
     programs(cluster).0
 }
 
-/// Whether routes of IP-in-IP pools, and of those without encapsulation, are ours to write.
+/// Whether we write the routes of IP-in-IP pools, and those of pools without encapsulation.
 fn programs(cluster: &Cluster<'_>) -> (bool, bool) {
     match cluster.global().program_cluster_routes.unwrap_or_default() {
         ProgramClusterRoutes::Enabled => (true, true),
@@ -222,7 +222,7 @@ pub(super) fn rules(cluster: &Cluster<'_>, services: &ServiceRoutes) -> PerFamil
     }
 }
 
-/// Addresses of the other nodes that WireGuard connects us with.
+/// Addresses of the other nodes that are reached through WireGuard.
 fn wireguard_nodes(cluster: &Cluster<'_>, family: Family) -> Vec<IpAddr> {
     let me = cluster.me.as_ref();
     if me.and_then(|me| me.wireguard_address(family)).is_none() {
@@ -239,7 +239,7 @@ fn wireguard_nodes(cluster: &Cluster<'_>, family: Family) -> Vec<IpAddr> {
     addresses
 }
 
-/// Who writes the routes of which pool. Without an IPv4 address we cannot tell near from far, and leave IPv4 alone.
+/// Who writes the routes of each pool. Without an IPv4 address near and far nodes cannot be told apart, so IPv4 is left alone.
 fn pools(cluster: &Cluster<'_>, family: Family) -> Vec<PoolRule> {
     if family == Family::Ipv4Unicast && cluster.address(family).is_none() {
         return Vec::new();
@@ -252,7 +252,7 @@ fn pools(cluster: &Cluster<'_>, family: Family) -> Vec<PoolRule> {
             cidr,
             routing: routing(spec, programs(cluster)),
         })
-        // IPv6 has no tunnels of ours, so that accepting a pool would say nothing.
+        // We have no IPv6 tunnels, so accepting an IPv6 pool would change nothing.
         .filter(|pool| family == Family::Ipv4Unicast || pool.routing == PoolRouting::Felix)
         .collect();
     pools.sort_by_cached_key(|pool| pool.cidr.to_string());

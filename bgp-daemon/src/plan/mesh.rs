@@ -1,4 +1,4 @@
-//! The mesh: every node peers with every other one, unless it is switched off or one of the two reflects routes.
+//! The mesh: every node peers with every other one, unless the mesh is disabled or one of the two reflects routes.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -60,7 +60,7 @@ pub(super) fn peers(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Vec<P
     peers.into_values().collect()
 }
 
-/// What sessions of the mesh come from, in the place of an object.
+/// The origin of mesh sessions, shown in place of an object.
 pub const MESH: &str = "node-to-node mesh";
 
 /// The session with one node, if both have an address of the family.

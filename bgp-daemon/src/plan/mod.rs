@@ -1,4 +1,4 @@
-//! From the cluster's resources to what this node's speaker must be: the heart of the Calico contract.
+//! Derives what this node's speaker must be from the cluster's resources: the heart of the Calico contract.
 //!
 //! [`plan`] is a pure function. It reads no file, clock, socket or environment variable; what it needs of the
 //! environment is an argument ([`Environment`]). Its result, a [`Plan`], is plain data: the daemon compares an old one
@@ -63,7 +63,7 @@ pub use originated::{Originated, RouteOrigin};
 pub use password::Password;
 pub use workload::{Workload, WorkloadFiles, load_workloads, read_workload_files};
 
-/// What the speaker of a node must be. The same arguments give the same plan.
+/// The plan for the speaker of a node. The same arguments give the same plan.
 pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> Plan {
     let mut problems = Vec::new();
     let cluster = Cluster::new(resources, node, environment, &mut problems);

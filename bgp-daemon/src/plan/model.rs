@@ -1,4 +1,4 @@
-//! The plan as data. Field names in JSON are a contract with checks outside of this repository.
+//! The plan as data. Its JSON field names are a contract with external checks.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,19 +14,19 @@ use super::originated::Originated;
 use super::password::Password;
 use crate::resources::{BgpFilterSpec, CommunityValue, LogSeverity, Problem};
 
-/// What the speaker of one node must be.
+/// The plan for the speaker of one node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The node.
     pub node: String,
-    /// Whether the node is in the cluster. While it is not, a running speaker keeps to its last plan.
+    /// Whether the node exists in the cluster. While it does not, a running speaker keeps its last plan.
     #[serde(skip)]
     pub node_exists: bool,
-    /// The node is cordoned: what runs on it is about to move away.
+    /// The node is cordoned: its workloads are about to move away.
     #[serde(skip)]
     pub leaving: bool,
-    /// BGP identifier; `None` if it could not be told, and then no session can come up.
+    /// BGP identifier; `None` if there is none, and then no session can come up.
     #[serde(rename = "routerID")]
     pub router_id: Option<RouterId>,
     /// AS of the node.
@@ -55,10 +55,10 @@ pub struct Plan {
     pub communities: Vec<AdvertisedCommunities>,
     /// Host routes by which peers are reached.
     pub reachable_by: Vec<HostRoute>,
-    /// BGPPeers without a session, and the peers' addresses: this node has no address of their family.
+    /// BGPPeers without a session because this node has no address of the peer's family, and the addresses of those peers.
     #[serde(skip)]
     pub unaddressed: Vec<(String, IpAddr)>,
-    /// Own blocks: what lies inside is not announced beside them, unless it has a better priority than usual.
+    /// Own blocks: prefixes inside are not announced separately, unless they have a better priority than normal.
     pub aggregated: Vec<Sourced>,
     /// What is written into the kernel.
     pub kernel: PerFamily<KernelRules>,
@@ -67,7 +67,7 @@ pub struct Plan {
     /// The filters that peers use, by name.
     #[serde(skip)]
     pub filters: BTreeMap<String, BgpFilterSpec>,
-    /// What had to be left out, and why.
+    /// What was left out, and why.
     pub problems: Vec<Problem>,
 }
 
@@ -93,7 +93,7 @@ pub struct Peer {
     /// AS of the peer.
     #[serde(rename = "peerAS")]
     pub peer_as: Asn,
-    /// Both are the same.
+    /// Both AS numbers are the same.
     pub internal: bool,
     /// Address that the session starts from; `None` lets the kernel choose.
     pub source_address: Option<IpAddr>,
@@ -119,7 +119,7 @@ pub struct Peer {
     pub graceful_restart_time: Option<u16>,
     /// Interval of KEEPALIVEs, seconds; `None` is a third of the hold time.
     pub keepalive_time: Option<u16>,
-    /// How often our AS may stand in a received path.
+    /// How often our AS may occur in a received path.
     #[serde(rename = "allowedLocalAS")]
     pub allowed_local_as: u16,
     /// Names of the filters with rules for received routes.
@@ -139,7 +139,7 @@ pub struct Peer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PeerType {
-    /// Every node peers with every other one.
+    /// Sessions between every two nodes.
     Mesh,
     /// A BGPPeer for some nodes.
     Node,
@@ -156,20 +156,20 @@ pub enum PlannedNextHop {
     /// Always our own address.
     #[serde(rename = "self")]
     Own,
-    /// Always the one that the route came with.
+    /// Always the next hop of the route.
     Keep,
     /// As RFC 4271 §5.1.3 says.
     None,
 }
 
-/// Communities for what lies in a prefix.
+/// Communities for routes inside a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct AdvertisedCommunities {
     /// The prefix.
     pub cidr: IpNet,
     /// The communities, sorted.
     pub communities: Vec<CommunityValue>,
-    /// The object that says so.
+    /// The object that sets them.
     #[serde(skip)]
     pub resource: String,
 }

@@ -8,11 +8,11 @@ use serde::Serialize;
 pub struct Originated {
     /// The prefix.
     pub prefix: IpNet,
-    /// Why it is ours.
+    /// Why it is announced.
     pub origin: RouteOrigin,
 }
 
-/// Why a prefix is ours.
+/// Why a prefix is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteOrigin {

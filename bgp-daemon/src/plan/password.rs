@@ -5,7 +5,7 @@ use std::fmt;
 use super::cluster::Cluster;
 use crate::resources::{PasswordSource, Problem, SecretValue};
 
-/// A password that the daemon can use but nothing prints.
+/// A password that the daemon can use but never prints.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(SecretValue);
 
@@ -25,12 +25,12 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A session that must not be without a password has none: it is kept down.
+/// A password is required but not available: the session is kept down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Missing;
 
-/// The password that `object` names. If it cannot be had, a problem says so, and the session goes without, as Calico's do; if
-/// that is not `allowed`, it is kept down.
+/// The password that `object` refers to. If it is not available, a problem is reported and the session goes without one, as with
+/// Calico, unless that is not `allowed`: then the session is kept down.
 pub(super) fn find(
     cluster: &Cluster<'_>,
     source: Option<&PasswordSource>,

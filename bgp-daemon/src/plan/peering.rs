@@ -1,4 +1,4 @@
-//! One peering of a BGPPeer, and the set of those that this node has.
+//! One peering of a BGPPeer, and the set of peerings of this node.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,24 +8,24 @@ use bgp_core::types::{Asn, Family, RouterId};
 use super::cluster::{Cluster, NodeView};
 use crate::resources::BgpPeer;
 
-/// A peering that this node has.
+/// One peering of this node.
 #[derive(Clone)]
 pub(super) struct Peering<'a> {
     /// The BGPPeer.
     pub(super) resource: &'a BgpPeer,
     pub(super) address: IpAddr,
-    /// The port, once known; part of the identity.
+    /// The port, once known; part of the key.
     pub(super) port: Option<u16>,
     pub(super) peer_as: Asn,
-    /// The peer's cluster ID. Only known of nodes that were selected, not of addresses.
+    /// The peer's cluster ID. Known only for nodes that a selector found, not for addresses.
     pub(super) peer_cluster_id: Option<RouterId>,
     pub(super) target: Target,
 }
 
-/// What a peering was made from.
+/// The origin of a peering.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
-    /// `peerIP`; whether that is a node's address.
+    /// `peerIP`, and whether it is a node's address.
     Address { is_node: bool },
     /// A node: `peerSelector`, or the other side of a peering.
     Node,
@@ -33,12 +33,12 @@ pub(super) enum Target {
     Workload,
 }
 
-/// The peerings of this node by address and port; of several with the same the first one counts.
+/// The peerings of this node by address and port; the first of several with the same key counts.
 #[derive(Default)]
 pub(super) struct Peerings<'a> {
-    /// Those that every node has.
+    /// Peerings that every node has.
     pub(super) global: BTreeMap<(IpAddr, Option<u16>), Peering<'a>>,
-    /// Those of this node, without those that are global too.
+    /// Peerings of this node that are not global.
     pub(super) node: BTreeMap<(IpAddr, Option<u16>), Peering<'a>>,
 }
 

@@ -1,5 +1,5 @@
-//! Peerings from BGPPeers, before they become sessions: whom each one means, and which of several for the same
-//! address counts.
+//! Peerings from BGPPeers, before they become sessions: the peers of each BGPPeer, and which of several for the same address
+//! counts.
 
 use std::net::IpAddr;
 
@@ -10,8 +10,8 @@ use super::peering::{Peering, Peerings, Target, as_of_peer, is_node_of, of_node}
 use super::reverse;
 use crate::resources::{BgpPeer, PeerAddress, Problem};
 
-/// All peerings of this node: global ones, then its own, then the other sides of those of other nodes; by the names
-/// of their BGPPeers, so that the same one counts every time.
+/// All peerings of this node: global ones, then its own, then the reverse ones of other nodes' peerings; ordered by the names of
+/// their BGPPeers, so that the result is the same every time.
 pub(super) fn peerings<'a>(cluster: &Cluster<'a>, problems: &mut Vec<Problem>) -> Peerings<'a> {
     let mut peerings = Peerings::default();
     let all = || cluster.resources.bgp_peers();
@@ -44,7 +44,7 @@ fn is_global(peer: &BgpPeer) -> bool {
     peer.spec.node.is_none() && peer.spec.node_selector.is_none()
 }
 
-/// Whether a BGPPeer that is for some nodes is for this one.
+/// Whether a BGPPeer for some nodes is for this one.
 fn is_on_this_node(cluster: &Cluster<'_>, peer: &BgpPeer) -> bool {
     if let Some(node) = &peer.spec.node {
         return node == cluster.name;
@@ -56,7 +56,7 @@ fn is_on_this_node(cluster: &Cluster<'_>, peer: &BgpPeer) -> bool {
         .is_some_and(|(selector, labels)| selector.matches(labels))
 }
 
-/// Whom a BGPPeer means, seen from this node.
+/// The peers of a BGPPeer, seen from this node.
 fn candidates<'a>(cluster: &Cluster<'a>, resource: &'a BgpPeer) -> Vec<Peering<'a>> {
     let spec = &resource.spec;
     if spec.local_workload_selector.is_some() {
@@ -76,7 +76,7 @@ fn candidates<'a>(cluster: &Cluster<'a>, resource: &'a BgpPeer) -> Vec<Peering<'
 
 fn of_address<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer, peer: PeerAddress) -> Peering<'a> {
     let peer_as = as_of_peer(cluster, resource);
-    // Without a port, a node of that address and AS is asked for its own.
+    // Without a port, the port of a node with that address and AS is used.
     let port = peer.port.or_else(|| {
         let node = cluster
             .nodes

@@ -1,8 +1,8 @@
-//! From the rules of a plan to policies that the RIB evaluates.
+//! Turns the rules of a plan into policies that the RIB evaluates.
 //!
-//! A route's priority travels as LOCAL_PREF: `2147483647 - priority`, for our own routes too, so that a question about
-//! a priority is one about LOCAL_PREF. Nothing in a policy names the peer: those of one [`Audience`] share a policy, and the work
-//! that it makes.
+//! A route's priority travels as LOCAL_PREF: `2147483647 - priority`, also for our own routes, so a condition on priority is a
+//! condition on LOCAL_PREF. A policy never names the peer: all peers of one [`Audience`] share one policy, and the work of
+//! evaluating it.
 
 use bgp_core::policy::{Action, Condition, Policy, PrefixMatch, PrefixSet, Rule, Source, Verdict};
 use bgp_core::types::{Family, family_of};
@@ -15,13 +15,13 @@ use crate::resources::{
     Operation, PeerType, PrefixLengthRange, RoutePriority,
 };
 
-/// Preference of routes with a better priority than usual: above those learned from the kernel, as while a virtual
-/// machine moves from node to node.
+/// Preference of routes with a better priority than normal: above routes learned from the kernel, for example while a virtual
+/// machine migrates between nodes.
 const BETTER_PREFERENCE: u32 = 200;
 /// Devices of the eBPF data plane: routes through them are not announced.
 const BPF_DEVICES: &str = "bpf*.cali";
 
-/// What a policy depends on, apart from the plan: peers that are alike in this have the same one.
+/// What a policy depends on besides the plan: peers with equal values share one policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Audience<'a> {
     direction: Direction,
@@ -31,12 +31,12 @@ pub struct Audience<'a> {
 }
 
 impl<'a> Audience<'a> {
-    /// Those whose routes are treated like this peer's.
+    /// The audience of peers whose routes are treated like this peer's.
     pub fn importing(peer: &'a Peer) -> Self {
         Self::of(peer, Direction::Import, &peer.import_filters)
     }
 
-    /// Those who are told what this peer is told.
+    /// The audience of peers that are sent the same routes as this peer.
     pub fn exporting(peer: &'a Peer) -> Self {
         Self::of(peer, Direction::Export, &peer.export_filters)
     }
@@ -50,7 +50,7 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// The policy that a plan has for them.
+    /// The policy of the plan for this audience.
     pub fn policy(&self, plan: &Plan) -> Policy {
         match self.direction {
             Direction::Import => import_policy(plan, self),
@@ -59,7 +59,7 @@ impl<'a> Audience<'a> {
     }
 }
 
-/// What happens to routes from peers: their filters, then a better preference for better priorities.
+/// The treatment of routes from peers: their filters, then a better preference for better priorities.
 fn import_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
     let mut rules = filter_rules(plan, audience);
     for family in audience.families {
@@ -72,7 +72,7 @@ fn import_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
     Policy::new(rules, Verdict::Accept)
 }
 
-/// What happens to routes for peers: their filters, then the rules of the cluster.
+/// The treatment of routes to peers: their filters, then the rules of the cluster.
 fn export_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
     let mut rules = filter_rules(plan, audience);
     for family in audience.families {
@@ -101,7 +101,7 @@ fn rule(origin: impl Into<String>, conditions: impl IntoIterator<Item = Conditio
     conditions.fold(Rule::new(origin), Rule::when)
 }
 
-/// Routes that leave by a tunnel are not for internal peers.
+/// Routes through a tunnel are not for internal peers.
 fn interface_rules(plan: &Plan, audience: &Audience<'_>) -> Vec<Rule> {
     let families = audience.families.first();
     let interfaces = families.map(|family| &plan.export[*family].internal_reject_interfaces);
@@ -125,7 +125,7 @@ fn community_rules(plan: &Plan, family: Family) -> impl Iterator<Item = Rule> {
     })
 }
 
-/// Own blocks stand for what lies inside, except for what has a better priority than usual.
+/// Own blocks cover the prefixes inside, except those with a better priority than normal.
 fn block_rules(plan: &Plan, family: Family) -> Vec<Rule> {
     let blocks = || {
         let blocks = plan.aggregated.iter().map(|block| block.prefix);
@@ -145,7 +145,7 @@ fn block_rules(plan: &Plan, family: Family) -> Vec<Rule> {
     ]
 }
 
-/// One rule for each object that has prefixes here.
+/// One rule for each object with prefixes in the list.
 fn within_each(list: &[Sourced], verdict: Verdict) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut sorted: Vec<&Sourced> = list.iter().collect();
@@ -161,11 +161,11 @@ fn within_each(list: &[Sourced], verdict: Verdict) -> Vec<Rule> {
     rules
 }
 
-/// Without what lies in another one: a service that comes or goes within a range changes no policy, and no peer's routes are
-/// judged anew.
+/// Leaves out prefixes inside another one: a service that comes or goes within a range changes no policy, so no peer's routes are
+/// evaluated again.
 fn outermost(prefixes: impl Iterator<Item = IpNet>) -> Vec<IpNet> {
     let mut outermost: Vec<IpNet> = prefixes.collect();
-    // A prefix comes before those that lie in it.
+    // Sorted, a prefix comes before those inside it.
     outermost.sort_unstable();
     outermost.dedup_by(|next, kept| kept.contains(&*next));
     outermost
@@ -180,7 +180,7 @@ fn is_better_than(usual: RoutePriority) -> Condition {
     Condition::LocalPrefAbove(usual.local_pref())
 }
 
-/// Asks for the family, where a session carries more than one.
+/// A condition on the family, if the session carries more than one.
 fn family_condition(audience: &Audience<'_>, family: Family) -> Option<Condition> {
     let all: IpNet = match family {
         Family::Ipv4Unicast => Ipv4Net::default().into(),
@@ -203,7 +203,7 @@ impl Direction {
         }
     }
 
-    /// The field of a BGPFilter.
+    /// The field of a BGPFilter that holds the rules.
     fn field(self, family: Family) -> &'static str {
         match (self, family) {
             (Self::Import, Family::Ipv4Unicast) => "importV4",
@@ -240,7 +240,7 @@ fn filter_rules(plan: &Plan, audience: &Audience<'_>) -> Vec<Rule> {
     compiled
 }
 
-/// What must hold for a rule to apply; `None` if it never does for these peers.
+/// The conditions under which a rule applies; `None` if it never applies to these peers.
 fn conditions(
     rule: &FilterRule,
     audience: &Audience<'_>,
@@ -279,7 +279,7 @@ fn conditions(
     Some(conditions)
 }
 
-/// How a prefix is compared; `None` if it never matches, an empty list if it always does.
+/// The condition on the prefix; `None` if it never matches, an empty list if it always does.
 fn prefix_condition(
     cidr: IpNet,
     operator: MatchOperator,
@@ -300,7 +300,7 @@ fn prefix_condition(
         (MatchOperator::NotIn, _) => vec![!Condition::Prefix(set)],
         (MatchOperator::Equal, None) => vec![exact()],
         (MatchOperator::NotEqual, None) => vec![!exact()],
-        // With lengths the replaced speaker compares a prefix with a set of prefixes, and those are never equal.
+        // With lengths the replaced speaker compares a prefix with a set of prefixes; those are never equal.
         (MatchOperator::Equal, Some(_)) => return None,
         (MatchOperator::NotEqual, Some(_)) => Vec::new(),
     })

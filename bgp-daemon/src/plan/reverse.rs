@@ -1,4 +1,4 @@
-//! The other side of peerings between nodes: if node A is told to peer with node B, B must know.
+//! The reverse side of peerings between nodes: if node A peers with node B, B must peer with A.
 
 use bgp_core::types::Family;
 
@@ -6,7 +6,7 @@ use super::cluster::{Cluster, NodeView};
 use super::peering::{self, Peerings};
 use crate::resources::{BgpPeer, PeerAddress, ReversePeering};
 
-/// Adds the other sides of a BGPPeer, if this node is one of those that it names as peers.
+/// Adds the reverse side of a BGPPeer, if the BGPPeer names this node as a peer.
 pub(super) fn add<'a>(cluster: &Cluster<'a>, resource: &'a BgpPeer, peerings: &mut Peerings<'a>) {
     let spec = &resource.spec;
     let is_manual = spec.reverse_peering == Some(ReversePeering::Manual);
@@ -45,8 +45,8 @@ fn is_named(
     PeerAddress { ip, port }: PeerAddress,
 ) -> bool {
     let asn = peering::as_of_peer(cluster, resource);
-    // The global port is compared even where the node has its own, as by the speaker that this one replaces: otherwise the
-    // two would disagree on the sessions of a mixed cluster.
+    // The global port is compared even if the node has its own, as in the replaced speaker: otherwise the two would disagree on
+    // the sessions of a mixed cluster.
     let is_port =
         |configured: Option<u16>| configured.is_none_or(|own| port.is_none_or(|port| port == own));
     peering::is_node_of(cluster, node, ip, asn)
@@ -54,7 +54,7 @@ fn is_named(
         && is_port(cluster.global_listen_port())
 }
 
-/// The nodes that a BGPPeer gives peerings to.
+/// The nodes that have the peering of a BGPPeer.
 fn nodes_with_peering<'s, 'a>(
     cluster: &'s Cluster<'a>,
     resource: &'a BgpPeer,

@@ -1,4 +1,4 @@
-//! Addresses of Kubernetes services: which ones this node announces, and which ranges nobody writes into the kernel.
+//! Addresses of Kubernetes services: which ones this node announces, and which ranges no node writes into the kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,12 +16,12 @@ use crate::resources::{
 /// A node with this label set to `true` announces no service.
 pub(super) const EXCLUDE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-/// What services mean for this node.
+/// The routes of services on this node.
 #[derive(Default)]
 pub(super) struct ServiceRoutes {
     /// Announced by this node, by prefix.
     pub(super) announced: BTreeSet<IpNet>,
-    /// Ranges that kube-proxy serves: what lies inside stays out of the kernel, on every node.
+    /// Ranges that kube-proxy serves: prefixes inside are never written into the kernel, on any node.
     pub(super) ranges: BTreeSet<IpNet>,
 }
 
@@ -34,7 +34,7 @@ impl ServiceRoutes {
     }
 }
 
-/// The ranges that are configured.
+/// The configured ranges.
 pub(super) struct Ranges {
     cluster: Vec<IpNet>,
     external: Vec<IpNet>,
@@ -43,7 +43,7 @@ pub(super) struct Ranges {
     pub(super) aggregate: bool,
 }
 
-/// Works out what services mean for this node.
+/// Derives the routes of services on this node.
 pub(super) fn service_routes(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> ServiceRoutes {
     let ranges = Ranges::new(cluster, problems);
     let mut routes = ServiceRoutes {
@@ -94,7 +94,7 @@ impl AddressField {
         }
     }
 
-    /// The field of a BGPConfiguration that admits such addresses.
+    /// The field of a BGPConfiguration that permits such addresses.
     pub(super) fn of_configuration(self) -> &'static str {
         match self {
             Self::Cluster => "serviceClusterIPs",
@@ -124,7 +124,7 @@ pub(super) enum Refusal {
     NoEndpointHere,
     /// No ready endpoint on any node.
     NoEndpoint,
-    /// Ranges are announced in their place.
+    /// The range is announced instead.
     Aggregated,
 }
 
@@ -206,7 +206,7 @@ impl Ranges {
         self.cluster.is_empty() && self.external.is_empty() && self.load_balancer.is_empty()
     }
 
-    /// Ranges that are announced as they stand. Single addresses are not: those follow their services.
+    /// Ranges that are announced as a whole, without single addresses: those follow their services.
     pub(super) fn announced_whole(&self) -> BTreeSet<IpNet> {
         let load_balancer: &[IpNet] = match self.aggregate {
             true => &self.load_balancer,
@@ -244,7 +244,7 @@ impl Ranges {
         }
     }
 
-    /// Whether an address of the service is in a range of one address, which nobody announces as a range.
+    /// Whether an address of the service is in a range of a single address, which is never announced as a range.
     fn has_single_address(&self, service: &Service) -> bool {
         let in_single = |ranges: &[IpNet], ip: IpAddr| {
             ranges.iter().any(|net| is_single(net) && net.contains(&ip))
@@ -263,13 +263,13 @@ impl Ranges {
                 .any(|ip| in_single(&self.external, *ip))
     }
 
-    /// The addresses of a service that belong to what is configured.
+    /// The addresses of a service that are inside configured ranges.
     fn addresses(&self, service: &Service) -> impl Iterator<Item = IpAddr> {
         let admitted = candidates(service).filter(|(field, ip)| self.admits(*field, *ip));
         admitted.map(|(_, ip)| ip)
     }
 
-    /// Whether an address may be announced at all. With any range of cluster IPs, all cluster IPs may.
+    /// Whether an address may be announced. If any range of cluster IPs is configured, all cluster IPs may.
     pub(super) fn admits(&self, field: AddressField, ip: IpAddr) -> bool {
         let ranges = self.of(field);
         match field {

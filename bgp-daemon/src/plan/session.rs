@@ -1,4 +1,4 @@
-//! From peerings to sessions: every setting of one.
+//! Turns peerings into sessions, with every setting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -23,9 +23,9 @@ use crate::resources::{
 pub(super) struct Sessions {
     /// By name.
     pub(super) peers: Vec<Peer>,
-    /// Routes that they need.
+    /// Routes to their peers.
     pub(super) reachable_by: Vec<HostRoute>,
-    /// Those that are not there because the node has no address of their family.
+    /// BGPPeers without a session, because the node has no address of the family.
     pub(super) unaddressed: Vec<(String, IpAddr)>,
 }
 
@@ -60,8 +60,7 @@ pub(super) fn sessions(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Se
     }
 }
 
-/// The annotations of each BGPPeer by its name, also of those that are none of this node's: their mistakes are worth
-/// knowing everywhere.
+/// The annotations of each BGPPeer by its name, including those for other nodes: their mistakes are reported on every node.
 fn read_annotations<'a>(
     cluster: &Cluster<'a>,
     problems: &mut Vec<Problem>,
@@ -74,7 +73,7 @@ fn read_annotations<'a>(
     cluster.resources.bgp_peers().map(&mut read).collect()
 }
 
-/// The session of a peering; none with ourselves, and none of a family in which we have no address.
+/// The session of a peering; `None` for a peering with ourselves, or of a family without an address of ours.
 fn peer(
     cluster: &Cluster<'_>,
     scope: PeerType,
@@ -86,7 +85,7 @@ fn peer(
     let own = cluster
         .address(family)
         .filter(|own| *own != peering.address)?;
-    // A workload's peering takes no more from its BGPPeer than filters and AS numbers.
+    // A workload's peering takes only filters and AS numbers from its BGPPeer.
     let (kind, spec) = match peering.target {
         Target::Workload => (PeerType::Local, &workload_spec(&peering.resource.spec)),
         Target::Address { .. } | Target::Node => (scope, &peering.resource.spec),
@@ -155,8 +154,8 @@ fn peer(
     })
 }
 
-/// The port from which a peer connects says nothing of it, so the kernel knows one key for each address: that of the first
-/// session by name.
+/// The kernel cannot tell sessions with one address apart by the peer's source port, so it has one key for each address: that of
+/// the first session by name.
 fn note_passwords_beside_others(peers: &[Peer], problems: &mut Vec<Problem>) {
     let mut first: BTreeMap<IpAddr, &Peer> = BTreeMap::new();
     for peer in peers {
@@ -181,8 +180,7 @@ fn note_passwords_beside_others(peers: &[Peer], problems: &mut Vec<Problem>) {
     }
 }
 
-/// Filters that do not exist are skipped, as by Calico. Whoever names one means to keep something out, so it is told on every
-/// node.
+/// Calico skips missing filters, and so do we. A filter is meant to exclude routes, so its absence is reported on every node.
 fn note_missing_filters(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) {
     let known = || {
         let filters = cluster.resources.bgp_filters();
@@ -201,7 +199,7 @@ fn note_missing_filters(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Our AS on the session: `localASNumber`, except towards nodes, which know us by the node's.
+/// Our AS on the session: `localASNumber`, except towards nodes, which expect the node's AS.
 fn local_as(cluster: &Cluster<'_>, peering: &Peering<'_>) -> Asn {
     let configured = match peering.target {
         Target::Node => None,
@@ -212,8 +210,8 @@ fn local_as(cluster: &Cluster<'_>, peering: &Peering<'_>) -> Asn {
         .unwrap_or_else(|| cluster.local_as())
 }
 
-/// Whether to wait for the peer: for workloads always; for a node that a global BGPPeer names by its address, where
-/// both ends have the same session, one of the two. All others dial, and RFC 4271 §6.8 resolves collisions.
+/// Whether to wait for the peer: always for workloads; and for one of two nodes if a global BGPPeer names a node by its address,
+/// so that both ends have the same session. All others connect, and RFC 4271 §6.8 resolves collisions.
 fn is_passive(kind: PeerType, peering: &Peering<'_>, own: IpAddr) -> bool {
     match (kind, peering.target) {
         (PeerType::Local, _) => true,
@@ -224,7 +222,7 @@ fn is_passive(kind: PeerType, peering: &Peering<'_>, own: IpAddr) -> bool {
     }
 }
 
-/// The part of a BGPPeer that holds for workloads.
+/// The fields of a BGPPeer that apply to workloads.
 fn workload_spec(spec: &BgpPeerSpec) -> BgpPeerSpec {
     BgpPeerSpec {
         filters: spec.filters.clone(),
@@ -251,7 +249,7 @@ fn next_hop(spec: &BgpPeerSpec, internal: bool) -> PlannedNextHop {
     }
 }
 
-/// The names of those filters that have rules for the families, for import and for export.
+/// The names of the filters that have rules for the families, for import and for export.
 fn filters(
     cluster: &Cluster<'_>,
     spec: &BgpPeerSpec,

@@ -1,4 +1,4 @@
-//! What holds for the sessions of the mesh and of BGPPeers alike: names, which side waits for the other, times.
+//! Rules for the sessions of the mesh and of BGPPeers alike: names, which side is passive, times.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,14 +6,13 @@ use std::time::Duration;
 use super::model::PeerType;
 use crate::resources::Problem;
 
-/// Of two nodes the one whose address is the smaller text waits for the other. Both must come to the same result, also
-/// with the speaker that this one replaces on the other side, so numbers do not count: `10.0.0.10` is smaller than
-/// `10.0.0.9`.
+/// Of two nodes, the one with the smaller address as text is passive. Both nodes must agree, also if the other runs the replaced
+/// speaker, so addresses are compared as text: `10.0.0.10` is smaller than `10.0.0.9`.
 pub(super) fn is_passive_towards(own: IpAddr, peer: IpAddr) -> bool {
     own.to_string() < peer.to_string()
 }
 
-/// `Mesh_10_0_0_1`, `Global_fd00__1_port_50`: what `calicoctl node status` knows sessions by.
+/// `Mesh_10_0_0_1`, `Global_fd00__1_port_50`: the session names of `calicoctl node status`.
 pub(super) fn session_name(kind: PeerType, address: IpAddr, port: Option<u16>) -> String {
     let prefix = match kind {
         PeerType::Mesh => "Mesh",
@@ -38,7 +37,7 @@ pub(super) fn restart_seconds(
     whole_seconds(time, 4095, object, field, problems)
 }
 
-/// A time in seconds, rounded half up, as far as the protocol can say it.
+/// A time in whole seconds, rounded half up, limited to what the protocol can carry.
 pub(super) fn whole_seconds(
     time: Option<Duration>,
     most: u16,

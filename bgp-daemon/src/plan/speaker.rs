@@ -1,4 +1,4 @@
-//! What belongs to the speaker as a whole: router ID, listening addresses, interfaces, communities.
+//! Settings of the speaker as a whole: router ID, listen addresses, interfaces, communities.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -39,7 +39,7 @@ pub(super) fn router_id(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> O
     id.map(RouterId)
 }
 
-/// The first octets of the SHA-256 of a node's name, kept below the multicast range.
+/// The first octets of the SHA-256 of a node's name, limited to addresses below the multicast range.
 fn hashed(name: &str) -> Ipv4Addr {
     let digest = Sha256::digest(name.as_bytes());
     let first = match digest[0] {
@@ -65,7 +65,7 @@ pub(super) fn addresses(cluster: &Cluster<'_>) -> PerFamily<Option<IpAddr>> {
     }
 }
 
-/// Interfaces whose addresses are not routes of BGP: those configured, workloads, kube-proxy.
+/// Interfaces without direct routes: configured ones, workloads, kube-proxy.
 pub(super) fn ignored_interfaces(cluster: &Cluster<'_>) -> Vec<String> {
     let global = cluster.global();
     let configured = global
@@ -76,7 +76,7 @@ pub(super) fn ignored_interfaces(cluster: &Cluster<'_>) -> Vec<String> {
     configured.cloned().chain(fixed).collect()
 }
 
-/// Communities to add on export. For each family this node's own configuration takes the place of the global one.
+/// Communities to add on export. For each family this node's own configuration replaces the global one.
 pub(super) fn communities(
     cluster: &Cluster<'_>,
     problems: &mut Vec<Problem>,

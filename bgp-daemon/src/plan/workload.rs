@@ -1,4 +1,4 @@
-//! Local workloads that peer with this node, as Felix writes them into its endpoint status folder.
+//! Local workloads that peer with this node, from Felix' endpoint status folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,14 +30,14 @@ struct StatusFile {
     bgp_peer_name: String,
 }
 
-/// Larger files are not Felix'.
+/// Felix writes no larger files.
 const MAX_FILE_SIZE: u64 = 1 << 20;
 
-/// What the files of the folder say, by path: a workload, none that anybody peers with, or why the file cannot be read.
+/// The content of the folder's files, by path: a workload, `None` without a peering, or the reason why the file cannot be read.
 pub type WorkloadFiles = BTreeMap<PathBuf, Result<Option<Workload>, String>>;
 
-/// Reads the folder: one file for each workload. A folder that is not there holds none. A file that is just being
-/// written cannot be read and is a problem; read the folder again a little later.
+/// Reads the folder: one file for each workload. A missing folder counts as empty. A file that is being written cannot be read
+/// and is a problem; read the folder again a little later.
 pub fn load_workloads(folder: &Path) -> (Vec<Workload>, Vec<Problem>) {
     let files = read_workload_files(folder).unwrap_or_default();
     let (mut workloads, mut problems) = (Vec::new(), Vec::new());
@@ -51,11 +51,11 @@ pub fn load_workloads(folder: &Path) -> (Vec<Workload>, Vec<Problem>) {
     (workloads, problems)
 }
 
-/// Reads the folder, file by file. A folder that is not there holds none.
+/// Reads the folder, file by file. A missing folder counts as empty.
 ///
 /// # Errors
 ///
-/// The folder is there, and cannot be listed.
+/// The folder exists but cannot be listed.
 pub fn read_workload_files(folder: &Path) -> io::Result<WorkloadFiles> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -75,7 +75,7 @@ pub fn read_workload_files(folder: &Path) -> io::Result<WorkloadFiles> {
     Ok(files)
 }
 
-/// Reads a file; a workload that no BGPPeer selects is none.
+/// Reads a file; `None` for a workload that no BGPPeer selects.
 fn read(text: &str) -> Result<Option<Workload>, String> {
     let file: StatusFile = from_json_text(text)?;
     if file.bgp_peer_name.is_empty() {

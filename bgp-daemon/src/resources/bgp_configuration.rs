@@ -15,11 +15,11 @@ use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar::{self, CommunityValue, RoutePriority};
 
-/// Settings of the cluster or of one node, as its name says.
+/// Settings of the cluster or of one node, depending on its name.
 pub type BgpConfiguration = Object<BgpConfigurationSpec>;
 
-/// What a [`BgpConfiguration`] says. Field names and meaning are those of Calico's API; absent is `None` or empty, and
-/// which default then applies is for the planner to know.
+/// The spec of a [`BgpConfiguration`]. Field names and meaning are those of Calico's API. An absent field is `None` or empty; the
+/// planner knows the defaults.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BgpConfigurationSpec {
@@ -40,11 +40,11 @@ pub struct BgpConfigurationSpec {
     /// Ranges of load balancer IPs to announce.
     #[serde(rename = "serviceLoadBalancerIPs")]
     pub service_load_balancer_ips: Vec<ServiceBlock>,
-    /// Whether load balancer ranges are announced as such.
+    /// Whether load balancer ranges are announced as a whole.
     pub service_load_balancer_aggregation: Option<LoadBalancerAggregation>,
     /// Names for communities.
     pub communities: Vec<NamedCommunity>,
-    /// Communities to add to what lies in a prefix.
+    /// Communities to add to routes inside a prefix.
     pub prefix_advertisements: Vec<PrefixAdvertisement>,
     /// The port of BGP on the nodes.
     #[serde(deserialize_with = "scalar::optional")]
@@ -56,15 +56,15 @@ pub struct BgpConfigurationSpec {
     pub node_mesh_max_restart_time: Option<Duration>,
     /// Which addresses to listen on.
     pub bind_mode: Option<BindMode>,
-    /// Patterns of interfaces whose addresses are none of BGP's business.
+    /// Patterns of interfaces whose addresses BGP ignores.
     pub ignored_interfaces: Vec<String>,
-    /// Felix gives workload interfaces this address.
+    /// The IPv4 address that Felix gives workload interfaces.
     #[serde(
         rename = "localWorkloadPeeringIPV4",
         deserialize_with = "scalar::optional"
     )]
     pub local_workload_peering_ipv4: Option<Ipv4Addr>,
-    /// Felix gives workload interfaces this address.
+    /// The IPv6 address that Felix gives workload interfaces.
     #[serde(
         rename = "localWorkloadPeeringIPV6",
         deserialize_with = "scalar::optional"
@@ -119,12 +119,12 @@ fn log_severity<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogSeverity
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ServiceBlock {
-    /// The range; an entry without one means nothing.
+    /// The range; an entry without one is ignored.
     #[serde(deserialize_with = "scalar::optional")]
     pub cidr: Option<IpNet>,
 }
 
-/// Whether load balancer ranges are announced as such, or only the addresses in use.
+/// Whether load balancer ranges are announced as a whole, or only the addresses in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum LoadBalancerAggregation {
@@ -138,18 +138,18 @@ pub struct NamedCommunity {
     /// The name.
     #[serde(default)]
     pub name: String,
-    /// What it stands for.
+    /// The community.
     #[serde(deserialize_with = "scalar::required")]
     pub value: CommunityValue,
 }
 
-/// Communities to add to what lies in a prefix.
+/// Communities to add to routes inside a prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct PrefixAdvertisement {
     /// The prefix.
     #[serde(deserialize_with = "scalar::required")]
     pub cidr: IpNet,
-    /// Values, or names of the same object.
+    /// Values, or names defined in the same object.
     #[serde(default)]
     pub communities: Vec<String>,
 }

@@ -9,10 +9,10 @@ use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar::{self, CommunityValue, RoutePriority};
 
-/// Rules for the routes of peers that name it.
+/// Filter rules for the routes of peers that refer to it.
 pub type BgpFilter = Object<BgpFilterSpec>;
 
-/// What a [`BgpFilter`] says.
+/// The spec of a [`BgpFilter`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BgpFilterSpec {
@@ -26,11 +26,11 @@ pub struct BgpFilterSpec {
     pub export_v6: Vec<FilterRule>,
 }
 
-/// Conditions, all of which must hold, and what then happens.
+/// Conditions, all of which must hold, and the resulting action.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FilterRule {
-    /// What happens.
+    /// The action.
     pub action: FilterAction,
     /// Compared with the route's prefix, as `match_operator` says.
     #[serde(default, deserialize_with = "scalar::optional")]
@@ -44,7 +44,7 @@ pub struct FilterRule {
     /// Where the route was learned.
     #[serde(default)]
     pub source: Option<FilterSource>,
-    /// Pattern of the interface that the route leaves by.
+    /// Pattern of the interface that the route goes through.
     #[serde(default)]
     pub interface: Option<String>,
     /// The kind of session that the rule is for.
@@ -53,13 +53,13 @@ pub struct FilterRule {
     /// A community that the route carries.
     #[serde(default)]
     pub communities: Option<CommunityMatch>,
-    /// What its AS path begins with.
+    /// How its AS path begins.
     #[serde(default, deserialize_with = "scalar::list")]
     pub as_path_prefix: Vec<Asn>,
     /// Its priority.
     #[serde(default, deserialize_with = "scalar::optional")]
     pub priority: Option<RoutePriority>,
-    /// Done in order before the route is accepted.
+    /// Applied in order before the route is accepted.
     #[serde(default)]
     pub operations: Vec<Operation>,
 }
@@ -86,9 +86,9 @@ pub enum MatchOperator {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PrefixLengthRange {
-    /// The shortest; the length of the `cidr` if absent.
+    /// The shortest; default is the length of `cidr`.
     pub min: Option<u8>,
-    /// The longest; that of a single address if absent.
+    /// The longest; default is that of a single address.
     pub max: Option<u8>,
 }
 
@@ -114,7 +114,7 @@ pub enum PeerType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct CommunityMatch {
-    /// Exactly one.
+    /// Exactly one value.
     #[serde(deserialize_with = "scalar::list")]
     pub values: Vec<CommunityValue>,
 }
@@ -125,20 +125,20 @@ pub struct CommunityMatch {
 pub enum Operation {
     /// Adds a community.
     AddCommunity {
-        /// Which.
+        /// The community.
         #[serde(deserialize_with = "scalar::required")]
         value: CommunityValue,
     },
-    /// Makes the AS path begin with these.
+    /// Prepends AS numbers to the AS path.
     #[serde(rename = "prependASPath")]
     PrependAsPath {
-        /// In this order.
+        /// The AS numbers, in this order.
         #[serde(deserialize_with = "scalar::list")]
         prefix: Vec<Asn>,
     },
     /// Sets the priority.
     SetPriority {
-        /// To this.
+        /// The priority.
         #[serde(deserialize_with = "scalar::required")]
         value: RoutePriority,
     },
@@ -246,7 +246,7 @@ impl FilterRule {
     }
 }
 
-/// Whether it is what an interface can be called, with `*` for any run of characters.
+/// Whether the text can be an interface name, with `*` for any run of characters.
 pub(super) fn is_interface_pattern(text: &str) -> bool {
     (1..=15).contains(&text.len())
         && text

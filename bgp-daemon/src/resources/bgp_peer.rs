@@ -1,4 +1,4 @@
-//! BGPPeer: with whom to speak, on which nodes.
+//! BGPPeer: whom to peer with, on which nodes.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,22 +16,22 @@ use super::selector::Selector;
 /// A peering of some nodes with an address, with other nodes, or with workloads.
 pub type BgpPeer = Object<BgpPeerSpec>;
 
-/// What a [`BgpPeer`] says. Field names and meaning are those of Calico's API.
+/// The spec of a [`BgpPeer`]. Field names and meaning are those of Calico's API.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BgpPeerSpec {
     /// Only this node has the peering.
     pub node: Option<String>,
-    /// Only these nodes have it. Without this and `node`, all have: a global peer.
+    /// Only these nodes have it. Without this and `node`, all nodes have it: a global peer.
     #[serde(deserialize_with = "scalar::optional")]
     pub node_selector: Option<Selector>,
     /// The peer's address.
     #[serde(rename = "peerIP", deserialize_with = "scalar::optional")]
     pub peer_ip: Option<PeerAddress>,
-    /// The peer's AS; absent, it is the cluster's.
+    /// The peer's AS; default is the cluster's.
     #[serde(deserialize_with = "scalar::optional")]
     pub as_number: Option<Asn>,
-    /// Our AS towards the peer, if it is not the node's.
+    /// Our AS towards the peer; default is the node's.
     #[serde(rename = "localASNumber", deserialize_with = "scalar::optional")]
     pub local_as_number: Option<Asn>,
     /// The nodes to peer with.
@@ -56,7 +56,7 @@ pub struct BgpPeerSpec {
     pub num_allowed_local_as_numbers: Option<i32>,
     /// Hops to the peer for TTL security (RFC 5082); 0 is off.
     pub ttl_security: Option<u8>,
-    /// The gateway by which the peer is reached.
+    /// The gateway to the peer.
     #[serde(deserialize_with = "scalar::optional")]
     pub reachable_by: Option<IpAddr>,
     /// BGPFilters, in the order that they apply.
@@ -64,7 +64,7 @@ pub struct BgpPeerSpec {
     /// The workloads on the node to peer with.
     #[serde(deserialize_with = "scalar::optional")]
     pub local_workload_selector: Option<Selector>,
-    /// Whether the other side of a peering between nodes comes by itself.
+    /// Whether the reverse side of a peering between nodes is created automatically.
     pub reverse_peering: Option<ReversePeering>,
 }
 
@@ -87,12 +87,12 @@ pub enum SourceAddress {
     None,
 }
 
-/// Whether the other side of a peering between nodes comes by itself.
+/// Whether the reverse side of a peering between nodes is created automatically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum ReversePeering {
-    /// It does.
+    /// Automatically.
     Auto,
-    /// Somebody writes another BGPPeer for it.
+    /// By another BGPPeer.
     Manual,
 }
 
@@ -113,7 +113,7 @@ pub struct SecretKeyRef {
     pub name: String,
     /// The key in it.
     pub key: String,
-    /// Whether its absence is fine.
+    /// Whether the Secret may be absent.
     #[serde(default)]
     pub optional: bool,
 }
@@ -135,7 +135,7 @@ impl Scalar for PeerAddress {
         if let Ok(ip) = text.parse() {
             return Some(Self { ip, port: None });
         }
-        // Calico takes an IPv4 address in brackets too.
+        // Calico accepts an IPv4 address in brackets too.
         let in_brackets = || {
             let (ip, port) = text.strip_prefix('[')?.split_once("]:")?;
             Some(SocketAddr::new(
@@ -161,7 +161,7 @@ impl fmt::Display for PeerAddress {
     }
 }
 
-/// Calico's API takes it, and the speaker that this one replaces does not.
+/// Calico's API accepts it, the replaced speaker does not.
 pub(crate) const NO_AS: &str = "0 is no AS number; without asNumber the cluster's is meant";
 
 impl Check for BgpPeerSpec {
@@ -216,7 +216,7 @@ impl Check for BgpPeerSpec {
 }
 
 impl BgpPeerSpec {
-    /// `num_allowed_local_as_numbers`, as 0 if it is negative, and at most 65535: no path is longer.
+    /// `num_allowed_local_as_numbers`, limited to 0–65535: no path is longer.
     pub fn allowed_local_as(&self) -> u16 {
         let times = self.num_allowed_local_as_numbers.unwrap_or(0);
         u16::try_from(times.max(0)).unwrap_or(u16::MAX)

@@ -13,39 +13,39 @@ use super::scalar;
 /// A node's claim to a block.
 pub type BlockAffinity = Object<BlockAffinitySpec>;
 
-/// What a [`BlockAffinity`] says.
+/// The spec of a [`BlockAffinity`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct BlockAffinitySpec {
-    /// How far the claim has come.
+    /// The state of the claim.
     pub state: AffinityState,
     /// The node.
     pub node: String,
-    /// What it is claimed for.
+    /// The kind of owner.
     #[serde(rename = "type")]
     pub kind: AffinityType,
     /// The block. A document without one is refused.
     #[serde(deserialize_with = "scalar::optional")]
     pub cidr: Option<IpNet>,
-    /// The claim is void. A text in the older API group, a boolean in the newer one.
+    /// The claim is deleted. A text in the older API group, a boolean in the newer one.
     #[serde(deserialize_with = "scalar::boolean")]
     pub deleted: bool,
 }
 
-/// How far a claim has come.
+/// The state of a claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum AffinityState {
-    /// The block is the node's; also what older versions meant by nothing.
+    /// The block is the node's. Older versions leave the state empty.
     #[default]
     Confirmed,
-    /// It is not yet.
+    /// The block is not yet the node's.
     Pending,
-    /// It is about to be given back.
+    /// The block is about to be released.
     PendingDeletion,
 }
 
-/// What a block is claimed for.
+/// The kind of owner of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AffinityType {
@@ -67,10 +67,10 @@ impl Check for BlockAffinitySpec {
     }
 }
 
-/// A block and who has its addresses.
+/// A block and the owners of its addresses.
 pub type IpamBlock = Object<IpamBlockSpec>;
 
-/// What an [`IpamBlock`] says; fields that only its writer needs are left out.
+/// The spec of an [`IpamBlock`], without fields that only its writer needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IpamBlockSpec {
@@ -79,13 +79,13 @@ pub struct IpamBlockSpec {
     pub cidr: Option<IpNet>,
     /// `host:NODE`, `virtual:NAME`, or nothing.
     pub affinity: Option<String>,
-    /// For each address the place of its owner in `attributes`; `None` is free.
+    /// For each address the index of its owner in `attributes`; `None` is free.
     pub allocations: Vec<Option<usize>>,
-    /// Free addresses, by their places in the block.
+    /// Free addresses, by their index in the block.
     pub unallocated: Vec<usize>,
     /// Owners.
     pub attributes: Vec<BlockAttribute>,
-    /// It is about to vanish.
+    /// The block is about to be deleted.
     #[serde(deserialize_with = "scalar::boolean")]
     pub deleted: bool,
 }

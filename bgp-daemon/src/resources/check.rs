@@ -1,26 +1,26 @@
-//! What a kind demands of its objects beyond the types of their fields.
+//! Checks of a kind beyond the types of its fields.
 
 use super::fault::Fault;
 use super::metadata::Object;
 
-/// What a type demands beyond the types of its fields.
+/// Checks of a type beyond the types of its fields.
 pub(super) trait Check {
-    /// What is lost to a value that cannot be read.
+    /// What is dropped because of a value that cannot be read.
     const TOLERANCE: Tolerance = Tolerance::None;
 
-    /// Adds what is wrong.
+    /// Adds the faults found.
     fn check(&self, faults: &mut Vec<Fault>);
 }
 
-/// How much of an object is lost to a value that cannot be read.
+/// How much of an object is dropped because of a value that cannot be read.
 pub(super) enum Tolerance {
-    /// All of it: half of what it says would be something else than was meant.
+    /// All of it: the remaining half would mean something else than was intended.
     None,
-    /// The field, or the entry of a list: the others are used.
+    /// The field, or the entry of a list; the others are used.
     PerField {
         /// Fields of `spec` without which the object must not be used.
         vital: &'static [&'static str],
-        /// Fields of `spec` that mean nothing to BGP.
+        /// Fields of `spec` that BGP ignores.
         unused: &'static [&'static str],
     },
 }

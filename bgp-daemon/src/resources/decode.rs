@@ -1,7 +1,6 @@
-//! From a JSON value to a typed resource: which type, and what is asked of it beyond.
+//! Decodes a JSON value into a typed resource, and runs the checks of its type.
 //!
-//! Knows nothing of text and lines; a [`Fault`] says at which path something is wrong, and whoever has the text finds
-//! the line.
+//! Independent of text and lines: a [`Fault`] has a path, and the reader of the text finds the line.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -14,14 +13,14 @@ use super::problem::{Problem, Severity};
 use super::reading::Reading;
 use super::set::Resource;
 
-/// What became of a value.
+/// The result of decoding a value.
 pub(super) struct Decoded {
-    /// The resource, unless one of the faults is an error of the whole object.
+    /// The resource, unless a fault is an error of the whole object.
     pub(super) resource: Option<Resource>,
     pub(super) faults: Vec<Fault>,
 }
 
-/// The key of an object, as far as it can be told from a value that may be wrong elsewhere.
+/// The key of an object, as far as it can be read from a value that may be invalid otherwise.
 pub(crate) fn key_of(value: &Value, kind: Kind) -> Option<ObjectKey> {
     let metadata = &value["metadata"];
     let namespace = match (kind.is_namespaced(), metadata["namespace"].as_str()) {
@@ -86,7 +85,7 @@ fn typed<T: DeserializeOwned + Check>(
         left_out,
     } = read;
     if !kind.is_calico() || kind == Kind::IpamBlock {
-        // Their other fields are none of our business.
+        // Faults of the other fields do not matter.
         faults.retain(|fault| fault.severity == Severity::Error);
     }
     if let Some(object) = &object {
@@ -126,7 +125,7 @@ fn finish(mut resource: Option<Resource>, faults: Vec<Fault>) -> Decoded {
     }
 }
 
-/// The value as a Go program would see it: null is absent, and inside `spec` so is empty text.
+/// The value as a Go program would see it: null is absent, and inside `spec` so is an empty string.
 fn without_empty(value: &Value) -> Value {
     let mut value = prune(value, false);
     if let Value::Object(object) = &mut value
@@ -154,8 +153,8 @@ fn prune(value: &Value, empty_text: bool) -> Value {
 }
 
 impl Resource {
-    /// Builds a resource from an object as an API server or etcd holds it. Returns it with warnings, or the errors
-    /// because of which it must be left out; of a kind that is not known here, neither.
+    /// Builds a resource from an object as an API server or etcd stores it. Returns the resource with warnings, or the errors
+    /// that make it unusable; for an unknown kind, neither.
     pub fn from_json(value: &Value) -> (Option<Self>, Vec<Problem>) {
         let text = |name: &str| value[name].as_str().unwrap_or_default();
         match Kind::from_document(text("apiVersion"), text("kind")) {
@@ -164,7 +163,7 @@ impl Resource {
         }
     }
 
-    /// The same for an object that does not say its kind, such as an item of a list.
+    /// The same for an object without a kind, such as an item of a list.
     pub fn from_json_of(kind: Kind, value: &Value) -> (Option<Self>, Vec<Problem>) {
         let Some(key) = key_of(value, kind) else {
             let problem = Problem::error(kind.name(), nameless(value));

@@ -1,7 +1,7 @@
-//! From text to documents: splits a file, reads each part by itself so that a broken one does not take its
-//! neighbours with it, opens lists, and puts file and line to what is wrong.
+//! From text to documents: splits a file, reads each part separately so that a broken one does not affect its neighbours, expands
+//! lists, and adds file and line to each fault.
 //!
-//! A text that was read before is mostly the same text: [`Text`] remembers its parts by their octets, and reads those that are new.
+//! [`Text`] remembers the parts of a text by their octets. When the text is read again, only changed parts are parsed.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,7 +23,7 @@ use super::v1;
 /// One object of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// Its kind and name.
+    /// The key: kind and name.
     pub key: ObjectKey,
     /// The object.
     pub resource: Arc<Resource>,

@@ -1,4 +1,4 @@
-//! Why a block of addresses is this node's to announce or not, which pool it is from, and who has one of its addresses.
+//! Why this node announces a block of addresses or not, the pool of the block, and the owner of one of its addresses.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::resources::{BlockAffinity, IpPool, IpamBlock};
 
 const USE_POD_CIDR: &str = "USE_POD_CIDR";
 
-/// The claims of block affinities, of IPAM's blocks that nobody has an affinity to, and of pod CIDRs.
+/// The claims of block affinities, of IPAM blocks without an affinity, and of pod CIDRs.
 pub(super) fn claims(cluster: &Cluster<'_>, wanted: impl Fn(IpNet) -> bool) -> Vec<Claim> {
     let mut claims: Vec<Claim> = cluster
         .resources
@@ -129,7 +129,7 @@ fn pod_cidrs(cluster: &Cluster<'_>, wanted: impl Fn(IpNet) -> bool) -> Vec<Claim
             }
         })
         .collect();
-    // The same node may be there by both APIs.
+    // The same node may be in both APIs.
     claims.dedup();
     claims
 }
@@ -175,7 +175,7 @@ fn of_pool(pool: &IpPool, cidr: IpNet) -> Claim {
     }
 }
 
-/// Who has an address, as IPAM knows; `None` of a prefix of more than one address.
+/// The owner of an address according to IPAM; `None` for a longer range.
 pub(super) fn workload(cluster: &Cluster<'_>, prefix: IpNet) -> Option<String> {
     if !is_single(&prefix) {
         return None;
@@ -200,7 +200,7 @@ pub(super) fn workload(cluster: &Cluster<'_>, prefix: IpNet) -> Option<String> {
     })
 }
 
-/// The place of an address in its block.
+/// The index of an address in its block.
 fn place_in(block: IpNet, address: IpAddr) -> Option<usize> {
     match (block.network(), address) {
         (IpAddr::V4(first), IpAddr::V4(address)) => {

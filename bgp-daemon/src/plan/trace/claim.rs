@@ -1,23 +1,23 @@
-//! What one object says of a prefix.
+//! What one object says about a prefix.
 
 use ipnet::IpNet;
 
-/// An object that names a prefix, and what follows from that on this node.
+/// An object that names a prefix, and the consequence on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// What it is; of claims to the same prefix, the least decides.
+    /// The kind; among claims to the same prefix the lowest decides.
     pub kind: ClaimKind,
     /// The prefix.
     pub prefix: IpNet,
     /// The object, such as `Service/default/web`.
     pub object: String,
-    /// What the object says of the prefix, for people.
+    /// What the object says about the prefix, for people.
     pub text: String,
-    /// What follows.
+    /// The consequence.
     pub standing: ClaimStanding,
 }
 
-/// What names a prefix.
+/// The kind of object that names a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClaimKind {
     /// An address of a service.
@@ -37,9 +37,9 @@ pub enum ClaimKind {
 pub enum ClaimStanding {
     /// It does.
     Announced,
-    /// It announces this prefix, which stands for it.
+    /// It announces this prefix instead, which covers it.
     Within(IpNet),
-    /// It does not: all of this would have to be otherwise. Never empty; the first one is what says no first.
+    /// It does not; every obstacle would have to be removed. Never empty; the first one is reported as the reason.
     Refused(Vec<Obstacle>),
 }
 
@@ -50,7 +50,7 @@ pub struct Obstacle {
     pub object: String,
     /// The field or label of the object.
     pub rule: Option<String>,
-    /// Why, and what would help, for people.
+    /// Why, and how to fix it, for people.
     pub text: String,
 }
 

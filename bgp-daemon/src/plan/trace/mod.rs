@@ -1,5 +1,5 @@
-//! What the objects of a cluster say of one prefix: the rules of `services` and `blocks`, asked for their reasons. A plan does without; whoever
-//! asks pays.
+//! What the objects of a cluster say about one prefix: the rules of `services` and `blocks`, with reasons. Computed only on
+//! request, not for each plan.
 
 mod blocks;
 mod claim;
@@ -19,31 +19,31 @@ use crate::resources::ResourceSet;
 
 pub use claim::{Claim, ClaimKind, ClaimStanding, Obstacle};
 
-/// Claims inside a prefix that are named.
+/// How many claims inside a prefix are listed.
 const INSIDE: usize = 10;
-/// Objects that are named where none has a claim.
+/// How many objects are listed if none has a claim.
 const NEAREST: usize = 3;
 
-/// All that the objects of a cluster say of a prefix.
+/// Everything that the objects of a cluster say about a prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// To the prefix itself or to one that contains it; longest prefixes first.
+    /// Claims to the prefix itself or to one that contains it; longest prefixes first.
     pub covering: Vec<Claim>,
-    /// To prefixes inside, some of them.
+    /// Claims to prefixes inside, up to a limit.
     pub inside: Vec<Claim>,
     /// How many prefixes inside are claimed.
     pub inside_count: usize,
-    /// Objects with prefixes that are alike, the nearest first.
+    /// Objects with similar prefixes, the nearest first.
     pub nearest: Vec<(String, IpNet)>,
-    /// The workload that has the address, if IPAM knows.
+    /// The workload that has the address, if IPAM knows it.
     pub workload: Option<String>,
-    /// Whom the objects select that give nodes their sessions.
+    /// For each object that gives nodes sessions, whom it selects.
     pub peerings: BTreeMap<String, String>,
-    /// No range of service addresses is configured; then a datastore may leave services out.
+    /// No range of service addresses is configured; a datastore may then omit services.
     pub without_services: bool,
 }
 
-/// Asks the objects of a cluster about a prefix, from the standpoint of a node.
+/// The claims of a cluster's objects to a prefix, seen from a node.
 pub fn claims(
     resources: &ResourceSet,
     node: &str,
@@ -80,7 +80,7 @@ pub fn claims(
     }
 }
 
-/// Addresses of nodes, which nobody announces.
+/// Addresses of nodes, which are never announced.
 fn nodes(cluster: &Cluster<'_>, overlaps: impl Fn(IpNet) -> bool) -> Vec<Claim> {
     let named = cluster.nodes.iter().flat_map(|(name, node)| {
         let addresses = Family::ALL.into_iter();
@@ -105,7 +105,7 @@ fn node_claim(name: &str, address: IpAddr) -> Claim {
     }
 }
 
-/// The objects whose prefixes have most bits in common with this one.
+/// The objects whose prefixes share the most bits with this one.
 fn nearest(cluster: &Cluster<'_>, prefix: IpNet) -> Vec<(String, IpNet)> {
     let all = |_| true;
     let mut claims = services::claims(cluster, all);

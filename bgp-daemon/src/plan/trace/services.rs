@@ -13,15 +13,15 @@ use super::super::services::{
 use super::claim::{Claim, ClaimKind, ClaimStanding, Obstacle};
 use crate::resources::{Endpoint, EndpointSlice, Service};
 
-/// The variable that takes the place of a field.
+/// The variable that replaces a field.
 const VARIABLE: &str = "CALICO_ADVERTISE_CLUSTER_IPS";
 
-/// What all services have in common.
+/// What all services share.
 struct Services<'a> {
     cluster: &'a Cluster<'a>,
     ranges: Ranges,
     whole: BTreeSet<IpNet>,
-    /// Keeps this node from announcing any of them.
+    /// The obstacle that keeps this node from announcing any service.
     excluded: Option<Obstacle>,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn claims(cluster: &Cluster<'_>, wanted: impl Fn(IpNet) -> bool) -> V
     claims
 }
 
-/// Whether no range is configured, so that no service is announced.
+/// Whether no range is configured, so no service is announced.
 pub(super) fn are_off(cluster: &Cluster<'_>) -> bool {
     Ranges::new(cluster, &mut Vec::new()).is_empty()
 }
@@ -64,7 +64,7 @@ fn object_of(service: &Service) -> String {
     format!("Service/{}/{}", metadata.namespace, metadata.name)
 }
 
-/// The address that a service asks for, and its load balancer has not given.
+/// The address that a service requests but its load balancer has not assigned.
 fn not_given(service: &Service) -> impl Iterator<Item = Claim> {
     let asked = service.spec.load_balancer_ip;
     let missing = asked.filter(|asked| candidates(service).all(|(_, ip)| ip != *asked));
@@ -122,7 +122,7 @@ impl Services<'_> {
         }
     }
 
-    /// The object that says which ranges there are for a field, and the field in it.
+    /// The object that configures the ranges for a field, and the field in it.
     fn source(&self, field: AddressField) -> (String, &'static str) {
         let environment = self.cluster.environment;
         let variable = environment.advertise_cluster_ips.is_some();
@@ -221,10 +221,10 @@ fn obstacle(refusal: Refusal, object: &str, found: &Found) -> Obstacle {
 struct Found {
     node: String,
     here: usize,
-    /// Nodes with ready endpoints, without this one.
+    /// Other nodes with ready endpoints.
     elsewhere: BTreeSet<String>,
     not_ready: usize,
-    /// Of those, on this node.
+    /// Endpoints on this node that are not ready.
     not_ready_here: usize,
 }
 
@@ -251,7 +251,7 @@ impl Found {
     }
 }
 
-/// Nodes that are named.
+/// How many nodes are listed.
 const NODES: usize = 3;
 
 impl std::fmt::Display for Found {
