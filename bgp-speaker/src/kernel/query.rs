@@ -211,7 +211,7 @@ mod tests {
         assert!(path.is_local);
         assert_eq!(path.gateway, None);
         assert_eq!(path.interface.as_deref(), Some("lo"));
-        let link = look.link(here, "lo").await.expect("a list");
+        let link = look.neighbour(here, "lo").await.expect("a list");
         assert_eq!(link, NeighbourEntry::Unknown);
     }
 }
