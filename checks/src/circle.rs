@@ -1,11 +1,11 @@
-//! Files that reach each other: the strongly connected parts of the imports.
+//! Import cycles: the strongly connected components of the imports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::resolve::{Import, Imports};
 
-/// Every circle, as the imports between its files.
+/// Every cycle, as the imports between its files.
 pub fn circles(imports: &Imports) -> Vec<Vec<Import>> {
     let reached: BTreeMap<&Path, BTreeSet<&Path>> = imports
         .keys()

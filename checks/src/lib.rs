@@ -1,12 +1,12 @@
-//! Which file of a crate imports which, and where files import each other in a circle.
+//! Which file of a crate imports which, and where files import each other in a cycle.
 //!
-//! [`Crate::read`] follows the `mod` declarations of a crate and notes every path in its files; [`Crate::imports`] resolves
-//! the paths to the files that define the names, through re-exports; [`circles`] finds the files that reach each other.
-//! What stands under `#[cfg(test)]` is left out.
+//! [`Crate::read`] follows the `mod` declarations of a crate and collects every path in its files; [`Crate::imports`] resolves
+//! the paths to the files that define the names, through re-exports; [`circles`] finds the cycles. Code under `#[cfg(test)]` is
+//! left out.
 //!
 //! An import is one of three:
-//! - a path of a `use` or of an expression that leads to another file,
-//! - a `mod` declaration: the parent imports its child, so a child that names something of its parent closes a circle,
+//! - a path of a `use` or of an expression that refers to another file,
+//! - a `mod` declaration: the parent imports its child, so a child that names something of its parent closes a cycle,
 //! - a call of a method of `self` that another file has in an `impl` block of the same type.
 
 mod circle;

@@ -1,11 +1,11 @@
-//! From the paths in the modules of a crate to the files that define what they name.
+//! Resolves the paths in the modules of a crate to the files that define their names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::scan::{Crate, Impl, Module};
 
-/// For each file, the files that it imports, with the names that it takes from them.
+/// For each file, the files that it imports, with the imported names.
 pub type Imports = BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>;
 
 /// One file imports names of another one.
@@ -15,11 +15,11 @@ pub struct Import {
     pub from: PathBuf,
     /// The file that is imported.
     pub to: PathBuf,
-    /// What is imported.
+    /// The imported names.
     pub names: BTreeSet<String>,
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
     Module(usize),
@@ -27,7 +27,7 @@ enum Target {
     Item(usize, String),
 }
 
-/// Re-exports of re-exports are followed so far.
+/// How many levels of re-exports are followed.
 const MAX_DEPTH: usize = 16;
 
 impl Crate {
@@ -54,7 +54,7 @@ impl Crate {
         imports
     }
 
-    /// A file that calls a method of its own type, which is in another file, imports that one.
+    /// A file that calls a method of its own type that another file defines imports that file.
     fn note_calls(&self, imports: &mut Imports) {
         let mut by_type: BTreeMap<(usize, String), Vec<(usize, &Impl)>> = BTreeMap::new();
         for (number, module) in self.modules.iter().enumerate() {
@@ -97,7 +97,8 @@ impl Crate {
         }
     }
 
-    /// What a path means in a module, if that is in this crate: it begins with `crate`, `self`, `super`, or a child module.
+    /// The target of a path in a module, if it is in this crate: the path begins with `crate`, `self`, `super`, or a child
+    /// module.
     fn resolve(&self, module: usize, path: &[String], depth: usize) -> Option<Target> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
@@ -117,7 +118,7 @@ impl Crate {
         }
     }
 
-    /// What a path means that begins with a name in a module.
+    /// The target of a path that begins with a name in a module.
     fn resolve_in(&self, number: usize, path: &[String], depth: usize) -> Option<Target> {
         let Some((first, rest)) = path.split_first() else {
             return Some(Target::Module(number));
@@ -135,7 +136,7 @@ impl Crate {
         }
     }
 
-    /// What a name means that a `use` of the module brings in.
+    /// The target of a name that a `use` of the module imports.
     fn imported(&self, number: usize, name: &str, depth: usize) -> Option<Target> {
         let depth = depth.checked_sub(1)?;
         let module: &Module = &self.modules[number];

@@ -10,7 +10,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 #[derive(Debug, Default)]
 pub struct Crate {
     pub(crate) files: Vec<PathBuf>,
-    /// The root comes first.
+    /// The root is first.
     pub(crate) modules: Vec<Module>,
 }
 
@@ -20,11 +20,11 @@ pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) file: usize,
     pub(crate) parent: Option<usize>,
-    /// All of its modules, several of one name included.
+    /// All of its modules, including several with one name.
     pub(crate) submodules: Vec<(String, usize)>,
     /// By name.
     pub(crate) children: BTreeMap<String, usize>,
-    /// Names of the items in it.
+    /// Names of the items defined in it.
     pub(crate) defined: BTreeSet<String>,
     pub(crate) uses: Vec<Use>,
     /// Paths outside of `use`.
@@ -38,15 +38,15 @@ pub(crate) struct Impl {
     /// Path of the type.
     pub(crate) of: Vec<String>,
     pub(crate) methods: BTreeSet<String>,
-    /// Methods that it calls on `self` or `Self`.
+    /// Methods called on `self` or `Self`.
     pub(crate) calls: BTreeSet<String>,
 }
 
-/// One name that a `use` brings in.
+/// One name that a `use` imports.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Use {
     pub(crate) path: Vec<String>,
-    /// What it is called here; `None`: everything under `path`.
+    /// The local name; `None` for everything under `path`.
     pub(crate) name: Option<String>,
 }
 
@@ -139,7 +139,7 @@ impl Crate {
         Ok(())
     }
 
-    /// A module in braces, or in a file of its own.
+    /// A module in braces, or in its own file.
     fn read_module(
         &mut self,
         parent: usize,
@@ -171,12 +171,12 @@ impl Crate {
         };
         let parent = &mut self.modules[parent];
         parent.submodules.push((name.to_owned(), child));
-        // Of several for different features, names lead to the first.
+        // Of several for different features, names resolve to the first.
         parent.children.entry(name.to_owned()).or_insert(child);
         Ok(())
     }
 
-    /// Notes the paths in the first of these tokens; tells how many tokens it took.
+    /// Collects the paths in the first of these tokens; returns the number of tokens read.
     fn read_body_token(&mut self, module: usize, tokens: &[TokenTree]) -> usize {
         match &tokens[0] {
             TokenTree::Group(group) => {
@@ -186,7 +186,7 @@ impl Crate {
             }
             TokenTree::Ident(_) => {
                 let path = path_at(tokens);
-                // Each segment but the first comes with the two characters of `::`.
+                // Each segment except the first comes with the two characters of `::`.
                 let taken = 3 * path.len() - 2;
                 if path[0] == "pub" && matches!(tokens.get(1), Some(TokenTree::Group(_))) {
                     return 2;
@@ -264,7 +264,7 @@ fn path_at(tokens: &[TokenTree]) -> Vec<String> {
     path
 }
 
-/// What is in the brackets, if an attribute is next.
+/// The content of the brackets, if an attribute is next.
 fn attribute(tokens: &[TokenTree]) -> Option<Vec<TokenTree>> {
     match tokens {
         [hash, TokenTree::Group(group), ..]
@@ -288,7 +288,7 @@ fn is_for_tests(attribute: &[TokenTree]) -> bool {
         && !words.any(|word| matches!(word, "not" | "any"))
 }
 
-/// The file that `path = "file"` names.
+/// The file given by `path = "file"`.
 fn path_of(attribute: &[TokenTree]) -> Option<String> {
     match attribute {
         [name, equals, TokenTree::Literal(file)]
@@ -300,7 +300,7 @@ fn path_of(attribute: &[TokenTree]) -> Option<String> {
     }
 }
 
-/// What follows the item, field or statement that these tokens begin with.
+/// The tokens after the item, field or statement at the start of these.
 fn after_item(mut tokens: &[TokenTree]) -> &[TokenTree] {
     let mut angles = 0;
     while let Some((first, rest)) = tokens.split_first() {
@@ -325,7 +325,7 @@ fn end_of_statement(tokens: &[TokenTree]) -> usize {
     tokens.iter().position(is_end).unwrap_or(tokens.len())
 }
 
-/// The names of a `use`, of which these are the tokens between the word and the semicolon.
+/// Reads the names of a `use` from the tokens between the keyword and the semicolon.
 fn read_use(tokens: &[TokenTree], uses: &mut Vec<Use>) {
     read_use_tree(&[], tokens, uses);
 }
@@ -368,7 +368,7 @@ fn read_use_tree(prefix: &[String], tokens: &[TokenTree], uses: &mut Vec<Use>) {
     uses.push(Use { path, name });
 }
 
-/// The `impl Type { … }` that these tokens follow on; `None` for `impl Trait for Type`.
+/// The `impl Type { … }` that ends with these tokens; `None` for `impl Trait for Type`.
 fn read_impl(tokens: &[TokenTree]) -> Option<Impl> {
     let is_body = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
     let end = tokens.iter().position(is_body)?;
@@ -412,7 +412,7 @@ fn read_calls(tokens: &[TokenTree], calls: &mut BTreeSet<String>) {
     }
 }
 
-/// How many tokens the `<…>` at the beginning has, if there is one.
+/// The number of tokens of the `<…>` at the start, if there is one.
 fn after_generics(tokens: &[TokenTree]) -> usize {
     let mut angles = 0;
     for (at, token) in tokens.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Any message on any session: no panic, and what is read holds together.
+//! Any message on any session: no panic, and the decoded message is consistent.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| bgp_fuzz::decode_message(data));

@@ -1,4 +1,4 @@
-//! A RIB to which anything happens: in the end every peer holds what a naive model says.
+//! A RIB under any operations: in the end every peer has the routes that a naive model predicts.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| bgp_fuzz::rib_operations(data));

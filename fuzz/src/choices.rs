@@ -1,8 +1,8 @@
-//! Input as a row of choices, for the targets that act instead of reading messages.
+//! Input as a sequence of choices, for the targets that act instead of decoding messages.
 
 use std::time::Instant;
 
-/// What is left of the input. At its end every choice is the first one, so a longer input only ever says more.
+/// The remaining input. At its end every choice is the first one, so a longer input only adds choices.
 pub(crate) struct Choices<'a>(&'a [u8]);
 
 impl<'a> Choices<'a> {
@@ -39,7 +39,7 @@ impl<'a> Choices<'a> {
         from[self.below(from.len())]
     }
 
-    /// At most so many octets as they are.
+    /// At most so many octets, unchanged.
     pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;

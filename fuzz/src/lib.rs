@@ -1,7 +1,7 @@
-//! What the fuzz targets do with their input, so that tests can replay the corpora without a fuzzer.
+//! The implementations of the fuzz targets, so that tests can replay the corpora without a fuzzer.
 //!
-//! A target takes any octets and panics if something does not hold. It never reads a clock, a file or anything else that
-//! would make the same input mean something different the next time.
+//! A target accepts any octets and panics if a property is violated. It never reads a clock, a file or anything else that would
+//! make the same input behave differently the next time.
 
 mod bfd_input;
 mod choices;
@@ -16,10 +16,10 @@ pub use rib_operations::rib_operations;
 pub use session_input::session_input;
 pub use wire::{decode_message, decode_stream, roundtrip};
 
-/// What is done with an input.
+/// The function of a target.
 pub type Target = fn(&[u8]);
 
-/// Every target with its name: that of its program and of the folder with its seeds.
+/// Every target with its name, which is that of its program and of its seed folder.
 pub const TARGETS: [(&str, Target); 7] = [
     ("bfd_input", bfd_input),
     ("decode_message", decode_message),

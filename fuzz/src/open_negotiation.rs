@@ -1,8 +1,8 @@
-//! Two sessions of any configurations and the network between them: their OPENs lead to one and the same agreement, or one
-//! of them has a reason of RFC 4271 §6.2, RFC 5492 §5 or RFC 9234 §4.2 to refuse the other.
+//! Two sessions with any configurations and the network between them: their OPENs lead to the same agreement on both sides, or
+//! one has a reason of RFC 4271 §6.2, RFC 5492 §5 or RFC 9234 §4.2 to refuse the other.
 //!
-//! The input is the two configurations, then the order in which the network delivers and where it cuts. What is to come out
-//! is worked out from the configurations alone (`agreement`); the way there is the network's (`network`).
+//! The input is the two configurations, then the order in which the network delivers and where it splits octets. The expected
+//! result is derived from the configurations alone (`agreement`); the network (`network`) varies the order of events.
 
 mod agreement;
 mod network;
@@ -19,7 +19,7 @@ use super::choices::Choices;
 use agreement::{check_agreement, check_routes, refusals};
 use network::Network;
 
-/// Two sessions that are started towards each other.
+/// Two sessions that connect to each other.
 pub fn open_negotiation(data: &[u8]) {
     let mut choices = Choices::new(data);
     let [mut a, mut b] = [1, 2].map(|number| config(number, &mut choices));
@@ -45,7 +45,7 @@ pub fn open_negotiation(data: &[u8]) {
     network.stay(&mut choices, PATIENCE);
 }
 
-/// A configuration but for what it says about the other side.
+/// A configuration without its knowledge of the other side.
 fn config(number: u8, choices: &mut Choices<'_>) -> SessionConfig {
     let families: [&[Family]; 4] = [
         &[Family::Ipv4Unicast],
@@ -93,7 +93,7 @@ fn config(number: u8, choices: &mut Choices<'_>) -> SessionConfig {
     session
 }
 
-/// What each must know of the other, mostly right; and at least one of them dials.
+/// Tells each side about the other, mostly correctly; at least one of them connects.
 fn introduce(a: &mut SessionConfig, b: &mut SessionConfig, choices: &mut Choices<'_>) {
     let (of_a, of_b) = (own_as(choices), own_as(choices));
     (a.local_as, b.local_as) = (of_a, of_b);
@@ -127,7 +127,7 @@ fn own_as(choices: &mut Choices<'_>) -> Asn {
     ])
 }
 
-/// Zero, or 3 s to 65535 s: what a configuration may have.
+/// Zero, or 3 s to 65535 s: the valid range of a configuration.
 fn hold_time(choices: &mut Choices<'_>) -> Duration {
     let secs = match choices.number() {
         secs @ (1 | 2) => secs + 2,
@@ -147,13 +147,13 @@ fn role(choices: &mut Choices<'_>) -> RoleConfig {
     RoleConfig::new(choices.pick(&roles)).with_strict(choices.flag())
 }
 
-/// Up to 510 octets: more than a capability can hold.
+/// Up to 510 octets: more than fits into a capability.
 fn text(choices: &mut Choices<'_>) -> String {
     let letter = choices.pick(&["n", "é"]);
     letter.repeat(choices.octet().into())
 }
 
-/// Timers that may expire before two sessions that fit have found each other, or while they stay up.
+/// Timers that may expire before two compatible sessions are up, or while they stay up.
 const PATIENCE: usize = 64;
-/// Timers that expire while sessions that do not fit try.
+/// Timers that expire while incompatible sessions try.
 const TRIES: usize = 8;

@@ -1,9 +1,9 @@
-//! A RIB with peers around it to which anything happens, beside a naive model of what is true.
+//! A RIB with peers and any operations, compared with a naive model.
 //!
-//! The input is settings of the RIB, then a row of operations: an octet whose lower half says which, the upper half whose, and
-//! what the operation needs to know. At every rest, each peer that takes what it is sent holds just what the model says
-//! (`model`, `outcome`), was never told a needless thing on the way (`neighbour`), and forwarding knows the best routes. Attributes,
-//! policies and prefixes are few (`material`), so that they meet.
+//! The input is settings of the RIB, then a sequence of operations: an octet with the operation in its lower half and the peer in
+//! its upper half, then the operation's arguments. At every rest, each peer that reads holds exactly the routes that the model
+//! predicts (`model`, `outcome`), was never sent an unnecessary update (`neighbour`), and forwarding knows the best routes.
+//! Attributes, policies and prefixes are few (`material`), so that they interact.
 
 mod material;
 mod model;
@@ -33,7 +33,7 @@ use material::{PEERS, identifier_of, neighbour_config, next_hop, peer_config, pr
 use model::Facts;
 use neighbour::{Neighbour, messages};
 
-/// A row of operations on one RIB.
+/// A sequence of operations on one RIB.
 pub fn rib_operations(data: &[u8]) {
     let mut choices = Choices::new(data);
     let mut life = Life::new(choices.octet());
@@ -49,7 +49,7 @@ pub fn rib_operations(data: &[u8]) {
     life.rest();
 }
 
-/// The RIB, who is around it, and what is true.
+/// The RIB, its peers, and the model.
 struct Life {
     rib: Rib,
     facts: Facts,
@@ -107,7 +107,7 @@ impl Life {
             11 => self.pass(choices.octet()),
             12 => self.neighbours[peer].slow = choices.flag(),
             13 => self.resolve(choices),
-            // Rarely: it takes long.
+            // Rarely, because it takes long.
             14 if choices.octet() % 16 == 1 => self.flood(),
             14 => self.remove(peer),
             15 if choices.flag() => {
@@ -131,7 +131,7 @@ impl Life {
 
     fn up(&mut self, peer: usize, how: u8) {
         let bit = |at: u8| how >> at & 1 == 1;
-        // Without unresolved routes in use, whether they are told as additional paths is not defined.
+        // If unresolved routes are not used, it is undefined whether they are sent as additional paths.
         let add_path = bit(0) && self.facts.uses_all();
         let context = Context {
             four_octet_as: true,
@@ -158,7 +158,7 @@ impl Life {
             ..Context::default()
         };
         let peer_id = identifier_of(peer, bit(5));
-        // Who comes back with another identifier is another router.
+        // A peer that comes back with another identifier is another router.
         let keep = bit(4) && peer_id == self.facts.peers[peer].identifier;
         let kept = Preserved {
             restart: keep,
@@ -185,7 +185,7 @@ impl Life {
         let keep = (how > 0).then(|| KeepStale {
             restart_time: Duration::from_secs((how & 0x3f).into()),
             long_lived: Duration::from_secs(u64::from(how >> 7) * 100),
-            // Who has become the last resort comes back before it can be lost again.
+            // A peer with last-resort routes comes back before it can be lost again.
             again: how & 0x40 != 0 && !self.facts.is_last_resort(peer),
         });
         self.facts.down(self.now, peer, keep);
@@ -200,7 +200,7 @@ impl Life {
         });
     }
 
-    /// One UPDATE with a few prefixes that stand side by side in the list.
+    /// One UPDATE with a few prefixes that are adjacent in the list.
     fn announce(&mut self, peer: usize, choices: &mut Choices<'_>) {
         let attributes = material::attributes(choices);
         let chosen = prefixes(choices);
@@ -287,7 +287,7 @@ impl Life {
         let family = Family::ALL[usize::from(how & 1)];
         let kinds = [RefreshKind::REQUEST, RefreshKind::BEGIN, RefreshKind::END];
         let kind = kinds[usize::from(how >> 1) % kinds.len()];
-        // Such a peer has not sent End-of-RIB yet, and marks mean nothing before (RFC 7313 §4).
+        // Such a peer has not sent End-of-RIB yet, and markers have no meaning before (RFC 7313 §4).
         if kind == RefreshKind::BEGIN && self.facts.is_last_resort(peer) {
             return;
         }
@@ -326,7 +326,7 @@ impl Life {
             },
             None => Resolution::Unreachable,
         };
-        // The RIB asks for addresses that it has seen, and listens to no other answers.
+        // The RIB asks for addresses that it has seen, and ignores other answers.
         if self.facts.asks_for(address) {
             self.facts.ways.insert(address, metric);
             self.handle(Input::NextHop {
@@ -336,7 +336,7 @@ impl Life {
         }
     }
 
-    /// A big local route changes until whoever takes nothing has more on the way to it than the RIB sends ahead.
+    /// Changes a big local route until a peer that does not read has more in flight than the RIB sends ahead.
     fn flood(&mut self) {
         let behind = |neighbour: &Neighbour| neighbour.slow && neighbour.is_up();
         if self.flooded || !self.neighbours.iter().any(behind) {
@@ -386,7 +386,7 @@ impl Life {
         true
     }
 
-    /// Everything that can be delivered is.
+    /// Delivers everything that can be delivered.
     fn settle(&mut self) {
         for _ in 0..MAX_ROUNDS {
             assert!(!self.poll(MAX_OUTPUTS), "outputs without end");
@@ -437,7 +437,7 @@ fn encode<P: Prefix>(
     encode_reachable(context, view, next_hop, &routes, octets).expect("a few prefixes fit");
 }
 
-/// Those of the family.
+/// The routes of the family.
 fn routes<P: Prefix>(prefixes: &[IpNet], path_id: PathId) -> Vec<(PathId, P)> {
     let of_family = prefixes.iter().filter_map(|net| P::from_net(*net));
     of_family.map(|prefix| (path_id, prefix)).collect()
@@ -447,11 +447,11 @@ fn id(peer: usize) -> PeerId {
     PeerId(u32::try_from(peer).expect("peers are few"))
 }
 
-/// More would only make the same things happen again.
+/// More would only repeat the same situations.
 const MAX_OPERATIONS: usize = 256;
 /// Outputs between two rests, at most.
 const MAX_OUTPUTS: usize = 100_000;
-/// Each round delivers what the one before let the RIB send.
+/// Each round delivers what the previous one let the RIB send.
 const MAX_ROUNDS: usize = 1000;
-/// Of [`material::big_route`]: together more than the mebioctet that the RIB sends ahead.
+/// Changes of [`material::big_route`]: together more than the mebioctet that the RIB sends ahead.
 const FLOOD_TURNS: u32 = 20;

@@ -1,8 +1,7 @@
-//! A session whose peer, network and owner do anything at any time: it never panics, and never speaks on a connection that
-//! is closed.
+//! A session whose peer, network and owner do anything at any time: it never panics, and never sends on a closed connection.
 //!
-//! The input is a row of deeds. The lower three bits of an octet say what is done, the upper ones how much: seconds, octets
-//! of input that follow, or on which connection.
+//! The input is a sequence of actions. The lower three bits of an octet select the action, the upper ones its argument: seconds,
+//! octets of input that follow, or the connection.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -17,7 +16,7 @@ use bytes::BytesMut;
 
 use super::choices::{Choices, time_zero};
 
-/// A row of deeds, done to one session.
+/// Performs a sequence of actions on one session.
 pub fn session_input(data: &[u8]) {
     let mut now = time_zero();
     let mut session = Session::new(Arc::new(config()), 1);

@@ -1,6 +1,6 @@
-//! Messages: what is read is as it should be, whatever the octets.
+//! Messages: whatever the octets, the decoded message is valid.
 //!
-//! Every input begins with two octets that say what was agreed on for the session; the rest depends on the target.
+//! Every input begins with two octets that describe the negotiated session; the rest depends on the target.
 
 use bgp_core::types::{PathId, PerFamily, Prefix};
 use bgp_core::wire::update::{encode_opaque, encode_reachable, encode_unreachable};
@@ -11,7 +11,7 @@ use bgp_core::wire::{
 use bytes::{BufMut, BytesMut};
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// Then the type of a message, and its body: reads it and looks at everything in it.
+/// Then the type of a message, and its body: decodes it and reads everything in it.
 pub fn decode_message(data: &[u8]) {
     let Some((context, rest)) = split_context(data) else {
         return;
@@ -31,7 +31,7 @@ pub fn decode_message(data: &[u8]) {
     }
 }
 
-/// Then the length of the pieces, and a stream: reads it at once and in pieces.
+/// Then the length of the pieces, and a stream: decodes it at once and in pieces.
 pub fn decode_stream(data: &[u8]) {
     let Some((context, rest)) = split_context(data) else {
         return;
@@ -44,7 +44,7 @@ pub fn decode_stream(data: &[u8]) {
     assert_eq!(at_once, in_pieces);
 }
 
-/// The same input as for [`decode_message`]: what is good is written and read again.
+/// The same input as for [`decode_message`]: a valid message is encoded and decoded again.
 pub fn roundtrip(data: &[u8]) {
     let Some((context, rest)) = split_context(data) else {
         return;
@@ -99,7 +99,7 @@ fn split_context(data: &[u8]) -> Option<(Context, &[u8])> {
     Some((context, rest))
 }
 
-/// A frame whose header is right, around a body that may be anything.
+/// A frame with a valid header around any body.
 fn whole_frame(context: &Context, data: &[u8]) -> Option<Frame> {
     let (kind, body) = data.split_first()?;
     let len = u16::try_from(19 + body.len()).ok()?;
@@ -111,7 +111,7 @@ fn whole_frame(context: &Context, data: &[u8]) -> Option<Frame> {
     frame::take(&mut input, context.max_receive_len).ok()?
 }
 
-/// A NOTIFICATION can be sent, and says nothing that was not received but the version that we have.
+/// A NOTIFICATION can be encoded, and contains only received octets or our version.
 fn check_error(error: &MessageError, received: &[u8]) {
     assert!(error.offset <= received.len());
     let data = &error.notification.data[..];
@@ -183,14 +183,14 @@ fn write_again<P: Prefix>(context: &Context, update: &Update) {
     for reachable in update.reachable() {
         let routes: Vec<(PathId, P)> = reachable.nlri.iter().collect();
         let mut out = BytesMut::new();
-        // The form that we write may be longer than the one received.
+        // Our encoding may be longer than the received one.
         if encode_reachable(context, view, reachable.next_hop, &routes, &mut out).is_err() {
             continue;
         }
         let mut again = Vec::new();
         for update in updates(context, &out) {
             assert!(update.faults().is_empty(), "{update}");
-            // Two-octet peers cannot be told where confederation segments stand in a path.
+            // A two-octet peer cannot be told where confederation segments are in a path.
             if context.four_octet_as || !view.as_path().contains_confederation() {
                 assert_eq!(canonical(&update), octets);
             }

@@ -29,9 +29,9 @@ pub struct Document {
     pub resource: Arc<Resource>,
     /// Where it begins.
     pub location: Location,
-    /// Which fields it has.
+    /// The fields it has.
     pub(crate) shape: Shape,
-    /// Line, counted from that of the object, and column of each of its fields, if they are worth knowing later.
+    /// Line, counted from that of the object, and column of each field; empty for kinds without settings.
     pub(super) fields: Arc<[(String, (usize, usize))]>,
 }
 
@@ -43,25 +43,25 @@ impl Document {
     }
 }
 
-/// What a text holds.
+/// The content of a text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed {
-    /// Its objects in order, without those that are wrong.
+    /// Its objects in order, without the invalid ones.
     pub documents: Vec<Arc<Document>>,
-    /// What is wrong.
+    /// What is wrong with the others.
     pub problems: Vec<Problem>,
-    /// Something in it cannot be read at all: it is not YAML, or beyond a limit.
+    /// Part of it cannot be read at all: it is not YAML, or exceeds a limit.
     pub(crate) is_broken: bool,
-    /// The last object may go on: the text ends without the end of a line, or of its braces.
+    /// The last object may be incomplete: the text ends without a line end, or within braces.
     pub(crate) may_go_on: bool,
 }
 
-/// Reads YAML with any number of documents, or JSON. `source` is what problems call it, such as a file name.
+/// Reads YAML with any number of documents, or JSON. `source` names the text in problems, such as a file name.
 pub fn parse(source: &str, text: &str) -> Parsed {
     Text::read(source, text, None).parsed()
 }
 
-/// A text, part by part.
+/// A text, split into parts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Text {
     parts: Vec<(Digest, Arc<ParsedPart>)>,
@@ -77,7 +77,7 @@ pub(crate) fn digest(text: &str) -> Digest {
     hasher.finish()
 }
 
-/// What a part holds.
+/// The content of a part.
 #[derive(Clone, Debug, Default)]
 struct ParsedPart {
     /// Number of lines before the part.
@@ -88,7 +88,7 @@ struct ParsedPart {
 }
 
 impl Text {
-    /// Reads a text. Of parts that `before` has, the result shares the documents.
+    /// Reads a text. Parts that are also in `before` share its documents.
     pub(crate) fn read(source: &str, text: &str, before: Option<&Self>) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let known = before.into_iter().flat_map(|before| &before.parts);
@@ -120,7 +120,7 @@ impl Text {
         }
     }
 
-    /// All that it holds.
+    /// The content of all parts.
     pub(crate) fn parsed(&self) -> Parsed {
         let parts = || self.parts.iter().map(|(_, part)| part);
         let mut problems: Vec<_> = parts().flat_map(|part| &part.problems).cloned().collect();
@@ -138,7 +138,7 @@ impl Text {
 }
 
 impl ParsedPart {
-    /// The same with another number of lines before it.
+    /// The same part, with another number of lines before it.
     fn moved_to(this: &Arc<Self>, lines_before: usize) -> Arc<Self> {
         if this.lines_before == lines_before {
             return Arc::clone(this);
@@ -166,13 +166,13 @@ pub(super) struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Whether there is more in it than comments.
+    /// Whether it contains more than comments.
     pub(super) fn says_something(&self) -> bool {
         !self.text.lines().all(|line| is_noise(line.trim()))
     }
 }
 
-/// Splits at the lines that begin with `---`: nothing else in YAML can begin so.
+/// Splits at the lines that begin with `---`; nothing else in YAML begins like that.
 pub(super) fn parts_of(text: &str) -> impl Iterator<Item = Part<'_>> {
     let mut rest = Some(text);
     let mut lines_before = 0;
@@ -201,7 +201,7 @@ fn is_marker(line: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
-/// Whether a line, without the blanks around it, says nothing.
+/// Whether a line, without surrounding blanks, has no content.
 pub(super) fn is_noise(line: &str) -> bool {
     line.is_empty() || line.starts_with(['#', '%']) || line == "---"
 }
@@ -210,9 +210,9 @@ pub(super) fn is_noise(line: &str) -> bool {
 struct Reader<'a> {
     source: &'a str,
     part: Part<'a>,
-    /// Its lines, once there is something to say of one.
+    /// Its lines, computed when a problem first needs them.
     lines: Option<Vec<&'a str>>,
-    /// Whether lines of it may be shown.
+    /// Whether problems may show its lines.
     drawable: bool,
     parsed: ParsedPart,
 }
@@ -244,7 +244,7 @@ impl<'a> Reader<'a> {
         self.report(Problem::error(self.source, reason), place);
     }
 
-    /// Reads an object, or each one of a list. `inherited` is what the list says of its items.
+    /// Reads an object, or each item of a list. `inherited` is what the list states for its items.
     fn object(&mut self, tree: &Tree, inherited: Option<(&str, &str)>) {
         if tree.is_null() {
             return;
@@ -316,8 +316,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Calico and Kubernetes have many kinds that mean nothing to BGP. What looks like a slip of the keyboard, or claims to be
-    /// Calico's and is not, is worth a word.
+    /// Calico and Kubernetes have many kinds that BGP ignores. Only a probable typing error, or an unknown kind that claims to be
+    /// Calico's, is reported.
     fn unknown(&mut self, tree: &Tree, api_version: &str, kind: &str) {
         let ours = || Kind::all().filter(|known| known.is_calico());
         let place_of = |field: &str| tree.find(&[Step::Key(field.into())], false);
@@ -381,8 +381,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether people write objects of a kind, so that more may be wrong with them than can be seen in the text alone. Of others there
-/// are too many to know where each field is.
+/// Whether people write objects of this kind, so that later checks may find problems in them. Of other kinds there are too many
+/// objects to record where each field is.
 fn has_settings(kind: Kind) -> bool {
     matches!(
         kind,
@@ -390,17 +390,17 @@ fn has_settings(kind: Kind) -> bool {
     )
 }
 
-/// The fields of an object, with lines counted from its own.
+/// The fields of an object, with lines relative to its own.
 fn fields_of(tree: &Tree) -> Arc<[(String, (usize, usize))]> {
     let fields = tree.fields().into_iter();
     let counted = fields.map(|(name, (line, column))| (name, (line - tree.place.line, column)));
     counted.collect()
 }
 
-/// Where a document begins.
+/// The start of a document.
 const START: LineColumn = LineColumn { line: 1, column: 1 };
 
-/// Longer lines, such as JSON without line breaks, are not drawn.
+/// Longer lines, such as JSON without line breaks, are not shown.
 const MAX_DRAWN_LINE: usize = 300;
 
 #[cfg(test)]

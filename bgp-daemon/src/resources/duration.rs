@@ -1,4 +1,4 @@
-//! Durations as Go writes them: `90s`, `2m0s`, `1h15m30.5s`.
+//! Durations in Go's format: `90s`, `2m0s`, `1h15m30.5s`.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,8 +15,8 @@ impl fmt::Display for DurationError {
 
 impl std::error::Error for DurationError {}
 
-/// Reads a duration: numbers with units `h`, `m`, `s`, `ms`, `us` or `ns`, or a bare `0`. Negative ones, which have no
-/// meaning in any field here, are errors, as is what exceeds 2^63 ns (292 years).
+/// Reads a duration: numbers with units `h`, `m`, `s`, `ms`, `us` or `ns`, or a bare `0`. A negative duration, which no field
+/// here allows, is an error, and so is one of more than 2^63 ns (292 years).
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if text == "0" {
@@ -39,7 +39,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_nanos(nanos))
 }
 
-/// Reads one number with its unit; returns what follows.
+/// Reads one number with its unit; returns the rest.
 fn component_nanos(text: &str) -> Result<(u128, &str), DurationError> {
     let (whole, rest) = digits(text);
     let (fraction, rest) = match rest.strip_prefix('.') {
@@ -57,7 +57,7 @@ fn component_nanos(text: &str) -> Result<(u128, &str), DurationError> {
         "" => 0,
         digits => digits.parse::<u64>().map_err(|_| DurationError)?,
     };
-    // More digits than a nanosecond of an hour has would be lost anyway.
+    // More digits than a nanosecond is of an hour make no difference.
     let fraction: u128 = fraction
         .bytes()
         .take(13)
@@ -76,7 +76,7 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// Units and their nanoseconds; longer names before those that begin like them.
+/// Units and their nanoseconds; a longer name comes before its prefixes.
 const UNITS: [(&str, u128); 8] = [
     ("ns", 1),
     ("us", 1_000),

@@ -1,4 +1,4 @@
-//! Something wrong at a path inside an object.
+//! A fault at a path inside an object.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub(super) enum Step {
     Index(usize),
 }
 
-/// Something wrong at a path inside an object.
+/// A fault at a path inside an object.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) path: Vec<Step>,
@@ -21,9 +21,9 @@ pub(super) struct Fault {
     pub(super) at_key: bool,
     pub(super) reason: String,
     pub(super) severity: Severity,
-    /// Nothing but the field, or the entry of a list, is left out.
+    /// Only the field, or the entry of a list, is left out.
     pub(super) field_only: bool,
-    /// Fields beside this one without which nothing would be wrong with it, or may be.
+    /// Sibling fields on which the fault depends: without them there might be none.
     pub(super) depends_on: &'static [&'static str],
 }
 
@@ -40,7 +40,7 @@ impl Fault {
         }
     }
 
-    /// The field is left out, and the rest of the object used.
+    /// The field is left out; the rest of the object is used.
     pub(super) fn field_error(field: &str, reason: &str) -> Self {
         Self {
             field_only: true,
@@ -48,7 +48,7 @@ impl Fault {
         }
     }
 
-    /// The object is used all the same.
+    /// The object is used regardless.
     pub(super) fn warning(field: &str, reason: &str) -> Self {
         Self {
             severity: Severity::Warning,
@@ -56,7 +56,7 @@ impl Fault {
         }
     }
 
-    /// A range that is not written as one.
+    /// A range with bits set after its length.
     pub(super) fn unmasked(field: &str, cidr: IpNet) -> Option<Self> {
         let reason = || format!("has bits set behind its length; {} is used", cidr.trunc());
         (cidr != cidr.trunc()).then(|| Self::warning(field, &reason()))
@@ -68,13 +68,13 @@ impl Fault {
         self
     }
 
-    /// The same, and no fault if one of these fields beside it is wrong itself.
+    /// The same, dropped if one of these sibling fields is itself invalid.
     pub(super) fn unless_wrong(mut self, fields: &'static [&'static str]) -> Self {
         self.depends_on = fields;
         self
     }
 
-    /// Only the field, or the entry of a list, is lost; of one that means nothing here, it is a warning.
+    /// Only the field, or the entry of a list, is left out; for a field that BGP ignores, it is a warning.
     pub(super) fn tolerate(&mut self, unused: &[&str]) {
         self.field_only = true;
         if matches!(self.path.get(1), Some(Step::Key(field)) if unused.contains(&field.as_str())) {
@@ -82,12 +82,12 @@ impl Fault {
         }
     }
 
-    /// Finds the path in the whole object that is this one in an object without some values.
+    /// Translates the path, which is in an object without the left-out values, into one in the whole object.
     pub(super) fn restore(&mut self, left_out: &[Vec<Step>]) {
         self.path = original(&self.path, left_out);
     }
 
-    /// Whether it may be there only because values were left out: at its own place, or at a field that it depends on.
+    /// Whether the fault may be caused only by left-out values: at its own path, or at a field that it depends on.
     pub(super) fn follows_from(&self, left_out: &[Vec<Step>]) -> bool {
         let (_, around) = self.path.split_last().unwrap_or((&Step::Index(0), &[]));
         let is_needed = |field: &Step| matches!(field, Step::Key(field) if self.depends_on.contains(&field.as_str()));
@@ -99,7 +99,7 @@ impl Fault {
         })
     }
 
-    /// The problem of an object that this is.
+    /// The fault as a problem of an object.
     pub(super) fn problem(&self, object: impl fmt::Display) -> Problem {
         Problem {
             severity: self.severity,
@@ -137,7 +137,7 @@ fn read_path(field: &str) -> Vec<Step> {
         .collect()
 }
 
-/// The path that led to a value before others were taken out of the lists on the way.
+/// The path of a value before others were removed from the lists along it.
 fn original(path: &[Step], taken_out: &[Vec<Step>]) -> Vec<Step> {
     let mut original: Vec<Step> = Vec::new();
     for step in path {

@@ -1,4 +1,4 @@
-//! Which fields a type has: what serde was told when the type was derived.
+//! The fields of a type, as its serde derive declares them.
 
 use std::cell::Cell;
 use std::iter;
@@ -9,10 +9,10 @@ use serde::forward_to_deserialize_any;
 
 use super::fault::Step;
 
-/// The fields of the struct at a path inside a type; none if there is no struct.
+/// The fields of the struct at a path inside a type; empty if there is no struct.
 pub(super) fn known<T: DeserializeOwned>(path: &[Step]) -> &'static [&'static str] {
     let found = Cell::new(&[][..]);
-    // It stops with an error where the path ends.
+    // It ends with an error at the end of the path.
     let _ = T::deserialize(Probe {
         path,
         found: &found,
@@ -20,7 +20,7 @@ pub(super) fn known<T: DeserializeOwned>(path: &[Step]) -> &'static [&'static st
     found.get()
 }
 
-/// A value with nothing in it but the way to another.
+/// A value that contains only the path to another.
 #[derive(Clone, Copy)]
 struct Probe<'a> {
     path: &'a [Step],

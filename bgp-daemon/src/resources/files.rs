@@ -1,4 +1,4 @@
-//! Files and folders as they are read: regular files only, opened without waiting, and no more of them than the limits say.
+//! Reads files and folders: regular files only, opened without blocking, within limits.
 
 use std::collections::BTreeSet;
 use std::fs::{self, FileType, Metadata, OpenOptions};
@@ -11,12 +11,12 @@ use super::problem::Problem;
 
 /// Largest file, octets.
 pub(crate) const MAX_FILE: u64 = 16 << 20;
-/// Files below one path.
+/// Most files below one path.
 pub(crate) const MAX_FILES: usize = 10_000;
 /// How deep folders may be nested.
 pub(crate) const MAX_DEPTH: usize = 16;
 
-/// What a file is, whatever its name.
+/// The identity of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileId {
     device: u64,
@@ -24,7 +24,7 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    /// Of the file or folder that this is about.
+    /// The identity of the file or folder with this metadata.
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
@@ -32,28 +32,28 @@ impl FileId {
         }
     }
 
-    /// Made up.
+    /// For tests.
     #[cfg(test)]
     pub(crate) fn new(inode: u64) -> Self {
         Self { device: 0, inode }
     }
 }
 
-/// Changes with every change of a file, if changes are not too close to each other.
+/// Changes with every change of a file, unless changes are very close to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) id: FileId,
     size: u64,
-    /// Times of the last change of the octets and of anything, seconds and nanoseconds since 1970.
+    /// Times of the last change of the content and of anything, in seconds and nanoseconds since 1970.
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
-/// Times of files are coarse: two changes within this time, seconds, may leave the same stamp.
+/// File times are coarse: two changes within so many seconds may leave the same stamp.
 const COARSE: i64 = 2;
 
 impl Stamp {
-    /// Of a file.
+    /// The stamp of a file.
     pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
             id: FileId::of(metadata),
@@ -63,8 +63,8 @@ impl Stamp {
         }
     }
 
-    /// Whether the file would have another stamp if it changed now. The clock of the file may be that of another machine, and
-    /// then wrong: such a file is read each time.
+    /// Whether a change now would give the file another stamp. The file's clock may be that of another machine and wrong: such a
+    /// file is read each time.
     pub(crate) fn is_settled(&self) -> bool {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
@@ -72,19 +72,19 @@ impl Stamp {
     }
 }
 
-/// What lies below a path.
+/// The files below a path.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
-    /// Files that end in `.yaml`, `.yml` or `.json`, in the order of names; a path that is no folder by itself.
+    /// Files that end in `.yaml`, `.yml` or `.json`, ordered by name; for a path that is not a folder, the path itself.
     pub(crate) files: Vec<PathBuf>,
-    /// Paths below which there may be others.
+    /// Paths that could not be listed, below which there may be more files.
     pub(crate) unlisted: Vec<PathBuf>,
-    /// Why.
+    /// The reasons.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Lists the files below a path. Symbolic links are followed, but no folder is listed twice; names that begin with a dot are
-/// skipped, and with them the `..data` folders of a mounted ConfigMap.
+/// Lists the files below a path. Symbolic links are followed, but no folder is listed twice. Names that begin with a dot are
+/// skipped, including the `..data` folders of a mounted ConfigMap.
 ///
 /// # Errors
 ///
@@ -128,7 +128,7 @@ impl Walker {
                 break;
             }
             match self.enter(&entry, depth + 1) {
-                // It has gone since.
+                // It was removed in the meantime.
                 Err(_) if fs::symlink_metadata(&entry).is_err() => {}
                 Err(error) => self.leave_out(&entry, &error),
                 Ok(()) => {}
@@ -162,13 +162,13 @@ fn is_wanted(entry: &Path) -> bool {
     !name.starts_with('.') && (matches!(extension, Some("yaml" | "yml" | "json")) || entry.is_dir())
 }
 
-/// The text of a regular file. A FIFO, a device or a socket is refused, and not waited for.
+/// The text of a regular file. A FIFO, device or socket is rejected without opening it.
 ///
 /// # Errors
 ///
-/// It cannot be read, is something else, is larger than [`MAX_FILE`], or is not UTF-8.
+/// The file cannot be read, is not regular, is larger than [`MAX_FILE`], or is not UTF-8.
 pub(crate) fn read_text(path: &Path) -> io::Result<(String, Stamp)> {
-    // A device may do something when it is opened.
+    // Opening a device may have an effect.
     expect_regular(fs::metadata(path)?.file_type())?;
     let file = OpenOptions::new()
         .read(true)
@@ -184,7 +184,7 @@ pub(crate) fn read_text(path: &Path) -> io::Result<(String, Stamp)> {
 ///
 /// # Errors
 ///
-/// It cannot be read, is longer than [`MAX_FILE`], or is not UTF-8.
+/// The text cannot be read, is longer than [`MAX_FILE`], or is not UTF-8.
 pub(crate) fn read_limited(from: impl Read) -> io::Result<String> {
     let mut octets = Vec::new();
     from.take(MAX_FILE + 1).read_to_end(&mut octets)?;

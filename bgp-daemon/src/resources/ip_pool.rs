@@ -1,4 +1,4 @@
-//! IPPool and IPReservation: where the addresses of workloads come from.
+//! IPPool and IPReservation: the sources of workload addresses.
 
 use std::net::IpAddr;
 
@@ -11,38 +11,38 @@ use super::metadata::Object;
 use super::scalar;
 use super::selector::Selector;
 
-/// A range that workloads get addresses from.
+/// A range of workload addresses.
 pub type IpPool = Object<IpPoolSpec>;
 
-/// What an [`IpPool`] says. Field names and meaning are those of Calico's API.
+/// The spec of an [`IpPool`]. Field names and meaning are those of Calico's API.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IpPoolSpec {
-    /// The range. A document without one is refused.
+    /// The range. A document without one is rejected.
     #[serde(deserialize_with = "scalar::optional")]
     pub cidr: Option<IpNet>,
     /// Whether traffic between nodes goes through VXLAN.
     pub vxlan_mode: EncapsulationMode,
-    /// Whether traffic between nodes goes through IP-in-IP. Means nothing with VXLAN, and in an IPv6 pool.
+    /// Whether traffic between nodes goes through IP-in-IP. Ignored with VXLAN, and in an IPv6 pool.
     pub ipip_mode: EncapsulationMode,
-    /// Whether what leaves the cluster is masqueraded.
+    /// Whether traffic leaving the cluster is masqueraded.
     pub nat_outgoing: bool,
-    /// No new addresses from it. Means nothing to BGP.
+    /// No new addresses are assigned from it. BGP ignores this.
     pub disabled: bool,
-    /// Nothing in it is announced.
+    /// Prefixes inside it are not announced.
     #[serde(rename = "disableBGPExport")]
     pub disable_bgp_export: bool,
-    /// Length of the prefixes given to nodes.
+    /// Length of the blocks assigned to nodes.
     pub block_size: Option<u8>,
-    /// Nodes that may use it.
+    /// Selects the nodes that may use it.
     #[serde(deserialize_with = "scalar::optional")]
     pub node_selector: Option<Selector>,
-    /// Namespaces that may use it.
+    /// Selects the namespaces that may use it.
     #[serde(deserialize_with = "scalar::optional")]
     pub namespace_selector: Option<Selector>,
     /// What it may be used for.
     pub allowed_uses: Vec<AllowedUse>,
-    /// Who may take addresses from it.
+    /// How addresses are assigned from it.
     pub assignment_mode: Option<AssignmentMode>,
 }
 
@@ -54,7 +54,7 @@ pub enum EncapsulationMode {
     Never,
     /// All of it.
     Always,
-    /// What goes to nodes of another network.
+    /// Traffic to nodes of another network.
     CrossSubnet,
 }
 
@@ -67,7 +67,7 @@ pub enum AllowedUse {
     LoadBalancer,
 }
 
-/// Who may take addresses from a pool.
+/// How addresses are assigned from a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum AssignmentMode {
@@ -76,7 +76,7 @@ pub enum AssignmentMode {
 }
 
 impl Check for IpPoolSpec {
-    /// Without `disableBGPExport`, what must stay here could be announced.
+    /// Without `disableBGPExport`, routes that must not leave the node could be announced.
     const TOLERANCE: Tolerance = Tolerance::PerField {
         vital: &["cidr", "disableBGPExport"],
         unused: &[
@@ -114,13 +114,13 @@ impl Check for IpPoolSpec {
 }
 
 impl IpPoolSpec {
-    /// Means nothing to BGP, but to IPAM.
+    /// Only IPAM uses the block size, BGP does not.
     fn check_block_size(&self, cidr: IpNet, faults: &mut Vec<Fault>) {
         let (least, most) = match cidr {
             IpNet::V4(_) => (20, 32),
             IpNet::V6(_) => (116, 128),
         };
-        // Zero is as good as nothing.
+        // Zero counts as unset.
         let reason = match self.block_size.filter(|size| *size != 0) {
             Some(size) if !(least..=most).contains(&size) => {
                 format!("expected {least} to {most}, found {size}")
@@ -134,10 +134,10 @@ impl IpPoolSpec {
     }
 }
 
-/// Addresses that nobody gets.
+/// Addresses that are never assigned.
 pub type IpReservation = Object<IpReservationSpec>;
 
-/// What an [`IpReservation`] says.
+/// The spec of an [`IpReservation`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct IpReservationSpec {
@@ -147,7 +147,7 @@ pub struct IpReservationSpec {
 }
 
 impl Check for IpReservationSpec {
-    /// Means nothing to BGP, but to IPAM.
+    /// Only IPAM uses it, BGP does not.
     fn check(&self, faults: &mut Vec<Fault>) {
         for (at, cidr) in self.reserved_cidrs.iter().enumerate() {
             if cidr.parse::<IpNet>().is_err() && cidr.parse::<IpAddr>().is_err() {

@@ -1,4 +1,4 @@
-//! The kinds of object that are known here, by the names that manifests and datastores give them.
+//! The supported kinds of object, by their names in manifests and datastores.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum Kind {
     Profile,
 }
 
-/// What the API says about a kind.
+/// The API's description of a kind.
 struct Description {
     kind: Kind,
     name: &'static str,
@@ -57,7 +57,7 @@ const DESCRIPTIONS: [Description; 14] = [
     Description { kind: Kind::Profile, name: "Profile", plural: "profiles", api_version: CALICO, namespaced: false },
 ];
 
-/// Kinds of Calico that mean nothing to BGP.
+/// Kinds of Calico that BGP ignores.
 pub(super) const UNUSED: [&str; 17] = [
     "ClusterInformation",
     "FelixConfiguration",
@@ -78,7 +78,7 @@ pub(super) const UNUSED: [&str; 17] = [
     "WorkloadEndpoint",
 ];
 
-/// Whether an API version is of Calico, whatever its number.
+/// Whether an API version belongs to Calico, in any version number.
 pub(super) fn is_calicos(api_version: &str) -> bool {
     matches!(
         api_version.split('/').next(),
@@ -92,7 +92,7 @@ impl Kind {
         DESCRIPTIONS.iter().map(|description| description.kind)
     }
 
-    /// The kind that a document means. `None` if it is not known here, whatever the reason.
+    /// The kind of a document; `None` if it is not supported.
     pub fn from_document(api_version: &str, kind: &str) -> Option<Self> {
         DESCRIPTIONS
             .iter()
@@ -100,7 +100,7 @@ impl Kind {
             .map(|d| d.kind)
     }
 
-    /// The name as `kind:` in a document; the two kinds of node share one.
+    /// The name used for `kind:` in a document; both kinds of node share one.
     pub fn name(self) -> &'static str {
         self.description().name
     }
@@ -110,17 +110,17 @@ impl Kind {
         self.description().plural
     }
 
-    /// The API version that documents should have.
+    /// The API version of its documents.
     pub fn api_version(self) -> &'static str {
         self.description().api_version
     }
 
-    /// Whether its objects live in namespaces.
+    /// Whether its objects are namespaced.
     pub fn is_namespaced(self) -> bool {
         self.description().namespaced
     }
 
-    /// Whether the kind is Calico's, so that a field that is not known here is a mistake of the writer.
+    /// Whether the kind is Calico's, so that an unknown field is a mistake of the writer.
     pub fn is_calico(self) -> bool {
         self.description().api_version == CALICO
     }
@@ -143,7 +143,7 @@ impl Description {
     }
 }
 
-/// What names one object in a set.
+/// The unique key of an object in a set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     /// Its kind.
@@ -155,7 +155,7 @@ pub struct ObjectKey {
 }
 
 impl ObjectKey {
-    /// The key of an object whose kind has no namespaces.
+    /// The key of an object of a kind without namespaces.
     pub fn cluster(kind: Kind, name: impl Into<String>) -> Self {
         Self {
             kind,

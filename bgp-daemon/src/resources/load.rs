@@ -14,18 +14,18 @@ use super::places::Places;
 use super::problem::Problem;
 use super::set::ResourceSet;
 
-/// What files hold. Two are equal if they mean the same, wherever it is written.
+/// The content of files. Two are equal if they mean the same, regardless of where it is written.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
-    /// The objects that are right.
+    /// The valid objects.
     pub set: ResourceSet,
-    /// What is wrong.
+    /// What is wrong with the others.
     pub problems: Vec<Problem>,
-    /// Where the objects are written.
+    /// Locations of the objects.
     pub(crate) places: Places,
-    /// The source cannot be read now, and this is its last state.
+    /// The source is currently unreadable, and this is its last state.
     pub unreachable: bool,
-    /// When the change that led to this state was noticed, of a source that is followed.
+    /// For a watched source: when the change to this state was noticed.
     pub noticed: Option<Instant>,
 }
 
@@ -36,16 +36,16 @@ impl PartialEq for Loaded {
 }
 
 impl Loaded {
-    /// The problem with its place in a file, if its object comes from one.
+    /// The problem with its location in a file, if its object comes from one.
     pub fn located(&self, problem: Problem) -> Problem {
         self.places.locate(problem)
     }
 }
 
 impl ResourceSet {
-    /// Reads files, and folders with their sub-folders: what ends in `.yaml`, `.yml` or `.json`, in the order of names.
-    /// A file that is named itself is read whatever it is called. Symbolic links are followed; names that begin with
-    /// a dot are skipped, and with them the `..data` folders of a mounted ConfigMap.
+    /// Reads files, and folders with their subfolders: names that end in `.yaml`, `.yml` or `.json`, in order. A file given as a
+    /// path is read whatever its name. Symbolic links are followed. Names that begin with a dot are skipped, including the
+    /// `..data` folders of a mounted ConfigMap.
     pub fn load(paths: &[PathBuf]) -> Loaded {
         let mut problems = Vec::new();
         let mut documents = Vec::new();
@@ -74,10 +74,10 @@ impl ResourceSet {
         loaded
     }
 
-    /// Puts documents together. Of several with the same kind and name the first is used and the others are problems.
+    /// Combines documents. Of several with the same kind and name the first is used; the others are problems.
     pub fn from_documents(documents: impl IntoIterator<Item = impl Into<Arc<Document>>>) -> Loaded {
         let mut documents: Vec<Arc<Document>> = documents.into_iter().map(Into::into).collect();
-        // Equal ones stay in their order.
+        // The sort is stable: equal keys stay in order.
         documents.sort_by(|a, b| a.key.cmp(&b.key));
         let mut problems = Vec::new();
         documents.dedup_by(|document, first| {
@@ -102,31 +102,31 @@ impl ResourceSet {
     }
 }
 
-/// One reading of a path.
+/// The result of reading a path once.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    /// The files in their order, and what they hold.
+    /// The files in order, and their content.
     pub(crate) files: Vec<(PathBuf, Result<Arc<Content>, Problem>)>,
-    /// Paths below which there may be other files.
+    /// Paths that could not be listed, below which there may be other files.
     pub(crate) unlisted: Vec<PathBuf>,
-    /// Why.
+    /// The reasons.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) id: FileId,
     /// Equal for equal octets.
     pub(crate) digest: Digest,
-    /// There is nothing in it but blanks.
+    /// It contains only blanks.
     pub(crate) is_empty: bool,
     pub(crate) parsed: Parsed,
     text: Text,
 }
 
 impl Content {
-    /// Reads a text. What it shares with `before` is not parsed again.
+    /// Reads a text. Parts shared with `before` are not parsed again.
     pub(crate) fn read(path: &Path, id: FileId, text: &str, before: Option<&Self>) -> Self {
         let source = path.display().to_string();
         let before = before.map(|before| &before.text);
@@ -142,22 +142,22 @@ impl Content {
     }
 }
 
-/// Reads a path again and again, and of it only what has changed.
+/// Reads a path repeatedly, parsing only what has changed.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     known: HashMap<PathBuf, Known>,
 }
 
-/// A file as it was read last.
+/// A file as last read.
 #[derive(Debug)]
 struct Known {
     content: Arc<Content>,
-    /// Of the file when it was read; `None` if it may change without a change of this.
+    /// The file's stamp when it was read; `None` if the file may change without a change of the stamp.
     stamp: Option<Stamp>,
 }
 
 impl Reader {
-    /// Reads what is below a path. A file that has not changed has the same [`Content`] as in the reading before.
+    /// Reads the files below a path. An unchanged file has the same [`Content`] as in the previous reading.
     ///
     /// # Errors
     ///
@@ -201,7 +201,7 @@ impl Reader {
 }
 
 impl Known {
-    /// Whether the file is as it was.
+    /// Whether the file is unchanged.
     fn is_current(&self, path: &Path) -> io::Result<bool> {
         match self.stamp {
             Some(stamp) => Ok(Stamp::of(&fs::metadata(path)?) == stamp),
@@ -323,7 +323,7 @@ mod tests {
         let again = read();
         assert!(Arc::ptr_eq(&first[0], &again[0]));
         write("b.yaml", &PEER.replace("NAME", "c"));
-        // With the time and size of the old one.
+        // With the time and size of the old file.
         let file = fs::File::options().write(true).open(at("b.yaml")).unwrap();
         file.set_modified(long_ago).unwrap();
         let changed = read();

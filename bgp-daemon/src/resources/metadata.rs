@@ -1,16 +1,16 @@
-//! The metadata that every object has, and the form that most kinds share.
+//! The metadata of every object, and the structure that most kinds share.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// Name, labels and annotations of an object. Everything else in `metadata` is the API server's bookkeeping.
+/// Name, labels and annotations of an object. Everything else in `metadata` is bookkeeping of the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
     /// Its name.
     pub name: String,
-    /// Its namespace; empty if its kind has none.
+    /// Its namespace; empty for kinds without namespaces.
     pub namespace: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -19,8 +19,8 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// In the API group `crd.projectcalico.org` the labels and annotations that the user gave are packed into one
-    /// annotation. Takes them out; a text that is not what it should be is left alone.
+    /// In the API group `crd.projectcalico.org` the user's labels and annotations are packed into one annotation. Unpacks them;
+    /// an invalid annotation is left unchanged.
     pub(super) fn unpack(&mut self) {
         let Some(packed) = self.annotations.remove(PACKED) else {
             return;
@@ -44,13 +44,13 @@ struct Packed {
     annotations: BTreeMap<String, String>,
 }
 
-/// An object that is nothing but metadata and a specification.
+/// An object that consists of metadata and a spec.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Object<S> {
-    /// Who it is.
+    /// The metadata.
     #[serde(default)]
     pub metadata: Metadata,
-    /// What it says.
+    /// The spec.
     #[serde(
         default = "Default::default",
         bound(deserialize = "S: Deserialize<'de> + Default")
@@ -59,7 +59,7 @@ pub struct Object<S> {
 }
 
 impl<S> Object<S> {
-    /// From its parts.
+    /// Creates an object from its parts.
     pub fn new(metadata: Metadata, spec: S) -> Self {
         Self { metadata, spec }
     }

@@ -1,12 +1,12 @@
-//! Calico resources and the few Kubernetes ones that a BGP speaker needs, as typed values.
+//! The Calico resources, and the few Kubernetes ones, that a BGP speaker needs, as typed values.
 //!
-//! [`parse`] turns YAML or JSON text into [`Document`]s, [`Resource::from_json`] does the same for one object that a
-//! datastore holds as JSON, and [`ResourceSet::load`] reads files and folders. What is wrong is returned as
-//! [`Problem`]s that name object, field, file, line and column; the object concerned is left out and all others are
-//! used. Of a [`BgpConfiguration`] or [`IpPool`] only the field is, or the entry of a list. Unknown fields are warnings.
+//! [`parse`] turns YAML or JSON text into [`Document`]s, [`Resource::from_json`] does the same for one object that a datastore
+//! stores as JSON, and [`ResourceSet::load`] reads files and folders. Errors are returned as [`Problem`]s with object, field,
+//! file, line and column. An invalid object is left out and all others are used; of a [`BgpConfiguration`] or [`IpPool`] only the
+//! field, or the entry of a list, is left out. Unknown fields are warnings.
 //!
-//! Never looks at more than one object at a time (references between objects are the planner's affair), never talks
-//! to a datastore, and never prints a secret.
+//! This module checks one object at a time (the planner handles references between objects), never talks to a datastore, and
+//! never prints a secret.
 
 mod bgp_configuration;
 mod bgp_filter;

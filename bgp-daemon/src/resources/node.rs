@@ -1,4 +1,4 @@
-//! Node: Calico's own, and the one of Kubernetes, which keeps Calico's settings in annotations. Both become one type.
+//! Node: Calico's own, and the Kubernetes one, which keeps Calico's settings in annotations. Both become one type.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,15 +18,15 @@ use super::scalar::{self, Scalar};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Node {
-    /// Who it is.
+    /// The metadata.
     pub metadata: Metadata,
-    /// What is wanted of it.
+    /// The spec.
     pub spec: NodeSpec,
-    /// What is known of it.
+    /// The status.
     pub status: NodeStatus,
 }
 
-/// What is wanted of a [`Node`]. Field names and meaning are those of Calico's API.
+/// The spec of a [`Node`]. Field names and meaning are those of Calico's API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the names are the API's own")]
@@ -44,28 +44,28 @@ pub struct NodeSpec {
     pub wireguard: Option<WireguardSpec>,
     pub addresses: Vec<NodeAddress>,
     pub interfaces: Vec<NodeInterface>,
-    /// Of the Node of Kubernetes alone: it is to get no new pods (`kubectl cordon`, `kubectl drain`).
+    /// Kubernetes' Node only: no new pods are scheduled on it (`kubectl cordon`, `kubectl drain`).
     #[serde(skip)]
     pub cordoned: bool,
 }
 
-/// How a node speaks BGP.
+/// The BGP settings of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeBgp {
-    /// Its AS, if it is not the cluster's.
+    /// Its AS; default is the cluster's.
     #[serde(deserialize_with = "scalar::optional")]
     pub as_number: Option<Asn>,
-    /// Its IPv4 address and network; absent: no IPv4.
+    /// Its IPv4 address and network; without it, no IPv4.
     #[serde(rename = "ipv4Address", deserialize_with = "scalar::optional")]
     pub ipv4_address: Option<Ipv4Net>,
-    /// Its IPv6 address and network; absent: no IPv6.
+    /// Its IPv6 address and network; without it, no IPv6.
     #[serde(rename = "ipv6Address", deserialize_with = "scalar::optional")]
     pub ipv6_address: Option<Ipv6Net>,
     /// The address of `tunl0`.
     #[serde(rename = "ipv4IPIPTunnelAddr", deserialize_with = "scalar::optional")]
     pub ipv4_ipip_tunnel_addr: Option<Ipv4Addr>,
-    /// It is a route reflector, with this cluster ID.
+    /// The cluster ID of a route reflector.
     #[serde(
         rename = "routeReflectorClusterID",
         deserialize_with = "scalar::optional"
@@ -73,7 +73,7 @@ pub struct NodeBgp {
     pub route_reflector_cluster_id: Option<Ipv4Addr>,
 }
 
-/// The node as its orchestrator calls it.
+/// The node's name in its orchestrator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the names are the API's own")]
@@ -103,7 +103,7 @@ pub struct NodeAddress {
     pub kind: Option<NodeAddressType>,
 }
 
-/// What an address of a node is.
+/// The kind of a node's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum NodeAddressType {
@@ -121,7 +121,7 @@ pub struct NodeInterface {
     pub addresses: Vec<String>,
 }
 
-/// What is known of a [`Node`].
+/// The status of a [`Node`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the names are the API's own")]
@@ -159,7 +159,7 @@ impl Check for Node {
     }
 }
 
-/// The Node of Kubernetes, as far as it concerns BGP.
+/// The Kubernetes Node, limited to the fields relevant for BGP.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct KubernetesNode {
@@ -184,7 +184,7 @@ struct Taint {
     key: String,
 }
 
-/// What Kubernetes puts on a node that is cordoned.
+/// The taint of a cordoned node.
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 
 impl KubernetesNodeSpec {
@@ -194,7 +194,7 @@ impl KubernetesNodeSpec {
 }
 
 impl KubernetesNode {
-    /// Calico's view of it. Annotations that cannot be read count as absent, with a warning.
+    /// Converts to Calico's Node. Annotations that cannot be read count as absent, with a warning.
     pub(super) fn into_node(self, faults: &mut Vec<Fault>) -> Node {
         let mut annotations = Annotations {
             all: &self.metadata.annotations,
@@ -239,7 +239,7 @@ impl KubernetesNode {
         let calico_annotations: BTreeMap<String, String> =
             annotations.json("annotations").unwrap_or_default();
         let mut metadata = self.metadata;
-        // Labels of Kubernetes win over Calico's of the same key.
+        // Kubernetes' labels win over Calico's with the same key.
         for (key, value) in calico_labels {
             metadata.labels.entry(key).or_insert(value);
         }

@@ -1,4 +1,4 @@
-//! CalicoNodeStatus: a request to report what a node's BGP does.
+//! CalicoNodeStatus: a request to report the state of BGP on a node.
 
 use serde::Deserialize;
 
@@ -9,7 +9,7 @@ use super::metadata::Object;
 /// A request to report on a node.
 pub type CalicoNodeStatus = Object<CalicoNodeStatusSpec>;
 
-/// What a [`CalicoNodeStatus`] asks for.
+/// The spec of a [`CalicoNodeStatus`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CalicoNodeStatusSpec {
@@ -17,7 +17,7 @@ pub struct CalicoNodeStatusSpec {
     pub node: String,
     /// What to report.
     pub classes: Vec<StatusClass>,
-    /// Seconds between reports; 0 is never again.
+    /// Seconds between reports; 0 means a single report.
     pub update_period_seconds: u32,
 }
 

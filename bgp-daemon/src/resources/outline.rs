@@ -1,8 +1,8 @@
-//! The objects of a text, each as it is written and with its place, whether or not it is right: for whoever edits files or
-//! must be stricter than the speaker.
+//! The objects of a text, each as written and with its location, valid or not: for commands that edit files or must be stricter
+//! than the speaker.
 //!
-//! Comes before any check. An object of a kind that is not known here is listed like any other, so that an edit of the
-//! text can be checked to have left it alone. Values of Secrets are in it: there is no `Debug`.
+//! Runs before all checks. Objects of unknown kinds are listed like any other, so that an edit of the text can be checked to have
+//! left them unchanged. It contains values of Secrets, so there is no `Debug`.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use super::problem::{Location, Problem};
 use super::tree::{LineColumn, Tree};
 use super::v1::{self, OldKind};
 
-/// A text, cut at its `---` lines.
+/// A text, split at its `---` lines.
 #[derive(Default)]
 pub(crate) struct Outline {
     pub(crate) parts: Vec<OutlinePart>,
@@ -23,11 +23,11 @@ pub(crate) struct Outline {
 
 /// One YAML document, with the `---` line before it.
 pub(crate) struct OutlinePart {
-    /// The octets that it covers.
+    /// The octets of the part.
     pub(crate) range: Range<usize>,
-    /// How many lines come before it.
+    /// The number of lines before it.
     pub(crate) lines_before: usize,
-    /// Its objects: one, those of its list, or none.
+    /// Its objects: a single one, the items of a list, or none.
     pub(crate) entries: Vec<Entry>,
     /// It is not YAML.
     pub(crate) error: Option<Problem>,
@@ -35,26 +35,26 @@ pub(crate) struct OutlinePart {
 
 /// One object.
 pub(crate) struct Entry {
-    /// Empty if it does not say.
+    /// Empty if not given.
     pub(crate) api_version: String,
-    /// Empty if it does not say.
+    /// Empty if not given.
     pub(crate) kind: String,
-    /// As it is written, with `apiVersion` and `kind` even if it has them from its list.
+    /// The object as written, with `apiVersion` and `kind` even if inherited from its list.
     pub(crate) value: Value,
-    /// Which item of which list it is, from the outside in; empty if it is the whole part.
+    /// Its index in each enclosing list, from the outside in; empty if it is the whole part.
     pub(crate) path: Vec<usize>,
-    /// Where it begins.
+    /// The start of the object.
     pub(crate) location: Location,
 }
 
-/// What an [`Entry`] is.
+/// The interpretation of an [`Entry`].
 pub(crate) enum Meaning {
-    /// An object of a kind that is known here.
+    /// An object of a supported kind.
     Object {
         kind: Kind,
-        /// Of Calico's v3 API, even if it was written in an older one.
+        /// In the form of Calico's v3 API, even if written in the older one.
         value: Value,
-        /// What was wrong with one of the older API, all of it harmless.
+        /// Harmless problems of an object of the older API.
         warnings: Vec<Problem>,
     },
     /// An object of the older API that cannot be read.
@@ -64,7 +64,7 @@ pub(crate) enum Meaning {
 }
 
 impl Outline {
-    /// Reads YAML with any number of documents, or JSON. `source` is what errors call it.
+    /// Reads YAML with any number of documents, or JSON. `source` names the text in errors.
     pub(crate) fn read(source: &str, text: &str) -> Self {
         let mark = text.len() - text.trim_start_matches('\u{feff}').len();
         let mut start = mark;
@@ -106,7 +106,7 @@ fn read_part(source: &str, range: Range<usize>, text: &str, lines_before: usize)
     part
 }
 
-/// Adds an object, or each one of a list. `inherited` is what the list says of its items.
+/// Adds an object, or each item of a list. `inherited` is what the list states for its items.
 fn collect(
     tree: &Tree,
     inherited: Option<(&str, &str)>,
@@ -159,7 +159,7 @@ fn collect_items(
 }
 
 impl Entry {
-    /// What it is.
+    /// How it is interpreted.
     pub(crate) fn meaning(&self) -> Meaning {
         if let Some(old) = OldKind::from_document(&self.api_version, &self.kind) {
             return self.converted(old);

@@ -1,4 +1,4 @@
-//! Where objects and their fields are written, for problems that are found after the text was read.
+//! The locations of objects and their fields, for problems found after the text was read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::document::Document;
 use super::problem::{Location, Problem};
 
-/// The places of objects. Found by the names that problems give to objects; nothing is sorted before somebody asks.
+/// The locations of objects, found by the object names in problems. Nothing is sorted before the first lookup.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
     documents: Vec<Arc<Document>>,
@@ -14,7 +14,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Of these documents.
+    /// The locations of these documents.
     pub(super) fn of(documents: Vec<Arc<Document>>) -> Self {
         Self {
             documents,
@@ -22,7 +22,7 @@ impl Places {
         }
     }
 
-    /// The problem with its place: that of its field, or of the nearest one around that is written down.
+    /// The problem with its location: that of its field, or of the nearest enclosing field that is written.
     pub(super) fn locate(&self, problem: Problem) -> Problem {
         let document = match self.document(&problem.object) {
             Some(document) if problem.location.is_none() => document,

@@ -1,4 +1,4 @@
-//! What is wrong with an object: in one line for logs and status, and drawn under the line of text for people.
+//! Problems of objects: in one line for logs and status, and with the line of text for people.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use serde::Serialize;
 pub enum Severity {
     /// The object is used, but something in it has no effect.
     Warning,
-    /// The object, or what the text says of it, is left out.
+    /// The object, or part of it, is left out.
     Error,
 }
 
-/// A place in a file.
+/// A location in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Location {
-    /// The file, as it was named by whoever asked to read it.
+    /// The file, by the path it was requested with.
     pub file: String,
     /// Line, from 1.
     pub line: usize,
@@ -35,28 +35,28 @@ impl fmt::Display for Location {
 /// Something wrong with one object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Problem {
-    /// The object, such as `BGPPeer/tor`; the file if the object could not be told.
+    /// The object, such as `BGPPeer/tor`; the file if the object is unknown.
     pub object: String,
-    /// What is wrong and what was expected.
+    /// What is wrong, and what was expected.
     pub reason: String,
     /// How bad it is.
     pub severity: Severity,
-    /// Where, if it came from a file.
+    /// The location, if it came from a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
     /// The field, such as `spec.peerIP`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// Nothing but the field, or the entry of a list, is left out; the rest of the object is used.
+    /// Only the field, or the entry of a list, is left out; the rest of the object is used.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub field_only: bool,
-    /// The line of text to draw; absent where it could hold a secret.
+    /// The line of text to show; absent if it could contain a secret.
     #[serde(skip)]
     pub(super) line: Option<String>,
 }
 
 impl Problem {
-    /// An object, or what it says, is left out.
+    /// An object, or part of it, is left out.
     pub fn error(object: impl fmt::Display, reason: impl Into<String>) -> Self {
         Self {
             object: object.to_string(),
@@ -69,7 +69,7 @@ impl Problem {
         }
     }
 
-    /// Something has no effect.
+    /// A setting has no effect.
     pub fn warning(object: impl fmt::Display, reason: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
@@ -84,14 +84,14 @@ impl Problem {
         self
     }
 
-    /// The same, at a place of a file.
+    /// The same, at a location in a file.
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {
         self.location = Some(location);
         self
     }
 
-    /// The problem drawn under the line that it is about, as compilers do; without ANSI colours.
+    /// The problem with the line of text below it, as compilers print it; without ANSI colours.
     pub fn render(&self) -> String {
         let (Some(location), Some(line)) = (&self.location, &self.line) else {
             return self.to_string();
@@ -113,7 +113,7 @@ impl Problem {
         Renderer::plain().render(&[level.primary_title(title.as_str()).element(snippet)])
     }
 
-    /// The object, unless it is the file, which is named by the place.
+    /// The object, unless it is the file, which the location names.
     fn who(&self) -> String {
         let file = self
             .location
@@ -148,7 +148,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A text without what a terminal or a log could take for more than text.
+/// The text without characters that a terminal or a log would interpret.
 fn printable(text: &str) -> String {
     let escaped = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),
@@ -157,8 +157,7 @@ fn printable(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
-/// Length in bytes of the value or key that a line goes on with: up to a blank, `,`, `]`, `}` or `:`, or the whole of
-/// a quoted text.
+/// Length in bytes of the value or key at the start of `rest`: up to a blank, `,`, `]`, `}` or `:`, or a whole quoted text.
 fn word_len(rest: &str) -> usize {
     match rest.chars().next() {
         None => 0,

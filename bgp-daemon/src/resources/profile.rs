@@ -1,4 +1,4 @@
-//! Profile: labels and policy for workloads. Means nothing to BGP; known so that files with profiles are read.
+//! Profile: labels and policy for workloads. BGP ignores profiles; the kind is supported so that files with profiles can be read.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::metadata::Object;
 /// Labels and policy for workloads.
 pub type Profile = Object<ProfileSpec>;
 
-/// What a [`Profile`] says; the rules are kept as they are.
+/// The spec of a [`Profile`]; rules are kept uninterpreted.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the names are the API's own")]

@@ -1,6 +1,6 @@
-//! A JSON value as serde reads it, with errors in words of ours: what was expected, and what was found.
+//! Deserializes a JSON value with our own error messages: what was expected, and what was found.
 //!
-//! Serde's own errors speak of types (`invalid type: map, expected u8`), which nobody has written.
+//! Serde's own errors name Rust types (`invalid type: map, expected u8`), which users do not know.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::suggest::did_you_mean;
 
-/// A value that is to be read.
+/// A value to deserialize.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a>(pub(super) &'a Value);
 
@@ -22,11 +22,11 @@ pub(super) struct Reader<'a>(pub(super) &'a Value);
 pub(super) struct Wrong {
     /// What is wrong, without the value.
     reason: String,
-    /// The value, or what kind of value, in words.
+    /// The value, or the kind of value, in words.
     found: Option<String>,
-    /// What might have been meant.
+    /// What was probably meant.
     hint: String,
-    /// The field of it that is missing; the reason is about this one.
+    /// The missing field, if that is the problem.
     pub(super) missing: Option<&'static str>,
 }
 
@@ -48,7 +48,7 @@ impl Wrong {
         }
     }
 
-    /// The same, and nothing of the value.
+    /// The same, without the value.
     pub(super) fn reason_without_value(&self) -> String {
         self.reason.clone()
     }
@@ -76,7 +76,7 @@ impl SerdeError for Wrong {
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let expected = wanted(&expected.to_string());
-        // In YAML some texts look like something else.
+        // Some YAML texts look like other types.
         let quotes = match (expected.as_str(), found) {
             (TEXT, Unexpected::Bool(_) | Unexpected::Unsigned(_) | Unexpected::Signed(_))
             | (TEXT, Unexpected::Float(_)) => " in quotes",
@@ -124,7 +124,7 @@ impl SerdeError for Wrong {
 
 const TEXT: &str = "a text";
 
-/// What a type expects, where it is not one of ours that says so itself.
+/// What a type expects, unless it is one of ours with its own message.
 fn wanted(expected: &str) -> String {
     let whole = |least: i128, most: i128| format!("a whole number from {least} to {most}");
     match expected {
@@ -153,7 +153,7 @@ fn wanted(expected: &str) -> String {
     }
 }
 
-/// Longest value that is repeated, in characters.
+/// Longest value to repeat, in characters.
 const MAX_SHOWN: usize = 100;
 
 fn in_words(found: Unexpected<'_>) -> String {
@@ -224,7 +224,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// A list is no struct, whatever serde thinks of its items.
+    /// A list is never a struct, although serde would accept it.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -272,7 +272,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 }
 
-/// The fields of an object, in serde's terms.
+/// The fields of an object as a serde deserializer.
 fn mapping<'de, 'a>(
     fields: &'a serde_json::Map<String, Value>,
 ) -> MapDeserializer<'de, impl Iterator<Item = (&'a str, Reader<'a>)>, Wrong> {

@@ -1,4 +1,4 @@
-//! What can be read of a value as a type, and every value in it that cannot.
+//! Reads as much of a value as possible as a type, and collects every value in it that cannot be read.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,10 @@ use super::reader::Reader;
 use super::suggest::did_you_mean;
 use super::syntax::not_json;
 
-/// How the reason of the warning about a field that is not known here begins.
+/// The beginning of the warning about an unknown field.
 pub(crate) const UNKNOWN_FIELD: &str = "unknown field";
 
-/// Decodes any type from a value; `None` if a field is wrong. One that is not known is a warning.
+/// Decodes any type from a value; `None` if a field is invalid. An unknown field is a warning.
 pub(super) fn typed_fields<T: DeserializeOwned>(
     value: &Value,
     faults: &mut Vec<Fault>,
@@ -25,7 +25,7 @@ pub(super) fn typed_fields<T: DeserializeOwned>(
     read.object.filter(|_| read.left_out.is_empty())
 }
 
-/// Reads a text of JSON, such as that of an annotation; fields that are not known do not matter.
+/// Reads JSON text, such as that of an annotation; unknown fields are ignored.
 ///
 /// # Errors
 ///
@@ -40,19 +40,19 @@ pub(crate) fn from_json_text<T: DeserializeOwned>(text: &str) -> Result<T, Strin
         })
 }
 
-/// What can be read of a value, and what is wrong with the rest.
+/// The readable part of a value, and the faults of the rest.
 pub(super) struct Reading<T> {
     pub(super) object: Option<T>,
     pub(super) faults: Vec<Fault>,
-    /// Where values were that are not in the object.
+    /// Paths of values that were left out.
     pub(super) left_out: Vec<Vec<Step>>,
 }
 
-/// So many wrong values are told of one object, so that thousands of them cost no more than a few.
+/// Most invalid values reported for one object, so that thousands of them cost no more than a few.
 const MAX_WRONG_VALUES: usize = 100;
 
 impl<T: DeserializeOwned> Reading<T> {
-    /// Finds every wrong value: each one is left out, and the rest read again.
+    /// Finds every invalid value: leaves it out, and reads the rest again.
     pub(super) fn of(value: &Value, is_secret: bool) -> Self {
         let mut read = Self {
             object: None,
@@ -73,7 +73,7 @@ impl<T: DeserializeOwned> Reading<T> {
             };
             let path = wrong.path.clone();
             wrong.restore(&read.left_out);
-            // What is missing because it was wrong has been told.
+            // Fields missing because of an invalid value have been reported already.
             if !read
                 .left_out
                 .iter()
@@ -93,7 +93,7 @@ impl<T: DeserializeOwned> Reading<T> {
         read
     }
 
-    /// The same, where wrong values cost no more than the field, or entry of a list, that they are in.
+    /// The same, but an invalid value removes only its field or its entry in a list.
     pub(super) fn tolerated(mut self, value: &Value, vital: &[&str], unused: &[&str]) -> Self {
         let mut rest = value.clone();
         let mut cuts = Vec::new();
@@ -113,7 +113,7 @@ impl<T: DeserializeOwned> Reading<T> {
         for cut in cuts.iter().rev() {
             remove(&mut rest, cut);
         }
-        // What is beyond the number of values that are told one by one.
+        // Values beyond the number that is reported one by one.
         self.object = loop {
             let (mut fault, path) = match read_once(&rest, false) {
                 Ok((object, _)) => break Some(object),
@@ -134,7 +134,7 @@ impl<T: DeserializeOwned> Reading<T> {
     }
 }
 
-/// Reads a value; returns it with its unknown fields, or the first value that is wrong.
+/// Reads a value; returns it with its unknown fields, or the first invalid value.
 fn read_once<T: DeserializeOwned>(
     value: &Value,
     is_secret: bool,
@@ -177,8 +177,8 @@ fn unknown_field<T: DeserializeOwned>(path: Vec<Step>) -> Fault {
     }
 }
 
-/// How many steps lead to what is taken out because of a wrong value: to the entry of a list around it, or to the field of
-/// `spec`, or to the label or annotation.
+/// The length of the path to remove because of an invalid value: to the enclosing entry of a list, to the field of `spec`, or to
+/// the label or annotation.
 fn removable(path: &[Step], vital: &[&str], whole_field: bool) -> Option<usize> {
     let [Step::Key(part), rest @ ..] = path else {
         return None;
@@ -193,7 +193,7 @@ fn removable(path: &[Step], vital: &[&str], whole_field: bool) -> Option<usize> 
     }
 }
 
-/// Takes a value out; `false` if it is not there.
+/// Removes a value; `false` if it does not exist.
 fn remove(value: &mut Value, path: &[Step]) -> bool {
     let Some((last, parents)) = path.split_last() else {
         return false;
@@ -212,7 +212,7 @@ fn remove(value: &mut Value, path: &[Step]) -> bool {
     }
 }
 
-/// Fields beside the specification belong to the API server, except at the top.
+/// Fields outside the spec belong to the API server, except at the top.
 fn is_ours(path: &[Step]) -> bool {
     let Some(Step::Key(first)) = path.first() else {
         return false;

@@ -1,4 +1,4 @@
-//! Service and EndpointSlice of Kubernetes, as far as the announcement of service addresses needs them.
+//! Service and EndpointSlice of Kubernetes, limited to what the announcement of service addresses needs.
 
 use std::net::IpAddr;
 
@@ -13,33 +13,33 @@ use super::scalar;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Service {
-    /// Who it is.
+    /// The metadata.
     pub metadata: Metadata,
-    /// What is wanted.
+    /// The spec.
     pub spec: ServiceSpec,
     status: ServiceStatus,
 }
 
-/// What a [`Service`] says.
+/// The spec of a [`Service`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceSpec {
     /// How it is reached.
     #[serde(rename = "type")]
     pub kind: ServiceType,
-    /// Its first address in the cluster, or `None`.
+    /// Its first cluster IP, or `None`.
     #[serde(rename = "clusterIP")]
     cluster_ip: Option<String>,
-    /// All of its addresses in the cluster.
+    /// All of its cluster IPs.
     #[serde(rename = "clusterIPs")]
     cluster_ips: Vec<String>,
     /// Addresses outside of the cluster.
     #[serde(rename = "externalIPs", deserialize_with = "scalar::list")]
     pub external_ips: Vec<IpAddr>,
-    /// The address asked of the load balancer.
+    /// The address requested from the load balancer.
     #[serde(rename = "loadBalancerIP", deserialize_with = "scalar::optional")]
     pub load_balancer_ip: Option<IpAddr>,
-    /// Where traffic from outside may go.
+    /// The endpoints that receive external traffic.
     external_traffic_policy: Option<TrafficPolicy>,
     /// Its address families.
     ip_families: Vec<AddressType>,
@@ -56,12 +56,12 @@ pub enum ServiceType {
     ExternalName,
 }
 
-/// Where traffic from outside may go.
+/// The endpoints that receive external traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum TrafficPolicy {
-    /// To any endpoint.
+    /// All endpoints.
     Cluster,
-    /// To endpoints of the node that it came to.
+    /// Only endpoints of the node that the traffic arrives at.
     Local,
 }
 
@@ -77,17 +77,17 @@ struct LoadBalancerStatus {
     ingress: Vec<IngressPoint>,
 }
 
-/// An address that a load balancer gave.
+/// An address assigned by a load balancer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct IngressPoint {
-    /// The address; absent if it gave a host name.
+    /// The address; absent for a host name.
     #[serde(deserialize_with = "scalar::optional")]
     pub ip: Option<IpAddr>,
 }
 
 impl Service {
-    /// Its addresses in the cluster; none for a headless one.
+    /// Its cluster IPs; empty for a headless service.
     pub fn cluster_ips(&self) -> Vec<IpAddr> {
         let first = self.spec.cluster_ip.iter();
         let all = match self.spec.cluster_ips.is_empty() {
@@ -97,8 +97,8 @@ impl Service {
         all.into_iter().filter_map(|ip| ip.parse().ok()).collect()
     }
 
-    /// Where traffic from outside may go; `None` if none comes. Absent means `Cluster` for a service that can be reached
-    /// from outside, as an API server would fill it in.
+    /// The endpoints that receive external traffic; `None` if the service has none. Unset means `Cluster` for a service that is
+    /// reachable from outside, like the API server's default.
     pub fn external_traffic_policy(&self) -> Option<TrafficPolicy> {
         let from_outside = match self.spec.kind {
             ServiceType::LoadBalancer | ServiceType::NodePort => true,
@@ -109,13 +109,13 @@ impl Service {
         self.spec.external_traffic_policy.or(default)
     }
 
-    /// The addresses that the load balancer gave.
+    /// The addresses assigned by the load balancer.
     pub fn ingress_ips(&self) -> impl Iterator<Item = IpAddr> {
         let points = &self.status.load_balancer.ingress;
         points.iter().filter_map(|point| point.ip)
     }
 
-    /// Its address families: those it names, otherwise those of its cluster IPs, as an API server would fill them in.
+    /// Its address families: the given ones, otherwise those of its cluster IPs, like the API server's default.
     pub fn address_types(&self) -> Vec<AddressType> {
         if !self.spec.ip_families.is_empty() {
             return self.spec.ip_families.clone();
@@ -141,23 +141,23 @@ impl Check for Service {
     }
 }
 
-/// What replaces the address of a service that has none.
+/// The value of `clusterIP` of a headless service.
 const HEADLESS: &str = "None";
 
 /// Some endpoints of a service.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSlice {
-    /// Who it is.
+    /// The metadata.
     pub metadata: Metadata,
-    /// What its addresses are.
+    /// The type of its addresses.
     pub address_type: AddressType,
     /// The endpoints.
     #[serde(default)]
     pub endpoints: Vec<Endpoint>,
 }
 
-/// What addresses are.
+/// The type of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum AddressType {
@@ -167,7 +167,7 @@ pub enum AddressType {
 }
 
 impl AddressType {
-    /// What an address is.
+    /// The type of an address.
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::IPv4,
@@ -190,19 +190,19 @@ pub struct Endpoint {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct EndpointConditions {
-    /// Whether it takes traffic; absent counts as true.
+    /// Whether it accepts traffic; unset counts as true.
     pub ready: Option<bool>,
 }
 
 impl Endpoint {
-    /// Whether it takes traffic.
+    /// Whether it accepts traffic.
     pub fn is_ready(&self) -> bool {
         self.conditions.ready != Some(false)
     }
 }
 
 impl EndpointSlice {
-    /// The service whose endpoints these are.
+    /// The service of these endpoints.
     pub fn service_name(&self) -> Option<&str> {
         let label = self.metadata.labels.get("kubernetes.io/service-name");
         label.map(String::as_str)

@@ -1,4 +1,4 @@
-//! One object of any kind, and a set of objects that can be compared with another one.
+//! One object of any kind, and comparable sets of objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,12 +37,12 @@ pub struct ResourceSet {
 }
 
 impl ResourceSet {
-    /// Puts an object in; returns the one of the same kind and name that it took the place of.
+    /// Inserts an object; returns the replaced one of the same kind and name.
     pub fn insert(&mut self, resource: Resource) -> Option<Arc<Resource>> {
         self.objects.insert(resource.key(), Arc::new(resource))
     }
 
-    /// Takes an object out.
+    /// Removes an object.
     pub fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Resource>> {
         self.objects.remove(key)
     }
@@ -58,26 +58,26 @@ impl ResourceSet {
         objects.map(|(key, resource)| (key, resource.as_ref()))
     }
 
-    /// Takes an object of another set in, if it is there. Both share it.
+    /// Inserts an object of another set, if it exists. Both share it.
     pub(crate) fn share(&mut self, from: &Self, key: &ObjectKey) {
         if let Some((key, resource)) = from.objects.get_key_value(key) {
             self.objects.insert(key.clone(), Arc::clone(resource));
         }
     }
 
-    /// The objects that are to be kept, shared.
+    /// The set of objects for which `keep` is true. Both share them.
     pub(crate) fn filtered(&self, keep: impl Fn(&ObjectKey, &Resource) -> bool) -> Self {
         let kept = self.objects.iter().filter(|(key, it)| keep(key, it));
         let kept = kept.map(|(key, resource)| (key.clone(), Arc::clone(resource)));
         kept.collect()
     }
 
-    /// How many there are.
+    /// The number of objects.
     pub fn len(&self) -> usize {
         self.objects.len()
     }
 
-    /// Whether there are none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }
@@ -122,7 +122,7 @@ impl FromIterator<Resource> for ResourceSet {
     }
 }
 
-/// For each kind: its place in [`Resource`], and how a set lists it and finds one by name.
+/// For each kind: its variant of [`Resource`], and the functions of a set that list it and find one by name.
 macro_rules! kinds {
     ($($kind:ident($type:ty): $all:ident, $one:ident($($namespace:ident)?);)*) => {
         impl Resource {
@@ -136,12 +136,12 @@ macro_rules! kinds {
                 match self { $(Self::$kind(object) => &object.metadata,)* }
             }
 
-            /// Its metadata, to be completed.
+            /// Its metadata, mutable.
             pub(super) fn metadata_mut(&mut self) -> &mut Metadata {
                 match self { $(Self::$kind(object) => &mut object.metadata,)* }
             }
 
-            /// What names it in a set.
+            /// Its key in a set.
             pub fn key(&self) -> ObjectKey {
                 let kind = self.kind();
                 let metadata = self.metadata();

@@ -1,15 +1,15 @@
-//! Which fields an object has, whatever their values: enough to tell whether it has lost some.
+//! The set of fields of an object, regardless of their values: enough to detect that some were removed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 
-/// The paths of all values of an object, as hashes, sorted. Says nothing of the values, so that of a Secret may be kept.
+/// The paths of all values of an object, as sorted hashes. It reveals no values, so that of a Secret may be kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shape(Vec<u64>);
 
 impl Shape {
-    /// Of an object.
+    /// The shape of an object.
     pub(crate) fn of(value: &Value) -> Self {
         let mut paths = Vec::new();
         collect(value, 0, &mut paths);
@@ -18,7 +18,7 @@ impl Shape {
         Self(paths)
     }
 
-    /// Whether an older object has something that this one has not.
+    /// Whether an older object has a field that this one lacks.
     pub(crate) fn lacks_something_of(&self, older: &Self) -> bool {
         let has = |path| self.0.binary_search(path).is_ok();
         !older.0.iter().all(has)

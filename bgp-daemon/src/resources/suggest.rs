@@ -1,8 +1,8 @@
-//! "Did you mean ...?": the known name that is nearest to one that is not known.
+//! "Did you mean ...?": the known name nearest to an unknown one.
 
 use strsim::osa_distance;
 
-/// ` (did you mean NAME?)` if one of the known names is near, otherwise nothing.
+/// ` (did you mean NAME?)` if a known name is near, otherwise empty.
 pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(name, known) {
         Some(known) => format!(" (did you mean {known}?)"),
@@ -10,7 +10,7 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
     }
 }
 
-/// The nearest name that is a few slips of the keyboard away from this one; of equally near ones the first.
+/// The nearest name within a few typing errors; of equally near ones the first.
 fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_LEN {
         return None;
@@ -25,7 +25,7 @@ fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&
         .map(|(_, known)| known)
 }
 
-/// Longer names are no slips; nor are they worth the time.
+/// Longer names are not compared: it would take too long.
 const MAX_LEN: usize = 64;
 
 #[cfg(test)]

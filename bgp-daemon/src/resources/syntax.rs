@@ -1,7 +1,7 @@
-//! What is wrong with a text that is no YAML, or no JSON, in words of ours.
+//! Syntax errors of YAML and JSON, in our own words.
 //!
-//! The parser names its errors by kinds; each of them has a sentence here, and one that is not known yet a general one. None of the
-//! parser's own sentences shows through: they speak of its tokens and options, and may repeat what must stay secret.
+//! The parser identifies its errors by kinds; each has a sentence here, and a new kind gets a general one. The parser's own
+//! messages are never shown: they mention its tokens and options, and may repeat secrets.
 
 use serde_json::error::Category;
 use serde_saphyr::Error;
@@ -11,7 +11,7 @@ use serde_saphyr::localizer::ExternalMessageSource;
 
 use super::limits::{MAX_NESTED, MAX_NODES, MAX_REPLAYED};
 
-/// Where the error is, line and column from 1. A tab is looked for: the parser points at the value before it.
+/// Line and column of the error, from 1. A tab is searched for, because the parser points at the value before it.
 pub(super) fn place(error: &Error, text: &str) -> (usize, usize) {
     let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).max(1);
     let (line, column) = error
@@ -30,7 +30,7 @@ pub(super) fn place(error: &Error, text: &str) -> (usize, usize) {
     tabs.into_iter().next().unwrap_or((line, column))
 }
 
-/// What is wrong, without the place, which is told apart.
+/// The error, without its location, which is reported separately.
 pub(super) fn in_words(error: &Error) -> String {
     match error {
         Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => in_words(error),
@@ -94,7 +94,7 @@ const UNICODE: &str = "a text in double quotes has an escape (\\) that is no cha
 fn of_the_parser(kind: &ErrorKind) -> String {
     use ErrorKind as E;
     let fixed = match kind {
-        // These are what a comma too many is called.
+        // The parser reports a superfluous comma as one of these.
         E::UnexpectedEofFlowSequence | E::UnexpectedEofFlowMapping | E::UnexpectedEofImplicitFlowMapping => UNCLOSED,
         E::UnexpectedEofBlockSequence | E::UnexpectedEofBlockMapping | E::UnexpectedEof => UNFINISHED,
         E::ExpectedDocumentStart | E::MultipleDocumentsUnsupported => ANOTHER_DOCUMENT,
@@ -173,7 +173,7 @@ fn too_deep() -> String {
     format!("values are nested more than {MAX_NESTED} deep")
 }
 
-/// What is wrong with a text that is no JSON, and where.
+/// The error of a text that is not JSON, and its location.
 pub(crate) fn not_json(error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     match error.classify() {
@@ -184,10 +184,10 @@ pub(crate) fn not_json(error: &serde_json::Error) -> String {
     }
 }
 
-/// Longest part of the text that is repeated, in characters.
+/// Longest part of the text to repeat, in characters.
 const MAX_SHOWN: usize = 60;
 
-/// A part of the text, without what a terminal or log could take for something else.
+/// A part of the text, without characters that a terminal or log would interpret.
 fn shown(text: &str) -> String {
     let mut characters = text.chars();
     let shown: String = characters

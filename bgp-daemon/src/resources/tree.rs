@@ -1,4 +1,4 @@
-//! A YAML (or JSON) document as a JSON value that remembers where each of its parts is in the text.
+//! A YAML (or JSON) document as a JSON value with the location of each part in the text.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub(crate) struct LineColumn {
     pub(crate) column: usize,
 }
 
-/// A value and its place.
+/// A value and its location.
 #[derive(Debug)]
 pub(crate) struct Tree {
     pub(crate) place: LineColumn,
@@ -69,7 +69,7 @@ impl Tree {
         })
     }
 
-    /// The value without its places.
+    /// The value without locations.
     pub(crate) fn to_value(&self) -> Value {
         match &self.content {
             Content::Scalar(value) => value.clone(),
@@ -91,12 +91,12 @@ impl Tree {
         }
     }
 
-    /// One of its fields, if it is a mapping that has it.
+    /// One of its fields, if it is a mapping with that field.
     pub(crate) fn field(&self, name: &str) -> Option<&Self> {
         self.entry(name).map(|(_, field)| field)
     }
 
-    /// One of its fields, if that is text.
+    /// One of its fields, if it is text.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         match &self.field(name)?.content {
             Content::Scalar(Value::String(text)) => Some(text),
@@ -104,12 +104,12 @@ impl Tree {
         }
     }
 
-    /// Whether it is nothing at all.
+    /// Whether it is null.
     pub(crate) fn is_null(&self) -> bool {
         matches!(self.content, Content::Scalar(Value::Null))
     }
 
-    /// The place of the value at a path, or of its key; if the path leads nowhere, the last place on the way.
+    /// The location of the value at a path, or of its key; if there is no such value, the last location along the path.
     pub(super) fn find(&self, path: &[Step], at_key: bool) -> LineColumn {
         let mut tree = self;
         let mut place = self.place;
@@ -119,7 +119,7 @@ impl Tree {
                     tree.entry(key)
                         .map(|(at, field)| match depth + 1 == path.len() && at_key {
                             true => (at, field),
-                            // A collection begins on the next line; its key is the better place to point at.
+                            // A collection begins on the next line; its key is the better location.
                             false if field.is_collection() => (at, field),
                             false => (field.place, field),
                         })
@@ -137,7 +137,7 @@ impl Tree {
         place
     }
 
-    /// The places of all values inside, by their paths as people write them.
+    /// The locations of all values inside, by their paths as people write them.
     pub(super) fn fields(&self) -> Vec<(String, (usize, usize))> {
         let mut fields = Vec::new();
         self.add_fields("", &mut fields);
@@ -234,7 +234,7 @@ impl<'de> Visitor<'de> for ContentVisitor {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Content, E> {
-        // JSON has no infinity; as text it is refused with its name wherever a number is wanted.
+        // JSON has no infinity; as text it is rejected by name where a number is expected.
         let number = serde_json::Number::from_f64(value).map(Value::Number);
         Ok(Content::Scalar(
             number.unwrap_or_else(|| value.to_string().into()),

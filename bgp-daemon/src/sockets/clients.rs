@@ -1,7 +1,7 @@
-//! The clients of a server, and which of them goes when there is no room for another.
+//! The clients of a server, and which one is disconnected to make room for another.
 //!
-//! A client that is waited for may go: first those that say nothing, then those that take nothing of a reply, in each case the one
-//! that has been waited for the longest. One that waits for us never goes; it does not wait long.
+//! A client that the server waits for may be disconnected: first those that send nothing, then those that do not read a reply, in
+//! each case the one with the longest wait. A client that waits for the server is never disconnected; its wait is short.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,34 +16,34 @@ pub(crate) struct Clients(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     register: Mutex<Register>,
-    /// One has left, or is waited for.
+    /// A client has left, or the server has begun to wait for one.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Register {
-    /// Of whatever happens next: the order of things.
+    /// The next sequence number.
     next: u64,
     clients: BTreeMap<u64, Client>,
 }
 
 #[derive(Debug)]
 struct Client {
-    /// What it is waited for to do, and since when.
+    /// What the server waits for, and since when.
     awaited: Option<(Awaited, u64)>,
     sent_away: CancellationToken,
 }
 
-/// What a client is waited for to do; those that may go first come first.
+/// What the server waits for; clients in the first variant are disconnected first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Awaited {
-    /// To say something.
+    /// A command.
     Command,
-    /// To take what it asked for.
+    /// The client reading its reply.
     Reading,
 }
 
-/// A client's place, which is free again when this value goes away.
+/// The slot of a client, which is free again when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct ClientSlot {
     clients: Clients,
@@ -52,7 +52,7 @@ pub(crate) struct ClientSlot {
 }
 
 impl Clients {
-    /// A place among at most `limit`. Waits while all that are there wait for us.
+    /// Takes one of `limit` slots. Waits while all other clients wait for the server.
     pub(crate) async fn enter(&self, limit: usize) -> ClientSlot {
         loop {
             let changed = self.0.changed.notified();
@@ -106,12 +106,12 @@ impl ClientSlot {
         done
     }
 
-    /// Cancelled when the client has to go.
+    /// Cancelled when the client is disconnected.
     pub(crate) fn lost(&self) -> CancellationToken {
         self.sent_away.clone()
     }
 
-    /// What it is waited for from now on; `None`: it waits for us.
+    /// What the server waits for from now on; `None` if the client waits for the server.
     pub(crate) fn set(&self, what: Option<Awaited>) {
         let mut register = self.clients.register();
         let turn = register.turn();
@@ -147,7 +147,7 @@ mod tests {
         let clients = Clients::default();
         let awaited = [Some(Reading), Some(Command), Some(Command)];
         let places = awaited.map(|awaited| enter(&clients, awaited).expect("room"));
-        // It has said something since.
+        // It has sent something since.
         places[1].set(None);
         places[1].set(Some(Command));
         let gone = || {
@@ -161,7 +161,7 @@ mod tests {
         let sixth = enter(&clients, None).expect("a place");
         assert_eq!(gone(), [true, true, true]);
         assert!(enter(&clients, None).is_none(), "all of them wait for us");
-        // Places of those that had to go are others' now.
+        // The slots of disconnected clients now belong to others.
         drop(places);
         assert!(enter(&clients, None).is_none());
         drop(sixth);

@@ -1,4 +1,4 @@
-//! The other end of a socket file.
+//! The client side of a socket file.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// Connects, and never waits for a server that does not accept.
+/// Connects, without waiting for a server that does not accept.
 pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;

@@ -1,7 +1,7 @@
-//! The socket file: made where a stale one may lie, never in the place of one that is served, removed at the end.
+//! The socket file: replaces a stale one, never one that is served, and is removed at the end.
 //!
-//! A socket that is bound takes connections, and its mode is then what the umask of the process leaves of it. So it is made in a
-//! folder that only its owner may enter, gets its mode and group there, and then its name.
+//! A bound socket accepts connections at once, with a mode that depends on the umask. So it is created in a private folder, gets
+//! its mode and group there, and then its final path.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -16,38 +16,38 @@ use crate::privileges::Group;
 
 /// Owner and group may connect.
 const MODE: u32 = 0o660;
-/// Whoever finds the directory missing makes it such that all find the sockets in it.
+/// The mode of a directory created by us: everyone may look up the sockets in it.
 const DIRECTORY_MODE: u32 = 0o755;
 
-/// Why a control socket could not be made.
+/// Why a control socket could not be created.
 #[derive(Debug, Error)]
 pub enum BindError {
     /// Another daemon runs with the same run directory.
     #[error("control socket {0} is served by another process")]
     Served(PathBuf),
-    /// It is not ours to remove.
+    /// The existing file is not a socket, so it is not removed.
     #[error("{0} is in the place of a control socket, and is no socket")]
     NotASocket(PathBuf),
-    /// Something the operating system says.
+    /// An error of the operating system.
     #[error("control socket {path}: {error}")]
     Io {
-        /// Of the socket.
+        /// The path of the socket.
         path: PathBuf,
-        /// What it says.
+        /// The error.
         error: io::Error,
     },
 }
 
-/// A listening socket and its file, which goes away with this value.
+/// A listening socket and its file, which is removed when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: whether the file is still the one that was made here.
+    /// Device and inode, to recognise the file that was created here.
     identity: (u64, u64),
 }
 
 impl SocketFile {
-    /// Makes the directory if it is missing, removes a stale socket, and listens.
+    /// Creates the directory if it is missing, removes a stale socket, and listens.
     pub(crate) fn bind(
         path: &Path,
         group: Option<Group>,
@@ -84,7 +84,7 @@ impl SocketFile {
 }
 
 impl Drop for SocketFile {
-    /// Leaves the file alone if a successor has put its own there.
+    /// Leaves the file alone if a successor has replaced it.
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|found| found == self.identity)
             && let Err(error) = fs::remove_file(&self.path)
@@ -94,11 +94,11 @@ impl Drop for SocketFile {
     }
 }
 
-/// A folder in which a socket is made, and which goes away with this value.
+/// A folder in which a socket is created, removed when this value is dropped.
 struct Workshop(PathBuf);
 
 impl Workshop {
-    /// Its name is short: that of a socket must be. A process that was killed in here may have had our number.
+    /// The name is short because paths of sockets must be. A killed process may have had the same process ID.
     fn open(directory: &Path) -> io::Result<Self> {
         let workshop = Self(directory.join(format!(".{:x}", std::process::id())));
         workshop.clean();
@@ -120,7 +120,7 @@ impl Workshop {
         Ok(listener)
     }
 
-    /// Gives the socket its name. Unlike a rename, a link never takes the place of another socket that has come meanwhile; not all
+    /// Gives the socket its path. Unlike a rename, a link never replaces another socket that appeared in the meantime; not all
     /// file systems have links.
     fn publish(&self, path: &Path) -> io::Result<()> {
         use io::ErrorKind::{PermissionDenied, Unsupported};
@@ -133,7 +133,7 @@ impl Workshop {
     }
 
     fn clean(&self) {
-        // What is not there need not go; what stays is noticed when the folder is made the next time.
+        // A missing file is fine; a remaining one is noticed when the folder is created the next time.
         fs::remove_file(self.socket()).ok();
         fs::remove_dir(&self.0).ok();
     }
@@ -167,7 +167,7 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed)
         }
-        // A full backlog is served too, if slowly.
+        // A full backlog means that the socket is served, if slowly.
         Ok(_) => Err(BindError::Served(path.to_owned())),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(BindError::Served(path.to_owned()))

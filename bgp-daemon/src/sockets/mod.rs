@@ -1,4 +1,5 @@
-//! What the servers of this program share: socket files, and who has to go when there is no room for another client.
+//! Shared by the servers of this program: socket files, and the choice of the client to disconnect when there is no room for
+//! another.
 
 mod clients;
 mod connect;

@@ -1,4 +1,4 @@
-//! What two configurations are to agree on, worked out from the RFCs and from nothing that the sessions did.
+//! The agreement of two configurations, derived from the RFCs alone, independent of the sessions.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -19,7 +19,7 @@ const BAD_IDENTIFIER: u8 = 3;
 const REQUIRED_CAPABILITY_MISSING: u8 = 7;
 const ROLE_MISMATCH: u8 = 11;
 
-/// Every reason that `own` has to refuse `peer`, as subcodes.
+/// Every reason of `own` to refuse `peer`, as subcodes.
 pub(super) fn refusals(own: &SessionConfig, peer: &SessionConfig) -> Vec<u8> {
     let as_is_bad = peer.local_as != own.peer_as || [Asn(0), Asn::TRANS].contains(&peer.local_as);
     let id_is_bad =
@@ -41,7 +41,7 @@ pub(super) fn refusals(own: &SessionConfig, peer: &SessionConfig) -> Vec<u8> {
         .collect()
 }
 
-/// Asserts that what `own` has negotiated with `peer` is what the two have in common.
+/// Asserts that `own` has negotiated with `peer` exactly what both support.
 pub(super) fn check_agreement(own: &SessionConfig, peer: &SessionConfig, is: &Negotiated) {
     assert_eq!(is.peer_as, peer.local_as);
     assert_eq!(is.peer_id, peer.router_id);
@@ -66,8 +66,7 @@ pub(super) fn check_agreement(own: &SessionConfig, peer: &SessionConfig, is: &Ne
     check_restart(own, peer, is);
 }
 
-/// A third of the hold time at most, and not more than one in a second unless the hold time leaves no other way
-/// (RFC 4271 §4.4).
+/// At most a third of the hold time, and not more than one KEEPALIVE a second unless the hold time requires it (RFC 4271 §4.4).
 fn check_keepalive_time(own: &SessionConfig, is: &Negotiated) {
     let third = is.hold_time / 3;
     let wished = own
@@ -110,7 +109,7 @@ fn check_restart(own: &SessionConfig, peer: &SessionConfig, is: &Negotiated) {
     }
 }
 
-/// Asserts that `reader` has received the OPEN of `writer`, and takes the routes that `writer` sends as they were meant.
+/// Asserts that `reader` has received the OPEN of `writer`, and reads the routes of `writer` as they were meant.
 pub(super) fn check_routes(writer: &Negotiated, reader: &Negotiated) {
     assert_eq!(
         octets_of(&writer.sent_open),
@@ -171,7 +170,7 @@ fn read(octets: &mut BytesMut, reader: &Context) -> Update {
     }
 }
 
-/// RFC 9234 §4.2; roles are between different ASes only.
+/// RFC 9234 §4.2; roles apply only between different ASes.
 fn roles_fit(own: &SessionConfig, peer: &SessionConfig) -> bool {
     let role_of = |config: &SessionConfig| config.role.filter(|_| is_external(config));
     let pairs = [

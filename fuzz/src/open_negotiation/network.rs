@@ -1,5 +1,5 @@
-//! The network between two sessions: connections that keep their order but not that among each other, octets cut anywhere,
-//! time that goes from one timer to the next.
+//! The network between two sessions: order is kept within a connection but not between connections, octets are split anywhere,
+//! and time passes from one timer to the next.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::choices::{Choices, time_zero};
 
-/// Both sessions and everything that is under way.
+/// Both sessions and everything in flight.
 pub(super) struct Network {
     sides: [Side; 2],
-    /// What has not reached a side yet, by connection.
+    /// Events in flight to a side, by connection.
     lines: BTreeMap<(usize, ConnId), VecDeque<Event>>,
     last_conn: u64,
     now: Instant,
-    /// How often any session came up.
+    /// The number of times that any session came up.
     pub(super) ups: usize,
 }
 
 struct Side {
     session: Session,
-    /// Octets that the session has not taken yet.
+    /// Octets that the session has not consumed yet.
     inboxes: BTreeMap<ConnId, BytesMut>,
     dialling: Option<ConnId>,
     up: Option<(ConnId, Arc<Negotiated>)>,
@@ -74,7 +74,7 @@ impl Network {
         self.deliver(choices);
     }
 
-    /// Lets so many timers expire and asserts that nobody notices.
+    /// Lets so many timers expire and asserts that both sessions stay up.
     pub(super) fn stay(&mut self, choices: &mut Choices<'_>, timers: usize) {
         for _ in 0..timers {
             self.pass();
@@ -84,7 +84,7 @@ impl Network {
         assert_eq!(self.ups, 2);
     }
 
-    /// What each side has negotiated; both must be up, over one connection.
+    /// The agreement of each side; both must be up, over one connection.
     pub(super) fn agreements(&self) -> [Arc<Negotiated>; 2] {
         let ups = [0, 1].map(|side: usize| self.sides[side].up.clone());
         let [Some((a, of_a)), Some((b, of_b))] = ups else {
@@ -95,7 +95,7 @@ impl Network {
         [of_a, of_b]
     }
 
-    /// Every NOTIFICATION that a side sent has one of these reasons, or decides between two connections.
+    /// Every NOTIFICATION sent by a side has one of these reasons, or resolves a collision.
     pub(super) fn check_notifications(&self, side: usize, reasons: &[u8]) {
         for sent in &self.sides[side].notifications {
             let refusal = sent.code == ErrorCode::OPEN && reasons.contains(&sent.subcode);
@@ -114,7 +114,7 @@ impl Network {
         self.lines.is_empty() && self.sides.iter().all(up)
     }
 
-    /// Time goes on to the next timer; false if there is none.
+    /// Lets time pass to the next timer; false if there is none.
     fn pass(&mut self) -> bool {
         let next = |side: usize| Some((self.sides[side].session.poll_timeout()?.0, side));
         let Some((at, side)) = [0, 1].into_iter().filter_map(next).min() else {
@@ -125,7 +125,7 @@ impl Network {
         true
     }
 
-    /// Delivers until nothing is under way.
+    /// Delivers until nothing is in flight.
     fn deliver(&mut self, choices: &mut Choices<'_>) {
         for _ in 0..MAX_EVENTS {
             if self.lines.is_empty() {
@@ -153,7 +153,7 @@ impl Network {
                 });
             }
             Event::Octets(mut octets) => {
-                // All of it most times, so that few inputs are only about cutting.
+                // All of it in most cases, so that few inputs are only about splitting.
                 let cut = usize::from(choices.octet().saturating_sub(192));
                 let rest = octets.split_off(octets.len().saturating_sub(cut).max(1));
                 if !rest.is_empty() {
@@ -175,7 +175,7 @@ impl Network {
         }
     }
 
-    /// Calls a session and does what it wants.
+    /// Calls a session and performs its outputs.
     fn drive(&mut self, side: usize, act: impl FnOnce(&mut Session, Instant)) {
         act(&mut self.sides[side].session, self.now);
         while let Some(output) = self.sides[side].session.poll_output() {
@@ -231,5 +231,5 @@ impl Network {
     }
 }
 
-/// More than two sessions can say to each other between two timers.
+/// More than two sessions can send each other between two timers.
 const MAX_EVENTS: usize = 100_000;

@@ -1,4 +1,4 @@
-//! What the operations are made of: peers, prefixes, next hops, attributes and policies, few of each.
+//! The material of the operations: peers, prefixes, next hops, attributes and policies, few of each.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) const OWN_AS: Asn = Asn(64512);
 pub(super) const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 pub(super) const OWN_ADDRESS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xfe);
 
-/// Kinds of the peers; the first two are of one AS, the last one has an IPv6 address.
+/// Kinds of the peers; the first two are in one AS, the last one has an IPv6 address.
 const KINDS: [PeerKind; PEERS] = [
     PeerKind::External,
     PeerKind::External,
@@ -38,10 +38,10 @@ pub(super) const PREFIXES: [IpNet; 8] = [
     v6(0x2002, 16),
     v6(0xff02, 64),
 ];
-/// Of them, those that no peer may announce (RFC 4271 §6.3).
+/// The prefixes that no peer may announce (RFC 4271 §6.3).
 pub(super) const UNROUTABLE: [IpNet; 2] = [PREFIXES[4], PREFIXES[7]];
 
-/// What a policy does; the number stands for it in [`peer_config`].
+/// The effect of a policy; its number selects it in [`peer_config`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     Accept,
@@ -58,7 +58,7 @@ impl Judgement {
         [Self::Accept, Self::Reject, Self::Mark, Self::Prefer][usize::from(bits & 3)]
     }
 
-    /// The judgement that a policy of [`peer_config`] is.
+    /// The effect of a policy of [`peer_config`].
     pub(super) fn of(policy: &Policy) -> Self {
         let all = (0..4).map(Self::from_bits);
         let mut same = all.filter(|judgement| judgement.policy() == *policy);
@@ -76,12 +76,12 @@ impl Judgement {
     }
 }
 
-/// As it is at first: everything is accepted.
+/// The initial configuration, which accepts everything.
 pub(super) fn neighbour_config(peer: usize) -> PeerConfig {
     peer_config(peer, 0)
 }
 
-/// Policies by two bits each, two for the next hop, and whether the peer changes sides within our AS, or between it and another.
+/// Two bits for each policy, two for the next hop, and whether the peer moves within our AS, or between it and another.
 pub(super) fn peer_config(peer: usize, bits: u8) -> PeerConfig {
     let kind = match (KINDS[peer], bits >> 6) {
         (PeerKind::Internal, 1) | (PeerKind::External, 2) => PeerKind::Client,
@@ -111,7 +111,7 @@ pub(super) fn address_of(peer: usize) -> IpAddr {
     }
 }
 
-/// Against the order of the addresses, so that it is seen which of the two decides.
+/// In the opposite order of the addresses, so that a test shows which of the two decides.
 pub(super) fn identifier_of(peer: usize, other: bool) -> RouterId {
     RouterId::from_bits(100 + 10 * u32::from(other) - peer as u32)
 }
@@ -137,7 +137,7 @@ pub(super) fn prefixes(choices: &mut Choices<'_>) -> &'static [IpNet] {
     &ALL[first..first + len]
 }
 
-/// A peer of the family, somebody else, or ourselves.
+/// A peer of the family, another router, or ourselves.
 pub(super) fn next_hop(family: Family, choices: &mut Choices<'_>) -> NextHop {
     let number = choices.octet() % 8;
     match (family, number) {

@@ -1,4 +1,4 @@
-//! What is true: what peers and the owner have told the RIB and not taken back, and what has become of it with time.
+//! The model: the routes that peers and the owner have announced and not withdrawn, and the effects of time on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,16 +19,16 @@ pub(super) struct Facts {
     /// By peer, prefix and path identifier.
     pub(super) learned: BTreeMap<(usize, IpNet, PathId), Learned>,
     pub(super) local: BTreeMap<(IpNet, u32), LocalRoute>,
-    /// Next hops that the RIB wants to know about.
+    /// Next hops that the RIB has asked for.
     wanted: BTreeSet<IpAddr>,
-    /// The cost of the way to a next hop; `None`: it cannot be reached, as those that are not here.
+    /// The metric of a next hop; `None` if it is unreachable, like any that is missing.
     pub(super) ways: BTreeMap<IpAddr, Option<u32>>,
 }
 
 pub(super) struct PeerFacts {
     pub(super) config: Arc<PeerConfig>,
     pub(super) up: Option<PeerUp>,
-    /// Of its last session.
+    /// The identifier in its last session.
     pub(super) identifier: RouterId,
     pub(super) stale: PerFamily<Option<Stale>>,
 }
@@ -37,9 +37,9 @@ pub(super) struct PeerFacts {
 #[derive(Clone, Copy)]
 pub(super) struct Stale {
     until: Instant,
-    /// After that, as the last resort; `None`: that is what they are.
+    /// After that, as the last resort; `None` if they already are.
     pub(super) long_lived: Option<Duration>,
-    /// It has not been away, it says everything again.
+    /// The peer is up and announces everything again.
     refresh: bool,
 }
 
@@ -151,7 +151,7 @@ impl Facts {
         }
     }
 
-    /// Removes what is still stale.
+    /// Removes the routes that are still stale.
     pub(super) fn sweep(&mut self, peer: usize, family: Family) {
         self.peers[peer].stale[family] = None;
         self.learned
@@ -190,7 +190,7 @@ impl Facts {
         });
     }
 
-    /// Whether a peer has routes that are the last resort.
+    /// Whether a peer has last-resort routes.
     pub(super) fn is_last_resort(&self, peer: usize) -> bool {
         let stale = self.peers[peer].stale;
         let is_it = |stale: Stale| stale.long_lived.is_none();
@@ -229,5 +229,5 @@ fn repeating(now: Instant, refresh: bool) -> Stale {
     }
 }
 
-/// How long routes stay stale while the peer is there (RFC 8538 §4.1).
+/// How long routes stay stale while the peer is up (RFC 8538 §4.1).
 const STALE_TIME: Duration = Duration::from_secs(180);

@@ -1,4 +1,4 @@
-//! A peer of the RIB: reads what it is sent, keeps it, and does not like to be told a thing twice.
+//! A peer of the RIB: decodes and stores what it is sent, and asserts that nothing is sent twice.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use bgp_core::wire::{Attributes, Context, Message, NextHop, Update, frame};
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 
-/// What a peer is told of a prefix.
+/// What a peer is sent for a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) attributes: Attributes,
@@ -17,15 +17,15 @@ pub(super) struct Told {
 #[derive(Default)]
 pub(super) struct Neighbour {
     up: bool,
-    /// Does not take what it is sent.
+    /// Does not read.
     pub(super) slow: bool,
-    /// How it reads and writes messages.
+    /// Its encoding of messages.
     pub(super) context: Context,
-    /// What is on the way to it.
+    /// Messages in flight to it.
     pub(super) waiting: Vec<Bytes>,
     held: BTreeMap<(IpNet, PathId), Told>,
     ends_of_rib: PerFamily<usize>,
-    /// It asked to be told again what it knows.
+    /// It has requested known routes again.
     pub(super) repeats: bool,
 }
 
@@ -34,7 +34,7 @@ impl Neighbour {
         self.up
     }
 
-    /// `of_rib`: how the RIB reads and writes.
+    /// `of_rib`: the RIB's encoding of messages.
     pub(super) fn come_up(&mut self, of_rib: Context) {
         let context = Context {
             add_path_send: of_rib.add_path_receive,
@@ -58,7 +58,7 @@ impl Neighbour {
         };
     }
 
-    /// Reads what is on the way, unless it is slow; how many octets that was.
+    /// Reads the messages in flight, unless it is slow; returns the number of octets.
     pub(super) fn take(&mut self) -> usize {
         if self.slow {
             return 0;
@@ -66,7 +66,7 @@ impl Neighbour {
         let mut taken = 0;
         for octets in std::mem::take(&mut self.waiting) {
             taken += octets.len();
-            // What was sent to a session that has ended arrives nowhere.
+            // Messages of an ended session are not delivered.
             if self.up {
                 self.read(&octets);
             }
@@ -108,7 +108,7 @@ impl Neighbour {
         }
     }
 
-    /// Asserts that it holds these and nothing else, whatever the path identifiers, and was told when it had all.
+    /// Asserts that it holds exactly these routes, whatever the path identifiers, and received End-of-RIB.
     pub(super) fn check(&mut self, mut wanted: Vec<(IpNet, Told)>, peer: usize) {
         self.repeats = false;
         for ((prefix, path_id), told) in &self.held {
@@ -128,7 +128,7 @@ impl Neighbour {
     }
 }
 
-/// The messages in these octets, all of them whole and good.
+/// The messages in these octets, all complete and valid.
 pub(super) fn messages(mut octets: BytesMut, context: &Context) -> Vec<Message> {
     let mut messages = Vec::new();
     while let Some(frame) = frame::take(&mut octets, context.max_receive_len).expect("a header") {

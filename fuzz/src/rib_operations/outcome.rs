@@ -1,4 +1,4 @@
-//! What follows from the facts by RFC 4271 §9, worked out anew each time it is asked for.
+//! What follows from the facts by RFC 4271 §9, computed again for each call.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -16,20 +16,20 @@ use super::material::{Judgement, MARK, OWN_AS, PEERS, PREFERRED, PREFIXES, is_bi
 use super::model::{Facts, Learned, PeerFacts, Stale};
 use super::neighbour::Told;
 
-/// A route that may be used, after import.
+/// A usable route, after import.
 struct Candidate {
-    /// `None`: a local one.
+    /// `None`: a local route.
     source: Option<usize>,
     remote_id: PathId,
     attributes: Attributes,
     next_hop: Option<NextHop>,
     preference: u32,
-    /// `None`: the next hop cannot be reached.
+    /// `None`: the next hop is unreachable.
     metric: Option<u32>,
 }
 
 impl Facts {
-    /// Everything that a peer is to hold.
+    /// The expected Adj-RIB-Out of a peer.
     pub(super) fn adj_rib_out(&self, peer: usize) -> Vec<(IpNet, Told)> {
         let Some(up) = &self.peers[peer].up else {
             return Vec::new();
@@ -97,7 +97,7 @@ impl Facts {
         assert_eq!(is.standby, standby, "{prefix}");
     }
 
-    /// What operators are told of a peer's routes.
+    /// Checks the counts that operators see of a peer's routes.
     pub(super) fn check_counts(&self, rib: &Rib) {
         for family in Family::ALL {
             let mut wanted = vec![RouteCounts::default(); PEERS];
@@ -123,7 +123,7 @@ impl Facts {
         }
     }
 
-    /// All routes to a prefix that loop checks and import policy let in.
+    /// All routes to a prefix that pass loop checks and import policy.
     fn candidates(&self, prefix: IpNet) -> Vec<Candidate> {
         let of_prefix = self
             .learned
@@ -205,7 +205,7 @@ impl Facts {
         left.first().copied()
     }
 
-    /// Who is left after the comparison of MEDs.
+    /// The candidates left after the comparison of MEDs.
     fn survivors<'a>(&self, candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
         let mut left: Vec<_> = candidates
             .iter()
@@ -235,7 +235,7 @@ impl Facts {
         left
     }
 
-    /// eBGP before iBGP, then the way to the next hop.
+    /// eBGP before iBGP, then the metric to the next hop.
     fn cost(&self, route: &Candidate) -> (bool, u32) {
         let internal = |peer: usize| self.peers[peer].config.kind.is_internal();
         (
@@ -253,7 +253,7 @@ impl Facts {
         self.config.cluster_id.unwrap_or(self.config.router_id)
     }
 
-    /// The route as a peer is told it; `None`: it is not.
+    /// The route as sent to a peer; `None` if it is not sent.
     fn tell(&self, peer: usize, family: Family, route: &Candidate) -> Option<Told> {
         let PeerFacts { config, up, .. } = &self.peers[peer];
         let up = up.as_ref()?;
@@ -286,14 +286,14 @@ impl Facts {
             NextHopMode::Auto if !internal => own,
             NextHopMode::Auto | NextHopMode::Keep => route.next_hop.or(own),
         }?;
-        // RFC 4271 §5.1.3: not itself as the next hop.
+        // RFC 4271 §5.1.3: never the peer itself as next hop.
         (next_hop.address() != config.address).then_some(Told {
             attributes,
             next_hop,
         })
     }
 
-    /// RFC 4271 §9.2: what does not fit a message is not told.
+    /// RFC 4271 §9.2: a route that does not fit a message is not sent.
     fn is_too_big(&self, up: &PeerUp, route: &Candidate) -> bool {
         is_big(&route.attributes) && up.context.max_send_len == MAX_MESSAGE_LEN
     }
@@ -349,5 +349,5 @@ fn address(route: &Candidate) -> Option<IpAddr> {
     route.next_hop.map(NextHop::address)
 }
 
-/// LOCAL_PREF of routes that came without.
+/// LOCAL_PREF of routes without one.
 const LOCAL_PREF: u32 = 100;

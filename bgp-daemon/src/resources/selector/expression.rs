@@ -1,11 +1,11 @@
-//! What a selector asks of labels.
+//! The expressions of a selector.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Calico puts the namespace of a namespaced object into this label; `global()` asks for its absence.
+/// The label into which Calico puts the namespace of an object; `global()` tests its absence.
 pub(super) const NAMESPACE_LABEL: &str = "projectcalico.org/namespace";
 
-/// A question about labels.
+/// A condition on labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expression {
     All,
@@ -24,7 +24,7 @@ pub(super) enum Expression {
 }
 
 impl Expression {
-    /// Whether it holds for an object with these labels.
+    /// Whether it holds for these labels.
     pub(super) fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
         let value_is = |label: &String, question: &dyn Fn(&str) -> bool| {
             labels.get(label).is_some_and(|value| question(value))

@@ -1,4 +1,4 @@
-//! Calico's selector language: questions about labels, such as `rack == 'a' && !has(storage)`.
+//! Calico's selector language: conditions on labels, such as `rack == 'a' && !has(storage)`.
 //!
 //! ```text
 //! expression  = conjunction { "||" conjunction }
@@ -9,8 +9,8 @@
 //! set         = "{" [ text { "," text } ] "}"
 //! ```
 //!
-//! Text is quoted with `'` or `"` and has no escapes. An empty selector selects everything. `!=` and `not in` hold for
-//! objects without the label; the others need it.
+//! Text is quoted with `'` or `"` and has no escapes. An empty selector selects everything. `!=` and `not in` also hold for
+//! objects without the label; the other operators require it.
 
 mod expression;
 mod parser;
@@ -23,7 +23,7 @@ use serde::{Serialize, Serializer};
 use expression::Expression;
 pub use parser::SelectorError;
 
-/// A selector, with the text that it was read from.
+/// A selector, with its original text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
     text: String,
@@ -31,7 +31,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Reads a selector. The error tells what was expected and where.
+    /// Reads a selector. The error says what was expected, and where.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
         Ok(Self {
             text: text.to_owned(),
@@ -39,12 +39,12 @@ impl Selector {
         })
     }
 
-    /// Whether an object with these labels is selected.
+    /// Whether it selects an object with these labels.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.expression.holds(labels)
     }
 
-    /// As it was written.
+    /// The original text.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -8,11 +8,11 @@ use super::expression::Expression;
 /// Text that is not a selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectorError {
-    /// What is expected there.
+    /// What is expected at the column.
     pub expected: &'static str,
-    /// Where, in characters from 1.
+    /// The column, in characters from 1.
     pub column: usize,
-    /// What is there.
+    /// What was found instead.
     pub found: String,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for SelectorError {
 
 impl std::error::Error for SelectorError {}
 
-/// How deep parentheses and negations may be nested.
+/// Limit for nesting of parentheses and negations.
 const MAX_DEPTH: usize = 64;
 
 pub(super) fn parse(text: &str) -> Result<Expression, SelectorError> {
@@ -52,7 +52,7 @@ pub(super) fn parse(text: &str) -> Result<Expression, SelectorError> {
 
 struct Parser<'a> {
     text: &'a str,
-    /// What is still to be read; never begins with a blank.
+    /// The remaining text; never begins with a blank.
     rest: &'a str,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Parser<'a> {
         if depth > MAX_DEPTH {
             return Err(self.expected("at most 64 levels of nesting"));
         }
-        // `!=` cannot follow here, so a `!` is a negation.
+        // `!=` cannot occur here, so `!` is a negation.
         if self.take("!") {
             return Ok(Expression::Not(Box::new(self.term(depth + 1)?)));
         }
@@ -179,7 +179,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    /// Takes words with blanks between them, if the last one is not the beginning of a longer word.
+    /// Takes words with blanks between them, unless the last one is the beginning of a longer word.
     fn take_words(&mut self, words: &[&str]) -> bool {
         let mut rest = self.rest;
         for word in words {
