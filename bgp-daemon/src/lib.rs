@@ -1,22 +1,22 @@
 //! Calico's agent on top of [`bgp_speaker`], and the binary `bgp-daemon`.
 //!
-//! | module        | what it is                                                                |
-//! |---------------|---------------------------------------------------------------------------|
-//! | [`resources`] | Calico resource types, parsed, with errors that point at the line         |
-//! | [`datastore`] | where resources come from                                                 |
-//! | [`plan`]      | pure: resources and a node name to what this node's speaker must be       |
-//! | `desired`     | pure: a plan as what its speaker is to be                                 |
-//! | [`outlook`]   | pure: what peers would be told, and what a change would do                |
-//! | [`explain`]   | pure: why a prefix is told to a peer, or not                              |
-//! | [`lint`]      | pure: what is legal in resources, and wrong                               |
-//! | [`control`]   | BIRD-compatible control sockets                                           |
-//! | [`agent`]     | the node's agent: plan, speaker, kernel and control sockets together      |
-//! | [`doctor`]    | why a session is not up, or not well                                      |
-//! | [`cluster_report`] | what a Kubernetes cluster is told: Events, status objects             |
-//! | [`cli`]       | one file per command                                                      |
-//! | [`meters`]    | what is measured as it happens                                            |
-//! | [`occupant`]  | which program listens on a port                                           |
-//! | [`privileges`]| what this process may do to the machine                                   |
+//! | module             | content                                                            |
+//! |--------------------|--------------------------------------------------------------------|
+//! | [`resources`]      | Calico resource types, parsed, with errors that point at the line  |
+//! | [`datastore`]      | sources of resources                                               |
+//! | [`plan`]           | pure: resources and a node name to the plan of this node's speaker |
+//! | `desired`          | pure: a plan to the speaker's configuration                        |
+//! | [`outlook`]        | pure: what is advertised, and the effect of a change               |
+//! | [`explain`]        | pure: why a prefix is advertised to a peer, or not                 |
+//! | [`lint`]           | pure: legal but wrong resources                                    |
+//! | [`control`]        | BIRD-compatible control sockets                                    |
+//! | [`agent`]          | the node's agent: plan, speaker, kernel and control sockets        |
+//! | [`doctor`]         | why a session is down or degraded                                  |
+//! | [`cluster_report`] | reports to a Kubernetes cluster: Events, status objects            |
+//! | [`cli`]            | one file per command                                               |
+//! | [`meters`]         | continuous measurements                                            |
+//! | [`occupant`]       | which program listens on a port                                    |
+//! | [`privileges`]     | the privileges of this process on the machine                      |
 //!
 //! Arrows point one way: `resources` <- `datastore`, `plan` <- `desired` <- `outlook` <- `explain` <- `control` <- `agent` <- `doctor` <- `api` <- `cli`.
 

@@ -1,15 +1,15 @@
 //! The node's agent: joins plan, speaker, kernel and control sockets.
 //!
-//! | module       | what it is                                                            |
-//! |--------------|-----------------------------------------------------------------------|
-//! | `node_agent` | follows the resources                                                 |
-//! | `running`    | the speaker from its start to its end                                 |
-//! | `ending`     | what peers are told at the end                                        |
-//! | `recovery`   | whom a start waits for, and who was up before                         |
-//! | `answers`    | questions on the control sockets                                      |
-//! | `view`       | what others may look at                                               |
-//! | `workloads`  | local workloads that peer, as Felix writes them down                  |
-//! | `node_status`| CalicoNodeStatus objects of this node                                 |
+//! | module        | content                                                 |
+//! |---------------|---------------------------------------------------------|
+//! | `node_agent`  | follows the resources                                   |
+//! | `running`     | the speaker, from start to end                          |
+//! | `ending`      | how sessions end at a stop                              |
+//! | `recovery`    | which peers a start waits for, and which were up before |
+//! | `answers`     | queries of the control sockets                          |
+//! | `view`        | the state shared with the API and `doctor`              |
+//! | `workloads`   | local workloads that peer, as Felix reports them        |
+//! | `node_status` | CalicoNodeStatus objects of this node                   |
 //!
 //! Input: snapshots of the datastore, questions, signals. Every change takes the same path: resources -> plan -> difference to
 //! the last plan -> speaker. The agent does not know where resources come from.

@@ -1,11 +1,11 @@
 //! CalicoNodeStatus: the state of this node's speaker, written into the objects that request it.
 //!
-//! | part         | what it is                                                                      |
-//! |--------------|---------------------------------------------------------------------------------|
-//! | `status`     | pure: from the snapshots that the control sockets print to the status of an object |
-//! | [`schedule`] | pure: which object is due when                                                  |
-//! | [`mod@report`] | a task that asks, builds and hands the result to a [`StatusSink`]               |
-//! | [`StoreSink`] | the sink that every datastore has                                              |
+//! | part           | content                                                               |
+//! |----------------|-----------------------------------------------------------------------|
+//! | `status`       | pure: the snapshots of the control sockets to the status of an object |
+//! | [`schedule`]   | pure: when each object is due                                         |
+//! | [`mod@report`] | a task that queries, builds and passes the result to a [`StatusSink`] |
+//! | [`StoreSink`]  | the sink of every datastore                                           |
 //!
 //! The task is a client of the speaker like the control sockets are.
 

@@ -3,11 +3,11 @@
 //! If routes of an earlier run are in the kernel, they forward packets until the peers have sent theirs. Between the start and
 //! the first UPDATE there are these waits, and no others:
 //!
-//! | wait | for | because | at most |
-//! |---|---|---|---|
-//! | for sessions | each peer that was up when the earlier run ended | its routes are told to others, and in the kernel | `UP_BY` |
-//! | for End-of-RIB | each of these that is up and has promised one | before that, what is missing is not known to be gone | `UNTIL` |
-//! | for leftovers | each configured peer, for `SETTLE` beyond its session's start | a peer without End-of-RIB does not say that it is done | `LEFTOVERS_UNTIL` |
+//! | wait           | for                                                               | because                                                    | at most    |
+//! |----------------|-------------------------------------------------------------------|------------------------------------------------------------|------------|
+//! | for sessions   | each peer that was up at the end of the earlier run               | its routes were announced to others, and are in the kernel | `UP_BY`    |
+//! | for End-of-RIB | each of these that is up and has promised one                     | before that, a missing route is not known to be withdrawn  | `UNTIL`    |
+//! | for leftovers  | each configured peer, for `SETTLE` after the start of its session | a peer without End-of-RIB does not signal that it is done  | `LEFTOVERS_UNTIL` |
 //!
 //! The last one only delays the removal of routes from the kernel. The first two are per family, and delay all decisions,
 //! including the announcement of own blocks: a restarting speaker has no routes to advertise before it has selected them (§4.1).

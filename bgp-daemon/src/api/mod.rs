@@ -3,22 +3,22 @@
 //! The Unix socket `bgp-daemon.sock` in the run directory serves everything; TCP, if the operator enables it, serves only
 //! endpoints without routes: see [`Scope`]. The API is read-only.
 //!
-//! | module        | what it is                                                               |
-//! |---------------|--------------------------------------------------------------------------|
-//! | [`model`]     | the answers, as plain values                                             |
-//! | `answers`     | from what the agent shows to these values                                |
-//! | `events`      | what `GET /v1/events` tells, as it happens                               |
-//! | `context`     | what answers are made of, and how questions are read                     |
-//! | `handlers`    | who answers each question                                                |
-//! | [`metrics`]   | `GET /metrics`                                                           |
-//! | `proposals`   | what other resources would change                                        |
-//! | `endpoint`    | a question: path, parameters, form of the answer, who answers            |
-//! | `endpoints`   | the list of all questions                                                |
-//! | `openapi`     | the list as an OpenAPI document                                          |
-//! | `questions`   | the same questions, for tasks of this process                            |
-//! | `error`       | why a question has no answer                                             |
-//! | [`server`]    | the sockets, and the limits of their clients                             |
-//! | [`client`]    | the other end, for commands                                              |
+//! | module      | content                                                   |
+//! |-------------|-----------------------------------------------------------|
+//! | [`model`]   | the answers, as plain values                              |
+//! | `answers`   | the agent's state as these values                         |
+//! | `events`    | the events of `GET /v1/events`                            |
+//! | `context`   | the input of answers, and the parsing of requests         |
+//! | `handlers`  | the function for each request                             |
+//! | [`metrics`] | `GET /metrics`                                            |
+//! | `proposals` | the effect of other resources                             |
+//! | `endpoint`  | a request: path, parameters, type of the answer, function |
+//! | `endpoints` | the list of all requests                                  |
+//! | `openapi`   | the list as an OpenAPI document                           |
+//! | `questions` | the same requests, for tasks of this process              |
+//! | `error`     | why a request failed                                      |
+//! | [`server`]  | the sockets, and the limits of their clients              |
+//! | [`client`]  | the client side, for commands                             |
 //!
 //! A request is answered by the task of its connection, from handles on the speaker ([`View`](crate::agent::View)): it blocks
 //! neither the agent nor the RIB.

@@ -1,12 +1,12 @@
 //! The commands, one file each, and the names under which the binary is called.
 //!
-//! | called as         | is                                                           |
-//! |-------------------|--------------------------------------------------------------|
-//! | `calicoctl`       | [`calicoctl`]                                                |
-//! | `bird`, `bird6`   | [`bird`]                                                     |
-//! | `confd`           | a process that does nothing, see [`bird`]                    |
-//! | `birdcl`          | [`birdcl`] (`birdcl6` is its twin for IPv6)                  |
-//! | anything else     | `bgp-daemon`: [`run`], [`plan`], [`explain`], [`lint`], [`node_status`], [`show`], and those of [`resource`] |
+//! | called as       | is                                                                                                    |
+//! |-----------------|-------------------------------------------------------------------------------------------------------|
+//! | `calicoctl`     | [`calicoctl`]                                                                                         |
+//! | `bird`, `bird6` | [`bird`]                                                                                              |
+//! | `confd`         | a process that does nothing, see [`bird`]                                                             |
+//! | `birdcl`        | [`birdcl`] (`birdcl6` is the same for IPv6)                                                           |
+//! | anything else   | `bgp-daemon`: [`run`], [`plan`], [`explain`], [`lint`], [`node_status`], [`show`], and those of [`resource`] |
 //!
 //! A command gets its arguments and a writer for its output. An error is printed on standard error as one sentence, with exit
 //! code 1; wrong usage exits with code 2.

@@ -1,9 +1,9 @@
 //! The sources of resources. Each source sends snapshots of all resources through a channel that keeps the latest one.
 //!
-//! | source         | how                                          |
-//! |----------------|----------------------------------------------|
-//! | [`folder`]     | files of YAML or JSON documents, watched     |
-//! | `servers`      | etcd v3 and the Kubernetes API, listed and watched |
+//! | source     | how                                                |
+//! |------------|----------------------------------------------------|
+//! | [`folder`] | files of YAML or JSON documents, watched           |
+//! | `servers`  | etcd v3 and the Kubernetes API, listed and watched |
 //!
 //! Commands that read and change single objects use a [`store`]; that of a folder is [`folder_store`].
 //!

@@ -1,13 +1,13 @@
 //! Resources on servers: etcd v3, and the Kubernetes API.
 //!
-//! | module         | what it is                                                              |
-//! |----------------|-------------------------------------------------------------------------|
-//! | `gather`       | pure: what servers tell, put together to snapshots                      |
-//! | `remote`       | one follower for each kind of object, and what they tell, published     |
-//! | `kubernetes`   | the Kubernetes API: follower, and store for commands                    |
-//! | `etcd`         | etcd: the same                                                          |
-//! | `pause`        | how long to wait after a failure                                        |
-//! | `blocking`     | async answers for commands that wait                                    |
+//! | module       | content                                                       |
+//! |--------------|---------------------------------------------------------------|
+//! | `gather`     | pure: combines what servers send into snapshots               |
+//! | `remote`     | one follower for each kind of object; publishes the snapshots |
+//! | `kubernetes` | the Kubernetes API: follower, and store for commands          |
+//! | `etcd`       | etcd: the same                                                |
+//! | `pause`      | how long to wait after a failure                              |
+//! | `blocking`   | blocking calls of async functions, for commands               |
 //!
 //! Services, EndpointSlices and Secrets are never in etcd: they are read from the Kubernetes API, if one is configured in
 //! addition.

@@ -1,11 +1,11 @@
 //! Converts a plan to the desired state of its speaker. Pure. The speaker itself takes the steps from one state to the next
 //! ([`bgp_speaker::Desired`]); tests do that with speakers under virtual time.
 //!
-//! | module         | what it is                                             |
-//! |----------------|--------------------------------------------------------|
-//! | `settings`     | a peer of the plan to the settings of a session        |
-//! | `kernel_rules` | what of a plan is about the kernel                     |
-//! | `local_kind`   | the kinds of local routes                              |
+//! | module         | content                                         |
+//! |----------------|-------------------------------------------------|
+//! | `settings`     | a peer of the plan to the settings of a session |
+//! | `kernel_rules` | the plan's rules for the kernel                 |
+//! | `local_kind`   | the kinds of local routes                       |
 
 pub(crate) mod kernel_rules;
 pub(crate) mod local_kind;

@@ -1,14 +1,14 @@
 //! Finds out why a session is down or degraded.
 //!
-//! | module      | what it is                                                             |
-//! |-------------|------------------------------------------------------------------------|
-//! | [`facts`]   | everything that was looked at, as plain data                           |
-//! | [`rules`]   | pure: facts to findings                                                |
-//! | [`finding`] | findings, with ids that do not change                                  |
-//! | `probe`     | the looking: sockets, counters, kernel parameters, programs, handshakes |
-//! | `examination` | what is looked at for which session                                  |
-//! | [`online`]  | of a daemon that runs                                                  |
-//! | [`preflight`] | of a node before anything runs                                       |
+//! | module        | content                                                                    |
+//! |---------------|----------------------------------------------------------------------------|
+//! | [`facts`]     | all observations, as plain data                                            |
+//! | [`rules`]     | pure: facts to findings                                                    |
+//! | [`finding`]   | findings, with stable ids                                                  |
+//! | `probe`       | collects facts: sockets, counters, kernel parameters, programs, handshakes |
+//! | `examination` | which facts to collect for which session                                   |
+//! | [`online`]    | examination of a running daemon                                            |
+//! | [`preflight`] | examination of a node before the daemon runs                               |
 //!
 //! An examination changes nothing. A silent peer is probed beside its session, with handshakes that are aborted at once.
 

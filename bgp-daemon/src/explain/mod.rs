@@ -4,19 +4,20 @@
 //! daemon or, without one, the RIB that [`Forecast`](crate::outlook::Forecast) makes of a plan. The answer is data, and depends
 //! on a [`Situation`] alone.
 //!
-//! | module      | what it is                                                        |
-//! |-------------|-------------------------------------------------------------------|
-//! | `answer`    | the answer as data, in JSON a contract                            |
-//! | `question`  | what is asked                                                     |
-//! | `facts`     | what the RIB knows of it                                          |
-//! | `situation` | all that the answer follows from                                  |
-//! | `chain`     | the way up to the best route                                      |
-//! | `towards`   | the way from there to a peer                                      |
-//! | `kernel`    | the way from there into the kernel                                |
-//! | `verdict`   | the answer from all of this                                       |
-//! | `rule`      | rules of policies in words                                        |
-//! | `offline`   | an answer from files                                              |
-//! | `render`    | the answer for people                                             |
+//! | module      | content                                    |
+//! |-------------|--------------------------------------------|
+//! | `answer`    | the answer as data; its JSON is a contract |
+//! | `question`  | the prefix and the peer in question        |
+//! | `facts`     | what the RIB knows about the prefix        |
+//! | `situation` | all input of the answer                    |
+//! | `chain`     | the path to the best route                 |
+//! | `towards`   | the path from there to a peer              |
+//! | `kernel`    | the path from there into the kernel        |
+//! | `verdict`   | the answer from all of this                |
+//! | `rule`      | rules of policies in words                 |
+//! | `steps`     | the steps of the answer                    |
+//! | `offline`   | an answer from files                       |
+//! | `render`    | the answer for people                      |
 
 mod answer;
 mod chain;

@@ -1,15 +1,15 @@
 //! Finds valid resources that are probably wrong: nothing refuses them, but they do not have the intended effect. Pure.
 //!
-//! | module      | what it looks at                                                                |
-//! |-------------|---------------------------------------------------------------------------------|
-//! | `finding`   | what is found                                                                   |
-//! | `subject`   | the resources, as rules look at them                                            |
-//! | `filters`   | BGPFilters that nobody uses, rules that never apply                             |
-//! | `covers`    | whether one rule matches all that another one matches                           |
-//! | `peers`     | BGPPeers: whom they select, who is there twice, settings that mean nothing      |
-//! | `addresses` | pools, ranges of services, communities                                          |
-//! | `nodes`     | nodes, route reflectors, and sessions in which both sides wait                  |
-//! | `problems`  | what reading and planning say                                                   |
+//! | module      | content                                                        |
+//! |-------------|----------------------------------------------------------------|
+//! | `finding`   | a finding                                                      |
+//! | `subject`   | the resources, prepared for the rules                          |
+//! | `filters`   | unused BGPFilters, rules that never apply                      |
+//! | `covers`    | whether one rule matches everything that another one matches   |
+//! | `peers`     | BGPPeers: selected nodes, duplicates, settings without effect  |
+//! | `addresses` | pools, ranges of services, communities                         |
+//! | `nodes`     | nodes, route reflectors, and sessions in which both sides wait |
+//! | `problems`  | problems of reading and planning                               |
 
 mod addresses;
 mod covers;

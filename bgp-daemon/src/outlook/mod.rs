@@ -1,24 +1,24 @@
 //! Forecasts: the routes that peers are sent by a plan, and the effect of another plan. Pure: no daemon, no socket, no file.
 //!
-//! | module          | what it is                                                                 |
-//! |-----------------|----------------------------------------------------------------------------|
-//! | `forecast`      | a plan as a RIB in this process, whose peers are all up: what each is told |
-//! | `attributes`    | the attributes of a route as a peer receives them                          |
-//! | `change`        | from one plan to another: sessions, routes, kernel, problems               |
-//! | `default_route` | towards whom a default route passes                                        |
-//! | `kernel`        | what of a plan is in the kernel                                            |
-//! | `setting`       | settings of the speaker as a whole                                         |
-//! | `field_name`    | what people call the settings of a session                                 |
-//! | `totals`        | a change in numbers                                                        |
-//! | `guard`         | how much of a change is too much                                           |
-//! | `cluster`       | what each node sees of a cluster, in classes of nodes that are alike       |
-//! | `all_nodes`     | the change of all nodes, on all cores                                      |
-//! | `node_lines`    | what happens on one node, as a part of the sum                             |
-//! | `summary`       | the sum                                                                    |
-//! | `times`         | how often something happens                                                |
-//! | `risk`          | in which way a line might hurt                                             |
-//! | `risk_lines`    | what of the sum might hurt most                                            |
-//! | `render`        | a change as tables                                                         |
+//! | module          | content                                                                       |
+//! |-----------------|-------------------------------------------------------------------------------|
+//! | `forecast`      | a plan as a RIB in this process with all peers up: what is advertised to each |
+//! | `attributes`    | the attributes of a route as a peer receives them                             |
+//! | `change`        | the difference of two plans: sessions, routes, kernel, problems               |
+//! | `default_route` | the sessions that pass a default route                                        |
+//! | `kernel`        | a plan's routes in the kernel                                                 |
+//! | `setting`       | settings of the speaker as a whole                                            |
+//! | `field_name`    | names of session settings for people                                          |
+//! | `totals`        | a change in numbers                                                           |
+//! | `guard`         | limits for a change                                                           |
+//! | `cluster`       | a cluster as each node sees it, in classes of equivalent nodes                |
+//! | `all_nodes`     | the change of all nodes, on all cores                                         |
+//! | `node_lines`    | changes on one node, as a part of the summary                                 |
+//! | `summary`       | the summary                                                                   |
+//! | `times`         | how often a change occurs                                                     |
+//! | `risk`          | the kind of harm that a line may cause                                        |
+//! | `risk_lines`    | the most harmful lines of the summary                                         |
+//! | `render`        | a change as tables                                                            |
 
 mod all_nodes;
 mod attributes;

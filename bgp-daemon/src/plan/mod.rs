@@ -5,22 +5,22 @@
 //! with a new one to find out what to do, `plan -o json` prints it, [`policy`] turns its rules into policies, and
 //! [`KernelRules::decide`] says what goes into the kernel.
 //!
-//! | module        | what it derives                                                     |
-//! |---------------|---------------------------------------------------------------------|
-//! | `cluster`     | the view that all others share: nodes, defaults, effective settings |
-//! | `speaker`     | router ID, listening, communities                                   |
-//! | `mesh`        | sessions with every other node                                      |
-//! | `peering`     | one peering of a BGPPeer, and the set of them                       |
-//! | `peers`       | sessions from BGPPeers, and how identical ones are merged           |
-//! | `reverse`     | the other side of BGPPeers between nodes                            |
-//! | `session`     | one session from one peering                                        |
-//! | `session_rules` | names, sides and times of all sessions                            |
-//! | `annotations` | settings beyond Calico's API                                        |
-//! | `blocks`      | own blocks                                                          |
-//! | `services`    | service addresses                                                   |
-//! | `export`      | what is announced after the filters                                 |
-//! | `kernel`      | what is written into the kernel                                     |
-//! | `trace`       | why a prefix is announced or not, for those who ask                 |
+//! | module          | content                                                            |
+//! |-----------------|--------------------------------------------------------------------|
+//! | `cluster`       | the shared view: nodes, defaults, effective settings               |
+//! | `speaker`       | router ID, listening, communities                                  |
+//! | `mesh`          | sessions with every other node                                     |
+//! | `peering`       | one peering of a BGPPeer, and the set of them                      |
+//! | `peers`         | peerings of BGPPeers, and which of several with one address counts |
+//! | `reverse`       | the reverse side of BGPPeers between nodes                         |
+//! | `session`       | one session from one peering                                       |
+//! | `session_rules` | names, passive sides and times of all sessions                     |
+//! | `annotations`   | settings beyond Calico's API                                       |
+//! | `blocks`        | own blocks                                                         |
+//! | `services`      | service addresses                                                  |
+//! | `export`        | what is announced after the filters                                |
+//! | `kernel`        | what is written into the kernel                                    |
+//! | `trace`         | why a prefix is announced or not, on request                       |
 
 pub mod annotations;
 mod blocks;

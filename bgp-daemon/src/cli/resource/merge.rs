@@ -1,10 +1,10 @@
 //! Patches: what `patch` does to an object before it is written.
 //!
-//! | type        | is                                                                                      |
-//! |-------------|-----------------------------------------------------------------------------------------|
-//! | `strategic` | like `merge`: no list of the kinds here has a key to merge by. Directives are refused     |
-//! | `merge`     | JSON Merge Patch, RFC 7386                                                              |
-//! | `json`      | JSON Patch, RFC 6902; an object in the place of its list of operations is a merge patch |
+//! | type        | is                                                                               |
+//! |-------------|----------------------------------------------------------------------------------|
+//! | `strategic` | like `merge`: no list of these kinds has a merge key. Directives are rejected    |
+//! | `merge`     | JSON Merge Patch, RFC 7386                                                       |
+//! | `json`      | JSON Patch, RFC 6902; an object instead of a list of operations is a merge patch |
 
 use clap::ValueEnum;
 use serde_json::Value;

@@ -1,24 +1,24 @@
 //! The common parts of the commands that read and change resources: `create`, `apply`, `replace`, `delete`, `get`, `patch` and
 //! `validate`, with the arguments, tables, messages and exit codes of calicoctl.
 //!
-//! | module         | what it is                                                   |
-//! |----------------|--------------------------------------------------------------|
-//! | [`args`]       | arguments that several commands have                         |
-//! | `client_config` | the file that names the datastore                           |
-//! | `open`         | the datastore that a command works on                        |
-//! | `kinds`        | the kinds by the names that a command line gives them        |
-//! | `manifest`     | files and standard input to objects, strictly                |
-//! | `validation`   | what an object must be before it is written                  |
-//! | `action`       | what is done with one object of a datastore                  |
-//! | `batch`        | a command on all objects that it was given                   |
-//! | `rehearsal`    | a datastore in which changes are only noted                  |
-//! | `guard`        | what a command would change for all nodes, asked before      |
-//! | `report`       | what came of it, in calicoctl's words                        |
-//! | `output`       | the forms that `get` prints                                  |
-//! | `columns`      | the columns of each kind                                     |
-//! | `go_value`     | objects as Go's printing and templates see them              |
-//! | `template`     | Go templates                                                 |
-//! | [`merge`]      | patches                                                      |
+//! | module          | content                                                |
+//! |-----------------|--------------------------------------------------------|
+//! | [`args`]        | arguments shared by several commands                   |
+//! | `client_config` | the file that selects the datastore                    |
+//! | `open`          | the datastore of a command                             |
+//! | `kinds`         | the kinds by their names on a command line             |
+//! | `manifest`      | files and standard input to objects, strictly          |
+//! | `validation`    | checks of an object before it is written               |
+//! | `action`        | one change of an object in a datastore                 |
+//! | `batch`         | a command on all given objects                         |
+//! | `rehearsal`     | a datastore that only records changes                  |
+//! | `guard`         | checks the effect of a command on all nodes in advance |
+//! | `report`        | the result, in calicoctl's words                       |
+//! | `output`        | the output formats of `get`                            |
+//! | `columns`       | the columns of each kind                               |
+//! | `go_value`      | objects as Go's printing and templates see them        |
+//! | `template`      | Go templates                                           |
+//! | [`merge`]       | patches                                                |
 //!
 //! These modules do not depend on the kind of datastore.
 

@@ -1,14 +1,14 @@
 //! The objects in force from a folder whose files are read while others write them. Pure: readings and instants come in,
 //! snapshots and the next deadline come out.
 //!
-//! | what is seen of a file                          | its objects                                              |
-//! |-------------------------------------------------|----------------------------------------------------------|
-//! | it is new                                       | are in force at once                                     |
-//! | it was moved to its name, in the place of another | are in force at once, those of the other are gone      |
-//! | it was written                                  | new ones and new values at once; what is missing now, objects that lack a field, and a last one without the end of its line, once the file has been left alone for a quiet time |
-//! | it was moved away                               | are gone at once                                         |
-//! | it was removed                                  | are gone after the quiet time, as some editors remove and write |
-//! | it is not YAML, empty, or cannot be read        | stay as they were, new ones come; until it is right again |
+//! | state of a file                | its objects                                                                            |
+//! |--------------------------------|----------------------------------------------------------------------------------------|
+//! | new                            | take effect at once                                                                    |
+//! | renamed over another           | take effect at once; those of the other are gone                                       |
+//! | written                        | additions and new values take effect at once; missing objects, missing fields, and a last object without line end, after a quiet time without changes of the file |
+//! | renamed away                   | are gone at once                                                                       |
+//! | removed                        | are gone after the quiet time, because some editors remove a file and write it again   |
+//! | not YAML, empty, or unreadable | stay, and new ones are added, until the file is valid again                            |
 //!
 //! An object that has moved to another file is in force there.
 

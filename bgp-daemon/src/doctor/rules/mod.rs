@@ -1,15 +1,15 @@
 //! From facts to findings. Pure.
 //!
-//! | module     | ids                                                                                           |
-//! |------------|-----------------------------------------------------------------------------------------------|
-//! | `node`     | port-taken, not-permitted, rp-filter, forwarding-off, other-speaker, kernel-refuses, clock    |
-//! | `store`    | forbidden, datastore, no-node, no-address                                                     |
-//! | `down`     | the order of causes for which a session is down                                               |
-//! | `reach`    | no-route, refused, unanswered, wrong-source                                                   |
-//! | `security` | password-mismatch, password-missing, password-not-set, ttl                                    |
+//! | module     | ids                                                                                                 |
+//! |------------|-----------------------------------------------------------------------------------------------------|
+//! | `node`     | port-taken, not-permitted, rp-filter, forwarding-off, other-speaker, kernel-refuses, clock          |
+//! | `store`    | forbidden, datastore, no-node, no-address                                                           |
+//! | `down`     | the order of causes why a session is down                                                           |
+//! | `reach`    | no-route, refused, unanswered, wrong-source                                                         |
+//! | `security` | password-mismatch, password-missing, password-not-set, ttl                                          |
 //! | `told`     | peer-as, our-as, identifier, hold-time, capability, family, max-prefixes, collision, administrative |
-//! | `routes`   | no-export, next-hop, and family of a session that is up                                       |
-//! | `evidence` | what was seen, in words                                                                       |
+//! | `routes`   | no-export, next-hop, and family of a session that is up                                             |
+//! | `evidence` | the observations, in words                                                                          |
 //!
 //! For a session that is down, one cause is reported: the first with evidence, in the order of `down`.
 

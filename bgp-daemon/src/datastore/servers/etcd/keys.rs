@@ -1,10 +1,10 @@
 //! Converts keys and values of etcd to objects of Calico's v3 API, and back. Pure.
 //!
-//! | key                                                     | value                     |
-//! |---------------------------------------------------------|---------------------------|
-//! | `/calico/resources/v3/projectcalico.org/PLURAL/NAME`    | the object                |
-//! | `/calico/ipam/v2/host/NODE/ipv4/block/10.0.0.0-26`      | how far the claim is      |
-//! | `/calico/ipam/v2/assignment/ipv4/block/10.0.0.0-26`     | the block; both also IPv6 |
+//! | key                                                  | value                     |
+//! |------------------------------------------------------|---------------------------|
+//! | `/calico/resources/v3/projectcalico.org/PLURAL/NAME` | the object                |
+//! | `/calico/ipam/v2/host/NODE/ipv4/block/10.0.0.0-26`   | the state of the claim    |
+//! | `/calico/ipam/v2/assignment/ipv4/block/10.0.0.0-26`  | the block; both also IPv6 |
 
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};

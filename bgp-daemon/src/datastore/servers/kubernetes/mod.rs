@@ -1,11 +1,11 @@
 //! The Kubernetes API: Calico's custom resources, nodes, services and Secrets.
 //!
-//! | module         | what it is                                                     |
-//! |----------------|----------------------------------------------------------------|
-//! | [`client`]     | where the server is, who we are to it, and what it is asked    |
-//! | [`follow`]     | lists and watches, for the speaker                             |
-//! | [`object`]     | objects as the server holds them, and as Calico's API shows them |
-//! | [`store`]      | reads and changes single objects, for commands                 |
+//! | module     | content                                                     |
+//! |------------|-------------------------------------------------------------|
+//! | [`client`] | address of the server, our credentials, and requests        |
+//! | [`follow`] | lists and watches, for the speaker                          |
+//! | [`object`] | conversion between stored objects and those of Calico's API |
+//! | [`store`]  | reads and changes single objects, for commands              |
 //!
 //! Calico's own manifest has enough permissions for the speaker; the operator adds Secrets, which are read by name, and the
 //! status of CalicoNodeStatus. Services are read only while they are advertised.
