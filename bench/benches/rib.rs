@@ -84,7 +84,7 @@ fn best_path() -> Duration {
     world.play(streams.collect())
 }
 
-/// A RIB whose peers take all octets at once.
+/// A RIB whose peers read everything at once.
 struct World {
     rib: Rib,
     now: Instant,

@@ -157,7 +157,7 @@ fn some_or_all<T: Copy>(some: &[T], all: &[T]) -> Vec<T> {
     }
 }
 
-/// Runs one daemon after the other, round by round, and tells on standard error how it goes.
+/// Runs one daemon after the other, round by round, and reports progress on standard error.
 fn run(
     scenario: Scenario,
     subjects: &[Subject],

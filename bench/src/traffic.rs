@@ -81,7 +81,7 @@ pub struct Sender {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Bundle {
     slots: Range<u32>,
-    /// AS path behind the sender's own number.
+    /// AS path after the sender's own number.
     tail: Vec<Asn>,
     communities: Vec<Community>,
     med: Option<u32>,

@@ -69,7 +69,7 @@ fn parent(process: PathBuf) -> Option<(u32, u32)> {
     Some((pid, parent))
 }
 
-/// The fields of `/proc/PID/stat` behind the name of the program, which may hold anything.
+/// The fields of `/proc/PID/stat` after the name of the program, which may contain anything.
 fn stat(process: &Path) -> Option<impl Iterator<Item = String> + use<>> {
     let text = fs::read_to_string(process.join("stat")).ok()?;
     let (_, fields) = text.rsplit_once(") ")?;

@@ -19,7 +19,7 @@ fn the_example_runs() {
 
 const PREFIX: &str = "198.51.100.0/24";
 
-/// How many nodes have the route, in a line of `length` ASes whose first one announces.
+/// The number of nodes with the route, in a line of `length` ASes where the first one announces.
 fn line(length: u32, seed: u64) -> (Lab, Vec<NodeId>, Vec<LinkId>) {
     let mut lab = Lab::new(seed);
     let nodes: Vec<_> = (0..length)
@@ -81,7 +81,7 @@ fn a_restarted_speaker_has_its_peers_and_routes_again() {
     assert_eq!(path(&lab, nodes[2]).as_deref(), Some("65002 65001"));
 }
 
-/// A node that listens and says nothing.
+/// A node that listens and stays silent.
 struct Listener {
     heard: Arc<Mutex<Vec<u8>>>,
 }

@@ -96,7 +96,7 @@ proptest! {
         }
     }
 
-    /// Whatever stands in the attributes: nothing panics, and without the families nothing is handed over.
+    /// With any attributes: no panic, and without the families nothing is handed over.
     #[test]
     fn whatever_comes(code in 14_u8..=15, value in octets(60), others in octets(30), opaque: bool) {
         let mut body = BytesMut::new();
@@ -140,7 +140,7 @@ fn routes_without_attributes_are_withdrawn() {
             .opaque()
             .eq([OpaqueRoutes::Unreachable { family, nlri }])
     );
-    // RFC 4760 §8: of a family that nobody named they are ignored.
+    // RFC 4760 §8: routes of a family that was not negotiated are ignored.
     let mut octets = encoded(&context(false), routes).unwrap();
     let update = read(&context(false), &mut octets);
     assert_eq!((update.opaque().count(), update.faults().len()), (0, 1));

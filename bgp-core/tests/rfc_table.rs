@@ -1,5 +1,5 @@
-//! Holds `RFC.md` and the tests together. A test names the requirements that it holds in its doc comment; the table names
-//! the tests of each requirement. Whatever one of them says and the other does not bear out is a failure.
+//! Compares `RFC.md` with the tests. A test names its requirements in its doc comment; the table names the tests of each
+//! requirement. Any contradiction is a failure.
 
 use std::fs;
 use std::path::Path;

@@ -22,7 +22,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// One peer has told so many prefixes, another has been told them.
+/// One peer has announced so many prefixes, and another has received them.
 fn filled(now: Instant, prefixes: u32) -> Rib {
     let mut rib = rib(now, 2);
     let attributes = |_| Attributes {

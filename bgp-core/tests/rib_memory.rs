@@ -25,7 +25,7 @@ fn table(peer: u32) -> Vec<Update> {
     })
 }
 
-/// Octets per prefix of a RIB that `senders` have told the same prefixes, and that has told one more peer the best of each.
+/// Octets per prefix of a RIB with the same prefixes from `senders`, which has sent one more peer the best routes.
 fn octets_per_prefix(senders: u32) -> u64 {
     let mut filled = None;
     #[expect(clippy::disallowed_methods, reason = "no time passes here")]

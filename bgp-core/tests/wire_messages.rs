@@ -1,4 +1,4 @@
-//! The annotated messages in `testdata/wire`: each says on which session it comes and what is to be made of it.
+//! The annotated messages in `testdata/wire`: each states its session and its expected meaning.
 //!
 //! A file has comments behind `#`, the line `session:` with what differs from a plain session, `meaning:` with the message as
 //! it is printed (its lines joined), or `refused:` and `data:` with the error that is to end the session, and the octets.

@@ -50,7 +50,7 @@ fn the_old_tutorials_work_as_written() {
         "get profiles -o wide",
         "NAME   LABELS   \nweb    a=,b=c   \n\n",
     );
-    // It runs on a node; anywhere else it says so.
+    // It runs on a node; anywhere else it reports so.
     let status = user.run("node status");
     let known = ["Need super user privileges: Operation not permitted\n", ""];
     assert!(known.contains(&status.out.as_str()), "{status:?}");
@@ -961,7 +961,7 @@ fn a_running_daemon_follows() {
     wait_for("its end", || !sessions().contains("Global_127_0_0_9"));
 }
 
-/// One that nobody listens on at this moment.
+/// A port without a listener at this moment.
 fn free_port() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("it has one");
@@ -981,7 +981,7 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already, which the test then tells.
+        // It may have ended already, which the test then reports.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

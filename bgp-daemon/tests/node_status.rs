@@ -106,7 +106,7 @@ fn no_peers() {
         "0000 \n",
         "",
         "0001 BIRD v1 ready.\n",
-        // An established peer whose info column is empty is not seen.
+        // An established peer with an empty info column is not seen.
         " Mesh_10_0_0_2 BGP      master   down   09:00:01    \n0000 \n",
         " Mesh_10_0_0_2 Pipe     master   up     09:00:01    x\n0000 \n",
     ] {
@@ -354,7 +354,7 @@ fn a_daemon_without_a_node_says_so() {
     assert_eq!(document["sockets"][0]["error"], why);
 }
 
-/// A run directory whose sockets play back what they are given, and a `/proc` to match.
+/// A run directory with sockets that replay given answers, and a matching `/proc`.
 struct FakeNode {
     directory: TempDir,
     processes: Processes,

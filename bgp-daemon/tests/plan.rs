@@ -88,7 +88,7 @@ fn difference(file: &Path, expected: &str, actual: &str) -> String {
     )
 }
 
-/// A node with a block, pod CIDRs, and a service whose only endpoint is on what Kubernetes calls `worker-7`.
+/// A node with a block, pod CIDRs, and a service with its only endpoint on the Kubernetes node `worker-7`.
 const NODE: &str = r#"
 apiVersion: projectcalico.org/v3
 kind: Node

@@ -260,7 +260,7 @@ fn a_status_object_in_the_folder_is_filled() {
     bird.wait_for("SIGUSR1: state");
 }
 
-/// A node whose resources say: a mesh with one other node that never answers, and whose address is the greater text.
+/// A node with a mesh of one other node, which never answers and has the greater address as text.
 struct Node {
     directory: TempDir,
 }
@@ -366,7 +366,7 @@ fn image() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../image")
 }
 
-/// A process and what it says. Ends with the test.
+/// A process and its output. Ends with the test.
 struct Program {
     child: Child,
     said: mpsc::Receiver<String>,

@@ -1,5 +1,5 @@
 //! Announces the addresses of services to a router, as MetalLB does. Each line of input is the complete list of wanted addresses;
-//! the router is told the difference to the line before.
+//! the router is sent the difference to the line before.
 //!
 //! `cargo run --example announcer [ADDRESS:PORT]` connects to a router, by default at 127.0.0.1:1790, where the example
 //! `best_routes` listens. Then type `198.51.100.1 198.51.100.2`, and `198.51.100.2` to withdraw the first one.
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 pub(crate) async fn start(router: SocketAddr) -> Result<Speaker, Box<dyn Error>> {
     let router_id = RouterId("192.0.2.1".parse()?);
     let speaker = Speaker::start(SpeakerConfig::new(Asn(65001), router_id), None);
-    // The router is told everything, and nothing is accepted from it.
+    // The router is sent everything, and nothing is accepted from it.
     let (import, export) = (Arc::new(Policy::REJECT), Arc::new(Policy::ACCEPT));
     let peer = PeerSpec::new(router, Asn(65002)).with_policies(import, export);
     speaker.configure_peer("router", peer).await?;

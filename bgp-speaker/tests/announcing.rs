@@ -60,7 +60,7 @@ async fn what_the_announcer_announces_the_other_one_prints() {
     following.abort();
 }
 
-/// A node that forwards cannot use a next hop on its own loopback, and says so.
+/// A node that forwards cannot use a next hop on its own loopback, and reports that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_speaker_that_forwards_says_why_it_does_not_use_a_loopback_next_hop() {
     let (name, router_id) = ("announcer", RouterId([192, 0, 2, 2].into()));

@@ -33,7 +33,7 @@ fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
-/// Waits for a prefix to come, and tells how it is.
+/// Waits for a prefix to arrive, and returns its route.
 async fn arrival(watch: &mut Watch, prefix: &str) -> (Vec<Community>, Standing) {
     loop {
         let route = match watch.next().await.unwrap() {

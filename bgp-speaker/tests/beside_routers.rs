@@ -150,7 +150,7 @@ impl Router {
         }
     }
 
-    /// Waits until it says that the session has ended because we said so.
+    /// Waits until it reports that the session has ended because we closed it.
     async fn heard_the_end(&self) {
         match self {
             Self::Bird(bird) => {
@@ -255,7 +255,7 @@ impl Subscriber for Recorder {
     }
 }
 
-/// The router dials, is asked for, and everything that is said and decided is seen.
+/// The router connects, the owner decides, and all messages and decisions are observed.
 async fn a_dynamic_peer_is_tapped(kind: Kind) {
     let seen = Arc::new(Recorder::default());
     let environment = Environment::default().with_subscriber(seen.clone());
@@ -501,7 +501,7 @@ fn a_hook_decides_on_routes_of_and_for_bird() {
     run("a_hook_decides_on_routes_of_and_for_bird", Kind::Bird, body);
 }
 
-/// Two peers are told of one route in different ways, and one is not told of another.
+/// Two peers are sent one route with different attributes, and one is not sent another.
 #[test]
 fn each_bird_is_told_of_a_route_in_its_own_way() {
     let config_at = |address: &str| {

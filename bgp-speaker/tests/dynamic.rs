@@ -58,11 +58,11 @@ async fn connect(local: SocketAddr, source: &str) -> TcpStream {
     Dial { source, ..dial }.connect().await.unwrap()
 }
 
-/// Says this and reads until the end: code and subcode of the last message, if anything is said at all.
+/// Sends this and reads until the end: code and subcode of the last message, if there is any.
 async fn told(stream: &mut TcpStream, octets: &[u8]) -> Option<(u8, u8)> {
     stream.write_all(octets).await.unwrap();
     let mut answer = Vec::new();
-    // A connection that is reset says no more.
+    // A reset connection delivers nothing more.
     stream.read_to_end(&mut answer).await.ok();
     if let Some(kind) = answer.get(18) {
         assert_eq!(*kind, 3, "a NOTIFICATION, and nothing before");
@@ -127,7 +127,7 @@ async fn a_dynamic_peer_comes_and_goes() {
     speaker.shutdown(Shutdown::Cease(None)).await;
 }
 
-/// RFC 4724: a peer that restarts is the same one when it comes back in time, and gone when it does not.
+/// RFC 4724: a restarting peer is the same one if it comes back in time, and gone if it does not.
 #[tokio::test]
 async fn a_restarting_peer_stays_for_the_restart_time() {
     let restart = GracefulRestart::new(2);
@@ -253,7 +253,7 @@ async fn a_configured_peer_takes_the_place_of_a_dynamic_one() {
     assert_eq!(speaker.peer_names(), ["own".into()]);
 }
 
-/// Both ends take connections that somebody else made.
+/// Both ends use connections that were opened elsewhere.
 #[tokio::test]
 async fn a_connection_of_the_owner_s_carries_a_session() {
     let speaker = pair::start(LISTENER_AS);
@@ -278,7 +278,7 @@ async fn a_connection_of_the_owner_s_carries_a_session() {
     until(async || other.established().borrow().contains("listener")).await;
 }
 
-/// RFC 2385 and RFC 5082 for a whole range: whoever has no signature, or is too far away, does not get in.
+/// RFC 2385 and RFC 5082 for a whole range: a peer without signature, or too far away, cannot connect.
 #[test]
 fn a_range_has_a_password_and_a_distance() {
     netns::run("a_range_has_a_password_and_a_distance", async {

@@ -118,7 +118,7 @@ async fn a_route_server_lets_through_what_is_registered_and_asks_again() {
         let announced = routes.announce(net(announced), LocalRoute::default());
         announced.await.unwrap();
     }
-    // Received are both, told is the registered one.
+    // Both are received, the registered one is sent.
     pair::prefixes(&server.routes(), 2).await;
     pair::prefixes(&clients[1].routes(), 1).await;
     register("203.0.113.0/24");

@@ -39,7 +39,7 @@ struct Speaker {
 }
 
 impl Speaker {
-    /// Started, and told everything present.
+    /// Started, with all present routes delivered.
     async fn start() -> Self {
         let alarms = Alarms::default();
         let tasks = Tasks::default();
@@ -90,7 +90,7 @@ impl Speaker {
             .unwrap();
     }
 
-    /// Waits until all wishes are carried out and none is rejected.
+    /// Waits until all desired routes are written and none is rejected.
     async fn settled(&self) {
         let status = self.kernel.status().await.unwrap();
         assert_eq!((status.installed, status.rejected), (status.wanted, 0));

@@ -1,4 +1,4 @@
-//! Whom a speaker speaks to: only who has the right password, and is as near as it should be.
+//! Which peers a speaker accepts: only those with the right password and within the hop limit.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 
@@ -14,7 +14,7 @@ use bgp_speaker::{PeerSpec, Shutdown, Speaker, SpeakerConfig};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
-/// RFC 5082 §3: whoever is too far away hears nothing, not even our OPEN.
+/// RFC 5082 §3: a peer that is too far away receives nothing, not even our OPEN.
 #[test]
 fn a_peer_that_is_too_far_away_hears_nothing() {
     netns::run("a_peer_that_is_too_far_away_hears_nothing", async {
@@ -37,7 +37,8 @@ fn a_peer_that_is_too_far_away_hears_nothing() {
     });
 }
 
-/// More keys than the kernel takes: whoever has none is neither accepted nor dialled, is named, and gets in once there is room.
+/// More keys than the kernel has room for: a peer without key can neither connect nor be connected to, is reported, and can
+/// connect once there is room.
 #[test]
 fn no_key_no_connection() {
     netns::run("no_key_no_connection", async {
@@ -72,7 +73,7 @@ fn no_key_no_connection() {
         let why = dialling_failed(&speaker, outside).await;
         assert_eq!(why, "Socket: the kernel does not take the TCP MD5 password");
 
-        // Nobody else is kept out by that, and no other address is closed.
+        // This affects no other peer, and no other address is closed.
         let open = active("127.0.0.9".parse().unwrap(), 1791);
         speaker.configure_peer("open", open).await.unwrap();
         let both = vec![local, address("127.0.0.5:179")];
@@ -95,7 +96,7 @@ fn no_key_no_connection() {
     });
 }
 
-/// Peers whose addresses fill a prefix need one key.
+/// Peers with addresses that fill a prefix need one key.
 #[test]
 fn a_password_of_many_peers_takes_few_keys() {
     netns::run("a_password_of_many_peers_takes_few_keys", async {
@@ -217,7 +218,7 @@ fn set_optmem_max(octets: u32) {
 /// The first message that is sent, as far as its header, or as much as comes before the end.
 async fn header(client: &mut TcpStream) -> Vec<u8> {
     let mut octets = Vec::new();
-    // A connection that is reset says no more either.
+    // A reset connection delivers nothing more either.
     client.take(19).read_to_end(&mut octets).await.ok();
     octets
 }

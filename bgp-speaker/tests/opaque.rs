@@ -173,7 +173,7 @@ async fn a_slow_owner_holds_its_peers_up_and_loses_nothing() {
     };
     tokio::join!(sent, taken);
 
-    // What is on its way when the session ends is over, and that is told.
+    // Messages in flight when the session ends are lost, and that is reported.
     dialler.remove_peer("listener").await;
     while !matches!(received.recv().await.unwrap(), OpaqueEvent::Down { .. }) {}
     drop(listener);

@@ -58,7 +58,7 @@ async fn connect(listeners: &mut Listeners, dial: &Dial) -> (TcpStream, Incoming
     (dialled, incoming)
 }
 
-/// Both ends of a connection that is yet to be judged.
+/// Both ends of a connection that has not been checked yet.
 async fn accept(listeners: &mut Listeners, dial: &Dial) -> (TcpStream, Incoming) {
     let (dialled, incoming) = tokio::join!(dial.connect(), listeners.accept());
     (dialled.expect("connected"), incoming.expect("accepted"))
@@ -351,7 +351,7 @@ fn too_many_prefixes_end_a_session_that_is_asked_a_lot() {
     );
 }
 
-/// A panic in what an embedder brings along is no silent death: sessions close, and the speaker says why.
+/// A panic in an embedder's code ends the sessions, and the speaker reports the reason.
 #[test]
 fn a_panic_of_the_embedder_ends_the_speaker_aloud() {
     netns::run("a_panic_of_the_embedder_ends_the_speaker_aloud", async {
@@ -384,7 +384,7 @@ fn a_panic_of_the_embedder_ends_the_speaker_aloud() {
                 failure.to_string(),
                 format!("the task `table` panicked: {message}")
             );
-            // To the end, or to the reset of a connection with octets that nobody reads any more.
+            // Until the end, or the reset of a connection with unread octets.
             let mut heard = Vec::new();
             client.read_to_end(&mut heard).await.ok();
             assert!(

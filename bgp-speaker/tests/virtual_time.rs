@@ -14,7 +14,7 @@ use pair::{DIALLER_AS, LISTENER_AS};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-/// Carries octets between two connections until `cut` says so; then both stay open, and nothing comes through.
+/// Carries octets between two connections until `cut` is set; then both stay open, and nothing gets through.
 async fn relay(mut one: TcpStream, mut other: TcpStream, cut: oneshot::Receiver<()>) {
     tokio::select! {
         _ = tokio::io::copy_bidirectional(&mut one, &mut other) => {}
@@ -32,7 +32,7 @@ async fn connection(source: &str) -> (TcpStream, TcpStream) {
     (dialled.unwrap(), accepted.unwrap().0)
 }
 
-/// Two speakers whose path breaks without a sign: both hold timers expire, after their hold time.
+/// Two speakers whose path breaks silently: both hold timers expire, after their hold time.
 #[tokio::test(start_paused = true)]
 async fn a_hold_timer_expires_without_a_wait() {
     let one = pair::start(LISTENER_AS);

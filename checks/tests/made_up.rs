@@ -1,4 +1,4 @@
-//! Circles are found in crates that are made for the purpose, and nothing else is taken for one.
+//! Cycles are found in crates made for the purpose, without false positives.
 
 use std::fs;
 use std::path::Path;

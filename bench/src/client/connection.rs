@@ -139,7 +139,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether everything has gone out.
+    /// Whether everything was sent.
     pub(crate) fn is_flushed(&self) -> bool {
         self.out.is_empty()
     }

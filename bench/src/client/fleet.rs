@@ -65,8 +65,8 @@ impl Fleet {
         self.sessions[session].open(connection, self.hold_time, &self.poller);
     }
 
-    /// Opens all sessions, and waits until nothing has happened on any of them for a while. A session that ends meanwhile is
-    /// opened again. `is_alive` says whether it is worth going on.
+    /// Opens all sessions, and waits until all have been idle for a while. A session that ends in the meantime is reopened.
+    /// `is_alive` tells whether to continue.
     pub(crate) fn establish(
         &mut self,
         quiet: Duration,

@@ -8,7 +8,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
-/// Sockets told of by one wait.
+/// Sockets returned by one wait.
 const EVENTS: usize = 1024;
 
 /// A set of watched sockets, each known by a number.

@@ -44,7 +44,7 @@ pub(crate) struct Session {
     progress: Progress,
 }
 
-/// What the router's messages, other than UPDATEs, have said.
+/// The router's messages, except UPDATEs.
 #[derive(Debug)]
 struct Progress {
     state: State,

@@ -123,7 +123,7 @@ impl Sink {
     }
 }
 
-/// A field behind its length of two octets, and what follows.
+/// A field with a length of two octets, and the rest.
 fn field(octets: &[u8]) -> io::Result<(&[u8], &[u8])> {
     let (len, rest) = octets.split_first_chunk().ok_or_else(malformed)?;
     rest.split_at_checked(u16::from_be_bytes(*len).into())
@@ -152,7 +152,7 @@ fn for_each_address(mut nlri: &[u8], mut then: impl FnMut(u32)) -> io::Result<()
     Ok(())
 }
 
-/// The number behind the router's own one in an AS_PATH of four-octet numbers.
+/// The number after the router's own one in an AS_PATH of four-octet numbers.
 fn second_asn(mut attributes: &[u8]) -> Option<Asn> {
     const EXTENDED_LENGTH: u8 = 0x10;
     loop {

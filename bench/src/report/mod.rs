@@ -22,7 +22,7 @@ pub(crate) struct Report {
     pub(crate) size: Size,
     /// Where.
     pub(crate) machine: Machine,
-    /// What each daemon says of its version.
+    /// The version that each daemon prints.
     pub(crate) versions: BTreeMap<Subject, String>,
     /// In the order in which they ran.
     pub(crate) scenarios: Vec<ScenarioReport>,
@@ -37,7 +37,7 @@ pub(crate) struct Machine {
     pub(crate) model: String,
     /// Release of the kernel.
     pub(crate) kernel: String,
-    /// Load averages at the start: what else the machine was doing.
+    /// Load averages at the start, caused by other programs.
     pub(crate) load: String,
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// The median of each measure; a round that is not done stands for all.
+    /// The median of each measure; a round that fails counts for all.
     pub(crate) fn median(rounds: Vec<Self>) -> Self {
         let mut values: BTreeMap<Measure, Vec<f64>> = BTreeMap::new();
         for round in rounds {

@@ -101,7 +101,7 @@ impl Lab {
         self.fleet.settle(self.quiet, self.patience)
     }
 
-    /// Begins work, waits for its result, and says what it took.
+    /// Starts the work, waits for its result, and returns its cost.
     pub(super) fn measure(
         &mut self,
         begin: impl FnOnce(&mut Fleet) -> anyhow::Result<()>,

@@ -1,4 +1,4 @@
-//! How long one new route takes from a sender to a receiver, while nothing else happens or while other routes change.
+//! The latency of one new route from a sender to a receiver, on an idle daemon or while other routes change.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const CHURNER: usize = 2;
 const BACKGROUND: u32 = 1_000;
 /// Pause between routes: the daemon shall be idle again.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Routes of the sender whose routes change.
+/// Routes of the changing sender.
 const CHURNING: u32 = 50_000;
 /// How often each is announced with other attributes before it is the first ones' turn again.
 const VERSIONS: u32 = 4;
@@ -103,7 +103,7 @@ fn single(slot: u32) -> Bytes {
     Table::internet(slot..slot + 1, 0).announce(Kind::External.sender(SENDER as u32))
 }
 
-/// A sender whose routes change at a steady rate.
+/// A sender with routes that change at a steady rate.
 struct Churn {
     messages: Vec<(Bytes, u32)>,
     next: usize,

@@ -38,7 +38,7 @@ pub(crate) enum Scenario {
     Reflector,
     /// A larger one.
     LargeReflector,
-    /// One new route while nothing else happens.
+    /// One new route on an idle daemon.
     Latency,
     /// One new route while others change.
     LatencyUnderChurn,

@@ -1,4 +1,4 @@
-//! A route reflector whose clients, nodes of a cluster, each announce 64 blocks to all others.
+//! A route reflector with clients, nodes of a cluster, that each announce 64 blocks to all others.
 
 use bytes::Bytes;
 

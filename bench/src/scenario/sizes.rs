@@ -30,7 +30,7 @@ pub(crate) struct Sizes {
     pub(crate) clients: u32,
     /// Clients of the larger one.
     pub(crate) many_clients: u32,
-    /// Single routes whose latency is measured.
+    /// Single routes for measuring the latency.
     pub(crate) probes: u32,
     /// The same while other routes change.
     pub(crate) probes_under_churn: u32,

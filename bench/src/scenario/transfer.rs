@@ -30,7 +30,7 @@ pub(super) fn withdraw(run: &Run) -> anyhow::Result<Measures> {
     )
 }
 
-/// A daemon through which a table has gone, and what that took.
+/// A daemon that has processed a table, and the cost of that.
 fn filled(run: &Run) -> anyhow::Result<(Lab, Measures)> {
     let routes = run.sizes.routes;
     let stream = Table::internet(0..routes, 0).announce(Kind::External.sender(0));

@@ -22,7 +22,7 @@ fn configuration(setup: &Setup) -> Result<String, std::fmt::Error> {
     } else {
         String::new()
     };
-    // A direct session is bound to the interface of its network when BIRD connects, and there is nobody behind it.
+    // BIRD binds a direct session to the interface of its network, and no host is attached to that interface.
     let side = if setup.active {
         "multihop;"
     } else {

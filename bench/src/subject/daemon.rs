@@ -17,7 +17,7 @@ const LAST_WORDS: usize = 3;
 /// How long a daemon may take to end by itself.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// A command whose program ends when this process does.
+/// A command that is killed when this process ends.
 pub(super) fn command(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args([

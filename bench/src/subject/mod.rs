@@ -1,7 +1,7 @@
 //! The daemons that are measured: how each is found, configured for the same work, and started.
 //!
-//! Every one is a plain router: all routes of a peer are accepted and announced to all others, nothing goes to the
-//! kernel, everything else is as the daemon's maker or Debian left it. The forwarder is the floor beneath them.
+//! Each is configured as a plain router: all routes of a peer are accepted and announced to all others, no route goes to the
+//! kernel, and everything else has the defaults of the daemon or of Debian. The forwarder is the lower bound.
 
 mod bird;
 mod daemon;
@@ -45,9 +45,9 @@ pub(crate) enum Subject {
 /// What a daemon is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// Whether it reflects routes among clients in its own AS (RFC 4456); else all peers are in other ASes.
+    /// Whether it reflects routes among clients in its own AS (RFC 4456); otherwise all peers are in other ASes.
     pub(crate) reflector: bool,
-    /// Whether it connects by itself; else it waits for its peers.
+    /// Whether it connects; otherwise it waits for its peers.
     pub(crate) active: bool,
     /// Its peers.
     pub(crate) peers: Vec<Peer>,
@@ -119,7 +119,7 @@ impl Subject {
             .find(|path| path.exists())
     }
 
-    /// What it says of its own version, in one line.
+    /// The version that it prints, in one line.
     pub(crate) fn version(self, programs: &Programs) -> Option<String> {
         let program = self.program(programs)?;
         let argument = match self {

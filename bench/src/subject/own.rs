@@ -1,4 +1,4 @@
-//! This project's daemon: a node of a cluster without a mesh, whose peers have a BGPFilter that lets everything through.
+//! This project's daemon: a node of a cluster without a mesh, with peers that have a BGPFilter accepting everything.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -92,7 +92,7 @@ fn blocks_of_a_node_fit_one_message() {
 
 /// What the product's decoder reads from a stream.
 fn updates(stream: &Bytes) -> Vec<Update> {
-    // Inside one AS every attribute may stand.
+    // Inside one AS every attribute is allowed.
     let context = Context {
         external: false,
         ..context()

@@ -1,4 +1,4 @@
-//! Stories about the RIB as a whole, told with peers that keep what they are sent.
+//! Stories about the RIB as a whole, with peers that store what they are sent.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -58,7 +58,7 @@ pub(crate) fn config(number: u32) -> PeerConfig {
     config
 }
 
-/// A RIB with so many peers, which are up and have told nothing.
+/// A RIB with so many peers, which are up and have announced nothing.
 pub(crate) fn rib(now: Instant, peers: u32) -> Rib {
     let config_of_rib = RibConfig::new(RouterId(Ipv4Addr::new(10, 255, 0, 1)));
     let mut rib = Rib::new(config_of_rib, now, 0);

@@ -34,7 +34,7 @@ pub(crate) struct Lone {
     pub(crate) now: Instant,
     /// The peer takes nothing any more.
     pub(crate) stuck: bool,
-    /// Why it was told that the session does not come up.
+    /// The reported reasons why the session does not come up.
     pub(crate) refused: Vec<DownReason>,
     dialling: bool,
     seen: Vec<Seen>,
@@ -263,7 +263,7 @@ pub(crate) fn encoded(message: &Message) -> BytesMut {
     octets
 }
 
-/// An End-of-RIB marker of IPv4 unicast: an UPDATE for whoever needs one.
+/// An End-of-RIB marker of IPv4 unicast, for tests that need some UPDATE.
 pub(crate) fn end_of_rib() -> Bytes {
     let mut octets = BytesMut::new();
     encode_end_of_rib(Family::Ipv4Unicast, &mut octets);

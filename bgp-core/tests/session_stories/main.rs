@@ -1,8 +1,8 @@
-//! Stories of one neighbour, told to the public interface of [`bgp_core::session`] under virtual time.
+//! Stories about one neighbour, using the public interface of [`bgp_core::session`] under virtual time.
 //!
-//! [`lone`] is a session whose peer is played by the test, message by message; [`pair`] is two sessions with a network
-//! between them. Tests cite the requirement that they hold as `Rxxxx-section-number`: the RFC, its section, and the number
-//! of the requirement in it; `RFC.md` lists them.
+//! [`lone`] is a session with a peer played by the test, message by message; [`pair`] is two sessions with a network between
+//! them. Tests cite their requirement as `Rxxxx-section-number`: the RFC, its section, and the number of the requirement in it;
+//! `RFC.md` lists them.
 
 mod collision;
 mod lone;

@@ -235,7 +235,7 @@ fn unknown_and_repeated_capabilities_are_harmless() {
     assert!(negotiated.route_refresh);
 }
 
-/// Ours among the others, ascending by code; what the peer has that means nothing here is told.
+/// Ours among the others, ascending by code; unsupported capabilities of the peer are reported.
 #[test]
 fn capabilities_of_the_owner_are_exchanged() {
     let ours = ExtraCapability::new(66, [1, 2]).unwrap();

@@ -31,7 +31,7 @@ pub(crate) struct Side {
     pub(crate) session: Session,
     /// Accepts connections.
     pub(crate) listens: bool,
-    /// Nothing reaches this side, and nobody tells.
+    /// Nothing reaches this side, without any sign.
     pub(crate) cut_off: bool,
     /// Ups and downs, with their time.
     pub(crate) history: Vec<(Instant, Change)>,
@@ -334,7 +334,7 @@ impl Pair {
         }
     }
 
-    /// One side is gone without a word and comes back as a new process.
+    /// One side disappears silently and comes back as a new process.
     pub(crate) fn crash(&mut self, side: usize, config: SessionConfig) {
         self.queue.clear();
         let seed = self.below(u64::MAX);

@@ -1,4 +1,4 @@
-//! Graceful restart: what is offered, what is agreed on, and whose routes survive.
+//! Graceful restart: offered, negotiated, and which routes survive.
 
 use std::sync::Arc;
 

@@ -77,7 +77,7 @@ fn a_socket_error_does_not_hide_what_was_said() {
     assert_eq!(last_error(&lone), "Socket: Connection closed");
 }
 
-/// Tries that fail one after another are counted until something else happens, and an OPEN is remembered though it was refused.
+/// Consecutive failed attempts are counted until another event, and an OPEN is remembered even if it was refused.
 #[test]
 fn what_fails_again_is_counted() {
     let mut lone = Lone::new(|_| {});
@@ -106,7 +106,7 @@ fn what_fails_again_is_counted() {
     assert_eq!(good.open, peer_open());
 }
 
-/// The reasons that are told while the peer says this on one connection after the other.
+/// The reported reasons while the peer sends this on one connection after the other.
 fn refusals(lone: &mut Lone, messages: impl IntoIterator<Item = Message>) -> Vec<String> {
     for message in messages {
         let conn = lone.dial();
@@ -129,7 +129,7 @@ fn a_refusal_is_told_once_until_the_session_is_up() {
     let conn = lone.dial();
     lone.receive(conn, Message::Open(peer_open()));
     lone.receive(conn, Message::Keepalive);
-    // What ends a session is told as its end.
+    // The reported reason is the one that ended the session.
     lone.receive(conn, cease(4, b""));
     assert!(matches!(down(&lone.take()).reason, DownReason::Received(_)));
     assert_eq!(lone.refused, []);

@@ -1,4 +1,4 @@
-//! Stops by the owner: what the peer is told, and what the session does afterwards.
+//! Stops by the owner: the message to the peer, and the session's later behaviour.
 
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ fn a_restart_of_this_process_closes_without_notification() {
     assert_eq!(seen.len(), 2);
 }
 
-/// A peer that drops the routes anyway is told why.
+/// A peer that drops the routes anyway is sent the reason.
 #[test]
 fn a_restart_of_this_process_is_told_where_graceful_restart_was_not_agreed_on() {
     let all = [

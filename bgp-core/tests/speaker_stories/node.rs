@@ -102,7 +102,7 @@ impl Node {
         NeighbourConfig::new(session, routes)
     }
 
-    /// A peer is told another next hop of ours from now on.
+    /// From now on a peer is sent another next hop of ours.
     pub(crate) fn tell_next_hop(&mut self, peer: usize, next_hop: NextHop) {
         let mut config = self.config(peer, |_| {});
         config.own_next_hop.ipv4 = Some(next_hop);
@@ -258,7 +258,7 @@ impl Node {
         self.peers[peer].1.octets
     }
 
-    /// Whether the session with the peer still stands.
+    /// Whether the session with the peer is still up.
     pub(crate) fn is_connected(&self, peer: usize) -> bool {
         !self.peers[peer].1.closed
     }

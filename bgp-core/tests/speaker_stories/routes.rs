@@ -332,7 +332,7 @@ fn a_flapping_peer_leaves_nothing_behind() {
     }
 }
 
-/// The next hops that a peer was told since it last looked.
+/// The next hops sent to a peer since the last call.
 fn next_hops(node: &mut Node, peer: usize) -> Vec<NextHop> {
     let messages = node.take(peer);
     let updates = messages.iter().filter_map(|message| match message {

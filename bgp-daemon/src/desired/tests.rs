@@ -19,7 +19,7 @@ use bgp_speaker::pool::Pool;
 use resources::{Documents, NODE, Story, object};
 use world::{Prefixes, Routes, World};
 
-/// The plan for a cluster. The router ID is given: whoever changes that speaks to everybody anew.
+/// The plan for a cluster. The router ID is given: a change of it restarts all sessions.
 pub(crate) fn plan_of(documents: &Documents) -> Plan {
     let environment = Environment {
         router_id: Some("9.9.9.9".into()),
@@ -34,7 +34,7 @@ fn target_of(plan: &Plan) -> Desired {
     target
 }
 
-/// A node that has just started with a plan and has told its neighbours everything.
+/// A node that has just started with a plan and has sent everything to its neighbours.
 fn fresh(plan: &Plan) -> World {
     let mut world = World::new();
     world.move_to(target_of(plan));
@@ -83,7 +83,8 @@ fn terms(plan: &Plan, peer: &Peer) -> impl PartialEq + use<> {
     (identity, connection, timers, capabilities)
 }
 
-/// The sessions of the old plan that cannot go on under the new one: those of peers that are gone, and those whose terms changed.
+/// The sessions of the old plan that cannot continue under the new one: those of removed peers, and those with changed
+/// parameters.
 fn ending(old: &Plan, new: &Plan) -> BTreeSet<Arc<str>> {
     let ends = |was: &&Peer| {
         let is = new.peers.iter().find(|is| is.name == was.name);

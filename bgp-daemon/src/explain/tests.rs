@@ -1,4 +1,4 @@
-//! What is said of prefixes, stage by stage. Each answer is compared with what the RIB says of each peer (`Scene::ask`).
+//! The explanation of prefixes, stage by stage. Each answer is compared with the RIB's view of each peer (`Scene::ask`).
 
 mod away;
 mod learned;
@@ -29,7 +29,7 @@ fn why<'a>(
     )
 }
 
-/// Whether there is a step with this stage, result and object whose text has these words.
+/// Whether there is a step with this stage, result and object and these words in its text.
 fn says(answer: &Explanation, stage: Stage, result: StepResult, object: &str, words: &str) -> bool {
     answer.steps.iter().any(|step| {
         (step.stage, step.result, step.object.as_deref()) == (stage, result, Some(object))

@@ -1,4 +1,4 @@
-//! Each mistake is found by its id, at its object and field; and nothing else is found with it.
+//! Each mistake is found by its id, at its object and field, without any other finding.
 
 use super::*;
 use crate::resources::{ResourceSet, Severity, parse};
@@ -107,7 +107,7 @@ fn selectors_and_names_that_mean_nobody() {
     ] {
         assert_eq!(ids(&documents), [id]);
     }
-    // Where no node is known, nothing can be said.
+    // Without nodes there are no findings about nodes.
     let text = peer(
         "p",
         "nodeSelector: rack == 'r9', peerIP: 192.0.2.1, asNumber: 65001",

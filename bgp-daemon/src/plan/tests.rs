@@ -4,7 +4,7 @@ use super::*;
 use crate::resources::{Severity, parse};
 use bgp_core::types::{Asn, Family};
 
-/// A cluster in which `a`, `b` and `c` are nodes, and whatever `more` says.
+/// A cluster with nodes `a`, `b` and `c`, and the objects in `more`.
 fn cluster(more: &str) -> ResourceSet {
     let text = format!("{}---\n{more}", ["a", "b", "c"].map(node).join("---\n"));
     let parsed = parse("test.yaml", &text);
@@ -126,7 +126,7 @@ fn a_typing_error_in_the_clusters_settings_changes_nothing_else() {
     assert_eq!((plan.local_as, plan.listen_port), (Asn(64600), 1790));
 }
 
-/// Only IPv4 has the tunnel, so that there an IPv6 pool says nothing.
+/// Only IPv4 has the tunnel, so an IPv6 pool has no effect there.
 ///
 /// Promise 1.16.
 #[test]

@@ -170,7 +170,7 @@ async fn a_client_that_leaves_ends_the_stream() {
     end.await.expect("the owner was told");
 }
 
-/// Chunks of 256 routes; says when it stopped because nobody wants them.
+/// Chunks of 256 routes; records when it stopped because the reader was gone.
 fn many_routes(chunks: u32, ended: Option<oneshot::Sender<()>>) -> Answer {
     let (sender, receiver) = mpsc::channel(2);
     tokio::spawn(async move {

@@ -20,7 +20,7 @@ async fn status(node: &Fixture, output: Output) -> String {
     printed
 }
 
-/// What is printed, and what is said on standard error; the command fails if that is anything.
+/// The standard output, and the standard error; the command fails if the latter is not empty.
 async fn ask(run_dir: &Path, output: Output) -> (String, String) {
     let surroundings = Surroundings {
         run_dir: run_dir.to_owned(),

@@ -1,4 +1,4 @@
-//! Peers that are not on the node's network: behind a gateway that BGP itself must bring a route to.
+//! Peers outside of the node's network, behind a gateway: BGP itself must add a route to it.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -45,7 +45,7 @@ fn a_peer_behind_a_gateway() {
             stage.node.established(far)
         });
     }
-    // The way to the router is told to nobody.
+    // The route to the router is not announced.
     wait_learned("the router", &*tor, &BLOCKS.map(prefix));
     let ways = ["192.0.2.1/32", "2001:db8::1/128"];
     let expected: Vec<_> = ways

@@ -1,4 +1,4 @@
-//! A node whose resources are in etcd, beside a router that runs BIRD; and commands that read and change them there.
+//! A node with its resources in etcd, next to a router that runs BIRD; and commands that read and change them there.
 
 use std::fs;
 use std::path::Path;
@@ -240,7 +240,7 @@ fn etcd_goes_away_and_comes_back() {
         !status.contains("cannot be reached")
     });
 
-    // What changes meanwhile is forgotten before it could be told.
+    // Changes in the meantime are compacted before they could be delivered.
     scene.etcd.kill();
     scene.etcd.resume_in_secret();
     let secret = "--endpoints=http://127.0.0.1:1379";

@@ -1,4 +1,4 @@
-//! What `explain` says of each prefix is what the peer has, octet for octet; and what it says is withheld is not there.
+//! The answers of `explain` match the peer's routes, octet for octet; routes reported as withheld are missing there.
 
 use std::net::IpAddr;
 
@@ -37,7 +37,7 @@ fn document(kind: &str, name: &str, rest: &str) -> String {
     )
 }
 
-/// A service whose traffic stays on the node, with an endpoint on one.
+/// A service with local traffic policy, with an endpoint on one node.
 fn service(name: &str, cluster_ip: &str, address: &str, node: &str) -> String {
     let spec = format!(
         "spec: {{type: LoadBalancer, externalTrafficPolicy: Local, clusterIP: {cluster_ip}, externalIPs: [{address}]}}"
@@ -104,7 +104,7 @@ fn held(tor: &dyn Peer, asked: &str) -> Option<Route> {
     routes.into_iter().next()
 }
 
-/// The peer has just what the answer says.
+/// The peer has exactly what the answer says.
 fn assert_same(answer: &Value, held: &Route, kind: SessionType) {
     let attributes = &answer["peers"][0]["attributes"];
     let next_hop: IpAddr = attributes["nextHop"]
@@ -275,7 +275,7 @@ fn in_the_kernel(stage: &Stage) {
     assert!(!shown.contains(refused), "{shown}");
 }
 
-/// The router goes away.
+/// The router is stopped.
 fn down(stage: &Stage, tor: &mut dyn Peer) {
     tor.kill();
     for address in addresses(&stage.tor_host) {

@@ -1,5 +1,5 @@
-//! What `plan --against` says of a change is what a router sees when the change is made: routes that come, go and change, and the
-//! session that starts anew.
+//! The report of `plan --against` matches what a router sees when the change is made: routes that are announced, withdrawn and
+//! changed, and the restarted session.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

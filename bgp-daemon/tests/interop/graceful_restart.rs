@@ -105,7 +105,7 @@ fn a_router_restarts(kind: Kind) {
     assert_swept(&record, &GONE);
 }
 
-/// RFC 8538: the router falls silent until our hold timer expires, and is told so; its routes stay all the same.
+/// RFC 8538: the router is silent until our hold timer expires, and is sent a NOTIFICATION; its routes stay anyway.
 #[test]
 fn a_router_falls_silent() {
     let Some(mut stage) = Stage::open(&[Kind::Frr]) else {
@@ -138,15 +138,15 @@ fn a_router_falls_silent() {
     assert_kept(&watch.finish(), &TOR_PREFIXES);
 }
 
-/// RFC 9494: the router stays away for longer than it said. Its routes are the last resort from then on, for us and for those
-/// whom we tell, until it is back.
+/// RFC 9494: the router is down for longer than it announced. From then on its routes are the last resort, for us and for the
+/// peers that we send them to, until it is back.
 #[test]
 fn a_router_stays_away() {
     let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
         return;
     };
     let spine_host = stage.lab.host("spine", 2);
-    // In the pool, so that others are told of it.
+    // In the pool, so that it is announced to others.
     let told = "10.244.9.0/26";
     let annotations = [("long-lived-stale-time", "1h")];
     stage.peering(TOR_AS, &annotations, &[]);
@@ -284,7 +284,7 @@ fn restarting(kind: Kind, config: PeerConfig) -> PeerConfig {
     }
 }
 
-/// A router that keeps our routes while we restart; BIRD and FRR do so unless told otherwise.
+/// A router that keeps our routes while we restart; BIRD and FRR do so by default.
 pub(crate) fn helping(kind: Kind, config: PeerConfig) -> PeerConfig {
     if kind == Kind::GoBgp {
         gobgp_with(config, r#"{"enabled": true, "helper-only": true}"#)
@@ -301,7 +301,7 @@ fn gobgp_with(config: PeerConfig, restart: &str) -> PeerConfig {
         .with_per_family(&[r#"{"mp-graceful-restart": {"config": {"enabled": true}}}"#])
 }
 
-/// The blocks stand in the kernel of the router, if it programs one.
+/// The blocks are in the kernel of the router, if it writes to one.
 fn wait_forwarded(kind: Kind, tor: &Host, blocks: &[IpNet]) {
     let protocol = match kind {
         Kind::Bird => "bird",

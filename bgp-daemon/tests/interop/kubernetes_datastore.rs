@@ -432,7 +432,7 @@ fn path(plural: &str, name: &str) -> String {
     format!("/apis/crd.projectcalico.org/v1/{plural}/{name}")
 }
 
-/// What the node says is wrong.
+/// The problems that the node reports.
 fn problems(node: &Node) -> Vec<String> {
     let status = node.print(&["node", "status", "-o", "json"]);
     let status: Value = serde_json::from_str(&status).expect("JSON");

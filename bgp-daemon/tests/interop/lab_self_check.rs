@@ -147,7 +147,7 @@ fn expected(routes: &BTreeSet<Route>, origin: &Host, session: SessionType) -> BT
         .collect()
 }
 
-/// A judge that finds nothing in anything is of no use.
+/// An oracle that never finds anything is useless.
 #[test]
 #[should_panic(expected = "malformed BGP")]
 fn judge_finds_a_malformed_update() {

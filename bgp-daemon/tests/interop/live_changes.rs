@@ -68,7 +68,7 @@ fn policy_changes_send_what_differs(kind: Kind) {
     told.assert_no_reset();
 }
 
-/// Export and import; what is imported is judged anew without asking the peer for it.
+/// Export and import; imported routes are evaluated again without a request to the peer.
 const FILTER: &str = "\
 apiVersion: projectcalico.org/v3
 kind: BGPFilter
@@ -91,7 +91,7 @@ spec:
   disableBGPExport: true
 ";
 
-/// What the node tells its router from some time on.
+/// The messages from the node to its router from some time on.
 struct Told<'a> {
     stage: &'a Stage,
     tor: &'a dyn Peer,
@@ -110,7 +110,7 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// The router comes to hold just these prefixes, and was told no more for it than this.
+    /// The router gets exactly these prefixes, and was sent no more messages than needed.
     fn all_there_is(&mut self, held: &[&str], told: &[&str]) {
         let held: Vec<_> = held.iter().map(|text| prefix(text)).collect();
         wait_learned("the router", self.tor, &held);
@@ -260,7 +260,7 @@ fn two_routers(kind: Kind) -> Option<(Stage, Box<dyn Peer>, Other)> {
     Some((stage, tor, Other { router, host }))
 }
 
-/// What the node said first.
+/// The node's first messages.
 fn assert_cease(capture: &Capture, node: &Host, expected: (u8, u8)) {
     let trace = capture.so_far();
     for address in addresses(node) {

@@ -1,5 +1,5 @@
-//! A mesh in which one node runs BIRD as Calico configures it and the other runs our daemon. Who dials is decided by
-//! comparing addresses as text: the node with the greater one dials, the other waits. Both must follow, or nobody dials.
+//! A mesh in which one node runs BIRD as Calico configures it and the other runs our daemon. Addresses compared as text decide
+//! which side connects: the node with the greater one connects, the other waits. Both must follow this rule, or neither connects.
 
 use std::rc::Rc;
 

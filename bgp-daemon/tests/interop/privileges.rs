@@ -206,7 +206,7 @@ fn a_capability_that_is_missing_is_a_problem() {
     assert_told(&stage.node, "CAP_NET_BIND_SERVICE");
 }
 
-/// A log that nobody reads costs lines, and no time.
+/// An unread log loses lines, but costs no time.
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
     let Some(mut stage) = Stage::open(&[Kind::Bird]) else {

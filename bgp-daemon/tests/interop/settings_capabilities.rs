@@ -177,7 +177,7 @@ fn additional_paths(value: &str, announced: &[&str]) {
     });
 }
 
-/// What stands below `ADD-PATH` among the capabilities that BIRD says the neighbour has.
+/// The lines below `ADD-PATH` among the capabilities that BIRD shows for the neighbour.
 fn add_path_of_neighbor(words: &str) -> Vec<&str> {
     let neighbor = words.split_once("Neighbor capabilities");
     let (_, neighbor) = neighbor.unwrap_or_default();

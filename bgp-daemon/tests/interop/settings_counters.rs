@@ -1,4 +1,4 @@
-//! The numbers of `show protocols all`, held against what the peer says that it has sent and seen.
+//! The numbers of `show protocols all`, compared with what the peer has sent and received.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -87,7 +87,7 @@ fn the_counters_are_what_the_peer_has_seen() {
 /// What the router announces and the filters of the others do not let in.
 const UNWANTED: [&str; 2] = ["172.20.9.0/24", "fd20:9::/64"];
 
-/// A block of the node that is told to nobody.
+/// A block of the node that is not announced.
 const KEPT_BACK: &str = "10.244.1.64/26";
 
 /// A BGPFilter that keeps [`UNWANTED`] out, and [`KEPT_BACK`] in.
@@ -194,7 +194,7 @@ impl Witnessed {
         Ok(())
     }
 
-    /// What the node says of its IPv4 session.
+    /// What the node shows for its IPv4 session.
     fn ours(&self) -> String {
         let router = self.stage.tor_host.ipv4.into();
         let ours = self.stage.node.describe(router);
@@ -244,7 +244,7 @@ fn import_counters_are_those_of_bird_in_the_same_place() {
     );
 }
 
-/// ExaBGP without a table of its own says everything as often as it is told to.
+/// ExaBGP has no table, and sends everything as often as it is told to.
 #[test]
 fn what_is_said_twice_is_ignored_as_by_bird() {
     let without_table = |config: PeerConfig| config.with(&["adj-rib-out false;"]);
@@ -259,7 +259,7 @@ fn what_is_said_twice_is_ignored_as_by_bird() {
     all.wait_same();
 }
 
-/// What a filter kept from the router is gone all the same.
+/// A route that a filter withheld from the router is gone as well.
 #[test]
 fn export_withdraws_are_those_of_bird_in_the_same_place() {
     let Some(mut all) = Witnessed::open(Kind::GoBgp, with_prefixes) else {
@@ -296,7 +296,7 @@ fn each_session_is_counted_anew_as_by_bird() {
             false => "graceful restart off;",
         };
         let set = |config: PeerConfig| {
-            // One side dials, so that there is one restart; nobody hears of the other's routes.
+            // One side connects, so that there is one restart; neither side sends the other's routes on.
             let config = with_prefixes(config).with(&[restart]);
             let config = config.with_sessions(|session| session.passive = true);
             config.with_per_family(&["export where source = RTS_STATIC;"])
@@ -327,7 +327,7 @@ fn each_session_is_counted_anew_as_by_bird() {
     }
 }
 
-/// Two routers are told the same octets; each session counts for itself what it was told, and what is gone.
+/// Two routers are sent the same octets; each session counts its own messages and withdrawals.
 #[test]
 fn each_router_of_a_group_is_counted_by_itself() {
     let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
@@ -370,7 +370,7 @@ fn each_router_of_a_group_is_counted_by_itself() {
     );
 }
 
-/// What the node has told each router is what that one has heard.
+/// The messages counted as sent to each router are those that it has received.
 fn wait_counted(stage: &Stage, routers: &[(&dyn Peer, &Host)]) {
     for (router, host) in routers {
         for (ours_of, theirs_of) in addresses(host).into_iter().zip(addresses(&stage.node_host)) {
@@ -406,7 +406,7 @@ fn routes_are_as_many_as_the_router_says() {
                 let ours = stage.node.describe(address)?;
                 let session = &described(&*tor, &stage.node_host)[usize::from(family == "ipv6")];
                 let (sent, taken) = sent_and_taken(session, family);
-                // FRR tells us our own block too, which is a loop.
+                // FRR sends us our own block too, which is a loop.
                 let [_, Some(looped), Some(filtered), ..] = row(&ours, "Import updates")[..] else {
                     return Err(ours);
                 };

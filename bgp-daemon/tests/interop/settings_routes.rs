@@ -1,4 +1,4 @@
-//! Settings of a peering that decide on its routes: how many, whose AS is in their paths, which next hop they have.
+//! Settings of a peering that affect its routes: their number, the AS numbers in their paths, their next hops.
 
 use std::net::IpAddr;
 
@@ -143,7 +143,7 @@ enum Whose {
     Node,
 }
 
-/// What a third router is told of a route that the node has from its own router, as the mode changes.
+/// What a third router receives of a route that the node has from its own router, as the mode changes.
 fn next_hops(session: SessionType, modes: &[(&str, Whose)]) {
     let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
         return;

@@ -61,7 +61,7 @@ fn hold_time_zero_is_none() {
     }
 }
 
-/// While the peer, which keeps to a third of the hold time of 240 s, says nothing more.
+/// While the peer, which limits itself to a third of the hold time of 240 s, sends nothing more.
 #[test]
 fn keepalives_come_at_the_configured_interval() {
     let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
@@ -121,7 +121,7 @@ fn the_restart_time_is_announced() {
     }
 }
 
-/// The value behind a label of `show protocols all`.
+/// The value after a label of `show protocols all`.
 fn timer<'a>(words: &'a str, label: &str) -> &'a str {
     let line = words.lines().find(|line| line.contains(label));
     line.and_then(|line| line.split_whitespace().last())

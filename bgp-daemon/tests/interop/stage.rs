@@ -102,7 +102,7 @@ impl Stage {
     }
 }
 
-/// What a peer that answers in JSON says of its session with each address of the node.
+/// The JSON output of a peer for its session with each address of the node.
 pub(crate) fn described(tor: &dyn Peer, node: &Host) -> [Value; 2] {
     addresses(node).map(|address| {
         let text = tor

@@ -1,4 +1,4 @@
-//! The end of our daemon by SIGTERM: who is told, who is left without a word, and whom the next start waits for.
+//! The end of our daemon by SIGTERM: which peers get a NOTIFICATION, which get none, and which ones the next start waits for.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ const SPINE_AS: u32 = 65_102;
 const SHUTDOWN: (u8, u8) = (6, 2);
 const HARD_RESET: (u8, u8) = (6, 9);
 
-/// What a router is told by a node that gets SIGTERM, and whether it keeps the routes.
+/// The messages to a router when the node gets SIGTERM, and whether it keeps the routes.
 fn assert_stop(stage: &mut Stage, config: PeerConfig, kind: Kind, told: Option<(u8, u8)>) {
     let mut tor = kind.on(&stage.tor_host, config);
     stage.raise(&mut *tor);
@@ -104,7 +104,7 @@ fn the_flag_wins_over_annotations() {
     assert_stop(&mut stage, config, Kind::Bird, None);
 }
 
-/// A router that keeps routes over a Cease must be told to let go (RFC 8538 §3.1).
+/// A router that keeps routes over a Cease must be sent a hard reset (RFC 8538 §3.1).
 #[test]
 fn a_router_that_survives_notifications_gets_a_hard_reset() {
     let Some(mut stage) = Stage::open(&[Kind::Frr]) else {
@@ -138,14 +138,15 @@ fn gobgp_is_told_and_lets_go() {
     }
 }
 
-/// One router is told and its routes go; the other one keeps all that it learned from us, also what came from the first.
+/// One router gets a NOTIFICATION and its routes are withdrawn; the other keeps everything that it learned from us, including
+/// routes of the first.
 #[test]
 fn what_one_router_takes_away_the_other_keeps() {
     let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
         return;
     };
     let spine_host = stage.lab.host("spine", 2);
-    // In the pool, so that others are told of it.
+    // In the pool, so that it is announced to others.
     let told = "10.244.9.0/26";
     stage.peering(TOR_AS, &[("on-stop", "withdraw")], &[]);
     stage.peering_with(&spine_host, SPINE_AS, &[], &[]);

@@ -67,11 +67,11 @@ pub(crate) struct ApiServer {
 pub(crate) enum User {
     /// May do everything.
     Admin,
-    /// A node's agent, of the group `bgp-agents`: may do what `testdata/kubernetes/rbac.yaml` says.
+    /// A node's agent, of the group `bgp-agents`, with the permissions of `testdata/kubernetes/rbac.yaml`.
     Agent,
 }
 
-/// What the server said to a request.
+/// The server's answer to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: u16,
@@ -94,7 +94,7 @@ impl ApiServer {
         server
     }
 
-    /// Ends the server without asking it. What it was told stays in etcd.
+    /// Kills the server. Its data stay in etcd.
     pub(crate) fn kill(&mut self) {
         self.server = None;
     }
@@ -339,7 +339,7 @@ fn output_of(mut command: Command, input: &[u8]) -> Result<String, String> {
         .spawn()
         .map_err(|error| format!("{command:?}: {error}"))?;
     let mut stdin = child.stdin.take().expect("it was piped above");
-    // A program that ends without reading says why.
+    // A program that ends without reading reports why.
     drop(stdin.write_all(input));
     drop(stdin);
     let output = child

@@ -192,7 +192,7 @@ impl Trace {
             .unwrap_or(0)
     }
 
-    /// The addresses of prefixes that `sender` told of, with `+` before reachable and `-` before unreachable ones.
+    /// The addresses of prefixes that `sender` announced or withdrew, with `+` for reachable and `-` for unreachable ones.
     pub(crate) fn routes(&self, sender: IpAddr) -> Vec<String> {
         let fields = [
             ("bgp.nlri_prefix", '+'),
@@ -239,7 +239,7 @@ fn tshark(file: &Path, arguments: &[&str]) -> String {
         .output()
         .unwrap_or_else(|error| panic!("tshark does not start: {error}"));
     let errors = String::from_utf8_lossy(&output.stderr);
-    // A capture that still runs may end in the middle of a packet, which tshark tells by its status.
+    // A running capture may end in the middle of a packet, which tshark reports in its status.
     let cut_short = errors.contains("cut short");
     assert!(
         output.status.success() || cut_short,

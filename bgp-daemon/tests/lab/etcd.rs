@@ -30,7 +30,7 @@ pub(crate) struct Etcd {
 }
 
 impl Etcd {
-    /// Starts a member that asks nobody who they are.
+    /// Starts a member without authentication.
     pub(crate) fn start(host: &Rc<Host>) -> Self {
         let mut etcd = Self {
             host: Rc::clone(host),
@@ -60,7 +60,7 @@ impl Etcd {
         self.resume_at(&self.url());
     }
 
-    /// The same, where nobody but this harness knows it.
+    /// The same with a certificate authority that only this harness knows.
     pub(crate) fn resume_in_secret(&mut self) {
         self.resume_at("http://127.0.0.1:1379");
     }

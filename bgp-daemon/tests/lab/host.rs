@@ -126,7 +126,7 @@ fn kernel_route(route: &Value) -> Option<KernelRoute> {
     })
 }
 
-/// A gateway of the other family stands under `via`.
+/// A gateway of the other family is in `via`.
 fn gateway(hop: &Value) -> Option<IpAddr> {
     let gateway = hop.get("gateway").or_else(|| hop.get("via")?.get("host"))?;
     gateway.as_str()?.parse().ok()

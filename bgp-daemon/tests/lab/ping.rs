@@ -27,7 +27,7 @@ impl Ping {
         ping
     }
 
-    /// Ends the stream and tells which requests before the last answer were not answered. Those after it were under way.
+    /// Ends the stream and returns the requests before the last answer that were not answered. Later ones were in flight.
     pub(crate) fn lost(self) -> Vec<u32> {
         let answered = self.answered();
         let last = answered.last().copied().unwrap_or(0);

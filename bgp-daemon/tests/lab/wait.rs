@@ -10,7 +10,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(40);
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Asks `probe` again and again until it says `Ok`, or fails the test after `limit` with the probe's last complaint.
+/// Calls `probe` repeatedly until it returns `Ok`, or fails the test after `limit` with the probe's last error.
 pub(crate) fn wait_until<T>(
     what: &str,
     limit: Duration,

@@ -439,7 +439,7 @@ fn a_neighbour_that_restarts_is_shown_as_such() {
     scene::run(
         "control::a_neighbour_that_restarts_is_shown_as_such",
         async {
-            // Ended with its runtime, it says no goodbye.
+            // The runtime ends, so there is no goodbye.
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
                 .enable_all()

@@ -153,7 +153,7 @@ fn what_is_in_an_open_changes_with_a_new_session() {
     );
 }
 
-/// What the router was told by a node that is told to end.
+/// What the router receives from a node that is stopped.
 async fn told_at_the_end(resources: &str, on_stop: Option<OnStop>) -> Option<(u8, u8)> {
     let router = Router::start(EXTERNAL).await;
     let how = Start {
@@ -277,7 +277,7 @@ fn a_new_listen_port_is_taken_over_at_once() {
     });
 }
 
-/// Waits until somebody listens there, or nobody does.
+/// Waits until the port has a listener, or has none.
 async fn reach(address: SocketAddr, wanted: bool) {
     let end = Instant::now() + PATIENCE;
     while TcpStream::connect(address).await.is_ok() != wanted {

@@ -1,4 +1,4 @@
-//! What a plan says of small clusters, where no test beside the code does.
+//! Plans of small clusters, for cases that unit tests do not cover.
 
 use bgp_core::types::{Asn, Family};
 use bgp_daemon::plan::{Environment, Peer, Plan, PoolRouting, plan};
@@ -8,7 +8,7 @@ use crate::scene::object;
 
 const V4: Family = Family::Ipv4Unicast;
 
-/// The plan of node `a` (10.0.0.1), beside node `b` (10.0.0.2), in a cluster that is whatever `more` says.
+/// The plan of node `a` (10.0.0.1), next to node `b` (10.0.0.2), in a cluster with the objects in `more`.
 fn plan_of(more: &str) -> Plan {
     let text = object(
         "Node",

@@ -130,7 +130,7 @@ pub(crate) struct Start {
     pub(crate) recover: bool,
     /// With the routes of the kernel.
     pub(crate) kernel: bool,
-    /// What peers are told at the end, if not what the resources say.
+    /// How sessions end at a stop, if it differs from the resources.
     pub(crate) on_stop: Option<OnStop>,
 }
 

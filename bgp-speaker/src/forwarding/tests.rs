@@ -131,7 +131,8 @@ fn the_kernel_has_what_is_wanted_and_not_refused() {
     assert_eq!(state.refusal(&route("10.3.0.0/16")), None);
 }
 
-/// Routes of the kernel become local routes as the rules say. Each is told once, and again after a change of the rules.
+/// The rules decide which routes of the kernel become local routes. Each is announced once, and again after a change of the
+/// rules.
 #[test]
 fn learned_routes_follow_the_kernel_and_the_rules() {
     let plan = state().plan;
@@ -431,7 +432,7 @@ async fn next_hops_are_watched_as_long_as_they_are_wanted() {
     }
 }
 
-/// A kernel that takes nothing delays nothing else.
+/// A kernel that rejects everything delays nothing else.
 #[tokio::test]
 async fn a_kernel_that_takes_nothing_keeps_nobody_waiting() {
     let desk = Desk::with_routes(100, 10).await;

@@ -90,7 +90,7 @@ impl World {
     }
 
     async fn say_octets(&mut self, connection: usize, octets: &[u8]) {
-        // The connection may be gone.
+        // The connection may have ended.
         self.peer[connection].write_all(octets).await.ok();
         // Gives the runtime time to notice readable sockets.
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -197,7 +197,7 @@ impl World {
             }
             Happening::HangUp(at) => drop(self.peer.remove(of_peer.saturating_sub(at))),
             Happening::Ready { writable } => {
-                // Including connections that are gone.
+                // Including connections that have ended.
                 for id in (0..self.running.next_connection).map(ConnId) {
                     let ready = Ready {
                         read: true,

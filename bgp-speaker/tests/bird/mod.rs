@@ -58,7 +58,7 @@ impl Bird {
         }
     }
 
-    /// Waits until BIRD says this.
+    /// Waits until BIRD prints this.
     pub(crate) async fn says(&self, question: &str, wanted: &str) -> String {
         let has = |answer: &str| answer.contains(wanted);
         self.answers(question, has).await

@@ -43,7 +43,7 @@ impl GoBgp {
         String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
     }
 
-    /// Waits until GoBGP says this.
+    /// Waits until GoBGP prints this.
     pub(crate) async fn says(&self, question: &str, wanted: &str) -> String {
         loop {
             let answer = self.ask(question);

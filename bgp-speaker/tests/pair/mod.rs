@@ -25,7 +25,7 @@ pub(crate) fn config(asn: Asn) -> SpeakerConfig {
     SpeakerConfig::new(asn, router_id(asn))
 }
 
-/// A speaker of an AS that nobody watches.
+/// A speaker of an AS that is not observed.
 pub(crate) fn start(asn: Asn) -> Speaker {
     Speaker::start(config(asn), None)
 }
@@ -44,7 +44,7 @@ pub(crate) fn active(listener: SocketAddr, source: &str) -> PeerSpec {
     spec
 }
 
-/// Lets all routes in and out, with a next hop that may be told: one on loopback counts as none.
+/// Accepts all routes in both directions, with a usable next hop: one on loopback counts as none.
 fn open(remote: SocketAddr, peer_as: Asn, next_hop: &str) -> PeerSpec {
     let accept = Arc::new(Policy::ACCEPT);
     let spec = PeerSpec::new(remote, peer_as);

@@ -1,4 +1,4 @@
-//! How a test says that it cannot run on this machine.
+//! How a test reports that it cannot run on this machine.
 
 /// Says that the running test is skipped, or fails it where skipping is not allowed.
 ///

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use crate::meaning::{Meaning, Route, Written};
 
-/// A default route makes it believe in path identifiers, whatever it was told.
+/// With a default route it assumes path identifiers, whatever was negotiated.
 pub(crate) const SHORTEST: u8 = 1;
 
 /// It reads extended communities into many forms, of which some do not keep all octets.

@@ -46,7 +46,7 @@ proptest! {
     }
 }
 
-/// Every message says the same but for the prefixes, which are all there and in order.
+/// All messages have equal attributes, and together all prefixes in order.
 fn check(
     written: &Written,
     read: impl Fn(&Bytes, &Context) -> Meaning,

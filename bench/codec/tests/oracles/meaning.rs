@@ -1,4 +1,4 @@
-//! What a message says, in plain numbers, and messages with what they are meant to say.
+//! The meaning of a message, in plain numbers, and messages with their expected meaning.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -214,7 +214,7 @@ pub(crate) fn encode_open(open: &Open) -> Bytes {
     out.freeze()
 }
 
-/// RFC 9072, which nobody else here knows.
+/// RFC 9072, which no other codec here supports.
 pub(crate) fn has_extended_parameters(open: &[u8]) -> bool {
     open[HEADER_LEN + 9] == 255
 }

@@ -266,7 +266,7 @@ fn capture(messages: &[Bytes]) -> Vec<u8> {
     out
 }
 
-/// IPv4 and TCP without options, and without checksums, at which nobody looks.
+/// IPv4 and TCP without options, and without checksums, which are not checked.
 fn put_headers(sequence: u32, len: u32, out: &mut Vec<u8>) {
     const PROTOCOL_TCP: u8 = 6;
     const PUSH_ACK: u16 = 5 << 12 | 0x18;

@@ -36,7 +36,7 @@ enum Step {
     /// Peer, prefix, path identifier, attributes, next hop.
     Announce(usize, usize, u32, usize, usize),
     Withdraw(usize, usize, u32),
-    /// Prefix, and what single peers are told of it.
+    /// A prefix, and its attributes for single peers.
     Originate(usize, usize),
     Forget(usize),
     Policy(usize, usize),
@@ -120,7 +120,7 @@ pub(super) fn policy(variant: usize) -> Policy {
     }
 }
 
-/// A local route that is the same for all, or of which some peers are told something else or nothing.
+/// A local route that is the same for all peers, or that some peers get with other attributes or not at all.
 fn own(variant: usize) -> LocalRoute {
     let other = |community| Attributes {
         communities: vec![Community(community)],
@@ -254,7 +254,7 @@ impl Life {
         }
     }
 
-    /// The same facts, told to a new RIB in one go.
+    /// The same facts, given to a new RIB at once.
     fn afresh(&self) -> World {
         let mut fresh = world();
         for (peer, config) in self.world.configs.iter().enumerate() {
@@ -279,7 +279,7 @@ impl Life {
     }
 }
 
-/// What a view says that a peer is told.
+/// The route that a view shows as sent to a peer.
 fn asked(world: &World, peer: usize) -> BTreeMap<(ipnet::IpNet, PathId), Told> {
     let query = Query::new(View::Told, Family::Ipv4Unicast).of_peer(id(peer));
     let told = ask_all(world, &query).into_iter().map(|route| {

@@ -149,8 +149,7 @@ fn a_peer_has_a_limited_number_of_paths_of_a_prefix() {
     assert!(world.receivers[1].held.is_empty());
 }
 
-/// So many UPDATEs of one prefix, each with attributes of its own, beside a table of `prefixes` and peers that are told
-/// differently.
+/// Many UPDATEs of one prefix, each with its own attributes, besides a table of `prefixes` and peers that get different routes.
 fn cost_of_updates(prefixes: usize, updates: u32) -> usize {
     let mut world = World::up(rib_config(), &[PeerKind::External; 5]);
     for peer in 1..5 {
@@ -237,7 +236,7 @@ fn next_hops_are_forgotten_with_their_routes() {
     assert_eq!(world.rib.best(net("10.0.0.0/8")), None);
 }
 
-/// What a peer took up is given back when it has gone, though another one stays.
+/// Memory of a peer is freed when the peer is gone, even if another one stays.
 #[test]
 fn attributes_of_a_peer_go_with_it() {
     let mut world = World::up(rib_config(), &[PeerKind::External; 2]);

@@ -35,7 +35,7 @@ fn withdraws(world: &World) -> [u64; 2] {
     [stats.import_withdraws, stats.import_withdraws_ignored]
 }
 
-/// Told, kept by policy, told that it is gone, gone.
+/// Sent, rejected by policy, withdrawn, gone.
 fn exports(world: &World) -> [u64; 4] {
     let stats = stats(world, 1);
     [
@@ -119,7 +119,7 @@ fn a_route_that_policy_kept_back_is_gone_all_the_same() {
     assert_eq!(exports(&world), [1, 1, 1, 2]);
 }
 
-/// Nothing is gone as long as another route is left, and what went before a peer came is not counted for it.
+/// A prefix stays while another route is left, and earlier withdrawals do not count for a new peer.
 #[test]
 fn only_the_last_route_of_a_prefix_is_gone() {
     let mut world = World::up(rib_config(), &[External, External, External]);
@@ -216,7 +216,7 @@ fn a_graceful_restart_goes_on_counting() {
     assert_eq!(exports(&world), [2, 0, 1, 1]);
     assert_eq!(world.counts(0).imported, 1);
 
-    // What was not preserved is gone, and comes anew.
+    // Routes that were not preserved are gone, and are announced again.
     world.peer_away(0, Some(away()));
     world.peer_up(0);
     world.announce(0, PREFIX, &route(&[1]));

@@ -144,7 +144,7 @@ fn med_is_only_compared_inside_a_neighbouring_as_and_group_by_group() {
                 },
             );
         }
-        // Peer 0 loses to peer 2 by MED; of 1 and 2, the external one wins though nothing says its MED is better.
+        // Peer 0 loses to peer 2 by MED; of 1 and 2, the external one wins although its MED is not better.
         assert_eq!(best(&mut world), from(1), "{order:?}");
     }
 }

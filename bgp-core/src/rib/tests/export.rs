@@ -1,4 +1,4 @@
-//! What peers are told, and with which attributes.
+//! The routes sent to peers, and their attributes.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use PeerKind::{Client, External, Internal};
 
 const PREFIX: &str = "10.1.0.0/16";
 
-/// Peer 0 announces; the others are told, or not.
+/// Peer 0 announces; the others are sent the route, or not.
 fn told_from_first(kinds: &[PeerKind], attributes: &Attributes) -> Vec<bool> {
     let mut world = World::up(rib_config(), kinds);
     world.announce(0, PREFIX, attributes);
@@ -570,7 +570,7 @@ fn roles_keep_leaks_in() {
         world.configure(peer, |config| config.role = Some(role));
         world.peer_up(peer);
     }
-    // From a provider: stamped, and only customers are told.
+    // From a provider: stamped, and sent only to customers.
     world.announce(1, PREFIX, &route(&[65001]));
     world.drain();
     assert_eq!(
@@ -578,7 +578,7 @@ fn roles_keep_leaks_in() {
         [1, 0, 0, 1]
     );
     assert_eq!(world.told(0, PREFIX)[0].attributes.otc, Some(Asn(65001)));
-    // From a customer: everybody is told, those below and beside us with our stamp.
+    // From a customer: sent to everyone; to customers and peers with our stamp.
     world.announce(0, "10.2.0.0/16", &route(&[65000]));
     world.drain();
     let stamps = [1, 2, 3].map(|peer| world.told(peer, "10.2.0.0/16")[0].attributes.otc);

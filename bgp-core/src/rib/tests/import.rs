@@ -235,7 +235,7 @@ fn leaked_routes_are_not_used() {
     }
 }
 
-/// Numbers of peers need not be small, and the one that stands for this speaker is nobody's.
+/// Numbers of peers need not be small, and the one that represents this speaker belongs to no peer.
 #[test]
 fn peers_may_have_great_numbers() {
     let mut world = World::up(rib_config(), &[External]);

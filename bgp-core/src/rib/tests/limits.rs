@@ -150,7 +150,7 @@ fn whoever_holds_most_is_stopped_when_memory_runs_out() {
     assert!(world.rib.best(net("10.9.0.0/16")).is_some());
 }
 
-/// They cannot be stopped, but nobody needs to keep what they said before they went.
+/// They cannot be stopped, but their routes need not be kept after they left.
 #[test]
 fn stale_routes_go_first_when_they_are_most() {
     let config = RibConfig {

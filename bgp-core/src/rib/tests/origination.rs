@@ -1,4 +1,4 @@
-//! Local routes: announced again and again, exchanged as a whole, and told to single peers in their own way.
+//! Local routes: announced repeatedly, synchronised as a whole, and sent to single peers with other attributes.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -35,7 +35,7 @@ fn own(peers: &[(usize, Option<Attributes>)]) -> LocalRoute {
     }
 }
 
-/// What a peer is told of the prefix: its communities, if it is told at all.
+/// The route sent to a peer: its communities, if it is sent at all.
 fn communities(world: &World, peer: usize) -> Option<Vec<Community>> {
     let told = world.told(peer, PREFIX);
     told.first().map(|told| told.attributes.communities.clone())
@@ -185,7 +185,7 @@ fn single_peers_are_told_in_their_own_way_or_not_at_all() {
     world.rib.handle(world.now, withdraw);
     world.drain();
     assert!((0..4).all(|peer| communities(&world, peer).is_none()));
-    // Nobody was told twice of anything: of the other route, least of all.
+    // Nothing was sent twice, and the other route not at all.
     assert!(
         world
             .receivers

@@ -48,7 +48,7 @@ fn an_export_policy_chooses_the_next_hop() {
         (NextHopChoice::Unchanged, via(0)),
         (NextHopChoice::Address(other), other),
         (NextHopChoice::Own, NextHop::V4(OWN_ADDRESS)),
-        // Nobody can be told of an IPv6 next hop here, or of one that is not everybody's.
+        // No peer here can be sent an IPv6 next hop, or one that is not shared by all.
         (
             NextHopChoice::Address(NextHop::V6("2001:db8::1".parse().unwrap())),
             NextHop::V4(OWN_ADDRESS),
@@ -85,7 +85,7 @@ fn a_peer_is_not_told_that_it_is_the_next_hop_that_a_policy_chose() {
     world.drain();
     assert_eq!(world.told(1, PREFIX)[0].next_hop, via(2));
     assert!(world.told(2, PREFIX).is_empty());
-    // Each peer itself is the next hop of all that it might be told.
+    // Each peer is itself the next hop of every route it could be sent.
     world.configure(1, |config| {
         config.export = set_next_hop(NextHopChoice::Peer)
     });
@@ -179,7 +179,7 @@ fn a_policy_that_all_share_tells_each_peer_what_is_for_it() {
     assert_eq!(groups(&world), 1);
 }
 
-/// The same attributes from several peers: what is remembered of one must not be told of another.
+/// The same attributes from several peers: a cached result for one must not be used for another.
 #[test]
 fn a_policy_tells_apart_where_routes_were_learned() {
     let mut world = World::up(
@@ -317,7 +317,7 @@ fn what_a_hook_lets_out_changes_when_told() {
     );
 }
 
-/// A reevaluation of a peer that is behind, while others wait for nothing.
+/// A reevaluation of a lagging peer, while others do not wait.
 #[test]
 fn a_slow_peer_is_told_in_the_end_what_a_hook_decided_last() {
     let mut world = World::up(rib_config(), &[External, External]);
@@ -464,7 +464,7 @@ fn another_hook_is_another_policy() {
     world.configure(0, |config| config.import = asking(&closed));
     world.drain();
     assert!(world.told(1, PREFIX).is_empty());
-    // Next hops stay as they are for whoever is told them unchanged.
+    // Next hops stay unchanged for peers that get them unchanged.
     world.configure(1, |config| config.next_hop_mode = NextHopMode::Keep);
     world.configure(0, |config| config.import = asking(&open));
     world.drain();

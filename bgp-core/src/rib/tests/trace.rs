@@ -49,7 +49,7 @@ fn the_rules_of_an_import_are_named_also_of_a_route_that_was_rejected() {
     );
 }
 
-/// Every peer, up or down: the trace and the view of what is told never contradict each other.
+/// Every peer, up or down: the trace and the view of sent routes never contradict each other.
 #[test]
 fn a_trace_says_what_the_view_of_what_is_told_says() {
     let mut world = World::up(rib_config(), &[External, External, Internal]);

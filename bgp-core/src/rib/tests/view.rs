@@ -1,4 +1,4 @@
-//! Asking: what was received, accepted, chosen and told, and why.
+//! Queries: which routes were received, accepted, selected and sent, and why.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ fn prefixes(world: &World, query: &Query) -> Vec<String> {
     prefixes
 }
 
-/// Why a peer is told of the route of another, or not.
+/// Why a peer is sent the route of another, or not.
 fn told(world: &World, from: usize, to: usize) -> Standing {
     let query = Query::about(View::Told, net(PREFIX)).of_peer(id(to));
     let routes = ask_all(world, &query.with_left_out());
@@ -233,7 +233,7 @@ fn a_peer_with_path_identifiers_is_told_all_that_may_be_used() {
     assert_eq!(held.len(), 2);
     let within =
         Query::new(View::Told, Family::Ipv4Unicast).select(Selection::Within(net("10.0.0.0/8")));
-    // Peers 0 and 1 are each told one, and peer 2 both.
+    // Peers 0 and 1 are each sent one, and peer 2 both.
     let to = |route: &ViewedRoute| route.to.map(|peer| peer.0);
     let mut told: Vec<_> = ask_all(&world, &within).iter().map(to).collect();
     told.sort();

@@ -1,4 +1,4 @@
-//! Watching: whoever reads again what is named knows at any time of rest what everybody else would find out by asking.
+//! Watching: after rereading the named prefixes, a watcher knows at any time of rest what queries would return.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -23,7 +23,7 @@ use crate::wire::{
 pub(super) const OWN_AS: Asn = Asn(64512);
 pub(super) const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
 
-/// What a peer was told of a prefix.
+/// The route sent to a peer for a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) attributes: Attributes,
@@ -34,7 +34,7 @@ pub(super) struct Told {
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) up: bool,
-    /// Does not take what is sent to it until told otherwise.
+    /// Does not read until switched on.
     pub(super) slow: bool,
     waiting: Vec<Bytes>,
     pub(super) held: BTreeMap<(IpNet, PathId), Told>,

@@ -259,7 +259,7 @@ proptest! {
 
 #[test]
 fn an_update_is_tried_again_when_somebody_was_faster() {
-    /// Somebody else changes the object just before each of the first updates.
+    /// Another client changes the object just before each of the first updates.
     struct Busy {
         model: Model,
         changes: usize,

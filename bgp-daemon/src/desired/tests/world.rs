@@ -56,7 +56,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// A node that knows nobody, with a few routes in its kernel.
+    /// A node without peers, with a few routes in its kernel.
     pub(super) fn new() -> Self {
         let now = base();
         let mut node = SansIoSpeaker::new(speaker_config().rib, now, 1);
@@ -295,7 +295,7 @@ impl World {
             .push_back((self.now + LATENCY, session, conn, to, arrival));
     }
 
-    /// The other end is told first: nothing can be sent before both know.
+    /// The other end is informed first: nothing can be sent before both know.
     fn connect(&mut self, from: End, session: PeerId) {
         let conn = ConnId(u64::from(self.next));
         self.next += 1;
@@ -318,7 +318,7 @@ impl World {
         }
     }
 
-    /// From now on each neighbour must hold these and, if that is said, nothing but those.
+    /// From now on each neighbour must hold these routes and, if requested, no others.
     pub(super) fn watch(&mut self, kept: Prefixes, allowed: Option<Routes>) {
         (self.kept, self.allowed) = (kept, allowed);
     }
@@ -337,7 +337,7 @@ impl World {
         self.ids.keys()
     }
 
-    /// What a neighbour is told, and from which session that was learned, if it was.
+    /// The route sent to a neighbour, and the session that it was learned from, if any.
     pub(super) fn told(&self, name: &Arc<str>) -> BTreeSet<(IpNet, Option<Arc<str>>)> {
         let Some(id) = self.ids.get(name) else {
             return BTreeSet::new();

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::doctor::facts::*;
 
-/// A node without a fault, and a session that is down, whose last try to connect was refused.
+/// A healthy node, and a session that is down because its last connection attempt was refused.
 struct Scene {
     facts: Facts,
 }
@@ -82,7 +82,7 @@ impl Scene {
         self
     }
 
-    /// The same after the sides have said this.
+    /// The same after the sides have sent this.
     fn told(self, sent: bool, code: ErrorCode, subcode: u8) -> Self {
         self.told_with(sent, Notification::new(code, subcode))
     }

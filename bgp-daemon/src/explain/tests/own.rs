@@ -1,4 +1,4 @@
-//! Own blocks: who is told, and which object says no.
+//! Own blocks: which peers are sent them, and which object is the first obstacle.
 
 use super::scene::{HERE, ONE, Scene, TORS, TWO};
 use super::{PeerVerdict, Stage, StepResult, peer, says, why};
@@ -112,7 +112,7 @@ fn a_pool_without_export_keeps_its_blocks() {
             (Withheld, Stage::Export, Some("IPPool/pods"), rule)
         );
     }
-    // No block has it; the pool says no first.
+    // No block has it; the pool is the first obstacle.
     let answer = scene.ask("10.1.77.1");
     let said = why(&answer, ONE);
     assert_eq!(
@@ -189,7 +189,7 @@ fn what_communities_add_is_a_change() {
     assert_eq!(attributes.communities, ["64512:7"]);
 }
 
-/// A rule of a filter that accepts may change what it accepts; and who gives the node its peer is said, too.
+/// A filter rule that accepts a route may change it; and the answer names the object that gives the node its peer.
 #[test]
 fn what_a_filter_does_and_whom_a_peer_selects_is_said() {
     let tagging = "

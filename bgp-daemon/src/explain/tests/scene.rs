@@ -156,7 +156,7 @@ impl Scene {
         self.settle();
     }
 
-    /// The answer about all peers. What it says of each is compared with what the RIB says.
+    /// The answer about all peers. Each is compared with the RIB.
     pub(super) fn ask(&self, asked: &str) -> Explanation {
         self.answer(asked, None)
     }

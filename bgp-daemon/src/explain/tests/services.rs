@@ -1,4 +1,4 @@
-//! Addresses of services, and ranges of them: which of many conditions says no first.
+//! Addresses of services, and ranges of them: which of many conditions is the first obstacle.
 
 use super::own::{NO_FILTER, scene};
 use super::scene::{HERE, ONE, Scene, TORS, TWO};
@@ -178,7 +178,7 @@ fn an_excluded_node_announces_no_service() {
     assert_eq!(scene.ask("10.1.5.0/26").verdict, Verdict::Advertised);
 }
 
-/// Where ranges are announced whole, the address of a service is told by its range.
+/// If ranges are announced as a whole, the address of a service is announced by its range.
 #[test]
 fn a_range_stands_for_the_services_in_it() {
     let here = HERE.replace(", serviceLoadBalancerAggregation: Disabled", "");
@@ -227,7 +227,7 @@ fn a_range_stands_for_the_services_in_it() {
             .iter()
             .any(|step| step.text.contains("198.51.100.0/24 is a route here"))
     );
-    // A range whose addresses are announced one by one is not announced itself.
+    // If the addresses of a range are announced one by one, the range is not.
     let scene = super::own::scene(NO_FILTER);
     let answer = scene.ask("198.51.100.0/24");
     let (verdict, stage, object, rule) = why(&answer, ONE);

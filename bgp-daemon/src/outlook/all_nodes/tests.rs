@@ -103,7 +103,7 @@ fn the_work_grows_as_the_cluster_does() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Whoever stands for others stands for them in everything that is counted.
+    /// A node that represents others represents them in everything that is counted.
     #[test]
     fn the_sum_is_that_of_all_nodes_one_by_one((before, edits) in story()) {
         let mut after = before.clone();

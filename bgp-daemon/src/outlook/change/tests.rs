@@ -1,4 +1,4 @@
-//! What a change is said to do: by hand where people read it, and for any two clusters that it leads from one to the other.
+//! The report of a change: hand-written for what people read, and for any two clusters it leads from one to the other.
 
 use bgp_speaker::PeerSpec;
 use proptest::prelude::*;
@@ -156,7 +156,7 @@ fn told_by(plan: &Plan) -> BTreeMap<(Arc<str>, IpNet), Arc<WireAttributes>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Of one plan to itself nothing is told; of one to another, what is told leads from what was to what is.
+    /// A plan compared with itself gives no lines; compared with another, the lines lead from the old state to the new one.
     #[test]
     fn a_change_leads_from_what_was_to_what_is((before, edits) in story()) {
         let mut after = before.clone();

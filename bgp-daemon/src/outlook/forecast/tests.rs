@@ -1,4 +1,4 @@
-//! What is foreseen: by hand for the kinds of peers there are, and for any cluster that nobody is told what is another's.
+//! The forecast: hand-written for each kind of peer, and for any cluster no peer is sent the routes of another node.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::desired::tests::resources::story;
 use crate::plan::{Environment, plan};
 use crate::resources::{ResourceSet, parse};
 
-/// Node `a` with two blocks, a service range, and whatever else is said.
+/// Node `a` with two blocks, a service range, and additional objects.
 fn plan_with(documents: &str) -> Plan {
     let cluster = "
 {apiVersion: projectcalico.org/v3, kind: Node, metadata: {name: a}, spec: {bgp: {ipv4Address: 192.0.2.2/24, ipv6Address: '2001:db8::2/64'}}}
@@ -121,7 +121,7 @@ fn peers_that_are_alike_are_one_kind() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Who shares a kind with others is told what it would be told alone.
+    /// A node represented by another is sent what it would be sent alone.
     #[test]
     fn every_peer_is_told_what_it_would_be_told_alone((documents, _) in story()) {
         let plan = plan_of(&documents);

@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::resources::limits::{MAX_DOCUMENT, MAX_NESTED, MAX_NODES};
 use crate::resources::{Tree, parse};
 
-/// Text, line and column of what is wrong with it, and how that is said.
+/// Text, line and column of the error in it, and its message.
 #[rustfmt::skip]
 const BROKEN: &[(&str, usize, usize, &str)] = &[
     ("a: 1\n\tb: 2\n", 2, 1, "a tab stands where only blanks may indent"),
@@ -203,7 +203,7 @@ fn damage() -> impl Strategy<Value = (prop::sample::Index, u8, String)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
-    /// Whatever becomes of a good text, what is said of it is ours, and has a place in it.
+    /// For a damaged text, every message is ours, and has a location in the text.
     #[test]
     fn no_word_of_a_library_shows_through(which in 0..GOOD.len(), damages in prop::collection::vec(damage(), 1..4)) {
         let mut text: Vec<char> = GOOD[which].chars().collect();

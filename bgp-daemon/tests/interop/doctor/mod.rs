@@ -25,7 +25,7 @@ struct Ward {
     stage: Stage,
 }
 
-/// What `doctor` said.
+/// The output of `doctor`.
 #[derive(Debug)]
 struct Diagnosis {
     findings: Vec<Value>,
@@ -77,7 +77,7 @@ impl Ward {
         wait_for("the session", LONG, || self.is_up());
     }
 
-    /// Waits until the row of the session says this.
+    /// Waits until the row of the session has this text.
     fn wait_row(&self, words: &str) {
         wait_row(&self.stage.node, &self.stage.tor_host, words);
     }

@@ -7,7 +7,7 @@ use super::*;
 use crate::lab::process::Process;
 use crate::stage::{BLOCKS, TOR_PREFIXES};
 
-/// A node whose session with BIRD is up, or comes up.
+/// A node and BIRD, with a session that is up or coming up.
 fn well(spec: &[&str], change: impl FnOnce(PeerConfig) -> PeerConfig) -> Option<Ward> {
     let mut ward = Ward::open(&[Kind::Bird])?;
     ward.peering(TOR_AS, &[], spec);

@@ -10,7 +10,7 @@ use crate::hostile::api_server::{CRD, PORT, Server, resources};
 use crate::lab::Lab;
 use crate::scenario::{NODE_AS, addresses};
 
-/// A node of a cluster whose API server is the test's own.
+/// A node of a cluster with an API server that the test runs.
 struct Cluster {
     node: Node,
     _tor: Box<dyn Peer>,
@@ -105,7 +105,7 @@ fn datastore() {
     );
 }
 
-/// The daemon waits for its datastore from the start, and says so.
+/// The daemon waits for its datastore from the start, and reports so.
 #[test]
 fn datastore_that_is_a_folder() {
     let Some(ward) = Ward::open(&[]) else {

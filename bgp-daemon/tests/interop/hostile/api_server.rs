@@ -28,11 +28,11 @@ pub(crate) struct Server {
     missing: Mutex<BTreeMap<String, u32>>,
     /// Requests that change something; none is answered.
     changes: AtomicUsize,
-    /// Paths that nobody may read.
+    /// Paths without read permission.
     pub(crate) forbidden: Mutex<BTreeSet<String>>,
     /// It answers nothing any more.
     pub(crate) is_mute: AtomicBool,
-    /// What it says the time is, if it says it.
+    /// The time that it reports, if any.
     pub(crate) date: Option<String>,
 }
 
@@ -65,7 +65,7 @@ impl Server {
             let (method, target) = (words.next()?, words.next()?);
             if method != "GET" {
                 self.changes.fetch_add(1, Ordering::Relaxed);
-                // Whatever else comes.
+                // Any further input.
                 lines.by_ref().last();
                 return None;
             }

@@ -1,4 +1,4 @@
-//! Whoever connects too often, stays too long, or says nothing.
+//! Clients that connect too often, stay too long, or are silent.
 
 use std::collections::VecDeque;
 use std::process::Command;
@@ -38,7 +38,7 @@ fn garbage_that_stays() {
     connections_that_stay(vec![0x42; 4096]);
 }
 
-/// A configured peer connects as fast as it can, says the same each time and does not hang up. Somebody who comes meanwhile gets in.
+/// A configured peer connects as fast as it can, always sends the same and does not disconnect. Other peers can still connect.
 fn connections_that_stay(words: Vec<u8>) {
     let Some(mut siege) = Siege::lay(&[]) else {
         return;

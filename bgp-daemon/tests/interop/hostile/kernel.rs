@@ -1,4 +1,4 @@
-//! A kernel that does not answer, or that says more than can be heard.
+//! A kernel that does not answer, or that sends more than can be read.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -9,7 +9,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 use super::*;
 use crate::stage::TOR_PREFIXES;
 
-/// A port of netlink that nobody has.
+/// An unused netlink port.
 const NOBODY: u32 = 1;
 
 impl Siege {
@@ -57,7 +57,7 @@ impl Siege {
 /// routes are there.
 #[test]
 fn netlink_that_fails_again_and_again() {
-    // An answer that is under way when its socket is diverted never comes; else the connection is refused.
+    // An answer in flight when its socket is diverted never arrives; otherwise the connection is refused.
     const FAILS: &str = "netlink fails (";
     let Some(mut siege) = Siege::lay(&[]) else {
         return;
@@ -83,7 +83,7 @@ fn netlink_that_fails_again_and_again() {
     siege.withstand();
 }
 
-/// While nothing comes, routes are learned and told, and forwarding follows when the kernel answers again.
+/// Without answers, routes are still learned and announced, and forwarding follows when the kernel answers again.
 #[test]
 fn netlink_that_is_silent() {
     let Some(mut siege) = Siege::lay(&[]) else {
@@ -101,7 +101,7 @@ fn netlink_that_is_silent() {
     siege.withstand();
 }
 
-/// Events get lost, among them that a route of ours has gone.
+/// Events get lost, among them the removal of one of our routes.
 #[test]
 fn more_events_than_fit() {
     const ROUTES: u32 = 40_000;

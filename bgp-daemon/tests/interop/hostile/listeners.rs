@@ -69,7 +69,7 @@ fn a_peer_without_a_key_is_left_alone() {
     });
 }
 
-/// Its Secret is not there, and without it nothing is to be said.
+/// Its Secret is missing, and without it there must be no session.
 #[test]
 fn a_peer_whose_secret_is_missing_is_left_alone() {
     let password = [

@@ -1,11 +1,11 @@
-//! Peers whose connection is good, and whose messages are not.
+//! Peers with a good connection and bad messages.
 
 use bgp_core::types::Family;
 use bgp_core::wire::{ErrorCode, Notification, RefreshKind, RouteRefresh};
 
 use super::*;
 
-/// A session comes up however slowly its messages come, and keeps nobody waiting.
+/// A session comes up however slowly its messages arrive, and delays no other.
 #[test]
 fn one_octet_at_a_time() {
     let Some(mut siege) = Siege::lay(&[]) else {

@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 struct Siege {
     tor: Box<dyn Peer>,
     mallory: Rc<Host>,
-    /// Addresses of those whose sessions may end.
+    /// Addresses of the peers whose sessions may end.
     hostile: Vec<IpAddr>,
     stage: Stage,
 }
@@ -59,7 +59,7 @@ impl Siege {
         Self::prepare(annotations, spec, |_| ())
     }
 
-    /// The same with what else is to be so before the node starts.
+    /// The same with further settings before the node starts.
     fn prepare(
         annotations: &[(&str, &str)],
         spec: &[&str],
@@ -127,7 +127,7 @@ impl Siege {
         way.is_ok_and(|way| way.contains(&format!("via {} ", self.stage.tor_host.ipv4)))
     }
 
-    /// Whether a line of the log is about one of those whose sessions may end.
+    /// Whether a line of the log is about a peer whose session may end.
     fn is_of_hostile(&self, line: &str) -> bool {
         let names = self
             .hostile
@@ -137,7 +137,7 @@ impl Siege {
         words.any(|word| line.contains(&word))
     }
 
-    /// Waits until the log says that a session of a hostile peer has ended, with these words.
+    /// Waits until the log reports the end of a hostile peer's session, with these words.
     fn wait_ended(&self, words: &str) {
         wait_for(&format!("the end of a session: {words}"), SHORT, || {
             let log = self.stage.node.log();
@@ -223,7 +223,7 @@ fn put_filter(stage: &Stage, name: &str, operations: &str) {
     stage.cluster.put(&format!("filter-{name}"), &text);
 }
 
-/// What peers announce is told to the router.
+/// Routes announced by peers are sent to the router.
 fn export_all(stage: &mut Stage) {
     put_filter(stage, "all", "");
     stage.peering(TOR_AS, &[], &["filters: [all]"]);

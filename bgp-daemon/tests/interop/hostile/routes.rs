@@ -1,4 +1,4 @@
-//! Sessions that are good, and whose routes cost much, again and again.
+//! Valid sessions with expensive routes, repeatedly.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::*;
 use crate::lab::peer::Route;
 use crate::scenario::NODE_AS;
 
-/// A hostile peer says this; the honest ones do not notice.
+/// A hostile peer sends this; the honest ones do not notice.
 fn send(annotations: &[(&str, &str)], words: impl FnMut(u32) -> Vec<u8> + Send + 'static) {
     let Some(mut siege) = Siege::lay_with(annotations, &[]) else {
         return;
@@ -91,7 +91,7 @@ fn prefixes_that_come_and_go() {
     });
 }
 
-/// None beyond the limit is ever told, and the session ends.
+/// No route beyond the limit is ever sent on, and the session ends.
 #[test]
 fn more_prefixes_than_allowed() {
     const LIMIT: usize = 1_000;

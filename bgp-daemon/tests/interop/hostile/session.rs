@@ -1,4 +1,4 @@
-//! A session that is good, of a peer whose routes need not be, and the octets of its UPDATEs.
+//! The valid session of a peer with arbitrary routes, and the octets of its UPDATEs.
 
 use std::net::Shutdown;
 use std::ops::Range;
@@ -73,14 +73,14 @@ impl Session {
         self.stream.shutdown(Shutdown::Both).ok();
     }
 
-    /// Whether it could be said.
+    /// Whether it could be sent.
     pub(super) fn say(&mut self, words: &[u8]) -> bool {
         self.stream.write_all(words).is_ok()
     }
 }
 
-/// The hostile peer says what `words` makes of the number of the round, in a session that it opens again when it has ended.
-/// Rounds in which it was not listened to do not count.
+/// The hostile peer sends what `words` makes of the number of the round, in a session that it reopens when it has ended. Rounds
+/// in which nothing was read do not count.
 pub(super) fn speak(
     siege: &Siege,
     mut words: impl FnMut(u32) -> Vec<u8> + Send + 'static,

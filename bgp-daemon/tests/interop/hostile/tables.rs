@@ -11,7 +11,7 @@ const AT_ONCE: usize = 500;
 /// The next hop of all of them, to which a static route leads.
 const NEXT_HOP: [u8; 4] = [192, 0, 2, 1];
 
-/// A siege, a peer that has announced the table, and others who are told of it, each in a group of its own.
+/// A siege, a peer that has announced the table, and others that receive it, each in its own group.
 struct Big {
     siege: Siege,
     carrier: Rc<Host>,
@@ -62,7 +62,7 @@ impl Big {
         Some(big)
     }
 
-    /// Waits until the router has been told of the first prefix with such a [`mark`]: the change is under way.
+    /// Waits until the router has received the first prefix with such a [`mark`]: the change is in progress.
     fn wait_marked(&self, number: u32) {
         let marked = format!("65066:{number}");
         wait_for("the first change", SHORT, || {

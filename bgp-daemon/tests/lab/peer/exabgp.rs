@@ -119,7 +119,7 @@ impl Peer for ExaBgp {
             .is_ok_and(|table| table.established.contains(&neighbor))
     }
 
-    /// ExaBGP tells of states and messages only.
+    /// ExaBGP reports only states and messages.
     fn describe(&self, neighbor: IpAddr) -> Result<String, String> {
         let text = fs::read_to_string(self.messages()).map_err(|error| error.to_string())?;
         let address = format!("\"{neighbor}\"");

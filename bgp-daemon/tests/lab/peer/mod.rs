@@ -1,4 +1,4 @@
-//! Drivers of BGP speakers: one file per implementation, all behind the trait [`Peer`].
+//! Drivers of BGP speakers: one file per implementation, all implementing the trait [`Peer`].
 //!
 //! A driver takes a [`PeerConfig`], writes the implementation's own configuration from it, runs the programs on a
 //! [`Host`], and reads tables back through the implementation's own client.
@@ -31,7 +31,7 @@ pub(crate) trait Peer {
     fn stop(&mut self);
     /// Ends it without asking; it can be started again.
     fn kill(&mut self);
-    /// Starts it after [`Peer::kill`], told that its routes are still in use (RFC 4724 §4.1).
+    /// Starts it after [`Peer::kill`], with the option that its routes are still in use (RFC 4724 §4.1).
     fn resume(&mut self) {
         self.start();
     }
@@ -73,7 +73,7 @@ pub(crate) struct PeerConfig {
     pub(crate) router_id: Ipv4Addr,
     pub(crate) neighbors: Vec<Neighbor>,
     pub(crate) announce: BTreeSet<IpNet>,
-    /// Whether it writes what it learns into the kernel, if it is one that can be told not to: BIRD.
+    /// Whether it writes learned routes into the kernel, for programs where that is optional: BIRD.
     pub(crate) programs_kernel: bool,
     /// More settings of the speaker as a whole, in the language of BIRD's file or of FRR's `router bgp`.
     pub(crate) settings: Vec<String>,

@@ -7,7 +7,7 @@ use crate::lab::cluster::Cluster;
 use crate::lab::host::Host;
 use crate::lab::node::Node;
 
-/// A node of a cluster of its own, without a mesh, whose blocks are what it announces.
+/// A node of its own cluster, without a mesh, that announces its blocks.
 pub(super) fn own(host: &Rc<Host>, config: &PeerConfig) -> Node {
     let cluster = Cluster::create(&host.directory.join("cluster"));
     cluster.node(host).bgp_configuration(config.asn, false, &[]);

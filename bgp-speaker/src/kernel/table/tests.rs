@@ -141,7 +141,7 @@ impl World {
         Ok(())
     }
 
-    /// Somebody else adds a route and the event arrives.
+    /// Another program adds a route and the event arrives.
     fn other_adds(&mut self, present: PresentRoute) {
         self.kernel.push(present.clone());
         self.asked |= self.table.added(present, false) == Certainty::ReadAgain;

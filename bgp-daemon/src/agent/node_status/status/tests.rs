@@ -147,7 +147,7 @@ fn types_of_peers_are_those_of_the_api() {
     );
 }
 
-/// One route of each kind, and one of a session that has gone.
+/// One route of each kind, and one of a session that has ended.
 fn routes_of_each_kind() -> Vec<RouteSnapshot> {
     let gateways = |addresses: &[&str]| NextHops::Via(addresses.iter().map(|a| via(a)).collect());
     let cali = || NextHops::Device("cali1".into());

@@ -14,7 +14,7 @@ fn peer(name: &str, spec: &str) -> String {
     )
 }
 
-/// A folder under a clock that goes as the test says.
+/// A folder under a clock that the test controls.
 struct Scene {
     state: FolderState,
     now: Instant,
@@ -124,7 +124,7 @@ impl Scene {
         problems.iter().map(ToString::to_string).collect()
     }
 
-    /// What the files say, or only those whose last line is whole.
+    /// The objects in the files, or only in those whose last line is complete.
     fn said(&mut self, whole: bool) -> ResourceSet {
         let mut state = FolderState::new(QUIET);
         let mut listing = self.listing();
@@ -353,7 +353,7 @@ fn text(objects: &[usize]) -> String {
 }
 
 proptest! {
-    /// Whatever is done to files: what they all say is in force at once, and what none says any more is gone in the end.
+    /// Under any changes of files: objects in all versions are always in force, and objects in none are gone in the end.
     #[test]
     fn in_the_end_the_files_are_in_force(steps in prop::collection::vec(any_step(), 1..30)) {
         let mut scene = Scene::new();

@@ -6,7 +6,7 @@ fn parse(text: &str) -> Value {
     Tree::parse(text).expect(text).to_value()
 }
 
-/// The text after `change`, which must mean what it says.
+/// The text after `change`, which must have the meaning that it states.
 fn edit(text: &str, change: impl FnOnce(&mut Value)) -> String {
     let mut object = parse(text);
     change(&mut object);
