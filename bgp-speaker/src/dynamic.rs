@@ -36,7 +36,7 @@ use crate::starter::{Peer, Starter};
 /// | --- | --- | --- |
 /// | connections that wait for their OPEN, one for each address | 64 | the oldest is closed without a word |
 /// | the wait for an OPEN | 10 s | the connection is closed without a word |
-/// | sessions of a range, and of all ranges | 1,000 each | a further peer is told Cease 6/5, Connection Rejected |
+/// | sessions of a range, and of all ranges | 1,000 each | a further peer is sent Cease 6/5, Connection Rejected |
 ///
 /// # Example
 ///
@@ -280,7 +280,7 @@ impl Registry {
         self.state().peers.get(name)?.peer.clone()
     }
 
-    /// Accepts nobody from now on and drops all references; returns the peers.
+    /// Accepts no peer from now on and drops all references; returns the peers.
     pub(super) fn close(&self) -> BTreeMap<Arc<str>, Peer> {
         let mut state = self.state();
         state.starter = None;
@@ -377,7 +377,7 @@ impl Registry {
         }
     }
 
-    /// The task of a peer has ended, and the table was told.
+    /// The task of a peer has ended, and the table was informed.
     async fn ended(&self, name: Arc<str>, id: PeerId) {
         let starter = self.state().starter.clone();
         if let Some(starter) = starter {

@@ -13,7 +13,7 @@ const MAX_WAITING: usize = 1024;
 const OUTBOX_SLICE: usize = 64;
 /// Weight of inputs after which the table gets a chance to run: a task that is woken waits for its turn on the same thread.
 const LONG_BATCH: usize = 64;
-/// Octets of routes written before the table is told; small compared with the octets that it allows in flight.
+/// Octets of routes written before the table is informed; small compared with the octets that it allows in flight.
 const REPORTED_AT_ONCE: usize = 64 * 1024;
 
 /// A neighbour's end of the channels to and from the table.

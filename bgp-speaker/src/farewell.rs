@@ -42,7 +42,7 @@ impl Farewells {
 
     /// Writes as much of the queued output as TCP takes, and lets the connection linger.
     pub(super) fn add(&self, mut connection: TcpConnection) {
-        // If a write fails, nobody is left to read.
+        // If a write fails, the reader is gone.
         if connection.write().is_err() {
             return;
         }

@@ -130,7 +130,7 @@ pub(super) struct Outlet {
     sender: OpaqueSender,
     peer: Arc<str>,
     waiting: VecDeque<OpaqueEvent>,
-    /// The owner was told, or will be told, that the session is up.
+    /// The owner was informed, or will be informed, that the session is up.
     is_up: bool,
 }
 

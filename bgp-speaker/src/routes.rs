@@ -72,7 +72,7 @@ impl Routes {
     /// Makes these routes the complete set of the owner with this number: missing routes are withdrawn, and new or changed routes
     /// announced, as one batch. No peer sees an intermediate state. Routes with other numbers stay.
     ///
-    /// One call visits each route of the owner; peers are told only the difference.
+    /// One call visits each route of the owner; peers are sent only the difference.
     ///
     /// ```
     /// # async fn example(speaker: bgp_speaker::Speaker) -> Result<(), Box<dyn std::error::Error>> {
@@ -83,7 +83,7 @@ impl Routes {
     /// const SERVICES: u32 = 1;
     /// let routes = speaker.routes();
     /// let marked = Attributes { communities: vec![Community::NO_EXPORT], ..Attributes::default() };
-    /// // The second one is not for 192.0.2.1, and 192.0.2.2 is told of it with a community.
+    /// // The second one is not for 192.0.2.1, and 192.0.2.2 is sent it with a community.
     /// let second = LocalRoute::default()
     ///     .told_to("192.0.2.1".parse()?, None)
     ///     .told_to("192.0.2.2".parse()?, Some(marked));

@@ -173,7 +173,7 @@ impl Sender {
         Ok(())
     }
 
-    /// From now on the table processes nothing and tells nobody anything. A flag, because a message would wait behind others.
+    /// From now on the table processes nothing and sends nothing. A flag, because a message would wait behind others.
     pub(super) fn freeze(&self) {
         self.frozen.store(true, Ordering::Relaxed);
     }

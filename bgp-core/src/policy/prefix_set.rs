@@ -217,7 +217,7 @@ mod tests {
         Ipv4Net::new_assert((number << 8).into(), 24).into()
     }
 
-    /// The set of a large cluster, or of all routes that somebody may announce, is asked about every route.
+    /// The set of a large cluster, or of all routes that a peer may announce, is looked up for every route.
     #[test]
     fn a_large_set_costs_little_more_than_a_small_one() {
         let cost = |members: u32| {

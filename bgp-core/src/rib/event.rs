@@ -192,7 +192,7 @@ pub struct ForwardRoute {
     /// The winning preference.
     pub preference: u32,
     /// A local route with a preference of at most [`PEER_PREFERENCE`](super::PEER_PREFERENCE) is better. The local route, if
-    /// installed by its owner, forwards the packets; this route may be installed beside it, but must not replace it.
+    /// installed by its owner, forwards the packets; this route may be installed in addition to it, but must not replace it.
     pub standby: bool,
 }
 

@@ -114,7 +114,7 @@ impl Group {
         waited
     }
 
-    /// Whether every member has many octets in flight. Lagging members count: a stuck member delays nobody.
+    /// Whether every member has many octets in flight. Lagging members count: a stuck member delays no other.
     fn is_full(&self, shared: &Shared) -> bool {
         let mut members = self.members.iter();
         members.all(|member| shared.in_flight(member.peer) > HIGH_WATER)

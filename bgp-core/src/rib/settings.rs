@@ -61,7 +61,7 @@ pub struct LocalRoute {
     /// The outgoing interface, if known.
     pub interface: Option<Arc<str>>,
     /// Compared before all BGP attributes; routes from peers have 100. With at most 100, the best route of the peers is still
-    /// output for forwarding, beside the local one.
+    /// output for forwarding, in addition to the local one.
     pub preference: u32,
     /// Attributes for peers with these addresses, instead of `attributes`; `None` withholds the route. Export policies and the
     /// rules of BGP still apply. Each address costs its peers an update group of their own.

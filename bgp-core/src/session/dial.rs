@@ -1,7 +1,7 @@
 //! The state machine before OPEN: Idle, Connect and Active (RFC 4271 §8.2.2). It decides whether the session dials, and how long
 //! it stays Idle after an error.
 //!
-//! It continues beside a connection that the peer opened until an OPEN was accepted on that one: a peer that connects and stays
+//! It continues next to a connection that the peer opened until an OPEN was accepted on that one: a peer that connects and stays
 //! silent does not prevent dialling.
 
 use std::sync::Arc;

@@ -335,7 +335,7 @@ impl Fsm {
         self.outputs.extend(cancel.then_some(Output::CancelConnect));
     }
 
-    /// Records the last error, unless a good session is up beside the failed connection.
+    /// Records the last error, unless a session is up on another connection than the failed one.
     fn record_error(&mut self, now: Instant, class: ErrorClass, text: String) {
         if !self.connections.iter().any(Connection::is_established) {
             self.record.error(now, class, text);

@@ -118,7 +118,7 @@ impl Session {
     ///
     /// An outgoing connection that was not requested is closed at once, and so is one from the peer in Idle (with exceptions, see the
     /// [module](self)). A third connection is closed as well, unless it can replace one without the peer's OPEN: the peer's own earlier
-    /// attempt, or a leftover beside an Established session.
+    /// attempt, or a leftover next to an Established session.
     pub fn handle_connected(&mut self, now: Instant, conn: ConnId, direction: Direction) {
         if self.fsm.find(conn).is_some() {
             return;

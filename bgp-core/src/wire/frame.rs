@@ -107,7 +107,7 @@ mod tests {
         assert_eq!((answer.code, answer.subcode), (ErrorCode::HEADER, 1));
     }
 
-    /// R4271-4.1-01, R4271-6.1-02: judged before the body is there.
+    /// R4271-4.1-01, R4271-6.1-02: checked before the body has arrived.
     #[test]
     fn r4271_6_1_02_length_outside_the_limits() {
         for len in [0, 18, 4097, 65535] {

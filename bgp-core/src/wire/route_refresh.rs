@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(&error.notification.data[..], [0, 21]);
     }
 
-    /// R7313-5-02: the session is told and ignores it.
+    /// R7313-5-02: the session gets it and ignores it.
     #[test]
     fn r7313_5_02_unknown_subtype_is_kept() {
         let odd = RouteRefresh::decode(&message(&[0, 2, 7, 1]), &context(true)).unwrap();

@@ -133,7 +133,7 @@ impl Agent {
         async move {
             let mut status = status;
             if let Some((peers, routes)) = asked {
-                // A speaker that has ended waits for nobody.
+                // A speaker that has ended waits for no peer.
                 let awaited = routes.look(Rib::awaited).await.unwrap_or_default();
                 status.recovery = recovery(awaited.intersection(&peers).count(), status.boot);
             }

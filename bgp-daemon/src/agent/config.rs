@@ -26,7 +26,7 @@ pub struct AgentConfig {
     pub recover: bool,
     /// File with the peers that are up, for the next run; `None` keeps none.
     pub peers_file: Option<PathBuf>,
-    /// What peers are told at the end; `None` follows the resources.
+    /// How sessions end at a stop; `None` follows the resources.
     pub on_stop: Option<OnStop>,
     /// Memory limit for routes, octets; above it, the session of the peer that holds most is stopped.
     pub memory_limit: Option<usize>,

@@ -1,4 +1,4 @@
-//! The end of a run: what each peer is told. Routes stay in the kernel.
+//! The end of a run: the message to each peer. Routes stay in the kernel.
 
 use std::collections::BTreeMap;
 

@@ -97,7 +97,7 @@ struct Follower {
     view: Arc<View>,
     filter: Option<Filter>,
     sources: Sources,
-    /// The problems that the client was told.
+    /// The problems that the client was sent.
     problems: BTreeSet<ProblemEntry>,
     /// The last one is sent next.
     waiting: Vec<sse::Event>,

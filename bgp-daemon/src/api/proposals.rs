@@ -1,5 +1,5 @@
 //! `POST /v1/change`: compares the plan in force with that of other resources; changes nothing. Answered by the daemon because
-//! the whole plan includes passwords, which nobody else may have.
+//! the whole plan includes passwords, which must not leave the daemon.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,7 +15,7 @@ pub struct Limits {
     pub line_len: usize,
     /// A connection without a command for this long is closed.
     pub idle: Duration,
-    /// Without an answer from the owner for this long (or, for routes, the next chunk), the client is told that there is none.
+    /// Without an answer from the owner for this long (or, for routes, the next chunk), the client gets an error.
     pub answer: Duration,
     /// A client that reads nothing for this long is disconnected.
     pub write: Duration,

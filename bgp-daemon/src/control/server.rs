@@ -35,7 +35,7 @@ pub struct Server {
 
 impl Server {
     /// Listens on `path`, for requests about `family`. The socket's owner and `group`, or otherwise our own group, may connect.
-    /// Creates the directory if it is missing, and replaces a socket that nobody serves. Must be called within a tokio runtime.
+    /// Creates the directory if it is missing, and replaces a socket that no process serves. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///

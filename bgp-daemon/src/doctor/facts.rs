@@ -214,7 +214,7 @@ pub struct Peer {
     pub link: NeighbourEntry,
     /// Sockets to the peer.
     pub sockets: Vec<Socket>,
-    /// Test handshakes beside the session.
+    /// Test handshakes on additional connections.
     pub knocks: Knocks,
     /// Rejected connections from the peer.
     pub turned_away: Option<TurnedAway>,
@@ -284,7 +284,7 @@ pub enum Knock {
     Failed(String),
 }
 
-/// Test handshakes with a silent peer, beside its session.
+/// Test handshakes with a silent peer, on additional connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Knocks {
     /// Without a signature.

@@ -10,7 +10,7 @@
 //! | [`online`]    | examination of a running daemon                                            |
 //! | [`preflight`] | examination of a node before the daemon runs                               |
 //!
-//! An examination changes nothing. A silent peer is probed beside its session, with handshakes that are aborted at once.
+//! An examination changes nothing. A silent peer is probed on additional connections, with handshakes that are aborted at once.
 
 mod examination;
 pub mod facts;

@@ -65,7 +65,7 @@ pub struct PeerOptions {
     pub on_stop: OnStop,
 }
 
-/// What a peer is told when the speaker stops.
+/// How a session ends when the speaker stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum OnStop {

@@ -1,5 +1,5 @@
-//! How single values are read out of a field: text to addresses, prefixes, AS numbers, communities, durations,
-//! selectors. Each type says what it expects, so that an error can.
+//! Reads single values of fields: text to addresses, prefixes, AS numbers, communities, durations, selectors. Each type describes
+//! what it expects, for errors.
 //!
 //! Used by `#[serde(deserialize_with = ...)]`: [`required`], [`optional`] and [`list`].
 
@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 use super::duration::parse_duration;
 use super::selector::Selector;
 
-/// A value that is written as one text or one number.
+/// A value written as one text or one number.
 pub(super) trait Scalar: Sized {
     /// Completes "expected ...".
     const EXPECTED: &'static str;
@@ -26,18 +26,18 @@ pub(super) trait Scalar: Sized {
     /// Reads text; `None` if it is not of this type.
     fn from_text(text: &str) -> Option<Self>;
 
-    /// Reads a number; types that are only ever text refuse it.
+    /// Reads a number; types that are always text reject it.
     fn from_number(_number: u64) -> Option<Self> {
         None
     }
 
-    /// Says more than [`EXPECTED`](Self::EXPECTED) about text that was refused.
+    /// A more specific message than [`EXPECTED`](Self::EXPECTED) for rejected text.
     fn complaint(_text: &str) -> Option<String> {
         None
     }
 }
 
-/// Reads a value that must be there.
+/// Reads a required value.
 pub(super) fn required<'de, D: Deserializer<'de>, T: Scalar>(from: D) -> Result<T, D::Error> {
     Read::deserialize(from).map(|read| read.0)
 }
@@ -109,7 +109,7 @@ impl<T: Scalar> Visitor<'_> for ScalarVisitor<T> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Read<T>, E> {
-        // Only `boolean` takes these; it reads them as the text that stands for them.
+        // Only `boolean` accepts these; it reads them as the equivalent text.
         T::from_text(if value { "true" } else { "false" })
             .map(Read)
             .ok_or_else(|| E::invalid_type(Unexpected::Bool(value), &self))
@@ -141,7 +141,7 @@ impl Scalar for IpNet {
     }
 }
 
-/// Reads a prefix. An address is one without a length, as Calico has it.
+/// Reads a prefix. As in Calico, an address is one without a length.
 pub(crate) fn prefix(text: &str) -> Option<IpNet> {
     let alone = || text.parse::<IpAddr>().ok().map(IpNet::from);
     text.parse().ok().or_else(alone)
@@ -213,7 +213,7 @@ pub struct RoutePriority(pub u32);
 impl RoutePriority {
     /// LOCAL_PREF and metric of a route add up to this.
     pub const MAX: u32 = 2_147_483_647;
-    /// What a route has if nobody says anything else.
+    /// The priority of a route without one.
     pub const NORMAL: Self = Self(1024);
 
     /// The LOCAL_PREF that carries this priority.

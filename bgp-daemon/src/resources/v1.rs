@@ -1,6 +1,6 @@
 //! Documents of Calico's first API (`apiVersion: v1`, `kind: bgpPeer`), turned into v3 ones.
 //!
-//! Their kinds begin with a small letter, which tells `node` from the Node of Kubernetes.
+//! Their kinds begin with a lower-case letter, which distinguishes `node` from the Kubernetes Node.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -45,7 +45,7 @@ impl OldKind {
     }
 }
 
-/// The v3 document that means the same.
+/// The v3 document with the same meaning.
 pub(super) fn convert(
     old: OldKind,
     value: &Value,
@@ -275,7 +275,7 @@ fn address_name(address: IpAddr) -> String {
     }
 }
 
-/// A name as v3 allows it: lower case, other characters turned into `-`, none but letters and digits at the ends.
+/// A name that v3 allows: lower case, other characters replaced by `-`, only letters and digits at the ends.
 fn node_name(name: &str) -> String {
     let lower = name.to_lowercase();
     let valid = |c: char| match c {

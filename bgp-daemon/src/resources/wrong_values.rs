@@ -1,11 +1,11 @@
-//! Every field of every kind: a value that is wrong is a problem at the field, whatever else is right; what Calico's API and
-//! Kubernetes take is taken without a word.
+//! Every field of every kind: an invalid value is a problem at the field, even if everything else is valid; values that Calico's
+//! API and Kubernetes accept are accepted silently.
 
 use serde_json::{Value, json};
 
 use super::{Parsed, Problem, Severity, parse};
 
-/// A document of a kind, in one file with another one that is right.
+/// A document of a kind, in one file with another, valid one.
 fn read(version: &str, kind: &str, fields: &Value) -> Parsed {
     let mut document = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "it"}});
     let object = document.as_object_mut().expect("it is one");
@@ -26,7 +26,7 @@ fn version_of(kind: &str) -> (&str, &str) {
     }
 }
 
-/// What the rest of the object must say so that only the one field is wrong.
+/// The rest of the object, such that only the one field is wrong.
 fn base(kind: &str) -> Value {
     match kind {
         "IPPool" => json!({"spec": {"cidr": "10.0.0.0/16"}}),
@@ -41,7 +41,7 @@ fn base(kind: &str) -> Value {
     }
 }
 
-/// An object with a value at a path such as `spec.filters.0`; lists are made as long as need be.
+/// An object with a value at a path such as `spec.filters.0`; lists are extended as needed.
 fn with(kind: &str, path: &str, value: &Value) -> Value {
     let mut fields = base(kind);
     let mut at = &mut fields;
@@ -229,7 +229,7 @@ fn each_wrong_value_of_each_field_is_named() {
     assert!(misses.is_empty(), "{}", misses.join("\n"));
 }
 
-/// What Calico takes is taken: kind, path and value.
+/// Values that Calico accepts are accepted: kind, path and value.
 #[rustfmt::skip]
 fn right() -> Vec<(&'static str, &'static str, Value)> {
     vec![

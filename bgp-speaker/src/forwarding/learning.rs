@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::rules::ForwardingPlan;
 use crate::kernel::{ForeignRoute, KernelEvent};
 
-/// The kernel's routes, and what the RIB was told about them.
+/// The kernel's routes, and those that the RIB was given.
 #[derive(Debug, Default)]
 pub(super) struct Learning {
     foreign: BTreeMap<IpNet, ForeignRoute>,

@@ -8,10 +8,10 @@
 //!   rejected, and installed when the other route is gone.
 //! - A change of an installed route leaves no gap. If the metric is equal, the route is replaced in place; otherwise the new
 //!   route is added before the old one is removed.
-//! - Routes of our protocol number that exist at the start are kept, and restored if somebody removes them, until
+//! - Routes of our protocol number that exist at the start are kept, and restored if another program removes them, until
 //!   [`Kernel::finish_recovery`]; those that are not wanted by then are removed. All routes stay on exit, so that traffic flows
 //!   while the speaker restarts.
-//! - If somebody deletes or alters one of our routes, it is restored within a second or two; a stray route with our number is
+//! - If another program deletes or alters one of our routes, it is restored within a second or two; a stray route with our number is
 //!   removed. When events are lost (`ENOBUFS`), the table is read again.
 //! - When netlink fails, its sockets are opened again and everything is read again, without end. A failure, refused routes and a
 //!   missing capability are alarms while they last.

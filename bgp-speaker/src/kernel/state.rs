@@ -159,7 +159,7 @@ impl State {
         }
     }
 
-    /// Sends one event; drops all if nobody listens.
+    /// Sends one event; drops all if there is no receiver.
     pub(super) fn tell(&mut self, permit: Result<Permit<'_, KernelEvent>, SendError<()>>) {
         match permit {
             Ok(permit) => {

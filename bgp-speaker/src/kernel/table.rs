@@ -3,12 +3,12 @@
 //! Input: the wanted routes, results of earlier operations, full readings of the kernel table, and changes made by others.
 //! Output: [`Operation`]s, one per prefix at a time, and [`Key`]s of the events for the speaker.
 //!
-//! The state of our own routes changes only with results and full readings. If somebody else touches one of them, the event asks
+//! The state of our own routes changes only with results and full readings. If another program touches one of them, the event asks
 //! for a reading; that also limits how fast two programs can fight over a route. Routes of other owners follow their events; an
 //! ambiguous event asks for a reading too.
 //!
 //! Leftovers of the last run are adopted during recovery: until the speaker says what it wants for a prefix, the route found
-//! there counts as wanted, and is restored if somebody removes it.
+//! there counts as wanted, and is restored if another program removes it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Table {
         PresentRoute { route, ..present }
     }
 
-    /// Somebody else added a route or, with `replace`, replaced the route with the same metric.
+    /// Another program added a route or, with `replace`, replaced the route with the same metric.
     pub(crate) fn added(&mut self, new: PresentRoute, replace: bool) -> Certainty {
         let PresentRoute {
             prefix,
@@ -174,7 +174,7 @@ impl Table {
         }
     }
 
-    /// Somebody else removed a route.
+    /// Another program removed a route.
     pub(crate) fn removed(&mut self, old: PresentRoute) -> Certainty {
         let PresentRoute {
             prefix,

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 /// use bgp_core::rib::View;
 /// use bgp_speaker::Filter;
 ///
-/// // Best routes, and what peers are told, of one prefix and all that it contains.
+/// // Best routes, and routes sent to peers, of one prefix and all that it contains.
 /// let filter = Filter::of([View::Best, View::Told]).within("10.0.0.0/8".parse()?);
 /// # Ok::<(), ipnet::AddrParseError>(())
 /// ```
@@ -47,7 +47,7 @@ impl Filter {
         self
     }
 
-    /// Restricts the filter to one peer: routes that it announced and, in [`View::Told`], routes that it is told. If the number
+    /// Restricts the filter to one peer: routes that it announced and, in [`View::Told`], routes sent to it. If the number
     /// is later given to another peer, the filter applies to that peer.
     #[must_use]
     pub fn of_peer(mut self, peer: PeerId) -> Self {
@@ -74,7 +74,7 @@ impl Filter {
         self.families[Family::of(prefix.addr())] && self.selection.may_include(prefix)
     }
 
-    /// Whether the filter includes routes that this peer is told.
+    /// Whether the filter includes routes sent to this peer.
     pub(super) fn looks_at_told(&self, peer: PeerId) -> bool {
         self.views.contains(&View::Told) && self.peer.is_none_or(|only| only == peer)
     }

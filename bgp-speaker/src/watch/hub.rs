@@ -143,7 +143,7 @@ impl Hub {
         }
     }
 
-    /// All routes that a peer is told may have changed.
+    /// All routes sent to a peer may have changed.
     pub(crate) fn told_anew(&mut self, peer: PeerId) {
         for watcher in &mut self.watchers {
             watcher.anew |= watcher.filter.looks_at_told(peer);

@@ -44,9 +44,9 @@ pub enum Watched {
 
 /// Watches routes: first all current routes, then [`Watched::SnapshotEnd`], then each change with the old and the new route.
 ///
-/// A slow owner delays nobody, and memory stays bounded. If a prefix changes several times in the meantime, only the newest state
-/// is told, and [`Watched::Lagged`] says that changes were left out. If too many changed prefixes are waiting, all routes are
-/// read again, and the differences are told.
+/// A slow owner delays no one else, and memory stays bounded. If a prefix changes several times in the meantime, only the newest state
+/// is reported, and [`Watched::Lagged`] says that changes were left out. If too many changed prefixes are waiting, all routes are
+/// read again, and the differences are reported.
 ///
 /// A change concerns the route itself: its source, attributes, next hop or preference. Whether a route is stale, or why it is not
 /// used, is in [`ViewedRoute`] as of the last reading, and is not watched.

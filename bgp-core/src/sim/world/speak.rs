@@ -151,7 +151,7 @@ fn check_last_words(
     Err(Violation::new("notification", text))
 }
 
-/// RFC 4271 §6.8: beside an Established session, any connection may close. Otherwise the one opened by the side with the lower
+/// RFC 4271 §6.8: next to an Established session, any connection may close. Otherwise the one opened by the side with the lower
 /// identity closes, or the earlier one of two opened by the same side.
 fn check_collision(world: &World, node: usize, peer: usize, conn: ConnId) -> Result<(), Violation> {
     let up = |view: &SessionView| view.up.is_some();

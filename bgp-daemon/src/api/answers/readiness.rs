@@ -120,7 +120,7 @@ async fn awaited(
         let done = |id: &PeerId| rib.has_sent_all(*id, family);
         ids.into_iter().filter(done).collect()
     };
-    // A speaker that has ended waits for nobody.
+    // A speaker that has ended waits for no peer.
     if let Ok(complete) = running.speaker.routes().look(told).await {
         let late = up.iter().filter(|(id, _)| !complete.contains(id));
         awaited.extend(late.map(|(_, name)| (*name).to_owned()));

@@ -1,4 +1,4 @@
-//! Probes a peer beside its session: a TCP handshake that is aborted at once, and tests whether the machine is alive.
+//! Probes a peer on additional connections: a TCP handshake that is aborted at once, and tests whether the machine is alive.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

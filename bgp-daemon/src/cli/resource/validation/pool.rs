@@ -1,4 +1,4 @@
-//! Rules of Calico's API for an IPPool: on its own, beside other pools, and for changes.
+//! Rules of Calico's API for an IPPool: on its own, together with other pools, and for changes.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
