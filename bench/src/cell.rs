@@ -1,4 +1,4 @@
-//! One daemon in one scenario, in a process and a network namespace of its own, so that a failure stays confined.
+//! One daemon in one scenario, in a separate process and network namespace, so that a failure stays confined.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The routes that daemons are compared with, for the benchmarks of this crate alone; the comparison is the program.
+//! The routes of the comparison with other daemons, for the benchmarks of this crate; the comparison itself is the program.
 
 mod random;
 pub mod traffic;

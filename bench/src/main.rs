@@ -1,5 +1,5 @@
-//! Runs this project's daemon and the BGP daemons that are installed through the same work, each in the same run on the
-//! same machine, and compares them.
+//! Runs this project's daemon and the installed BGP daemons through the same work, each in the same run on the same machine, and
+//! compares them.
 //!
 //! | module      | what it is                                                             |
 //! |-------------|------------------------------------------------------------------------|
@@ -11,7 +11,7 @@
 //! | `cell`      | one daemon in one scenario, in a process and namespace of its own      |
 //! | `report`    | JSON, tables, plots                                                    |
 //!
-//! It touches no network but the namespaces that it makes, and no process but those that it starts.
+//! It touches only network namespaces and processes that it creates.
 
 mod cell;
 mod client;

@@ -1,8 +1,7 @@
 //! The network of one run: a fresh namespace in which every address of a range is local.
 //!
-//! The range is that of an interface whose other end is nobody's, so that daemons see an ordinary connected network; a
-//! local route makes the kernel take its addresses for its own, so that each client has one to speak from. Packets only
-//! ever cross the loopback device.
+//! The range is on an interface without another end, so that daemons see an ordinary connected network. A local route makes the
+//! kernel accept the addresses as its own, so that each client has a source address. Packets never leave the loopback device.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What a daemon costs, from `/proc`: the sum over its process and all that it has started.
+//! The cost of a daemon, from `/proc`: the sum over its process and all child processes.
 
 use std::fs;
 use std::path::{Path, PathBuf};

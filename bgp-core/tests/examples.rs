@@ -1,4 +1,4 @@
-//! The examples run, and are short enough to be read at once.
+//! The examples run, and are short.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Networks of one's own under virtual time: see [`bgp_core::sim::Lab`].
+//! User-defined networks under virtual time: see [`bgp_core::sim::Lab`].
 
 #![cfg(feature = "sim")]
 

@@ -1,5 +1,5 @@
-//! What inputs cost, in slots and paths of the table that are looked at. Ratios, not times: an input that gets dearer with
-//! what was asked before, or a slice that grows with the table, fails here.
+//! The cost of inputs, in visited slots and paths of the table. Ratios, not times: an input that becomes more expensive with
+//! earlier requests, or a slice that grows with the table, fails here.
 
 mod rib_lab;
 

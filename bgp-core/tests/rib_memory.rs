@@ -1,4 +1,4 @@
-//! What a route costs at rest: the octets that stay allocated per prefix, with one path and with ten. Bounds, not times: a
+//! The memory of a route at rest: octets that stay allocated per prefix, with one path and with ten. Bounds, not times: a
 //! structure that grows fails here.
 
 mod rib_lab;

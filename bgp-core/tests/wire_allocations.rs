@@ -1,4 +1,4 @@
-//! How much is allocated for an UPDATE: nothing, unless something is wrong with it.
+//! Allocations for an UPDATE: none, unless something is wrong with it.
 
 mod wire_support;
 

@@ -1,8 +1,8 @@
 //! The annotated messages in `testdata/wire`: each states its session and its expected meaning.
 //!
-//! A file has comments behind `#`, the line `session:` with what differs from a plain session, `meaning:` with the message as
-//! it is printed (its lines joined), or `refused:` and `data:` with the error that is to end the session, and the octets.
-//! `exact` in `session:` asks that writing the message again gives the same octets.
+//! A file has comments after `#`; the line `session:` with the differences from a plain session; `meaning:` with the message as
+//! printed (its lines joined), or `refused:` and `data:` with the error that ends the session; and the octets. `exact` in
+//! `session:` requires that encoding the message again gives the same octets.
 
 mod wire_support;
 

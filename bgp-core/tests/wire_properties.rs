@@ -1,4 +1,4 @@
-//! What holds for any message and for any octets.
+//! Properties of any message and any octets.
 
 mod wire_strategies;
 mod wire_support;

@@ -1,4 +1,4 @@
-//! The serialized forms: text where there is one.
+//! The serialized forms: as text where a text form exists.
 #![cfg(feature = "serde")]
 
 use bgp_core::types::{AfiSafi, Asn};

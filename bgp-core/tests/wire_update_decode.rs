@@ -1,4 +1,4 @@
-//! Reading UPDATEs that are as they should be.
+//! Decoding valid UPDATEs.
 
 mod wire_support;
 

@@ -1,4 +1,4 @@
-//! Sending UPDATEs: what is written can be read back, is packed, and has the form that the RFCs ask for.
+//! Encoding UPDATEs: the result can be decoded, is packed, and has the form that the RFCs require.
 
 mod wire_support;
 

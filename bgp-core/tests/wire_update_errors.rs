@@ -1,4 +1,4 @@
-//! Error handling of UPDATEs: RFC 7606, and what RFC 4271 §6.3 leaves to a NOTIFICATION.
+//! Error handling of UPDATEs: RFC 7606, and the errors for which RFC 4271 §6.3 still requires a NOTIFICATION.
 
 mod wire_support;
 

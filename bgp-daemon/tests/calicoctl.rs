@@ -1,4 +1,4 @@
-//! The commands that change and print resources, as a user sees them: what they print, byte for byte, and how they end.
+//! The commands that change and print resources, as a user sees them: their output, byte for byte, and exit codes.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! `lint` of the binary: what it prints, and what it ends with.
+//! `lint` of the binary: its output and exit codes.
 
 use std::fs;
 use std::process::{Command, Output};

@@ -1,4 +1,4 @@
-//! `node status` against sockets that play back transcripts: what is printed is what calicoctl prints, byte for byte.
+//! `node status` against sockets that replay transcripts: the output is calicoctl's, byte for byte.
 
 #[path = "../../bgp-speaker/tests/skip/mod.rs"]
 mod skip;

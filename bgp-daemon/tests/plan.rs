@@ -1,4 +1,4 @@
-//! Plans of whole clusters, compared exactly with `testdata/plans`; and what the environment of the process does to a plan.
+//! Plans of whole clusters, compared exactly with `testdata/plans`; and the effect of the process's environment on a plan.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! `plan --against`, `--all-nodes` and `--guard` of the binary: what they print, and what they end with.
+//! `plan --against`, `--all-nodes` and `--guard` of the binary: their output and exit codes.
 
 use std::fs;
 use std::path::Path;

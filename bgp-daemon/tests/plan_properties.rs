@@ -1,4 +1,4 @@
-//! What holds for the plans of any cluster, whatever its resources say.
+//! Properties of the plans of any cluster, whatever its resources.
 
 use std::collections::BTreeSet;
 

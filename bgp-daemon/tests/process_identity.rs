@@ -1,5 +1,5 @@
-//! A running daemon as the other programs of calico/node find it: by the names of processes, by its control sockets, through
-//! the health probes, and under the supervision of runit.
+//! A running daemon as the other programs of calico/node see it: by the names of processes, by its control sockets, through the
+//! health probes, and under the supervision of runit.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 

@@ -1,4 +1,4 @@
-//! `scripts/run-tests`, with a `cargo` that only pretends to run tests: what it counts, and when it fails.
+//! `scripts/run-tests`, with a fake `cargo`: what it counts, and when it fails.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

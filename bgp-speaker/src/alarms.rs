@@ -78,8 +78,8 @@ impl Alarms {
     }
 
     /// Subscribes to changes of the alarms.
-    pub fn changes(&self) -> Changes {
-        Changes(self.0.subscribe())
+    pub fn changes(&self) -> AlarmChanges {
+        AlarmChanges(self.0.subscribe())
     }
 
     /// All active alarms, by kind and object.
@@ -96,9 +96,9 @@ impl Alarms {
 
 /// Reports when alarms change: see [`Alarms::changes`].
 #[derive(Debug)]
-pub struct Changes(watch::Receiver<Raised>);
+pub struct AlarmChanges(watch::Receiver<Raised>);
 
-impl Changes {
+impl AlarmChanges {
     /// Waits until an alarm was raised, changed its reason or was cleared since the last call. Waits forever once no [`Alarms`]
     /// is left.
     pub async fn changed(&mut self) {

@@ -34,7 +34,7 @@ pub struct Desired {
 
 /// One step towards a desired state.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum ApplyStep {
     /// Apply these changes as one batch. No session is touched, and no route is decided in between.
     AtOnce {
         /// Inputs for the RIB.
@@ -57,13 +57,13 @@ pub(crate) enum Done {
 }
 
 impl Done {
-    pub(crate) fn of(step: &Step) -> Self {
+    pub(crate) fn of(step: &ApplyStep) -> Self {
         match step {
-            Step::AtOnce { peers, .. } => {
+            ApplyStep::AtOnce { peers, .. } => {
                 Self::AtOnce(peers.iter().map(|(name, _)| Arc::clone(name)).collect())
             }
-            Step::Remove(name) => Self::Removed(Arc::clone(name)),
-            Step::Start(name, _) => Self::Started(Arc::clone(name)),
+            ApplyStep::Remove(name) => Self::Removed(Arc::clone(name)),
+            ApplyStep::Start(name, _) => Self::Started(Arc::clone(name)),
         }
     }
 }
@@ -136,7 +136,7 @@ impl Desired {
     }
 
     /// The step that turns the current peer of this name into `peer`.
-    pub(crate) fn step_for(&self, name: &Arc<str>, peer: &PeerSpec) -> Option<Step> {
+    pub(crate) fn step_for(&self, name: &Arc<str>, peer: &PeerSpec) -> Option<ApplyStep> {
         step_for(name, self.peers.get(name), peer)
     }
 
@@ -174,17 +174,17 @@ impl Desired {
     }
 
     /// The steps to another state.
-    pub fn steps_to(&self, new: &Self) -> Vec<Step> {
+    pub fn steps_to(&self, new: &Self) -> Vec<ApplyStep> {
         let (mut peers, mut ends, mut starts) = (Vec::new(), Vec::new(), Vec::new());
         for (name, old, new) in side_by_side(&self.peers, &new.peers) {
             match new.map(|new| step_for(name, old, new)) {
-                None => ends.push(Step::Remove(Arc::clone(name))),
-                Some(Some(Step::AtOnce { peers: changed, .. })) => peers.extend(changed),
+                None => ends.push(ApplyStep::Remove(Arc::clone(name))),
+                Some(Some(ApplyStep::AtOnce { peers: changed, .. })) => peers.extend(changed),
                 Some(step) => starts.extend(step),
             }
         }
         let inputs = self.inputs_to(new);
-        let mut steps = vec![Step::AtOnce { inputs, peers }];
+        let mut steps = vec![ApplyStep::AtOnce { inputs, peers }];
         steps.append(&mut ends);
         steps.append(&mut starts);
         steps
@@ -239,16 +239,16 @@ impl Desired {
 }
 
 /// The step that turns the old peer into the new one.
-fn step_for(name: &Arc<str>, old: Option<&PeerSpec>, new: &PeerSpec) -> Option<Step> {
+fn step_for(name: &Arc<str>, old: Option<&PeerSpec>, new: &PeerSpec) -> Option<ApplyStep> {
     match old {
         Some(old) if old.restarts_because(new).next().is_none() => {
             let changes = old.changes_softly(new).next().is_some();
-            changes.then(|| Step::AtOnce {
+            changes.then(|| ApplyStep::AtOnce {
                 inputs: Vec::new(),
                 peers: vec![(Arc::clone(name), new.clone())],
             })
         }
-        _ => Some(Step::Start(Arc::clone(name), Box::new(new.clone()))),
+        _ => Some(ApplyStep::Start(Arc::clone(name), Box::new(new.clone()))),
     }
 }
 
@@ -338,7 +338,7 @@ mod tests {
             old.note(Done::of(&left[0]), &new);
             let now = old.steps_to(&new);
             // The first step is always present, and is empty by now.
-            let is_empty = |step: &Step| matches!(step, Step::AtOnce { inputs, peers } if inputs.is_empty() && peers.is_empty());
+            let is_empty = |step: &ApplyStep| matches!(step, ApplyStep::AtOnce { inputs, peers } if inputs.is_empty() && peers.is_empty());
             assert!(is_empty(&now[0]), "{now:?}");
             left.remove(0);
             assert_eq!(now.len() - 1, left.len());
@@ -354,9 +354,9 @@ mod tests {
         peer.export = Some(Arc::new(Policy::ACCEPT));
         let steps = old.steps_to(&new);
         let [
-            Step::AtOnce { peers, .. },
-            Step::Remove(gone),
-            Step::Start(started, _),
+            ApplyStep::AtOnce { peers, .. },
+            ApplyStep::Remove(gone),
+            ApplyStep::Start(started, _),
         ] = &steps[..]
         else {
             panic!("{steps:?}")

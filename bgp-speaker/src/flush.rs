@@ -15,7 +15,7 @@ const MOST: usize = 8;
 const PEERS: usize = 16;
 
 /// A request to follow a change.
-pub(crate) struct Question {
+pub(crate) struct FlushRequest {
     /// [`Rib::handed_out`] before the change.
     pub(crate) before: u64,
     /// When the TCP of the last observed peer took the UPDATEs that follow from the change; `None` if there were none.
@@ -26,13 +26,13 @@ pub(crate) struct Question {
 #[derive(Default)]
 pub(crate) struct Flushes {
     /// The RIB still works on these changes.
-    undecided: Vec<Question>,
+    undecided: Vec<FlushRequest>,
     /// These peers have not taken all UPDATEs yet.
     underway: Vec<(BTreeSet<PeerId>, oneshot::Sender<Option<Instant>>)>,
 }
 
 impl Flushes {
-    pub(crate) fn ask(&mut self, question: Question) {
+    pub(crate) fn ask(&mut self, question: FlushRequest) {
         if self.undecided.len() >= MOST {
             self.undecided.remove(0);
         }
@@ -56,7 +56,7 @@ impl Flushes {
             return BTreeSet::new();
         }
         let peers: BTreeSet<PeerId> = rib.peers_with_outstanding().take(PEERS).collect();
-        for Question { before, reply } in self.undecided.drain(..) {
+        for FlushRequest { before, reply } in self.undecided.drain(..) {
             if rib.handed_out() == before {
                 // The caller may be gone.
                 reply.send(None).ok();

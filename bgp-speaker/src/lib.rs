@@ -122,7 +122,7 @@ mod watch;
 
 pub use command::NeighbourStatus;
 pub use config::{ConfigError, SpeakerConfig};
-pub use desired::{Desired, Report, Step};
+pub use desired::{ApplyStep, Desired, Report};
 pub use environment::Environment;
 pub use error::SpeakerError;
 pub use event::{Ended, Event, ForwardingEvent, ForwardingSink};

@@ -30,7 +30,7 @@ impl Flushing {
     /// The speaker has ended, or too many changes followed this one.
     pub async fn flushed(self) -> Result<Option<Instant>, Ended> {
         let (reply, answer) = oneshot::channel();
-        let question = flush::Question {
+        let question = flush::FlushRequest {
             before: self.before,
             reply,
         };
@@ -189,7 +189,7 @@ impl Routes {
         look: impl FnOnce(&Rib) -> T + Send + 'static,
     ) -> Result<T, Ended> {
         let (reply, answer) = oneshot::channel();
-        let question: table::Question = Box::new(move |rib| {
+        let question: table::RibQuery = Box::new(move |rib| {
             // The caller may be gone.
             reply.send(look(rib)).ok();
         });

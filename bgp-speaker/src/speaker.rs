@@ -21,7 +21,7 @@ use crate::alarms::Alarms;
 use crate::command::{NeighbourCommand, NeighbourStatus};
 use crate::config::SpeakerConfig;
 use crate::connection::canonical;
-use crate::desired::{Desired, Done, Report, Step};
+use crate::desired::{ApplyStep, Desired, Done, Report};
 use crate::dynamic::{self, DynamicPeers};
 use crate::environment::Environment;
 use crate::error::SpeakerError;
@@ -350,9 +350,9 @@ impl Speaker {
         Ok(())
     }
 
-    async fn take(&self, step: Step) -> Result<(), Ended> {
+    async fn take(&self, step: ApplyStep) -> Result<(), Ended> {
         match step {
-            Step::AtOnce { mut inputs, peers } => {
+            ApplyStep::AtOnce { mut inputs, peers } => {
                 for (name, spec) in peers {
                     // The remaining settings concern the table alone.
                     let config = Arc::new(spec.routes(&self.0.config));
@@ -361,11 +361,11 @@ impl Speaker {
                 }
                 self.routes().tell(inputs).await
             }
-            Step::Remove(name) => {
+            ApplyStep::Remove(name) => {
                 self.0.peers.stop(&name, Stop::Deconfigured).await;
                 Ok(())
             }
-            Step::Start(name, spec) => {
+            ApplyStep::Start(name, spec) => {
                 self.0.peers.stop(&name, Stop::ConfigChange).await;
                 self.0
                     .peers

@@ -34,7 +34,7 @@ const INPUT_SLICE: usize = 1 << 13;
 const WORK_SLICES: usize = 8;
 
 /// A question about the routes.
-pub(super) type Question = Box<dyn FnOnce(&Rib) + Send>;
+pub(super) type RibQuery = Box<dyn FnOnce(&Rib) + Send>;
 
 /// One message to the table.
 pub(super) enum TableInput {
@@ -51,9 +51,9 @@ pub(super) enum TableInput {
     /// A watcher starts or continues.
     Watch(WatchRequest),
     /// Follow a change until its UPDATEs are handed to TCP.
-    Flush(flush::Question),
+    Flush(flush::FlushRequest),
     /// A question, answered at once, even if the RIB still has work.
-    Ask(Question),
+    Ask(RibQuery),
 }
 
 /// All local routes that the owner with this number wants.
@@ -450,7 +450,7 @@ mod tests {
 
     async fn ask(sender: &Sender) {
         let (reply, answer) = oneshot::channel();
-        let question: Question = Box::new(|_| reply.send(()).expect("it is awaited"));
+        let question: RibQuery = Box::new(|_| reply.send(()).expect("it is awaited"));
         let asked = sender.send(vec![TableInput::Ask(question)]).await;
         asked.expect("the table runs");
         answer.await.expect("the table runs");

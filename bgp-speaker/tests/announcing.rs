@@ -1,4 +1,4 @@
-//! Two examples do what they say: one speaker announces to another on the same address of the same host.
+//! Two of the examples work: one speaker announces to another on the same address of the same host.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 

@@ -1,4 +1,4 @@
-//! What is asked, watched and originated, beside BIRD on the other end of the session.
+//! Queries, watches and originated routes, with BIRD on the other end of the session.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 

@@ -1,5 +1,5 @@
-//! What embedders build on, beside BIRD and GoBGP on the other end of the session: dynamic peers, connections of the owner's, the
-//! tap, one desired state after the other, hooks, attributes for single peers.
+//! Features for embedders, with BIRD and GoBGP on the other end of the session: dynamic peers, connections opened by the owner,
+//! the tap, one desired state after the other, hooks, attributes for single peers.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 

@@ -1,4 +1,4 @@
-//! Peers that are not known beforehand, and connections that the owner brings.
+//! Peers that are accepted without being configured, and connections opened by the owner.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 

@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! The examples work.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 

@@ -1,4 +1,4 @@
-//! Speakers of one process in network namespaces of their own, and on sockets of the owner's.
+//! Speakers of one process in separate network namespaces, and on sockets opened by the owner.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 

@@ -1,4 +1,4 @@
-//! Routes of a family that is not routed here: FlowSpec beside BIRD, and between two speakers.
+//! Routes of a family that is not routed here: FlowSpec with BIRD, and between two speakers.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 

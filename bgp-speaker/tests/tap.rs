@@ -1,4 +1,4 @@
-//! What a subscriber sees of a session between two speakers.
+//! A subscriber's view of a session between two speakers.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 

@@ -1,4 +1,4 @@
-//! What an embedder brings into its tree.
+//! The dependencies of an embedder.
 
 use std::collections::BTreeSet;
 use std::process::Command;

@@ -1,7 +1,7 @@
-//! What a client has got: a bit for each prefix that it holds.
+//! The routes that a client has received: one bit for each prefix.
 //!
-//! Reads UPDATEs of IPv4 prefixes in the classic fields (RFC 4271 §4.3), which is all that the sessions of the benchmark
-//! agree on, without looking at attributes unless the sender of a path matters.
+//! Decodes UPDATEs of IPv4 prefixes in the classic fields (RFC 4271 §4.3), which is all that the sessions of the benchmark
+//! negotiate. Attributes are skipped unless the sender of a path matters.
 
 use std::io;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What came out of all runs: as JSON, as a table in Markdown, and as a plot for each scenario.
+//! The results of all runs: as JSON, as a table in Markdown, and as a plot for each scenario.
 
 mod plot;
 mod table;

@@ -1,6 +1,6 @@
 //! Ten senders, and twenty more peers that get everything: different routes, or different paths to the same prefixes.
 //!
-//! Senders are peers as the others are: they get the routes of the other senders too, as from any router.
+//! Senders are also receivers: they get the routes of the other senders, as from any router.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Sessions on which nothing happens: what they cost.
+//! The cost of idle sessions.
 
 use super::lab::{Kind, LONG_HOLD_TIME, Lab};
 use super::{Measure, Measures, Run};

@@ -1,7 +1,7 @@
 //! The work that daemons are put through, one file for each kind.
 //!
 //! A scenario starts a daemon and the clients around it, waits until all sessions are up and quiet, and only then begins to
-//! measure. What comes out is a number for each [`Measure`]; less is better in all of them.
+//! measure. The result is a number for each [`Measure`]; less is better in all of them.
 
 mod fan_out;
 mod idle;

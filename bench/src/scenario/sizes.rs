@@ -1,4 +1,4 @@
-//! How much work each scenario is.
+//! The amount of work of each scenario.
 
 use std::time::Duration;
 

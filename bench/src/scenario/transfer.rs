@@ -1,4 +1,4 @@
-//! One sender, one receiver: a table goes through, and away again when the sender dies.
+//! One sender, one receiver: a table is announced, and withdrawn when the sender dies.
 
 use super::lab::{Kind, LONG_HOLD_TIME, Lab};
 use super::{Measures, Run};

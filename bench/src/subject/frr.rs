@@ -1,4 +1,4 @@
-//! FRR's bgpd alone, without zebra. The routes are in a view, which takes every next hop for reachable.
+//! FRR's bgpd alone, without zebra. The routes are in a view, which treats every next hop as reachable.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Policies against a naive reading of what they say.
+//! Policies, compared with a naive evaluator.
 
 use std::fmt::Display;
 

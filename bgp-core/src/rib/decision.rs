@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use super::attributes::AttrStore;
 use super::path::Path;
 use super::peer::Peers;
-use super::reason::Step;
+use super::reason::DecisionStep;
 use super::settings::RibConfig;
 use super::shared::Shared;
 use crate::steps;
@@ -57,14 +57,14 @@ pub(crate) struct Losses<'a> {
 
 impl Losses<'_> {
     /// The step at which an eligible path lost, and the index of the path that won.
-    pub(crate) fn of(&self, lost: usize) -> (Step, usize) {
+    pub(crate) fn of(&self, lost: usize) -> (DecisionStep, usize) {
         let (ranking, path, best) = (&self.ranking, &self.paths[lost], &self.paths[self.best]);
         if let Some(step) = ranking.head(best).step(&ranking.head(path)) {
             return (step, self.best);
         }
         if self.survivors.binary_search(&lost).is_err() {
             let other = self.by_neighbour.get(&ranking.neighbour(path));
-            return (Step::Med, other.copied().unwrap_or(self.best));
+            return (DecisionStep::Med, other.copied().unwrap_or(self.best));
         }
         let step = ranking.cost(best).step(&ranking.cost(path));
         let tail = || ranking.tail(best).step(&ranking.tail(path));
@@ -74,14 +74,23 @@ impl Losses<'_> {
 
 impl Head {
     /// The first step at which the two differ.
-    fn step(&self, other: &Self) -> Option<Step> {
+    fn step(&self, other: &Self) -> Option<DecisionStep> {
         let steps = [
-            (self.preference != other.preference, Step::Preference),
-            (self.unresolved != other.unresolved, Step::Unreachable),
-            (self.llgr_stale != other.llgr_stale, Step::LongLivedStale),
-            (self.local_pref != other.local_pref, Step::LocalPref),
-            (self.path_len != other.path_len, Step::AsPathLength),
-            (self.origin != other.origin, Step::Origin),
+            (
+                self.preference != other.preference,
+                DecisionStep::Preference,
+            ),
+            (
+                self.unresolved != other.unresolved,
+                DecisionStep::Unreachable,
+            ),
+            (
+                self.llgr_stale != other.llgr_stale,
+                DecisionStep::LongLivedStale,
+            ),
+            (self.local_pref != other.local_pref, DecisionStep::LocalPref),
+            (self.path_len != other.path_len, DecisionStep::AsPathLength),
+            (self.origin != other.origin, DecisionStep::Origin),
         ];
         let differing = steps.into_iter().find(|(differ, _)| *differ);
         differing.map(|(_, step)| step)
@@ -90,25 +99,25 @@ impl Head {
 
 impl Cost {
     /// The first step at which the two differ.
-    fn step(&self, other: &Self) -> Option<Step> {
+    fn step(&self, other: &Self) -> Option<DecisionStep> {
         if self.internal != other.internal {
-            return Some(Step::External);
+            return Some(DecisionStep::External);
         }
-        (self.igp_metric != other.igp_metric).then_some(Step::IgpMetric)
+        (self.igp_metric != other.igp_metric).then_some(DecisionStep::IgpMetric)
     }
 }
 
 impl Tail {
     /// The first step at which the two differ. The path identifier always differs.
-    fn step(&self, other: &Self) -> Step {
+    fn step(&self, other: &Self) -> DecisionStep {
         if self.identifier != other.identifier {
-            Step::Identifier
+            DecisionStep::Identifier
         } else if self.cluster_len != other.cluster_len {
-            Step::ClusterList
+            DecisionStep::ClusterList
         } else if self.address != other.address {
-            Step::Address
+            DecisionStep::Address
         } else {
-            Step::PathId
+            DecisionStep::PathId
         }
     }
 }

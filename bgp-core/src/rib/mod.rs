@@ -73,7 +73,7 @@ use deferral::Deferral;
 use hash::SeededHash;
 use import::{Arrival, hides_loop};
 use memory::Guard;
-use next_hop::Question;
+use next_hop::NextHopRequest;
 use peer::Peer;
 use stale::Stale;
 use stop::stop_again;
@@ -86,7 +86,7 @@ pub use next_hop::Resolution;
 pub use opaque::OpaqueError;
 pub use path::{RouteSource, Unusable};
 pub use query::{Exported, MemoryUse, Route};
-pub use reason::{Standing, Step, Withheld};
+pub use reason::{DecisionStep, Standing, Withheld};
 pub use settings::{
     LocalRoute, NextHopMode, PEER_PREFERENCE, PeerConfig, PeerKind, PeerUp, RibConfig,
 };
@@ -207,8 +207,8 @@ impl Rib {
     pub fn next_output(&mut self) -> Option<Output> {
         let shared = &mut self.tables.shared;
         match shared.store.next_hops.next_question() {
-            Some(Question::Resolve(address)) => Some(Output::Resolve(address)),
-            Some(Question::Forget(address)) => Some(Output::Forget(address)),
+            Some(NextHopRequest::Resolve(address)) => Some(Output::Resolve(address)),
+            Some(NextHopRequest::Forget(address)) => Some(Output::Forget(address)),
             None => shared.outputs.pop_front(),
         }
     }

@@ -40,7 +40,7 @@ struct Entry {
 
 /// A request to the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
+pub(crate) enum NextHopRequest {
     Resolve(IpAddr),
     Forget(IpAddr),
 }
@@ -54,7 +54,7 @@ pub(crate) struct NextHopTable {
     hash: SeededHash,
     initial: Resolution,
     /// Requests not yet output.
-    questions: VecDeque<Question>,
+    questions: VecDeque<NextHopRequest>,
 }
 
 impl NextHopTable {
@@ -104,7 +104,7 @@ impl NextHopTable {
         let hash_of = |id: &u32| entry_hash(hash, &entries[*id as usize]);
         self.index.insert_unique(hash.of(address), id, hash_of);
         if !self.all_reachable() {
-            self.questions.push_back(Question::Resolve(address));
+            self.questions.push_back(NextHopRequest::Resolve(address));
         }
         NextHopId(id)
     }
@@ -124,7 +124,7 @@ impl NextHopTable {
         self.entries[id as usize] = None;
         self.free.push(id);
         if !self.all_reachable() {
-            self.questions.push_back(Question::Forget(address));
+            self.questions.push_back(NextHopRequest::Forget(address));
         }
     }
 
@@ -164,7 +164,7 @@ impl NextHopTable {
     }
 
     /// The next request to output.
-    pub(crate) fn next_question(&mut self) -> Option<Question> {
+    pub(crate) fn next_question(&mut self) -> Option<NextHopRequest> {
         let question = self.questions.pop_front();
         if self.questions.is_empty() {
             self.questions.shrink_to(64);
@@ -186,7 +186,7 @@ impl NextHopTable {
     pub(crate) fn octets(&self) -> usize {
         self.entries.capacity() * size_of::<Option<Entry>>()
             + self.index.capacity() * size_of::<u32>()
-            + self.questions.capacity() * size_of::<Question>()
+            + self.questions.capacity() * size_of::<NextHopRequest>()
     }
 
     /// Releases unused memory.

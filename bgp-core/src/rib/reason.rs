@@ -8,7 +8,7 @@ use super::path::{RouteSource, Unusable};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub enum Step {
+pub enum DecisionStep {
     /// The preference, compared before all BGP attributes: that of local routes, or one set by a policy.
     Preference,
     /// The next hop is unreachable (RFC 4271 §9.1.2.1).
@@ -37,7 +37,7 @@ pub enum Step {
     PathId,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for DecisionStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Preference => "preference",
@@ -116,8 +116,8 @@ pub enum Standing {
     /// Another route of the prefix is better.
     Lost {
         /// The step that decided.
-        step: Step,
-        /// The source of the better route: the best one, or at [`Step::Med`] one of the same neighbouring AS.
+        step: DecisionStep,
+        /// The source of the better route: the best one, or at [`DecisionStep::Med`] one of the same neighbouring AS.
         against: RouteSource,
     },
     /// The route is unusable.

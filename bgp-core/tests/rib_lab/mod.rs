@@ -1,4 +1,4 @@
-//! A RIB with peers and the UPDATEs that they send, for what is measured of it.
+//! A RIB with peers and their UPDATEs, for measurements.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Two connections at once: which one stays, and that one without a word never harms the other.
+//! Two connections at once: which one stays, and that a silent one never harms the other.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

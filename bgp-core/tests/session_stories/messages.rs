@@ -1,4 +1,4 @@
-//! What messages do in each state: OPEN exchange, errors, and what is never answered.
+//! The effect of messages in each state: OPEN exchange, errors, and messages that are never answered.
 
 use bgp_core::session::{DownReason, SessionConfig, State, Stop};
 use bgp_core::types::{AfiSafi, Family};

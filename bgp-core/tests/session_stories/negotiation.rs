@@ -1,4 +1,4 @@
-//! What is offered, what is refused, and what two OPENs agree on.
+//! What an OPEN offers, what is refused, and what two OPENs negotiate.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What holds for every order of events: no panic, sane timers, and two sessions that always find each other.
+//! Properties for every order of events: no panic, sane timers, and two sessions that always come up.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

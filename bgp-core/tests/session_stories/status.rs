@@ -1,4 +1,4 @@
-//! What operators read.
+//! The status for operators.
 
 use bgp_core::session::{Direction, DownReason, ErrorClass, Failures, MessageCounts, State, Stop};
 use bgp_core::wire::{ErrorCode, Message, Notification};

@@ -1,4 +1,4 @@
-//! Deadlines: hold, keepalive, send hold, the tries to connect and the stay in Idle.
+//! Deadlines: hold, keepalive, send hold, connect retry and idle hold.
 
 use std::time::Duration;
 

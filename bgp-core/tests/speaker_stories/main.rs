@@ -1,5 +1,5 @@
-//! Stories of a whole speaker whose peers are played by the test, octet by octet: what the codec, the session and the RIB
-//! only do right together. Tests cite requirements as those of one session do.
+//! Stories about a whole speaker with peers played by the test, octet by octet: behaviour that needs the codec, the session and
+//! the RIB together. Tests cite requirements like those of a single session.
 
 #[path = "../wire_support/mod.rs"]
 mod wire_support;

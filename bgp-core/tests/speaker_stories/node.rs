@@ -1,4 +1,4 @@
-//! A speaker and the peers around it.
+//! A speaker and its peers.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

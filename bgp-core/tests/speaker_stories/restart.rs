@@ -1,4 +1,4 @@
-//! Peers that restart gracefully (RFC 4724): what the others see of it.
+//! Peers that restart gracefully (RFC 4724), as seen by the others.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What becomes of routes between one peer and another.
+//! The path of routes from one peer to another.
 
 use bgp_core::rib::PeerConfig;
 use bgp_core::types::{Asn, Family, PathId, PerFamily};

@@ -1,6 +1,6 @@
 //! proptest strategies for every value of the codec, for any test that includes this module.
 //!
-//! Values are such that one written message can hold them: that is what round trips are about.
+//! Values always fit into one message, which round trips need.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! Messages put together octet by octet, right or wrong, for tests of the codec.
+//! Messages built octet by octet, valid or not, for tests of the codec.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use bgp_core::types::{Family, PerFamily};

@@ -1,4 +1,4 @@
-//! What follows from the end of a task.
+//! The consequences of a task's end.
 
 #[path = "../../../bgp-speaker/tests/netns/mod.rs"]
 #[allow(clippy::print_stdout, dead_code, reason = "shared with other tests")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{self, KeepAlive, Sse};
 use bgp_core::rib::View as RibView;
-use bgp_speaker::alarms::Changes;
+use bgp_speaker::alarms::AlarmChanges;
 use bgp_speaker::{Event, Filter, Speaker, Watch, Watched};
 use futures_util::Stream;
 use futures_util::stream::unfold;
@@ -107,7 +107,7 @@ struct Follower {
 /// The sources of events.
 struct Sources {
     speaker: Option<(Speaker, broadcast::Receiver<Event>)>,
-    alarms: Vec<Changes>,
+    alarms: Vec<AlarmChanges>,
     routes: Option<Watch>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bgp_speaker::alarms::Changes;
+use bgp_speaker::alarms::AlarmChanges;
 use bgp_speaker::{Event, Speaker};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ struct Reporter<C> {
 /// The sources of changes.
 struct Sources {
     speaker: Option<(Speaker, broadcast::Receiver<Event>)>,
-    alarms: Option<Changes>,
+    alarms: Option<AlarmChanges>,
 }
 
 impl Sources {

@@ -17,7 +17,7 @@ use super::of;
 use crate::plan::{Environment, Plan, plan};
 use crate::resources::{Resource, ResourceSet, parse};
 use bgp_speaker::pool::Pool;
-use bgp_speaker::{Desired, SpeakerConfig, Step};
+use bgp_speaker::{ApplyStep, Desired, SpeakerConfig};
 
 const CLIENTS: usize = 5_000;
 const SERVICES: usize = 1_000;
@@ -68,10 +68,10 @@ struct World {
 }
 
 impl World {
-    fn take(&mut self, steps: Vec<Step>) {
+    fn take(&mut self, steps: Vec<ApplyStep>) {
         for step in steps {
             match step {
-                Step::AtOnce { inputs, peers } => {
+                ApplyStep::AtOnce { inputs, peers } => {
                     for (name, spec) in peers {
                         let config = spec.settings(&config()).neighbour.routes;
                         let peer = self.ids[&name];
@@ -79,7 +79,7 @@ impl World {
                     }
                     inputs.into_iter().for_each(|input| self.handle(input));
                 }
-                Step::Start(name, spec) => {
+                ApplyStep::Start(name, spec) => {
                     let peer = PeerId(self.ids.len() as u32);
                     self.ids.insert(name, peer);
                     let config = spec.settings(&config()).neighbour.routes;
@@ -97,7 +97,7 @@ impl World {
                         preserved,
                     });
                 }
-                Step::Remove(_) => unreachable!("no peer goes"),
+                ApplyStep::Remove(_) => unreachable!("no peer goes"),
             }
         }
         self.drain();

@@ -1,7 +1,7 @@
-//! Any change of the resources, from plan over steps to running speakers under virtual time: where it leads is where a fresh start
-//! leads, and on the way there no session ends that need not and no route is missed that is there before and after.
+//! Any change of the resources, from plan over steps to running speakers under virtual time: the result is that of a fresh start,
+//! no session restarts without need, and no route is missing that exists before and after.
 //!
-//! `resources` draws clusters and changes of them, `world` is the node with its neighbours, `neighbour` one of those.
+//! `resources` generates clusters and changes of them, `world` is the node with its neighbours, `neighbour` one of those.
 
 mod neighbour;
 pub(crate) mod resources;

@@ -1,6 +1,6 @@
 //! The path of a prefix to its best route: objects, routes, import policies, decision.
 
-use bgp_core::rib::{RouteSource, Standing, Step as DecisionStep, Unusable, ViewedRoute};
+use bgp_core::rib::{DecisionStep, RouteSource, Standing, Unusable, ViewedRoute};
 use ipnet::IpNet;
 
 use super::answer::{Because, Stage, StepResult};

@@ -1,4 +1,4 @@
-//! Each rule by itself, on the smallest cluster that shows it. Whole clusters are in `tests/plan.rs`.
+//! Each rule separately, on the smallest cluster that shows it. Whole clusters are in `tests/plan.rs`.
 
 use super::*;
 use crate::resources::{Severity, parse};

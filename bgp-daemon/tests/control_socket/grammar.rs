@@ -1,4 +1,4 @@
-//! The rules that readers of BIRD's sockets depend on, written from their side: shares nothing with the server's code.
+//! The rules that readers of BIRD's sockets depend on, written from their side, without code of the server.
 
 /// Checks the lines of one connection as they come.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! The socket file: how it comes, stays out of the way of others, and goes.
+//! The socket file: it is created, respects others, and is removed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;

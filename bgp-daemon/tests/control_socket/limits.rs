@@ -1,4 +1,4 @@
-//! What happens at each limit of a server.
+//! The behaviour at each limit of a server.
 
 use std::time::Duration;
 

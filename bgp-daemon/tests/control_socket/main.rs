@@ -1,5 +1,5 @@
-//! The control sockets from outside: a real server in a temporary directory, an owner that answers from fixtures, and
-//! clients that only know what BIRD's readers know.
+//! The control sockets from outside: a real server in a temporary directory, an owner that answers from fixtures, and clients
+//! that know only what BIRD's readers know.
 
 mod fixtures;
 mod grammar;

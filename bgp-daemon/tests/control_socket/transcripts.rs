@@ -1,4 +1,4 @@
-//! What the readers of Calico see, byte for byte, and rules that hold for every reply.
+//! The output for Calico's readers, byte for byte, and rules for every reply.
 
 use bgp_core::types::Family;
 use bgp_core::wire::attribute::Origin;

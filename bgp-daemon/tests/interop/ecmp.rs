@@ -1,5 +1,5 @@
-//! Two nodes advertise one prefix to one router, as with a service address: the router uses both, and when one node
-//! stops, it goes on with the other without a moment in which it has no route.
+//! Two nodes advertise one prefix to one router, as with a service address: the router uses both, and when one node stops, it
+//! continues with the other without a moment without a route.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! Graceful restart (RFC 4724) on both sides: a router is killed and comes back, and so is our daemon. What is still
-//! announced afterwards is never missing from a kernel in between, what is not goes at the End-of-RIB.
+//! Graceful restart (RFC 4724) on both sides: a router is killed and comes back, and so is our daemon. Routes that are still
+//! announced afterwards are never missing from a kernel in between; the others are removed at the End-of-RIB.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

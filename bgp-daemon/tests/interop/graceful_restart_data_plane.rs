@@ -1,5 +1,5 @@
 //! Packets through our node while its daemon ends, by SIGTERM and by SIGKILL, and starts again, with a router above that helps
-//! (RFC 4724): none is lost, neither towards a pod nor from it by a learned route.
+//! (RFC 4724): none is lost, neither to a pod nor from it over a learned route.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! The Kubernetes API as the datastore, with a real server and a real router. The daemon is the agent of a node: it may do what
-//! Calico's manifest allows, and no more.
+//! The Kubernetes API as the datastore, with a real server and a real router. The daemon has the permissions of a node's agent in
+//! Calico's manifest, and no more.
 
 use std::path::Path;
 use std::rc::Rc;

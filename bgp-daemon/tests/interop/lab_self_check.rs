@@ -1,5 +1,5 @@
-//! The laboratory checks itself: BIRD on one side, each other peer on the other. A failure here is the laboratory's or
-//! the peer's, never ours.
+//! The laboratory checks itself: BIRD on one side, each other peer on the other. A failure here is a failure of the laboratory or
+//! the peer, never ours.
 
 use std::collections::BTreeSet;
 use std::fs;

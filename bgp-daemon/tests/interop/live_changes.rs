@@ -1,5 +1,5 @@
-//! Changes of resources while sessions are up: what resets no session and sends no more than what differs, and what resets
-//! one session and no other.
+//! Changes of resources while sessions are up: those that restart no session and send only the differences, and those that
+//! restart one session and no other.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

@@ -1,6 +1,6 @@
 //! Interoperation with real BGP speakers, each in its own network namespace.
 //!
-//! Needs root (or a user namespace) and the peers' programs; a test that lacks one prints `SKIPPED: reason`, see
+//! Needs root (or a user namespace) and the peers' programs; a test without them prints `SKIPPED: reason`, see
 //! [`lab::requirement`].
 
 #[path = "../lab/mod.rs"]

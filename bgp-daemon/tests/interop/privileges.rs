@@ -1,4 +1,4 @@
-//! What the daemon may do to the machine, and who may do what to it.
+//! The daemon's privileges on the machine, and others' access to the daemon.
 
 use std::collections::VecDeque;
 use std::fs;

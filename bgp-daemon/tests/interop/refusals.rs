@@ -1,4 +1,4 @@
-//! Sessions that do not come up: both ends say why, for as long as it lasts.
+//! Sessions that do not come up: both ends report the reason, for as long as it lasts.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Steps that several tests take: a session comes up, a table comes to hold what it should.
+//! Steps shared by several tests: a session comes up, a table gets the expected routes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Settings that are offered as capabilities: what both sides agree on, and what it does to routes.
+//! Settings that are offered as capabilities: what is negotiated, and the effect on routes.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

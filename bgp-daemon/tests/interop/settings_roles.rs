@@ -1,4 +1,4 @@
-//! Roles (RFC 9234): which pairs come up, how the others are refused, and the mark on routes.
+//! Roles (RFC 9234): which pairs come up, how the others are refused, and the OTC attribute on routes.
 
 use crate::lab::peer::{Kind, prefix};
 use crate::lab::wait::{LONG, wait_for};

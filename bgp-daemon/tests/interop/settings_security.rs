@@ -1,4 +1,4 @@
-//! Who may connect, from where and how protected: TCP MD5, TTL security, passive sessions, source addresses, ports.
+//! Permitted connections, their addresses and protection: TCP MD5, TTL security, passive sessions, source addresses, ports.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,4 +1,4 @@
-//! Timers of a session, from YAML to what the peer sees of them.
+//! Timers of a session, from YAML to what the peer observes.
 
 use std::net::IpAddr;
 

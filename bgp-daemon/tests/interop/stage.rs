@@ -1,4 +1,4 @@
-//! What most tests of one setting need: a node, a router beside it, and the cluster's resources to change.
+//! Shared by most tests of one setting: a node, a router next to it, and the cluster's resources to change.
 
 use std::rc::Rc;
 

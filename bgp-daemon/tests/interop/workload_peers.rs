@@ -1,4 +1,4 @@
-//! A workload on the node that speaks BGP with it: behind a `cali` interface, named by a file as Felix writes it.
+//! A workload on the node that has a BGP session with it: on a `cali` interface, and named by a file as Felix writes it.
 
 use std::fs;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! A client of the control socket that BIRD has, and our daemon serves as well.
+//! A client of the control socket that BIRD has, and that our daemon serves too.
 //!
 //! A reply is lines of a four-digit code, then `-` (more lines follow) or a blank (the last line); a line that begins
 //! with a blank continues the code before it, and `+` begins a line of an asynchronous kind.

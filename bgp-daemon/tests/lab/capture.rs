@@ -1,7 +1,7 @@
-//! What went over a wire: dumpcap records it, tshark judges it.
+//! The messages on a wire: dumpcap records them, tshark decodes them.
 //!
-//! dumpcap reads the kernel's buffer in batches, so a trace is cut at a mark: a packet to [`MARK_ADDRESS`] that is sent
-//! after all that is of interest, and awaited in the file.
+//! dumpcap reads the kernel's buffer in batches, so a trace ends at a mark: a packet to [`MARK_ADDRESS`] that is sent after
+//! everything of interest, and awaited in the file.
 
 use std::cell::Cell;
 use std::fs;

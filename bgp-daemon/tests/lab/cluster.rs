@@ -1,6 +1,6 @@
-//! A cluster's resources as a folder of YAML files, one object each, as the daemon's folder datastore takes them.
+//! A cluster's resources as a folder of YAML files, one object each, as the daemon's folder datastore reads them.
 //!
-//! A file appears, changes and goes away in one step (written elsewhere, then renamed), as editors and tools do it.
+//! A file is created, changed and removed in one step (written elsewhere, then renamed), as editors and tools do it.
 
 use std::fs;
 use std::net::IpAddr;

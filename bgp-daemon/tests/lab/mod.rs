@@ -1,9 +1,9 @@
-//! A network laboratory for tests: hosts in network namespaces on one Ethernet segment, real BGP speakers on them, and
-//! a judge of what they put on the wire.
+//! A network laboratory for tests: hosts in network namespaces on one Ethernet segment, real BGP speakers on them, and a decoder
+//! of the messages on the wire.
 //!
-//! A [`Lab`] is a switch and the [`Host`]s on it; everything a test makes lives in it and ends with it, also when the
-//! test panics or is killed: namespaces have no names, each lives as long as the process that holds it (see [`netns`]).
-//! The machine's own interfaces and routes are never touched.
+//! A [`Lab`] is a switch and the [`Host`]s on it. Everything that a test creates is part of it and ends with it, also when the
+//! test panics or is killed: namespaces have no names, and each lives as long as the process that holds it (see [`netns`]). The
+//! machine's own interfaces and routes are never touched.
 //!
 //! | module             | what it is                                                      |
 //! |--------------------|-----------------------------------------------------------------|

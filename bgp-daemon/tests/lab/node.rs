@@ -1,4 +1,4 @@
-//! Our daemon as a node of a cluster: `bgp-daemon run`, asked through its control sockets and its own commands.
+//! Our daemon as a node of a cluster: `bgp-daemon run`, queried through its control sockets and its own commands.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What a test needs of the machine; where it is not there, the test is skipped.
+//! The requirements of a test on the machine; without them the test is skipped.
 
 #[path = "../../../bgp-speaker/tests/skip/mod.rs"]
 mod skip;

@@ -1,4 +1,4 @@
-//! What became of the routes in GoBGP's table in the meantime: `gobgp monitor global rib`.
+//! The changes of routes in GoBGP's table over time: `gobgp monitor global rib`.
 
 use std::rc::Rc;
 

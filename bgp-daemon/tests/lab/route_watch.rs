@@ -1,7 +1,6 @@
-//! What became of the routes of a host's kernel in the meantime: `ip monitor`, from which a route that went and came back
-//! does not hide.
+//! The changes of routes in a host's kernel over time: `ip monitor`, which also shows a route that was removed and came back.
 //!
-//! The record begins and ends with a mark: a route to [`MARK`], which nobody else uses, is awaited in it.
+//! The record begins and ends with a mark: the test awaits a route to [`MARK`], which is used for nothing else.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! Waiting for something that another process does.
+//! Waiting for another process.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What an operator sees and does on the control sockets of a running agent.
+//! An operator's view and commands on the control sockets of a running agent.
 
 use std::path::Path;
 

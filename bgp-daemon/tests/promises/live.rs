@@ -1,4 +1,4 @@
-//! What a neighbour sees of a running agent.
+//! A neighbour's view of a running agent.
 
 use std::net::{SocketAddr, TcpListener};
 

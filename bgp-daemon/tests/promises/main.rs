@@ -1,4 +1,4 @@
-//! The promises of `docs/calico.md`: that each has a test, and those that are best kept by a whole agent.
+//! The promises of `docs/calico.md`: each has a test, and those that need a whole agent are tested here.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
 

@@ -1,5 +1,5 @@
-//! A node and a router beside it, joined by real TCP in a network namespace: the agent gets its resources from the test, and
-//! what the router knows is what the node announced.
+//! A node and a router next to it, joined by real TCP in a network namespace: the agent gets its resources from the test, and the
+//! router has what the node announced.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! CalicoNodeStatus of a running agent, written into memory.
+//! CalicoNodeStatus of a running agent, written to memory.
 
 use std::time::Duration;
 

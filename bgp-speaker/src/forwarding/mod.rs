@@ -121,7 +121,7 @@ impl Forwarding {
         look: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Result<T, Ended> {
         let (reply, answer) = oneshot::channel();
-        let question: task::Question = Box::new(move |state| {
+        let question: task::StateQuery = Box::new(move |state| {
             // The caller may be gone.
             reply.send(look(state)).ok();
         });

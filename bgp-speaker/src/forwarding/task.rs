@@ -25,14 +25,14 @@ pub const REMOTE_METRIC: u32 = 1 << 31;
 const SLICE: usize = 256;
 
 /// A question to the forwarding task.
-pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
+pub(super) type StateQuery = Box<dyn FnOnce(&State) + Send>;
 
 /// A request to the forwarding task.
 pub(super) enum Request {
     /// Replace the plan.
     Plan(Box<ForwardingPlan>),
     /// Run a function on the state.
-    Look(Question),
+    Look(StateQuery),
     /// Remove the leftovers of the last run.
     FinishRecovery,
     /// Leave the kernel as it is from now on.

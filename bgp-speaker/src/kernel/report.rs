@@ -12,7 +12,7 @@ use super::capability;
 use super::operation::Refusals;
 use super::pace::LONGEST_PAUSE;
 use super::route::InstallError;
-use super::table::Table;
+use super::table::KernelTable;
 use crate::alarms::Alarms;
 
 /// The object of all of these alarms.
@@ -74,7 +74,7 @@ impl Report {
     }
 
     /// Updates the alarms, if a report is due.
-    pub(super) fn tell_if_due(&mut self, table: &Table) {
+    pub(super) fn tell_if_due(&mut self, table: &KernelTable) {
         if self.due.is_none_or(|due| due > Instant::now()) {
             return;
         }
@@ -96,7 +96,7 @@ impl Report {
     }
 
     /// Raises the alarm about another program with our protocol number, or clears it after a while.
-    fn tell_contest(&mut self, table: &Table) {
+    fn tell_contest(&mut self, table: &KernelTable) {
         let now = Instant::now();
         let (count, last) = table.intruders();
         if let Some(prefix) = last.filter(|_| count > self.contest.0) {

@@ -17,14 +17,14 @@ use super::netlink::route;
 use super::netlink::socket::{is_overrun, is_overrun_message};
 use super::outbox::{Key, Outbox};
 use super::pace::Readings;
-use super::table::{Certainty, Table};
+use super::table::{Certainty, KernelTable};
 
 /// The state, without sockets and channels.
 pub(super) struct State {
     pub(super) table_number: u32,
     pub(super) own_port: u32,
     pub(super) links: Links,
-    pub(super) table: Table,
+    pub(super) table: KernelTable,
     pub(super) outbox: Outbox,
     pub(super) readings: Readings,
     pub(super) overruns: Overruns,
@@ -53,7 +53,7 @@ impl State {
             table_number: config.table,
             own_port: 0,
             links: Links::default(),
-            table: Table::new(config.protocol),
+            table: KernelTable::new(config.protocol),
             outbox: Outbox::default(),
             readings: Readings::new(config.scan_interval),
             overruns: Overruns::default(),

@@ -35,7 +35,7 @@ pub(crate) enum Certainty {
 
 /// All prefixes with wanted or present routes.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct KernelTable {
     /// Our protocol number.
     protocol: u8,
     entries: HashMap<IpNet, Entry, foldhash::fast::RandomState>,
@@ -58,7 +58,7 @@ struct WorkQueue {
     counters: Counters,
 }
 
-impl Table {
+impl KernelTable {
     /// An empty table for routes with this protocol number, in recovery.
     pub(crate) fn new(protocol: u8) -> Self {
         Self {

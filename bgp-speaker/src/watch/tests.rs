@@ -1,4 +1,4 @@
-//! Replaying a watch gives the same result as asking.
+//! Replaying a watch gives the same result as a query.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

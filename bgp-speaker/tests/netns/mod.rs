@@ -1,4 +1,4 @@
-//! Runs a test in a network namespace of its own.
+//! Runs a test in a separate network namespace.
 //!
 //! The test binary starts itself again for that one test under `unshare --net`. The namespace lives and dies with that
 //! process, so nothing is left behind, however the test ends. Without the right to make a namespace the test is skipped.

@@ -1,4 +1,4 @@
-//! Two speakers on loopback, one of which dials the other.
+//! Two speakers on loopback, one of which connects to the other.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;

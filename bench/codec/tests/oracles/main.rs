@@ -1,8 +1,8 @@
-//! What we write, read by others: two codecs of other people and tshark find the meaning that was written.
+//! Our encoding, decoded by others: two foreign codecs and tshark find the encoded meaning.
 //!
-//! Messages come from the strategies of bgp-core's own tests; `meaning` is what we meant, in plain numbers. Where an oracle is
-//! wrong or knows less, its module leaves that out and says why. These tests stand here and not in bgp-core because this
-//! package depends on the other codecs anyway.
+//! Messages come from the strategies of bgp-core's own tests; `meaning` is the expected meaning, in plain numbers. If an oracle
+//! is wrong or knows less, its module leaves that out and says why. These tests are here and not in bgp-core because this package
+//! depends on the other codecs anyway.
 
 mod bgpkit;
 mod meaning;

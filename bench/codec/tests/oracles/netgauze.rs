@@ -1,4 +1,4 @@
-//! netgauze-bgp-pkt as an oracle. Its numbers are taken, not its names: those of BGP roles are not the RFC's.
+//! netgauze-bgp-pkt as an oracle. Numbers are compared, not names: its names of BGP roles differ from the RFC's.
 
 use std::collections::HashMap;
 

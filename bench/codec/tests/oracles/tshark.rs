@@ -1,7 +1,7 @@
 //! tshark as an oracle: messages go into a capture file as TCP segments of one connection to port 179, and come back as fields.
 //!
-//! It guesses whether there are path identifiers, so it is only asked about sessions without them, and not about prefixes that
-//! are so short that they may be taken for one.
+//! It guesses whether there are path identifiers, so it is used only for sessions without them, and not for prefixes that are so
+//! short that they look like one.
 
 use std::env;
 use std::fmt::Display;

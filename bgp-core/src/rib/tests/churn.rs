@@ -1,4 +1,4 @@
-//! Random lives of a RIB: whatever happened, in the end every peer holds what it would hold after a fresh start.
+//! Random sequences of operations on a RIB: in the end every peer has the routes that it would have after a fresh start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

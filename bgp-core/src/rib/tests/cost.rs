@@ -1,4 +1,4 @@
-//! What twice the input costs: about twice as many steps, whatever the input is.
+//! The cost of twice the input: about twice as many steps, whatever the input is.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! What is counted of a peer's session, as BIRD counts it in `show protocols all`.
+//! The counts of a peer's session, as BIRD shows them in `show protocols all`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use super::world::{World, address_of, id, local, net, rib_config, route};
 use crate::rib::Input;
 use crate::rib::{
-    Cursor, ForwardRoute, LocalRoute, Output, PEER_PREFERENCE, PeerKind, Query, Resolution,
-    RibConfig, RouteSource, Standing, Step, View,
+    Cursor, DecisionStep, ForwardRoute, LocalRoute, Output, PEER_PREFERENCE, PeerKind, Query,
+    Resolution, RibConfig, RouteSource, Standing, View,
 };
 use crate::types::{PathId, RouterId};
 use crate::wire::Attributes;
@@ -28,7 +28,7 @@ fn from(peer: usize) -> RouteSource {
 }
 
 /// Peer 1 wins with `better` against peer 0 with `worse` at this step, in whatever order they come.
-fn prefers(kinds: [PeerKind; 2], better: &Attributes, worse: &Attributes, step: Step) {
+fn prefers(kinds: [PeerKind; 2], better: &Attributes, worse: &Attributes, step: DecisionStep) {
     for order in [[0, 1], [1, 0]] {
         let mut world = World::up(rib_config(), &kinds);
         for peer in order {
@@ -64,31 +64,31 @@ fn each_step_of_the_decision_process() {
         [Internal; 2],
         &with_local_pref(101, &[1, 2, 3]),
         &with_local_pref(100, &[1]),
-        Step::LocalPref,
+        DecisionStep::LocalPref,
     );
     prefers(
         [External; 2],
         &route(&[9]),
         &route(&[1, 2]),
-        Step::AsPathLength,
+        DecisionStep::AsPathLength,
     );
     prefers(
         [External; 2],
         &with_origin(Origin::Igp),
         &with_origin(Origin::Incomplete),
-        Step::Origin,
+        DecisionStep::Origin,
     );
     prefers(
         [External; 2],
         &with_med(None),
         &with_med(Some(1)),
-        Step::Med,
+        DecisionStep::Med,
     );
     prefers(
         [Internal, External],
         &route(&[1]),
         &route(&[1]),
-        Step::External,
+        DecisionStep::External,
     );
     let reflected = |ids: &[u32], originator: u32| Attributes {
         originator_id: Some(RouterId::from_bits(originator)),
@@ -99,13 +99,13 @@ fn each_step_of_the_decision_process() {
         [Internal; 2],
         &reflected(&[5], 1),
         &reflected(&[5], 2),
-        Step::Identifier,
+        DecisionStep::Identifier,
     );
     prefers(
         [Internal; 2],
         &reflected(&[5], 7),
         &reflected(&[5, 6], 7),
-        Step::ClusterList,
+        DecisionStep::ClusterList,
     );
 }
 

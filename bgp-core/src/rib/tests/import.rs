@@ -1,4 +1,4 @@
-//! What becomes of routes that come in.
+//! The processing of received routes.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a peer may make the RIB hold, and what happens when it sends more.
+//! Limits on what a peer can make the RIB store, and the reaction to more.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Policies that look at peers, choose next hops or ask a hook, and what is remembered of them.
+//! Policies that look at peers, choose next hops or ask a hook, and their cached results.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Settings that change while sessions are up, and what follows from them.
+//! Settings that change while sessions are up, and the effects.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Work that is done in slices, with other things happening in between, comes to the same as work that is done at once; and
-//! what it costs grows with the table, not with how often it is asked for.
+//! Work done in slices, with other events in between, has the same result as work done at once; its cost grows with the table,
+//! not with the number of requests.
 
 use std::sync::Arc;
 use std::time::Duration;

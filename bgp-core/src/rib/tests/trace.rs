@@ -1,4 +1,4 @@
-//! Policies run again: which rule changed a route, which one decided, and the same verdict as in the tables.
+//! Policies evaluated with a trace: which rule changed a route, which one decided, and the same verdict as in the tables.
 
 use std::sync::Arc;
 

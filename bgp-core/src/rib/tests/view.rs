@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::world::{OWN_AS, World, address_of, id, local, net, rib_config, route};
 use crate::policy::{Action, Policy, Rule, Verdict};
 use crate::rib::{
-    Cursor, PeerKind, Query, RouteSource, Selection, Standing, Step, Unusable, View, ViewedRoute,
-    Withheld,
+    Cursor, DecisionStep, PeerKind, Query, RouteSource, Selection, Standing, Unusable, View,
+    ViewedRoute, Withheld,
 };
 use crate::types::{Family, PathId, Role};
 use crate::wire::attribute::{Attributes, Community};
@@ -93,7 +93,7 @@ fn local_routes_are_among_the_best_and_nowhere_else() {
     assert_eq!(best[0].source, RouteSource::Local(7));
     let against = RouteSource::Local(7);
     let lost = Standing::Lost {
-        step: Step::Preference,
+        step: DecisionStep::Preference,
         against,
     };
     for view in [View::Received, View::Accepted] {

@@ -1,4 +1,4 @@
-//! A RIB with peers around it that decode what they are sent and keep it, as real ones do.
+//! A RIB with peers that decode and store what they are sent, as real ones do.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

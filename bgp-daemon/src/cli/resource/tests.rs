@@ -1,4 +1,4 @@
-//! Random commands on a folder do what they do on a map, and leave the comments of what they do not touch.
+//! Random commands on a folder have the same effect as on a map, and leave comments of unrelated objects unchanged.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,7 @@
-//! The node's neighbours: what they are, and what they and the node's kernel know from the start.
+//! The node's neighbours: their kinds, and the initial routes of the neighbours and the node's kernel.
 //!
-//! A neighbour is whoever the node's settings for a session expect: it has the AS that they name, dials if the node waits, and
-//! takes whatever it is told. It tells routes of its own, some of them the same as others tell.
+//! A neighbour matches the node's settings for the session: it has the configured AS, connects if the node waits, and accepts
+//! everything. It announces its own routes, some of them the same as other neighbours'.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The node and its neighbours: real speakers, joined by links that lose nothing and take a millisecond.
 //!
-//! Messages arrive one by one, and after each of them the neighbour is asked what it holds.
+//! Messages arrive one by one, and after each of them the neighbour's routes are checked.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 
 use super::neighbour::{Neighbour, THE_NODE, held, kernel_routes, own_address, routes, text};
-use bgp_speaker::{Desired, PeerSpec, SpeakerConfig, Step};
+use bgp_speaker::{ApplyStep, Desired, PeerSpec, SpeakerConfig};
 
 /// Prefixes by the name of a session.
 pub(super) type Prefixes = BTreeMap<Arc<str>, BTreeSet<IpNet>>;
@@ -88,10 +88,10 @@ impl World {
         self.target = target;
     }
 
-    fn take(&mut self, step: Step) {
+    fn take(&mut self, step: ApplyStep) {
         let now = self.now;
         match step {
-            Step::AtOnce { inputs, peers } => {
+            ApplyStep::AtOnce { inputs, peers } => {
                 for input in inputs {
                     match input {
                         Input::Announce { prefix, route } => {
@@ -107,8 +107,8 @@ impl World {
                     self.node.configure(now, self.ids[&name], neighbour);
                 }
             }
-            Step::Remove(name) => self.end(&name, Stop::Deconfigured),
-            Step::Start(name, spec) => {
+            ApplyStep::Remove(name) => self.end(&name, Stop::Deconfigured),
+            ApplyStep::Start(name, spec) => {
                 self.end(&name, Stop::ConfigChange);
                 self.start(name, &spec);
             }

@@ -1,4 +1,4 @@
-//! Sessions that are not up, or do not carry the family; decisions that wait; peers by their names.
+//! Sessions that are down, or not negotiated for the family; pending decisions; peers by their names.
 
 use bgp_core::rib::Input;
 use std::time::{Duration, Instant};

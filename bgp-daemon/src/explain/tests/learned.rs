@@ -1,4 +1,4 @@
-//! Routes of peers and of the kernel: import, choice, what is passed on, and the kernel.
+//! Routes of peers and of the kernel: import, selection, export, and the kernel.
 
 use bgp_core::rib::Input;
 use bgp_core::wire::attribute::{Attributes, Community};

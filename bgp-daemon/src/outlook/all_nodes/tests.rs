@@ -1,4 +1,4 @@
-//! The sum of all nodes: the same as node by node, and for work that grows as the cluster does.
+//! The summary of all nodes: the same as node by node, and for work that grows as the cluster does.
 
 use std::fmt::Write as _;
 

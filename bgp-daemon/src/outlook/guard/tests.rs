@@ -1,4 +1,4 @@
-//! Limits: what they allow, what they stop, and what is no limit.
+//! Limits: allowed changes, rejected changes, and invalid limits.
 
 use super::*;
 

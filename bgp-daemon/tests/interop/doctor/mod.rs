@@ -1,4 +1,4 @@
-//! `doctor` on faults made by hand, each with a real peer: the id of the fault must come, and no wrong one.
+//! `doctor` on injected faults, each with a real peer: the id of the fault must be reported, and no wrong one.
 
 mod node;
 mod reach;

@@ -1,6 +1,6 @@
-//! A Kubernetes API server that does not know yet what it serves, and one that takes a request and never answers it.
+//! A Kubernetes API server that does not yet know its resources, and one that accepts a request and never answers.
 //!
-//! It is a few lines of this test: what it lacks no real server lacks for long.
+//! It is a few lines of this test: real servers are in these states only for a short time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! Clients of the control sockets that take up room and say or take nothing.
+//! Clients of the control sockets that occupy slots and neither send nor read.
 
 use std::os::unix::net::UnixStream;
 

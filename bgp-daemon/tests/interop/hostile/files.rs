@@ -1,4 +1,4 @@
-//! Files in the folder of resources that are none, and some that somebody is in the middle of writing.
+//! Irregular files in the folder of resources, and files that are still being written.
 
 use std::fs;
 use std::os::unix::fs::symlink;

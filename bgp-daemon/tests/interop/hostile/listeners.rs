@@ -1,4 +1,4 @@
-//! Whoever has no right to be spoken to hears nothing.
+//! A peer without permission receives nothing.
 
 use super::*;
 

@@ -1,7 +1,7 @@
-//! Peers and strangers that mean harm, against the running daemon, beside an honest one: its routes still arrive at once, and
+//! Hostile peers and unknown hosts against the running daemon, together with an honest peer: its routes still arrive at once, and
 //! its sessions never end.
 //!
-//! The hostile ones are sockets of this test in a namespace of their own: they say what no speaker would.
+//! The hostile ones are sockets of this test in a separate namespace: they send what no speaker would.
 
 pub(crate) mod api_server;
 mod clients;

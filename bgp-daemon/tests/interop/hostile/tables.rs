@@ -1,5 +1,5 @@
-//! A table of many prefixes, which several groups of peers are told: what concerns all of it is done in slices, and what
-//! concerns little of it costs little. The honest peer's session ends after three seconds of silence.
+//! A table of many prefixes that is sent to several groups of peers: work on all of it is done in slices, and work on little of
+//! it is cheap. The honest peer's session would end after three seconds of silence.
 
 use super::session::{ON_LINK, Session, announcements, attributes, community, nlri, speak, update};
 use super::*;

@@ -1,5 +1,5 @@
-//! ExaBGP: it keeps no table of what it receives, but hands each message to a program. Here one such program writes
-//! them to a file, from which the driver rebuilds the table; another reads commands from a file.
+//! ExaBGP: it stores no received routes, but passes each message to a program. Here one such program writes them to a file, from
+//! which the driver rebuilds the table; another reads commands from a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

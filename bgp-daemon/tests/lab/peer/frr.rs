@@ -1,4 +1,4 @@
-//! FRR: zebra and bgpd, configured and asked through vtysh's sockets in the host's own directory.
+//! FRR: zebra and bgpd, configured and queried through vtysh's sockets in the host's own directory.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Our own daemon as a peer like the others: its resources are written from the same [`PeerConfig`].
+//! Our own daemon as a peer like the others, with resources derived from the same [`PeerConfig`].
 
 use std::rc::Rc;
 

@@ -15,7 +15,7 @@ const STATIC: u8 = 4;
 
 /// A table, interfaces `eth0` (2) and `tunl0` (3), and the kernel's routes.
 struct World {
-    table: Table,
+    table: KernelTable,
     links: Links,
     kernel: Vec<PresentRoute>,
     log: Vec<(Action, IpNet)>,
@@ -44,7 +44,7 @@ impl World {
                 mtu: 1500,
             });
         }
-        let table = Table::new(OURS);
+        let table = KernelTable::new(OURS);
         let mut world = Self {
             table,
             links,
