@@ -1,4 +1,4 @@
-//! Secret: where passwords are kept. Its values are wiped from memory when dropped and never printed.
+//! Secret: the source of passwords. Its values are wiped from memory when dropped and never printed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,13 +16,13 @@ use super::metadata::Metadata;
 /// A Secret of Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Secret {
-    /// Who it is.
+    /// The metadata.
     pub metadata: Metadata,
     /// Its values; those given as text win over those given in base64.
     pub values: BTreeMap<String, SecretValue>,
 }
 
-/// A value that must not be seen. Compared by content; printed as `***`.
+/// A secret value. Compared by content; printed as `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretValue(Zeroizing<Vec<u8>>);
 
@@ -32,7 +32,7 @@ impl SecretValue {
         Self(Zeroizing::new(octets))
     }
 
-    /// The octets, for whoever really needs them.
+    /// The octets, for the few callers that need them.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -81,7 +81,7 @@ impl<'de> Deserialize<'de> for Base64 {
     }
 }
 
-/// Text that an error must not repeat.
+/// Text that errors must not repeat.
 struct SecretText(Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for SecretText {
@@ -103,7 +103,7 @@ impl Visitor<'_> for SecretTextVisitor {
         Ok(SecretText(Zeroizing::new(text.to_owned())))
     }
 
-    // The errors that serde would make for these name the value.
+    // Serde's own errors for these types would contain the value.
     fn visit_bool<E: Error>(self, _: bool) -> Result<SecretText, E> {
         Err(E::custom(NOT_TEXT))
     }

@@ -1,4 +1,4 @@
-//! The demo with its faults, against the page that tells its story: each command in `docs/operating.md` was run, and answered so.
+//! Compares `docs/operating.md` with a run of the demo with its faults: each command on the page was run, and had this output.
 
 use std::fs;
 use std::path::Path;
