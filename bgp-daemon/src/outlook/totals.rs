@@ -35,7 +35,7 @@ pub struct Totals {
     pub withdrawn: Count,
     /// Routes with other attributes.
     pub changed: Count,
-    /// Default routes with other attributes, or that start or stop to pass in a session.
+    /// Default routes with other attributes, or that begin or cease to pass in a session.
     pub default_routes: usize,
     /// New problems.
     pub problems: usize,
