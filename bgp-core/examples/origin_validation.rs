@@ -71,6 +71,6 @@ pub(crate) fn main() {
     let mut table = hook.0.write().expect("nobody panics with it");
     table.insert(nets[1].into(), vec![(Asn(77), 24)]);
     drop(table);
-    rib.handle(now, Input::Reevaluate(peer)); // With sessions: `SansIoSpeaker::reevaluate`.
+    rib.handle(now, Input::Reevaluate(peer)); // With sessions: `Speaker::reevaluate`.
     assert_eq!(used(&mut rib), [true, true, true]);
 }

@@ -1,5 +1,5 @@
-//! Two speakers under virtual time exchange a route with a private attribute, and a policy matches on it. `cargo run --example
-//! private_attribute`
+//! Two speakers under virtual time exchange a route with a private attribute, and a policy matches on it.
+//! `cargo run --example private_attribute`
 #![expect(clippy::disallowed_methods, reason = "the time of the start")]
 
 use std::net::Ipv4Addr;
@@ -62,10 +62,8 @@ pub(crate) fn main() {
     route.attributes.set_unknown(zone);
     speakers[0].announce(now, prefix, route);
     while speakers[1].rib().best(prefix).is_none() {
-        let next = speakers
-            .iter()
-            .filter_map(SansIoSpeaker::poll_timeout)
-            .min();
+        let timeouts = speakers.iter().map(SansIoSpeaker::poll_timeout);
+        let next = timeouts.flatten().min();
         now = now.max(next.expect("they try to connect"));
         speakers
             .iter_mut()

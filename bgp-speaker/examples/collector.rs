@@ -1,5 +1,5 @@
-//! A route collector: accepts every peer from a range of addresses, and writes their messages as MRT (RFC 6396). `collector
-//! ADDRESS:PORT RANGE FILE`, for example `collector 0.0.0.0:1790 10.0.0.0/8 updates.mrt`.
+//! A route collector: accepts every peer from a range of addresses, and writes their messages as MRT (RFC 6396).
+//! `collector ADDRESS:PORT RANGE FILE`, for example `collector 0.0.0.0:1790 10.0.0.0/8 updates.mrt`.
 
 use std::error::Error;
 use std::fs::File;
