@@ -1,5 +1,5 @@
-//! Compares `docs/calico.md` with the tests: the doc comment of a test names its promises, as `/// Promise 3.4.` or `/// Promises
-//! 3.4, 3.5.`
+//! Compares `docs/calico.md` with the tests: the doc comment of a test names its promises, as `/// Promise 3.4.` or
+//! `/// Promises 3.4, 3.5.`
 
 use std::collections::BTreeSet;
 use std::fs;
