@@ -7,6 +7,8 @@ use bgp_core::session::{DownReason, SessionStatus, Stop};
 use bgp_core::types::PeerId;
 use tokio::sync::oneshot;
 
+use crate::bfd::{BfdSpec, BfdStatus};
+
 /// A command to a neighbour's task.
 #[derive(Debug)]
 pub(super) enum NeighbourCommand {
@@ -16,6 +18,8 @@ pub(super) enum NeighbourCommand {
     Start,
     /// Ask the peer for its routes again (RFC 2918).
     RequestRefresh,
+    /// Watch the path to the peer with other settings; `None` ends the watch.
+    Bfd(Option<BfdSpec>),
     /// Report the current status.
     Status(oneshot::Sender<NeighbourStatus>),
     /// Stop the session and end the task. The reply comes when that is done, and tells how the session ended if it was up.
@@ -35,6 +39,8 @@ pub struct NeighbourStatus {
     /// Octets of UPDATEs that TCP has taken, but that were not yet reported to the RIB: the RIB counts them as
     /// [outstanding](bgp_core::rib::Rib::outstanding).
     pub unreported_octets: usize,
+    /// The status of BFD, if the path to the peer is watched.
+    pub bfd: Option<BfdStatus>,
     /// The status of the session.
     pub session: SessionStatus,
 }

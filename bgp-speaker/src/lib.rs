@@ -9,6 +9,7 @@
 //! | decide on routes with your own code               | [`Hook`](bgp_core::policy::Hook); `examples/route_server.rs`        |
 //! | accept peers from a range of addresses            | [`dynamic`]; `examples/collector.rs`                                |
 //! | carry EVPN, FlowSpec and other families as octets | [`opaque`], [`Speaker::send_opaque`]                                |
+//! | detect a dead path within fractions of a second   | [`BfdSpec`]                                                         |
 //! | record, count or export messages                  | [`tap::Subscriber`]                                                 |
 //! | put routes into the kernel                        | [`forwarding`], [`kernel`]; `examples/install_routes.rs`            |
 //! | use your own sockets, network namespace or clock  | [`Environment`], [`Speaker::listen_on`], [`Speaker::handle_stream`] |
@@ -55,6 +56,8 @@
 //! | `table`         | one task: drives the RIB                                        |
 //! | `acceptor`      | one task: hands connections to the neighbours                   |
 //! | `pace`          | limits how often a peer may connect                             |
+//! | `bfd`           | watches the paths to peers, on its own thread                   |
+//! | `path_rule`     | what a dead path does to a session                              |
 //! | `connection`    | buffers of a neighbour's TCP connections                        |
 //! | [`dynamic`]     | peers from ranges of addresses                                  |
 //! | `starter`       | starts the task of a neighbour                                  |
@@ -74,12 +77,13 @@
 //! | [`turned_away`] | connections that were closed without a NOTIFICATION             |
 //! | [`pool`]        | stores equal values once                                        |
 //!
-//! All time is that of the tokio runtime: with a paused clock, the speaker runs under virtual time.
+//! All time is that of the tokio runtime: with a paused clock, the speaker runs under virtual time, except for BFD.
 //!
 //! Tasks share no state and no locks. They are joined by bounded channels that carry the enums of `bgp-core`.
 
 mod acceptor;
 pub mod alarms;
+mod bfd;
 mod command;
 mod config;
 pub mod connect;
@@ -104,8 +108,10 @@ mod namespace;
 mod neighbour;
 pub mod opaque;
 mod pace;
+mod path_rule;
 mod peers;
 pub mod pool;
+mod random;
 mod reporter;
 mod routes;
 mod shutdown;
@@ -120,6 +126,7 @@ mod timer;
 pub mod turned_away;
 mod watch;
 
+pub use bfd::{BfdPath, BfdSpec, BfdStatus, Packets};
 pub use command::NeighbourStatus;
 pub use config::{ConfigError, SpeakerConfig};
 pub use desired::{ApplyStep, Desired, Report};

@@ -27,6 +27,7 @@ use crate::exchange::{Exchange, Exchanged};
 use crate::farewell::Farewells;
 use crate::namespace::Namespace;
 use crate::opaque::Outlet;
+use crate::path_rule::PathRule;
 use crate::reporter::Reporter;
 use crate::table::{self, ToNeighbour};
 use crate::tap::{Flow, take_message};
@@ -58,6 +59,8 @@ pub(super) struct Neighbour {
     pub(super) namespace: Option<Namespace>,
     /// Receives routes of families that are not routed here.
     pub(super) opaque: Option<Outlet>,
+    /// What the watch over the path to the peer means to the session.
+    pub(super) path: PathRule,
 }
 
 struct Running {
@@ -90,6 +93,7 @@ enum Wake {
     Exchange(Exchanged),
     OwnerHasRoom(OwnedSemaphorePermit),
     Connection(ConnId, io::Result<Ready>),
+    Path,
     Deadline,
 }
 
@@ -102,9 +106,9 @@ impl Neighbour {
 }
 
 impl Running {
-    fn new(neighbour: Neighbour, seed: u64) -> Self {
+    fn new(mut neighbour: Neighbour, seed: u64) -> Self {
         let mut session = Session::new(Arc::clone(&neighbour.config.session), seed);
-        session.start(now());
+        neighbour.path.start(&mut session);
         Self {
             session,
             link: SessionAdapter::new(neighbour.peer),
@@ -130,6 +134,9 @@ impl Running {
         self.drain();
         while self.removed.is_none() && !self.is_gone() {
             let wake = self.wait().await;
+            if let Wake::NeighbourCommand(Some(command)) = &wake {
+                self.neighbour.path.announce(command, &self.session).await;
+            }
             self.handle(wake);
             self.drain();
             if self.exchange.gave_much() {
@@ -177,6 +184,7 @@ impl Running {
             dialled = self.dialling.finished() => Wake::Dialled(dialled),
             exchanged = self.exchange.ready(is_up) => Wake::Exchange(exchanged),
             room = room(self.neighbour.opaque.as_ref()) => Wake::OwnerHasRoom(room),
+            () = self.neighbour.path.changed() => Wake::Path,
             (id, ready) = self.connections.ready(reading) => Wake::Connection(id, ready),
             () = self.timer.sleep_until(deadline) => Wake::Deadline,
         }
@@ -214,6 +222,7 @@ impl Running {
                 }
                 self.connection_ready(id, ready);
             }
+            Wake::Path => self.neighbour.path.apply(&mut self.session),
             Wake::Deadline => self.deadline(),
         }
     }
@@ -221,8 +230,11 @@ impl Running {
     fn command(&mut self, command: NeighbourCommand) {
         let now = now();
         match command {
-            NeighbourCommand::Stop(why) => self.session.stop(now, why),
-            NeighbourCommand::Start => self.session.start(now),
+            NeighbourCommand::Stop(why) => self.neighbour.path.stop(&mut self.session, why),
+            NeighbourCommand::Start => self.neighbour.path.start(&mut self.session),
+            NeighbourCommand::Bfd(spec) => {
+                self.neighbour.path.configure(&mut self.session, spec);
+            }
             NeighbourCommand::RequestRefresh => self.request_refresh(now),
             NeighbourCommand::Status(reply) => {
                 // The caller may be gone.
@@ -248,6 +260,7 @@ impl Running {
             since: self.since,
             local_address: connection.map(TcpConnection::local_address),
             unreported_octets: self.exchange.unreported(),
+            bfd: self.neighbour.path.status(),
             session,
         }
     }

@@ -1,22 +1,22 @@
 //! Socket options of BGP sessions that neither the standard library nor socket2 offers, and the common setup of sockets.
 //!
 //! The only module with `unsafe`: each block is one `setsockopt` or `getsockopt` with a value of known size that outlives the
-//! call. Keys never appear in `Debug` output or in errors, and every copy made here is wiped.
+//! call, or reads octets that were set before the kernel wrote to them. Keys never appear in `Debug` output or in errors, and every copy made here is wiped.
 
 #![allow(
     unsafe_code,
-    reason = "TCP MD5, minimum TTL and the saved SYN have no safe wrapper"
+    reason = "TCP MD5, minimum TTL, the saved SYN and the TTL of datagrams have no safe wrapper"
 )]
 
 use std::fmt;
 use std::io;
-use std::mem::size_of;
-use std::net::IpAddr;
+use std::mem::{MaybeUninit, size_of};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use socket2::{Domain, SockRef};
+use socket2::{Domain, MaybeUninitSlice, MsgHdrMut, SockAddr, SockRef};
 use zeroize::{Zeroize, Zeroizing};
 
 /// A TCP MD5 key (RFC 2385), 1 to 80 octets. Clones share the octets, which are wiped when the last is dropped.
@@ -146,6 +146,121 @@ fn ttl_of(packet: &[u8]) -> Option<u8> {
         _ => None,
     }
 }
+
+/// Makes a UDP socket tell with each datagram, see [`receive_datagram`], with which TTL or hop limit it came, and over which interface.
+///
+/// # Errors
+/// As the system reports.
+pub fn tell_ttl(socket: &impl AsFd) -> io::Result<()> {
+    if is_ipv6(socket)? {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, &1_i32)?;
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &1_i32)
+    } else {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_RECVTTL, &1_i32)?;
+        set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, &1_i32)
+    }
+}
+
+/// A datagram that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    octets: [u8; DATAGRAM_MAX],
+    len: usize,
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Its TTL or hop limit; `None` unless [`tell_ttl`] was called before it came.
+    pub ttl: Option<u8>,
+    /// The index of the interface that it came over; `None` as for `ttl`.
+    pub interface: Option<u32>,
+}
+
+impl Datagram {
+    /// What it says: its first 64 octets.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets[..self.len]
+    }
+}
+
+/// Reads a datagram.
+///
+/// # Errors
+/// As the system reports, and for a sender that has no address.
+pub fn receive_datagram(socket: &impl AsFd) -> io::Result<Datagram> {
+    let mut source = SockAddr::from(match is_ipv6(socket)? {
+        true => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        false => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+    });
+    let mut control = Control([MaybeUninit::new(0); CONTROL_MAX]);
+    let mut buffer = [MaybeUninit::new(0); DATAGRAM_MAX];
+    let (len, control_len) = {
+        let mut buffers = [MaybeUninitSlice::new(&mut buffer)];
+        let mut message = MsgHdrMut::new()
+            .with_addr(&mut source)
+            .with_buffers(&mut buffers)
+            .with_control(&mut control.0);
+        let len = SockRef::from(socket).recvmsg(&mut message, 0)?;
+        (
+            len.min(DATAGRAM_MAX),
+            message.control_len().min(CONTROL_MAX),
+        )
+    };
+    let mut octets = [0; DATAGRAM_MAX];
+    octets.copy_from_slice(initialized(&buffer));
+    let source = source.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+    let (ttl, interface) = ttl_and_interface(&initialized(&control.0)[..control_len]);
+    Ok(Datagram {
+        octets,
+        len,
+        source,
+        ttl,
+        interface,
+    })
+}
+
+/// What [`tell_ttl`] asked for, from the messages that came with a datagram (`struct cmsghdr`, with its data after it).
+fn ttl_and_interface(mut control: &[u8]) -> (Option<u8>, Option<u32>) {
+    let int = |octets: &[u8]| {
+        octets
+            .first_chunk()
+            .map(|octets| i32::from_ne_bytes(*octets))
+    };
+    let (mut ttl, mut interface) = (None, None);
+    while let Some(len) = control.first_chunk().map(|len| usize::from_ne_bytes(*len))
+        && (CONTROL_HEADER..=control.len()).contains(&len)
+    {
+        let level = int(&control[CONTROL_HEADER - 8..]);
+        let kind = int(&control[CONTROL_HEADER - 4..]);
+        let data = &control[CONTROL_HEADER..len];
+        match (level, kind) {
+            (Some(libc::IPPROTO_IP), Some(libc::IP_TTL))
+            | (Some(libc::IPPROTO_IPV6), Some(libc::IPV6_HOPLIMIT)) => {
+                ttl = int(data).and_then(|ttl| u8::try_from(ttl).ok());
+            }
+            (Some(libc::IPPROTO_IP), Some(libc::IP_PKTINFO)) => {
+                interface = int(data).and_then(|index| u32::try_from(index).ok());
+            }
+            (Some(libc::IPPROTO_IPV6), Some(libc::IPV6_PKTINFO)) => {
+                let index = data.get(16..).and_then(int);
+                interface = index.and_then(|index| u32::try_from(index).ok());
+            }
+            _ => {}
+        }
+        let next = len.next_multiple_of(size_of::<usize>()).min(control.len());
+        control = &control[next..];
+    }
+    (ttl, interface)
+}
+
+/// Octets that were all set when they were made; whoever wrote since then has set them too.
+fn initialized(octets: &[MaybeUninit<u8>]) -> &[u8] {
+    // SAFETY: both callers made the slice with `MaybeUninit::new`, and the kernel writes octets only; a `MaybeUninit<u8>` has the
+    // layout of a `u8`.
+    unsafe { &*(std::ptr::from_ref(octets) as *const [u8]) }
+}
+
+/// As the kernel aligns `struct cmsghdr`.
+#[repr(C, align(8))]
+struct Control([MaybeUninit<u8>; CONTROL_MAX]);
 
 /// Sets the options of every BGP connection: no delay of small segments, and precedence Internetwork Control, DSCP CS6 (RFC 4271
 /// Appendix E).
@@ -281,6 +396,12 @@ fn saved_syn(socket: &impl AsFd, headers: &mut [u8; SYN_MAX]) -> io::Result<usiz
     }
 }
 
+/// Room for the octets of a datagram.
+const DATAGRAM_MAX: usize = 64;
+/// Room for the control messages of a datagram.
+const CONTROL_MAX: usize = 128;
+/// Size of `struct cmsghdr`: a length of pointer size, and two ints.
+const CONTROL_HEADER: usize = size_of::<usize>() + 8;
 /// Room for the headers of a SYN with all known extensions.
 const SYN_MAX: usize = 512;
 /// `TCP_MD5SIG_FLAG_PREFIX`.
@@ -332,6 +453,36 @@ mod tests {
         assert_eq!(ttl_of(&packet(5, 8)), None);
         assert_eq!(ttl_of(&[0x45]), None);
         assert_eq!(ttl_of(&[]), None);
+    }
+
+    #[test]
+    fn a_datagram_comes_with_its_ttl_and_interface() {
+        for local in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(receiver) = std::net::UdpSocket::bind(local) else {
+                continue; // This system has no IPv6.
+            };
+            tell_ttl(&receiver).unwrap();
+            let sender = std::net::UdpSocket::bind(local).unwrap();
+            set_ttl(&sender, Ttl::Hops(77)).unwrap();
+            let to = receiver.local_addr().unwrap();
+            for len in [5, 200] {
+                sender.send_to(&[b'x'; 200][..len], to).unwrap();
+                let datagram = receive_datagram(&receiver).unwrap();
+                assert_eq!(datagram.octets(), &[b'x'; 64][..len.min(64)]);
+                assert_eq!(datagram.source, sender.local_addr().unwrap());
+                assert_eq!(datagram.ttl, Some(77));
+                assert_eq!(datagram.interface, Some(1), "loopback");
+            }
+        }
+    }
+
+    #[test]
+    fn broken_control_messages_are_no_harm() {
+        for len in [0, 15, 16, 17, 1000, usize::MAX] {
+            let control = [&len.to_ne_bytes()[..], &[0; 12]].concat();
+            assert_eq!(ttl_and_interface(&control), (None, None));
+        }
+        assert_eq!(ttl_and_interface(&[1, 2, 3]), (None, None));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use tracing::warn;
 
 use crate::acceptor::{self, Acceptor, AcceptorCommand};
 use crate::alarms::Alarms;
+use crate::bfd::Bfd;
 use crate::command::{NeighbourCommand, NeighbourStatus};
 use crate::config::SpeakerConfig;
 use crate::connection::canonical;
@@ -32,10 +33,11 @@ use crate::listener::Incoming;
 use crate::namespace::Namespace;
 use crate::opaque::Sending;
 use crate::peers::Peers;
+use crate::random::random;
 use crate::routes::Routes;
 use crate::shutdown::{Partings, Shutdown};
 use crate::spec::PeerSpec;
-use crate::starter::Starter;
+use crate::starter::{Peer, Starter};
 use crate::table::{Table, TableInput};
 use crate::tasks::{Failure, Tasks};
 use crate::timer::now;
@@ -60,11 +62,12 @@ impl fmt::Debug for Speaker {
 }
 
 struct Shared {
+    /// Dropped first: what ends with the peers ends on purpose.
+    tasks: ClosedOnDrop,
     config: SpeakerConfig,
     /// The desired state. Locked during a change, so that changes are serialized.
     desired: tokio::sync::Mutex<Desired>,
     peers: Peers,
-    tasks: ClosedOnDrop,
     alarms: Alarms,
     turned_away: turned_away::Register,
 }
@@ -109,7 +112,7 @@ impl Speaker {
             opaque,
         } = environment;
         let (tasks, alarms) = (Tasks::default(), Alarms::default());
-        let rib = Rib::new(config.rib.clone(), now(), random_seed());
+        let rib = Rib::new(config.rib.clone(), now(), random());
         let (running, table) = Table::new(rib, forwarding, subscriber.clone());
         tasks.service("table", running.run());
         let (acceptor, commands) = mpsc::channel(acceptor::COMMANDS);
@@ -120,8 +123,10 @@ impl Speaker {
             cluster_id: config.rib.cluster_id,
             ..Desired::default()
         };
+        let bfd = Bfd::new(tasks.clone(), namespace.clone(), alarms.clone());
         let starter = Starter {
             table,
+            bfd,
             events: broadcast::Sender::new(EVENTS),
             established: Arc::new(watch::Sender::default()),
             acceptor,
@@ -130,7 +135,7 @@ impl Speaker {
             tasks: tasks.clone(),
             namespace,
             opaque,
-            seed: random_seed(),
+            seed: random(),
         };
         let peers = Peers::new(starter, config.clone());
         Self(Arc::new(Shared {
@@ -354,10 +359,14 @@ impl Speaker {
         match step {
             ApplyStep::AtOnce { mut inputs, peers } => {
                 for (name, spec) in peers {
+                    let Some(Peer { id: peer, commands }) = self.0.peers.get(&name) else {
+                        continue;
+                    };
+                    // A task that has ended takes no commands and needs none.
+                    commands.send(NeighbourCommand::Bfd(spec.bfd)).await.ok();
                     // The remaining settings concern the table alone.
                     let config = Arc::new(spec.routes(&self.0.config));
-                    let peer = self.0.peers.get(&name).map(|peer| peer.id);
-                    inputs.extend(peer.map(|peer| Input::Configure { peer, config }));
+                    inputs.push(Input::Configure { peer, config });
                 }
                 self.routes().tell(inputs).await
             }
@@ -545,12 +554,4 @@ impl Speaker {
         tasks.cancel();
         partings
     }
-}
-
-/// A number that differs between starts; std's hasher is seeded by the system.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new()
-        .build_hasher()
-        .finish()
 }

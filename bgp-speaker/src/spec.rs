@@ -12,6 +12,7 @@ use bgp_core::speaker::NeighbourConfig;
 use bgp_core::types::{AfiSafi, Asn, Family, PerFamily};
 use bgp_core::wire::{AddPathDirection, ExtraCapability, NextHop};
 
+use crate::bfd::BfdSpec;
 use crate::config::{ConfigError, SpeakerConfig, check_as};
 use crate::connect::{self, Dial};
 use crate::sockopt::{Md5Key, Ttl};
@@ -96,6 +97,8 @@ pub struct PeerSpec {
     pub export: Option<Arc<Policy>>,
     /// More prefixes than this end the session (RFC 4486 §4).
     pub max_prefixes: PerFamily<Option<u32>>,
+    /// Watch the path to the peer by BFD (RFC 5882).
+    pub bfd: Option<BfdSpec>,
 }
 
 /// Generates the comparison of two specs. Does not compile while a field is in no list.
@@ -120,7 +123,7 @@ compared_fields! {
     restart: remote, peer_as, local_as, source, passive, md5, ttl, connect_timeout, connect_delay, connect_retry_time, idle_hold,
         hold_time, keepalive_time, families, add_path, extended_messages, extended_next_hop, graceful_restart,
         long_lived_stale_time, role, fqdn, software_version, opaque_families, extra_capabilities, own_next_hop;
-    soft: route_reflector_client, allowed_local_as, next_hop_mode, import, export, max_prefixes;
+    soft: route_reflector_client, allowed_local_as, next_hop_mode, import, export, max_prefixes, bfd;
 }
 
 impl PeerSpec {
@@ -158,6 +161,7 @@ impl PeerSpec {
             import: None,
             export: None,
             max_prefixes: PerFamily::default(),
+            bfd: None,
         }
     }
 
@@ -177,6 +181,7 @@ impl PeerSpec {
         speaker.validate()?;
         self.validate_address()?;
         self.validate_timers()?;
+        self.bfd.map_or(Ok(()), |bfd| bfd.validate())?;
         let local_as = self.local_as.unwrap_or(speaker.local_as);
         check_as("peer_as", self.peer_as)?;
         check_as("local_as", local_as)?;
@@ -294,6 +299,7 @@ impl PeerSpec {
                 ttl: self.ttl,
                 timeout: self.connect_timeout,
             },
+            bfd: self.bfd,
         }
     }
 
@@ -358,6 +364,8 @@ pub struct PeerSettings {
     pub neighbour: NeighbourConfig,
     /// How to dial the peer; connections that the peer opens must have the same password and TTL.
     pub dial: Dial,
+    /// Watch the path to the peer.
+    pub bfd: Option<BfdSpec>,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use bgp_core::types::PeerId;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::acceptor::{self, AcceptorCommand, Guard, ListenerEntry};
+use crate::bfd::{Bfd, Watchdog};
 use crate::command::NeighbourCommand;
 use crate::event::{Ended, Event};
 use crate::farewell::Farewells;
@@ -16,6 +17,7 @@ use crate::listener::PeerSecurity;
 use crate::namespace::Namespace;
 use crate::neighbour::{Arrival, Neighbour};
 use crate::opaque::{OpaqueSender, Outlet};
+use crate::path_rule::PathRule;
 use crate::reporter::{Established, Reporter};
 use crate::spec::PeerSettings;
 use crate::table::{self, TableInput};
@@ -29,6 +31,7 @@ const COMMANDS: usize = 16;
 #[derive(Clone)]
 pub(super) struct Starter {
     pub(super) table: table::Sender,
+    pub(super) bfd: Bfd,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) established: Established,
     pub(super) acceptor: mpsc::Sender<AcceptorCommand>,
@@ -108,6 +111,7 @@ impl Starter {
             farewells: self.farewells.clone(),
             namespace: self.namespace.clone(),
             opaque: self.outlet(&name, &settings),
+            path: PathRule::new(self.watchdog(&name, &settings, is_dynamic)),
         };
         let number = u64::from(id.0);
         let seed = self.seed.wrapping_add(number.wrapping_mul(SPREAD));
@@ -132,6 +136,19 @@ impl Starter {
         let offers_any = !settings.neighbour.session.opaque_families.is_empty();
         let sender = self.opaque.as_ref().filter(|_| offers_any)?;
         Some(Outlet::new(sender.clone(), Arc::clone(name)))
+    }
+
+    /// A dynamic peer is there because it has connected: it does not wait for BFD.
+    fn watchdog(&self, name: &Arc<str>, settings: &PeerSettings, is_dynamic: bool) -> Watchdog {
+        let dial = &settings.dial;
+        let mut watchdog =
+            Watchdog::new(self.bfd.clone(), Arc::clone(name), dial.remote, dial.source);
+        let mut bfd = settings.bfd;
+        if let Some(bfd) = &mut bfd {
+            bfd.strict &= !is_dynamic;
+        }
+        watchdog.configure(bfd);
+        watchdog
     }
 
     fn tap(&self, name: &Arc<str>, id: PeerId) -> Option<PeerTap> {

@@ -5,89 +5,20 @@
 mod netns;
 #[allow(dead_code, reason = "not every helper is needed")]
 mod pair;
+#[allow(dead_code, reason = "not every helper is needed")]
+mod room;
 
 #[path = "../examples/install_routes.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the program around the example")]
 mod install_routes;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bgp_core::rib::LocalRoute;
 use bgp_core::types::Asn;
-use bgp_speaker::{Environment, Namespace, Shutdown, Speaker};
+use bgp_speaker::{Environment, Shutdown, Speaker};
 use pair::{DIALLER_AS, LISTENER_AS, net};
-
-/// A namespace that lives as long as the process in it.
-struct Room(Child);
-
-impl Room {
-    fn new() -> Self {
-        let mut command = Command::new("unshare");
-        let shell = command.args(["--net", "sh", "-c", "echo inside; cat"]);
-        let mut child = shell
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        assert_eq!(line, "inside\n");
-        let room = Self(child);
-        room.ip("link set lo up");
-        room
-    }
-
-    fn path(&self) -> String {
-        format!("/proc/{}/ns/net", self.0.id())
-    }
-
-    fn namespace(&self) -> Namespace {
-        Namespace::of(File::open(self.path()).unwrap()).unwrap()
-    }
-
-    /// Runs `ip` inside.
-    fn ip(&self, arguments: &str) -> String {
-        let inside = format!("--net={}", self.path());
-        let ip = ["ip"].into_iter().chain(arguments.split_whitespace());
-        let output = Command::new("nsenter")
-            .arg(inside)
-            .args(ip)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// Two rooms with a cable between: 192.0.2.1 and 192.0.2.2.
-fn rooms() -> [Room; 2] {
-    let rooms = [Room::new(), Room::new()];
-    let other = rooms[1].0.id();
-    rooms[0].ip(&format!(
-        "link add cable type veth peer name cable netns {other}"
-    ));
-    for (room, address) in rooms.iter().zip(["192.0.2.1/24", "192.0.2.2/24"]) {
-        room.ip(&format!("addr add {address} dev cable"));
-        room.ip("link set cable up");
-    }
-    rooms
-}
+use room::{Room, rooms};
 
 /// A speaker of an AS in a room.
 fn inside(asn: Asn, room: &Room) -> Speaker {

@@ -100,7 +100,8 @@ impl Session {
             | Stop::SoftShutdown(_)
             | Stop::Deconfigured
             | Stop::ConfigChange
-            | Stop::Restart => {}
+            | Stop::Restart
+            | Stop::BfdRequired => {}
             Stop::Reset(_) => self.fsm.dialler.begin(now),
             Stop::MaxPrefixes { idle, .. } | Stop::OutOfResources { idle } => {
                 self.fsm.hold(now, idle, true)

@@ -41,6 +41,8 @@ pub enum Stop {
     Restart,
     /// BFD detected that the path is down: Cease 6/10 (RFC 9384). The session restarts by itself after a time in Idle.
     BfdDown,
+    /// As [`Stop::BfdDown`], and the session is not to come up before BFD does: Idle until started again.
+    BfdRequired,
 }
 
 /// Which ends of a session our routes survive at the peer.
@@ -72,7 +74,7 @@ impl Stop {
                 Notification::cease(cease::ADMIN_SHUTDOWN)
             }
             Self::Restart => return None,
-            Self::BfdDown => Notification::cease(cease::BFD_DOWN),
+            Self::BfdDown | Self::BfdRequired => Notification::cease(cease::BFD_DOWN),
         };
         let hard_reset = routes == Outlives::Notification && self.ends_for_good();
         Some(if hard_reset {
@@ -91,7 +93,7 @@ impl Stop {
             Self::OutOfResources { .. } => {
                 Some((ErrorClass::AutomaticShutdown, "Out of resources"))
             }
-            Self::BfdDown => Some((ErrorClass::Local, "BFD session down")),
+            Self::BfdDown | Self::BfdRequired => Some((ErrorClass::Local, "BFD session down")),
             Self::Shutdown(_)
             | Self::SoftShutdown(_)
             | Self::Reset(_)
@@ -107,12 +109,11 @@ impl Stop {
             Self::Shutdown(_)
             | Self::Deconfigured
             | Self::MaxPrefixes { .. }
-            | Self::OutOfResources { .. } => true,
-            Self::SoftShutdown(_)
-            | Self::Reset(_)
-            | Self::ConfigChange
-            | Self::Restart
-            | Self::BfdDown => false,
+            | Self::OutOfResources { .. }
+            // Packets to stale routes would go nowhere.
+            | Self::BfdDown
+            | Self::BfdRequired => true,
+            Self::SoftShutdown(_) | Self::Reset(_) | Self::ConfigChange | Self::Restart => false,
         }
     }
 }
@@ -169,7 +170,17 @@ mod tests {
         let reset = told(Stop::Reset(None)).unwrap();
         assert_eq!((reset.subcode, reset.data.len()), (4, 0));
         assert_eq!(told(Stop::ConfigChange).unwrap().subcode, 6);
-        assert_eq!(told(Stop::BfdDown).unwrap().subcode, 10);
         assert_eq!(told(Stop::Restart), None);
+    }
+
+    /// R9384-3-02
+    #[test]
+    fn a_dead_path_is_a_hard_reset() {
+        for stop in [Stop::BfdDown, Stop::BfdRequired] {
+            let plain = stop.notification(Outlives::Loss).unwrap();
+            assert_eq!((plain.code.0, plain.subcode, plain.data.len()), (6, 10, 0));
+            let hard = stop.notification(Outlives::Notification).unwrap();
+            assert_eq!((hard.subcode, &hard.data[..]), (9, &[6, 10][..]));
+        }
     }
 }

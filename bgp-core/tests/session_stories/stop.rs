@@ -40,6 +40,7 @@ fn each_stop_has_its_subcode() {
         (Stop::ConfigChange, 6),
         (max_prefixes(secs(60)), 1),
         (Stop::BfdDown, 10),
+        (Stop::BfdRequired, 10),
     ];
     for (stop, subcode) in all {
         let (mut lone, conn) = up(false);
@@ -48,13 +49,15 @@ fn each_stop_has_its_subcode() {
     }
 }
 
-/// R8538-3.1-01: what is meant for good is a hard reset where the N bit was exchanged; the rest keeps the routes.
+/// R8538-3.1-01, R9384-3-02: what is meant for good, and a path that is dead, is a hard reset where the N bit was exchanged; the rest keeps the routes.
 #[test]
 fn a_hard_reset_is_used_where_routes_would_survive() {
     let hard = [
         Stop::Shutdown(None),
         Stop::Deconfigured,
         max_prefixes(secs(1)),
+        Stop::BfdDown,
+        Stop::BfdRequired,
     ];
     for stop in hard {
         let plain = stop.clone();
@@ -69,7 +72,7 @@ fn a_hard_reset_is_used_where_routes_would_survive() {
         assert_eq!((notification.code.0, notification.subcode), (6, 9));
         assert_eq!(notification.data[0], 6);
     }
-    for stop in [Stop::Reset(None), Stop::ConfigChange, Stop::BfdDown] {
+    for stop in [Stop::Reset(None), Stop::ConfigChange] {
         let (mut lone, _) = up(true);
         lone.drive(|session, now| session.stop(now, stop));
         assert_eq!(down(&lone.take()).keep_stale, KEPT);
@@ -156,6 +159,21 @@ fn a_reset_and_a_dead_path_start_again_by_themselves() {
         lone.advance(secs(6));
         assert_eq!(lone.state(), State::Connect);
     }
+}
+
+/// R5882-4.1-01
+#[test]
+fn a_session_that_needs_bfd_waits_for_its_owner() {
+    let (mut lone, _) = up(false);
+    lone.drive(|session, now| session.stop(now, Stop::BfdRequired));
+    let error = lone.session.status().last_error.unwrap();
+    assert_eq!(error.to_string(), "Error: BFD session down");
+    lone.advance(secs(600));
+    lone.take();
+    let conn = lone.accept();
+    assert_eq!(lone.take(), [Seen::Closed(conn)]);
+    lone.drive(|session, now| session.start(now));
+    lone.dial();
 }
 
 /// R4486-4-02: no reconnect before the given time, in either direction.

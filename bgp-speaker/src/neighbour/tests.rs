@@ -12,6 +12,8 @@ use tokio::net::TcpListener;
 
 use super::super::table::Table;
 use super::*;
+use crate::alarms::Alarms;
+use crate::bfd::{Bfd, Watchdog};
 use crate::reporter::Reporter;
 use crate::tasks::Tasks;
 
@@ -40,6 +42,7 @@ impl World {
         session.passive = true;
         let routes = PeerConfig::new(LOCAL_AS, remote.ip(), PEER_AS);
         let (commands, receiver) = mpsc::channel(1);
+        let bfd = Bfd::new(Tasks::default(), None, Alarms::default());
         let neighbour = Neighbour {
             peer: PeerId(0),
             config: NeighbourConfig::new(session, routes),
@@ -58,6 +61,7 @@ impl World {
             farewells: Farewells::new(Tasks::default()),
             namespace: None,
             opaque: None,
+            path: PathRule::new(Watchdog::new(bfd, "peer".into(), remote, None)),
         };
         let mut running = Running::new(neighbour, 1);
         running.drain();

@@ -1,0 +1,108 @@
+//! What the watch over the path to a peer means to its session (RFC 5882).
+
+use bgp_core::session::{Session, State, Stop};
+
+use crate::bfd::{BfdSpec, BfdStatus, Watchdog};
+use crate::command::NeighbourCommand;
+use crate::timer::now;
+
+/// Ends a session whose path is dead, and lets one that needs BFD wait for it.
+pub(crate) struct PathRule {
+    watchdog: Watchdog,
+    /// The owner has stopped the session, and not started it again.
+    stopped: bool,
+    /// The session waits for BFD.
+    blocked: bool,
+}
+
+impl PathRule {
+    pub(crate) fn new(watchdog: Watchdog) -> Self {
+        Self {
+            blocked: watchdog.blocks_bgp(),
+            stopped: false,
+            watchdog,
+        }
+    }
+
+    /// Waits until the path is otherwise than before; for ever if nobody watches.
+    pub(crate) async fn changed(&mut self) {
+        self.watchdog.changed().await;
+    }
+
+    /// BFD says that somebody holds the session down before BGP says that it ends, so that the peer takes the silence that follows
+    /// for no failure (RFC 5882 §8). Not before a graceful restart: some peers drop the routes then.
+    pub(crate) async fn announce(&mut self, command: &NeighbourCommand, session: &Session) {
+        match command {
+            NeighbourCommand::Remove(why, _) => {
+                let negotiated = || session.status().negotiated;
+                let restarts = *why == Stop::Restart
+                    && negotiated().is_some_and(|agreed| agreed.graceful_restart.is_some());
+                self.watchdog.end(restarts).await;
+            }
+            NeighbourCommand::Stop(why) if stays_down(why) => self.watchdog.hold(true).await,
+            NeighbourCommand::Start => self.watchdog.hold(false).await,
+            _ => {}
+        }
+    }
+
+    /// The path is otherwise than before. One that is dead ends a session that is up; any other session may be that of a peer which
+    /// restarts, whose routes stay (RFC 5882 §4.3.2).
+    pub(crate) fn apply(&mut self, session: &mut Session) {
+        if self.watchdog.has_failed() && session.state() == State::Established {
+            let why = match self.watchdog.is_strict() {
+                true => Stop::BfdRequired,
+                false => Stop::BfdDown,
+            };
+            session.stop(now(), why);
+        }
+        self.wait(session);
+    }
+
+    /// A session that is up goes on; any other one is stopped, or started again.
+    fn wait(&mut self, session: &mut Session) {
+        let blocks = self.watchdog.blocks_bgp();
+        let was_blocked = std::mem::replace(&mut self.blocked, blocks);
+        if blocks && session.state() != State::Established {
+            session.stop(now(), Stop::BfdRequired);
+        } else if was_blocked && !blocks {
+            self.start_unless_stopped(session);
+        }
+    }
+
+    fn start_unless_stopped(&self, session: &mut Session) {
+        if !self.stopped && !self.blocked {
+            session.start(now());
+        }
+    }
+
+    /// The owner starts the session.
+    pub(crate) fn start(&mut self, session: &mut Session) {
+        self.stopped = false;
+        self.start_unless_stopped(session);
+    }
+
+    /// The owner stops the session, which comes up again by itself or not.
+    pub(crate) fn stop(&mut self, session: &mut Session, why: Stop) {
+        self.stopped |= stays_down(&why);
+        session.stop(now(), why);
+        self.wait(session);
+    }
+
+    /// Other settings of the watch; `None`: nobody watches.
+    pub(crate) fn configure(&mut self, session: &mut Session, spec: Option<BfdSpec>) {
+        self.watchdog.configure(spec);
+        self.wait(session);
+    }
+
+    pub(crate) fn status(&self) -> Option<BfdStatus> {
+        self.watchdog.status()
+    }
+}
+
+/// Whether a session stays down after the owner has stopped it, until the owner starts it.
+fn stays_down(why: &Stop) -> bool {
+    !matches!(
+        why,
+        Stop::Reset(_) | Stop::MaxPrefixes { .. } | Stop::OutOfResources { .. } | Stop::BfdDown
+    )
+}
