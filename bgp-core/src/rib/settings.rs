@@ -251,7 +251,7 @@ pub struct PeerUp {
     /// The peer supports LLGR_STALE, so routes with it may be advertised (RFC 9494 §4.3).
     pub long_lived_aware: bool,
     /// Negotiated families that are not routed here: see [`Rib::send_opaque`](super::Rib::send_opaque).
-    pub opaque_families: Vec<AfiSafi>,
+    pub opaque_families: Box<[AfiSafi]>,
 }
 
 impl PeerUp {
@@ -263,7 +263,7 @@ impl PeerUp {
             own_next_hop: PerFamily::default(),
             sends_end_of_rib: false,
             long_lived_aware: false,
-            opaque_families: Vec::new(),
+            opaque_families: Box::default(),
         }
     }
 }

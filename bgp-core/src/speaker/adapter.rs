@@ -119,7 +119,7 @@ impl SessionAdapter {
                 own_next_hop: self.own_next_hop(config),
                 sends_end_of_rib: restart.is_some_and(|restart: PeerRestart| !restart.restarting),
                 long_lived_aware: negotiated.peer_is_long_lived_aware(),
-                opaque_families: negotiated.opaque_families.clone(),
+                opaque_families: negotiated.opaque_families.as_slice().into(),
             },
             preserved: PerFamily {
                 ipv4: preserved(Family::Ipv4Unicast),

@@ -219,7 +219,7 @@ impl World {
             own_next_hop,
             sends_end_of_rib: true,
             long_lived_aware: self.receivers[peer].long_lived_aware,
-            opaque_families: Vec::new(),
+            opaque_families: Box::default(),
         };
         self.receivers[peer].up = true;
         self.rib.handle(
