@@ -151,6 +151,7 @@ impl Agent {
             reconfigured: self.reconfigured,
             phase,
             recovery: None,
+            drain: plan.and_then(|plan| plan.drain),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::view::Views;
 use crate::datastore::Interest;
@@ -28,6 +29,8 @@ pub struct AgentConfig {
     pub peers_file: Option<PathBuf>,
     /// How sessions end at a stop; `None` follows the resources.
     pub on_stop: Option<OnStop>,
+    /// How long service addresses of a drained node carry GRACEFUL_SHUTDOWN before they are withdrawn.
+    pub drain_after: Duration,
     /// Memory limit for routes, octets; above it, the session of the peer that holds most is stopped.
     pub memory_limit: Option<usize>,
     /// The log level, which follows the resources.

@@ -16,6 +16,7 @@
 
 mod answers;
 mod config;
+mod drain;
 mod ending;
 mod node_agent;
 pub mod node_status;
@@ -119,6 +120,10 @@ impl Agent {
                 Some(request) = requests.recv() => self.answer(request, &snapshots).await,
                 _ = retry.tick(), if self.wants_to_listen() => self.retry_listening().await?,
                 () = finished(&mut self.leftovers) => self.finish_recovery(),
+                () = self.drain.elapsed() => {
+                    let snapshot = snapshots.borrow().clone();
+                    self.follow(&snapshot).await?;
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::config::{AgentConfig, AgentError};
+use super::drain::DrainTimer;
 use super::recovery::{self, Register};
 use super::running::Running;
 use super::view::RunningView;
@@ -20,7 +21,7 @@ use super::workloads::{self, LocalWorkloads};
 use crate::control::model::ProblemSnapshot;
 use crate::datastore::Snapshot;
 use crate::desired::kernel_rules::RulesInForce;
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, is_drained, plan};
 use crate::resources::{LogSeverity, Problem};
 use bgp_speaker::forwarding::{Forwarding, Mailbox, Prepared};
 use bgp_speaker::kernel::KernelConfig;
@@ -56,6 +57,7 @@ pub(super) struct Agent {
     /// The node is leaving: it is cordoned, or not in the datastore.
     pub(super) leaving: bool,
     pub(super) workloads: watch::Receiver<LocalWorkloads>,
+    pub(super) drain: DrainTimer,
 }
 
 impl Agent {
@@ -75,6 +77,7 @@ impl Agent {
             reconfigured: now,
             leftovers: None,
             leaving: false,
+            drain: DrainTimer::default(),
         }
     }
 
@@ -130,6 +133,7 @@ impl Agent {
 
     /// Applies the resources to the speaker.
     pub(super) async fn follow(&mut self, snapshot: &Snapshot) -> Result<(), AgentError> {
+        self.time_drain(snapshot);
         let mut environment = self.config.environment.clone();
         let local = self.workloads.borrow_and_update().clone();
         environment.workloads = local.workloads;
@@ -172,6 +176,23 @@ impl Agent {
         self.reconfigured = Timestamp::now();
         self.publish();
         Ok(())
+    }
+
+    /// Sees whether the node is drained, and for how long.
+    fn time_drain(&mut self, snapshot: &Snapshot) {
+        let config = &mut self.config;
+        let drained = is_drained(&snapshot.set, &config.node, &config.environment);
+        let (old, after, starting) = (self.drain, config.drain_after, self.speaker.is_none());
+        self.drain = old.next(drained, starting, Instant::now(), after);
+        config.environment.drain_is_over = self.drain == DrainTimer::Over;
+        if self.drain == old {
+            return;
+        }
+        match self.drain {
+            DrainTimer::Until(_) => info!("draining: service addresses are withdrawn in {after:?}"),
+            DrainTimer::Over => info!("drained: service addresses are withdrawn"),
+            DrainTimer::Off => info!("the drain is undone: service addresses are announced again"),
+        }
     }
 
     /// Measures how long it takes until peers have received a change.

@@ -40,6 +40,7 @@ async fn agent() -> Agent {
         recover: false,
         peers_file: Some("/nonexistent/peers-up.json".into()),
         on_stop: None,
+        drain_after: Duration::from_secs(60),
         memory_limit: None,
         occupants: Occupants::default(),
         log: LogLevel::default(),

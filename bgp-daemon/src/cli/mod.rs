@@ -18,6 +18,7 @@ pub mod calicoctl;
 pub mod create;
 pub mod delete;
 pub mod doctor;
+pub mod drain;
 mod dump;
 pub mod explain;
 pub mod get;
@@ -102,6 +103,8 @@ enum Command {
 enum NodeCommand {
     /// Shows whether calico/node runs here, and its BGP sessions
     Status(node_status::NodeStatusArgs),
+    /// Withdraws the service addresses of a node gracefully; its sessions and blocks stay
+    Drain(drain::DrainArgs),
 }
 
 /// Runs the command that the arguments of this process name.
@@ -157,6 +160,7 @@ fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::execute(&args, cli.datastore, out),
         Command::Explain(args) => explain::execute(&args, out),
         Command::Node(NodeCommand::Status(args)) => node_status::execute(&args, out),
+        Command::Node(NodeCommand::Drain(args)) => drain::execute(&args, cli.datastore, out),
         Command::Show(args) => show::execute(&args, out),
         Command::Create(command) => create::execute(&command.args, cli.datastore, out),
         Command::Apply(command) => apply::execute(&command.args, cli.datastore, out),

@@ -35,6 +35,7 @@ use crate::log::{self, LogArgs};
 use crate::occupant::Occupants;
 use crate::plan::{BGP_PORT, Environment, OnStop};
 use crate::privileges::{self, Group};
+use crate::resources::parse_duration;
 use bgp_speaker::tasks::Tasks;
 
 /// Arguments of `run`.
@@ -58,6 +59,18 @@ pub struct RunArgs {
     /// What peers are told when the speaker ends, whatever annotations say
     #[arg(long, env = "BGP_DAEMON_ON_STOP", value_name = "WHAT")]
     pub on_stop: Option<OnStop>,
+    /// Drains the node while its Kubernetes Node has a taint with this key, as the annotation bgp-daemon.io/drain does
+    #[arg(long, env = "BGP_DAEMON_DRAIN_ON_TAINT", value_name = "KEY")]
+    pub drain_on_taint: Option<String>,
+    /// How long service addresses of a drained node are announced with GRACEFUL_SHUTDOWN before they are withdrawn
+    #[arg(
+        long,
+        env = "BGP_DAEMON_DRAIN_AFTER",
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = parse_duration
+    )]
+    pub drain_after: Duration,
     /// Mebibytes that routes may take up; beyond, the peer that holds most is stopped; 0: no limit
     /// [default: half of the memory of the container or machine]
     #[arg(long, env = "BGP_DAEMON_MEMORY_LIMIT", value_name = "MEBIBYTES")]
@@ -136,12 +149,16 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
         .build()?;
     let views = Views::new(&node);
     let config = AgentConfig {
-        environment: Environment::from_env(),
+        environment: Environment {
+            drain_on_taint: args.drain_on_taint.clone(),
+            ..Environment::from_env()
+        },
         listen_port: args.listen_port,
         kernel: !args.no_kernel,
         recover: args.recover,
         peers_file: Some(args.run_dir.run_dir.join(recovery::FILE_NAME)),
         on_stop: args.on_stop,
+        drain_after: args.drain_after,
         memory_limit: memory::limit(args.memory_limit),
         node,
         log: log.level.clone(),
@@ -349,6 +366,8 @@ mod tests {
             no_events: false,
             no_speaker_status: false,
             on_stop: None,
+            drain_on_taint: None,
+            drain_after: Duration::from_secs(60),
             recover: false,
             memory_limit: None,
         };
@@ -359,6 +378,7 @@ mod tests {
             recover: false,
             peers_file: None,
             on_stop: None,
+            drain_after: Duration::from_secs(60),
             memory_limit: None,
             node: "node".into(),
             log: LogLevel::default(),

@@ -11,6 +11,7 @@
 //! once.
 
 pub mod digest;
+mod drain;
 pub mod status;
 pub mod task;
 

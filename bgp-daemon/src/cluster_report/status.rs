@@ -37,6 +37,9 @@ pub struct SpeakerStatus {
     pub local_as: u32,
     /// The speaker is ready.
     pub ready: bool,
+    /// How far the drain of the node is: `graceful-shutdown` or `withdrawn`; absent if the node is not drained.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub drain: String,
     /// Sessions that are configured.
     #[schemars(schema_with = "integer")]
     pub configured: usize,
@@ -119,6 +122,7 @@ impl SpeakerStatus {
             router_id: status.router_id.clone().unwrap_or_default(),
             local_as: status.local_as.unwrap_or_default(),
             ready: status.ready,
+            drain: status.drain.clone().unwrap_or_default(),
             configured: status.sessions.configured,
             established: status.sessions.established,
             sessions: entries,

@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::digest::{Digest, Notice};
+use super::drain;
 use super::status::{PLURAL, SpeakerStatus};
 use crate::agent::View;
 use crate::api::Questions;
 use crate::datastore::cluster::{Cluster, ClusterError};
+use crate::plan::Drain;
 
 /// After a change, how long further changes are awaited before the object is written.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -46,7 +48,7 @@ pub async fn report(
 ) {
     let mut views = questions.views();
     let view = Arc::clone(&views.borrow_and_update());
-    let reporter = Reporter {
+    let mut reporter = Reporter {
         sources: Sources::of(&view),
         node,
         uid: None,
@@ -60,7 +62,10 @@ pub async fn report(
         write_at: Some(Instant::now() + SETTLE),
         retry: RETRY,
         told: Told::default(),
+        drain: None,
+        drain_is_news: false,
     };
+    reporter.note_drain();
     stop.run_until_cancelled(reporter.run()).await;
 }
 
@@ -69,6 +74,7 @@ pub async fn report(
 struct Told {
     events: Option<ClusterError>,
     status: Option<ClusterError>,
+    condition: Option<ClusterError>,
 }
 
 struct Reporter<C> {
@@ -87,6 +93,9 @@ struct Reporter<C> {
     write_at: Option<Instant>,
     retry: Duration,
     told: Told,
+    /// The drain that the cluster was told of, and whether a change of it is still to be told.
+    drain: Option<Drain>,
+    drain_is_news: bool,
 }
 
 /// The sources of changes.
@@ -130,6 +139,7 @@ impl<C: Cluster> Reporter<C> {
     async fn run(mut self) {
         loop {
             let (digest, write) = (self.digest.due(), self.write_at);
+            let news = self.drain_is_news && !self.view.stopping;
             let Sources { speaker, alarms } = &mut self.sources;
             let alarm = async {
                 match alarms {
@@ -146,6 +156,7 @@ impl<C: Cluster> Reporter<C> {
                 }
                 event = Sources::event(speaker) => self.note(event.as_ref()),
                 () = alarm => self.write_soon(),
+                () = std::future::ready(()), if news => self.tell_drain().await,
                 () = reached(digest) => self.post_events().await,
                 () = reached(write) => self.write_status().await,
             }
@@ -157,7 +168,35 @@ impl<C: Cluster> Reporter<C> {
         if !self.sources.are_of(&self.view) {
             self.sources = Sources::of(&self.view);
         }
+        self.note_drain();
         self.write_soon();
+    }
+
+    /// A drain that begins, goes on or is undone.
+    fn note_drain(&mut self) {
+        let Some(running) = &self.view.running else {
+            return;
+        };
+        let drain = running.plan.drain;
+        self.drain_is_news |= drain != self.drain;
+        self.drain = drain;
+    }
+
+    async fn tell_drain(&mut self) {
+        self.drain_is_news = false;
+        if self.reports.events {
+            let done = self.post(&drain::notice(self.drain)).await;
+            tell(&mut self.told.events, "Events on the Node", done);
+        }
+        if self.reports.status {
+            let condition = drain::condition(self.drain, Timestamp::now());
+            let done = self.cluster.set_condition(&self.node, &condition).await;
+            tell(
+                &mut self.told.condition,
+                "the condition BGPDrained of the Node",
+                done,
+            );
+        }
     }
 
     fn note(&mut self, event: Option<&Event>) {

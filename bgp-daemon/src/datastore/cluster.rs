@@ -17,6 +17,13 @@ pub trait Cluster: Send + 'static {
     /// The unique identifier of a Node.
     fn node_uid(&self, node: &str) -> impl Future<Output = Result<String, ClusterError>> + Send;
 
+    /// Sets a condition in the status of a Node.
+    fn set_condition(
+        &self,
+        node: &str,
+        condition: &Value,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
     /// Writes an Event into the namespace `default`.
     fn post_event(&self, event: &Value) -> impl Future<Output = Result<(), ClusterError>> + Send;
 

@@ -40,6 +40,10 @@ impl Cluster for NoCluster {
         match *self {}
     }
 
+    async fn set_condition(&self, _: &str, _: &Value) -> Result<(), ClusterError> {
+        match *self {}
+    }
+
     async fn post_event(&self, _: &Value) -> Result<(), ClusterError> {
         match *self {}
     }

@@ -16,11 +16,12 @@ use std::collections::BTreeMap;
 use bgp_core::policy::Policy;
 use bgp_core::rib::LocalRoute;
 use bgp_core::types::family_of;
+use bgp_core::wire::attribute::Community;
 use bgp_speaker::pool::Pool;
 use bgp_speaker::{ConfigError, Desired, SpeakerConfig};
 use ipnet::IpNet;
 
-use crate::plan::Plan;
+use crate::plan::{Drain, Plan, RouteOrigin};
 use local_kind::{HOST_ROUTE, STATIC};
 use settings::Policies;
 
@@ -62,7 +63,13 @@ pub(crate) fn of(
 fn local_routes(plan: &Plan) -> BTreeMap<(IpNet, u32), LocalRoute> {
     let local_pref = |prefix: IpNet| plan.kernel[family_of(prefix)].normal_priority.local_pref();
     let own = plan.originate.iter().map(|route| {
-        let local = STATIC.route(local_pref(route.prefix), None, None);
+        let mut local = STATIC.route(local_pref(route.prefix), None, None);
+        let is_service = route.origin == RouteOrigin::Service;
+        if is_service && plan.drain == Some(Drain::GracefulShutdown) {
+            // RFC 8326 §4.2; towards another AS only the community is left.
+            local.attributes.local_pref = Some(0);
+            local.attributes.communities = vec![Community::GRACEFUL_SHUTDOWN];
+        }
         ((route.prefix, STATIC.id), local)
     });
     let hosts = plan.reachable_by.iter().map(|route| {

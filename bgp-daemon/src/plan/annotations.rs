@@ -102,6 +102,8 @@ const NAMES: [&str; 14] = [
     "role",
 ];
 const PREFIX: &str = "bgp-daemon.io/";
+/// The annotation of a Node that drains it: see [`drain`](super::drain).
+pub const DRAIN: &str = "bgp-daemon.io/drain";
 /// The hold time of the replaced speaker.
 const HOLD_TIME: Duration = Duration::from_secs(240);
 const CONNECT_RETRY_TIME: Duration = Duration::from_secs(5);
@@ -141,7 +143,10 @@ impl Annotations {
                 continue;
             }
             let ours = resource.metadata().annotations.keys();
-            for name in ours.filter(|name| name.starts_with(PREFIX)) {
+            let is_node = matches!(key.kind, Kind::Node | Kind::KubernetesNode);
+            let is_known = |name: &str| is_node && name == DRAIN;
+            let ours = ours.filter(|name| name.starts_with(PREFIX) && !is_known(name));
+            for name in ours {
                 let problem = Problem::warning(key, NOT_HERE);
                 problems.push(problem.at_field(format!("metadata.annotations.{name}")));
             }

@@ -20,6 +20,10 @@ pub struct Environment {
     pub endpoint_status_prefix: PathBuf,
     /// `CALICO_K8S_NODE_REF`: the node's name in Kubernetes, if it differs.
     pub kubernetes_node: Option<String>,
+    /// `--drain-on-taint`: a taint of the Node with this key drains it, as the annotation does.
+    pub drain_on_taint: Option<String>,
+    /// Service addresses of a drained node have had GRACEFUL_SHUTDOWN for long enough, and are withdrawn.
+    pub drain_is_over: bool,
     /// Workloads on this node that want to peer; see [`load_workloads`](super::load_workloads).
     pub workloads: Vec<Workload>,
 }
@@ -51,6 +55,8 @@ impl Environment {
             endpoint_status_prefix: text("CALICO_ENDPOINT_STATUS_PATH_PREFIX")
                 .map_or_else(|| "/var/run/calico".into(), PathBuf::from),
             kubernetes_node: text("CALICO_K8S_NODE_REF"),
+            drain_on_taint: None,
+            drain_is_over: false,
             workloads: Vec::new(),
         }
     }

@@ -18,6 +18,7 @@
 //! | `annotations`   | settings beyond Calico's API                                       |
 //! | `blocks`        | own blocks                                                         |
 //! | `services`      | service addresses                                                  |
+//! | `drain`         | service addresses of a node that is drained                        |
 //! | `export`        | what is announced after the filters                                |
 //! | `kernel`        | what is written into the kernel                                    |
 //! | `trace`         | why a prefix is announced or not, on request                       |
@@ -25,6 +26,7 @@
 pub mod annotations;
 mod blocks;
 mod cluster;
+mod drain;
 mod environment;
 mod export;
 mod kernel;
@@ -48,9 +50,10 @@ use crate::resources::ResourceSet;
 use cluster::Cluster;
 
 pub(crate) use annotations::Annotations;
-pub use annotations::{OnStop, PeerOptions};
+pub use annotations::{DRAIN, OnStop, PeerOptions};
 pub use cluster::BGP_PORT;
 pub(crate) use cluster::{NodeView, nodes};
+pub use drain::{Drain, is_drained};
 pub use environment::Environment;
 pub use export::{ExportRules, Sourced};
 pub use kernel::{
@@ -69,7 +72,8 @@ pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> P
     let cluster = Cluster::new(resources, node, environment, &mut problems);
     Annotations::find_misplaced(resources, &mut problems);
     let blocks = blocks::own_blocks(&cluster);
-    let services = services::service_routes(&cluster, &mut problems);
+    let drain = drain::drain(&cluster, &mut problems);
+    let services = services::service_routes(&cluster, drain, &mut problems);
     let sessions = session::sessions(&cluster, &mut problems);
     let mut originate: Vec<Originated> = blocks.originated().chain(services.originated()).collect();
     originate.sort();
@@ -77,6 +81,7 @@ pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> P
         node: node.to_owned(),
         node_exists: cluster.me.is_some(),
         leaving: cluster.is_leaving(),
+        drain,
         router_id: speaker::router_id(&cluster, &mut problems),
         local_as: cluster.local_as(),
         cluster_id: cluster.cluster_id(),

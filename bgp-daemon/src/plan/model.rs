@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
 use super::annotations::PeerOptions;
+use super::drain::Drain;
 use super::export::{ExportRules, Sourced};
 use super::kernel::KernelRules;
 use super::originated::Originated;
@@ -26,6 +27,9 @@ pub struct Plan {
     /// The node is cordoned: its workloads are about to move away.
     #[serde(skip)]
     pub leaving: bool,
+    /// How far the drain of the node is; absent if the node is not drained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Drain>,
     /// BGP identifier; `None` if there is none, and then no session can come up.
     #[serde(rename = "routerID")]
     pub router_id: Option<RouterId>,

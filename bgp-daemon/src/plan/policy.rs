@@ -6,6 +6,7 @@
 
 use bgp_core::policy::{Action, Condition, Policy, PrefixMatch, PrefixSet, Rule, Source, Verdict};
 use bgp_core::types::{Family, family_of};
+use bgp_core::wire::attribute::Community;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::export::Sourced;
@@ -61,7 +62,8 @@ impl<'a> Audience<'a> {
 
 /// The treatment of routes from peers: their filters, then a better preference for better priorities.
 fn import_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
-    let mut rules = filter_rules(plan, audience);
+    let mut rules: Vec<Rule> = shutdown_rule(audience).into_iter().collect();
+    rules.extend(filter_rules(plan, audience));
     for family in audience.families {
         let usual = plan.kernel[*family].normal_priority;
         let mut conditions = vec![is_better_than(usual)];
@@ -70,6 +72,13 @@ fn import_policy(plan: &Plan, audience: &Audience<'_>) -> Policy {
         rules.push(better.then(Action::SetPreference(BETTER_PREFERENCE)));
     }
     Policy::new(rules, Verdict::Accept)
+}
+
+/// A path that its announcer is about to withdraw is the last resort (RFC 8326 §4.1). Inside the AS, LOCAL_PREF is already 0.
+fn shutdown_rule(audience: &Audience<'_>) -> Option<Rule> {
+    let community = Condition::Community(Community::GRACEFUL_SHUTDOWN);
+    let rule = rule("GRACEFUL_SHUTDOWN (RFC 8326)", [community]);
+    (!audience.internal).then(|| rule.then(Action::SetLocalPref(0)))
 }
 
 /// The treatment of routes to peers: their filters, then the rules of the cluster.

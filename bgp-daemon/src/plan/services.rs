@@ -7,6 +7,7 @@ use bgp_core::types::family_of;
 use ipnet::IpNet;
 
 use super::cluster::{Cluster, NodeView};
+use super::drain::Drain;
 use super::originated::{Originated, RouteOrigin};
 use crate::resources::{
     Endpoint, EndpointSlice, LoadBalancerAggregation, Problem, Service, ServiceBlock, ServiceType,
@@ -44,13 +45,17 @@ pub(super) struct Ranges {
 }
 
 /// Derives the routes of services on this node.
-pub(super) fn service_routes(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> ServiceRoutes {
+pub(super) fn service_routes(
+    cluster: &Cluster<'_>,
+    drain: Option<Drain>,
+    problems: &mut Vec<Problem>,
+) -> ServiceRoutes {
     let ranges = Ranges::new(cluster, problems);
     let mut routes = ServiceRoutes {
         announced: BTreeSet::new(),
         ranges: ranges.announced_whole(),
     };
-    if is_excluded(cluster) {
+    if is_excluded(cluster) || drain == Some(Drain::Withdrawn) {
         return routes;
     }
     routes.announced.clone_from(&routes.ranges);

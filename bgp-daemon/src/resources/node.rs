@@ -47,6 +47,9 @@ pub struct NodeSpec {
     /// Kubernetes' Node only: no new pods are scheduled on it (`kubectl cordon`, `kubectl drain`).
     #[serde(skip)]
     pub cordoned: bool,
+    /// Kubernetes' Node only: the keys of its taints.
+    #[serde(skip)]
+    pub taints: Vec<String>,
 }
 
 /// The BGP settings of a node.
@@ -225,6 +228,9 @@ impl KubernetesNode {
             addresses: Vec::new(),
             interfaces: annotations.json("Interfaces").unwrap_or_default(),
             cordoned: self.spec.is_cordoned(),
+            taints: (self.spec.taints.into_iter())
+                .map(|taint| taint.key)
+                .collect(),
         };
         let status = NodeStatus {
             wireguard_public_key: annotations.text("WireguardPublicKey"),

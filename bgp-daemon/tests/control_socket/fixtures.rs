@@ -48,6 +48,7 @@ pub(crate) fn status(recovery: Option<RecoverySnapshot>) -> StatusSnapshot {
         reconfigured: time("2024-05-02T20:10:57Z"),
         phase: Phase::Running,
         recovery,
+        drain: None,
     }
 }
 

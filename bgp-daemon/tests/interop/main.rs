@@ -10,6 +10,7 @@ mod api_document;
 mod beyond_the_link;
 mod data_plane;
 mod doctor;
+mod drain;
 mod ecmp;
 mod etcd;
 mod explain;

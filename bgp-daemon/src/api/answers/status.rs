@@ -23,6 +23,7 @@ pub(in crate::api) async fn status(view: &View, ready: &Ready) -> Status {
             .running
             .as_ref()
             .is_some_and(|running| running.recovering),
+        drain: plan.and_then(|plan| Some(plan.drain?.name().to_owned())),
         ready: readiness.ready,
         missing: readiness.missing,
         sessions: match &view.running {

@@ -11,6 +11,10 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::gather::{Scrape, SessionSample};
 use crate::control::VERSION;
+use crate::plan::Drain;
+
+/// The state of a node that is not drained.
+const NOT_DRAINED: &str = "none";
 
 /// The states that a session may be in (RFC 4271 §8.2.2).
 const STATES: [State; 6] = [
@@ -61,6 +65,25 @@ fn speaker(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
     gauge(to, "bgp_speaker_info", "The speaker of this node", |sink| {
         sink(&labels, 1.0)
     })?;
+    gauge(
+        to,
+        "bgp_drain_state",
+        "How far the drain of the node is: 1 for one of none, graceful-shutdown and withdrawn",
+        |sink| {
+            let is = plan.map(|plan| plan.drain.map_or(NOT_DRAINED, Drain::name));
+            [
+                NOT_DRAINED,
+                Drain::GracefulShutdown.name(),
+                Drain::Withdrawn.name(),
+            ]
+            .into_iter()
+            .filter(|_| is.is_some())
+            .try_for_each(|state| {
+                let value = f64::from(u8::from(is == Some(state)));
+                sink(&[("state", state)], value)
+            })
+        },
+    )?;
     gauge(
         to,
         "bgp_datastore_connected",

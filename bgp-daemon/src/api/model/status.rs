@@ -26,6 +26,8 @@ pub struct Status {
     pub stopping: bool,
     /// Decisions wait for peers after a restart (RFC 4724 §4.1).
     pub recovering: bool,
+    /// How far the drain of the node is: `graceful-shutdown` or `withdrawn`; `null` if the node is not drained.
+    pub drain: Option<String>,
     /// Whether the speaker is ready, as in `/readyz`.
     pub ready: bool,
     /// The missing conditions.

@@ -18,7 +18,7 @@ use crate::control::session_name;
 /// Limit of the size of a snapshot: ten thousand peers need about half of it.
 const DOCUMENT_LEN: usize = 64 << 20;
 /// Keys of a snapshot that concern the node rather than the socket.
-const NODE_KEYS: [&str; 9] = [
+const NODE_KEYS: [&str; 10] = [
     "node",
     "version",
     "routerID",
@@ -28,6 +28,7 @@ const NODE_KEYS: [&str; 9] = [
     "reconfigured",
     "phase",
     "recovery",
+    "drain",
 ];
 
 pub(super) fn print(node: Node, out: &mut dyn Write) -> anyhow::Result<()> {

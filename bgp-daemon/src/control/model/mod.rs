@@ -14,6 +14,8 @@ use bgp_core::types::{Asn, RouterId};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::plan::Drain;
+
 pub use interface::{AddressScope, AddressSnapshot, InterfaceSnapshot, LinkKind};
 pub use protocol::{
     BgpSnapshot, BgpState, ChangeCounts, Countdown, ErrorClass, EstablishedSnapshot, LastError,
@@ -40,6 +42,8 @@ pub struct StatusSnapshot {
     pub phase: Phase,
     /// Graceful restart recovery (RFC 4724 §4.1), while in progress.
     pub recovery: Option<RecoverySnapshot>,
+    /// How far the drain of the node is, if the node is drained.
+    pub drain: Option<Drain>,
 }
 
 /// The phase of the speaker.

@@ -273,13 +273,26 @@ fn import_accepts_and_prefers_better_priorities() {
     let policy = Audience::importing(peer(&plan, EXTERNAL)).policy(&plan);
     assert_eq!(
         origins(&policy),
+        [
+            "GRACEFUL_SHUTDOWN (RFC 8326)",
+            "BGPFilter/f importV4[0]",
+            "better priority than usual"
+        ]
+    );
+    let shutdown = &policy.rules()[0];
+    let community = Condition::Community(Community::GRACEFUL_SHUTDOWN);
+    assert_eq!(shutdown.conditions, [community]);
+    assert_eq!(shutdown.actions, [Action::SetLocalPref(0)]);
+    let internal = Audience::importing(peer(&plan, INTERNAL)).policy(&plan);
+    assert_eq!(
+        origins(&internal),
         ["BGPFilter/f importV4[0]", "better priority than usual"]
     );
     assert_eq!(
-        policy.rules()[1].conditions,
+        policy.rules()[2].conditions,
         [Condition::LocalPrefAbove(2_147_481_647)]
     );
-    assert_eq!(policy.rules()[1].actions, [Action::SetPreference(200)]);
+    assert_eq!(policy.rules()[2].actions, [Action::SetPreference(200)]);
     assert_eq!(policy.default_verdict(), Verdict::Accept);
 }
 
@@ -300,11 +313,12 @@ fn a_session_with_both_families_asks_for_the_family() {
         both,
     );
     let policy = Audience::importing(peer(&plan, "Global_192_0_2_9")).policy(&plan);
-    assert_eq!(policy.rules()[0].conditions, [prefix("0.0.0.0/0", 0, 32)]);
-    assert_eq!(policy.rules()[1].conditions, [prefix("::/0", 0, 128)]);
+    assert_eq!(policy.rules()[1].conditions, [prefix("0.0.0.0/0", 0, 32)]);
+    assert_eq!(policy.rules()[2].conditions, [prefix("::/0", 0, 128)]);
     assert_eq!(
         origins(&policy),
         [
+            "GRACEFUL_SHUTDOWN (RFC 8326)",
             "BGPFilter/f importV4[0]",
             "BGPFilter/f importV6[0]",
             "better priority than usual",

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::super::annotations::DRAIN;
 use super::super::cluster::{Cluster, GLOBAL};
+use super::super::drain::{Drain, drain};
 use super::super::services::{
     AddressField, EXCLUDE_LABEL, Endpoints, Ranges, Refusal, candidates, endpoints, is_excluded,
     is_single, slices_by_service,
@@ -32,7 +34,11 @@ pub(super) fn claims(cluster: &Cluster<'_>, wanted: impl Fn(IpNet) -> bool) -> V
         cluster,
         whole: ranges.announced_whole(),
         ranges,
-        excluded: is_excluded(cluster).then(|| excluded(cluster.name)),
+        excluded: if is_excluded(cluster) {
+            Some(excluded(cluster.name))
+        } else {
+            withdrawn(cluster)
+        },
     };
     let slices = slices_by_service(cluster);
     let mut claims = services.of_ranges(&wanted);
@@ -57,6 +63,18 @@ fn excluded(node: &str) -> Obstacle {
         "Node/{node} has the label {EXCLUDE_LABEL}=true and announces no service; without the label it would"
     );
     Obstacle::new(format!("Node/{node}"), EXCLUDE_LABEL, text)
+}
+
+/// The obstacle of a node that is drained.
+fn withdrawn(cluster: &Cluster<'_>) -> Option<Obstacle> {
+    let drain = drain(cluster, &mut Vec::new());
+    (drain == Some(Drain::Withdrawn)).then(|| {
+        let node = cluster.name;
+        let text = format!(
+            "Node/{node} is drained: its service addresses are withdrawn; `bgp-daemon node drain --undo` would announce them again"
+        );
+        Obstacle::new(format!("Node/{node}"), DRAIN, text)
+    })
 }
 
 fn object_of(service: &Service) -> String {

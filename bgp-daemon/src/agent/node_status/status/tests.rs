@@ -243,6 +243,7 @@ fn a_speaker_without_a_router_id_is_not_ready() {
         reconfigured: time("2024-05-02T11:00:00Z"),
         phase: Phase::Running,
         recovery: None,
+        drain: None,
     };
     let of = |bits| {
         let seen = Seen {

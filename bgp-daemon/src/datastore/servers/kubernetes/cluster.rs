@@ -3,7 +3,7 @@
 use kube::Error;
 use kube::core::Request;
 use kube::core::params::{GetParams, Patch, PatchParams, PostParams};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{Kubernetes, code};
 use crate::datastore::cluster::{Cluster, ClusterError};
@@ -50,6 +50,15 @@ impl Cluster for ToldCluster {
             .as_str()
             .unwrap_or_default()
             .to_owned())
+    }
+
+    async fn set_condition(&self, node: &str, condition: &Value) -> Result<(), ClusterError> {
+        // Conditions are merged by type: those of others stay.
+        let patch = Patch::Strategic(json!({"status": {"conditions": [condition]}}));
+        let how = PatchParams::default();
+        let request = Request::new(NODES).patch_subresource("status", node, &how, &patch);
+        let done = self.0.ask::<Value>(request).await;
+        done.map(drop).map_err(|error| self.failed(&error))
     }
 
     async fn post_event(&self, event: &Value) -> Result<(), ClusterError> {
