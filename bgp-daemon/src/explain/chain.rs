@@ -86,12 +86,12 @@ impl Chain<'_> {
                 add(&claim.object, Info, &text);
             }
             // A pool, or a claim without effect because there is a route anyway, is context only.
-            ClaimStanding::Refused(_) if self.has_route() => add(&claim.object, Info, &claim.text),
             ClaimStanding::Refused(obstacles) => {
                 add(&claim.object, Info, &claim.text);
+                let result = if self.has_route() { Info } else { Stop };
                 if self.decides(claim) {
                     for obstacle in obstacles {
-                        add(&obstacle.object, Stop, &obstacle.text);
+                        add(&obstacle.object, result, &obstacle.text);
                     }
                 }
             }

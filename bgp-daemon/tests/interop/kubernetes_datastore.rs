@@ -253,6 +253,8 @@ fn the_cluster_is_told_of_sessions() {
     };
     scene.server.apply(SPEAKER_STATUSES);
     scene.server.apply(&reports_role());
+    // Long enough for the object to be written in between.
+    scene.node.set("BGP_DAEMON_DRAIN_AFTER", "15s");
     scene.raise();
     let status = || {
         let answer = scene.server.get(User::Admin, SPEAKER_STATUS);
@@ -290,6 +292,38 @@ fn the_cluster_is_told_of_sessions() {
     });
     wait_status("the return to be in the object", &|status| {
         status["established"] == json!(2)
+    });
+
+    let node = "/api/v1/nodes/node1";
+    let condition = || {
+        let node = scene.server.get(User::Admin, node).object;
+        let conditions = node["status"]["conditions"].as_array().cloned();
+        let mut conditions = conditions.unwrap_or_default().into_iter();
+        conditions.find(|condition| condition["type"] == json!("BGPDrained"))
+    };
+    let drain = |value: Value| {
+        let annotations = json!({"bgp-daemon.io/drain": value});
+        scene
+            .server
+            .patch(node, &json!({"metadata": {"annotations": annotations}}));
+    };
+    assert_eq!(condition(), None);
+    drain(json!("true"));
+    for (state, reason) in [
+        ("graceful-shutdown", "BGPDraining"),
+        ("withdrawn", "BGPDrained"),
+    ] {
+        wait_until(reason, LONG, || told(&scene.server, reason, "Normal", 1));
+        wait_status(state, &|status| status["drain"] == json!(state));
+    }
+    wait_until("the condition", LONG, || match condition() {
+        Some(condition) if condition["status"] == json!("True") => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    drain(Value::Null);
+    wait_until("the end of the drain", LONG, || match condition() {
+        Some(condition) if condition["status"] == json!("False") => Ok(()),
+        other => Err(format!("{other:?}")),
     });
     for event in events(&scene.server) {
         assert_eq!(event["involvedObject"]["uid"], uid);

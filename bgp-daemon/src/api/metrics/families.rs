@@ -70,18 +70,12 @@ fn speaker(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         "bgp_drain_state",
         "How far the drain of the node is: 1 for one of none, graceful-shutdown and withdrawn",
         |sink| {
-            let is = plan.map(|plan| plan.drain.map_or(NOT_DRAINED, Drain::name));
-            [
-                NOT_DRAINED,
-                Drain::GracefulShutdown.name(),
-                Drain::Withdrawn.name(),
-            ]
-            .into_iter()
-            .filter(|_| is.is_some())
-            .try_for_each(|state| {
-                let value = f64::from(u8::from(is == Some(state)));
-                sink(&[("state", state)], value)
-            })
+            let is = plan.and_then(|plan| plan.drain);
+            let is = is.map_or(NOT_DRAINED, Drain::name);
+            let [first, second] = [Drain::GracefulShutdown, Drain::Withdrawn].map(Drain::name);
+            [NOT_DRAINED, first, second]
+                .into_iter()
+                .try_for_each(|state| sink(&[("state", state)], f64::from(u8::from(is == state))))
         },
     )?;
     gauge(
