@@ -151,6 +151,7 @@ impl Node {
             recover: how.recover,
             peers_file: None,
             on_stop: how.on_stop,
+            drain_after: Duration::from_secs(60),
             memory_limit: None,
             occupants: Occupants::default(),
             log: LogLevel::default(),
