@@ -253,8 +253,6 @@ fn the_cluster_is_told_of_sessions() {
     };
     scene.server.apply(SPEAKER_STATUSES);
     scene.server.apply(&reports_role());
-    // Long enough for the object to be written in between.
-    scene.node.set("BGP_DAEMON_DRAIN_AFTER", "15s");
     scene.raise();
     let status = || {
         let answer = scene.server.get(User::Admin, SPEAKER_STATUS);
@@ -294,6 +292,31 @@ fn the_cluster_is_told_of_sessions() {
         status["established"] == json!(2)
     });
 
+    for event in events(&scene.server) {
+        assert_eq!(event["involvedObject"]["uid"], uid);
+        assert_eq!(event["involvedObject"]["name"], json!("node1"));
+    }
+    let problems = problems(&scene.node);
+    assert!(problems.is_empty(), "{problems:?}");
+}
+
+/// A drain is told by Events, in the status object, and as a condition of the Node.
+#[test]
+fn the_cluster_is_told_of_a_drain() {
+    let Some(mut scene) = Scene::open() else {
+        return;
+    };
+    scene.server.apply(SPEAKER_STATUSES);
+    scene.server.apply(&reports_role());
+    // Long enough for the object to be written in between.
+    scene.node.set("BGP_DAEMON_DRAIN_AFTER", "15s");
+    scene.raise();
+    wait_until("the object", LONG, || {
+        match &scene.server.get(User::Admin, SPEAKER_STATUS).object["status"] {
+            status if status["established"] == json!(2) => Ok(()),
+            status => Err(status.to_string()),
+        }
+    });
     let node = "/api/v1/nodes/node1";
     let condition = || {
         let node = scene.server.get(User::Admin, node).object;
@@ -314,7 +337,12 @@ fn the_cluster_is_told_of_sessions() {
         ("withdrawn", "BGPDrained"),
     ] {
         wait_until(reason, LONG, || told(&scene.server, reason, "Normal", 1));
-        wait_status(state, &|status| status["drain"] == json!(state));
+        wait_until(state, LONG, || {
+            match &scene.server.get(User::Admin, SPEAKER_STATUS).object["status"] {
+                status if status["drain"] == json!(state) => Ok(()),
+                status => Err(status.to_string()),
+            }
+        });
     }
     wait_until("the condition", LONG, || match condition() {
         Some(condition) if condition["status"] == json!("True") => Ok(()),
@@ -325,12 +353,6 @@ fn the_cluster_is_told_of_sessions() {
         Some(condition) if condition["status"] == json!("False") => Ok(()),
         other => Err(format!("{other:?}")),
     });
-    for event in events(&scene.server) {
-        assert_eq!(event["involvedObject"]["uid"], uid);
-        assert_eq!(event["involvedObject"]["name"], json!("node1"));
-    }
-    let problems = problems(&scene.node);
-    assert!(problems.is_empty(), "{problems:?}");
 }
 
 /// The Events of the speaker.
