@@ -12,10 +12,10 @@ use bgp_core::types::{Family, PerFamily};
 use bgp_core::wire::NextHop;
 
 use crate::plan::policy::Audience;
-use crate::plan::{Peer, Plan, PlannedNextHop};
-use bgp_speaker::PeerSpec;
+use crate::plan::{Peer, Plan, PlannedBfd, PlannedNextHop};
 use bgp_speaker::pool::Pool;
 use bgp_speaker::sockopt::{Md5Key, Ttl};
+use bgp_speaker::{BfdPath, BfdSpec, PeerSpec};
 
 /// Default restart time to advertise, seconds.
 const RESTART_TIME: u16 = 120;
@@ -120,11 +120,26 @@ pub(crate) fn of_peer<'a>(
     spec.own_next_hop = next_hops_beside(plan, peer);
     spec.import = Some(policies.of(Audience::importing(peer)));
     spec.export = Some(policies.of(Audience::exporting(peer)));
+    spec.bfd = options.bfd.as_ref().map(|bfd| bfd_spec(peer, bfd));
     spec.max_prefixes = PerFamily {
         ipv4: options.max_prefixes,
         ipv6: options.max_prefixes,
     };
     Ok(spec)
+}
+
+/// A path of several hops is as long as TTL security allows, where that is configured.
+fn bfd_spec(peer: &Peer, planned: &PlannedBfd) -> BfdSpec {
+    let mut bfd = BfdSpec::new(planned.min_rx, planned.multiplier);
+    bfd.min_tx = planned.min_tx;
+    bfd.idle_tx = planned.idle_tx;
+    bfd.strict = planned.strict;
+    if planned.multihop {
+        let hops = peer.ttl_security.unwrap_or(u8::MAX);
+        let min_ttl = u8::MAX - (hops.max(1) - 1);
+        bfd.path = BfdPath::Multihop { min_ttl };
+    }
+    bfd
 }
 
 /// Our addresses as next hops in families other than that of the session's addresses. In that one the local address of the

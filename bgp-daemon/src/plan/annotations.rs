@@ -9,6 +9,7 @@ use bgp_core::types::Role;
 use bgp_core::wire::AddPathDirection;
 use serde::{Serialize, Serializer};
 
+use super::bfd::{BfdTimers, PlannedBfd};
 use crate::resources::{Kind, Metadata, Problem, ResourceSet, did_you_mean, parse_duration};
 
 /// The settings in annotations; `None` if not set.
@@ -27,6 +28,8 @@ pub struct Annotations {
     long_lived_stale_time: Option<Option<Duration>>,
     on_stop: Option<OnStop>,
     require_password: Option<bool>,
+    bfd: Option<Option<BfdTimers>>,
+    bfd_strict: Option<bool>,
 }
 
 /// Settings of one session, with defaults for those that are not set.
@@ -58,8 +61,8 @@ pub struct PeerOptions {
     /// How long routes of a lost peer are kept after its restart time (RFC 9494). In JSON seconds.
     #[serde(serialize_with = "optional_seconds")]
     pub long_lived_stale_time: Option<Duration>,
-    /// Timers to watch the peer by BFD with (RFC 5882). Not there yet, so always absent.
-    pub bfd: Option<()>,
+    /// How the path to the peer is watched by BFD (RFC 5882).
+    pub bfd: Option<PlannedBfd>,
     /// What happens to the session when the speaker stops. Omitted from JSON if `auto`.
     #[serde(skip_serializing_if = "OnStop::is_auto")]
     pub on_stop: OnStop,
@@ -85,9 +88,10 @@ impl OnStop {
 }
 
 /// The names of the annotations, for suggestions.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "add-path",
     "bfd",
+    "bfd-strict",
     "connect-retry-time",
     "extended-messages",
     "extended-next-hop",
@@ -171,12 +175,24 @@ impl Annotations {
             long_lived_stale_time: self.long_lived_stale_time.or(others.long_lived_stale_time),
             on_stop: self.on_stop.or(others.on_stop),
             require_password: self.require_password.or(others.require_password),
+            bfd: self.bfd.or(others.bfd),
+            bfd_strict: self.bfd_strict.or(others.bfd_strict),
         }
     }
 
     /// Whether to wait for the peer, if set.
     pub(crate) fn passive(&self) -> Option<bool> {
         self.passive
+    }
+
+    /// Whether to watch the path to the peer by BFD, if they say.
+    pub(super) fn bfd(&self) -> Option<Option<BfdTimers>> {
+        self.bfd
+    }
+
+    /// Whether a session waits for BFD.
+    pub(super) fn bfd_strict(&self) -> bool {
+        self.bfd_strict.unwrap_or(false)
     }
 
     /// Whether a session is kept down if its password is not available.
@@ -234,12 +250,8 @@ impl Annotations {
             }
             "on-stop" => self.on_stop = read(value, on_stop, ON_STOP)?,
             "require-password" => self.require_password = read(value, truth, TRUTH)?,
-            // BFD is not implemented, so other values are refused.
-            "bfd" if value == "off" => {}
-            "bfd" => {
-                let reason = "has no effect: BFD is not there yet; sessions end by their hold time";
-                return Err(reason.into());
-            }
+            "bfd" => self.bfd = read(value, bfd, BFD)?,
+            "bfd-strict" => self.bfd_strict = read(value, truth, TRUTH)?,
             _ => {
                 let hint = did_you_mean(name, NAMES);
                 return Err(format!("unknown annotation{hint}"));
@@ -262,6 +274,7 @@ const TRUTH: &str = "true or false";
 const ROLES: &str = "provider, rs-server, rs-client, customer or peer, with -strict or without";
 const ADD_PATH: &str = "off, receive, send or both";
 const FAMILIES: &str = "ipv4-unicast, ipv6-unicast or both with a comma";
+const BFD: &str = "off, on, or rx/tx/multiplier as 300ms/300ms/3, with 10ms to 60s and 1 to 255";
 const ON_STOP: &str = "keep, withdraw or auto";
 
 /// Reads a value, or says what is expected.
@@ -276,6 +289,14 @@ fn read<T>(value: &str, of: impl Fn(&str) -> Option<T>, what: &str) -> Result<Op
     let words = words.filter(|word| of(word).is_some());
     let meant = did_you_mean(value, words);
     Err(format!("expected {what}, found {value:?}{meant}"))
+}
+
+fn bfd(value: &str) -> Option<Option<BfdTimers>> {
+    match value {
+        "off" => Some(None),
+        "on" => Some(Some(BfdTimers::DEFAULT)),
+        _ => BfdTimers::from_text(value).map(Some),
+    }
 }
 
 fn on_stop(value: &str) -> Option<OnStop> {

@@ -160,6 +160,14 @@ impl<'a> Cluster<'a> {
         self.me.as_ref().and_then(|me| me.address(family))
     }
 
+    /// Whether an address is on a network of this node, by the node's own addresses.
+    pub(super) fn is_connected(&self, address: IpAddr) -> bool {
+        self.me.as_ref().is_some_and(|me| match address {
+            IpAddr::V4(address) => me.ipv4.is_some_and(|net| net.contains(&address)),
+            IpAddr::V6(address) => me.ipv6.is_some_and(|net| net.contains(&address)),
+        })
+    }
+
     pub(super) fn global_listen_port(&self) -> Option<u16> {
         self.global
             .and_then(|global| global.spec.listen_port)

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use bgp_core::types::Family;
 
+use super::bfd;
 use super::cluster::{BGP_PORT, Cluster, GLOBAL, NodeView};
 use super::model::{Peer, PeerType, PlannedNextHop};
 use super::password;
@@ -71,6 +72,15 @@ fn peer(cluster: &Cluster<'_>, node: &NodeView<'_>, family: Family) -> Option<Pe
         return None;
     }
     let (local_as, peer_as) = (cluster.local_as(), cluster.as_of(node));
+    let annotations = &cluster.defaults;
+    let mut options = annotations.options(family);
+    let is_connected = cluster.is_connected(address);
+    options.bfd = bfd::planned(
+        annotations.bfd(),
+        None,
+        is_connected,
+        annotations.bfd_strict(),
+    );
     Some(Peer {
         name: session_name(PeerType::Mesh, address, None),
         kind: PeerType::Mesh,
@@ -98,7 +108,7 @@ fn peer(cluster: &Cluster<'_>, node: &NodeView<'_>, family: Family) -> Option<Pe
         import_filters: Vec::new(),
         export_filters: Vec::new(),
         override_priority_below: cluster.normal_priority(family).0,
-        options: cluster.defaults.options(family),
+        options,
         resource: MESH.into(),
     })
 }

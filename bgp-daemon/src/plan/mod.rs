@@ -16,6 +16,7 @@
 //! | `session`       | one session from one peering                                       |
 //! | `session_rules` | names, passive sides and times of all sessions                     |
 //! | `annotations`   | settings beyond Calico's API                                       |
+//! | `bfd`           | how the paths to peers are watched                                 |
 //! | `blocks`        | own blocks                                                         |
 //! | `services`      | service addresses                                                  |
 //! | `drain`         | service addresses of a node that is drained                        |
@@ -24,6 +25,7 @@
 //! | `trace`         | why a prefix is announced or not, on request                       |
 
 pub mod annotations;
+mod bfd;
 mod blocks;
 mod cluster;
 mod drain;
@@ -51,6 +53,7 @@ use cluster::Cluster;
 
 pub(crate) use annotations::Annotations;
 pub use annotations::{DRAIN, OnStop, PeerOptions};
+pub use bfd::PlannedBfd;
 pub use cluster::BGP_PORT;
 pub(crate) use cluster::{NodeView, nodes};
 pub use drain::{Drain, is_drained};

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use bgp_core::types::{Asn, Family, RouterId};
 use ipnet::IpNet;
 
-use super::annotations::Annotations;
+use super::annotations::{Annotations, PeerOptions};
+use super::bfd;
 use super::cluster::{BGP_PORT, Cluster, GLOBAL};
 use super::mesh;
 use super::model::{HostRoute, Peer, PeerType, PlannedNextHop};
@@ -94,7 +95,7 @@ fn peer(
     let local_as = local_as(cluster, peering);
     let internal = local_as == peering.peer_as;
     let cluster_id = reflects_to(cluster, peering, local_as);
-    let options = annotations.options(family);
+    let options = options(cluster, peering, kind, spec, annotations);
     let (import_filters, export_filters) = filters(cluster, spec, &options.families);
     let unsigned = !annotations.require_password();
     let source = spec.password.as_ref();
@@ -152,6 +153,25 @@ fn peer(
         options,
         resource: object,
     })
+}
+
+/// What the annotations set, and BFD: over a single hop to what is on a network of this node.
+fn options(
+    cluster: &Cluster<'_>,
+    peering: &Peering<'_>,
+    kind: PeerType,
+    spec: &BgpPeerSpec,
+    annotations: &Annotations,
+) -> PeerOptions {
+    let mut options = annotations.options(Family::of(peering.address));
+    let is_on_network = spec.reachable_by.is_none() && cluster.is_connected(peering.address);
+    options.bfd = bfd::planned(
+        annotations.bfd(),
+        spec.failure_detection_mode,
+        kind == PeerType::Local || is_on_network,
+        annotations.bfd_strict(),
+    );
+    options
 }
 
 /// The kernel cannot tell sessions with one address apart by the peer's source port, so it has one key for each address: that of

@@ -66,6 +66,8 @@ pub struct BgpPeerSpec {
     pub local_workload_selector: Option<Selector>,
     /// Whether the reverse side of a peering between nodes is created automatically.
     pub reverse_peering: Option<ReversePeering>,
+    /// How a dead path to the peer is detected, as in Calico Enterprise.
+    pub failure_detection_mode: Option<FailureDetectionMode>,
 }
 
 /// Which next hop is announced to a peer.
@@ -94,6 +96,15 @@ pub enum ReversePeering {
     Auto,
     /// By another BGPPeer.
     Manual,
+}
+
+/// How a dead path to a peer is detected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum FailureDetectionMode {
+    /// By the hold time of BGP alone.
+    None,
+    /// By BFD, if the peer is on a network of the node.
+    BFDIfDirectlyConnected,
 }
 
 /// Where a password is kept.

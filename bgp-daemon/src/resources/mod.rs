@@ -56,8 +56,8 @@ pub use bgp_filter::{
 };
 pub(crate) use bgp_peer::NO_AS;
 pub use bgp_peer::{
-    BgpPeer, BgpPeerSpec, NextHopMode, PasswordSource, PeerAddress, ReversePeering, SecretKeyRef,
-    SourceAddress,
+    BgpPeer, BgpPeerSpec, FailureDetectionMode, NextHopMode, PasswordSource, PeerAddress,
+    ReversePeering, SecretKeyRef, SourceAddress,
 };
 pub use block::{
     AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec, BlockAttribute, IpamBlock,

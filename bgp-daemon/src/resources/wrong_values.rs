@@ -94,6 +94,7 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("BGPPeer", "spec.filters.0", json!(1), "spec.filters[0]: expected a text in quotes, found 1"),
         ("BGPPeer", "spec.localWorkloadSelector", json!("("), "spec.localWorkloadSelector: not a selector: "),
         ("BGPPeer", "spec.reversePeering", json!("auto"), "expected Auto or Manual, found \"auto\" (did you mean Auto?)"),
+        ("BGPPeer", "spec.failureDetectionMode", json!("BFD"), "expected None or BFDIfDirectlyConnected, found \"BFD\""),
         ("BGPPeer", "spec", json!([]), "spec: expected a mapping, found a list"),
         ("BGPPeer", "metadata.labels", json!({"name": 1}), "metadata.labels.name: expected a text in quotes, found 1"),
         ("BGPConfiguration", "spec.logSeverityScreen", json!("Warn"), "or Fatal, found \"Warn\"; only this is left out"),

@@ -8,6 +8,7 @@ mod lab;
 
 mod api_document;
 mod beyond_the_link;
+mod bfd;
 mod data_plane;
 mod doctor;
 mod drain;

@@ -36,6 +36,7 @@ pub(super) fn encode(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Re
     speaker(scrape, to)?;
     session_states(&scrape.sessions, to)?;
     session_counters(&scrape.sessions, to)?;
+    bfd(&scrape.sessions, to)?;
     messages(&scrape.sessions, to)?;
     routes(scrape, to)?;
     histogram(
@@ -202,6 +203,30 @@ fn session_counters(sessions: &[SessionSample], to: &mut DescriptorEncoder<'_>) 
         |sink| {
             sessions.iter().try_for_each(|session| {
                 sink(&[("peer", &session.name)], session.outstanding as f64)
+            })
+        },
+    )
+}
+
+fn bfd(sessions: &[SessionSample], to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let watched = || {
+        let sessions = sessions.iter();
+        sessions.filter_map(|session| Some((session.name.as_str(), session.bfd?)))
+    };
+    gauge(
+        to,
+        "bgp_bfd_session_up",
+        "Whether the BFD session of the peer is up; of peer=\"mesh\", how many are",
+        |sink| watched().try_for_each(|(peer, bfd)| sink(&[("peer", peer)], bfd.up as f64)),
+    )?;
+    counter(
+        to,
+        "bgp_bfd_transitions",
+        "Times that the BFD session of the peer went up, or down from up",
+        |sink| {
+            watched().try_for_each(|(peer, bfd)| {
+                sink(&[("peer", peer), ("to", "up")], bfd.ups as f64)?;
+                sink(&[("peer", peer), ("to", "down")], bfd.downs as f64)
             })
         },
     )

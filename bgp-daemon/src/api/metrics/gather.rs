@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bgp_core::bfd::State as BfdState;
 use bgp_core::rib::{MemoryUse, Rib, RouteCounts};
 use bgp_core::session::{Counters, State, Tally};
 use bgp_core::types::{Family, PerFamily};
@@ -60,6 +61,17 @@ pub(super) struct SessionSample {
     pub(super) outstanding: u64,
     /// The limit of prefixes in each family; none for the mesh as a whole, whose sessions have each their own.
     pub(super) limit: Option<u32>,
+    /// The watch over the path by BFD, if there is one.
+    pub(super) bfd: Option<BfdSample>,
+}
+
+/// BFD of a session, or of all sessions of the mesh together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BfdSample {
+    /// How many BFD sessions are up.
+    pub(super) up: u64,
+    pub(super) ups: u64,
+    pub(super) downs: u64,
 }
 
 impl Scrape {
@@ -163,6 +175,11 @@ impl SessionSample {
             routes: known.counts,
             outstanding: known.outstanding(status),
             limit: peer.options.max_prefixes,
+            bfd: status.bfd.as_ref().map(|bfd| BfdSample {
+                up: u64::from(bfd.state() == BfdState::Up),
+                ups: bfd.ups,
+                downs: bfd.downs,
+            }),
         }
     }
 
@@ -181,6 +198,12 @@ impl SessionSample {
             *self.states.entry(*state).or_default() += count;
         }
         self.established_at = self.established_at.max(other.established_at);
+        if let Some(other) = other.bfd {
+            let own = self.bfd.get_or_insert_default();
+            own.up += other.up;
+            own.ups += other.ups;
+            own.downs += other.downs;
+        }
         self.counters += other.counters;
         self.tally += &other.tally;
         for family in &other.families {

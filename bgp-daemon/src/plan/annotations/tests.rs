@@ -44,7 +44,8 @@ fn every_annotation_is_read() {
         ("long-lived-stale-time", "1h"),
         ("on-stop", "withdraw"),
         ("require-password", "true"),
-        ("bfd", "off"),
+        ("bfd", "50ms/100ms/4"),
+        ("bfd-strict", "true"),
     ]);
     assert_eq!(problems, [] as [String; 0]);
     assert_eq!(read.passive(), Some(true));
@@ -64,6 +65,8 @@ fn every_annotation_is_read() {
     );
     assert_eq!(options.on_stop, OnStop::Withdraw);
     assert!(read.require_password());
+    assert_eq!(read.bfd(), Some(BfdTimers::from_text("50ms/100ms/4")));
+    assert!(read.bfd_strict());
 }
 
 #[test]
@@ -80,8 +83,9 @@ fn a_bad_value_is_a_problem_and_the_rest_works() {
         ("role", "strict"),
         ("max-prefixes", "-1"),
         ("long-lived-stale-time", "16777216s"),
-        ("bfd", "on"),
-        ("bfd", "300ms/300ms/3"),
+        ("bfd", "maybe"),
+        ("bfd", "300/300/3"),
+        ("bfd-strict", "on"),
         ("on-stop", "stay"),
         ("require-password", "1"),
         ("hold", "9s"),

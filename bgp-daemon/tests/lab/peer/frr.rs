@@ -25,13 +25,14 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
 
 const ZEBRA: &str = "/usr/lib/frr/zebra";
 const BGPD: &str = "/usr/lib/frr/bgpd";
+const BFDD: &str = "/usr/lib/frr/bfdd";
 
 pub(super) struct Frr {
     host: Rc<Host>,
     config: PeerConfig,
     /// Configuration, sockets and pid files; FRR's programs run as the user `frr`, so it belongs to that user.
     directory: PathBuf,
-    /// Ended in this order: bgpd before zebra.
+    /// Ended in this order: bgpd before the others.
     processes: Vec<Process>,
 }
 
@@ -46,7 +47,7 @@ impl Frr {
         }
     }
 
-    fn start_program(&self, name: &str, program: &str) -> Process {
+    fn start_program(&self, name: &str, program: &str, more: &[&str]) -> Process {
         let file = |suffix: &str| {
             self.directory
                 .join(format!("{name}.{suffix}"))
@@ -70,6 +71,7 @@ impl Frr {
             "--log",
             "stdout",
         ];
+        let arguments = [&arguments[..], more].concat();
         let process = Process::start(&self.host, name, program, &arguments);
         let socket = self.directory.join(format!("{name}.vty"));
         wait_until(&format!("FRR's {name} to listen"), SHORT, || {
@@ -80,6 +82,15 @@ impl Frr {
             }
         });
         process
+    }
+
+    fn uses_bfd(&self) -> bool {
+        let settings = self
+            .config
+            .neighbors
+            .iter()
+            .flat_map(|session| &session.settings);
+        settings.into_iter().any(|setting| setting == "bfd")
     }
 
     fn vtysh(&self, commands: &[&str]) -> Result<String, String> {
@@ -108,7 +119,9 @@ impl Peer for Frr {
         // A socket that was left by a killed run would be taken for the new one.
         drop(fs::remove_dir_all(&self.directory));
         fs::create_dir(&self.directory).expect("the host's directory is writable");
-        fs::write(self.directory.join("zebra.conf"), "").expect("the directory is writable");
+        for empty in ["zebra.conf", "bfdd.conf"] {
+            fs::write(self.directory.join(empty), "").expect("the directory is writable");
+        }
         fs::write(
             self.directory.join("bgpd.conf"),
             configuration(&self.config),
@@ -118,8 +131,14 @@ impl Peer for Frr {
             "chown",
             &["-R", "frr:frr", &self.directory.display().to_string()],
         );
-        let zebra = self.start_program("zebra", ZEBRA);
-        self.processes = vec![self.start_program("bgpd", BGPD), zebra];
+        let zebra = self.start_program("zebra", ZEBRA, &[]);
+        let mut others = vec![zebra];
+        if self.uses_bfd() {
+            let control = self.directory.join("bfdd.sock").display().to_string();
+            others.push(self.start_program("bfdd", BFDD, &["--bfdctl", &control]));
+        }
+        self.processes = vec![self.start_program("bgpd", BGPD, &[])];
+        self.processes.append(&mut others);
     }
 
     fn stop(&mut self) {

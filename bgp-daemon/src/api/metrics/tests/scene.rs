@@ -9,7 +9,7 @@ use bgp_core::wire::ErrorCode;
 use bgp_speaker::kernel::KernelCounts;
 use jiff::Timestamp;
 
-use crate::api::metrics::gather::{Scrape, SessionSample};
+use crate::api::metrics::gather::{BfdSample, Scrape, SessionSample};
 use crate::meters::Meters;
 
 const STATES: [State; 6] = [
@@ -77,6 +77,11 @@ fn session(kind: &'static str, number: usize, routes: usize) -> SessionSample {
         },
         outstanding: 0,
         limit: Some(1000),
+        bfd: Some(BfdSample {
+            up: 1,
+            ups: 2,
+            downs: 1,
+        }),
     }
 }
 
