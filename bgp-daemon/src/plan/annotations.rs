@@ -106,7 +106,7 @@ const NAMES: [&str; 15] = [
     "role",
 ];
 const PREFIX: &str = "bgp-daemon.io/";
-/// The annotation of a Node that drains it: see [`drain`](super::drain).
+/// The annotation of a Node that drains the node.
 pub const DRAIN: &str = "bgp-daemon.io/drain";
 /// The hold time of the replaced speaker.
 const HOLD_TIME: Duration = Duration::from_secs(240);
