@@ -43,7 +43,7 @@ lint: ## Check format, lints and dependencies
 	cargo clippy -p bgp-daemon --no-default-features --locked -- -D warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@scripts/install-test-deps shellcheck
-	shellcheck .ci/run scripts/* image/runit/*/run
+	shellcheck -x .ci/run scripts/* image/runit/*/run
 	scripts/check-dependencies bans licenses sources
 	scripts/check-packages
 
