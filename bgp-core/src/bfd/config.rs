@@ -14,7 +14,8 @@ pub struct Config {
     pub required_min_rx: Interval,
     /// How many of our packets in a row may be lost before the peer finds the path dead.
     pub multiplier: NonZeroU8,
-    /// How often we send while the session is not up; at least one second is kept (RFC 5880 §6.8.3).
+    /// How often we send while the peer is not heard; at least one second is kept, which is the interval between the first packet of the
+    /// peer and the time that the session is up (RFC 5880 §6.8.3).
     pub idle_tx: Interval,
     /// Our BFD goes on while our control plane restarts (C bit, RFC 5882 §4.3).
     pub control_plane_independent: bool,

@@ -36,7 +36,7 @@ impl Session {
     /// after each start; `seed` is where the jitter comes from.
     pub fn new(now: Instant, config: Config, local: Discriminator, seed: u64) -> Self {
         let mut session = Self {
-            negotiation: Negotiation::new(wanted(&config, State::Down)),
+            negotiation: Negotiation::new(wanted(&config, State::Down, false)),
             config,
             local,
             random: Random::new(seed),
@@ -95,6 +95,7 @@ impl Session {
         self.peer = Some(PeerView::of(packet));
         self.peer_is_independent = packet.control_plane_independent;
         self.heard = Some(now);
+        self.negotiate();
         if packet.is_final {
             self.negotiation.confirm();
         }
@@ -116,6 +117,7 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.detects_at().is_some_and(|at| at <= now) {
             (self.peer, self.heard) = (None, None);
+            self.negotiate();
             if matches!(self.state, State::Init | State::Up) {
                 let diagnostic = Diagnostic::DETECTION_TIME_EXPIRED;
                 self.enter(now, State::Down, diagnostic, Cause::DetectionTimeExpired);
@@ -173,7 +175,7 @@ impl Session {
     }
 
     fn negotiate(&mut self) {
-        let wanted = wanted(&self.config, self.state);
+        let wanted = wanted(&self.config, self.state, self.peer.is_some());
         self.negotiation.want(wanted, self.state == State::Up);
     }
 
@@ -252,12 +254,12 @@ impl Session {
     }
 }
 
-/// Our intervals in a state.
-fn wanted(config: &Config, state: State) -> Timing {
-    let idle = config.idle_tx.max(Interval::SECOND);
+/// Our intervals in a state. Whoever is heard is answered once a second, so that a packet that is lost delays nothing for long.
+fn wanted(config: &Config, state: State, is_heard: bool) -> Timing {
     let min_tx = match state {
         State::Up => config.desired_min_tx,
-        State::AdminDown | State::Down | State::Init => idle,
+        State::AdminDown | State::Down | State::Init if is_heard => Interval::SECOND,
+        State::AdminDown | State::Down | State::Init => config.idle_tx.max(Interval::SECOND),
     };
     Timing {
         min_tx,

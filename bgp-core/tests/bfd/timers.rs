@@ -48,6 +48,12 @@ fn a_session_that_is_not_up_sends_once_a_second_at_most() {
     slow.idle_tx = millis(60_000);
     let mut lone = Lone::with(slow);
     assert!(lone.pass(Duration::from_secs(60)).len() <= 2);
+    // A peer that is heard need not wait for so long if the answer is lost.
+    let times = pass_while(&mut lone, &packet(State::Down), Duration::from_secs(10));
+    assert!(times.len() >= 9, "{times:?}");
+    assert_eq!(lone.session.state(), State::Init);
+    lone.pass(Duration::from_secs(10));
+    assert!(lone.pass(Duration::from_secs(40)).len() <= 1);
 }
 
 /// R5880-6.8.7-01.

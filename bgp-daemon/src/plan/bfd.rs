@@ -16,7 +16,7 @@ pub struct PlannedBfd {
     /// We would like to send as often as this. In JSON seconds.
     #[serde(serialize_with = "seconds")]
     pub min_tx: Duration,
-    /// Interval between packets while the BFD session is not up. In JSON seconds.
+    /// Interval between packets while the peer is not heard. In JSON seconds.
     #[serde(serialize_with = "seconds")]
     pub idle_tx: Duration,
     /// Lost packets in a row before the path is dead.

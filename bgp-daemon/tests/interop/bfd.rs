@@ -67,3 +67,13 @@ fn beside_bird() {
 fn beside_frr() {
     watch(Kind::Frr, &[("bfd", "on")], &[]);
 }
+
+/// What documents of Calico Enterprise say.
+#[test]
+fn failure_detection_mode_of_calico_enterprise() {
+    watch(
+        Kind::Frr,
+        &[],
+        &["failureDetectionMode: BFDIfDirectlyConnected"],
+    );
+}

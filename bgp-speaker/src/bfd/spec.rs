@@ -24,7 +24,7 @@ pub struct BfdSpec {
     pub min_rx: Duration,
     /// We would like to send as often as this, 10 ms to 60 s.
     pub min_tx: Duration,
-    /// Interval between our packets while the session is not up, 1 s to 60 s.
+    /// Interval between our packets while the peer is not heard, 1 s to 60 s.
     pub idle_tx: Duration,
     /// So many packets in a row are lost before the path is dead, 1 to 255.
     pub multiplier: u8,
