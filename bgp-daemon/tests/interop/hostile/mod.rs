@@ -99,7 +99,8 @@ impl Siege {
                 has(peer, wanted)
             });
         }
-        wait_for("the kernel to have it", SHORT, || {
+        // The kernel takes routes in the order in which they came: this one waits for a whole table.
+        wait_for("the kernel to have it", LONG * 2, || {
             self.led_by_router(theirs)
         });
         self.tor.withdraw(theirs);
