@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::command::{NeighbourCommand, NeighbourStatus};
+use crate::meter::SessionMeter;
+use crate::starter::Peer;
 use crate::turned_away::{Register, TurnedAway};
 
 /// How long a neighbour may take to answer.
@@ -16,21 +18,24 @@ pub(super) const ANSWER: Duration = Duration::from_secs(5);
 /// Asks the sessions for their status: those that existed when the inquirer was made.
 #[derive(Clone, Debug)]
 pub struct Inquirer {
-    peers: BTreeMap<Arc<str>, mpsc::Sender<NeighbourCommand>>,
+    peers: BTreeMap<Arc<str>, Peer>,
     turned_away: Register,
 }
 
 impl Inquirer {
-    pub(super) fn new(
-        peers: BTreeMap<Arc<str>, mpsc::Sender<NeighbourCommand>>,
-        turned_away: Register,
-    ) -> Self {
+    pub(super) fn new(peers: BTreeMap<Arc<str>, Peer>, turned_away: Register) -> Self {
         Self { peers, turned_away }
     }
 
     /// Rejected connections, by source: those of the last 64 addresses.
     pub fn turned_away(&self) -> Vec<TurnedAway> {
         self.turned_away.list()
+    }
+
+    /// The counters of every session, by name. This costs much less than [`sessions`](Self::sessions), and no session can delay it.
+    pub fn meters(&self) -> impl Iterator<Item = (&Arc<str>, SessionMeter)> {
+        let peers = self.peers.iter();
+        peers.map(|(name, peer)| (name, peer.meter.read()))
     }
 
     /// The status of every session, by name. Sessions that are ending, or do not answer within five seconds, are left out.
@@ -40,7 +45,7 @@ impl Inquirer {
 
     async fn sessions_until(&self, until: Instant) -> BTreeMap<Arc<str>, NeighbourStatus> {
         let mut waiting = Vec::new();
-        for (name, commands) in &self.peers {
+        for (name, Peer { commands, .. }) in &self.peers {
             let (reply, answer) = oneshot::channel();
             let asked = commands.send(NeighbourCommand::Status(reply));
             if let Ok(Ok(())) = timeout_at(until, asked).await {
@@ -59,7 +64,11 @@ impl Inquirer {
 
 #[cfg(test)]
 mod tests {
+    use bgp_core::types::PeerId;
+    use tokio::sync::mpsc;
+
     use super::*;
+    use crate::meter::Meter;
 
     #[tokio::test]
     async fn a_session_that_hangs_is_left_out() {
@@ -68,7 +77,16 @@ mod tests {
         full.try_send(NeighbourCommand::Start)
             .expect("there is room");
         let (mute, _mute) = mpsc::channel(1);
-        let peers = [("full".into(), full), ("mute".into(), mute)];
+        let peers = [("full", full), ("mute", mute)].map(|(name, commands)| {
+            let id = PeerId(0);
+            let meter = Meter::new(id, Instant::now().into_std());
+            let peer = Peer {
+                id,
+                commands,
+                meter,
+            };
+            (name.into(), peer)
+        });
         let inquirer = Inquirer::new(peers.into(), Register::default());
         assert!(inquirer.sessions_until(Instant::now()).await.is_empty());
     }

@@ -25,6 +25,7 @@ use crate::connection::{Connections, Ready, TcpConnection};
 use crate::dialling::Dialling;
 use crate::exchange::{Exchange, Exchanged};
 use crate::farewell::Farewells;
+use crate::meter::Meter;
 use crate::namespace::Namespace;
 use crate::opaque::Outlet;
 use crate::path_rule::PathRule;
@@ -59,6 +60,8 @@ pub(super) struct Neighbour {
     pub(super) namespace: Option<Namespace>,
     /// Receives routes of families that are not routed here.
     pub(super) opaque: Option<Outlet>,
+    /// Where the counters of the session are read.
+    pub(super) meter: Meter,
     /// What the watch over the path to the peer means to the session.
     pub(super) path: PathRule,
 }
@@ -132,6 +135,7 @@ impl Running {
             self.connected(stream, octets, Direction::Incoming);
         }
         self.drain();
+        self.count();
         while self.removed.is_none() && !self.is_gone() {
             let wake = self.wait().await;
             if let Wake::NeighbourCommand(Some(command)) = &wake {
@@ -139,6 +143,7 @@ impl Running {
             }
             self.handle(wake);
             self.drain();
+            self.count();
             if self.exchange.gave_much() {
                 tokio::task::yield_now().await;
             }
@@ -148,6 +153,12 @@ impl Running {
             // The caller may be gone.
             done.send(self.ended.take()).ok();
         }
+    }
+
+    fn count(&self) {
+        let (unreported, bfd) = (self.exchange.unreported(), self.neighbour.path.status());
+        let meter = &self.neighbour.meter;
+        meter.write(&self.session, self.since, unreported, bfd);
     }
 
     /// When a dynamic peer without a connection is removed.

@@ -359,7 +359,10 @@ impl Speaker {
         match step {
             ApplyStep::AtOnce { mut inputs, peers } => {
                 for (name, spec) in peers {
-                    let Some(Peer { id: peer, commands }) = self.0.peers.get(&name) else {
+                    let Some(Peer {
+                        id: peer, commands, ..
+                    }) = self.0.peers.get(&name)
+                    else {
                         continue;
                     };
                     // A task that has ended takes no commands and needs none.
@@ -493,10 +496,7 @@ impl Speaker {
     /// A handle for status questions, which works while the speaker is changed.
     pub fn inquirer(&self) -> Inquirer {
         let peers = self.0.peers.all().into_iter();
-        Inquirer::new(
-            peers.map(|(name, peer)| (name, peer.commands)).collect(),
-            self.0.turned_away.clone(),
-        )
+        Inquirer::new(peers.collect(), self.0.turned_away.clone())
     }
 
     /// A handle on the routes, to originate and query them.

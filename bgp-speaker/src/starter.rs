@@ -14,6 +14,7 @@ use crate::command::NeighbourCommand;
 use crate::event::{Ended, Event};
 use crate::farewell::Farewells;
 use crate::listener::PeerSecurity;
+use crate::meter::Meter;
 use crate::namespace::Namespace;
 use crate::neighbour::{Arrival, Neighbour};
 use crate::opaque::{OpaqueSender, Outlet};
@@ -23,6 +24,7 @@ use crate::spec::PeerSettings;
 use crate::table::{self, TableInput};
 use crate::tap::{PeerTap, Subscriber};
 use crate::tasks::Tasks;
+use crate::timer::now;
 
 /// Commands waiting for a neighbour; beyond this number, callers wait.
 const COMMANDS: usize = 16;
@@ -49,6 +51,7 @@ pub(super) struct Starter {
 pub(super) struct Peer {
     pub(super) id: PeerId,
     pub(super) commands: mpsc::Sender<NeighbourCommand>,
+    pub(super) meter: Meter,
 }
 
 impl Starter {
@@ -93,6 +96,7 @@ impl Starter {
         let configure = TableInput::Input(Input::Configure { peer: id, config });
         self.table.send([configure]).await?;
         let is_dynamic = first.is_some();
+        let meter = Meter::new(id, now());
         let neighbour = Neighbour {
             peer: id,
             config: session_of(&settings.neighbour, restarting),
@@ -111,6 +115,7 @@ impl Starter {
             farewells: self.farewells.clone(),
             namespace: self.namespace.clone(),
             opaque: self.outlet(&name, &settings),
+            meter: meter.clone(),
             path: PathRule::new(self.watchdog(&name, &settings, is_dynamic)),
         };
         let number = u64::from(id.0);
@@ -128,7 +133,11 @@ impl Starter {
         entry.is_dynamic = is_dynamic;
         let opened = self.acceptor.send(AcceptorCommand::Open(entry)).await;
         opened.map_err(|_| Ended)?;
-        Ok(Peer { id, commands })
+        Ok(Peer {
+            id,
+            commands,
+            meter,
+        })
     }
 
     /// `None` if the peer offers no opaque families.

@@ -266,6 +266,16 @@ impl Session {
         self.fsm.find(conn)?.negotiated()
     }
 
+    /// Counters since the creation of the session; also in its [status](Self::status).
+    pub fn counters(&self) -> &Counters {
+        &self.fsm.record.counters
+    }
+
+    /// More detailed counters; also in the session's [status](Self::status).
+    pub fn tally(&self) -> &Tally {
+        &self.fsm.record.tally
+    }
+
     /// A snapshot for operators.
     pub fn status(&self) -> SessionStatus {
         let furthest = self.fsm.connections.iter().max_by_key(|c| c.state());

@@ -61,6 +61,7 @@ impl World {
             farewells: Farewells::new(Tasks::default()),
             namespace: None,
             opaque: None,
+            meter: Meter::new(PeerId(0), now()),
             path: PathRule::new(Watchdog::new(bfd, "peer".into(), remote, None)),
         };
         let mut running = Running::new(neighbour, 1);

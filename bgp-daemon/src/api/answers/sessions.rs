@@ -30,9 +30,9 @@ pub(in crate::api) struct Known {
 }
 
 impl Known {
-    /// Octets of UPDATEs that the peer's TCP has not taken yet.
-    pub(in crate::api) fn outstanding(&self, status: &NeighbourStatus) -> u64 {
-        self.outstanding.saturating_sub(status.unreported_octets) as u64
+    /// Octets of UPDATEs that the peer's TCP has not taken yet, given those taken that the RIB does not know of.
+    pub(in crate::api) fn outstanding(&self, unreported: usize) -> u64 {
+        self.outstanding.saturating_sub(unreported) as u64
     }
 }
 
@@ -125,7 +125,7 @@ fn describe(running: &RunningView, peer: &Peer, status: &NeighbourStatus, known:
         established: session.counters.established,
         flaps: session.counters.flaps,
         restarting: known.restarting,
-        outstanding_bytes: known.outstanding(status),
+        outstanding_bytes: known.outstanding(status.unreported_octets),
         routes: peer
             .options
             .families

@@ -1,14 +1,12 @@
 //! The names of bird_exporter (with `-format.new`), so that its dashboards and alerts go on: the values of `show protocols all` and
 //! `show status`.
 
-use std::fmt;
-
 use bgp_core::types::Family;
 use jiff::Timestamp;
-use prometheus_client::encoding::DescriptorEncoder;
 
-use super::families::{gauge, router_id, seconds};
+use super::families::{router_id, seconds};
 use super::gather::Scrape;
+use super::text::Text;
 use crate::control::VERSION;
 use crate::control::model::{ChangeCounts, ProtocolKind, ProtocolSnapshot, ProtocolState};
 
@@ -18,18 +16,18 @@ type Protocol = (Family, ProtocolSnapshot);
 /// One value of a protocol.
 type Value = fn(&ProtocolSnapshot) -> u64;
 
-pub(super) fn encode(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    daemon(scrape, to)?;
-    protocols(&scrape.protocols, to)
+pub(super) fn write(scrape: &Scrape, to: &mut Text) {
+    daemon(scrape, to);
+    protocols(&scrape.protocols, to);
 }
 
 /// What `show status` says. bird_exporter reads its times as UTC, whatever the zone of the node; these are right.
-fn daemon(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+fn daemon(scrape: &Scrape, to: &mut Text) {
     let router_id = router_id(scrape);
     let info = [("router_id", router_id.as_str()), ("version", VERSION)];
-    gauge(to, "bird_daemon_info", "Static information", |sink| {
-        sink(&info, 1.0)
-    })?;
+    to.gauge("bird_daemon_info", "Static information", |to| {
+        to.count(&info, 1);
+    });
     let values = [
         ("socket_query_success", "Questions are answered", 1.0),
         ("daemon_up", "The daemon is up", 1.0),
@@ -49,26 +47,25 @@ fn daemon(scrape: &Scrape, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
             seconds(Timestamp::now()),
         ),
     ];
-    values.into_iter().try_for_each(|(name, help, value)| {
-        gauge(to, &format!("bird_{name}"), help, |sink| sink(&[], value))
-    })
+    for (name, help, value) in values {
+        to.gauge(&format!("bird_{name}"), help, |to| to.value(&[], value));
+    }
 }
 
-fn protocols(protocols: &[Protocol], to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+fn protocols(protocols: &[Protocol], to: &mut Text) {
     // bird_exporter does not know device protocols.
     let known: Vec<&Protocol> = protocols
         .iter()
         .filter(|(_, protocol)| protocol.kind != ProtocolKind::Device)
         .collect();
-    gauge(to, "bird_protocol_up", "Protocol is up", |sink| {
-        known.iter().try_for_each(|(family, protocol)| {
+    to.gauge("bird_protocol_up", "Protocol is up", |to| {
+        for (family, protocol) in &known {
             let mut labels = labels(*family, protocol).to_vec();
             let info = protocol.info();
             labels.push(("state", info.trim_end()));
-            let up = protocol.state == ProtocolState::Up;
-            sink(&labels, f64::from(u8::from(up)))
-        })
-    })?;
+            to.flag(&labels, protocol.state == ProtocolState::Up);
+        }
+    });
     let values: [(&str, &str, Value); 5] = [
         ("prefix_import_count", "Number of imported routes", |it| {
             it.routes.imported
@@ -86,12 +83,12 @@ fn protocols(protocols: &[Protocol], to: &mut DescriptorEncoder<'_>) -> fmt::Res
         ("uptime", "Uptime of the protocol in seconds", uptime),
     ];
     for (name, help, value) in values {
-        each(&known, to, name, help, value)?;
+        each(&known, to, name, help, value);
     }
-    changes(&known, to)
+    changes(&known, to);
 }
 
-fn changes(known: &[&Protocol], to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+fn changes(known: &[&Protocol], to: &mut Text) {
     type Row = fn(&ProtocolSnapshot) -> ChangeCounts;
     type Column = fn(ChangeCounts) -> Option<u64>;
     let rows: [(&str, Row); 4] = [
@@ -112,24 +109,23 @@ fn changes(known: &[&Protocol], to: &mut DescriptorEncoder<'_>) -> fmt::Result {
             let name = format!("changes_{row}_{column}_count");
             let value =
                 |protocol: &ProtocolSnapshot| of_row(of_protocol(protocol)).unwrap_or_default();
-            each(known, to, &name, "Number of route changes", value)?;
+            each(known, to, &name, "Number of route changes", value);
         }
     }
-    Ok(())
 }
 
 fn each(
     known: &[&Protocol],
-    to: &mut DescriptorEncoder<'_>,
+    to: &mut Text,
     name: &str,
     help: &str,
     value: impl Fn(&ProtocolSnapshot) -> u64,
-) -> fmt::Result {
-    gauge(to, &format!("bird_protocol_{name}"), help, |sink| {
-        known.iter().try_for_each(|(family, protocol)| {
-            sink(&labels(*family, protocol), value(protocol) as f64)
-        })
-    })
+) {
+    to.gauge(&format!("bird_protocol_{name}"), help, |to| {
+        for (family, protocol) in known {
+            to.count(&labels(*family, protocol), value(protocol));
+        }
+    });
 }
 
 fn labels(family: Family, protocol: &ProtocolSnapshot) -> [(&str, &str); 5] {

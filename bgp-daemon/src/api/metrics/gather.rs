@@ -1,13 +1,13 @@
 //! Asks the speaker what metrics tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bgp_core::bfd::State as BfdState;
 use bgp_core::rib::{MemoryUse, Rib, RouteCounts};
 use bgp_core::session::{Counters, State, Tally};
 use bgp_core::types::{Family, PerFamily};
-use bgp_speaker::NeighbourStatus;
+use bgp_speaker::SessionMeter;
 use bgp_speaker::kernel::KernelCounts;
 use jiff::Timestamp;
 
@@ -55,7 +55,7 @@ pub(super) struct SessionSample {
     /// When the session, or the last one of the mesh, came up.
     pub(super) established_at: Option<Timestamp>,
     pub(super) counters: Counters,
-    pub(super) tally: Tally,
+    pub(super) tally: Arc<Tally>,
     pub(super) families: Vec<Family>,
     pub(super) routes: PerFamily<RouteCounts>,
     pub(super) outstanding: u64,
@@ -131,8 +131,12 @@ impl Scrape {
 }
 
 async fn sessions(running: &RunningView, config: MetricsConfig) -> Vec<SessionSample> {
-    let statuses = running.speaker.inquirer().sessions().await;
-    let ids = statuses.values().map(|status| status.peer).collect();
+    let inquirer = running.speaker.inquirer();
+    let meters: HashMap<&str, SessionMeter> = inquirer
+        .meters()
+        .map(|(name, meter)| (&**name, meter))
+        .collect();
+    let ids = meters.values().map(|meter| meter.peer).collect();
     let known = look(running, ids).await;
     let peers = &running.plan.peers;
     let in_mesh = |peer: &&Peer| peer.kind == PeerType::Mesh;
@@ -140,11 +144,11 @@ async fn sessions(running: &RunningView, config: MetricsConfig) -> Vec<SessionSa
     let mut mesh: Option<SessionSample> = None;
     let mut samples = Vec::new();
     for peer in peers {
-        let Some(status) = statuses.get(peer.name.as_str()) else {
+        let Some(meter) = meters.get(peer.name.as_str()) else {
             continue;
         };
-        let known = known.get(&status.peer).copied().unwrap_or_default();
-        let sample = SessionSample::of(peer, status, known);
+        let known = known.get(&meter.peer).copied().unwrap_or_default();
+        let sample = SessionSample::of(peer, meter, known);
         if sums_up && peer.kind == PeerType::Mesh {
             match &mut mesh {
                 Some(mesh) => mesh.add(&sample),
@@ -159,8 +163,7 @@ async fn sessions(running: &RunningView, config: MetricsConfig) -> Vec<SessionSa
 }
 
 impl SessionSample {
-    fn of(peer: &Peer, status: &NeighbourStatus, known: Known) -> Self {
-        let session = &status.session;
+    fn of(peer: &Peer, session: &SessionMeter, known: Known) -> Self {
         let up = session.state == State::Established;
         Self {
             name: peer.name.clone(),
@@ -168,14 +171,14 @@ impl SessionSample {
             peer_as: peer.peer_as.to_string(),
             kind: kind(peer.kind),
             states: [(session.state, 1)].into(),
-            established_at: up.then(|| timestamp(status.since)),
+            established_at: up.then(|| timestamp(session.since)),
             counters: session.counters,
-            tally: session.tally.clone(),
+            tally: Arc::clone(&session.tally),
             families: peer.options.families.clone(),
             routes: known.counts,
-            outstanding: known.outstanding(status),
+            outstanding: known.outstanding(session.unreported_octets),
             limit: peer.options.max_prefixes,
-            bfd: status.bfd.as_ref().map(|bfd| BfdSample {
+            bfd: session.bfd.as_ref().map(|bfd| BfdSample {
                 up: u64::from(bfd.state() == BfdState::Up),
                 ups: bfd.ups,
                 downs: bfd.downs,
@@ -205,7 +208,7 @@ impl SessionSample {
             own.downs += other.downs;
         }
         self.counters += other.counters;
-        self.tally += &other.tally;
+        *Arc::make_mut(&mut self.tally) += &other.tally;
         for family in &other.families {
             if !self.families.contains(family) {
                 self.families.push(*family);

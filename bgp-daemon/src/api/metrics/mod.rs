@@ -7,7 +7,7 @@
 //! | `families` | pure: these values as metrics                                                    |
 //! | `bird`     | pure: the same under the names of bird_exporter                                  |
 //! | `process`  | what the operating system knows of the process                                   |
-//! | `text`     | pure: from OpenMetrics to the text format of Prometheus                          |
+//! | `text`     | pure: the two formats                                                            |
 //!
 //! Nothing is kept for metrics but a few counters in the sessions. There is never a series for each prefix.
 
@@ -20,19 +20,17 @@ mod process;
 mod tests;
 mod text;
 
-use std::fmt;
-
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
 
 use self::config::{Aliases, MetricsConfig};
 use self::gather::Scrape;
+use self::text::{Form, Text};
 use super::error::ApiError;
 use crate::agent::View;
+
+/// Octets of the samples of a session, about.
+const OF_A_SESSION: usize = 3 << 10;
 
 /// All metrics, in the form that the client wants.
 pub(super) async fn answer(
@@ -52,52 +50,18 @@ pub(super) async fn answer(
         true => Form::OpenMetrics,
         false => Form::Prometheus,
     };
-    let written = tokio::task::spawn_blocking(move || write(scrape, config, form)).await;
-    let written = written.ok().and_then(Result::ok);
-    let metrics = written.ok_or_else(|| ApiError::Unreadable("cannot write the metrics".into()))?;
+    let written = tokio::task::spawn_blocking(move || write(&scrape, config, form)).await;
+    let metrics = written.map_err(|_| ApiError::Unreadable("cannot write the metrics".into()))?;
     Ok(([(header::CONTENT_TYPE, form.media_type())], metrics).into_response())
 }
 
-/// How metrics are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    OpenMetrics,
-    Prometheus,
-}
-
-impl Form {
-    const fn media_type(self) -> &'static str {
-        match self {
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-        }
+fn write(scrape: &Scrape, config: MetricsConfig, form: Form) -> String {
+    let mut to = Text::new(form, scrape.sessions.len() * OF_A_SESSION);
+    families::write(scrape, &mut to);
+    process::write(&mut to);
+    match config.aliases {
+        Some(Aliases::Bird) => bird::write(scrape, &mut to),
+        None => {}
     }
-}
-
-fn write(scrape: Scrape, config: MetricsConfig, form: Form) -> Result<String, fmt::Error> {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(All { scrape, config }));
-    let mut metrics = String::new();
-    encode(&mut metrics, &registry)?;
-    Ok(match form {
-        Form::OpenMetrics => metrics,
-        Form::Prometheus => text::prometheus(&metrics),
-    })
-}
-
-#[derive(Debug)]
-struct All {
-    scrape: Scrape,
-    config: MetricsConfig,
-}
-
-impl Collector for All {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        families::encode(&self.scrape, &mut encoder)?;
-        process::encode(&mut encoder)?;
-        match self.config.aliases {
-            Some(Aliases::Bird) => bird::encode(&self.scrape, &mut encoder),
-            None => Ok(()),
-        }
-    }
+    to.finish()
 }

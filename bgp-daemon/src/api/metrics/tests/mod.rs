@@ -12,7 +12,8 @@ use serde_json::Value;
 use self::catalogue::Catalogue;
 use self::promql::Names;
 use super::config::{Aliases, MetricsConfig};
-use super::{Form, write};
+use super::text::Form;
+use super::write;
 
 /// Labels that Prometheus adds.
 const OF_TARGETS: [&str; 2] = ["instance", "job"];
@@ -35,7 +36,7 @@ const CLOSED: [&str; 10] = [
 fn exposition(sessions: usize, routes: usize) -> String {
     let config = MetricsConfig::default();
     let scrape = scene::scrape(sessions, routes);
-    write(scrape, config, Form::Prometheus).expect("a String takes all")
+    write(&scrape, config, Form::Prometheus)
 }
 
 fn catalogue() -> Catalogue {
@@ -236,7 +237,7 @@ fn names_of_others_are_told_beside_our_own() {
         aliases: Some(Aliases::Bird),
         ..MetricsConfig::default()
     };
-    let text = write(scene::scrape(1, 1), config, Form::Prometheus).expect("a String takes all");
+    let text = write(&scene::scrape(1, 1), config, Form::Prometheus);
     let all = Catalogue::read(&text);
     for name in ["bird_protocol_up", "bird_daemon_info", "bgp_session_up"] {
         assert!(all.labels_of(name).is_some(), "{name}");

@@ -69,7 +69,7 @@ fn session(kind: &'static str, number: usize, routes: usize) -> SessionSample {
         states: [(State::Established, 1)].into(),
         established_at: Some(Timestamp::UNIX_EPOCH),
         counters,
-        tally: tally(),
+        tally: tally().into(),
         families: Family::ALL.to_vec(),
         routes: PerFamily {
             ipv4: counts,
