@@ -33,18 +33,6 @@ pub(crate) struct Peers {
 struct Configured {
     peers: BTreeMap<Arc<str>, Peer>,
     ids: Ids,
-    /// Numbers of peers that are awaited but not added yet.
-    reserved: BTreeMap<Arc<str>, PeerId>,
-}
-
-impl Configured {
-    /// The number reserved for a peer, or the smallest number that is neither in use nor reserved.
-    fn number_for(&mut self, name: &str) -> PeerId {
-        if let Some(reserved) = self.reserved.remove(name) {
-            return reserved;
-        }
-        self.ids.take()
-    }
 }
 
 impl Peers {
@@ -84,11 +72,10 @@ impl Peers {
     /// Reserves numbers for peers to be started; returns them with each of their families.
     pub(crate) fn reserve(&self, peers: Vec<(Arc<str>, Vec<Family>)>) -> Vec<(PeerId, Family)> {
         let mut expected = Vec::new();
-        let mut configured = self.configured();
+        let ids = self.configured().ids.clone();
         for (name, families) in peers {
-            let id = configured.number_for(&name);
+            let id = ids.reserve(name);
             expected.extend(families.into_iter().map(|family| (id, family)));
-            configured.reserved.insert(name, id);
         }
         expected
     }
@@ -98,7 +85,7 @@ impl Peers {
         for peer in self.dynamic.give_way(&name, settings.dial.remote) {
             remove(&peer, Stop::Deconfigured).await;
         }
-        let id = self.configured().number_for(&name);
+        let id = self.configured().ids.take_for(&name);
         let restarting = self.restarting.load(Ordering::Relaxed);
         let started = self
             .starter

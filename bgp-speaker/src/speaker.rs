@@ -2,7 +2,7 @@
 //!
 //! The tasks of the speaker do the work. Dropping the last handle ends them; [`Speaker::shutdown`] ends them in good order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::command::{NeighbourCommand, NeighbourStatus};
 use crate::config::SpeakerConfig;
 use crate::connection::canonical;
 use crate::desired::{ApplyStep, Desired, Done, Report};
-use crate::dynamic::{self, DynamicPeers};
+use crate::dynamic::{self, DynamicPeer, DynamicPeers};
 use crate::environment::Environment;
 use crate::error::SpeakerError;
 use crate::event::{Ended, Event, ForwardingSink};
@@ -209,6 +209,34 @@ impl Speaker {
         let unknown_peers = Box::new(move |incoming, range| registry.receive(incoming, range));
         self.tell_acceptor(AcceptorCommand::Ranges(ranges, unknown_peers))
             .await
+    }
+
+    /// Asks the function of the last [`Speaker::accept_dynamic_peers`] about each dynamic peer again, as if the peer came now. A
+    /// peer outside the ranges, or not accepted under its name, is removed. New settings apply as with [`Speaker::apply`]: a
+    /// session ends only for those that require it, and the peer may come back.
+    ///
+    /// # Errors
+    ///
+    /// The speaker has ended.
+    pub async fn review_dynamic_peers(&self) -> Result<(), Ended> {
+        let verdict = self.0.peers.dynamic.review();
+        let (inputs, peers) = (Vec::new(), verdict.changed);
+        self.take(ApplyStep::AtOnce { inputs, peers }).await?;
+        for (name, why) in verdict.ended {
+            self.0.peers.stop(&name, why).await;
+        }
+        Ok(())
+    }
+
+    /// Follows the dynamic peers, by name: from the acceptance of a peer until it is gone.
+    pub fn dynamic_peers(&self) -> watch::Receiver<Arc<BTreeMap<Arc<str>, DynamicPeer>>> {
+        self.0.peers.dynamic.follow()
+    }
+
+    /// Dynamic peers of these names, when they first come, are told that this speaker has just restarted with preserved forwarding
+    /// state (RFC 4724 §4.1). The last call counts.
+    pub fn expect_dynamic_peers(&self, names: BTreeSet<Arc<str>>) {
+        self.0.peers.dynamic.expect(names);
     }
 
     /// Takes a connection that the owner dialled or accepted, for the peer with the address of the other end: a configured peer,
@@ -505,7 +533,8 @@ impl Speaker {
     }
 
     /// Defers all decisions after a restart, until these peers have sent their routes: names with families, see [`Input::Defer`].
-    /// The peers must be added afterwards; otherwise one could send its routes before it is known to be awaited.
+    /// The peers must be added afterwards, or come as dynamic peers; otherwise one could send its routes before it is known to be
+    /// awaited.
     ///
     /// # Errors
     ///

@@ -67,16 +67,17 @@ impl Starter {
             .await
     }
 
-    /// Starts a dynamic peer with its first connection; `ended` runs when the peer is gone.
+    /// Starts a dynamic peer with its first connection, otherwise as [`Starter::start`]; `ended` runs when the peer is gone.
     pub(super) async fn start_dynamic(
         &self,
         id: PeerId,
         name: Arc<str>,
         settings: PeerSettings,
         first: Arrival,
+        restarting: bool,
         ended: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Peer, Ended> {
-        self.start_task(id, name, settings, false, Some(first), ended)
+        self.start_task(id, name, settings, restarting, Some(first), ended)
             .await
     }
 

@@ -7,6 +7,7 @@
 //! | `ending`      | how sessions end at a stop                              |
 //! | `recovery`    | which peers a start waits for, and which were up before |
 //! | `answers`     | queries of the control sockets                          |
+//! | `neighbours`  | peers that came from ranges                             |
 //! | `view`        | the state shared with the API and `doctor`              |
 //! | `workloads`   | local workloads that peer, as Felix reports them        |
 //! | `node_status` | CalicoNodeStatus objects of this node                   |
@@ -18,6 +19,7 @@ mod answers;
 mod config;
 mod drain;
 mod ending;
+mod neighbours;
 mod node_agent;
 pub mod node_status;
 pub mod recovery;
@@ -111,6 +113,10 @@ impl Agent {
                 changed = snapshots.changed() => {
                     changed.map_err(|_| AgentError::Datastore)?;
                     let snapshot = snapshots.borrow_and_update().clone();
+                    self.follow(&snapshot).await?;
+                }
+                () = self.neighbours.changed() => {
+                    let snapshot = snapshots.borrow().clone();
                     self.follow(&snapshot).await?;
                 }
                 Ok(()) = self.workloads.changed() => {

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::config::{AgentConfig, AgentError};
 use super::drain::DrainTimer;
+use super::neighbours::Neighbours;
 use super::recovery::{self, Register};
 use super::running::Running;
 use super::view::RunningView;
@@ -58,6 +59,7 @@ pub(super) struct Agent {
     pub(super) leaving: bool,
     pub(super) workloads: watch::Receiver<LocalWorkloads>,
     pub(super) drain: DrainTimer,
+    pub(super) neighbours: Neighbours,
 }
 
 impl Agent {
@@ -78,6 +80,7 @@ impl Agent {
             leftovers: None,
             leaving: false,
             drain: DrainTimer::default(),
+            neighbours: Neighbours::default(),
         }
     }
 
@@ -137,6 +140,7 @@ impl Agent {
         let mut environment = self.config.environment.clone();
         let local = self.workloads.borrow_and_update().clone();
         environment.workloads = local.workloads;
+        environment.neighbours = self.neighbours.take();
         let began = Instant::now();
         let mut plan = plan(&snapshot.set, &self.config.node, &environment);
         let meters = self.config.views.meters();
@@ -233,6 +237,7 @@ impl Agent {
         environment
             .workloads
             .clone_from(&self.workloads.borrow().workloads);
+        environment.neighbours = self.neighbours.get();
         self.config.views.change(|view| {
             view.environment = environment;
             view.reconfigured = self.reconfigured;
@@ -308,6 +313,7 @@ impl Agent {
             rules: RulesInForce::default(),
             plan: Arc::clone(&plan),
             policies: Pool::default(),
+            ranges: None,
             wanted: Vec::new(),
             listening: Vec::new(),
             disabled,
@@ -338,6 +344,7 @@ impl Agent {
             );
             running.speaker.tasks().service("peers that are up", keep);
         }
+        self.neighbours.follow(&running.speaker);
         self.speaker = Some(running);
         Ok(())
     }

@@ -212,11 +212,31 @@ pub(super) async fn wait_for_peers(
     let peers = plan.peers.iter().filter(was_up);
     let peers = peers.map(|peer| (Arc::from(&*peer.name), peer.options.families.clone()));
     let peers: Vec<(Arc<str>, Vec<Family>)> = peers.collect();
+    let (mut peers, all) = (peers, plan.peers.len());
+    let returning = returning(plan, known.iter().flatten());
+    speaker.expect_dynamic_peers(returning.iter().map(|(name, _)| Arc::clone(name)).collect());
+    peers.extend(returning);
     let names = peers.iter().map(|(name, _)| Arc::clone(name)).collect();
-    let (waiting, all) = (peers.len(), plan.peers.len());
+    let waiting = peers.len();
     info!("recovery after the start: waiting for {waiting} of {all} peers, those that were up");
     speaker.defer(peers, UP_BY, UNTIL).await?;
     Ok(names)
+}
+
+/// Peers from ranges that were up, and their families.
+fn returning<'a>(
+    plan: &Plan,
+    known: impl Iterator<Item = &'a String>,
+) -> Vec<(Arc<str>, Vec<Family>)> {
+    let is_planned = |name: &str| plan.peers.iter().any(|peer| peer.name == name);
+    let range_of = |name: &str| plan.listen_ranges.iter().find(|range| range.is_name(name));
+    let unplanned = known.filter(|name| !is_planned(name));
+    unplanned
+        .filter_map(|name| {
+            let template = range_of(name)?.templates().into_iter().flatten().next()?;
+            Some((Arc::from(&**name), template.options.families.clone()))
+        })
+        .collect()
 }
 
 /// Removes leftovers in the kernel as soon as every peer has been up for a while, or was awaited for long enough.

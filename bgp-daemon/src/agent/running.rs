@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::AgentConfig;
 use crate::control::command::ReloadDirection;
 use crate::control::model::ActionOutcome;
+use crate::desired::admission::Ranges;
 use crate::desired::kernel_rules::RulesInForce;
 use crate::desired::{self, settings};
 use crate::occupant::Occupants;
@@ -31,6 +32,8 @@ pub(super) struct Running {
     pub(super) rules: RulesInForce,
     pub(super) plan: Arc<Plan>,
     pub(super) policies: Pool<Policy>,
+    /// The ranges from which the speaker accepts peers; `None` before the first.
+    pub(super) ranges: Option<Ranges>,
     /// Addresses to listen on.
     pub(super) wanted: Vec<SocketAddr>,
     /// Equal to `wanted` once the speaker listens on all of them; empty after a failure.
@@ -70,6 +73,8 @@ impl Running {
             let reason = format!("cannot speak to it: {error}");
             (format!("peer {peer}"), reason)
         });
+        let ranges = Ranges::new(&plan, &mut self.policies);
+        let wrong = wrong.chain(ranges.unspeakable());
         self.speaker.alarms().only("peer", &wrong.collect());
         let report = self.speaker.apply(desired).await?;
         for name in &report.removed {
@@ -81,8 +86,23 @@ impl Running {
                 self.speaker.disable_peer(name, Stop::Shutdown(None)).await;
             }
         }
+        // Last, so that an address that is configured now is no longer that of a peer from a range.
+        self.accept_from(ranges).await?;
         self.plan = plan;
         self.policies.forget_unused();
+        Ok(())
+    }
+
+    /// Accepts peers from ranges. Sessions that do not fit them end.
+    async fn accept_from(&mut self, ranges: Ranges) -> Result<(), SpeakerError> {
+        let is_idle = self.ranges.is_none() && ranges.is_empty();
+        if !is_idle && self.ranges.as_ref() != Some(&ranges) {
+            self.speaker
+                .accept_dynamic_peers(ranges.dynamic_peers())
+                .await?;
+            self.speaker.review_dynamic_peers().await?;
+            self.ranges = Some(ranges);
+        }
         Ok(())
     }
 
@@ -140,7 +160,15 @@ impl Running {
                 ActionOutcome::AlreadyDisabled
             }
             (Action::Disable, false) => {
-                self.disabled.insert(name.into());
+                // A peer from a range is gone with its session, and may come again.
+                let is_configured = self
+                    .plan
+                    .peers
+                    .iter()
+                    .any(|peer| peer.name == name && peer.range.is_none());
+                if is_configured {
+                    self.disabled.insert(name.into());
+                }
                 self.speaker.disable_peer(name, Stop::Shutdown(None)).await;
                 ActionOutcome::Disabled
             }

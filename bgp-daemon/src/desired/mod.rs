@@ -3,10 +3,12 @@
 //!
 //! | module         | content                                         |
 //! |----------------|-------------------------------------------------|
+//! | `admission`    | peers from ranges                               |
 //! | `settings`     | a peer of the plan to the settings of a session |
 //! | `kernel_rules` | the plan's rules for the kernel                 |
 //! | `local_kind`   | the kinds of local routes                       |
 
+pub(crate) mod admission;
 pub(crate) mod kernel_rules;
 pub(crate) mod local_kind;
 pub(crate) mod settings;
@@ -38,7 +40,8 @@ pub(crate) fn of(
     desired.shared_addresses = true;
     desired.cluster_id = plan.cluster_id;
     desired.routes = local_routes(plan);
-    for peer in &plan.peers {
+    // Peers that came from a range are there already.
+    for peer in plan.peers.iter().filter(|peer| peer.range.is_none()) {
         match settings::of_peer(plan, peer, &mut policies) {
             Ok(spec) => drop(desired.peers.insert(peer.name.as_str().into(), spec)),
             Err(error) => drop(unspeakable.insert(peer.name.clone(), error.to_string())),

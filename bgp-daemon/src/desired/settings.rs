@@ -67,6 +67,11 @@ impl<'a> Policies<'a> {
         Arc::clone(made.or_insert_with(|| in_use.share(audience.policy(plan))))
     }
 
+    /// Import and export policy of a peer.
+    pub(super) fn of_peer(&mut self, peer: &'a Peer) -> [Arc<Policy>; 2] {
+        [Audience::importing(peer), Audience::exporting(peer)].map(|audience| self.of(audience))
+    }
+
     /// The number of policies made.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
@@ -79,6 +84,16 @@ pub(crate) fn of_peer<'a>(
     plan: &'a Plan,
     peer: &'a Peer,
     policies: &mut Policies<'a>,
+) -> Result<PeerSpec, SettingsError> {
+    let policies = policies.of_peer(peer);
+    with_policies(plan, peer, policies)
+}
+
+/// The settings of a peer whose policies are made already.
+pub(super) fn with_policies(
+    plan: &Plan,
+    peer: &Peer,
+    [import, export]: [Arc<Policy>; 2],
 ) -> Result<PeerSpec, SettingsError> {
     let options = &peer.options;
     let password = peer.password.as_ref();
@@ -118,8 +133,7 @@ pub(crate) fn of_peer<'a>(
         PlannedNextHop::None => NextHopMode::Auto,
     };
     spec.own_next_hop = next_hops_beside(plan, peer);
-    spec.import = Some(policies.of(Audience::importing(peer)));
-    spec.export = Some(policies.of(Audience::exporting(peer)));
+    (spec.import, spec.export) = (Some(import), Some(export));
     spec.bfd = options.bfd.as_ref().map(|bfd| bfd_spec(peer, bfd));
     spec.max_prefixes = PerFamily {
         ipv4: options.max_prefixes,

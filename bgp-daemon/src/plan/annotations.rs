@@ -11,6 +11,10 @@ use serde::{Serialize, Serializer};
 
 use super::bfd::{BfdTimers, PlannedBfd};
 use crate::resources::{Kind, Metadata, Problem, ResourceSet, did_you_mean, parse_duration};
+pub(super) use value::field_of;
+use value::{PREFIX, read};
+pub use whom::AsRanges;
+pub(crate) use whom::Whom;
 
 /// The settings in annotations; `None` if not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +34,7 @@ pub struct Annotations {
     require_password: Option<bool>,
     bfd: Option<Option<BfdTimers>>,
     bfd_strict: Option<bool>,
+    whom: Whom,
 }
 
 /// Settings of one session, with defaults for those that are not set.
@@ -105,7 +110,6 @@ const NAMES: [&str; 15] = [
     "require-password",
     "role",
 ];
-const PREFIX: &str = "bgp-daemon.io/";
 /// The annotation of a Node that drains the node.
 pub const DRAIN: &str = "bgp-daemon.io/drain";
 /// The hold time of the replaced speaker.
@@ -177,7 +181,13 @@ impl Annotations {
             require_password: self.require_password.or(others.require_password),
             bfd: self.bfd.or(others.bfd),
             bfd_strict: self.bfd_strict.or(others.bfd_strict),
+            whom: self.whom,
         }
+    }
+
+    /// Whom the peering is with, if that is no address.
+    pub(crate) fn whom(&self) -> &Whom {
+        &self.whom
     }
 
     /// Whether to wait for the peer, if set.
@@ -253,8 +263,11 @@ impl Annotations {
             "bfd" => self.bfd = read(value, bfd, BFD)?,
             "bfd-strict" => self.bfd_strict = read(value, truth, TRUTH)?,
             _ => {
-                let hint = did_you_mean(name, NAMES);
-                return Err(format!("unknown annotation{hint}"));
+                let unknown = || {
+                    let known = NAMES.into_iter().chain(Whom::NAMES);
+                    Err(format!("unknown annotation{}", did_you_mean(name, known)))
+                };
+                return self.whom.set(name, value).unwrap_or_else(unknown);
             }
         }
         Ok(())
@@ -267,7 +280,8 @@ fn meant_by(key: &str) -> Option<&'static str> {
     let name = if domain.is_empty() { key } else { name };
     let ours = PREFIX.trim_end_matches('/');
     let is_near = domain.is_empty() || !did_you_mean(domain, [ours]).is_empty();
-    NAMES.into_iter().find(|known| *known == name && is_near)
+    let mut known = NAMES.into_iter().chain(Whom::NAMES);
+    known.find(|known| *known == name && is_near)
 }
 
 const TRUTH: &str = "true or false";
@@ -276,20 +290,6 @@ const ADD_PATH: &str = "off, receive, send or both";
 const FAMILIES: &str = "ipv4-unicast, ipv6-unicast or both with a comma";
 const BFD: &str = "off, on, or rx/tx/multiplier as 300ms/300ms/3, with 10ms to 60s and 1 to 255";
 const ON_STOP: &str = "keep, withdraw or auto";
-
-/// Reads a value, or says what is expected.
-fn read<T>(value: &str, of: impl Fn(&str) -> Option<T>, what: &str) -> Result<Option<T>, String> {
-    let read = of(value);
-    if read.is_some() {
-        return Ok(read);
-    }
-    // Only the words of the sentence that are values: a similar number is no help.
-    let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_alphabetic());
-    let words = what.split([' ', ',']).filter(is_word);
-    let words = words.filter(|word| of(word).is_some());
-    let meant = did_you_mean(value, words);
-    Err(format!("expected {what}, found {value:?}{meant}"))
-}
 
 fn bfd(value: &str) -> Option<Option<BfdTimers>> {
     match value {
@@ -385,6 +385,10 @@ fn optional_seconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::
         None => to.serialize_none(),
     }
 }
+
+mod of_peer;
+mod value;
+mod whom;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bgp_core::types::{Asn, Family, RouterId};
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::annotations::Annotations;
 use super::environment::Environment;
@@ -93,7 +93,9 @@ impl<'a> Cluster<'a> {
         let mut read = |configuration: Option<&BgpConfiguration>| {
             configuration.map_or_else(Annotations::default, |configuration| {
                 let object = format!("BGPConfiguration/{}", configuration.metadata.name);
-                Annotations::read(&configuration.metadata, &object, problems)
+                let read = Annotations::read(&configuration.metadata, &object, problems);
+                read.note_whom(&object, problems);
+                read
             })
         };
         let defaults = read(mine).or(read(global));
@@ -160,12 +162,19 @@ impl<'a> Cluster<'a> {
         self.me.as_ref().and_then(|me| me.address(family))
     }
 
+    /// This node's own network of a family.
+    pub(super) fn network(&self, family: Family) -> Option<IpNet> {
+        let me = self.me.as_ref()?;
+        match family {
+            Family::Ipv4Unicast => me.ipv4.map(|net| net.trunc().into()),
+            Family::Ipv6Unicast => me.ipv6.map(|net| net.trunc().into()),
+        }
+    }
+
     /// Whether an address is on a network of this node, by the node's own addresses.
     pub(super) fn is_connected(&self, address: IpAddr) -> bool {
-        self.me.as_ref().is_some_and(|me| match address {
-            IpAddr::V4(address) => me.ipv4.is_some_and(|net| net.contains(&address)),
-            IpAddr::V6(address) => me.ipv6.is_some_and(|net| net.contains(&address)),
-        })
+        let network = self.network(Family::of(address));
+        network.is_some_and(|network| network.contains(&address))
     }
 
     pub(super) fn global_listen_port(&self) -> Option<u16> {

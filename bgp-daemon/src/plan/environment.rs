@@ -1,7 +1,10 @@
 //! The planner's input besides resources: Calico's environment variables and local workloads.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
+
+use bgp_core::types::Asn;
 
 use super::workload::Workload;
 
@@ -26,6 +29,17 @@ pub struct Environment {
     pub drain_is_over: bool,
     /// Workloads on this node that want to peer; see [`load_workloads`](super::load_workloads).
     pub workloads: Vec<Workload>,
+    /// Peers that have connected from ranges, sorted by address.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// A peer that has connected from a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Neighbour {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its AS.
+    pub asn: Asn,
 }
 
 impl Default for Environment {
@@ -58,6 +72,7 @@ impl Environment {
             drain_on_taint: None,
             drain_is_over: false,
             workloads: Vec::new(),
+            neighbours: Vec::new(),
         }
     }
 

@@ -86,6 +86,7 @@ fn peer(cluster: &Cluster<'_>, node: &NodeView<'_>, family: Family) -> Option<Pe
         kind: PeerType::Mesh,
         family,
         address,
+        range: None,
         port: cluster.listen_port_of(node).unwrap_or(BGP_PORT),
         local_as,
         peer_as,

@@ -12,6 +12,7 @@
 //! | `mesh`          | sessions with every other node                                     |
 //! | `peering`       | one peering of a BGPPeer, and the set of them                      |
 //! | `peers`         | peerings of BGPPeers, and which of several with one address counts |
+//! | `ranges`        | ranges from which peers are accepted                               |
 //! | `reverse`       | the reverse side of BGPPeers between nodes                         |
 //! | `session`       | one session from one peering                                       |
 //! | `session_rules` | names, passive sides and times of all sessions                     |
@@ -39,6 +40,7 @@ mod password;
 mod peering;
 mod peers;
 pub mod policy;
+mod ranges;
 pub mod render;
 mod reverse;
 mod services;
@@ -52,21 +54,24 @@ use crate::resources::ResourceSet;
 use cluster::Cluster;
 
 pub(crate) use annotations::Annotations;
-pub use annotations::{DRAIN, OnStop, PeerOptions};
+pub use annotations::{AsRanges, DRAIN, OnStop, PeerOptions};
 pub use bfd::PlannedBfd;
 pub use cluster::BGP_PORT;
 pub(crate) use cluster::{NodeView, nodes};
 pub use drain::{Drain, is_drained};
-pub use environment::Environment;
+pub use environment::{Environment, Neighbour};
 pub use export::{ExportRules, Sourced};
 pub use kernel::{
     CandidateRoute, CandidateSource, KernelDecision, KernelRules, LeftOut, PoolRouting, PoolRule,
     Tunnel,
 };
 pub use mesh::MESH;
-pub use model::{AdvertisedCommunities, HostRoute, Peer, PeerType, Plan, PlannedNextHop};
+pub use model::{
+    AdvertisedCommunities, HostRoute, ListenRange, Peer, PeerType, Plan, PlannedNextHop,
+};
 pub use originated::{Originated, RouteOrigin};
 pub use password::Password;
+pub(crate) use ranges::of_address;
 pub use workload::{Workload, WorkloadFiles, load_workloads, read_workload_files};
 
 /// The plan for the speaker of a node. The same arguments give the same plan.
@@ -77,7 +82,8 @@ pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> P
     let blocks = blocks::own_blocks(&cluster);
     let drain = drain::drain(&cluster, &mut problems);
     let services = services::service_routes(&cluster, drain, &mut problems);
-    let sessions = session::sessions(&cluster, &mut problems);
+    let mut sessions = session::sessions(&cluster, &mut problems);
+    let listen_ranges = ranges::add(&cluster, &mut sessions, &mut problems);
     let mut originate: Vec<Originated> = blocks.originated().chain(services.originated()).collect();
     originate.sort();
     let mut plan = Plan {
@@ -95,6 +101,7 @@ pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> P
         log_severity: cluster.log_severity(),
         filters: session::used_filters(&cluster, &sessions.peers),
         peers: sessions.peers,
+        listen_ranges,
         originate,
         communities: speaker::communities(&cluster, &mut problems),
         reachable_by: sessions.reachable_by,

@@ -7,7 +7,8 @@ use bgp_core::types::{Asn, Family, PerFamily, RouterId};
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
-use super::annotations::PeerOptions;
+use super::annotations::{AsRanges, PeerOptions};
+use super::bfd::PlannedBfd;
 use super::drain::Drain;
 use super::export::{ExportRules, Sourced};
 use super::kernel::KernelRules;
@@ -53,6 +54,9 @@ pub struct Plan {
     pub log_severity: LogSeverity,
     /// The sessions, by name.
     pub peers: Vec<Peer>,
+    /// Ranges from which peers are accepted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub listen_ranges: Vec<ListenRange>,
     /// Prefixes to announce as our own.
     pub originate: Vec<Originated>,
     /// Communities added on export.
@@ -89,6 +93,9 @@ pub struct Peer {
     pub family: Family,
     /// Address of the peer.
     pub address: IpAddr,
+    /// The range from which the peer has connected; `None` for one that is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<IpNet>,
     /// Port to connect to.
     pub port: u16,
     /// Our AS on this session.
@@ -135,6 +142,39 @@ pub struct Peer {
     /// Settings beyond Calico's API.
     pub options: PeerOptions,
     /// The object that it comes from, such as `BGPPeer/tor`.
+    #[serde(rename = "from")]
+    pub resource: String,
+}
+
+/// A range of addresses from which peers are accepted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenRange {
+    /// The addresses.
+    pub prefix: IpNet,
+    /// Where the sessions come from.
+    #[serde(rename = "type")]
+    pub kind: PeerType,
+    /// The AS numbers of the peers.
+    #[serde(rename = "peerAS")]
+    pub peer_as: AsRanges,
+    /// How many sessions there may be.
+    pub limit: u32,
+    /// The settings of a session with a peer in our AS, and with one in another AS; `None` if no such peer is accepted.
+    #[serde(skip)]
+    pub(super) templates: [Option<Box<Peer>>; 2],
+    /// How paths to peers on our own network and elsewhere are watched.
+    #[serde(skip)]
+    pub(super) bfd: [Option<PlannedBfd>; 2],
+    /// Our own network of the family.
+    #[serde(skip)]
+    pub(super) network: Option<IpNet>,
+    /// TCP MD5 password (RFC 2385). In JSON only whether there is one.
+    #[serde(serialize_with = "is_some")]
+    pub password: Option<Password>,
+    /// Hops to the peers for TTL security (RFC 5082); `None` is off.
+    pub ttl_security: Option<u8>,
+    /// The object that it comes from, such as `BGPPeer/tors`.
     #[serde(rename = "from")]
     pub resource: String,
 }
@@ -199,6 +239,9 @@ fn ip_version<S: Serializer>(family: &Family, to: S) -> Result<S::Ok, S::Error> 
     to.serialize_str(ip_version_name(*family))
 }
 
-fn is_some<S: Serializer>(password: &Option<Password>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn is_some<S: Serializer>(
+    password: &Option<Password>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     to.serialize_bool(password.is_some())
 }

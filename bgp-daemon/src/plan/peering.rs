@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bgp_core::types::{Asn, Family, RouterId};
+use ipnet::IpNet;
 
 use super::cluster::{Cluster, NodeView};
 use crate::resources::BgpPeer;
@@ -31,6 +32,8 @@ pub(super) enum Target {
     Node,
     /// A workload on this node.
     Workload,
+    /// Whoever connects from a range.
+    Range(IpNet),
 }
 
 /// The peerings of this node by address and port; the first of several with the same key counts.

@@ -40,12 +40,12 @@ pub(super) fn peerings<'a>(cluster: &Cluster<'a>, problems: &mut Vec<Problem>) -
     peerings
 }
 
-fn is_global(peer: &BgpPeer) -> bool {
+pub(super) fn is_global(peer: &BgpPeer) -> bool {
     peer.spec.node.is_none() && peer.spec.node_selector.is_none()
 }
 
 /// Whether a BGPPeer for some nodes is for this one.
-fn is_on_this_node(cluster: &Cluster<'_>, peer: &BgpPeer) -> bool {
+pub(super) fn is_on_this_node(cluster: &Cluster<'_>, peer: &BgpPeer) -> bool {
     if let Some(node) = &peer.spec.node {
         return node == cluster.name;
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::model::{Peer, Plan, ip_version_name};
+use super::model::{ListenRange, Peer, Plan, ip_version_name};
 use super::originated::RouteOrigin;
 
 /// As JSON, indented.
@@ -38,6 +38,9 @@ fn write_table(plan: &Plan, out: &mut String) -> fmt::Result {
         "NAME", "PEER", "PORT", "AS", "LOCAL-AS", "ROLE", "IMPORT", "EXPORT", "FROM",
     ];
     section(out, "Sessions", &header, plan.peers.iter().map(peer_row))?;
+    let ranges = plan.listen_ranges.iter().map(range_row);
+    let header = ["RANGE", "AS", "LIMIT", "PASSWORD", "FROM"];
+    section(out, "Peers are accepted from", &header, ranges)?;
     let originated = plan.originate.iter().map(|originated| {
         let why = match originated.origin {
             RouteOrigin::Block => "block",
@@ -64,6 +67,7 @@ fn peer_row(peer: &Peer) -> Vec<String> {
         false => "eBGP",
     }];
     role.extend(peer.route_reflector_client.then_some("client"));
+    role.extend(peer.range.map(|_| "dynamic"));
     role.extend(peer.passive.then_some("passive"));
     role.extend(peer.password.is_some().then_some("password"));
     vec![
@@ -76,6 +80,17 @@ fn peer_row(peer: &Peer) -> Vec<String> {
         names(&peer.import_filters),
         names(&peer.export_filters),
         peer.resource.clone(),
+    ]
+}
+
+fn range_row(range: &ListenRange) -> Vec<String> {
+    let password = if range.password.is_some() { "yes" } else { "-" };
+    vec![
+        range.prefix.to_string(),
+        range.peer_as.to_string(),
+        range.limit.to_string(),
+        password.to_owned(),
+        range.resource.clone(),
     ]
 }
 

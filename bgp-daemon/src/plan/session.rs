@@ -21,17 +21,19 @@ use crate::resources::{
 };
 
 /// The sessions of this node.
-pub(super) struct Sessions {
+pub(super) struct Sessions<'a> {
     /// By name.
     pub(super) peers: Vec<Peer>,
     /// Routes to their peers.
     pub(super) reachable_by: Vec<HostRoute>,
     /// BGPPeers without a session, because the node has no address of the family.
     pub(super) unaddressed: Vec<(String, IpAddr)>,
+    /// The annotations of each BGPPeer, by its name.
+    pub(super) annotations: BTreeMap<&'a str, Annotations>,
 }
 
 /// All sessions: mesh, global, own, workloads.
-pub(super) fn sessions(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Sessions {
+pub(super) fn sessions<'a>(cluster: &Cluster<'a>, problems: &mut Vec<Problem>) -> Sessions<'a> {
     let annotations = read_annotations(cluster, problems);
     let peerings = peers::peerings(cluster, problems);
     let mut peers = mesh::peers(cluster, problems);
@@ -58,6 +60,7 @@ pub(super) fn sessions(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Se
         peers,
         reachable_by: reachable_by.into_iter().collect(),
         unaddressed: unaddressed.into_iter().collect(),
+        annotations,
     }
 }
 
@@ -68,7 +71,7 @@ fn read_annotations<'a>(
 ) -> BTreeMap<&'a str, Annotations> {
     let mut read = |peer: &'a BgpPeer| {
         let name = peer.metadata.name.as_str();
-        let own = Annotations::read(&peer.metadata, &format!("BGPPeer/{name}"), problems);
+        let own = Annotations::of_peer(peer, problems);
         (name, own.or(cluster.defaults.clone()))
     };
     cluster.resources.bgp_peers().map(&mut read).collect()
@@ -86,10 +89,23 @@ fn peer(
     let own = cluster
         .address(family)
         .filter(|own| *own != peering.address)?;
+    session(cluster, scope, peering, own, annotations, problems)
+}
+
+/// The session of a peering, from our own address; `None` if its password is missing.
+pub(super) fn session(
+    cluster: &Cluster<'_>,
+    scope: PeerType,
+    peering: &Peering<'_>,
+    own: IpAddr,
+    annotations: &Annotations,
+    problems: &mut Vec<Problem>,
+) -> Option<Peer> {
+    let family = Family::of(peering.address);
     // A workload's peering takes only filters and AS numbers from its BGPPeer.
     let (kind, spec) = match peering.target {
         Target::Workload => (PeerType::Local, &workload_spec(&peering.resource.spec)),
-        Target::Address { .. } | Target::Node => (scope, &peering.resource.spec),
+        Target::Address { .. } | Target::Node | Target::Range(_) => (scope, &peering.resource.spec),
     };
     let object = format!("BGPPeer/{}", peering.resource.metadata.name);
     let local_as = local_as(cluster, peering);
@@ -115,6 +131,10 @@ fn peer(
         kind,
         family,
         address: peering.address,
+        range: match peering.target {
+            Target::Range(range) => Some(range),
+            Target::Address { .. } | Target::Node | Target::Workload => None,
+        },
         port: peering.port.unwrap_or(BGP_PORT),
         local_as,
         peer_as: peering.peer_as,
@@ -122,6 +142,7 @@ fn peer(
         source_address: Some(own).filter(|_| !kernel_chooses),
         passive: annotations
             .passive()
+            .filter(|_| !matches!(peering.target, Target::Range(_)))
             .unwrap_or_else(|| is_passive(kind, peering, own)),
         password,
         route_reflector_client: cluster_id.is_some(),
@@ -144,7 +165,7 @@ fn peer(
             problems,
         ),
         allowed_local_as: match peering.target {
-            Target::Address { .. } => spec.allowed_local_as(),
+            Target::Address { .. } | Target::Range(_) => spec.allowed_local_as(),
             Target::Node | Target::Workload => 0,
         },
         import_filters,
@@ -223,7 +244,9 @@ fn note_missing_filters(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) {
 fn local_as(cluster: &Cluster<'_>, peering: &Peering<'_>) -> Asn {
     let configured = match peering.target {
         Target::Node => None,
-        Target::Address { .. } | Target::Workload => peering.resource.spec.local_as_number,
+        Target::Address { .. } | Target::Workload | Target::Range(_) => {
+            peering.resource.spec.local_as_number
+        }
     };
     configured
         .filter(|asn| asn.0 != 0)
@@ -234,7 +257,7 @@ fn local_as(cluster: &Cluster<'_>, peering: &Peering<'_>) -> Asn {
 /// so that both ends have the same session. All others connect, and RFC 4271 §6.8 resolves collisions.
 fn is_passive(kind: PeerType, peering: &Peering<'_>, own: IpAddr) -> bool {
     match (kind, peering.target) {
-        (PeerType::Local, _) => true,
+        (PeerType::Local, _) | (_, Target::Range(_)) => true,
         (PeerType::Global, Target::Address { is_node: true }) => {
             is_passive_towards(own, peering.address)
         }

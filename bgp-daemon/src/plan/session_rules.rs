@@ -27,6 +27,13 @@ pub(super) fn session_name(kind: PeerType, address: IpAddr, port: Option<u16>) -
     }
 }
 
+/// The address in the name of a session without a port.
+pub(super) fn address_in(name: &str) -> Option<IpAddr> {
+    let (_, address) = name.split_once('_')?;
+    let ipv4 = || address.replace('_', ".").parse().ok();
+    ipv4().or_else(|| address.replace('_', ":").parse().ok())
+}
+
 /// A graceful restart time: at most 4095 seconds, a field of 12 bits (RFC 4724 §3).
 pub(super) fn restart_seconds(
     time: Option<Duration>,

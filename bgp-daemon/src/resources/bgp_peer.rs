@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::check::Check;
 use super::fault::Fault;
-use super::metadata::Object;
+use super::metadata::{Metadata, Object};
 use super::scalar::{self, Scalar};
 use super::selector::Selector;
 
@@ -142,6 +142,13 @@ impl Scalar for PeerAddress {
     const EXPECTED: &'static str =
         "an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790";
 
+    fn complaint(text: &str) -> Option<String> {
+        let means_gateway = matches!(text, "auto-gateway" | "default-gateway");
+        means_gateway.then(|| {
+            "for the default gateway leave peerIP out, and set the annotation bgp-daemon.io/peer: default-gateway".into()
+        })
+    }
+
     fn from_text(text: &str) -> Option<Self> {
         if let Ok(ip) = text.parse() {
             return Some(Self { ip, port: None });
@@ -224,7 +231,28 @@ impl Check for BgpPeerSpec {
         }
         self.check_fields_without_effect(faults);
     }
+
+    fn check_with(&self, metadata: &Metadata, faults: &mut Vec<Fault>) {
+        self.check(faults);
+        let is_named = |key: &&str| metadata.annotations.contains_key(*key);
+        if self.peer_ip.is_none()
+            && self.peer_selector.is_none()
+            && self.local_workload_selector.is_none()
+            && !WHOM.iter().any(is_named)
+        {
+            let reason =
+                "names nobody to peer with: set peerIP, peerSelector or localWorkloadSelector";
+            faults.push(Fault::warning("spec", reason));
+        }
+    }
 }
+
+/// Annotations that name a peer.
+const WHOM: [&str; 3] = [
+    "bgp-daemon.io/interface",
+    "bgp-daemon.io/listen-range",
+    "bgp-daemon.io/peer",
+];
 
 impl BgpPeerSpec {
     /// `num_allowed_local_as_numbers`, limited to 0–65535: no path is longer.
@@ -252,15 +280,6 @@ impl BgpPeerSpec {
         }
         if self.keep_original_next_hop && self.next_hop_mode.is_some() {
             warning("spec.keepOriginalNextHop", "has no effect with nextHopMode");
-        }
-        if self.peer_ip.is_none()
-            && self.peer_selector.is_none()
-            && self.local_workload_selector.is_none()
-        {
-            warning(
-                "spec",
-                "names nobody to peer with: set peerIP, peerSelector or localWorkloadSelector",
-            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Checks of a kind beyond the types of its fields.
 
 use super::fault::Fault;
-use super::metadata::Object;
+use super::metadata::{Metadata, Object};
 
 /// Checks of a type beyond the types of its fields.
 pub(super) trait Check {
@@ -10,6 +10,11 @@ pub(super) trait Check {
 
     /// Adds the faults found.
     fn check(&self, faults: &mut Vec<Fault>);
+
+    /// Adds the faults of the type as part of an object.
+    fn check_with(&self, _metadata: &Metadata, faults: &mut Vec<Fault>) {
+        self.check(faults);
+    }
 }
 
 /// How much of an object is dropped because of a value that cannot be read.
@@ -29,6 +34,6 @@ impl<S: Check> Check for Object<S> {
     const TOLERANCE: Tolerance = S::TOLERANCE;
 
     fn check(&self, faults: &mut Vec<Fault>) {
-        self.spec.check(faults);
+        self.spec.check_with(&self.metadata, faults);
     }
 }

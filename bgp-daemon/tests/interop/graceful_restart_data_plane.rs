@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::dynamic_peers::accept;
 use crate::graceful_restart::helping;
 use crate::lab::host::Host;
 use crate::lab::node::Node;
@@ -16,6 +17,15 @@ use crate::stage::{BLOCKS, Stage, TOR_PREFIXES};
 #[test]
 fn no_packet_is_lost_with_bird_above() {
     no_packet_is_lost(Kind::Bird);
+}
+
+/// The router is only known after it has connected.
+#[test]
+fn no_packet_is_lost_with_bird_from_a_range_above() {
+    let settings = format!("asNumber: {TOR_AS}");
+    no_packet_is_lost_by(Kind::Bird, |stage| {
+        accept(&stage.cluster, "tors", &[], &[&settings])
+    });
 }
 
 #[test]
@@ -45,10 +55,14 @@ const ENDS: [fn(&mut Node); 2] = [
 const NOWHERE: [&str; 2] = ["10.0.0.250", "fd00::250"];
 
 fn no_packet_is_lost(kind: Kind) {
+    no_packet_is_lost_by(kind, |stage| stage.peering(TOR_AS, &[], &[]));
+}
+
+fn no_packet_is_lost_by(kind: Kind, configure: impl Fn(&Stage)) {
     let Some(mut stage) = Stage::open(&[kind]) else {
         return;
     };
-    stage.peering(TOR_AS, &[], &[]);
+    configure(&stage);
     wire(&stage.node_host, &stage.tor_host);
     if !kind.programs_kernel() {
         let node = [stage.node_host.ipv4.into(), stage.node_host.ipv6.into()];

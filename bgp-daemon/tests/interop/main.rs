@@ -12,6 +12,7 @@ mod bfd;
 mod data_plane;
 mod doctor;
 mod drain;
+mod dynamic_peers;
 mod ecmp;
 mod etcd;
 mod explain;

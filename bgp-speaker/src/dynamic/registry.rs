@@ -1,194 +1,33 @@
-//! Peers that are accepted from ranges of addresses, without being configured.
-//!
-//! A connection from an address within a range waits for the peer's OPEN. The owner then decides whether to accept the peer, and
-//! with which settings. A dynamic peer works like any other peer until its session ends; then the peer is removed.
+//! The dynamic peers that exist, and the connections that may become one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use bgp_core::session::ConnId;
+use bgp_core::session::{ConnId, Stop};
 use bgp_core::types::PeerId;
 use bgp_core::wire::notification::cease;
-use bgp_core::wire::{
-    Context, ErrorCode, MAX_MESSAGE_LEN, Message, MessageType, Notification, Open, frame,
-};
+use bgp_core::wire::{Context, Message, Notification};
 use bytes::BytesMut;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
+use super::config::{Admission, Candidate, DynamicPeer, DynamicPeers, PeerRange};
+use super::opened::opened;
 use crate::acceptor::AcceptorCommand;
 use crate::config::SpeakerConfig;
 use crate::connection::{TcpConnection, canonical};
 use crate::ids::Ids;
-use crate::listener::{Incoming, PeerSecurity};
+use crate::listener::Incoming;
 use crate::neighbour::Arrival;
 use crate::spec::PeerSpec;
 use crate::starter::{Peer, Starter};
 
-/// Ranges from which unconfigured peers are accepted, and the function that decides on them.
-///
-/// | limit | default | what happens there |
-/// | --- | --- | --- |
-/// | connections that wait for their OPEN, one for each address | 64 | the oldest is closed without a word |
-/// | the wait for an OPEN | 10 s | the connection is closed without a word |
-/// | sessions of a range, and of all ranges | 1,000 each | a further peer is sent Cease 6/5, Connection Rejected |
-///
-/// # Example
-///
-/// Accept every router of 10.0.0.0/8 in AS 65002:
-///
-/// ```
-/// use bgp_core::types::{Asn, RouterId};
-/// use bgp_speaker::dynamic::{Admission, DynamicPeers, PeerRange};
-/// use bgp_speaker::{PeerSpec, Speaker, SpeakerConfig};
-///
-/// # #[tokio::main]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let config = SpeakerConfig::new(Asn(65001), RouterId::from_bits(1));
-/// let speaker = Speaker::start(config, None);
-/// let peers = DynamicPeers::new(|candidate| match candidate.peer_as() {
-///     Asn(65002) => Admission::accept(PeerSpec::new(candidate.remote, Asn(65002))),
-///     _ => Admission::BAD_PEER_AS,
-/// });
-/// let peers = peers.with_range("10.0.0.0/8".parse()?, PeerRange::default());
-/// speaker.accept_dynamic_peers(peers).await?;
-/// # Ok(())
-/// # }
-/// ```
-pub struct DynamicPeers {
-    ranges: BTreeMap<IpNet, PeerRange>,
-    admit: Admit,
-    /// Limit of the sessions of all ranges together.
-    pub max_sessions: usize,
-    /// Limit of the connections that wait for their OPEN.
-    pub max_waiting: usize,
-    /// How long a connection may wait for its OPEN.
-    pub open_timeout: Duration,
-}
-
-type Admit = Box<dyn Fn(&Candidate) -> Admission + Send + Sync>;
-
-/// A range of addresses from which peers may connect. Of overlapping ranges, the smallest applies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerRange {
-    /// Requirements for connections from the range. With a TCP MD5 password the kernel drops unsigned segments from the whole
-    /// range, including those of a configured peer or a smaller range without a password.
-    pub security: PeerSecurity,
-    /// Limit of the sessions of this range.
-    pub max_sessions: usize,
-}
-
-impl Default for PeerRange {
-    /// At most 1,000 sessions, without signature or TTL security.
-    fn default() -> Self {
-        Self {
-            security: PeerSecurity::default(),
-            max_sessions: 1000,
-        }
-    }
-}
-
-/// A connection that asks to become a peer.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Candidate {
-    /// The peer's end of the connection. A link-local address has its interface as scope.
-    pub remote: SocketAddr,
-    /// Our end of the connection.
-    pub local: SocketAddr,
-    /// The range that holds the peer's address; `None` for a connection that the owner brought.
-    pub range: Option<IpNet>,
-    /// The peer's OPEN, already validated.
-    pub open: Open,
-}
-
-impl Candidate {
-    /// The peer's AS number, from the OPEN (RFC 6793).
-    pub fn peer_as(&self) -> bgp_core::types::Asn {
-        self.open.asn
-    }
-}
-
-/// The owner's decision on a candidate.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Admission {
-    /// Accept the peer.
-    Accept {
-        /// The peer's name; `None` uses its address, such as `10.0.0.7` or `fe80::1%2`. If the name is in use, the peer is
-        /// refused with Cease 6/5.
-        name: Option<String>,
-        /// Settings of the peer. The peer is never dialled, and the security of its range applies. An unusable value is logged,
-        /// and refuses the peer with Cease 6/5.
-        spec: Box<PeerSpec>,
-    },
-    /// Refuse the peer: send this NOTIFICATION and close the connection.
-    Refuse(Notification),
-    /// Close the connection without a NOTIFICATION.
-    Ignore,
-}
-
-impl Admission {
-    /// Refuse a peer in the wrong AS: NOTIFICATION 2/2, Bad Peer AS (RFC 4271 §6.2).
-    pub const BAD_PEER_AS: Self = Self::Refuse(Notification::new(ErrorCode::OPEN, 2));
-
-    /// Accepts the peer, named after its address.
-    pub fn accept(spec: PeerSpec) -> Self {
-        Self::Accept {
-            name: None,
-            spec: Box::new(spec),
-        }
-    }
-}
-
-impl DynamicPeers {
-    /// Creates a configuration without ranges. `admit` decides on each candidate. It is called by the task of the connection and
-    /// must not block.
-    pub fn new(admit: impl Fn(&Candidate) -> Admission + Send + Sync + 'static) -> Self {
-        Self {
-            ranges: BTreeMap::new(),
-            admit: Box::new(admit),
-            max_sessions: 1000,
-            max_waiting: 64,
-            open_timeout: Duration::from_secs(10),
-        }
-    }
-
-    /// Adds a range.
-    #[must_use]
-    pub fn with_range(mut self, addresses: IpNet, range: PeerRange) -> Self {
-        self.ranges.insert(addresses.trunc(), range);
-        self
-    }
-
-    /// Requirements for connections from each range.
-    pub(super) fn securities(&self) -> BTreeMap<IpNet, PeerSecurity> {
-        let ranges = self.ranges.iter();
-        ranges
-            .map(|(net, range)| (*net, range.security.clone()))
-            .collect()
-    }
-}
-
-impl fmt::Debug for DynamicPeers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DynamicPeers")
-            .field("ranges", &self.ranges)
-            .field("max_sessions", &self.max_sessions)
-            .field("max_waiting", &self.max_waiting)
-            .field("open_timeout", &self.open_timeout)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The dynamic peers of a speaker. Clones share them.
 #[derive(Clone)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     state: Arc<Mutex<State>>,
     ids: Ids,
     speaker: SpeakerConfig,
@@ -201,13 +40,17 @@ struct State {
     /// Names of configured peers; no dynamic peer gets one of them.
     configured: BTreeSet<Arc<str>>,
     peers: BTreeMap<Arc<str>, Entry>,
+    /// Peers that were up before this speaker was restarted, and are not back yet.
+    returning: BTreeSet<Arc<str>>,
     /// Oldest first.
     waiting: VecDeque<Waiting>,
+    /// Tells the owner which peers there are.
+    known: watch::Sender<Arc<BTreeMap<Arc<str>, DynamicPeer>>>,
 }
 
 struct Entry {
-    remote: SocketAddr,
-    range: Option<IpNet>,
+    candidate: Arc<Candidate>,
+    spec: PeerSpec,
     /// `None` while the task is being started.
     peer: Option<Peer>,
 }
@@ -220,13 +63,15 @@ struct Waiting {
 }
 
 impl Registry {
-    pub(super) fn new(starter: Starter, ids: Ids, speaker: SpeakerConfig) -> Self {
+    pub(crate) fn new(starter: Starter, ids: Ids, speaker: SpeakerConfig) -> Self {
         let state = State {
             starter: Some(starter),
             config: None,
             configured: BTreeSet::new(),
             peers: BTreeMap::new(),
+            returning: BTreeSet::new(),
             waiting: VecDeque::new(),
+            known: watch::Sender::default(),
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -239,18 +84,28 @@ impl Registry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Follows the names of the peers.
+    pub(crate) fn follow(&self) -> watch::Receiver<Arc<BTreeMap<Arc<str>, DynamicPeer>>> {
+        self.state().known.subscribe()
+    }
+
+    /// Peers of these names are told that we have restarted, when they first come.
+    pub(crate) fn expect(&self, names: BTreeSet<Arc<str>>) {
+        self.state().returning = names;
+    }
+
     /// Replaces ranges and rules; existing peers stay.
-    pub(super) fn configure(&self, config: Arc<DynamicPeers>) {
+    pub(crate) fn configure(&self, config: Arc<DynamicPeers>) {
         self.state().config = Some(config);
     }
 
     /// A configured peer takes this name and address. Returns the dynamic peers that had one of them.
-    pub(super) fn give_way(&self, name: &Arc<str>, address: SocketAddr) -> Vec<Peer> {
+    pub(crate) fn give_way(&self, name: &Arc<str>, address: SocketAddr) -> Vec<Peer> {
         let mut state = self.state();
         state.configured.insert(Arc::clone(name));
         let place = |address: SocketAddr| (address.ip(), scope(address));
         let concerned = |other: &Arc<str>, entry: &Entry| {
-            other == name || place(entry.remote) == place(address)
+            other == name || place(entry.candidate.remote) == place(address)
         };
         let mut peers = Vec::new();
         // A task that is just being started ends when its entry is gone.
@@ -262,13 +117,51 @@ impl Registry {
         peers
     }
 
+    /// Asks the owner about each peer again, as if it came now.
+    pub(crate) fn review(&self) -> Verdict {
+        let mut verdict = Verdict::default();
+        let state = self.state();
+        let Some(config) = state.config.clone() else {
+            return verdict;
+        };
+        let running = state.peers.iter().filter(|(_, entry)| entry.peer.is_some());
+        let peers: Vec<_> = running
+            .map(|(name, entry)| {
+                (
+                    Arc::clone(name),
+                    Arc::clone(&entry.candidate),
+                    entry.spec.clone(),
+                )
+            })
+            .collect();
+        drop(state);
+        for (name, candidate, old) in peers {
+            match readmitted(&config, &candidate, &name, &self.speaker) {
+                None => verdict.ended.push((name, Stop::Deconfigured)),
+                Some((_, new)) if old.restarts_because(&new).next().is_some() => {
+                    verdict.ended.push((name, Stop::ConfigChange));
+                }
+                Some((candidate, new)) => {
+                    if let Some(entry) = self.state().peers.get_mut(&name) {
+                        (entry.candidate, entry.spec) = (candidate, new.clone());
+                    }
+                    if old.changes_softly(&new).next().is_some() {
+                        verdict.changed.push((name, new));
+                    }
+                }
+            }
+        }
+        self.state().publish();
+        verdict
+    }
+
     /// A configured peer was removed.
-    pub(super) fn unconfigured(&self, name: &str) {
+    pub(crate) fn unconfigured(&self, name: &str) {
         self.state().configured.remove(name);
     }
 
     /// Peers, by name.
-    pub(super) fn peers(&self) -> BTreeMap<Arc<str>, Peer> {
+    pub(crate) fn peers(&self) -> BTreeMap<Arc<str>, Peer> {
         let state = self.state();
         let peers = state.peers.iter();
         peers
@@ -276,17 +169,18 @@ impl Registry {
             .collect()
     }
 
-    pub(super) fn peer(&self, name: &str) -> Option<Peer> {
+    pub(crate) fn peer(&self, name: &str) -> Option<Peer> {
         self.state().peers.get(name)?.peer.clone()
     }
 
     /// Accepts no peer from now on and drops all references; returns the peers.
-    pub(super) fn close(&self) -> BTreeMap<Arc<str>, Peer> {
+    pub(crate) fn close(&self) -> BTreeMap<Arc<str>, Peer> {
         let mut state = self.state();
         state.starter = None;
         state.config = None;
         state.waiting.clear();
         let peers = std::mem::take(&mut state.peers);
+        state.publish();
         drop(state);
         peers
             .into_iter()
@@ -295,7 +189,7 @@ impl Registry {
     }
 
     /// Waits for the OPEN of a connection that may become a peer.
-    pub(super) fn receive(&self, incoming: Incoming, range: Option<IpNet>) {
+    pub(crate) fn receive(&self, incoming: Incoming, range: Option<IpNet>) {
         let mut state = self.state();
         let (Some(starter), Some(config)) = (state.starter.clone(), state.config.clone()) else {
             return;
@@ -343,7 +237,7 @@ impl Registry {
                 if let Err(error) = &checked {
                     warn!(peer = %name, %error, "a dynamic peer has a value that no session can have");
                 }
-                if checked.is_err() || !self.state().enter(config, &name, &candidate) {
+                if checked.is_err() || !self.state().enter(config, &name, &candidate, &spec) {
                     debug!(%remote, %name, "there is no room for the peer, or its name is taken");
                     let rejected = Notification::cease(cease::CONNECTION_REJECTED);
                     return self.refuse(first.stream, rejected);
@@ -365,15 +259,25 @@ impl Registry {
         let Some(starter) = starter else {
             return;
         };
-        let id = self.ids.take();
+        let id = self.ids.take_for(&name);
+        let restarting = self.state().returning.remove(&name);
         let (registry, ended) = (self.clone(), Arc::clone(&name));
         let started = starter
-            .start_dynamic(id, Arc::clone(&name), settings, first, async move {
-                registry.ended(ended, id).await;
-            })
+            .start_dynamic(
+                id,
+                Arc::clone(&name),
+                settings,
+                first,
+                restarting,
+                async move {
+                    registry.ended(ended, id).await;
+                },
+            )
             .await;
-        if let (Ok(peer), Some(entry)) = (started, self.state().peers.get_mut(&name)) {
+        let mut state = self.state();
+        if let (Ok(peer), Some(entry)) = (started, state.peers.get_mut(&name)) {
             entry.peer = Some(peer);
+            state.publish();
         }
     }
 
@@ -385,7 +289,10 @@ impl Registry {
             let close = AcceptorCommand::Close(Arc::clone(&name));
             starter.acceptor.send(close).await.ok();
         }
-        self.state().peers.remove(&name);
+        let mut state = self.state();
+        state.peers.remove(&name);
+        state.publish();
+        drop(state);
         self.ids.give_back(id);
     }
 
@@ -402,7 +309,29 @@ impl Registry {
     }
 }
 
+/// What changed rules mean for the peers that exist.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// Peers whose sessions stay up with new settings.
+    pub(crate) changed: Vec<(Arc<str>, PeerSpec)>,
+    /// Peers whose sessions end.
+    pub(crate) ended: Vec<(Arc<str>, Stop)>,
+}
+
 impl State {
+    /// Tells the owner which peers there are.
+    fn publish(&self) {
+        let running = self.peers.iter().filter(|(_, entry)| entry.peer.is_some());
+        let known: BTreeMap<_, _> = running
+            .map(|(name, entry)| (Arc::clone(name), entry.candidate.peer()))
+            .collect();
+        self.known.send_if_modified(|before| {
+            let changed = **before != known;
+            *before = Arc::new(known);
+            changed
+        });
+    }
+
     /// Adds a waiting connection. A new connection from the same address replaces the earlier one.
     fn wait(&mut self, newest: Waiting, limit: usize) {
         let address = newest.remote.ip();
@@ -415,8 +344,14 @@ impl State {
     }
 
     /// Reserves the name and a place for a peer, if both are free.
-    fn enter(&mut self, config: &DynamicPeers, name: &Arc<str>, candidate: &Candidate) -> bool {
-        let of_range = |entry: &&Entry| entry.range == candidate.range;
+    fn enter(
+        &mut self,
+        config: &DynamicPeers,
+        name: &Arc<str>,
+        candidate: &Candidate,
+        spec: &PeerSpec,
+    ) -> bool {
+        let of_range = |entry: &&Entry| entry.candidate.range == candidate.range;
         let count = self.peers.values().filter(of_range).count();
         let range = candidate.range.and_then(|net| config.ranges.get(&net));
         let has_room = self.peers.len() < config.max_sessions
@@ -425,14 +360,33 @@ impl State {
         let enters = has_room && is_free && self.starter.is_some();
         if enters {
             let entry = Entry {
-                remote: candidate.remote,
-                range: candidate.range,
+                candidate: Arc::new(candidate.clone()),
+                spec: spec.clone(),
                 peer: None,
             };
             self.peers.insert(Arc::clone(name), entry);
         }
         enters
     }
+}
+
+/// The settings that a peer would have if it came now; `None` if it would not be accepted under its name.
+fn readmitted(
+    config: &DynamicPeers,
+    candidate: &Candidate,
+    name: &str,
+    speaker: &SpeakerConfig,
+) -> Option<(Arc<Candidate>, PeerSpec)> {
+    let mut candidate = candidate.clone();
+    if candidate.range.is_some() {
+        candidate.range = Some(config.range_of(candidate.remote.ip())?);
+    }
+    let Admission::Accept { name: own, spec } = (config.admit)(&candidate) else {
+        return None;
+    };
+    let spec = of_candidate(*spec, config, &candidate);
+    let keeps_name = own.unwrap_or_else(|| name_of(candidate.remote)) == name;
+    (keeps_name && spec.validate(speaker).is_ok()).then(|| (Arc::new(candidate), spec))
 }
 
 /// Adapts the settings to the connection: its addresses, and the security of its range.
@@ -445,43 +399,6 @@ fn of_candidate(mut spec: PeerSpec, config: &DynamicPeers, candidate: &Candidate
     spec.remote = candidate.remote;
     spec.passive = true;
     spec
-}
-
-/// Waits for an OPEN; returns it with all octets that were read.
-///
-/// # Errors
-///
-/// The NOTIFICATION to send to the peer, if any.
-async fn opened(stream: &TcpStream) -> Result<(Open, BytesMut), Option<Notification>> {
-    let mut octets = BytesMut::with_capacity(usize::from(MAX_MESSAGE_LEN));
-    loop {
-        // The first message is complete, as its header says.
-        let frame = frame::take(&mut octets.clone(), MAX_MESSAGE_LEN);
-        let frame = frame.map_err(|error| error.answerable.then_some(error.notification))?;
-        if let Some(frame) = frame {
-            let kind = frame.kind;
-            return match Message::decode(frame, &Context::default()) {
-                Ok(Message::Open(open)) => Ok((open, octets)),
-                Ok(Message::Notification(_)) => Err(None),
-                // RFC 6608 §4.
-                Ok(_) => Err(Some(unexpected(kind))),
-                Err(error) => Err(error.answerable.then_some(error.notification)),
-            };
-        }
-        stream.readable().await.map_err(|_| None)?;
-        let room = octets.capacity() - octets.len();
-        let mut scrap = [0; MAX_MESSAGE_LEN as usize];
-        match stream.try_read(&mut scrap[..room.min(MAX_MESSAGE_LEN.into())]) {
-            Ok(0) => return Err(None),
-            Ok(count) => octets.extend_from_slice(&scrap[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return Err(None),
-        }
-    }
-}
-
-fn unexpected(kind: MessageType) -> Notification {
-    Notification::new(ErrorCode::FSM, 1).with_data(vec![kind.0])
 }
 
 /// A peer's address, with the interface of a link-local one.
