@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bgp_core::session::{ConnId, Stop};
 use bgp_core::types::PeerId;
 use bgp_core::wire::notification::cease;
-use bgp_core::wire::{Context, Message, Notification};
+use bgp_core::wire::{Context, Message, Notification, Open};
 use bytes::BytesMut;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
@@ -220,7 +220,7 @@ impl Registry {
                         .decide(&config, candidate, Arrival { stream, octets })
                         .await;
                 }
-                Ok(Err(Some(notification))) => registry.refuse(incoming.stream, notification),
+                Ok(Err(Some(notification))) => registry.refuse(incoming.stream, None, notification),
                 Ok(Err(None)) => debug!(%remote, "gone before its OPEN"),
                 Err(_) => debug!(%remote, "sent no OPEN in time"),
             }
@@ -240,13 +240,13 @@ impl Registry {
                 if checked.is_err() || !self.state().enter(config, &name, &candidate, &spec) {
                     debug!(%remote, %name, "there is no room for the peer, or its name is taken");
                     let rejected = Notification::cease(cease::CONNECTION_REJECTED);
-                    return self.refuse(first.stream, rejected);
+                    return self.refuse(first.stream, Some(&candidate.open), rejected);
                 }
                 self.start(name, spec, first).await;
             }
             Admission::Refuse(notification) => {
                 info!(%remote, peer_as = %candidate.open.asn, %notification, "peer refused");
-                self.refuse(first.stream, notification);
+                self.refuse(first.stream, Some(&candidate.open), notification);
             }
             Admission::Ignore => debug!(%remote, "ignored"),
         }
@@ -296,12 +296,23 @@ impl Registry {
         self.ids.give_back(id);
     }
 
-    fn refuse(&self, stream: TcpStream, notification: Notification) {
+    /// Sends a NOTIFICATION and closes. A valid OPEN is answered with ours first: FRR reports a NOTIFICATION before it as an
+    /// unexpected message, without the reason in it.
+    fn refuse(&self, stream: TcpStream, of_peer: Option<&Open>, notification: Notification) {
         let starter = self.state().starter.clone();
         if let (Some(starter), Ok(mut connection)) =
             (starter, TcpConnection::new(ConnId(0), stream))
         {
             let mut octets = BytesMut::new();
+            if let Some(open) = of_peer {
+                let open = Open {
+                    asn: self.speaker.local_as,
+                    router_id: self.speaker.rib.router_id,
+                    hold_time: open.hold_time,
+                    capabilities: Vec::new(),
+                };
+                Message::Open(open).encode(&Context::default(), &mut octets);
+            }
             Message::Notification(notification).encode(&Context::default(), &mut octets);
             connection.push(octets.freeze(), false);
             starter.farewells.add(connection);
