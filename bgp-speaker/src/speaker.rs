@@ -2,7 +2,7 @@
 //!
 //! The tasks of the speaker do the work. Dropping the last handle ends them; [`Speaker::shutdown`] ends them in good order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::command::{NeighbourCommand, NeighbourStatus};
 use crate::config::SpeakerConfig;
 use crate::connection::canonical;
 use crate::desired::{ApplyStep, Desired, Done, Report};
-use crate::dynamic::{self, DynamicPeer, DynamicPeers};
+use crate::dynamic::{self, DynamicPeers, PeersByName};
 use crate::environment::Environment;
 use crate::error::SpeakerError;
 use crate::event::{Ended, Event, ForwardingSink};
@@ -229,7 +229,7 @@ impl Speaker {
     }
 
     /// Follows the dynamic peers, by name: from the acceptance of a peer until it is gone.
-    pub fn dynamic_peers(&self) -> watch::Receiver<Arc<BTreeMap<Arc<str>, DynamicPeer>>> {
+    pub fn dynamic_peers(&self) -> watch::Receiver<PeersByName> {
         self.0.peers.dynamic.follow()
     }
 

@@ -1,17 +1,14 @@
 //! The peers that have connected from ranges, as an input of the plan.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use bgp_speaker::Speaker;
-use bgp_speaker::dynamic::DynamicPeer;
+use bgp_speaker::dynamic::PeersByName;
 use tokio::sync::watch;
 
 use crate::plan::Neighbour;
 
 /// Follows the dynamic peers of the speaker.
 #[derive(Default)]
-pub(super) struct Neighbours(Option<watch::Receiver<Arc<BTreeMap<Arc<str>, DynamicPeer>>>>);
+pub(super) struct Neighbours(Option<watch::Receiver<PeersByName>>);
 
 impl Neighbours {
     pub(super) fn follow(&mut self, speaker: &Speaker) {

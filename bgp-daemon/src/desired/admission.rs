@@ -57,10 +57,12 @@ impl Ranges {
         let mut peers = DynamicPeers::new(move |candidate| ranges.admit(candidate));
         let mut total = 0;
         for (range, security) in self.securities() {
-            let mut accepted = PeerRange::default();
-            accepted.security = security;
-            accepted.max_sessions = range.limit as usize;
-            total += accepted.max_sessions;
+            let max_sessions = range.limit as usize;
+            let accepted = PeerRange {
+                security,
+                max_sessions,
+            };
+            total += max_sessions;
             peers = peers.with_range(range.prefix, accepted);
         }
         peers.max_sessions = total;

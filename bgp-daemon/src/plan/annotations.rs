@@ -11,8 +11,8 @@ use serde::{Serialize, Serializer};
 
 use super::bfd::{BfdTimers, PlannedBfd};
 use crate::resources::{Kind, Metadata, Problem, ResourceSet, did_you_mean, parse_duration};
-pub(super) use value::field_of;
-use value::{PREFIX, read};
+use value::read;
+pub(super) use value::{PREFIX, field_of};
 pub use whom::AsRanges;
 pub(crate) use whom::Whom;
 
@@ -188,6 +188,10 @@ impl Annotations {
     /// Whom the peering is with, if that is no address.
     pub(crate) fn whom(&self) -> &Whom {
         &self.whom
+    }
+
+    pub(super) fn whom_mut(&mut self) -> &mut Whom {
+        &mut self.whom
     }
 
     /// Whether to wait for the peer, if set.
@@ -386,7 +390,6 @@ fn optional_seconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::
     }
 }
 
-mod of_peer;
 mod value;
 mod whom;
 

@@ -12,6 +12,7 @@
 //! | `mesh`          | sessions with every other node                                     |
 //! | `peering`       | one peering of a BGPPeer, and the set of them                      |
 //! | `peers`         | peerings of BGPPeers, and which of several with one address counts |
+//! | `whom`          | annotations of a BGPPeer that name its peers, beside its spec      |
 //! | `ranges`        | ranges from which peers are accepted                               |
 //! | `reverse`       | the reverse side of BGPPeers between nodes                         |
 //! | `session`       | one session from one peering                                       |
@@ -48,6 +49,7 @@ mod session;
 mod session_rules;
 mod speaker;
 pub mod trace;
+mod whom;
 mod workload;
 
 use crate::resources::ResourceSet;

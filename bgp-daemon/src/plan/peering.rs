@@ -36,6 +36,15 @@ pub(super) enum Target {
     Range(IpNet),
 }
 
+impl Target {
+    pub(super) fn range(self) -> Option<IpNet> {
+        match self {
+            Self::Range(range) => Some(range),
+            _ => None,
+        }
+    }
+}
+
 /// The peerings of this node by address and port; the first of several with the same key counts.
 #[derive(Default)]
 pub(super) struct Peerings<'a> {

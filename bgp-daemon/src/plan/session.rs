@@ -131,19 +131,13 @@ pub(super) fn session(
         kind,
         family,
         address: peering.address,
-        range: match peering.target {
-            Target::Range(range) => Some(range),
-            Target::Address { .. } | Target::Node | Target::Workload => None,
-        },
+        range: peering.target.range(),
         port: peering.port.unwrap_or(BGP_PORT),
         local_as,
         peer_as: peering.peer_as,
         internal,
         source_address: Some(own).filter(|_| !kernel_chooses),
-        passive: annotations
-            .passive()
-            .filter(|_| !matches!(peering.target, Target::Range(_)))
-            .unwrap_or_else(|| is_passive(kind, peering, own)),
+        passive: is_passive(kind, peering, own, annotations.passive()),
         password,
         route_reflector_client: cluster_id.is_some(),
         cluster_id,
@@ -253,11 +247,13 @@ fn local_as(cluster: &Cluster<'_>, peering: &Peering<'_>) -> Asn {
         .unwrap_or_else(|| cluster.local_as())
 }
 
-/// Whether to wait for the peer: always for workloads; and for one of two nodes if a global BGPPeer names a node by its address,
+/// Whether to wait for the peer: always for those that connect from a range; as an annotation says; for workloads; and for one of two nodes if a global BGPPeer names a node by its address,
 /// so that both ends have the same session. All others connect, and RFC 4271 §6.8 resolves collisions.
-fn is_passive(kind: PeerType, peering: &Peering<'_>, own: IpAddr) -> bool {
+fn is_passive(kind: PeerType, peering: &Peering<'_>, own: IpAddr, said: Option<bool>) -> bool {
     match (kind, peering.target) {
-        (PeerType::Local, _) | (_, Target::Range(_)) => true,
+        (_, Target::Range(_)) => true,
+        _ if said.is_some() => said == Some(true),
+        (PeerType::Local, _) => true,
         (PeerType::Global, Target::Address { is_node: true }) => {
             is_passive_towards(own, peering.address)
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bgp_core::types::Asn;
@@ -115,6 +116,9 @@ pub struct DynamicPeer {
     /// The range that holds its address; `None` if the owner brought its connection.
     pub range: Option<IpNet>,
 }
+
+/// Dynamic peers, by name.
+pub type PeersByName = Arc<BTreeMap<Arc<str>, DynamicPeer>>;
 
 /// The owner's decision on a candidate.
 #[derive(Debug)]

@@ -7,5 +7,5 @@ mod config;
 mod opened;
 mod registry;
 
-pub use config::{Admission, Candidate, DynamicPeer, DynamicPeers, PeerRange};
+pub use config::{Admission, Candidate, DynamicPeer, DynamicPeers, PeerRange, PeersByName};
 pub(crate) use registry::Registry;

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
-use super::config::{Admission, Candidate, DynamicPeer, DynamicPeers, PeerRange};
+use super::config::{Admission, Candidate, DynamicPeers, PeerRange, PeersByName};
 use super::opened::opened;
 use crate::acceptor::AcceptorCommand;
 use crate::config::SpeakerConfig;
@@ -45,7 +45,7 @@ struct State {
     /// Oldest first.
     waiting: VecDeque<Waiting>,
     /// Tells the owner which peers there are.
-    known: watch::Sender<Arc<BTreeMap<Arc<str>, DynamicPeer>>>,
+    known: watch::Sender<PeersByName>,
 }
 
 struct Entry {
@@ -85,7 +85,7 @@ impl Registry {
     }
 
     /// Follows the names of the peers.
-    pub(crate) fn follow(&self) -> watch::Receiver<Arc<BTreeMap<Arc<str>, DynamicPeer>>> {
+    pub(crate) fn follow(&self) -> watch::Receiver<PeersByName> {
         self.state().known.subscribe()
     }
 

@@ -111,7 +111,7 @@ impl Whom {
     }
 
     /// The annotations that say whom the BGPPeer is for.
-    pub(super) fn words(&self) -> Vec<&'static str> {
+    pub(in crate::plan) fn words(&self) -> Vec<&'static str> {
         let words = [
             self.ranges.as_ref().map(|_| "listen-range"),
             self.default_gateway.then_some("peer"),
@@ -119,7 +119,7 @@ impl Whom {
         words.into_iter().flatten().collect()
     }
 
-    pub(super) fn drop_all(&mut self) {
+    pub(in crate::plan) fn drop_all(&mut self) {
         *self = Self::default();
     }
 }

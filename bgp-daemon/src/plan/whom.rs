@@ -1,8 +1,6 @@
 //! Annotations of a BGPPeer beside its spec: those that contradict each other or the spec.
 
-use super::Annotations;
-use super::value::{PREFIX, field_of};
-use super::whom::Whom;
+use super::annotations::{Annotations, PREFIX, Whom, field_of};
 use crate::resources::{BgpPeer, BgpPeerSpec, NO_AS, Problem};
 
 impl Annotations {
@@ -12,7 +10,7 @@ impl Annotations {
         let mut read = Self::read(&peer.metadata, &object, problems);
         let error =
             |name: &str, reason: String| Problem::error(&object, reason).at_field(field_of(name));
-        let (whom, spec) = (&mut read.whom, &peer.spec);
+        let (whom, spec) = (read.whom_mut(), &peer.spec);
         let words = whom.words();
         let others = [
             ("peerIP", spec.peer_ip.is_some()),
@@ -54,8 +52,8 @@ impl Annotations {
     }
 
     /// Reports annotations that only a BGPPeer may have.
-    pub(in crate::plan) fn note_whom(&self, object: &str, problems: &mut Vec<Problem>) {
-        for name in self.whom.words() {
+    pub(super) fn note_whom(&self, object: &str, problems: &mut Vec<Problem>) {
+        for name in self.whom().words() {
             let reason = "has no effect here: only a BGPPeer has it";
             problems.push(Problem::error(object, reason).at_field(field_of(name)));
         }
