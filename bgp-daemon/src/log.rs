@@ -22,6 +22,9 @@ use tracing_subscriber::{Registry, reload};
 use crate::resources::LogSeverity;
 use queue::Queue;
 
+/// The heading of the options that all commands have, at the end of a help.
+pub(crate) const COMMON: &str = "Common options";
+
 /// Arguments about the log.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
@@ -31,7 +34,8 @@ pub struct LogArgs {
         long,
         env = "BGP_DAEMON_LOG_LEVEL",
         value_name = "FILTER",
-        global = true
+        global = true,
+        help_heading = COMMON
     )]
     pub log_level: Option<Filter>,
     /// Form of the log
@@ -40,7 +44,8 @@ pub struct LogArgs {
         env = "BGP_DAEMON_LOG_FORMAT",
         value_enum,
         default_value_t,
-        global = true
+        global = true,
+        help_heading = COMMON
     )]
     pub log_format: Format,
 }
@@ -136,6 +141,12 @@ impl Drop for Log {
     }
 }
 
+/// Whether output to `stream` is coloured: it is a terminal, and the variable `NO_COLOR` is not set.
+pub(crate) fn has_colours(stream: &impl IsTerminal) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !refused
+}
+
 /// How long the end of the process waits for its log.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 
@@ -153,7 +164,7 @@ pub fn init(args: &LogArgs) -> anyhow::Result<Log> {
     let queue = Queue::default();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(queue.clone())
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(has_colours(&std::io::stderr()));
     let started = match args.log_format {
         Format::Text => log.with(lines).try_init(),
         Format::Json => log.with(lines.json()).try_init(),

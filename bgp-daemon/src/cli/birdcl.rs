@@ -11,7 +11,9 @@ use bgp_core::types::Family;
 use clap::Parser;
 
 use super::run_dir::RunDirArgs;
+use crate::control::VERSION;
 use crate::control::client::{self, ControlConnection, ReplyLine};
+use crate::control::command::HELP;
 
 /// Longer than any server takes to report that it has no answer.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -22,6 +24,7 @@ const FIRST_ERROR_CODE: u16 = 8000;
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "birdcl",
+    version = VERSION,
     about = "Talks to the routing daemon through its control socket"
 )]
 pub struct BirdclArgs {
@@ -59,6 +62,10 @@ pub fn execute(args: &BirdclArgs, family: Family, out: &mut dyn Write) -> anyhow
         .socket
         .clone()
         .unwrap_or_else(|| directory.join(client::socket_name(family)));
+    if is_help(&args.command.join(" ")) {
+        write!(out, "{HELP}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut talk = Talk::open(socket, args.verbose, out)?;
     if args.restricted {
         talk.ask("restrict")?;
@@ -69,6 +76,11 @@ pub fn execute(args: &BirdclArgs, family: Family, out: &mut dyn Write) -> anyhow
         talk.ask(&args.command.join(" "))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// BIRD's own client answers this by itself as well.
+fn is_help(command: &str) -> bool {
+    matches!(command.trim(), "help" | "?")
 }
 
 /// A conversation that is printed as it happens.
@@ -119,6 +131,7 @@ impl<'a> Talk<'a> {
             match line.trim() {
                 "" => {}
                 "quit" | "exit" => return Ok(()),
+                command if is_help(command) => write!(self.out, "{HELP}")?,
                 command => {
                     self.ask(command)?;
                 }

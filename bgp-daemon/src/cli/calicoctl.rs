@@ -9,10 +9,15 @@ use super::node_status::{self, Output, RunningRule, Surroundings};
 use super::resource::args::{CompatibilityArgs, DatastoreArgs, LogLevelArgs};
 use super::run_dir::RunDirArgs;
 use super::{apply, create, delete, get, patch, replace, validate};
+use crate::control::VERSION;
 
 /// Arguments of `calicoctl`.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "calicoctl", about = "Shows and changes Calico resources")]
+#[command(
+    name = "calicoctl",
+    version = VERSION,
+    about = "Shows and changes Calico resources"
+)]
 pub struct CalicoctlArgs {
     #[command(flatten)]
     compatibility: CompatibilityArgs,
@@ -44,6 +49,8 @@ enum CalicoctlCommand {
     /// Commands about this node
     #[command(subcommand)]
     Node(CalicoctlNodeCommand),
+    /// Prints the version of this program
+    Version,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -75,6 +82,10 @@ pub fn execute(args: &CalicoctlArgs, out: &mut dyn Write) -> anyhow::Result<Exit
         CalicoctlCommand::Patch(args) => patch::execute(args, datastore, out),
         CalicoctlCommand::Validate(args) => validate::execute(args, out),
         CalicoctlCommand::Node(CalicoctlNodeCommand::Status(args)) => status(args, out),
+        CalicoctlCommand::Version => {
+            writeln!(out, "Client Version:    {VERSION}")?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -103,7 +103,7 @@ fn from_files(args: &ExplainArgs) -> anyhow::Result<Explanation> {
     environment.workloads = workloads;
     if args.output == Output::Text {
         // An object that was left out may be the missing one.
-        draw(&loaded.problems, &mut std::io::stderr())?;
+        draw(&loaded.problems)?;
     }
     let peer = args.peer.as_deref();
     Ok(offline(

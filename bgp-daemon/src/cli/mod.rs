@@ -15,14 +15,17 @@ pub mod apply;
 pub mod bird;
 pub mod birdcl;
 pub mod calicoctl;
+pub mod completion;
 pub mod create;
 pub mod delete;
 pub mod doctor;
 pub mod drain;
 mod dump;
+pub mod examples;
 pub mod explain;
 pub mod get;
 pub mod lint;
+pub mod man_pages;
 mod memory;
 pub mod node_name;
 pub mod node_status;
@@ -46,7 +49,7 @@ use clap::{Parser, Subcommand};
 
 use self::resource::args::WithCompatibility;
 use crate::datastore::DatastoreSpec;
-use crate::log::LogArgs;
+use crate::log::{COMMON, LogArgs};
 
 /// Arguments of `bgp-daemon`.
 #[derive(Clone, Debug, Parser)]
@@ -60,7 +63,13 @@ struct Cli {
     log: LogArgs,
     /// Where resources come from: a folder or file of YAML or JSON documents, etcd, or kubernetes [default: as
     /// DATASTORE_TYPE says]
-    #[arg(long, env = "BGP_DAEMON_DATASTORE", value_name = "SPEC", global = true)]
+    #[arg(
+        long,
+        env = "BGP_DAEMON_DATASTORE",
+        value_name = "SPEC",
+        global = true,
+        help_heading = COMMON
+    )]
     datastore: Option<DatastoreSpec>,
     #[command(subcommand)]
     command: Command,
@@ -97,6 +106,11 @@ enum Command {
     Patch(WithCompatibility<patch::PatchArgs>),
     /// Says whether resources could be written
     Validate(WithCompatibility<validate::ValidateArgs>),
+    /// Prints the completion of these commands for a shell
+    Completion(completion::CompletionArgs),
+    /// Writes the pages of the manual
+    #[command(hide = true)]
+    ManPages(man_pages::ManPagesArgs),
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -132,20 +146,40 @@ fn dispatch(arguments: &[OsString], out: &mut dyn Write) -> anyhow::Result<ExitC
         .and_then(|name| Path::new(name).file_name())
         .and_then(|name| name.to_str());
     match program {
-        Some("bird") => bird::execute(bird::BirdArgs::parse_from(arguments), Ipv4Unicast),
-        Some("bird6") => bird::execute(bird::BirdArgs::parse_from(arguments), Ipv6Unicast),
-        Some("confd") => bird::stand_in(&bird::ConfdArgs::parse_from(arguments)),
-        Some("birdcl") => {
-            birdcl::execute(&birdcl::BirdclArgs::parse_from(arguments), Ipv4Unicast, out)
-        }
-        Some("birdcl6") => {
-            birdcl::execute(&birdcl::BirdclArgs::parse_from(arguments), Ipv6Unicast, out)
-        }
-        Some("calicoctl") => {
-            calicoctl::execute(&calicoctl::CalicoctlArgs::parse_from(arguments), out)
-        }
-        _ => bgp_daemon(Cli::parse_from(arguments), out),
+        Some("bird") => bird::execute(parse(arguments), Ipv4Unicast),
+        Some("bird6") => bird::execute(parse_as::<bird::BirdArgs>("bird6", arguments), Ipv6Unicast),
+        Some("confd") => bird::stand_in(&parse(arguments)),
+        Some("birdcl") => birdcl::execute(&parse(arguments), Ipv4Unicast, out),
+        Some("birdcl6") => birdcl::execute(
+            &parse_as::<birdcl::BirdclArgs>("birdcl6", arguments),
+            Ipv6Unicast,
+            out,
+        ),
+        Some("calicoctl") => calicoctl::execute(&parse(arguments), out),
+        _ => bgp_daemon(parse(arguments), out),
     }
+}
+
+/// The commands of a program, with their examples.
+fn program<P: Parser>() -> clap::Command {
+    examples::add(P::command())
+}
+
+/// Parses the arguments, or ends the process with a message or with the help that they ask for.
+fn parse<P: Parser>(arguments: &[OsString]) -> P {
+    read(program::<P>(), arguments)
+}
+
+/// The same, under another name.
+fn parse_as<P: Parser>(name: &'static str, arguments: &[OsString]) -> P {
+    read(examples::add(P::command().name(name)), arguments)
+}
+
+fn read<P: Parser>(mut program: clap::Command, arguments: &[OsString]) -> P {
+    let matches = program
+        .try_get_matches_from_mut(arguments)
+        .unwrap_or_else(|error| error.exit());
+    P::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut program).exit())
 }
 
 fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
@@ -169,6 +203,8 @@ fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Get(command) => get::execute(&command.args, cli.datastore, out),
         Command::Patch(command) => patch::execute(&command.args, cli.datastore, out),
         Command::Validate(command) => validate::execute(&command.args, out),
+        Command::Completion(args) => completion::execute(&args, program::<Cli>(), out),
+        Command::ManPages(args) => man_pages::execute(&args, program::<Cli>()),
     }
 }
 
@@ -182,7 +218,7 @@ fn nobody_reads(error: &anyhow::Error) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use clap::{Arg, CommandFactory};
+    use clap::Arg;
 
     use super::*;
 
@@ -206,10 +242,47 @@ mod tests {
             .for_each(|command| all(command, found));
     }
 
+    #[test]
+    fn every_help_ends_with_an_example() {
+        let programs = [
+            program::<Cli>(),
+            program::<calicoctl::CalicoctlArgs>(),
+            program::<birdcl::BirdclArgs>(),
+            program::<bird::BirdArgs>(),
+            program::<bird::ConfdArgs>(),
+        ];
+        for program in &programs {
+            let mut commands = Vec::new();
+            all(program, &mut commands);
+            for command in commands {
+                let help = command.clone().render_help().to_string();
+                let (_, examples) = help.split_once("Examples:\n").unwrap_or_default();
+                assert!(examples.contains(command.get_name()), "{help}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_options_of_a_command_come_before_the_common_ones() {
+        let mut program = program::<Cli>();
+        program.build();
+        let plan = program.find_subcommand_mut("plan").expect("a command");
+        let help = plan.render_help().to_string();
+        let at = |text: &str| {
+            help.find(text)
+                .unwrap_or_else(|| panic!("{text} in {help}"))
+        };
+        assert!(
+            at("--guard") < at(COMMON)
+                && at(COMMON) < at("--datastore")
+                && at(COMMON) < at("--log-level")
+        );
+    }
+
     /// The README's statement about environment variables.
     #[test]
     fn every_flag_of_run_has_its_environment_variable() {
-        let mut program = Cli::command();
+        let mut program = program::<Cli>();
         program.build();
         let run = program.find_subcommand("run").expect("a command");
         let run: BTreeSet<_> = flags(run).into_iter().map(|(flag, _)| flag).collect();

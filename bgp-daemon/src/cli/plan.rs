@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::datastore::DatastoreSpec;
+use crate::log::has_colours;
 use crate::plan::{Environment, render};
 use crate::resources::{Problem, Severity};
 pub use args::{Output, PlanArgs};
@@ -48,7 +49,7 @@ pub fn execute(
         Output::Yaml => render::yaml(&plan).context("the plan cannot be printed as YAML")?,
     };
     writeln!(out, "{}", text.trim_end())?;
-    draw(&drawn, &mut std::io::stderr())?;
+    draw(&drawn)?;
     let mut problems = drawn.iter().chain(&plan.problems);
     let left_out = problems.any(|problem| problem.severity == Severity::Error);
     Ok(match args.strict && left_out {
@@ -57,9 +58,16 @@ pub fn execute(
     })
 }
 
-pub(super) fn draw(problems: &[Problem], out: &mut dyn Write) -> std::io::Result<()> {
+/// Prints problems on standard error.
+pub(super) fn draw(problems: &[Problem]) -> std::io::Result<()> {
+    let mut out = std::io::stderr();
+    let is_coloured = has_colours(&out);
     for problem in problems {
-        writeln!(out, "\n{}", problem.render())?;
+        let drawn = match is_coloured {
+            true => problem.render_coloured(),
+            false => problem.render(),
+        };
+        writeln!(out, "\n{drawn}")?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! unambiguous beginning (`sh pr`), and one of its own, `show snapshot`. Options and names are never abbreviated. Everything else
 //! is a syntax error; no line causes a panic.
 
+mod help;
 mod syntax_error;
 mod token;
 
@@ -12,6 +13,7 @@ use std::net::IpAddr;
 use bgp_core::types::{Family, family_of};
 use ipnet::IpNet;
 
+pub use help::HELP;
 pub use syntax_error::SyntaxError;
 use token::{Token, Tokens};
 

@@ -93,6 +93,15 @@ impl Problem {
 
     /// The problem with the line of text below it, as compilers print it; without ANSI colours.
     pub fn render(&self) -> String {
+        self.draw(&Renderer::plain())
+    }
+
+    /// The same with ANSI colours, for a terminal.
+    pub fn render_coloured(&self) -> String {
+        self.draw(&Renderer::styled())
+    }
+
+    fn draw(&self, renderer: &Renderer) -> String {
         let (Some(location), Some(line)) = (&self.location, &self.line) else {
             return self.to_string();
         };
@@ -110,7 +119,7 @@ impl Problem {
             .line_start(location.line)
             .path(location.file.as_str())
             .annotation(AnnotationKind::Primary.span(start..end));
-        Renderer::plain().render(&[level.primary_title(title.as_str()).element(snippet)])
+        renderer.render(&[level.primary_title(title.as_str()).element(snippet)])
     }
 
     /// The object, unless it is the file, which the location names.

@@ -301,7 +301,7 @@ async fn what_is_not_there_is_said_with_its_code() {
     }
     assert_eq!(
         client.ask("sing").await,
-        "9001 syntax error, unexpected `sing`\n"
+        "9001 syntax error, unexpected `sing`: there are configure, disable, enable, reload, restart, restrict, show\n"
     );
 }
 

@@ -9,7 +9,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A line on standard error that is overwritten.
 pub(super) struct Progress {
-    shown: Option<Mutex<Instant>>,
+    /// When it was last written; `None` if nobody looks at it.
+    shown: Option<Mutex<Option<Instant>>>,
 }
 
 impl Progress {
@@ -17,7 +18,7 @@ impl Progress {
     pub(super) fn new() -> Self {
         let looks = io::stderr().is_terminal();
         Self {
-            shown: looks.then(|| Mutex::new(Instant::now())),
+            shown: looks.then(|| Mutex::new(None)),
         }
     }
 
@@ -26,8 +27,8 @@ impl Progress {
         let Some(mut shown) = self.shown.as_ref().and_then(|shown| shown.try_lock().ok()) else {
             return;
         };
-        if shown.elapsed() >= PAUSE {
-            *shown = Instant::now();
+        if shown.is_none_or(|at| at.elapsed() >= PAUSE) {
+            *shown = Some(Instant::now());
             // If standard error is closed, the message is lost.
             let _ = write!(io::stderr(), "\r{done} of {all} nodes");
         }

@@ -6,15 +6,16 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::datastore::DatastoreSpec;
+use crate::log::COMMON;
 
 /// Arguments that calicoctl takes with every command.
 #[derive(Clone, Debug, Args)]
 pub struct CompatibilityArgs {
     /// Accepted as calicoctl does; these commands do not ask for the version of the cluster
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     allow_version_mismatch: bool,
     /// Accepted as calicoctl does; the Kubernetes context is taken from the environment
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     context: Option<String>,
 }
 
@@ -27,7 +28,8 @@ pub struct LogLevelArgs {
         long,
         global = true,
         value_name = "LEVEL",
-        default_value = "panic"
+        default_value = "panic",
+        help_heading = COMMON
     )]
     log_level: String,
 }
@@ -63,7 +65,13 @@ pub struct WithCompatibility<A: Args> {
 #[derive(Clone, Debug, Args)]
 pub struct DatastoreArgs {
     /// Where resources are: a folder or file of YAML or JSON documents, etcd, or kubernetes [default: as DATASTORE_TYPE says]
-    #[arg(long, env = "BGP_DAEMON_DATASTORE", value_name = "SPEC", global = true)]
+    #[arg(
+        long,
+        env = "BGP_DAEMON_DATASTORE",
+        value_name = "SPEC",
+        global = true,
+        help_heading = COMMON
+    )]
     pub datastore: Option<DatastoreSpec>,
 }
 

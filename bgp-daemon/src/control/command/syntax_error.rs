@@ -19,6 +19,11 @@ impl SyntaxError {
     pub(super) fn unexpected(text: &str) -> Self {
         Self::new(format!("unexpected `{text}`"))
     }
+
+    pub(super) fn no_choice(word: &str, choices: &[&str]) -> Self {
+        let choices = choices.join(", ");
+        Self::new(format!("unexpected `{word}`: there are {choices}"))
+    }
 }
 
 impl fmt::Display for SyntaxError {

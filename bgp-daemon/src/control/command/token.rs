@@ -78,7 +78,7 @@ impl Tokens {
         match (matching.next(), matching.next()) {
             (Some(&only), None) => Ok(only),
             (Some(a), Some(b)) => Err(SyntaxError::new(format!("`{word}` may be `{a}` or `{b}`"))),
-            (None, _) => Err(SyntaxError::unexpected(token.text())),
+            (None, _) => Err(SyntaxError::no_choice(word, choices)),
         }
     }
 

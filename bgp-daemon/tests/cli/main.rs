@@ -1,5 +1,8 @@
 //! The binary as a whole: its names, exit codes, and what goes to standard output and standard error.
 
+mod examples;
+mod terminal;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
@@ -93,6 +96,19 @@ fn birdcl_reads_commands_from_its_input() {
         "BIRD v1.2.3 ready.\nReading\nReconfigured\nNetwork not in table\n"
     );
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// As BIRD's own client, without the daemon.
+#[test]
+fn birdcl_lists_its_commands() {
+    let node = Node::new(&[]);
+    for word in ["help", "?"] {
+        let help = node.run("birdcl", &["-s", "/nowhere/bird.ctl", word]);
+        assert_eq!(help.status.code(), Some(0));
+        for command in ["show protocols [all]", "configure", "reload", "restrict"] {
+            assert!(stdout(&help).contains(command), "{}", stdout(&help));
+        }
+    }
 }
 
 #[test]
@@ -385,6 +401,14 @@ fn versions_by_name() {
     assert_eq!(
         stdout(&node.run("bird", &["--version"])),
         format!("bird v{version}+bgp-daemon\n")
+    );
+    assert_eq!(
+        stdout(&node.run("calicoctl", &["--version"])),
+        format!("calicoctl v{version}+bgp-daemon\n")
+    );
+    assert_eq!(
+        stdout(&node.run("calicoctl", &["version"])),
+        format!("Client Version:    v{version}+bgp-daemon\n")
     );
 }
 
