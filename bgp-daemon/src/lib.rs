@@ -9,6 +9,8 @@
 //! | [`outlook`]        | pure: what is advertised, and the effect of a change               |
 //! | [`explain`]        | pure: why a prefix is advertised to a peer, or not                 |
 //! | [`lint`]           | pure: legal but wrong resources                                    |
+//! | [`router_side`]    | pure: what a router needs to peer with the nodes                   |
+//! | [`schema`]         | JSON schemas of resources                                          |
 //! | [`control`]        | BIRD-compatible control sockets                                    |
 //! | [`agent`]          | the node's agent: plan, speaker, kernel and control sockets        |
 //! | [`doctor`]         | why a session is down or degraded                                  |
@@ -39,4 +41,7 @@ pub mod outlook;
 pub mod plan;
 pub mod privileges;
 pub mod resources;
+pub mod router_side;
+pub mod schema;
+mod service_manager;
 mod sockets;

@@ -24,18 +24,21 @@ mod dump;
 pub mod examples;
 pub mod explain;
 pub mod get;
+pub mod init;
 pub mod lint;
 pub mod man_pages;
 mod memory;
 pub mod node_name;
 pub mod node_status;
 pub mod patch;
+pub mod peer_config;
 pub mod plan;
 pub mod processes;
 pub mod replace;
 pub mod resource;
 pub mod run;
 pub mod run_dir;
+pub mod schema;
 pub mod show;
 pub mod validate;
 
@@ -106,6 +109,12 @@ enum Command {
     Patch(WithCompatibility<patch::PatchArgs>),
     /// Says whether resources could be written
     Validate(WithCompatibility<validate::ValidateArgs>),
+    /// Writes a first folder of resources, from flags or questions
+    Init(init::InitArgs),
+    /// Prints what the router needs to peer with the nodes
+    PeerConfig(peer_config::PeerConfigArgs),
+    /// Prints the JSON schema of a kind of document
+    Schema(schema::SchemaArgs),
     /// Prints the completion of these commands for a shell
     Completion(completion::CompletionArgs),
     /// Writes the pages of the manual
@@ -203,6 +212,9 @@ fn bgp_daemon(cli: Cli, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Get(command) => get::execute(&command.args, cli.datastore, out),
         Command::Patch(command) => patch::execute(&command.args, cli.datastore, out),
         Command::Validate(command) => validate::execute(&command.args, out),
+        Command::Init(args) => init::execute(&args, out),
+        Command::PeerConfig(args) => peer_config::execute(&args, cli.datastore.as_ref(), out),
+        Command::Schema(args) => schema::execute(&args, out),
         Command::Completion(args) => completion::execute(&args, program::<Cli>(), out),
         Command::ManPages(args) => man_pages::execute(&args, program::<Cli>()),
     }

@@ -36,6 +36,7 @@ use crate::occupant::Occupants;
 use crate::plan::{BGP_PORT, Environment, OnStop};
 use crate::privileges::{self, Group};
 use crate::resources::parse_duration;
+use crate::service_manager::ServiceManager;
 use bgp_speaker::tasks::Tasks;
 
 /// Arguments of `run`.
@@ -185,12 +186,17 @@ async fn run(
     let settings = Settings::from_env();
     let doctor = doctor(&config, &datastore, &settings);
     let questions = serve_api(&config, &args, doctor, &tasks, &ended)?;
+    if let Some(manager) = ServiceManager::of_environment() {
+        let informed = manager.keep_informed(questions.clone(), stop.clone());
+        tasks.job("signs to the service manager", informed);
+    }
     let interest = interest(&config.node, &config.environment);
     let followed = datastore::watch(&datastore, interest, &settings, &tasks);
     let snapshots = tokio::select! {
         snapshots = followed => snapshots?,
         // A server may be unreachable for a long time.
         () = end(&mut signals.terminate, &mut signals.interrupt) => {
+            stop.cancel();
             close_sockets(&tasks, &ended).await;
             return Ok(ExitCode::SUCCESS);
         }

@@ -11,8 +11,9 @@ use serde::{Serialize, Serializer};
 
 use super::bfd::{BfdTimers, PlannedBfd};
 use crate::resources::{Kind, Metadata, Problem, ResourceSet, did_you_mean, parse_duration};
+pub(crate) use value::PREFIX;
+pub(super) use value::field_of;
 use value::read;
-pub(super) use value::{PREFIX, field_of};
 pub use whom::AsRanges;
 pub(crate) use whom::Whom;
 
@@ -92,7 +93,7 @@ impl OnStop {
     }
 }
 
-/// The names of the annotations, for suggestions.
+/// The names of the annotations of a BGPPeer or BGPConfiguration.
 const NAMES: [&str; 15] = [
     "add-path",
     "bfd",
@@ -276,6 +277,12 @@ impl Annotations {
         }
         Ok(())
     }
+}
+
+/// The names of all annotations: those of a BGPPeer or a BGPConfiguration, and those of a BGPPeer alone.
+#[cfg(test)]
+pub(crate) fn names() -> [Vec<&'static str>; 2] {
+    [NAMES.into(), Whom::NAMES.into()]
 }
 
 /// The annotation that was probably meant: same name without the prefix, or nearly the same prefix.

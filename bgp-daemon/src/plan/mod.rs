@@ -56,6 +56,9 @@ use crate::resources::ResourceSet;
 use cluster::Cluster;
 
 pub(crate) use annotations::Annotations;
+pub(crate) use annotations::PREFIX as ANNOTATION_PREFIX;
+#[cfg(test)]
+pub(crate) use annotations::names as annotation_names;
 pub use annotations::{AsRanges, DRAIN, OnStop, PeerOptions};
 pub use bfd::PlannedBfd;
 pub use cluster::BGP_PORT;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bgp_core::types::Asn;
 use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 use super::bgp_filter::is_interface_pattern;
@@ -14,22 +15,25 @@ use super::check::{Check, Tolerance};
 use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar::{self, CommunityValue, RoutePriority};
+use super::value_schema;
 
 /// Settings of the cluster or of one node, depending on its name.
 pub type BgpConfiguration = Object<BgpConfigurationSpec>;
 
 /// The spec of a [`BgpConfiguration`]. Field names and meaning are those of Calico's API. An absent field is `None` or empty; the
 /// planner knows the defaults.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BgpConfigurationSpec {
     /// How much is logged.
     #[serde(deserialize_with = "log_severity")]
+    #[schemars(schema_with = "log_severities")]
     pub log_severity_screen: Option<LogSeverity>,
     /// Whether every node peers with every other one.
     pub node_to_node_mesh_enabled: Option<bool>,
     /// The AS of nodes that have none of their own.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Asn>")]
     pub as_number: Option<Asn>,
     /// Ranges of cluster IPs to announce.
     #[serde(rename = "serviceClusterIPs")]
@@ -48,11 +52,13 @@ pub struct BgpConfigurationSpec {
     pub prefix_advertisements: Vec<PrefixAdvertisement>,
     /// The port of BGP on the nodes.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<NonZeroU16>")]
     pub listen_port: Option<NonZeroU16>,
     /// Where the password of the mesh is kept.
     pub node_mesh_password: Option<PasswordSource>,
     /// Graceful restart time announced in the mesh.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Duration>")]
     pub node_mesh_max_restart_time: Option<Duration>,
     /// Which addresses to listen on.
     pub bind_mode: Option<BindMode>,
@@ -63,12 +69,14 @@ pub struct BgpConfigurationSpec {
         rename = "localWorkloadPeeringIPV4",
         deserialize_with = "scalar::optional"
     )]
+    #[schemars(schema_with = "value_schema::one::<Ipv4Addr>")]
     pub local_workload_peering_ipv4: Option<Ipv4Addr>,
     /// The IPv6 address that Felix gives workload interfaces.
     #[serde(
         rename = "localWorkloadPeeringIPV6",
         deserialize_with = "scalar::optional"
     )]
+    #[schemars(schema_with = "value_schema::one::<Ipv6Addr>")]
     pub local_workload_peering_ipv6: Option<Ipv6Addr>,
     /// Which routes to other nodes' workloads the BGP speaker writes into the kernel.
     pub program_cluster_routes: Option<ProgramClusterRoutes>,
@@ -77,12 +85,14 @@ pub struct BgpConfigurationSpec {
         rename = "ipv4NormalRoutePriority",
         deserialize_with = "scalar::optional"
     )]
+    #[schemars(schema_with = "value_schema::one::<RoutePriority>")]
     pub ipv4_normal_route_priority: Option<RoutePriority>,
     /// Priority of ordinary IPv6 routes.
     #[serde(
         rename = "ipv6NormalRoutePriority",
         deserialize_with = "scalar::optional"
     )]
+    #[schemars(schema_with = "value_schema::one::<RoutePriority>")]
     pub ipv6_normal_route_priority: Option<RoutePriority>,
 }
 
@@ -96,6 +106,11 @@ pub enum LogSeverity {
     Warning,
     Error,
     Fatal,
+}
+
+/// The schema of a severity, in its usual spelling.
+fn log_severities(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["Trace", "Debug", "Info", "Warning", "Error", "Fatal"] })
 }
 
 /// Reads a severity; upper and lower case are the same.
@@ -116,16 +131,17 @@ fn log_severity<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LogSeverity
 }
 
 /// A range of service addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ServiceBlock {
     /// The range; an entry without one is ignored.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<IpNet>")]
     pub cidr: Option<IpNet>,
 }
 
 /// Whether load balancer ranges are announced as a whole, or only the addresses in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum LoadBalancerAggregation {
     Enabled,
@@ -133,21 +149,23 @@ pub enum LoadBalancerAggregation {
 }
 
 /// A name for a community.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct NamedCommunity {
     /// The name.
     #[serde(default)]
     pub name: String,
     /// The community.
     #[serde(deserialize_with = "scalar::required")]
+    #[schemars(schema_with = "value_schema::one::<CommunityValue>")]
     pub value: CommunityValue,
 }
 
 /// Communities to add to routes inside a prefix.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct PrefixAdvertisement {
     /// The prefix.
     #[serde(deserialize_with = "scalar::required")]
+    #[schemars(schema_with = "value_schema::one::<IpNet>")]
     pub cidr: IpNet,
     /// Values, or names defined in the same object.
     #[serde(default)]
@@ -155,7 +173,7 @@ pub struct PrefixAdvertisement {
 }
 
 /// Which addresses to listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum BindMode {
     /// All of them.
     None,
@@ -164,7 +182,7 @@ pub enum BindMode {
 }
 
 /// Which routes to other nodes' workloads the BGP speaker writes into the kernel; Felix writes the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum ProgramClusterRoutes {
     /// Both kinds.
     Enabled,

@@ -2,18 +2,20 @@
 
 use bgp_core::types::{Asn, Family, family_of};
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::Check;
 use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar::{self, CommunityValue, RoutePriority};
+use super::value_schema;
 
 /// Filter rules for the routes of peers that refer to it.
 pub type BgpFilter = Object<BgpFilterSpec>;
 
 /// The spec of a [`BgpFilter`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BgpFilterSpec {
     /// For IPv4 routes that are received.
@@ -27,13 +29,14 @@ pub struct BgpFilterSpec {
 }
 
 /// Conditions, all of which must hold, and the resulting action.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FilterRule {
     /// The action.
     pub action: FilterAction,
     /// Compared with the route's prefix, as `match_operator` says.
     #[serde(default, deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<IpNet>")]
     pub cidr: Option<IpNet>,
     /// How `cidr` is compared.
     #[serde(default)]
@@ -55,9 +58,11 @@ pub struct FilterRule {
     pub communities: Option<CommunityMatch>,
     /// How its AS path begins.
     #[serde(default, deserialize_with = "scalar::list")]
+    #[schemars(schema_with = "value_schema::many::<Asn>")]
     pub as_path_prefix: Vec<Asn>,
     /// Its priority.
     #[serde(default, deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<RoutePriority>")]
     pub priority: Option<RoutePriority>,
     /// Applied in order before the route is accepted.
     #[serde(default)]
@@ -65,7 +70,7 @@ pub struct FilterRule {
 }
 
 /// What a rule does with a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum FilterAction {
     Accept,
@@ -73,7 +78,7 @@ pub enum FilterAction {
 }
 
 /// How prefixes are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum MatchOperator {
     Equal,
@@ -83,7 +88,7 @@ pub enum MatchOperator {
 }
 
 /// Lengths that a prefix may have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PrefixLengthRange {
     /// The shortest; default is the length of `cidr`.
@@ -93,14 +98,14 @@ pub struct PrefixLengthRange {
 }
 
 /// Where a route was learned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum FilterSource {
     /// By BGP.
     RemotePeers,
 }
 
 /// The kind of session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum PeerType {
     /// With another AS.
     #[serde(rename = "eBGP")]
@@ -111,22 +116,24 @@ pub enum PeerType {
 }
 
 /// Communities that a route must carry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CommunityMatch {
     /// Exactly one value.
     #[serde(deserialize_with = "scalar::list")]
+    #[schemars(schema_with = "value_schema::many::<CommunityValue>")]
     pub values: Vec<CommunityValue>,
 }
 
 /// A change of an accepted route.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Operation {
     /// Adds a community.
     AddCommunity {
         /// The community.
         #[serde(deserialize_with = "scalar::required")]
+        #[schemars(schema_with = "value_schema::one::<CommunityValue>")]
         value: CommunityValue,
     },
     /// Prepends AS numbers to the AS path.
@@ -134,12 +141,14 @@ pub enum Operation {
     PrependAsPath {
         /// The AS numbers, in this order.
         #[serde(deserialize_with = "scalar::list")]
+        #[schemars(schema_with = "value_schema::many::<Asn>")]
         prefix: Vec<Asn>,
     },
     /// Sets the priority.
     SetPriority {
         /// The priority.
         #[serde(deserialize_with = "scalar::required")]
+        #[schemars(schema_with = "value_schema::one::<RoutePriority>")]
         value: RoutePriority,
     },
 }

@@ -5,37 +5,45 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bgp_core::types::Asn;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::check::Check;
 use super::fault::Fault;
 use super::metadata::{Metadata, Object};
 use super::scalar::{self, Scalar};
 use super::selector::Selector;
+use super::value_schema;
 
 /// A peering of some nodes with an address, with other nodes, or with workloads.
 pub type BgpPeer = Object<BgpPeerSpec>;
 
 /// The spec of a [`BgpPeer`]. Field names and meaning are those of Calico's API.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BgpPeerSpec {
     /// Only this node has the peering.
     pub node: Option<String>,
     /// Only these nodes have it. Without this and `node`, all nodes have it: a global peer.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Selector>")]
     pub node_selector: Option<Selector>,
     /// The peer's address.
     #[serde(rename = "peerIP", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<PeerAddress>")]
     pub peer_ip: Option<PeerAddress>,
     /// The peer's AS; default is the cluster's.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Asn>")]
     pub as_number: Option<Asn>,
     /// Our AS towards the peer; default is the node's.
     #[serde(rename = "localASNumber", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Asn>")]
     pub local_as_number: Option<Asn>,
     /// The nodes to peer with.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Selector>")]
     pub peer_selector: Option<Selector>,
     /// Old form of `nextHopMode: Keep`, for eBGP only.
     pub keep_original_next_hop: bool,
@@ -47,9 +55,11 @@ pub struct BgpPeerSpec {
     pub source_address: Option<SourceAddress>,
     /// Graceful restart time that is announced.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Duration>")]
     pub max_restart_time: Option<Duration>,
     /// Interval of KEEPALIVEs.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Duration>")]
     pub keepalive_time: Option<Duration>,
     /// How often our own AS may occur in a received path.
     #[serde(rename = "numAllowedLocalASNumbers")]
@@ -58,11 +68,13 @@ pub struct BgpPeerSpec {
     pub ttl_security: Option<u8>,
     /// The gateway to the peer.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<IpAddr>")]
     pub reachable_by: Option<IpAddr>,
     /// BGPFilters, in the order that they apply.
     pub filters: Vec<String>,
     /// The workloads on the node to peer with.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Selector>")]
     pub local_workload_selector: Option<Selector>,
     /// Whether the reverse side of a peering between nodes is created automatically.
     pub reverse_peering: Option<ReversePeering>,
@@ -71,7 +83,7 @@ pub struct BgpPeerSpec {
 }
 
 /// Which next hop is announced to a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum NextHopMode {
     Auto,
@@ -81,7 +93,7 @@ pub enum NextHopMode {
 }
 
 /// Which address a session starts from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum SourceAddress {
     /// The node's address of that family.
     UseNodeIP,
@@ -90,7 +102,7 @@ pub enum SourceAddress {
 }
 
 /// Whether the reverse side of a peering between nodes is created automatically.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum ReversePeering {
     /// Automatically.
     Auto,
@@ -99,7 +111,7 @@ pub enum ReversePeering {
 }
 
 /// How a dead path to a peer is detected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum FailureDetectionMode {
     /// By the hold time of BGP alone.
     None,
@@ -108,7 +120,7 @@ pub enum FailureDetectionMode {
 }
 
 /// Where a password is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PasswordSource {
     /// The Secret, in the namespace of the speaker. Without one there is no password.
@@ -117,7 +129,7 @@ pub struct PasswordSource {
 }
 
 /// One value of a Secret.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct SecretKeyRef {
     /// The Secret's name.
     #[serde(default)]
@@ -147,6 +159,10 @@ impl Scalar for PeerAddress {
         means_gateway.then(|| {
             "for the default gateway leave peerIP out, and set the annotation bgp-daemon.io/peer: default-gateway".into()
         })
+    }
+
+    fn constraints() -> Value {
+        json!({ "pattern": "^[0-9a-fA-F.:]+$|^\\[[0-9a-fA-F.:]+\\]:[0-9]{1,5}$" })
     }
 
     fn from_text(text: &str) -> Option<Self> {

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::Check;
 use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar;
+use super::value_schema;
 
 /// A node's claim to a block.
 pub type BlockAffinity = Object<BlockAffinitySpec>;
 
 /// The spec of a [`BlockAffinity`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BlockAffinitySpec {
     /// The state of the claim.
@@ -26,14 +28,16 @@ pub struct BlockAffinitySpec {
     pub kind: AffinityType,
     /// The block. A document without one is refused.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<IpNet>")]
     pub cidr: Option<IpNet>,
     /// The claim is deleted. A text in the older API group, a boolean in the newer one.
     #[serde(deserialize_with = "scalar::boolean")]
+    #[schemars(schema_with = "value_schema::truth")]
     pub deleted: bool,
 }
 
 /// The state of a claim.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum AffinityState {
     /// The block is the node's. Older versions leave the state empty.
@@ -46,7 +50,7 @@ pub enum AffinityState {
 }
 
 /// The kind of owner of a block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AffinityType {
     /// A node.
@@ -71,11 +75,12 @@ impl Check for BlockAffinitySpec {
 pub type IpamBlock = Object<IpamBlockSpec>;
 
 /// The spec of an [`IpamBlock`], without fields that only its writer needs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IpamBlockSpec {
     /// The block. A document without one is refused.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<IpNet>")]
     pub cidr: Option<IpNet>,
     /// `host:NODE`, `virtual:NAME`, or nothing.
     pub affinity: Option<String>,
@@ -87,11 +92,12 @@ pub struct IpamBlockSpec {
     pub attributes: Vec<BlockAttribute>,
     /// The block is about to be deleted.
     #[serde(deserialize_with = "scalar::boolean")]
+    #[schemars(schema_with = "value_schema::truth")]
     pub deleted: bool,
 }
 
 /// An owner of addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BlockAttribute {
     /// Its handle.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::{Check, Tolerance};
@@ -10,16 +11,18 @@ use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar;
 use super::selector::Selector;
+use super::value_schema;
 
 /// A range of workload addresses.
 pub type IpPool = Object<IpPoolSpec>;
 
 /// The spec of an [`IpPool`]. Field names and meaning are those of Calico's API.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IpPoolSpec {
     /// The range. A document without one is rejected.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<IpNet>")]
     pub cidr: Option<IpNet>,
     /// Whether traffic between nodes goes through VXLAN.
     pub vxlan_mode: EncapsulationMode,
@@ -36,9 +39,11 @@ pub struct IpPoolSpec {
     pub block_size: Option<u8>,
     /// Selects the nodes that may use it.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Selector>")]
     pub node_selector: Option<Selector>,
     /// Selects the namespaces that may use it.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Selector>")]
     pub namespace_selector: Option<Selector>,
     /// What it may be used for.
     pub allowed_uses: Vec<AllowedUse>,
@@ -47,7 +52,7 @@ pub struct IpPoolSpec {
 }
 
 /// When traffic between nodes is encapsulated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum EncapsulationMode {
     /// Not at all.
     #[default]
@@ -59,7 +64,7 @@ pub enum EncapsulationMode {
 }
 
 /// What a pool may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum AllowedUse {
     Workload,
@@ -68,7 +73,7 @@ pub enum AllowedUse {
 }
 
 /// How addresses are assigned from a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum AssignmentMode {
     Automatic,
@@ -138,7 +143,7 @@ impl IpPoolSpec {
 pub type IpReservation = Object<IpReservationSpec>;
 
 /// The spec of an [`IpReservation`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct IpReservationSpec {
     /// The addresses.

@@ -96,8 +96,9 @@ impl Kind {
     pub fn from_document(api_version: &str, kind: &str) -> Option<Self> {
         DESCRIPTIONS
             .iter()
-            .find(|d| d.name == kind && d.is_of(api_version))
-            .map(|d| d.kind)
+            .filter(|description| description.name == kind)
+            .map(|description| description.kind)
+            .find(|kind| kind.api_versions().contains(&api_version))
     }
 
     /// The name used for `kind:` in a document; both kinds of node share one.
@@ -115,6 +116,15 @@ impl Kind {
         self.description().api_version
     }
 
+    /// All API versions that its documents may have, the usual one first.
+    pub fn api_versions(self) -> &'static [&'static str] {
+        match self.api_version() {
+            CALICO => &[CALICO, "crd.projectcalico.org/v1"],
+            DISCOVERY => &[DISCOVERY, "discovery.k8s.io/v1beta1"],
+            _ => &[CORE],
+        }
+    }
+
     /// Whether its objects are namespaced.
     pub fn is_namespaced(self) -> bool {
         self.description().namespaced
@@ -130,16 +140,6 @@ impl Kind {
             .iter()
             .find(|description| description.kind == self)
             .expect("every kind is in the table; a test counts them")
-    }
-}
-
-impl Description {
-    fn is_of(&self, api_version: &str) -> bool {
-        match self.api_version {
-            CALICO => matches!(api_version, CALICO | "crd.projectcalico.org/v1"),
-            DISCOVERY => matches!(api_version, DISCOVERY | "discovery.k8s.io/v1beta1"),
-            version => api_version == version,
-        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Name, labels and annotations of an object. Everything else in `metadata` is bookkeeping of the API server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Metadata {
     /// Its name.
@@ -37,7 +38,7 @@ impl Metadata {
 
 const PACKED: &str = "projectcalico.org/metadata";
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Packed {
     labels: BTreeMap<String, String>,
@@ -45,14 +46,15 @@ struct Packed {
 }
 
 /// An object that consists of metadata and a spec.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[schemars(bound = "S: JsonSchema + Default")]
 pub struct Object<S> {
     /// The metadata.
     #[serde(default)]
     pub metadata: Metadata,
     /// The spec.
     #[serde(
-        default = "Default::default",
+        default = "S::default",
         bound(deserialize = "S: Deserialize<'de> + Default")
     )]
     pub spec: S,

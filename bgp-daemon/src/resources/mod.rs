@@ -33,6 +33,7 @@ mod profile;
 mod reader;
 mod reading;
 mod scalar;
+mod schema;
 mod secret;
 pub mod selector;
 mod service;
@@ -42,6 +43,7 @@ mod suggest;
 mod syntax;
 mod tree;
 mod v1;
+mod value_schema;
 #[cfg(test)]
 mod wrong_values;
 
@@ -86,6 +88,7 @@ pub use profile::{Profile, ProfileSpec};
 pub(crate) use reading::{UNKNOWN_FIELD, from_json_text};
 pub(crate) use scalar::prefix;
 pub use scalar::{CommunityParseError, CommunityValue, RoutePriority};
+pub(crate) use schema::schema_of;
 pub use secret::{Secret, SecretValue};
 pub use selector::Selector;
 pub use service::{

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bgp_core::types::Asn;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -13,9 +14,10 @@ use super::fault::Fault;
 use super::metadata::Metadata;
 use super::reading::from_json_text;
 use super::scalar::{self, Scalar};
+use super::value_schema;
 
 /// A node of the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Node {
     /// The metadata.
@@ -27,16 +29,18 @@ pub struct Node {
 }
 
 /// The spec of a [`Node`]. Field names and meaning are those of Calico's API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub struct NodeSpec {
     pub bgp: Option<NodeBgp>,
     #[serde(rename = "ipv4VXLANTunnelAddr", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Ipv4Addr>")]
     pub ipv4_vxlan_tunnel_addr: Option<Ipv4Addr>,
     #[serde(rename = "vxlanTunnelMACAddr")]
     pub vxlan_tunnel_mac_addr: Option<String>,
     #[serde(rename = "ipv6VXLANTunnelAddr", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Ipv6Addr>")]
     pub ipv6_vxlan_tunnel_addr: Option<Ipv6Addr>,
     #[serde(rename = "vxlanTunnelMACAddrV6")]
     pub vxlan_tunnel_mac_addr_v6: Option<String>,
@@ -53,31 +57,36 @@ pub struct NodeSpec {
 }
 
 /// The BGP settings of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeBgp {
     /// Its AS; default is the cluster's.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Asn>")]
     pub as_number: Option<Asn>,
     /// Its IPv4 address and network; without it, no IPv4.
     #[serde(rename = "ipv4Address", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Ipv4Net>")]
     pub ipv4_address: Option<Ipv4Net>,
     /// Its IPv6 address and network; without it, no IPv6.
     #[serde(rename = "ipv6Address", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Ipv6Net>")]
     pub ipv6_address: Option<Ipv6Net>,
     /// The address of `tunl0`.
     #[serde(rename = "ipv4IPIPTunnelAddr", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Ipv4Addr>")]
     pub ipv4_ipip_tunnel_addr: Option<Ipv4Addr>,
     /// The cluster ID of a route reflector.
     #[serde(
         rename = "routeReflectorClusterID",
         deserialize_with = "scalar::optional"
     )]
+    #[schemars(schema_with = "value_schema::one::<Ipv4Addr>")]
     pub route_reflector_cluster_id: Option<Ipv4Addr>,
 }
 
 /// The node's name in its orchestrator.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub struct OrchRef {
@@ -86,18 +95,20 @@ pub struct OrchRef {
 }
 
 /// Addresses of the WireGuard devices.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub struct WireguardSpec {
     #[serde(rename = "interfaceIPv4Address", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Ipv4Addr>")]
     pub interface_ipv4_address: Option<Ipv4Addr>,
     #[serde(rename = "interfaceIPv6Address", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Ipv6Addr>")]
     pub interface_ipv6_address: Option<Ipv6Addr>,
 }
 
 /// An address of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub struct NodeAddress {
@@ -107,7 +118,7 @@ pub struct NodeAddress {
 }
 
 /// The kind of a node's address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum NodeAddressType {
     CalicoNodeIP,
@@ -116,7 +127,7 @@ pub enum NodeAddressType {
 }
 
 /// An interface of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub struct NodeInterface {
@@ -125,7 +136,7 @@ pub struct NodeInterface {
 }
 
 /// The status of a [`Node`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub struct NodeStatus {
@@ -133,6 +144,7 @@ pub struct NodeStatus {
     #[serde(rename = "wireguardPublicKeyV6")]
     pub wireguard_public_key_v6: Option<String>,
     #[serde(rename = "podCIDRs", deserialize_with = "scalar::list")]
+    #[schemars(schema_with = "value_schema::many::<IpNet>")]
     pub pod_cidrs: Vec<IpNet>,
 }
 
@@ -163,25 +175,27 @@ impl Check for Node {
 }
 
 /// The Kubernetes Node, limited to the fields relevant for BGP.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct KubernetesNode {
     metadata: Metadata,
     spec: KubernetesNodeSpec,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct KubernetesNodeSpec {
     #[serde(rename = "podCIDR", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<IpNet>")]
     pod_cidr: Option<IpNet>,
     #[serde(rename = "podCIDRs", deserialize_with = "scalar::list")]
+    #[schemars(schema_with = "value_schema::many::<IpNet>")]
     pod_cidrs: Vec<IpNet>,
     unschedulable: bool,
     taints: Vec<Taint>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Taint {
     key: String,

@@ -1,5 +1,6 @@
 //! CalicoNodeStatus: a request to report the state of BGP on a node.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::Check;
@@ -10,7 +11,7 @@ use super::metadata::Object;
 pub type CalicoNodeStatus = Object<CalicoNodeStatusSpec>;
 
 /// The spec of a [`CalicoNodeStatus`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CalicoNodeStatusSpec {
     /// The node.
@@ -22,7 +23,7 @@ pub struct CalicoNodeStatusSpec {
 }
 
 /// What to report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum StatusClass {
     Agent,

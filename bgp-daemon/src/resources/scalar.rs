@@ -14,6 +14,7 @@ use bgp_core::wire::attribute::{Community, LargeCommunity};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::duration::parse_duration;
 use super::selector::Selector;
@@ -29,6 +30,11 @@ pub(super) trait Scalar: Sized {
     /// Reads a number; types that are always text reject it.
     fn from_number(_number: u64) -> Option<Self> {
         None
+    }
+
+    /// What JSON schema knows of the type, beyond that it is a text.
+    fn constraints() -> Value {
+        json!({})
     }
 
     /// A more specific message than [`EXPECTED`](Self::EXPECTED) for rejected text.
@@ -60,10 +66,13 @@ pub(super) fn boolean<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Err
     required::<D, Truth>(from).map(|truth| truth.0)
 }
 
-struct Truth(bool);
+pub(super) struct Truth(bool);
 
 impl Scalar for Truth {
     const EXPECTED: &'static str = "true or false";
+    fn constraints() -> Value {
+        json!({ "type": ["boolean", "string"], "enum": [true, false, "true", "false"] })
+    }
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok().map(Self)
     }
@@ -117,9 +126,12 @@ impl<T: Scalar> Visitor<'_> for ScalarVisitor<T> {
 }
 
 macro_rules! scalar_from_str {
-    ($($type:ty: $expected:literal,)*) => {$(
+    ($($type:ty: $expected:literal, $constraint:literal: $limit:tt;)*) => {$(
         impl Scalar for $type {
             const EXPECTED: &'static str = $expected;
+            fn constraints() -> Value {
+                json!({ $constraint: $limit })
+            }
             fn from_text(text: &str) -> Option<Self> {
                 text.parse().ok()
             }
@@ -128,14 +140,18 @@ macro_rules! scalar_from_str {
 }
 
 scalar_from_str! {
-    IpAddr: "an IP address",
-    Ipv4Addr: "an IPv4 address",
-    Ipv6Addr: "an IPv6 address",
+    IpAddr: "an IP address", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }];
+    Ipv4Addr: "an IPv4 address", "format": "ipv4";
+    Ipv6Addr: "an IPv6 address", "format": "ipv6";
     CommunityValue: "a community: aa:nn with parts up to 65535, or aa:nn:mm with parts up to 4294967295",
+        "pattern": "^[0-9]{1,10}:[0-9]{1,10}(:[0-9]{1,10})?$";
 }
 
 impl Scalar for IpNet {
     const EXPECTED: &'static str = "a prefix such as 10.0.0.0/8";
+    fn constraints() -> Value {
+        json!({ "pattern": "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$" })
+    }
     fn from_text(text: &str) -> Option<Self> {
         prefix(text)
     }
@@ -150,6 +166,9 @@ pub(crate) fn prefix(text: &str) -> Option<IpNet> {
 impl Scalar for Ipv4Net {
     const EXPECTED: &'static str =
         "an IPv4 address with the length of its network, such as 10.0.0.1/24";
+    fn constraints() -> Value {
+        json!({ "pattern": "^[0-9.]+(/[0-9]{1,2})?$" })
+    }
     /// Without a length it is a network of one address.
     fn from_text(text: &str) -> Option<Self> {
         let alone = || text.parse::<Ipv4Addr>().ok().map(Self::from);
@@ -160,6 +179,9 @@ impl Scalar for Ipv4Net {
 impl Scalar for Ipv6Net {
     const EXPECTED: &'static str =
         "an IPv6 address with the length of its network, such as fd00::1/64";
+    fn constraints() -> Value {
+        json!({ "pattern": "^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(/[0-9]{1,3})?$" })
+    }
     /// Without a length it is a network of one address.
     fn from_text(text: &str) -> Option<Self> {
         let alone = || text.parse::<Ipv6Addr>().ok().map(Self::from);
@@ -170,6 +192,14 @@ impl Scalar for Ipv6Net {
 impl Scalar for Asn {
     const EXPECTED: &'static str =
         "an AS number: 0 to 4294967295, or two 16-bit numbers in quotes such as \"1.10\"";
+    fn constraints() -> Value {
+        json!({
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "maximum": u32::MAX,
+            "pattern": "^[0-9]{1,10}([.][0-9]{1,5})?$",
+        })
+    }
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
     }
@@ -180,6 +210,9 @@ impl Scalar for Asn {
 
 impl Scalar for NonZeroU16 {
     const EXPECTED: &'static str = "a port, 1 to 65535";
+    fn constraints() -> Value {
+        json!({ "type": "integer", "minimum": 1, "maximum": u16::MAX })
+    }
     fn from_text(_: &str) -> Option<Self> {
         None
     }
@@ -190,6 +223,9 @@ impl Scalar for NonZeroU16 {
 
 impl Scalar for Duration {
     const EXPECTED: &'static str = "a duration such as 90s, 2m0s or 1h15m";
+    fn constraints() -> Value {
+        json!({ "pattern": "^(0|([0-9]*[.]?[0-9]*(ns|us|µs|ms|s|m|h))+)$" })
+    }
     fn from_text(text: &str) -> Option<Self> {
         parse_duration(text).ok()
     }
@@ -230,6 +266,9 @@ impl Default for RoutePriority {
 
 impl Scalar for RoutePriority {
     const EXPECTED: &'static str = "a route priority, 1 to 2147483646";
+    fn constraints() -> Value {
+        json!({ "type": "integer", "minimum": 1, "maximum": Self::MAX - 1 })
+    }
     fn from_text(_: &str) -> Option<Self> {
         None
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use zeroize::Zeroizing;
@@ -61,11 +62,15 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-struct SecretDocument {
+pub(super) struct SecretDocument {
     metadata: Metadata,
+    /// Values in base64.
+    #[schemars(with = "BTreeMap<String, String>")]
     data: BTreeMap<String, Base64>,
+    /// Values as text.
+    #[schemars(with = "BTreeMap<String, String>")]
     string_data: BTreeMap<String, SecretText>,
 }
 

@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::check::Check;
 use super::fault::Fault;
 use super::metadata::Metadata;
 use super::scalar;
+use super::value_schema;
 
 /// A service.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Service {
     /// The metadata.
@@ -21,7 +23,7 @@ pub struct Service {
 }
 
 /// The spec of a [`Service`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceSpec {
     /// How it is reached.
@@ -35,9 +37,11 @@ pub struct ServiceSpec {
     cluster_ips: Vec<String>,
     /// Addresses outside of the cluster.
     #[serde(rename = "externalIPs", deserialize_with = "scalar::list")]
+    #[schemars(schema_with = "value_schema::many::<IpAddr>")]
     pub external_ips: Vec<IpAddr>,
     /// The address requested from the load balancer.
     #[serde(rename = "loadBalancerIP", deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<IpAddr>")]
     pub load_balancer_ip: Option<IpAddr>,
     /// The endpoints that receive external traffic.
     external_traffic_policy: Option<TrafficPolicy>,
@@ -46,7 +50,7 @@ pub struct ServiceSpec {
 }
 
 /// How a service is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum ServiceType {
     #[default]
@@ -57,7 +61,7 @@ pub enum ServiceType {
 }
 
 /// The endpoints that receive external traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum TrafficPolicy {
     /// All endpoints.
     Cluster,
@@ -65,24 +69,25 @@ pub enum TrafficPolicy {
     Local,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct ServiceStatus {
     load_balancer: LoadBalancerStatus,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 struct LoadBalancerStatus {
     ingress: Vec<IngressPoint>,
 }
 
 /// An address assigned by a load balancer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct IngressPoint {
     /// The address; absent for a host name.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<IpAddr>")]
     pub ip: Option<IpAddr>,
 }
 
@@ -145,7 +150,7 @@ impl Check for Service {
 const HEADLESS: &str = "None";
 
 /// Some endpoints of a service.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSlice {
     /// The metadata.
@@ -158,7 +163,7 @@ pub struct EndpointSlice {
 }
 
 /// The type of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the API's own")]
 pub enum AddressType {
     IPv4,
@@ -177,7 +182,7 @@ impl AddressType {
 }
 
 /// An endpoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Endpoint {
     /// The node that it runs on.
@@ -187,7 +192,7 @@ pub struct Endpoint {
 }
 
 /// The condition of an endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EndpointConditions {
     /// Whether it accepts traffic; unset counts as true.

@@ -172,8 +172,8 @@ impl Drop for Daemon {
 /// By the script that the example has written.
 fn completes_commands(node: &Node) {
     let script = "source bgp-daemon.bash; COMP_WORDS=(bgp-daemon \"$1\"); COMP_CWORD=1
-                  _bgp-daemon bgp-daemon \"$1\" bgp-daemon; echo \"${COMPREPLY[*]}\"";
-    for (typed, completed) in [("pl", "plan\n"), ("va", "validate\n"), ("man", "\n")] {
+                  $(complete -p bgp-daemon | sed 's/.*-F \\([^ ]*\\).*/\\1/') bgp-daemon \"$1\" bgp-daemon; echo \"${COMPREPLY[*]}\"";
+    for (typed, completed) in [("pl", "plan\n"), ("va", "validate\n")] {
         let output = Command::new("bash")
             .args(["-c", script, "bash", typed])
             .current_dir(node.directory.path().join("here"))

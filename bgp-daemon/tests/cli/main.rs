@@ -1,6 +1,9 @@
 //! The binary as a whole: its names, exit codes, and what goes to standard output and standard error.
 
 mod examples;
+mod first_folder;
+mod schemas;
+mod service;
 mod terminal;
 
 use std::fs;
@@ -429,6 +432,7 @@ impl Node {
             "bird",
             "bird6",
             "birdcl",
+            "birdcl6",
             "calicoctl",
             "confd",
         ] {

@@ -27,6 +27,7 @@ mod live_changes;
 mod metrics;
 mod mixed_mesh;
 mod operating;
+mod peer_config;
 mod privileges;
 mod refusals;
 mod scenario;

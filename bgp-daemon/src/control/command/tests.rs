@@ -112,7 +112,14 @@ fn mistakes_are_named() {
     for (line, expected) in [
         ("", "syntax error, a command is missing"),
         ("show", "syntax error, a command is missing"),
-        ("sing", "syntax error, unexpected `sing`"),
+        (
+            "sing",
+            "syntax error, unexpected `sing`: there are configure, disable, enable, reload, restart, restrict, show",
+        ),
+        (
+            "show all",
+            "syntax error, unexpected `all`: there are interfaces, memory, protocols, route, snapshot, status",
+        ),
         ("show status now", "syntax error, unexpected `now`"),
         ("show route all all", "syntax error, unexpected `all`"),
         (

@@ -2,7 +2,7 @@
 
 use crate::resources::did_you_mean;
 
-pub(in crate::plan) const PREFIX: &str = "bgp-daemon.io/";
+pub(crate) const PREFIX: &str = "bgp-daemon.io/";
 
 /// The field of an annotation, such as `listen-range`.
 pub(in crate::plan) fn field_of(name: &str) -> String {

@@ -247,7 +247,7 @@ fn write_private(path: &Path, text: &str) {
     run("chmod", &["600", &path.display().to_string()]);
 }
 
-fn run(program: &str, arguments: &[&str]) {
+pub(crate) fn run(program: &str, arguments: &[&str]) {
     let output = Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
     let errors = String::from_utf8_lossy(&output.stderr);
