@@ -1,7 +1,7 @@
 # One target for each thing that a person does here.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo release test unit sim interop apiserver lint advisories doc bench bench-peers fuzz
+.PHONY: help demo release dist test unit sim interop apiserver lint advisories doc bench bench-peers fuzz
 
 TARGET ?= all
 ARGS ?=
@@ -16,6 +16,10 @@ demo: ## Show two nodes and a router in a lab of namespaces (TOR=bird|gobgp|frr 
 release: ## Build the program as it is shipped, and say where it is
 	@scripts/install-test-deps valgrind
 	@scripts/release
+
+dist: ## Make what is shipped: program, deb, rpm, checksums, SBOM (target/dist)
+	@scripts/install-test-deps valgrind python3-pip
+	@scripts/dist
 
 test: ## Install what the tests need from Debian, then run all of them
 	@echo "== to do: the other BGP daemons from Debian, a Kubernetes API server (built once), then the tests, phase by phase"
@@ -43,7 +47,7 @@ lint: ## Check format, lints and dependencies
 	cargo clippy -p bgp-daemon --no-default-features --locked -- -D warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@scripts/install-test-deps shellcheck
-	shellcheck -x .ci/run scripts/* image/runit/*/run
+	shellcheck -x .ci/run scripts/* image/runit/*/run deploy/packages/*.sh
 	scripts/check-dependencies bans licenses sources
 	scripts/check-packages
 
