@@ -95,6 +95,7 @@ pub mod bfd;
 pub mod policy;
 mod random;
 pub mod rib;
+pub mod scoped;
 pub mod session;
 #[cfg(feature = "sim")]
 pub mod sim;

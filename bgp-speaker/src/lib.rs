@@ -58,6 +58,7 @@
 //! | `pace`          | limits how often a peer may connect                             |
 //! | `bfd`           | watches the paths to peers, on its own thread                   |
 //! | `path_rule`     | what a dead path does to a session                              |
+//! | [`unnumbered`]  | finds routers on a link by router advertisements                |
 //! | `connection`    | buffers of a neighbour's TCP connections                        |
 //! | [`dynamic`]     | peers from ranges of addresses                                  |
 //! | `starter`       | starts the task of a neighbour                                  |
@@ -125,6 +126,7 @@ pub mod tap;
 pub mod tasks;
 mod timer;
 pub mod turned_away;
+pub mod unnumbered;
 mod watch;
 
 pub use bfd::{BfdPath, BfdSpec, BfdStatus, Packets};

@@ -86,7 +86,8 @@ impl Peers {
             remove(&peer, Stop::Deconfigured).await;
         }
         let id = self.configured().ids.take_for(&name);
-        let restarting = self.restarting.load(Ordering::Relaxed);
+        let returns = self.dynamic.returns(&name);
+        let restarting = returns || self.restarting.load(Ordering::Relaxed);
         let started = self
             .starter
             .start(id, Arc::clone(&name), settings, restarting);

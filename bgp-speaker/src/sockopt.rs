@@ -161,6 +161,19 @@ pub fn tell_ttl(socket: &impl AsFd) -> io::Result<()> {
     }
 }
 
+/// Makes a raw ICMPv6 socket receive messages of these types only (RFC 3542 §3.2).
+///
+/// # Errors
+/// As the system reports.
+pub fn receive_icmpv6(socket: &impl AsFd, types: &[u8]) -> io::Result<()> {
+    // `struct icmp6_filter`: a set bit blocks a type.
+    let mut blocked = [u32::MAX; 8];
+    for kind in types {
+        blocked[usize::from(kind >> 5)] &= !(1 << (kind & 31));
+    }
+    set_option(socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &blocked)
+}
+
 /// A datagram that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram {
@@ -396,6 +409,8 @@ fn saved_syn(socket: &impl AsFd, headers: &mut [u8; SYN_MAX]) -> io::Result<usiz
     }
 }
 
+/// `ICMPV6_FILTER` of `linux/icmpv6.h`.
+const ICMP6_FILTER: libc::c_int = 1;
 /// Room for the octets of a datagram.
 const DATAGRAM_MAX: usize = 64;
 /// Room for the control messages of a datagram.

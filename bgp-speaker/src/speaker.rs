@@ -233,9 +233,9 @@ impl Speaker {
         self.0.peers.dynamic.follow()
     }
 
-    /// Dynamic peers of these names, when they first come, are told that this speaker has just restarted with preserved forwarding
-    /// state (RFC 4724 §4.1). The last call counts.
-    pub fn expect_dynamic_peers(&self, names: BTreeSet<Arc<str>>) {
+    /// Peers of these names, dynamic ones or configured ones that are added later, are told when they first come that this speaker
+    /// has just restarted with preserved forwarding state (RFC 4724 §4.1). The last call counts.
+    pub fn expect_peers(&self, names: BTreeSet<Arc<str>>) {
         self.0.peers.dynamic.expect(names);
     }
 

@@ -1,6 +1,6 @@
 //! The settings of a peer. Each value is stored once here; the configuration types of `bgp-core` are derived from it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +91,9 @@ pub struct PeerSpec {
     pub next_hop_mode: NextHopMode,
     /// Our next hops for families other than that of the session's addresses, or instead of the local address.
     pub own_next_hop: PerFamily<Option<NextHop>>,
+    /// Over link-local addresses, send this address in front of the link-local next hop: 32 octets (RFC 2545 §3); `::` repeats the
+    /// link-local one. `None` sends it alone, 16 octets (RFC 8950 §3).
+    pub global_next_hop: Option<Ipv6Addr>,
     /// Import policy; `None` accepts everything on iBGP sessions, and nothing on eBGP sessions (RFC 8212 §3).
     pub import: Option<Arc<Policy>>,
     /// Export policy; `None` as for `import`.
@@ -122,7 +125,7 @@ macro_rules! compared_fields {
 compared_fields! {
     restart: remote, peer_as, local_as, source, passive, md5, ttl, connect_timeout, connect_delay, connect_retry_time, idle_hold,
         hold_time, keepalive_time, families, add_path, extended_messages, extended_next_hop, graceful_restart,
-        long_lived_stale_time, role, fqdn, software_version, opaque_families, extra_capabilities, own_next_hop;
+        long_lived_stale_time, role, fqdn, software_version, opaque_families, extra_capabilities, own_next_hop, global_next_hop;
     soft: route_reflector_client, allowed_local_as, next_hop_mode, import, export, max_prefixes, bfd;
 }
 
@@ -158,6 +161,7 @@ impl PeerSpec {
             allowed_local_as: 0,
             next_hop_mode: NextHopMode::Auto,
             own_next_hop: PerFamily::default(),
+            global_next_hop: None,
             import: None,
             export: None,
             max_prefixes: PerFamily::default(),
@@ -290,6 +294,7 @@ impl PeerSpec {
     pub fn settings(&self, speaker: &SpeakerConfig) -> PeerSettings {
         let mut neighbour = NeighbourConfig::new(self.session(speaker), self.routes(speaker));
         neighbour.own_next_hop = self.own_next_hop;
+        neighbour.global_next_hop = self.global_next_hop;
         PeerSettings {
             neighbour,
             dial: Dial {
@@ -332,6 +337,10 @@ impl PeerSpec {
     pub(crate) fn routes(&self, speaker: &SpeakerConfig) -> PeerConfig {
         let local_as = self.local_as.unwrap_or(speaker.local_as);
         let mut config = PeerConfig::new(local_as, self.remote.ip(), self.peer_as);
+        config.scope = match self.remote {
+            SocketAddr::V4(_) => 0,
+            SocketAddr::V6(remote) => remote.scope_id(),
+        };
         if self.route_reflector_client {
             config.kind = PeerKind::Client;
         }

@@ -11,6 +11,7 @@ use super::path::{Path, Unusable};
 use super::settings::{PEER_PREFERENCE, PeerConfig};
 use super::shared::Shared;
 use crate::policy::{Changes, Decision, Explanation, Outcomes, RouteView};
+use crate::scoped::without_scope;
 use crate::steps;
 use crate::types::Role;
 use crate::types::{PathId, PeerId, Prefix};
@@ -41,7 +42,7 @@ impl Arrival {
         octets: &[u8],
     ) -> Self {
         let key = AttrKey {
-            next_hop: Some(next_hop),
+            next_hop: Some(config.with_scope(next_hop)),
             preference: PEER_PREFERENCE,
             interface: None,
             octets,
@@ -223,7 +224,7 @@ fn apply(
 fn is_own_next_hop(shared: &Shared, peer: PeerId, next_hop: NextHop) -> bool {
     let peer = shared.peers.find(peer);
     !shared.config.use_unresolved
-        && peer.is_some_and(|it| it.is_known_to_be_ours(next_hop.address()))
+        && peer.is_some_and(|it| it.is_known_to_be_ours(without_scope(next_hop.address())))
 }
 
 /// Why the routes of an UPDATE are unusable, whatever their prefix.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::policy::{PeerView, Policy, Source};
+use crate::scoped::with_scope;
 use crate::types::{AfiSafi, Asn, PeerId, PerFamily, Role, RouterId};
 use crate::wire::{Attributes, Context, NextHop};
 
@@ -159,6 +160,9 @@ pub enum NextHopMode {
 pub struct PeerConfig {
     /// The peer's address: the last tie-break, and a next hop that is never advertised to it (RFC 4271 §5.1.3).
     pub address: IpAddr,
+    /// The interface over which a peer with a link-local address is reached; 0 is none. Link-local next hops from the peer are
+    /// reached over it too, see [`scoped`](crate::scoped).
+    pub scope: u32,
     /// The relation to the peer.
     pub kind: PeerKind,
     /// Our AS number on this session.
@@ -190,6 +194,7 @@ impl PeerConfig {
         });
         Self {
             address,
+            scope: 0,
             kind: if internal {
                 PeerKind::Internal
             } else {
@@ -214,6 +219,15 @@ impl PeerConfig {
         self
     }
 
+    /// A received next hop, with the interface of the session in a link-local one. The peer is on that link, so its link-local
+    /// address is the better one of two (RFC 2545 §3).
+    pub(super) fn with_scope(&self, next_hop: NextHop) -> NextHop {
+        match next_hop.link_local() {
+            Some(address) if self.scope != 0 => NextHop::V6(with_scope(address, self.scope)),
+            _ => next_hop,
+        }
+    }
+
     /// The policy's view of the peer.
     pub(super) fn view(&self, id: PeerId) -> PeerView {
         PeerView {
@@ -228,6 +242,7 @@ impl PeerConfig {
         self.import != new.import
             || self.kind != new.kind
             || self.address != new.address
+            || self.scope != new.scope
             || self.allowed_local_as != new.allowed_local_as
             || self.local_as != new.local_as
             || self.peer_as != new.peer_as

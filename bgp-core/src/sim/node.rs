@@ -187,6 +187,7 @@ fn neighbour(network: &Network, end: &EndSpec, peer: usize, restarted: bool) -> 
     let own_next_hop = |family| Some(NextHop::from(network.own_next_hop(end.node, family)));
     let routes = PeerConfig {
         address: network.address(peer),
+        scope: 0,
         kind: end.kind,
         local_as: network.nodes[end.node].asn,
         peer_as: network.nodes[peer].asn,
@@ -204,6 +205,7 @@ fn neighbour(network: &Network, end: &EndSpec, peer: usize, restarted: bool) -> 
             ipv4: own_next_hop(Family::Ipv4Unicast),
             ipv6: own_next_hop(Family::Ipv6Unicast),
         },
+        global_next_hop: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Translates outputs of a session into inputs of the RIB.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl SessionAdapter {
     fn own_next_hop(&self, config: &NeighbourConfig) -> PerFamily<Option<NextHop>> {
         let mut own_next_hop = config.own_next_hop;
         if let Some(local) = self.conn.and_then(|conn| self.local.get(&conn)) {
-            let local = NextHop::from(*local);
+            let local = own_on_connection(*local, config.global_next_hop);
             own_next_hop[Family::of(local.address())].get_or_insert(local);
             // RFC 8950 §4: a peer that negotiated it can be sent the session's address as next hop of IPv4 routes.
             let agreed = self.negotiated.as_ref();
@@ -155,6 +155,21 @@ impl SessionAdapter {
                 ipv6: keep(Family::Ipv6Unicast),
             },
         }
+    }
+}
+
+/// Our next hop on a connection with this local address.
+fn own_on_connection(local: IpAddr, global: Option<Ipv6Addr>) -> NextHop {
+    match (local, global) {
+        (IpAddr::V6(link_local), Some(global)) if link_local.is_unicast_link_local() => {
+            let global = if global.is_unspecified() {
+                link_local
+            } else {
+                global
+            };
+            NextHop::V6LinkLocal { global, link_local }
+        }
+        _ => NextHop::from(local),
     }
 }
 

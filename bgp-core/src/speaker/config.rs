@@ -1,5 +1,6 @@
 //! The configuration of a neighbour: its session, and its routes.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::rib::PeerConfig;
@@ -17,6 +18,9 @@ pub struct NeighbourConfig {
     pub routes: Arc<PeerConfig>,
     /// Our next hops for families other than that of the connection, or instead of its local address.
     pub own_next_hop: PerFamily<Option<NextHop>>,
+    /// Where the connection has link-local addresses, our next hop is this address and the link-local one: 32 octets. `::` repeats
+    /// the link-local one; `None` sends it alone.
+    pub global_next_hop: Option<Ipv6Addr>,
 }
 
 impl NeighbourConfig {
@@ -27,6 +31,7 @@ impl NeighbourConfig {
             session: Arc::new(session),
             routes: Arc::new(routes),
             own_next_hop,
+            global_next_hop: None,
         }
     }
 }

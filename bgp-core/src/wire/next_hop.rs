@@ -10,6 +10,7 @@ use bytes::BufMut;
 
 use super::Context;
 use super::read::{Malformed, Reader};
+use crate::scoped::split_scope;
 use crate::types::Family;
 
 /// A next hop (RFC 4271 §5.1.3, RFC 2545 §3, RFC 8950 §3).
@@ -165,7 +166,10 @@ impl fmt::Display for NextHop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::V4(address) => address.fmt(f),
-            Self::V6(address) => address.fmt(f),
+            Self::V6(address) => match split_scope(*address) {
+                (address, 0) => address.fmt(f),
+                (address, scope) => write!(f, "{address}%{scope}"),
+            },
             Self::V6LinkLocal { global, link_local } => write!(f, "{global} {link_local}"),
         }
     }

@@ -10,6 +10,7 @@ use crate::log::LogLevel;
 use crate::occupant::Occupants;
 use crate::plan::{Environment, OnStop};
 use bgp_speaker::tasks::Failure;
+use bgp_speaker::unnumbered::DiscoverySocket;
 use bgp_speaker::{Ended, SpeakerError};
 
 /// The configuration of an agent.
@@ -35,6 +36,8 @@ pub struct AgentConfig {
     pub memory_limit: Option<usize>,
     /// The log level, which follows the resources.
     pub log: LogLevel,
+    /// Finds routers on links; `None` if the process may not.
+    pub discovery: Option<DiscoverySocket>,
     /// Finds the program that occupies a port.
     pub occupants: Occupants,
     /// Where the agent publishes its state and raises alarms.

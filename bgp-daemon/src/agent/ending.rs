@@ -13,6 +13,10 @@ impl Agent {
     /// Ends the speaker, and logs how its sessions ended.
     pub(super) async fn end(self) {
         let (on_stop, leaving) = (self.config.on_stop, self.leaving);
+        // Before a restart the links stay as they are: FRR ends a session when its router goes.
+        if leaving || on_stop == Some(OnStop::Withdraw) {
+            self.neighbours.leave().await;
+        }
         let Some(running) = self.speaker else {
             return;
         };

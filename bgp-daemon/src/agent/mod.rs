@@ -7,7 +7,7 @@
 //! | `ending`      | how sessions end at a stop                              |
 //! | `recovery`    | which peers a start waits for, and which were up before |
 //! | `answers`     | queries of the control sockets                          |
-//! | `neighbours`  | peers that came from ranges                             |
+//! | `neighbours`  | peers that are found: in ranges, as gateways, on links  |
 //! | `view`        | the state shared with the API and `doctor`              |
 //! | `workloads`   | local workloads that peer, as Felix reports them        |
 //! | `node_status` | CalicoNodeStatus objects of this node                   |

@@ -68,7 +68,6 @@ impl Agent {
         let now = Timestamp::now();
         let folder = config.environment.endpoint_status_dir();
         Self {
-            config,
             workloads: workloads::watch(folder, &tasks).await,
             tasks,
             speaker: None,
@@ -80,7 +79,8 @@ impl Agent {
             leftovers: None,
             leaving: false,
             drain: DrainTimer::default(),
-            neighbours: Neighbours::default(),
+            neighbours: Neighbours::new(config.discovery.clone()),
+            config,
         }
     }
 
@@ -140,12 +140,14 @@ impl Agent {
         let mut environment = self.config.environment.clone();
         let local = self.workloads.borrow_and_update().clone();
         environment.workloads = local.workloads;
-        environment.neighbours = self.neighbours.take();
+        self.neighbours.take(&mut environment);
         let began = Instant::now();
         let mut plan = plan(&snapshot.set, &self.config.node, &environment);
         let meters = self.config.views.meters();
         meters.plan().observe(began.elapsed().as_secs_f64());
         plan.problems.extend(local.problems);
+        let alarms = self.config.views.alarms();
+        self.neighbours.look(&plan, &self.tasks, alarms);
         let plan = Arc::new(plan);
         if std::mem::replace(&mut self.log_severity, plan.log_severity) != plan.log_severity {
             self.config.log.follow(plan.log_severity);
@@ -237,7 +239,7 @@ impl Agent {
         environment
             .workloads
             .clone_from(&self.workloads.borrow().workloads);
-        environment.neighbours = self.neighbours.get();
+        self.neighbours.put(&mut environment);
         self.config.views.change(|view| {
             view.environment = environment;
             view.reconfigured = self.reconfigured;
@@ -344,7 +346,8 @@ impl Agent {
             );
             running.speaker.tasks().service("peers that are up", keep);
         }
-        self.neighbours.follow(&running.speaker);
+        self.neighbours
+            .follow(&running.speaker, running.forwarding.as_ref());
         self.speaker = Some(running);
         Ok(())
     }

@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::clock::elapsed_secs;
-use crate::plan::{Peer, Plan};
+use crate::plan::{Peer, Plan, address_in};
 use bgp_speaker::alarms::Alarms;
 use bgp_speaker::forwarding::Forwarding;
 use bgp_speaker::{Ended, Inquirer, NeighbourStatus, Speaker};
@@ -214,7 +214,7 @@ pub(super) async fn wait_for_peers(
     let peers: Vec<(Arc<str>, Vec<Family>)> = peers.collect();
     let (mut peers, all) = (peers, plan.peers.len());
     let returning = returning(plan, known.iter().flatten());
-    speaker.expect_dynamic_peers(returning.iter().map(|(name, _)| Arc::clone(name)).collect());
+    speaker.expect_peers(returning.iter().map(|(name, _)| Arc::clone(name)).collect());
     peers.extend(returning);
     let names = peers.iter().map(|(name, _)| Arc::clone(name)).collect();
     let waiting = peers.len();
@@ -223,19 +223,31 @@ pub(super) async fn wait_for_peers(
     Ok(names)
 }
 
-/// Peers from ranges that were up, and their families.
+/// Peers that were up and are not planned yet, because they are found while this runs, and their families.
 fn returning<'a>(
     plan: &Plan,
     known: impl Iterator<Item = &'a String>,
 ) -> Vec<(Arc<str>, Vec<Family>)> {
     let is_planned = |name: &str| plan.peers.iter().any(|peer| peer.name == name);
-    let range_of = |name: &str| plan.listen_ranges.iter().find(|range| range.is_name(name));
-    let unplanned = known.filter(|name| !is_planned(name));
-    unplanned
-        .filter_map(|name| {
-            let template = range_of(name)?.templates().into_iter().flatten().next()?;
-            Some((Arc::from(&**name), template.options.families.clone()))
+    let in_range = |name: &str| {
+        let range = plan
+            .listen_ranges
+            .iter()
+            .find(|range| range.is_name(name))?;
+        let template = range.templates().into_iter().flatten().next()?;
+        Some(template.options.families.clone())
+    };
+    let searched = |name: &str| {
+        let search = plan.searches.iter().find(|search| search.is_name(name))?;
+        Some(match &search.families[..] {
+            [] => vec![Family::of(address_in(name)?)],
+            families => families.to_vec(),
         })
+    };
+    let unplanned = known.filter(|name| !is_planned(name));
+    let families = |name: &str| in_range(name).or_else(|| searched(name));
+    unplanned
+        .filter_map(|name| Some((Arc::from(&**name), families(name)?)))
         .collect()
 }
 

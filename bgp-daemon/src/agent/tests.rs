@@ -41,6 +41,7 @@ async fn agent() -> Agent {
         peers_file: Some("/nonexistent/peers-up.json".into()),
         on_stop: None,
         drain_after: Duration::from_secs(60),
+        discovery: None,
         memory_limit: None,
         occupants: Occupants::default(),
         log: LogLevel::default(),

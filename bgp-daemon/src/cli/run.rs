@@ -38,6 +38,7 @@ use crate::privileges::{self, Group};
 use crate::resources::parse_duration;
 use crate::service_manager::ServiceManager;
 use bgp_speaker::tasks::Tasks;
+use bgp_speaker::unnumbered::DiscoverySocket;
 
 /// Arguments of `run`.
 #[derive(Clone, Debug, Args)]
@@ -143,6 +144,8 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
     allow_open_files();
     let mut occupants = Occupants::default();
     occupants.note(args.listen_port.unwrap_or(BGP_PORT));
+    // With CAP_NET_RAW, which is not kept.
+    let discovery = DiscoverySocket::open(None).ok();
     privileges::confine_speaker(args.socket_group).context("cannot give up privileges")?;
     let log = log::init(log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -163,6 +166,7 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
         memory_limit: memory::limit(args.memory_limit),
         node,
         log: log.level.clone(),
+        discovery,
         occupants,
         views,
     };

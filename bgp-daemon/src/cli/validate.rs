@@ -16,8 +16,9 @@ use super::resource::kinds;
 use super::resource::manifest::{self, Given, ManifestError};
 use super::resource::report::{self, Outcome, Verb};
 use super::resource::validation;
+use crate::plan::Annotations;
 use crate::resources::{
-    Entry, Kind, Meaning, Outline, Problem, Severity, UNKNOWN_FIELD, key_of, parse,
+    Entry, Kind, Meaning, Outline, Problem, ResourceSet, Severity, UNKNOWN_FIELD, key_of, parse,
 };
 
 /// Arguments of `validate`.
@@ -89,7 +90,11 @@ impl Seen {
             .iter()
             .flat_map(|part| &part.entries)
             .collect();
-        let mut problems = parse(&source, &text).problems;
+        let parsed = parse(&source, &text);
+        let mut problems = parsed.problems;
+        let loaded = ResourceSet::from_documents(parsed.documents);
+        let of_annotations = Annotations::problems_of(&loaded.set).into_iter();
+        problems.extend(of_annotations.map(|problem| loaded.located(problem)));
         problems.retain(|problem| {
             problem.severity == Severity::Error || problem.reason.starts_with(UNKNOWN_FIELD)
         });

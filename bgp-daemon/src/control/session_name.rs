@@ -37,7 +37,7 @@ impl PeerType {
     }
 }
 
-/// Parses a name: the type, and the address as shown, including a port (`192.0.2.2.port.1790`). `None` if it is not the name of a
+/// Parses a name: the type, and the address as shown, including a port (`192.0.2.2.port.1790`) or a link (`fe80::1%eth1`). `None` if it is not the name of a
 /// session that is shown.
 pub fn parse(name: &str, family: Family) -> Option<(PeerType, String)> {
     let (word, rest) = name.split_once('_')?;
@@ -51,7 +51,12 @@ pub fn parse(name: &str, family: Family) -> Option<(PeerType, String)> {
         Family::Ipv4Unicast => ".",
         Family::Ipv6Unicast => ":",
     };
-    (!rest.is_empty()).then(|| (peer_type, rest.replace('_', separator)))
+    let (address, link) = match rest.split_once("_dev_") {
+        Some((address, link)) => (address, format!("%{link}")),
+        None => (rest, String::new()),
+    };
+    let shown = || address.replace('_', separator) + &link;
+    (!rest.is_empty()).then(|| (peer_type, shown()))
 }
 
 /// Whether it is the session of a workload on this node.
@@ -79,6 +84,10 @@ mod tests {
         assert_eq!(
             of("Mesh___1", Ipv6Unicast),
             Some(("node-to-node mesh", "::1".to_owned()))
+        );
+        assert_eq!(
+            of("Node_fe80__1_dev_eth1", Ipv6Unicast),
+            Some(("node specific", "fe80::1%eth1".to_owned()))
         );
         for other in [
             "Local_Workload_10_65_0_2",

@@ -102,7 +102,10 @@ impl ForwardingRules for Rules {
         match decision {
             KernelDecision::Install { metric, tunnel } => Some(Install {
                 metric,
-                tunnel: tunnel.map(|Tunnel::Ipip| Device::name(TUNNEL_DEVICE)),
+                // The outer packet goes to an IPv4 address; a router on an unnumbered link has none.
+                tunnel: tunnel
+                    .filter(|_| next_hop.is_ipv4())
+                    .map(|Tunnel::Ipip| Device::name(TUNNEL_DEVICE)),
             }),
             KernelDecision::Skip => None,
         }

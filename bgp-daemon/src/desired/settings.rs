@@ -99,7 +99,11 @@ pub(super) fn with_policies(
     let password = peer.password.as_ref();
     let md5 = password.map(|password| Md5Key::new(password.expose()));
     let restart_time = peer.graceful_restart_time.unwrap_or(RESTART_TIME);
-    let mut spec = PeerSpec::new(SocketAddr::new(peer.address, peer.port), peer.peer_as);
+    let mut remote = SocketAddr::new(peer.address, peer.port);
+    if let (SocketAddr::V6(remote), Some(link)) = (&mut remote, &peer.link) {
+        remote.set_scope_id(link.index);
+    }
+    let mut spec = PeerSpec::new(remote, peer.peer_as);
     spec.local_as = Some(peer.local_as);
     spec.source = peer.source_address;
     spec.passive = peer.passive;
@@ -133,6 +137,12 @@ pub(super) fn with_policies(
         PlannedNextHop::None => NextHopMode::Auto,
     };
     spec.own_next_hop = next_hops_beside(plan, peer);
+    let global = plan.addresses.ipv6.and_then(|address| match address {
+        IpAddr::V6(address) => Some(address),
+        IpAddr::V4(_) => None,
+    });
+    let global = global.unwrap_or(Ipv6Addr::UNSPECIFIED);
+    spec.global_next_hop = options.global_next_hop.then_some(global);
     (spec.import, spec.export) = (Some(import), Some(export));
     spec.bfd = options.bfd.as_ref().map(|bfd| bfd_spec(peer, bfd));
     spec.max_prefixes = PerFamily {

@@ -1,6 +1,7 @@
 //! The path of a prefix to its best route: objects, routes, import policies, decision.
 
 use bgp_core::rib::{DecisionStep, RouteSource, Standing, Unusable, ViewedRoute};
+use bgp_core::scoped::without_scope;
 use ipnet::IpNet;
 
 use super::answer::{Because, Stage, StepResult};
@@ -134,7 +135,9 @@ impl Chain<'_> {
             }
             false => "",
         };
-        let next_hop = route.next_hop.map(|next_hop| next_hop.address());
+        let next_hop = route
+            .next_hop
+            .map(|next_hop| without_scope(next_hop.address()));
         match route.source {
             RouteSource::Peer(..) => {
                 let via = next_hop.map_or_else(String::new, |it| format!(" with next hop {it}"));

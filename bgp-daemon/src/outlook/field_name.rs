@@ -31,6 +31,7 @@ pub(super) fn field_name(field: &'static str, old: &PeerSpec, new: &PeerSpec) ->
         "software_version" => "softwareVersion",
         "extra_capabilities" => "capabilities",
         "own_next_hop" => "nextHopAddress",
+        "global_next_hop" => "globalNextHop",
         "route_reflector_client" => "routeReflectorClient",
         "allowed_local_as" => "allowedLocalAS",
         "next_hop_mode" => "nextHop",

@@ -35,6 +35,7 @@ pub struct Annotations {
     require_password: Option<bool>,
     bfd: Option<Option<BfdTimers>>,
     bfd_strict: Option<bool>,
+    next_hop_length: Option<u8>,
     whom: Whom,
 }
 
@@ -60,6 +61,10 @@ pub struct PeerOptions {
     /// set.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub graceful_restart_notification: bool,
+    /// Over link-local addresses, send a global address in front of the link-local next hop (RFC 2545 §3). Omitted from JSON if
+    /// not set.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub global_next_hop: bool,
     /// Our role (RFC 9234).
     pub role: Option<RoleConfig>,
     /// How many prefixes of each family the peer may announce; more end the session with Cease 6/1 (RFC 4486 §4).
@@ -94,7 +99,7 @@ impl OnStop {
 }
 
 /// The names of the annotations of a BGPPeer or BGPConfiguration.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "add-path",
     "bfd",
     "bfd-strict",
@@ -106,6 +111,7 @@ const NAMES: [&str; 15] = [
     "hold-time",
     "long-lived-stale-time",
     "max-prefixes",
+    "next-hop-length",
     "on-stop",
     "passive",
     "require-password",
@@ -182,6 +188,7 @@ impl Annotations {
             require_password: self.require_password.or(others.require_password),
             bfd: self.bfd.or(others.bfd),
             bfd_strict: self.bfd_strict.or(others.bfd_strict),
+            next_hop_length: self.next_hop_length.or(others.next_hop_length),
             whom: self.whom,
         }
     }
@@ -198,6 +205,11 @@ impl Annotations {
     /// Whether to wait for the peer, if set.
     pub(crate) fn passive(&self) -> Option<bool> {
         self.passive
+    }
+
+    /// The families to offer, if set.
+    pub(super) fn families(&self) -> Option<Vec<Family>> {
+        self.families.clone()
     }
 
     /// Whether to watch the path to the peer by BFD, if they say.
@@ -225,12 +237,24 @@ impl Annotations {
             extended_messages: self.extended_messages.unwrap_or(false),
             extended_next_hop: self.extended_next_hop.unwrap_or(false),
             graceful_restart_notification: self.graceful_restart_notification.unwrap_or(false),
+            global_next_hop: self.next_hop_length == Some(32),
             role: self.role,
             max_prefixes: self.max_prefixes,
             long_lived_stale_time: self.long_lived_stale_time.flatten(),
             bfd: None,
             on_stop: self.on_stop.unwrap_or_default(),
         }
+    }
+
+    /// The settings of a session with the router on a link, over link-local addresses: with both families (RFC 8950).
+    pub(crate) fn options_on_link(&self) -> PeerOptions {
+        let mut options = self.options(Family::Ipv6Unicast);
+        options.families = self
+            .families
+            .clone()
+            .unwrap_or_else(|| Family::ALL.to_vec());
+        options.extended_next_hop = self.extended_next_hop.unwrap_or(true);
+        options
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
@@ -263,6 +287,7 @@ impl Annotations {
                 let what = "off, or a duration up to 16777215s";
                 self.long_lived_stale_time = read(value, stale_time, what)?;
             }
+            "next-hop-length" => self.next_hop_length = read(value, next_hop_length, "16 or 32")?,
             "on-stop" => self.on_stop = read(value, on_stop, ON_STOP)?,
             "require-password" => self.require_password = read(value, truth, TRUTH)?,
             "bfd" => self.bfd = read(value, bfd, BFD)?,
@@ -308,6 +333,13 @@ fn bfd(value: &str) -> Option<Option<BfdTimers>> {
         "on" => Some(Some(BfdTimers::DEFAULT)),
         _ => BfdTimers::from_text(value).map(Some),
     }
+}
+
+fn next_hop_length(value: &str) -> Option<u8> {
+    value
+        .parse()
+        .ok()
+        .filter(|length| matches!(length, 16 | 32))
 }
 
 fn on_stop(value: &str) -> Option<OnStop> {

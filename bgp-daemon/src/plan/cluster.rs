@@ -92,10 +92,7 @@ impl<'a> Cluster<'a> {
         }
         let mut read = |configuration: Option<&BgpConfiguration>| {
             configuration.map_or_else(Annotations::default, |configuration| {
-                let object = format!("BGPConfiguration/{}", configuration.metadata.name);
-                let read = Annotations::read(&configuration.metadata, &object, problems);
-                read.note_whom(&object, problems);
-                read
+                Annotations::of_configuration(configuration, problems)
             })
         };
         let defaults = read(mine).or(read(global));

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use bgp_core::types::Asn;
+use serde::{Serialize, Serializer};
 
 use super::workload::Workload;
 
@@ -31,6 +32,34 @@ pub struct Environment {
     pub workloads: Vec<Workload>,
     /// Peers that have connected from ranges, sorted by address.
     pub neighbours: Vec<Neighbour>,
+    /// Gateways of this node's default routes; `None` if unknown.
+    pub gateways: Option<Vec<Router>>,
+    /// Routers that were heard on the links of [`Plan::links`](super::Plan::links); `None` if unknown.
+    pub routers: Option<Vec<Router>>,
+}
+
+/// A router, and the link on which it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Router {
+    /// Its address.
+    pub address: IpAddr,
+    /// The link.
+    pub link: Link,
+}
+
+/// A link of this node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    /// Name of the interface.
+    pub name: String,
+    /// Index of the interface.
+    pub index: u32,
+}
+
+impl Serialize for Link {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.name)
+    }
 }
 
 /// A peer that has connected from a range.
@@ -73,6 +102,8 @@ impl Environment {
             drain_is_over: false,
             workloads: Vec::new(),
             neighbours: Vec::new(),
+            gateways: None,
+            routers: None,
         }
     }
 

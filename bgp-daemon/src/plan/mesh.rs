@@ -82,11 +82,12 @@ fn peer(cluster: &Cluster<'_>, node: &NodeView<'_>, family: Family) -> Option<Pe
         annotations.bfd_strict(),
     );
     Some(Peer {
-        name: session_name(PeerType::Mesh, address, None),
+        name: session_name(PeerType::Mesh, address, None, None),
         kind: PeerType::Mesh,
         family,
         address,
         range: None,
+        link: None,
         port: cluster.listen_port_of(node).unwrap_or(BGP_PORT),
         local_as,
         peer_as,

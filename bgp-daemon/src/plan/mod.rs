@@ -15,6 +15,7 @@
 //! | `whom`          | annotations of a BGPPeer that name its peers, beside its spec      |
 //! | `ranges`        | ranges from which peers are accepted                               |
 //! | `reverse`       | the reverse side of BGPPeers between nodes                         |
+//! | `searches`      | peers that are looked for: default gateways, routers on links      |
 //! | `session`       | one session from one peering                                       |
 //! | `session_rules` | names, passive sides and times of all sessions                     |
 //! | `annotations`   | settings beyond Calico's API                                       |
@@ -44,6 +45,7 @@ pub mod policy;
 mod ranges;
 pub mod render;
 mod reverse;
+mod searches;
 mod services;
 mod session;
 mod session_rules;
@@ -64,7 +66,7 @@ pub use bfd::PlannedBfd;
 pub use cluster::BGP_PORT;
 pub(crate) use cluster::{NodeView, nodes};
 pub use drain::{Drain, is_drained};
-pub use environment::{Environment, Neighbour};
+pub use environment::{Environment, Link, Neighbour, Router};
 pub use export::{ExportRules, Sourced};
 pub use kernel::{
     CandidateRoute, CandidateSource, KernelDecision, KernelRules, LeftOut, PoolRouting, PoolRule,
@@ -72,11 +74,13 @@ pub use kernel::{
 };
 pub use mesh::MESH;
 pub use model::{
-    AdvertisedCommunities, HostRoute, ListenRange, Peer, PeerType, Plan, PlannedNextHop,
+    AdvertisedCommunities, HostRoute, ListenRange, Peer, PeerType, Plan, PlannedNextHop, Search,
+    SearchPlace,
 };
 pub use originated::{Originated, RouteOrigin};
 pub use password::Password;
 pub(crate) use ranges::of_address;
+pub(crate) use session_rules::address_in;
 pub use workload::{Workload, WorkloadFiles, load_workloads, read_workload_files};
 
 /// The plan for the speaker of a node. The same arguments give the same plan.
@@ -107,6 +111,7 @@ pub fn plan(resources: &ResourceSet, node: &str, environment: &Environment) -> P
         filters: session::used_filters(&cluster, &sessions.peers),
         peers: sessions.peers,
         listen_ranges,
+        searches: sessions.searches,
         originate,
         communities: speaker::communities(&cluster, &mut problems),
         reachable_by: sessions.reachable_by,

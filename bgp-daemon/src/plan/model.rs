@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::annotations::{AsRanges, PeerOptions};
 use super::bfd::PlannedBfd;
 use super::drain::Drain;
+use super::environment::Link;
 use super::export::{ExportRules, Sourced};
 use super::kernel::KernelRules;
 use super::originated::Originated;
@@ -57,6 +58,9 @@ pub struct Plan {
     /// Ranges from which peers are accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub listen_ranges: Vec<ListenRange>,
+    /// BGPPeers whose peers are looked for on this node.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub searches: Vec<Search>,
     /// Prefixes to announce as our own.
     pub originate: Vec<Originated>,
     /// Communities added on export.
@@ -96,6 +100,9 @@ pub struct Peer {
     /// The range from which the peer has connected; `None` for one that is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<IpNet>,
+    /// The link of a peer with a link-local address.
+    #[serde(rename = "interface", skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
     /// Port to connect to.
     pub port: u16,
     /// Our AS on this session.
@@ -179,6 +186,34 @@ pub struct ListenRange {
     pub resource: String,
 }
 
+/// A BGPPeer whose peers are looked for on this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Search {
+    /// Where.
+    #[serde(flatten)]
+    pub place: SearchPlace,
+    /// Where the sessions come from.
+    #[serde(rename = "type")]
+    pub kind: PeerType,
+    /// The families of a session; empty stands for that of the peer's address.
+    pub families: Vec<Family>,
+    /// The object that it comes from, such as `BGPPeer/tor`.
+    #[serde(rename = "from")]
+    pub resource: String,
+}
+
+/// Where peers are looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SearchPlace {
+    /// The gateways of the default routes.
+    #[serde(rename = "peer", serialize_with = "default_gateway")]
+    DefaultGateway,
+    /// The router on this link.
+    Interface(String),
+}
+
 /// Where a session comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -233,6 +268,10 @@ pub(super) fn ip_version_name(family: Family) -> &'static str {
         Family::Ipv4Unicast => "ipv4",
         Family::Ipv6Unicast => "ipv6",
     }
+}
+
+fn default_gateway<S: Serializer>(to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str("default-gateway")
 }
 
 fn ip_version<S: Serializer>(family: &Family, to: S) -> Result<S::Ok, S::Error> {

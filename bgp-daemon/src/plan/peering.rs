@@ -7,6 +7,7 @@ use bgp_core::types::{Asn, Family, RouterId};
 use ipnet::IpNet;
 
 use super::cluster::{Cluster, NodeView};
+use super::environment::Link;
 use crate::resources::BgpPeer;
 
 /// One peering of this node.
@@ -15,6 +16,8 @@ pub(super) struct Peering<'a> {
     /// The BGPPeer.
     pub(super) resource: &'a BgpPeer,
     pub(super) address: IpAddr,
+    /// The link of a link-local address; part of the key.
+    pub(super) link: Option<&'a Link>,
     /// The port, once known; part of the key.
     pub(super) port: Option<u16>,
     pub(super) peer_as: Asn,
@@ -32,8 +35,16 @@ pub(super) enum Target {
     Node,
     /// A workload on this node.
     Workload,
+    /// The router on a link.
+    Link,
     /// Whoever connects from a range.
     Range(IpNet),
+}
+
+impl Peering<'_> {
+    pub(super) fn link_name(&self) -> Option<&str> {
+        self.link.map(|link| link.name.as_str())
+    }
 }
 
 impl Target {
@@ -45,23 +56,26 @@ impl Target {
     }
 }
 
-/// The peerings of this node by address and port; the first of several with the same key counts.
+/// The peerings of this node by address, link and port; the first of several with the same key counts.
 #[derive(Default)]
 pub(super) struct Peerings<'a> {
     /// Peerings that every node has.
-    pub(super) global: BTreeMap<(IpAddr, Option<u16>), Peering<'a>>,
+    pub(super) global: BTreeMap<Identity<'a>, Peering<'a>>,
     /// Peerings of this node that are not global.
-    pub(super) node: BTreeMap<(IpAddr, Option<u16>), Peering<'a>>,
+    pub(super) node: BTreeMap<Identity<'a>, Peering<'a>>,
 }
+
+/// What no two peerings share.
+type Identity<'a> = (IpAddr, Option<&'a Link>, Option<u16>);
 
 impl<'a> Peerings<'a> {
     pub(super) fn add_global(&mut self, peering: Peering<'a>) {
-        let identity = (peering.address, peering.port);
+        let identity = (peering.address, peering.link, peering.port);
         self.global.entry(identity).or_insert(peering);
     }
 
     pub(super) fn add_node(&mut self, peering: Peering<'a>) {
-        let identity = (peering.address, peering.port);
+        let identity = (peering.address, peering.link, peering.port);
         if !self.global.contains_key(&identity) {
             self.node.entry(identity).or_insert(peering);
         }
@@ -80,6 +94,7 @@ pub(super) fn of_node<'a>(
         .map(|address| Peering {
             resource,
             address,
+            link: None,
             port: cluster.listen_port_of(node),
             peer_as: cluster.as_of(node),
             peer_cluster_id: node.cluster_id,
@@ -97,4 +112,21 @@ pub(super) fn as_of_peer(cluster: &Cluster<'_>, resource: &BgpPeer) -> Asn {
 /// Whether a node has that address and AS.
 pub(super) fn is_node_of(cluster: &Cluster<'_>, node: &NodeView<'_>, ip: IpAddr, asn: Asn) -> bool {
     node.has_address(ip) && cluster.as_of(node) == asn
+}
+
+/// Whether a BGPPeer is for every node.
+pub(super) fn is_global(peer: &BgpPeer) -> bool {
+    peer.spec.node.is_none() && peer.spec.node_selector.is_none()
+}
+
+/// Whether a BGPPeer for some nodes is for this one.
+pub(super) fn is_on_this_node(cluster: &Cluster<'_>, peer: &BgpPeer) -> bool {
+    if let Some(node) = &peer.spec.node {
+        return node == cluster.name;
+    }
+    let labels = cluster.me.as_ref().map(|me| &me.labels);
+    let selector = peer.spec.node_selector.as_ref();
+    selector
+        .zip(labels)
+        .is_some_and(|(selector, labels)| selector.matches(labels))
 }

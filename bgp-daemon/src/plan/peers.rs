@@ -1,28 +1,41 @@
 //! Peerings from BGPPeers, before they become sessions: the peers of each BGPPeer, and which of several for the same address
 //! counts.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bgp_core::types::Family;
 
+use super::annotations::Annotations;
 use super::cluster::Cluster;
-use super::peering::{Peering, Peerings, Target, as_of_peer, is_node_of, of_node};
+use super::peering::{
+    Peering, Peerings, Target, as_of_peer, is_global, is_node_of, is_on_this_node, of_node,
+};
 use super::reverse;
+use super::searches;
 use crate::resources::{BgpPeer, PeerAddress, Problem};
 
 /// All peerings of this node: global ones, then its own, then the reverse ones of other nodes' peerings; ordered by the names of
 /// their BGPPeers, so that the result is the same every time.
-pub(super) fn peerings<'a>(cluster: &Cluster<'a>, problems: &mut Vec<Problem>) -> Peerings<'a> {
+pub(super) fn peerings<'a>(
+    cluster: &Cluster<'a>,
+    annotations: &BTreeMap<&str, Annotations>,
+    problems: &mut Vec<Problem>,
+) -> Peerings<'a> {
     let mut peerings = Peerings::default();
     let all = || cluster.resources.bgp_peers();
+    let whom = |resource: &BgpPeer| annotations[resource.metadata.name.as_str()].whom();
+    let found = |resource| searches::found(cluster, resource, whom(resource));
     for resource in all().filter(|peer| is_global(peer)) {
         candidates(cluster, resource)
             .into_iter()
+            .chain(found(resource))
             .for_each(|peering| peerings.add_global(peering));
     }
     for resource in all().filter(|peer| !is_global(peer) && is_on_this_node(cluster, peer)) {
         candidates(cluster, resource)
             .into_iter()
+            .chain(found(resource))
             .for_each(|peering| peerings.add_node(peering));
     }
     for resource in all() {
@@ -38,22 +51,6 @@ pub(super) fn peerings<'a>(cluster: &Cluster<'a>, problems: &mut Vec<Problem>) -
         }
     }
     peerings
-}
-
-pub(super) fn is_global(peer: &BgpPeer) -> bool {
-    peer.spec.node.is_none() && peer.spec.node_selector.is_none()
-}
-
-/// Whether a BGPPeer for some nodes is for this one.
-pub(super) fn is_on_this_node(cluster: &Cluster<'_>, peer: &BgpPeer) -> bool {
-    if let Some(node) = &peer.spec.node {
-        return node == cluster.name;
-    }
-    let labels = cluster.me.as_ref().map(|me| &me.labels);
-    let selector = peer.spec.node_selector.as_ref();
-    selector
-        .zip(labels)
-        .is_some_and(|(selector, labels)| selector.matches(labels))
 }
 
 /// The peers of a BGPPeer, seen from this node.
@@ -87,6 +84,7 @@ fn of_address<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer, peer: PeerAddres
     Peering {
         resource,
         address: peer.ip,
+        link: None,
         port,
         peer_as,
         peer_cluster_id: None,
@@ -105,6 +103,7 @@ fn workloads<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer) -> Vec<Peering<'a
         .map(|address| Peering {
             resource,
             address,
+            link: None,
             port: None,
             peer_as: resource.spec.as_number.unwrap_or_default(),
             peer_cluster_id: None,

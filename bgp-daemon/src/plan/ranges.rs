@@ -10,8 +10,7 @@ use super::annotations::{Annotations, AsRanges, field_of};
 use super::bfd;
 use super::cluster::Cluster;
 use super::model::{ListenRange, Peer, PeerType};
-use super::peering::{Peering, Target, as_of_peer};
-use super::peers::{is_global, is_on_this_node};
+use super::peering::{Peering, Target, as_of_peer, is_global, is_on_this_node};
 use super::session::{Sessions, session};
 use super::session_rules::{address_in, session_name};
 use crate::resources::{BgpPeer, Problem};
@@ -30,7 +29,7 @@ impl ListenRange {
             .or(external)
             .filter(|_| is_accepted)?;
         let mut peer = template.clone();
-        peer.name = session_name(self.kind, address, None);
+        peer.name = session_name(self.kind, address, None, None);
         (peer.address, peer.peer_as) = (address, asn);
         let is_connected = self.network.is_some_and(|net| net.contains(&address));
         peer.options.bfd = self.bfd[usize::from(!is_connected)].clone();
@@ -40,7 +39,7 @@ impl ListenRange {
     /// Whether a session with a peer from the range could have this name.
     pub(crate) fn is_name(&self, name: &str) -> bool {
         address_in(name).is_some_and(|address| {
-            self.prefix.contains(&address) && session_name(self.kind, address, None) == name
+            self.prefix.contains(&address) && session_name(self.kind, address, None, None) == name
         })
     }
 
@@ -107,6 +106,7 @@ fn range(
         let peering = Peering {
             resource,
             address: prefix.addr(),
+            link: None,
             port: None,
             peer_as,
             peer_cluster_id: None,

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::model::{ListenRange, Peer, Plan, ip_version_name};
+use super::model::{ListenRange, Peer, Plan, SearchPlace, ip_version_name};
 use super::originated::RouteOrigin;
 
 /// As JSON, indented.
@@ -41,6 +41,14 @@ fn write_table(plan: &Plan, out: &mut String) -> fmt::Result {
     let ranges = plan.listen_ranges.iter().map(range_row);
     let header = ["RANGE", "AS", "LIMIT", "PASSWORD", "FROM"];
     section(out, "Peers are accepted from", &header, ranges)?;
+    let searches = plan.searches.iter().map(|search| {
+        let place = match &search.place {
+            SearchPlace::DefaultGateway => "default gateways".to_owned(),
+            SearchPlace::Interface(link) => format!("the router on {link}"),
+        };
+        vec![place, search.resource.clone()]
+    });
+    section(out, "Peers are looked for", &["WHOM", "FROM"], searches)?;
     let originated = plan.originate.iter().map(|originated| {
         let why = match originated.origin {
             RouteOrigin::Block => "block",
@@ -72,7 +80,7 @@ fn peer_row(peer: &Peer) -> Vec<String> {
     role.extend(peer.password.is_some().then_some("password"));
     vec![
         peer.name.clone(),
-        peer.address.to_string(),
+        address(peer),
         peer.port.to_string(),
         peer.peer_as.to_string(),
         peer.local_as.to_string(),
@@ -81,6 +89,13 @@ fn peer_row(peer: &Peer) -> Vec<String> {
         names(&peer.export_filters),
         peer.resource.clone(),
     ]
+}
+
+fn address(peer: &Peer) -> String {
+    match &peer.link {
+        Some(link) => format!("{}%{}", peer.address, link.name),
+        None => peer.address.to_string(),
+    }
 }
 
 fn range_row(range: &ListenRange) -> Vec<String> {

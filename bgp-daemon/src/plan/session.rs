@@ -10,10 +10,11 @@ use super::annotations::{Annotations, PeerOptions};
 use super::bfd;
 use super::cluster::{BGP_PORT, Cluster, GLOBAL};
 use super::mesh;
-use super::model::{HostRoute, Peer, PeerType, PlannedNextHop};
+use super::model::{HostRoute, Peer, PeerType, PlannedNextHop, Search};
 use super::password;
 use super::peering::{Peering, Target};
 use super::peers;
+use super::searches;
 use super::session_rules::{is_passive_towards, restart_seconds, session_name, whole_seconds};
 use crate::resources::{
     BgpFilterSpec, BgpPeer, BgpPeerSpec, FilterRule, NextHopMode, Problem, SourceAddress,
@@ -28,6 +29,8 @@ pub(super) struct Sessions<'a> {
     pub(super) reachable_by: Vec<HostRoute>,
     /// BGPPeers without a session, because the node has no address of the family.
     pub(super) unaddressed: Vec<(String, IpAddr)>,
+    /// BGPPeers whose peers are looked for.
+    pub(super) searches: Vec<Search>,
     /// The annotations of each BGPPeer, by its name.
     pub(super) annotations: BTreeMap<&'a str, Annotations>,
 }
@@ -35,7 +38,8 @@ pub(super) struct Sessions<'a> {
 /// All sessions: mesh, global, own, workloads.
 pub(super) fn sessions<'a>(cluster: &Cluster<'a>, problems: &mut Vec<Problem>) -> Sessions<'a> {
     let annotations = read_annotations(cluster, problems);
-    let peerings = peers::peerings(cluster, problems);
+    let peerings = peers::peerings(cluster, &annotations, problems);
+    let searches = searches::searches(cluster, &annotations, problems);
     let mut peers = mesh::peers(cluster, problems);
     let (mut reachable_by, mut unaddressed) = (BTreeSet::new(), BTreeSet::new());
     for (scope, peerings) in [
@@ -44,7 +48,8 @@ pub(super) fn sessions<'a>(cluster: &Cluster<'a>, problems: &mut Vec<Problem>) -
     ] {
         for peering in peerings.values() {
             let name = peering.resource.metadata.name.as_str();
-            if cluster.address(Family::of(peering.address)).is_none() {
+            let needs_address = peering.link.is_none();
+            if needs_address && cluster.address(Family::of(peering.address)).is_none() {
                 unaddressed.insert((format!("BGPPeer/{name}"), peering.address));
             }
             if let Some(peer) = peer(cluster, scope, peering, &annotations[name], problems) {
@@ -60,6 +65,7 @@ pub(super) fn sessions<'a>(cluster: &Cluster<'a>, problems: &mut Vec<Problem>) -
         peers,
         reachable_by: reachable_by.into_iter().collect(),
         unaddressed: unaddressed.into_iter().collect(),
+        searches,
         annotations,
     }
 }
@@ -85,10 +91,14 @@ fn peer(
     annotations: &Annotations,
     problems: &mut Vec<Problem>,
 ) -> Option<Peer> {
-    let family = Family::of(peering.address);
-    let own = cluster
-        .address(family)
-        .filter(|own| *own != peering.address)?;
+    let own = match peering.link {
+        // The kernel chooses the link-local address of the interface.
+        Some(_) => peering.address,
+        None => {
+            let own = cluster.address(Family::of(peering.address));
+            own.filter(|own| *own != peering.address)?
+        }
+    };
     session(cluster, scope, peering, own, annotations, problems)
 }
 
@@ -105,7 +115,9 @@ pub(super) fn session(
     // A workload's peering takes only filters and AS numbers from its BGPPeer.
     let (kind, spec) = match peering.target {
         Target::Workload => (PeerType::Local, &workload_spec(&peering.resource.spec)),
-        Target::Address { .. } | Target::Node | Target::Range(_) => (scope, &peering.resource.spec),
+        Target::Address { .. } | Target::Node | Target::Link | Target::Range(_) => {
+            (scope, &peering.resource.spec)
+        }
     };
     let object = format!("BGPPeer/{}", peering.resource.metadata.name);
     let local_as = local_as(cluster, peering);
@@ -124,14 +136,16 @@ pub(super) fn session(
         problems,
     )
     .ok()?;
-    let kernel_chooses =
-        kind == PeerType::Local || spec.source_address == Some(SourceAddress::None);
+    let kernel_chooses = kind == PeerType::Local
+        || peering.link.is_some()
+        || spec.source_address == Some(SourceAddress::None);
     Some(Peer {
-        name: session_name(kind, peering.address, peering.port),
+        name: session_name(kind, peering.address, peering.link_name(), peering.port),
         kind,
         family,
         address: peering.address,
         range: peering.target.range(),
+        link: peering.link.cloned(),
         port: peering.port.unwrap_or(BGP_PORT),
         local_as,
         peer_as: peering.peer_as,
@@ -159,7 +173,7 @@ pub(super) fn session(
             problems,
         ),
         allowed_local_as: match peering.target {
-            Target::Address { .. } | Target::Range(_) => spec.allowed_local_as(),
+            Target::Address { .. } | Target::Link | Target::Range(_) => spec.allowed_local_as(),
             Target::Node | Target::Workload => 0,
         },
         import_filters,
@@ -178,8 +192,12 @@ fn options(
     spec: &BgpPeerSpec,
     annotations: &Annotations,
 ) -> PeerOptions {
-    let mut options = annotations.options(Family::of(peering.address));
-    let is_on_network = spec.reachable_by.is_none() && cluster.is_connected(peering.address);
+    let mut options = match peering.target {
+        Target::Link => annotations.options_on_link(),
+        _ => annotations.options(Family::of(peering.address)),
+    };
+    let is_on_network = peering.link.is_some()
+        || spec.reachable_by.is_none() && cluster.is_connected(peering.address);
     options.bfd = bfd::planned(
         annotations.bfd(),
         spec.failure_detection_mode,
@@ -238,7 +256,7 @@ fn note_missing_filters(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) {
 fn local_as(cluster: &Cluster<'_>, peering: &Peering<'_>) -> Asn {
     let configured = match peering.target {
         Target::Node => None,
-        Target::Address { .. } | Target::Workload | Target::Range(_) => {
+        Target::Address { .. } | Target::Workload | Target::Link | Target::Range(_) => {
             peering.resource.spec.local_as_number
         }
     };

@@ -12,8 +12,14 @@ pub(super) fn is_passive_towards(own: IpAddr, peer: IpAddr) -> bool {
     own.to_string() < peer.to_string()
 }
 
-/// `Mesh_10_0_0_1`, `Global_fd00__1_port_50`: the session names of `calicoctl node status`.
-pub(super) fn session_name(kind: PeerType, address: IpAddr, port: Option<u16>) -> String {
+/// `Mesh_10_0_0_1`, `Global_fd00__1_port_50`: the session names of `calicoctl node status`. A link-local address is followed by
+/// its link: `Node_fe80__1_dev_eth1`.
+pub(super) fn session_name(
+    kind: PeerType,
+    address: IpAddr,
+    link: Option<&str>,
+    port: Option<u16>,
+) -> String {
     let prefix = match kind {
         PeerType::Mesh => "Mesh",
         PeerType::Node => "Node",
@@ -21,15 +27,21 @@ pub(super) fn session_name(kind: PeerType, address: IpAddr, port: Option<u16>) -
         PeerType::Local => "Local_Workload",
     };
     let address = address.to_string().replace(['.', ':'], "_");
-    match port {
-        Some(port) => format!("{prefix}_{address}_port_{port}"),
-        None => format!("{prefix}_{address}"),
-    }
+    let link = link.map(|link| format!("_dev_{}", in_name(link)));
+    let port = port.map(|port| format!("_port_{port}"));
+    let (link, port) = (link.unwrap_or_default(), port.unwrap_or_default());
+    format!("{prefix}_{address}{link}{port}")
+}
+
+/// A link in the name of a session, which has letters, digits and `_` only.
+pub(super) fn in_name(link: &str) -> String {
+    link.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
 
 /// The address in the name of a session without a port.
-pub(super) fn address_in(name: &str) -> Option<IpAddr> {
+pub(crate) fn address_in(name: &str) -> Option<IpAddr> {
     let (_, address) = name.split_once('_')?;
+    let (address, _) = address.split_once("_dev_").unwrap_or((address, ""));
     let ipv4 = || address.replace('_', ".").parse().ok();
     ipv4().or_else(|| address.replace('_', ":").parse().ok())
 }
@@ -73,7 +85,8 @@ mod tests {
     /// Promise 5.18.
     #[test]
     fn names_are_those_of_the_replaced_speaker() {
-        let name = |kind, address: &str, port| session_name(kind, address.parse().unwrap(), port);
+        let name =
+            |kind, address: &str, port| session_name(kind, address.parse().unwrap(), None, port);
         assert_eq!(name(PeerType::Mesh, "10.192.0.3", None), "Mesh_10_192_0_3");
         assert_eq!(
             name(PeerType::Global, "fd00::1", Some(50)),

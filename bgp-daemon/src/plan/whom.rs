@@ -1,7 +1,7 @@
 //! Annotations of a BGPPeer beside its spec: those that contradict each other or the spec.
 
 use super::annotations::{Annotations, PREFIX, Whom, field_of};
-use crate::resources::{BgpPeer, BgpPeerSpec, NO_AS, Problem};
+use crate::resources::{BgpConfiguration, BgpPeer, BgpPeerSpec, NO_AS, Problem, ResourceSet};
 
 impl Annotations {
     /// Reads the annotations of a BGPPeer. Those that contradict each other or the spec are ignored and reported.
@@ -51,8 +51,31 @@ impl Annotations {
         read
     }
 
+    /// What is wrong with the annotations of BGPPeers and BGPConfigurations.
+    pub(crate) fn problems_of(resources: &ResourceSet) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for peer in resources.bgp_peers() {
+            Self::of_peer(peer, &mut problems);
+        }
+        for configuration in resources.bgp_configurations() {
+            Self::of_configuration(configuration, &mut problems);
+        }
+        problems
+    }
+
+    /// Reads the annotations of a BGPConfiguration.
+    pub(super) fn of_configuration(
+        configuration: &BgpConfiguration,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let object = format!("BGPConfiguration/{}", configuration.metadata.name);
+        let read = Self::read(&configuration.metadata, &object, problems);
+        read.note_whom(&object, problems);
+        read
+    }
+
     /// Reports annotations that only a BGPPeer may have.
-    pub(super) fn note_whom(&self, object: &str, problems: &mut Vec<Problem>) {
+    fn note_whom(&self, object: &str, problems: &mut Vec<Problem>) {
         for name in self.whom().words() {
             let reason = "has no effect here: only a BGPPeer has it";
             problems.push(Problem::error(object, reason).at_field(field_of(name)));

@@ -17,6 +17,7 @@ mod ecmp;
 mod etcd;
 mod explain;
 mod foreseen;
+mod found_peers;
 mod graceful_restart;
 mod graceful_restart_data_plane;
 mod hostile;

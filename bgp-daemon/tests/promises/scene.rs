@@ -152,6 +152,7 @@ impl Node {
             peers_file: None,
             on_stop: how.on_stop,
             drain_after: Duration::from_secs(60),
+            discovery: None,
             memory_limit: None,
             occupants: Occupants::default(),
             log: LogLevel::default(),

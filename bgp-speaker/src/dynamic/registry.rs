@@ -94,6 +94,11 @@ impl Registry {
         self.state().returning = names;
     }
 
+    /// Whether a peer of this name was expected, and is not back yet.
+    pub(crate) fn returns(&self, name: &str) -> bool {
+        self.state().returning.remove(name)
+    }
+
     /// Replaces ranges and rules; existing peers stay.
     pub(crate) fn configure(&self, config: Arc<DynamicPeers>) {
         self.state().config = Some(config);
@@ -260,7 +265,7 @@ impl Registry {
             return;
         };
         let id = self.ids.take_for(&name);
-        let restarting = self.state().returning.remove(&name);
+        let restarting = self.returns(&name);
         let (registry, ended) = (self.clone(), Arc::clone(&name));
         let started = starter
             .start_dynamic(

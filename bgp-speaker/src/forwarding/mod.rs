@@ -4,6 +4,7 @@
 //! Output: changes for the kernel; resolved next hops and learned routes for the RIB. The task keeps the last route of each
 //! prefix, so that a new plan or a moved next hop can be applied to the existing routes.
 
+mod default_gateway;
 mod due;
 mod learning;
 mod mailbox;
@@ -17,13 +18,14 @@ use std::io;
 use std::sync::Arc;
 
 use bgp_core::types::Family;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::event::Ended;
 use crate::kernel::{Counters, Kernel, KernelConfig, KernelCounts, KernelStatus};
 use crate::speaker::Speaker;
 use task::{Request, Task};
 
+pub use default_gateway::DefaultGateway;
 pub use mailbox::Mailbox;
 pub use rules::{ForwardingPlan, ForwardingRules, Install, InstallAll};
 pub use state::State;
@@ -38,6 +40,7 @@ const REQUESTS: usize = 16;
 pub struct Forwarding {
     requests: mpsc::Sender<Request>,
     counters: Counters,
+    gateways: watch::Receiver<Option<Vec<DefaultGateway>>>,
 }
 
 /// A forwarding task that is not running yet. The kernel task has already started reading.
@@ -62,17 +65,20 @@ impl Forwarding {
         let (kernel, events) = Kernel::start(config, speaker.tasks(), speaker.alarms())?;
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let (ended, deferral) = oneshot::channel();
+        let (sender, gateways) = watch::channel(None);
         let task = Task {
             kernel: kernel.clone(),
             events,
             mailbox,
             requests: inbox,
             routes: speaker.routes(),
+            gateways: sender,
             deferral_ended: Some(ended),
         };
         let forwarding = Self {
             requests,
             counters: kernel.counters(),
+            gateways,
         };
         Ok((forwarding, Prepared { task, kernel }, deferral))
     }
@@ -89,6 +95,12 @@ impl Forwarding {
     /// How many routes of a family are in the kernel, refused by it, or pending. Reads counters only; no task is asked.
     pub fn kernel_counts(&self, family: Family) -> KernelCounts {
         self.counters.read(family)
+    }
+
+    /// Follows the gateways of the default routes of other programs: of each family those of the route with the best
+    /// metric. `None` until the kernel has been read.
+    pub fn default_gateways(&self) -> watch::Receiver<Option<Vec<DefaultGateway>>> {
+        self.gateways.clone()
     }
 
     /// Removes the routes of the last run that were not announced again.

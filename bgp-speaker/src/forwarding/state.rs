@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bgp_core::rib::ForwardRoute;
-use bgp_core::types::family_of;
+use bgp_core::types::{PerFamily, family_of};
 use ipnet::IpNet;
 
 use super::due::{Due, Step};
@@ -13,7 +13,7 @@ use super::learning::Learning;
 use super::rules::{ForwardingPlan, Install};
 use super::wanted::{ByPrefix, Wanted};
 use crate::kernel::resolve::{NextHopPath, Resolver};
-use crate::kernel::{Device, Hop, InstallError, Interface, KernelRoute, RouteKind};
+use crate::kernel::{Device, ForeignRoute, Hop, InstallError, Interface, KernelRoute, RouteKind};
 
 /// The state of the forwarding task.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct State {
     pub(super) resolver: Resolver,
     pub(super) learning: Learning,
     pub(super) interfaces: BTreeMap<u32, Interface>,
+    /// Default routes of other programs.
+    pub(super) default_routes: PerFamily<Vec<ForeignRoute>>,
     pub(super) due: Due,
     /// Prefixes whose route is wanted but not in the kernel, with the reason.
     pub(super) refused: BTreeMap<IpNet, InstallError>,

@@ -7,9 +7,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bgp_core::rib::{Input, Resolution};
-use tokio::sync::{mpsc, oneshot};
+use bgp_core::types::family_of;
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, warn};
 
+use super::default_gateway::{self, DefaultGateway};
 use super::due::Step;
 use super::mailbox::{Mailbox, Updates};
 use super::rules::ForwardingPlan;
@@ -46,6 +48,8 @@ pub(super) struct Task {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) routes: Routes,
+    /// The gateways of the default routes that the kernel uses, once they are known.
+    pub(super) gateways: watch::Sender<Option<Vec<DefaultGateway>>>,
     /// Fires once, when the RIB has ended its deferral.
     pub(super) deferral_ended: Option<oneshot::Sender<()>>,
 }
@@ -169,8 +173,16 @@ impl Task {
                     state.refused.remove(&prefix);
                 }
                 KernelEvent::Synced => state.synced = true,
+                KernelEvent::Routes { prefix, routes } if prefix.prefix_len() == 0 => {
+                    state.default_routes[family_of(prefix)] = routes;
+                }
                 KernelEvent::Direct { .. } | KernelEvent::Routes { .. } => {}
             }
+        }
+        if state.synced {
+            let gateways = Some(default_gateway::of(&state.default_routes));
+            self.gateways
+                .send_if_modified(|before| std::mem::replace(before, gateways.clone()) != gateways);
         }
         self.routes.tell(inputs).await?;
         let changed = state.resolver.take_changed().into_iter().collect();

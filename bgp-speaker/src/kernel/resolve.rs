@@ -4,14 +4,15 @@
 //! §9.1.2.1 requires that the next hop of a usable route resolves, and takes the metric of the resolving route as the interior
 //! cost.
 //!
-//! Next hops in use are watched; [`Resolver::take_changed`] returns those that are now reached in another way. Link-local next
-//! hops do not resolve here: their interface is that of the session.
+//! Next hops in use are watched; [`Resolver::take_changed`] returns those that are now reached in another way. A link-local next
+//! hop is reached over the interface in it ([`bgp_core::scoped`]), and not at all without one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use bgp_core::scoped::split_scope;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
@@ -89,13 +90,14 @@ impl Resolver {
     }
 
     /// The path to `next_hop`. `None` if there is none: no route, a route that drops, interfaces that are down, a link-local
-    /// address, or one of this node's own addresses (RFC 4271 §6.3: a next hop must not be the receiver itself).
+    /// address without interface, or one of this node's own addresses (RFC 4271 §6.3: a next hop must not be the receiver itself).
     pub fn resolve(&self, next_hop: IpAddr) -> Option<NextHopPath> {
         if self.is_own(next_hop) {
             return None;
         }
         match next_hop {
             IpAddr::V4(address) => self.resolve_v4(address),
+            IpAddr::V6(address) if address.is_unicast_link_local() => self.resolve_on_link(address),
             IpAddr::V6(address) => self.resolve_v6(address),
         }
     }
@@ -157,13 +159,27 @@ impl Resolver {
     }
 
     fn resolve_v6(&self, address: Ipv6Addr) -> Option<NextHopPath> {
-        if address.is_unicast_link_local() {
-            return None;
-        }
         let covers = self.ipv6.cover(&Ipv6Net::from(address));
         covers
             .filter_map(|(prefix, ways)| self.usable(prefix.into(), ways))
             .last()?
+    }
+
+    fn resolve_on_link(&self, scoped: Ipv6Addr) -> Option<NextHopPath> {
+        let (address, index) = split_scope(scoped);
+        let interface = self.interfaces.get(&index).filter(|i| i.up)?;
+        let is_own = interface.addresses.iter().any(|own| own.address == address);
+        let hop = ResolvedHop {
+            gateway: Some(address.into()),
+            index,
+            interface: interface.name.clone(),
+        };
+        (!is_own).then(|| NextHopPath {
+            hops: vec![hop],
+            metric: 0,
+            prefix: IpAddr::from(scoped).into(),
+            direct: true,
+        })
     }
 
     /// The best path for a prefix. `None`: no interface of it is up, so a shorter prefix applies; `Some(None)`: the kernel drops

@@ -92,6 +92,7 @@ pub(super) fn config(peer: usize, kind: PeerKind) -> PeerConfig {
     };
     PeerConfig {
         address: address_of(peer).into(),
+        scope: 0,
         kind,
         local_as: OWN_AS,
         peer_as,

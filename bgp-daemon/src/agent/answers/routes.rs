@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bgp_core::rib::{Exported, Rib, Route, RouteSource};
+use bgp_core::scoped::without_scope;
 use bgp_core::types::{Family, PeerId};
 use bgp_core::wire::{Attributes, NextHop};
 use ipnet::IpNet;
@@ -285,7 +286,7 @@ fn all_attributes(
     let next_hop = match next_hop {
         None => Vec::new(),
         Some(NextHop::V6LinkLocal { global, link_local }) => vec![global.into(), link_local.into()],
-        Some(next_hop) => vec![next_hop.address()],
+        Some(next_hop) => vec![without_scope(next_hop.address())],
     };
     let default_local_pref = (!as_sent).then_some(100);
     BgpAttributes {

@@ -21,6 +21,8 @@ pub(crate) struct Whom {
     pub(crate) limit: Option<u32>,
     /// `peer: default-gateway`.
     pub(crate) default_gateway: bool,
+    /// `interface`: the router on this link.
+    pub(crate) interface: Option<String>,
 }
 
 /// AS numbers, in words such as `64512-64600,65001`.
@@ -80,7 +82,13 @@ impl Serialize for AsRanges {
 
 impl Whom {
     /// The names of the annotations.
-    pub(super) const NAMES: [&str; 4] = ["listen-range", "listen-as", "listen-limit", "peer"];
+    pub(super) const NAMES: [&str; 5] = [
+        "interface",
+        "listen-range",
+        "listen-as",
+        "listen-limit",
+        "peer",
+    ];
 
     /// Reads an annotation that is in [`NAMES`](Self::NAMES); `None` for another one.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Option<Result<(), String>> {
@@ -105,6 +113,10 @@ impl Whom {
                 read(value, gateway, "default-gateway")
                     .map(|read| self.default_gateway = read.unwrap_or_default())
             }
+            "interface" => {
+                let what = "the name of one interface, as eth1";
+                read(value, interface, what).map(|read| self.interface = read)
+            }
             _ => return None,
         };
         Some(done)
@@ -115,6 +127,7 @@ impl Whom {
         let words = [
             self.ranges.as_ref().map(|_| "listen-range"),
             self.default_gateway.then_some("peer"),
+            self.interface.as_ref().map(|_| "interface"),
         ];
         words.into_iter().flatten().collect()
     }
@@ -122,6 +135,13 @@ impl Whom {
     pub(in crate::plan) fn drop_all(&mut self) {
         *self = Self::default();
     }
+}
+
+/// A name that Linux allows (`dev_valid_name`).
+fn interface(value: &str) -> Option<String> {
+    let is_allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':' | ',' | '*');
+    let is_name = (1..16).contains(&value.len()) && value.chars().all(is_allowed);
+    (is_name && !matches!(value, "." | ".." | "lo")).then(|| value.to_owned())
 }
 
 const MAX_LIMIT: u32 = 10_000;

@@ -159,15 +159,6 @@ fn what_contradicts_itself_is_named() {
                 "BGPPeer/a: {field}/listen-range: 10.0.0.0/16 overlaps IPPool/pods: workloads with these addresses can become peers"
             ),
         ),
-    ] {
-        assert_eq!(problems(&plan_of(&documents, &[])), [wanted]);
-    }
-}
-
-#[test]
-fn wrong_values_are_named() {
-    let field = "metadata.annotations.bgp-daemon.io";
-    for (documents, wanted) in [
         (
             vec![peer(
                 "a",
