@@ -146,7 +146,10 @@ fn read_ipv6(octets: &[u8]) -> Result<NextHop, Malformed> {
     }
     let link_local = reader.ipv6()?;
     // Unnumbered peers fill the second half with zeros, or repeat the same address: then there is only one.
-    if link_local.is_unicast_link_local() && !global.is_unicast_link_local() {
+    if link_local.is_unicast_link_local() && global.is_unspecified() {
+        // BIRD fills the first half with zeros.
+        Ok(NextHop::V6(link_local))
+    } else if link_local.is_unicast_link_local() && !global.is_unicast_link_local() {
         Ok(NextHop::V6LinkLocal { global, link_local })
     } else {
         Ok(NextHop::V6(global))
@@ -207,6 +210,7 @@ mod tests {
         assert_eq!(ipv6(&two(GLOBAL, LINK_LOCAL)), Ok(both));
         for alone in [
             two(LINK_LOCAL, Ipv6Addr::UNSPECIFIED),
+            two(Ipv6Addr::UNSPECIFIED, LINK_LOCAL),
             two(LINK_LOCAL, LINK_LOCAL),
         ] {
             assert_eq!(ipv6(&alone), Ok(NextHop::V6(LINK_LOCAL)));
@@ -219,8 +223,11 @@ mod tests {
     #[test]
     fn r2545_3_03_global_half_that_nobody_can_have() {
         let multicast = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-        for odd in [Ipv6Addr::UNSPECIFIED, multicast] {
-            let result = decode(Family::Ipv6Unicast, &two(odd, LINK_LOCAL), false);
+        for odd in [
+            two(multicast, LINK_LOCAL),
+            two(Ipv6Addr::UNSPECIFIED, GLOBAL),
+        ] {
+            let result = decode(Family::Ipv6Unicast, &odd, false);
             assert_eq!(result, Err(Fault::Unusable));
         }
     }

@@ -388,6 +388,7 @@ mod tests {
             recover: false,
             peers_file: None,
             on_stop: None,
+            discovery: None,
             drain_after: Duration::from_secs(60),
             memory_limit: None,
             node: "node".into(),

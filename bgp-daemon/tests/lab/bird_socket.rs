@@ -82,8 +82,9 @@ fn set_attribute(route: &mut Route, name: &str, value: &str) -> Result<(), Strin
     let words = || value.split_whitespace();
     match name {
         "BGP.next_hop" => {
-            let global = words().next().and_then(|word| word.parse().ok());
-            route.next_hop = global.ok_or_else(unreadable)?;
+            let mut addresses = words().filter_map(|word| word.parse().ok());
+            let usable = addresses.find(|address: &IpAddr| !address.is_unspecified());
+            route.next_hop = usable.ok_or_else(unreadable)?;
         }
         "BGP.as_path" => {
             let path: Result<_, _> = words().map(str::parse).collect();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bgp_core::session::{ConnId, Stop};
 use bgp_core::types::PeerId;
 use bgp_core::wire::notification::cease;
-use bgp_core::wire::{Context, Message, Notification, Open};
+use bgp_core::wire::{Capability, Context, Message, Notification, Open};
 use bytes::BytesMut;
 use ipnet::IpNet;
 use tokio::net::TcpStream;
@@ -314,7 +314,8 @@ impl Registry {
                     asn: self.speaker.local_as,
                     router_id: self.speaker.rib.router_id,
                     hold_time: open.hold_time,
-                    capabilities: Vec::new(),
+                    // BIRD requires the families of its session.
+                    capabilities: families_of(open),
                 };
                 Message::Open(open).encode(&Context::default(), &mut octets);
             }
@@ -384,6 +385,12 @@ impl State {
         }
         enters
     }
+}
+
+fn families_of(open: &Open) -> Vec<Capability> {
+    let capabilities = open.capabilities.iter();
+    let families = capabilities.filter(|one| matches!(one, Capability::Multiprotocol(_)));
+    families.cloned().collect()
 }
 
 /// The settings that a peer would have if it came now; `None` if it would not be accepted under its name.

@@ -318,7 +318,7 @@ impl Desk {
                 mailbox: Arc::default(),
                 requests: mpsc::channel(1).1,
                 routes: speaker.routes(),
-                gateways: tokio::sync::watch::Sender::default(),
+                gateways: watch::Sender::default(),
                 deferral_ended: None,
             },
             state: State::default(),
@@ -451,7 +451,7 @@ async fn a_kernel_that_takes_nothing_keeps_nobody_waiting() {
     let forwarding = Forwarding {
         requests,
         counters: Counters::default(),
-        gateways: tokio::sync::watch::channel(None).1,
+        gateways: watch::channel(None).1,
     };
     events.send(KernelEvent::Synced).await.expect("it runs");
     for third in 0..100 {

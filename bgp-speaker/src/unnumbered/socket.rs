@@ -4,8 +4,9 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::Arc;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::unix::AsyncFd;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
 
 use super::message::{ADVERTISEMENT, Message, SOLICITATION};
 use crate::namespace::{Namespace, make_in};
@@ -41,17 +42,18 @@ impl DiscoverySocket {
     /// Starts to receive; must be called within a tokio runtime.
     pub(super) fn begin(self) -> io::Result<Raw> {
         sockopt::receive_icmpv6(&*self.0, &[SOLICITATION, ADVERTISEMENT])?;
-        AsyncFd::register(self.0).map(Raw)
+        let socket = self.0.try_clone()?;
+        UdpSocket::from_std(socket.into()).map(Raw)
     }
 }
 
-/// The socket in use.
-pub(super) struct Raw(AsyncFd<Arc<Socket>>);
+/// The socket in use. The runtime only waits for it, which it does for a raw socket as for one of UDP.
+pub(super) struct Raw(UdpSocket);
 
 impl Raw {
     /// Receives what is sent to all routers of a link.
     pub(super) fn join(&self, index: u32) -> io::Result<()> {
-        match self.0.get_ref().join_multicast_v6(&ALL_ROUTERS, index) {
+        match self.0.join_multicast_v6(&ALL_ROUTERS, index) {
             Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => Ok(()), // it does already
             other => other,
         }
@@ -59,10 +61,7 @@ impl Raw {
 
     /// Undoes [`join`](Self::join). An interface that is gone takes its memberships with it.
     pub(super) fn leave(&self, index: u32) {
-        self.0
-            .get_ref()
-            .leave_multicast_v6(&ALL_ROUTERS, index)
-            .ok();
+        self.0.leave_multicast_v6(&ALL_ROUTERS, index).ok();
     }
 
     /// Sends a message on a link. The queue of a raw socket is never full for long; a message that does not fit is lost.
@@ -72,19 +71,13 @@ impl Raw {
             Message::Advertisement { .. } => ALL_NODES,
         };
         let to = SocketAddrV6::new(to, 0, 0, index);
-        self.0.get_ref().send_to(&message.encode(), &to.into())?;
+        SockRef::from(&self.0).send_to(&message.encode(), &to.into())?;
         Ok(())
     }
 
     /// The next datagram. Cancellation safe.
     pub(super) async fn receive(&self) -> io::Result<Datagram> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            if let Ok(datagram) =
-                ready.try_io(|socket| sockopt::receive_datagram(&**socket.get_ref()))
-            {
-                return datagram;
-            }
-        }
+        let receive = || sockopt::receive_datagram(&self.0);
+        self.0.async_io(Interest::READABLE, receive).await
     }
 }
