@@ -19,6 +19,7 @@ const OF_PEERS: &[(&str, &str, &str)] = &[
     ("hold-time", DURATION, "Hold time to propose: 0, or 3s to 65535s. Default: 240s."),
     ("long-lived-stale-time", "off|[0-9a-zµ.]+", "How long routes of a lost peer are kept after its restart time (RFC 9494). Default: off."),
     ("max-prefixes", "[0-9]+", "How many prefixes of each family the peer may announce; more end the session. Default: no limit."),
+    ("next-hop-length", "16|32", "Octets of next hops over link-local addresses: the link-local one alone, or after a global one. Default: 16."),
     ("on-stop", "keep|withdraw|auto", "What happens to the session when the daemon stops. Default: auto."),
     ("passive", TRUTH, "Whether to wait for the peer's connection."),
     ("require-password", TRUTH, "Whether the session stays down while its password is not available. Default: false."),
@@ -27,6 +28,7 @@ const OF_PEERS: &[(&str, &str, &str)] = &[
 /// The same for annotations of a BGPPeer alone.
 #[rustfmt::skip]
 const OF_A_PEER: &[(&str, &str, &str)] = &[
+    ("interface", "[!-~]{1,15}", "Peers with the router on this link over link-local addresses, in place of peerIP."),
     ("listen-range", "[0-9a-fA-F.:/, ]+", "Accepts peers that connect from these ranges, with commas, in place of peerIP."),
     ("listen-as", "[0-9., -]+", "AS numbers, or ranges of them, of peers from listen-range. Default: asNumber."),
     ("listen-limit", "[0-9]{1,5}", "How many peers of a listen-range are accepted: 1 to 10000."),
