@@ -92,6 +92,7 @@
 //! ```
 
 pub mod bfd;
+pub mod handover;
 pub mod policy;
 mod random;
 pub mod rib;

@@ -58,6 +58,11 @@ fn decode_stream() {
 }
 
 #[test]
+fn handover_input() {
+    replay("handover_input");
+}
+
+#[test]
 fn open_negotiation() {
     replay("open_negotiation");
 }

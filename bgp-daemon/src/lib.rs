@@ -45,3 +45,4 @@ pub mod router_side;
 pub mod schema;
 mod service_manager;
 mod sockets;
+pub mod takeover;

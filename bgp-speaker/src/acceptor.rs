@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,10 @@ pub(super) enum AcceptorCommand {
     Open(ListenerEntry),
     /// Stop accepting connections of the neighbour with this name.
     Close(Arc<str>),
+    /// Reply with copies of the sockets and the addresses that were requested for them, and accept nothing for a while.
+    HandOver(oneshot::Sender<Vec<(SocketAddr, OwnedFd)>>),
+    /// Listen on sockets of another process; connections are accepted and dialled from now on.
+    TakeOver(Vec<(SocketAddr, OwnedFd)>),
     /// A connection that the owner hands over.
     Stream(Incoming),
     /// Hand connections from these ranges to this function, unless a configured neighbour has the address.
@@ -85,6 +90,8 @@ pub(super) struct ListenerEntry {
 pub(super) const WAITING: usize = 4;
 /// How long no connection is accepted after the system ran out of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long no connection is accepted after the sockets were handed over: another process does, or the handover has failed.
+const HANDED_OVER: Duration = Duration::from_secs(2);
 /// Interval between tries to set a refused key, and how long the alarm about missing descriptors lasts after the last shortage.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -108,11 +115,19 @@ pub(super) struct Acceptor {
     short_at: Option<Instant>,
     /// No connection is accepted before this time.
     paused_until: Option<Instant>,
+    /// Another process still has the sessions: nobody is to dial.
+    waiting: bool,
 }
 
 impl Acceptor {
-    pub(super) fn new(alarms: Alarms, turned_away: Register, namespace: Option<Namespace>) -> Self {
+    pub(super) fn new(
+        alarms: Alarms,
+        turned_away: Register,
+        namespace: Option<Namespace>,
+        waiting: bool,
+    ) -> Self {
         Self {
+            waiting,
             listeners: Listeners::new(namespace),
             entries: HashMap::new(),
             unknown_peers: None,
@@ -158,6 +173,18 @@ impl Acceptor {
                 AcceptorCommand::ListenOn(socket, reply) => {
                     reply.send(self.listeners.adopt(socket)).ok();
                 }
+                AcceptorCommand::HandOver(reply) => {
+                    self.paused_until = Some(now() + HANDED_OVER);
+                    reply.send(self.listeners.sockets()).ok();
+                }
+                AcceptorCommand::TakeOver(sockets) => {
+                    self.waiting = false;
+                    for (wanted, socket) in sockets {
+                        if let Err(error) = self.listeners.take_over(wanted, socket) {
+                            debug!(%wanted, %error, "cannot listen on the socket of the other process");
+                        }
+                    }
+                }
                 AcceptorCommand::Open(entry) => self.open(entry),
                 AcceptorCommand::Close(name) => self.close(&name),
                 AcceptorCommand::Stream(incoming) => self.streams.push(incoming),
@@ -166,6 +193,9 @@ impl Acceptor {
                     self.unknown_peers = Some(unknown_peers);
                 }
             }
+        }
+        if self.waiting {
+            return;
         }
         self.protect();
         for incoming in std::mem::take(&mut self.streams) {

@@ -8,6 +8,7 @@ use bgp_core::types::PeerId;
 use tokio::sync::oneshot;
 
 use crate::bfd::{BfdSpec, BfdStatus};
+use crate::handover::{Frozen, Quiet, Taken};
 
 /// A command to a neighbour's task.
 #[derive(Debug)]
@@ -22,6 +23,14 @@ pub(super) enum NeighbourCommand {
     Bfd(Option<BfdSpec>),
     /// Report the current status.
     Status(oneshot::Sender<NeighbourStatus>),
+    /// Read no more, and reply when everything that was read is in the table.
+    Hush(oneshot::Sender<Quiet>),
+    /// Read again.
+    GoOn,
+    /// Do nothing any more until the receiver fires or its sender is gone; the reply is the state by then.
+    Freeze(oneshot::Sender<Option<Frozen>>, oneshot::Receiver<()>),
+    /// Continue a session of another process. The reply comes when the table can send to it.
+    TakeOver(Box<Taken>, oneshot::Sender<()>),
     /// Stop the session and end the task. The reply comes when that is done, and tells how the session ended if it was up.
     Remove(Stop, oneshot::Sender<Option<DownReason>>),
 }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -141,6 +142,25 @@ impl TcpConnection {
 
     pub(super) fn has_output(&self) -> bool {
         !self.output.is_empty()
+    }
+
+    /// The queued output.
+    pub(super) fn output(&self) -> Vec<u8> {
+        self.output
+            .iter()
+            .flat_map(|piece| &piece.octets)
+            .copied()
+            .collect()
+    }
+
+    /// Another descriptor for the socket.
+    pub(super) fn socket(&self) -> io::Result<OwnedFd> {
+        self.stream.as_fd().try_clone_to_owned()
+    }
+
+    /// The stream, for options of its socket.
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
     }
 
     /// Waits until the connection is readable, if `reading`, or writable, if output is queued. Only one task may wait at a time.

@@ -23,6 +23,9 @@ pub struct Environment {
     pub namespace: Option<Namespace>,
     /// Receives what peers send in families that are not routed here; `None` discards it.
     pub opaque: Option<OpaqueSender>,
+    /// Another process has the sessions: nothing listens, dials, watches a path or is decided until
+    /// [`Speaker::take_over`](crate::Speaker::take_over) and [`Speaker::go_on`](crate::Speaker::go_on).
+    pub taking_over: bool,
 }
 
 impl Environment {
@@ -47,6 +50,13 @@ impl Environment {
         self
     }
 
+    /// Sets [`taking_over`](Self::taking_over).
+    #[must_use]
+    pub fn with_taking_over(mut self, taking_over: bool) -> Self {
+        self.taking_over = taking_over;
+        self
+    }
+
     /// Sets the sender for families that are not routed here.
     #[must_use]
     pub fn with_opaque(mut self, opaque: OpaqueSender) -> Self {
@@ -62,6 +72,7 @@ impl fmt::Debug for Environment {
             .field("subscriber", &self.subscriber.is_some())
             .field("namespace", &self.namespace)
             .field("opaque", &self.opaque.is_some())
+            .field("taking_over", &self.taking_over)
             .finish()
     }
 }

@@ -112,6 +112,20 @@ impl Exchange {
         self.unreported
     }
 
+    /// Whether nothing is waiting for the table.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.weight() == 0
+    }
+
+    /// What the table has for the session at this moment.
+    pub(super) fn take_all(&mut self) -> Vec<ToNeighbour> {
+        let mut received = Vec::new();
+        while let Ok(piece) = self.outbox.try_recv() {
+            received.push(piece);
+        }
+        received
+    }
+
     /// Sends the waiting inputs to the table, if it has room.
     pub(super) fn offer(&mut self) {
         let waiting = self.waiting.weight();

@@ -14,6 +14,7 @@
 //! | put routes into the kernel                        | [`forwarding`], [`kernel`]; `examples/install_routes.rs`            |
 //! | use your own sockets, network namespace or clock  | [`Environment`], [`Speaker::listen_on`], [`Speaker::handle_stream`] |
 //! | end while peers keep the routes                   | [`Shutdown::KeepRoutes`]                                            |
+//! | replace the program and no peer notices           | [`handover`]                                                        |
 //!
 //! ```
 //! use std::sync::Arc;
@@ -65,6 +66,7 @@
 //! | `ids`           | the RIB's peer numbers                                          |
 //! | `flush`         | reports when UPDATEs were handed to TCP                         |
 //! | `farewell`      | connections that are being closed                               |
+//! | [`handover`]    | another process takes over                                      |
 //! | [`listener`]    | listening sockets                                               |
 //! | `keys`          | TCP MD5 keys of a listening socket                              |
 //! | [`connect`]     | dials                                                           |
@@ -100,6 +102,7 @@ mod exchange;
 mod farewell;
 mod flush;
 pub mod forwarding;
+pub mod handover;
 mod ids;
 mod inquirer;
 pub mod kernel;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -115,6 +116,26 @@ impl Listeners {
     /// Sets the keys before anybody can connect.
     fn bind_new(&mut self, wanted: SocketAddr) -> io::Result<SocketAddr> {
         let socket = make_in(self.namespace.as_ref(), move || open(wanted))?;
+        self.add(Some(wanted), socket)
+    }
+
+    /// Copies of the sockets, with the addresses that were requested for them; without sockets of the owner.
+    pub(super) fn sockets(&self) -> Vec<(SocketAddr, OwnedFd)> {
+        let copy = |bound: &Bound| {
+            let socket = bound.socket.as_fd().try_clone_to_owned();
+            Some((bound.wanted?, socket.ok()?))
+        };
+        self.sockets.iter().filter_map(copy).collect()
+    }
+
+    /// Listens on a socket of another process, as if this address had been requested.
+    pub(super) fn take_over(
+        &mut self,
+        wanted: SocketAddr,
+        socket: OwnedFd,
+    ) -> io::Result<SocketAddr> {
+        let socket = Socket::from(socket);
+        socket.set_nonblocking(true)?;
         self.add(Some(wanted), socket)
     }
 

@@ -25,11 +25,13 @@ use crate::connection::{Connections, Ready, TcpConnection};
 use crate::dialling::Dialling;
 use crate::exchange::{Exchange, Exchanged};
 use crate::farewell::Farewells;
+use crate::handover::{Frozen, HandingOver, Quiet, QuietSession, Taken, stream};
 use crate::meter::Meter;
 use crate::namespace::Namespace;
 use crate::opaque::Outlet;
 use crate::path_rule::PathRule;
 use crate::reporter::Reporter;
+use crate::sockopt;
 use crate::table::{self, ToNeighbour};
 use crate::tap::{Flow, take_message};
 use crate::timer::{LazyTimer, now};
@@ -86,6 +88,8 @@ struct Running {
     ended: Option<DownReason>,
     /// When a dynamic peer without a connection is removed.
     stays_until: Option<Instant>,
+    handing_over: HandingOver,
+    seed: u64,
 }
 
 /// What woke the task.
@@ -126,6 +130,8 @@ impl Running {
             removed: None,
             ended: None,
             stays_until: None,
+            handing_over: HandingOver::default(),
+            seed,
         }
     }
 
@@ -144,6 +150,10 @@ impl Running {
             self.handle(wake);
             self.drain();
             self.count();
+            self.answer_when_idle();
+            if let Some(thawed) = self.handing_over.thawed.take() {
+                thawed.await.ok();
+            }
             if self.exchange.gave_much() {
                 tokio::task::yield_now().await;
             }
@@ -180,7 +190,9 @@ impl Running {
 
     fn reading(&self) -> bool {
         let opaque = self.neighbour.opaque.as_ref();
-        !self.exchange.is_full() && !opaque.is_some_and(Outlet::is_full)
+        !self.exchange.is_full()
+            && !opaque.is_some_and(Outlet::is_full)
+            && !self.handing_over.is_hushed
     }
 
     async fn wait(&mut self) -> Wake {
@@ -250,6 +262,16 @@ impl Running {
             NeighbourCommand::Status(reply) => {
                 // The caller may be gone.
                 reply.send(self.status()).ok();
+            }
+            NeighbourCommand::Hush(reply) => self.handing_over.hush(reply),
+            NeighbourCommand::GoOn => self.handing_over = HandingOver::default(),
+            NeighbourCommand::Freeze(reply, thawed) => {
+                reply.send(self.freeze()).ok();
+                self.handing_over.thawed = Some(thawed);
+            }
+            NeighbourCommand::TakeOver(session, reply) => {
+                self.take_over(*session);
+                self.handing_over.taken = Some(reply);
             }
             NeighbourCommand::Remove(why, done) => {
                 self.ended = None;
@@ -506,6 +528,121 @@ impl Running {
     fn close(&mut self, conn: ConnId) {
         if let Some(connection) = self.connections.remove(conn) {
             self.neighbour.farewells.add(connection);
+        }
+    }
+}
+
+/// Handing the session over to another process, and continuing one.
+impl Running {
+    /// Answers those who wait until nothing is on the way to the table.
+    fn answer_when_idle(&mut self) {
+        if !self.exchange.is_idle() {
+            return;
+        }
+        // Whoever asked may have gone.
+        if let Some(taken) = self.handing_over.taken.take() {
+            taken.send(()).ok();
+        }
+        if let Some(hushed) = self.handing_over.hushed.take() {
+            hushed.send(self.quiet()).ok();
+        }
+    }
+
+    fn established(&self) -> Option<ConnId> {
+        let status = self.session.status();
+        let mut connections = status.connections.iter();
+        let up = connections.find(|connection| connection.state == State::Established)?;
+        Some(up.id)
+    }
+
+    fn quiet(&self) -> Quiet {
+        let session = self.session.hand_over(now()).and_then(|session| {
+            let connection = self.connections.get(self.established()?)?;
+            let local = connection.local_address();
+            Some(QuietSession { session, local })
+        });
+        let opaque = &self.neighbour.config.session.opaque_families;
+        let has_opaque = !opaque.is_empty();
+        let obstacle = has_opaque.then_some("it has families that are not routed here");
+        Quiet { session, obstacle }
+    }
+
+    /// The state from which another process can go on; `None` if the session is not up.
+    fn freeze(&mut self) -> Option<Frozen> {
+        let pieces = self.exchange.take_all();
+        self.send(pieces);
+        self.drain_session();
+        let session = self.session.hand_over(now())?;
+        let connection = self.connections.get(self.established()?)?;
+        Some(Frozen {
+            session,
+            input: connection.input.to_vec(),
+            output: connection.output(),
+            // Without descriptors, nothing is handed over.
+            socket: connection.socket().ok()?,
+        })
+    }
+
+    /// Continues a session of another process; the RIB already has it.
+    fn take_over(&mut self, taken: Taken) {
+        let Taken {
+            session,
+            local,
+            input,
+            output,
+            socket,
+        } = taken;
+        let (now, config) = (now(), Arc::clone(&self.neighbour.config.session));
+        let conn = ConnId(self.next_connection);
+        let negotiated = session.negotiated(&config);
+        let continued = Session::take_over(config, self.seed, now, conn, &session);
+        let (Ok(negotiated), Ok(continued)) = (negotiated, continued) else {
+            // The settings were compared before.
+            return;
+        };
+        self.next_connection += 1;
+        self.dialling.cancel();
+        self.session = continued;
+        self.since = now.checked_sub(session.up).unwrap_or(now);
+        self.link.connected(conn, local);
+        let up = Output::Up {
+            conn,
+            negotiated: Arc::clone(&negotiated),
+        };
+        // The RIB knows.
+        self.link.split(&self.neighbour.config, up);
+        self.exchange.renew_outbox();
+        self.neighbour.reporter.taken_over(negotiated);
+        match stream(socket).and_then(|stream| TcpConnection::new(conn, stream)) {
+            Ok(mut connection) => {
+                self.secure(&connection);
+                connection.input = input;
+                if !output.is_empty() {
+                    connection.push(output, false);
+                }
+                self.connections.add(connection);
+                self.handle_input(conn);
+            }
+            Err(error) => {
+                debug!(peer = %self.neighbour.reporter.name, %error, "the connection was gone at once");
+                self.session.handle_closed(now, conn, Some(&words(&error)));
+                self.drain_session();
+                self.link.closed(conn);
+            }
+        }
+    }
+
+    /// The settings of this process apply to the socket; usually it has them already.
+    fn secure(&self, connection: &TcpConnection) {
+        let (dial, stream) = (&self.neighbour.dial, connection.stream());
+        let peer = connection.remote.ip().into();
+        let set = sockopt::set_ttl(stream, dial.ttl);
+        let set = set.and_then(|()| match &dial.md5 {
+            Some(key) => sockopt::set_md5_key(stream, peer, Some(key)),
+            None => Ok(()),
+        });
+        if let Err(error) = set {
+            debug!(peer = %self.neighbour.reporter.name, %error, "the options of the socket stay as they are");
         }
     }
 }

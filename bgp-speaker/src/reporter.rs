@@ -35,6 +35,16 @@ impl Reporter {
         });
     }
 
+    /// A session of another process goes on here.
+    pub(crate) fn taken_over(&self, negotiated: Arc<Negotiated>) {
+        self.note_established(true);
+        info!(peer = %self.name, peer_id = %negotiated.peer_id, "session taken over");
+        self.tell(Event::Up {
+            peer: Arc::clone(&self.name),
+            negotiated,
+        });
+    }
+
     pub(crate) fn down(&mut self, reason: DownReason) {
         self.note_established(false);
         self.ended(&reason);

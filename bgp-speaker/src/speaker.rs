@@ -110,20 +110,32 @@ impl Speaker {
             subscriber,
             namespace,
             opaque,
+            taking_over,
         } = environment;
         let (tasks, alarms) = (Tasks::default(), Alarms::default());
-        let rib = Rib::new(config.rib.clone(), now(), random());
+        let mut rib = Rib::new(config.rib.clone(), now(), random());
+        if taking_over {
+            rib.hold(now());
+        }
         let (running, table) = Table::new(rib, forwarding, subscriber.clone());
         tasks.service("table", running.run());
         let (acceptor, commands) = mpsc::channel(acceptor::COMMANDS);
         let turned_away = turned_away::Register::default();
-        let accepting = Acceptor::new(alarms.clone(), turned_away.clone(), namespace.clone());
+        let accepting = Acceptor::new(
+            alarms.clone(),
+            turned_away.clone(),
+            namespace.clone(),
+            taking_over,
+        );
         tasks.service("acceptor", accepting.run(commands));
         let desired = Desired {
             cluster_id: config.rib.cluster_id,
             ..Desired::default()
         };
         let bfd = Bfd::new(tasks.clone(), namespace.clone(), alarms.clone());
+        if taking_over {
+            bfd.hold();
+        }
         let starter = Starter {
             table,
             bfd,
@@ -274,7 +286,7 @@ impl Speaker {
         self.tell_acceptor(AcceptorCommand::Stream(incoming)).await
     }
 
-    async fn tell_acceptor(&self, command: AcceptorCommand) -> Result<(), Ended> {
+    pub(crate) async fn tell_acceptor(&self, command: AcceptorCommand) -> Result<(), Ended> {
         self.0
             .peers
             .starter
@@ -552,6 +564,35 @@ impl Speaker {
             until: now + at_most,
         })
         .await
+    }
+
+    /// No change of peers begins as long as the guard lives.
+    pub(crate) async fn lock_changes(&self) -> tokio::sync::MutexGuard<'_, Desired> {
+        self.0.desired.lock().await
+    }
+
+    pub(crate) fn has_dynamic_peers(&self) -> bool {
+        !self.0.peers.dynamic.peers().is_empty()
+    }
+
+    pub(crate) fn all_peers(&self) -> Vec<(Arc<str>, Peer)> {
+        self.0.peers.all().into_iter().collect()
+    }
+
+    pub(crate) fn peer_of(&self, name: &str) -> Option<Peer> {
+        self.0.peers.get(name)
+    }
+
+    pub(crate) fn farewells(&self) -> &Farewells {
+        &self.0.peers.starter.farewells
+    }
+
+    pub(crate) fn bfd(&self) -> &Bfd {
+        &self.0.peers.starter.bfd
+    }
+
+    pub(crate) async fn tell_table_directly(&self, input: TableInput) -> Result<(), Ended> {
+        self.0.peers.starter.table.send([input]).await
     }
 
     async fn tell_table(&self, input: Input) -> Result<(), Ended> {

@@ -4,15 +4,19 @@
 //! channel is full. Output: UPDATEs to the outbox of each neighbour, routes and next hops to the owner. The task never waits for
 //! a neighbour: the RIB itself limits the octets in flight, counting those that were not yet reported as written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bgp_core::rib::{self, Cursor, LocalRoute, Query, Rib, Selection, Synced, Unusable, View};
+use bgp_core::handover::Malformed;
+use bgp_core::rib::{
+    self, Cursor, HandoverCursor, LocalRoute, PeerUp, Query, Rib, Selection, Synced, Unusable, View,
+};
 use bgp_core::session::Stop;
 use bgp_core::speaker::MAX_PREFIXES_IDLE;
 use bgp_core::types::{PeerId, family_of};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -20,7 +24,7 @@ use crate::event::{Ended, ForwardingEvent, ForwardingSink};
 use crate::flush::{self, Flushes};
 use crate::opaque::{Backlog, Sending};
 use crate::tap::{DecisionEvent, Subscriber};
-use crate::tasks::work_on;
+use crate::tasks::{work_aside, work_on};
 use crate::timer::{now, sleep_until};
 use crate::watch::hub::{Hub, WatchRequest};
 
@@ -30,6 +34,8 @@ const ROOM: usize = 1 << 14;
 const UNIT: usize = 128;
 /// Weight of the inputs that are processed before their outputs are handled.
 const INPUT_SLICE: usize = 1 << 13;
+/// Octets of a chunk for another process.
+const CHUNK: usize = 256 << 10;
 /// Slices of the RIB's work that are done before new inputs are processed.
 const WORK_SLICES: usize = 8;
 
@@ -52,8 +58,32 @@ pub(super) enum TableInput {
     Watch(WatchRequest),
     /// Follow a change until its UPDATEs are handed to TCP.
     Flush(flush::FlushRequest),
+    /// Stand still, and send everything to another process.
+    HandOver(HandOver),
+    /// Take over from another process, step by step.
+    TakeOver(TakeOver, oneshot::Sender<Result<(), Malformed>>),
     /// A question, answered at once, even if the RIB still has work.
     Ask(RibQuery),
+}
+
+/// How the routes go to another process.
+pub(super) struct HandOver {
+    /// Chunks of [`Rib::hand_over`]; closed after the last one.
+    pub(super) chunks: mpsc::Sender<Vec<u8>>,
+    /// The table stands still until this fires or its sender is gone.
+    pub(super) thawed: oneshot::Receiver<()>,
+}
+
+/// A step of a takeover.
+pub(super) enum TakeOver {
+    /// The own numbers of the other process's peers, and the sessions that go on.
+    Begin(BTreeMap<PeerId, (PeerId, Option<PeerUp>)>),
+    /// Routes.
+    Chunk(BytesMut),
+    /// All routes are there.
+    Finish,
+    /// Decide.
+    GoOn,
 }
 
 /// All local routes that the owner with this number wants.
@@ -119,7 +149,14 @@ impl TableInput {
             Self::Input(rib::Input::Update { update, .. }) => 1 + update.bytes().len() / UNIT,
             Self::Sync(sync) => 1 + sync.wanted.len(),
             Self::Opaque(sending) => 1 + sending.routes.octets() / UNIT,
-            Self::Input(_) | Self::Outbox(..) | Self::Watch(_) | Self::Flush(_) | Self::Ask(_) => 1,
+            Self::TakeOver(TakeOver::Chunk(chunk), _) => 1 + chunk.len() / UNIT,
+            Self::Input(_)
+            | Self::Outbox(..)
+            | Self::Watch(_)
+            | Self::Flush(_)
+            | Self::HandOver(_)
+            | Self::TakeOver(..)
+            | Self::Ask(_) => 1,
         }
     }
 }
@@ -207,6 +244,7 @@ pub(super) struct Table {
     opaque: Backlog,
     flushes: Flushes,
     frozen: Arc<AtomicBool>,
+    handing_over: Option<HandOver>,
 }
 
 impl Drop for Table {
@@ -243,6 +281,7 @@ impl Table {
             opaque: Backlog::default(),
             flushes: Flushes::default(),
             frozen,
+            handing_over: None,
         };
         (table, sender)
     }
@@ -270,7 +309,36 @@ impl Table {
             // Work left from earlier inputs counts as long work too.
             let pieces = if busy { usize::MAX } else { count };
             busy = work_on(pieces, || self.work(slice));
+            if let Some(handover) = self.handing_over.take() {
+                self.hand_over(handover).await;
+            }
         }
+    }
+
+    /// Sends everything to another process, and stands still until it is known who goes on. Inputs wait meanwhile.
+    async fn hand_over(&mut self, HandOver { chunks, thawed }: HandOver) {
+        while let Some(output) = self.rib.next_output() {
+            self.perform(output);
+        }
+        let mut cursor = HandoverCursor::default();
+        let mut next = || work_aside(|| self.rib.hand_over(now(), &mut cursor, CHUNK));
+        while let Some(chunk) = next() {
+            if chunks.send(chunk).await.is_err() {
+                break;
+            }
+        }
+        drop(chunks);
+        thawed.await.ok();
+    }
+
+    fn take_over(&mut self, now: Instant, step: TakeOver) -> Result<(), Malformed> {
+        match step {
+            TakeOver::Begin(peers) => self.rib.begin_take_over(peers),
+            TakeOver::Chunk(chunk) => return self.rib.take_over(now, &chunk),
+            TakeOver::Finish => self.rib.finish_take_over(now),
+            TakeOver::GoOn => self.rib.go_on(now),
+        }
+        Ok(())
     }
 
     /// Adds waiting messages to a slice; returns its weight.
@@ -313,6 +381,11 @@ impl Table {
             TableInput::Opaque(sending) => self.opaque.push(*sending),
             TableInput::Watch(request) => self.watchers.handle(&mut self.rib, request),
             TableInput::Flush(question) => self.flushes.ask(question),
+            TableInput::HandOver(handover) => self.handing_over = Some(handover),
+            TableInput::TakeOver(step, reply) => {
+                // Whoever asked may have gone.
+                reply.send(self.take_over(now, step)).ok();
+            }
             TableInput::Ask(question) => question(&self.rib),
         }
     }

@@ -45,6 +45,7 @@
 //! ```
 
 mod config;
+mod handover;
 mod interval;
 mod output;
 mod packet;
@@ -52,6 +53,7 @@ mod session;
 mod timing;
 
 pub use config::Config;
+pub use handover::Handover;
 pub use interval::{Interval, IntervalError};
 pub use output::{Cause, Change, Output, PeerView, Status, Timer};
 pub use packet::{Diagnostic, Discriminator, PACKET_LEN, Packet, PacketError, State};

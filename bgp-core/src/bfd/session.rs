@@ -13,22 +13,22 @@ use crate::random::Random;
 /// One session. See the [module](super) for how to drive it.
 #[derive(Clone, Debug)]
 pub struct Session {
-    config: Config,
-    local: Discriminator,
-    random: Random,
-    state: State,
-    diagnostic: Diagnostic,
-    negotiation: Negotiation,
+    pub(super) config: Config,
+    pub(super) local: Discriminator,
+    pub(super) random: Random,
+    pub(super) state: State,
+    pub(super) diagnostic: Diagnostic,
+    pub(super) negotiation: Negotiation,
     /// `None` until the peer is heard, and again when it is not for the detection time (RFC 5880 §6.8.1).
-    peer: Option<PeerView>,
+    pub(super) peer: Option<PeerView>,
     /// Whether the peer's last packet had the C bit.
-    peer_is_independent: bool,
-    heard: Option<Instant>,
-    sent: Option<Instant>,
+    pub(super) peer_is_independent: bool,
+    pub(super) heard: Option<Instant>,
+    pub(super) sent: Option<Instant>,
     /// The interval for which the next packet is planned; `None` while there are to be no periodic packets.
-    pace: Option<Interval>,
-    next: Option<Instant>,
-    outputs: VecDeque<Output>,
+    pub(super) pace: Option<Interval>,
+    pub(super) next: Option<Instant>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Session {
@@ -174,14 +174,14 @@ impl Session {
         }));
     }
 
-    fn negotiate(&mut self) {
+    pub(super) fn negotiate(&mut self) {
         let wanted = wanted(&self.config, self.state, self.peer.is_some());
         self.negotiation.want(wanted, self.state == State::Up);
     }
 
     /// RFC 5880 §6.8.2: the slower of what we want and what the peer can take, until it has said that: as we want. `None` while it
     /// wants none, or asked for Demand mode (RFC 5880 §6.8.7).
-    fn transmit_interval(&self) -> Option<Interval> {
+    pub(super) fn transmit_interval(&self) -> Option<Interval> {
         let own = self.negotiation.in_use().min_tx;
         let Some(peer) = self.peer else {
             return Some(own);
@@ -204,7 +204,7 @@ impl Session {
     }
 
     /// Plans the next packet anew if the interval has changed.
-    fn plan(&mut self, now: Instant) {
+    pub(super) fn plan(&mut self, now: Instant) {
         let pace = self.transmit_interval();
         if pace != self.pace {
             self.pace = pace;

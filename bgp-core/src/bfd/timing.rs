@@ -14,10 +14,10 @@ pub(super) struct Timing {
 /// Our intervals, on their way from those of now to those that the owner wants.
 #[derive(Clone, Debug)]
 pub(super) struct Negotiation {
-    wanted: Timing,
-    announced: Timing,
-    in_use: Timing,
-    polling: bool,
+    pub(super) wanted: Timing,
+    pub(super) announced: Timing,
+    pub(super) in_use: Timing,
+    pub(super) polling: bool,
 }
 
 impl Negotiation {

@@ -188,6 +188,11 @@ impl<P: Prefix> AdjIn<P> {
         }
     }
 
+    /// Adds a path of another process.
+    pub(super) fn put_back(&mut self, shared: &mut Shared, at: u32, path: Path) {
+        self.put(shared, at, path);
+    }
+
     /// Counts an added path.
     fn count(&mut self, shared: &mut Shared, path: &Path) {
         if path.is_local() {

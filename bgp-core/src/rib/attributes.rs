@@ -141,12 +141,17 @@ impl AttrStore {
     /// Like [`AttrStore::intern`], for routes whose choice depends on the path to their next hop.
     pub(crate) fn intern_tracked(&mut self, key: AttrKey<'_>) -> AttrId {
         let id = self.intern(key);
+        self.track(id);
+        id
+    }
+
+    /// From now on the path to the next hop of this set matters.
+    pub(crate) fn track(&mut self, id: AttrId) {
         let set = self.sets[id.0 as usize]
             .as_mut()
             .expect("it has just been put there");
         set.tracked = true;
         self.exits.track(set.exit, &mut self.next_hops);
-        id
     }
 
     /// The id of the set, which is kept until a sweep does not find it in use.

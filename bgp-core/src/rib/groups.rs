@@ -27,6 +27,12 @@ impl Groups {
         self.list.iter_mut().flatten()
     }
 
+    /// The groups with members, by number.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (u32, &Group)> {
+        let numbered = (0u32..).zip(&self.list);
+        numbered.filter_map(|(number, group)| Some((number, group.as_ref()?)))
+    }
+
     /// The number of group numbers.
     pub(super) fn places(&self) -> usize {
         self.list.len()
@@ -64,6 +70,17 @@ impl Groups {
 
     /// Moves a peer into the matching group, if there is one, and sends it the difference.
     pub(super) fn regroup<P: Prefix>(&mut self, shared: &mut Shared, table: &Table<P>, id: PeerId) {
+        self.regroup_with(shared, table, id, None);
+    }
+
+    /// As [`Groups::regroup`], for a peer that another process has told these routes.
+    pub(super) fn regroup_with<P: Prefix>(
+        &mut self,
+        shared: &mut Shared,
+        table: &Table<P>,
+        id: PeerId,
+        told: Option<Lag>,
+    ) {
         let Some(peer) = shared.peers.find(id) else {
             return;
         };
@@ -85,7 +102,7 @@ impl Groups {
         };
         let target = self.find_or_make(key, current, table.end());
         let lag = match current {
-            None => Some(Lag::initial(self.group(target).out.len())),
+            None => told.or_else(|| Some(Lag::initial(self.group(target).out.len()))),
             Some(old) => {
                 let lag = self.take_lag(old, id);
                 let (old, new) = (self.group(old), self.group(target));

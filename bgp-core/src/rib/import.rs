@@ -86,6 +86,27 @@ pub(crate) fn import(
     }
 }
 
+impl Arrival {
+    /// Of routes that were received before.
+    pub(crate) fn again(
+        shared: &mut Shared,
+        config: &Arc<PeerConfig>,
+        peer: PeerId,
+        received: AttrId,
+        since: u32,
+    ) -> Self {
+        Self {
+            peer,
+            config: Arc::clone(config),
+            received,
+            stamped: stamp_role(shared, config, received),
+            unusable: find_fault(shared, config, peer, received),
+            since,
+            outcomes: Outcomes::default(),
+        }
+    }
+}
+
 /// Imports a path again, from the received attributes.
 pub(crate) fn import_again<P: Prefix>(
     shared: &mut Shared,
@@ -93,22 +114,19 @@ pub(crate) fn import_again<P: Prefix>(
     prefix: P,
     config: &Arc<PeerConfig>,
 ) -> Path {
-    let mut arrival = Arrival {
-        peer: path.peer,
-        config: Arc::clone(config),
-        received: path.received,
-        stamped: stamp_role(shared, config, path.received),
-        unusable: find_fault(shared, config, path.peer, path.received),
-        since: path.since,
-        outcomes: Outcomes::default(),
-    };
-    let mut imported = import(
-        shared,
-        &mut arrival,
-        prefix.into(),
-        path.remote_id,
-        path.epoch,
-    );
+    let mut arrival = Arrival::again(shared, config, path.peer, path.received, path.since);
+    import_arrived(shared, &mut arrival, prefix, path.remote_id, path.epoch)
+}
+
+/// The imported path of a route that arrived before, perhaps in an earlier epoch.
+pub(crate) fn import_arrived<P: Prefix>(
+    shared: &mut Shared,
+    arrival: &mut Arrival,
+    prefix: P,
+    remote_id: PathId,
+    epoch: u8,
+) -> Path {
+    let mut imported = import(shared, arrival, prefix.into(), remote_id, epoch);
     if shared.is_last_resort::<P>(&imported) {
         imported.attrs = shared.store.with_llgr_stale(imported.attrs);
     }

@@ -37,9 +37,22 @@ pub(super) struct Lag {
 
 /// A path that a member holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held {
-    path_id: u16,
-    attrs: AttrId,
+pub(super) struct Held {
+    pub(super) path_id: u16,
+    pub(super) attrs: AttrId,
+}
+
+/// The holdings of a member in slots where they are not those of its group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Own(pub(super) BTreeMap<u32, Few<Held>>);
+
+/// What was begun with a member and is not finished.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Started {
+    /// The first table: End-of-RIB follows.
+    pub(super) initial: bool,
+    /// The answer to a refresh.
+    pub(super) asked: bool,
 }
 
 impl Held {
@@ -96,6 +109,48 @@ impl Lag {
         };
         lag.pending.fill(end);
         lag
+    }
+
+    /// A lag of a member that comes from another process: it holds these routes, except in `own` slots. Only differences will be
+    /// sent.
+    pub(super) fn taken_over(out: AdjOut, own: Own, end: u32, started: Started) -> Self {
+        let mut lag = Self {
+            mark: match started.initial {
+                true => Mark::Initial,
+                false => Mark::None,
+            },
+            asked: started.asked,
+            ..Self::default()
+        };
+        for (at, held) in own.0 {
+            lag.pending.insert(at);
+            if !held.is_empty() {
+                lag.held.insert(at, held);
+            }
+        }
+        let mut left = BitSet::default();
+        left.fill(end);
+        left.subtract(&lag.pending);
+        lag.moved.push(Moved { out, left });
+        lag
+    }
+
+    /// What was begun with the member and is not finished.
+    pub(super) fn started(&self) -> Started {
+        let refreshing = matches!(self.mark, Mark::RefreshWanted | Mark::Refreshing);
+        Started {
+            initial: self.mark == Mark::Initial,
+            asked: self.asked || refreshing || !self.again.is_empty(),
+        }
+    }
+
+    /// What the member holds in a slot, if that is not what the group's entries say.
+    pub(super) fn holdings(&self, shared: &Shared, peer: PeerId, at: u32) -> Option<Few<Held>> {
+        if self.pending.contains(at) {
+            return Some(self.held.get(&at).cloned().unwrap_or_default());
+        }
+        let moved = self.moved.iter().find(|moved| moved.left.contains(at))?;
+        Some(told(shared, peer, moved.entries(at)).collect())
     }
 
     /// A lag of a member that comes from another group, where it may have lagged: only differences will be sent.

@@ -30,6 +30,7 @@ mod few;
 mod forwarded;
 mod group;
 mod groups;
+mod handover;
 mod hash;
 mod import;
 mod lag;
@@ -59,17 +60,19 @@ mod trace;
 mod view;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
+use crate::handover::Malformed;
 use crate::types::{Family, PeerId};
 use crate::wire::{Attributes, OpaqueRoutes, Update};
 
 use deferral::Deferral;
+use handover::TakeOver;
 use hash::SeededHash;
 use import::{Arrival, hides_loop};
 use memory::Guard;
@@ -82,6 +85,7 @@ use tables::Tables;
 
 pub use crowd::{MAX_PATHS_PER_PEER, MAX_PATHS_PER_PREFIX};
 pub use event::{ForwardRoute, Input, Output};
+pub use handover::Cursor as HandoverCursor;
 pub use next_hop::Resolution;
 pub use opaque::OpaqueError;
 pub use path::{RouteSource, Unusable};
@@ -105,6 +109,8 @@ pub struct Rib {
     /// State of the memory limit.
     guard: Guard,
     sweep: Sweep,
+    /// Set in the successor of another process until it goes on.
+    arrival: Option<Box<TakeOver>>,
 }
 
 impl Rib {
@@ -116,6 +122,7 @@ impl Rib {
             scratch: Vec::new(),
             guard: Guard::default(),
             sweep: Sweep::None,
+            arrival: None,
         }
     }
 
@@ -181,7 +188,7 @@ impl Rib {
     /// When to call [`Rib::handle_timeout`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let shared = &self.tables.shared;
-        let deferral = shared.deferral.as_ref().map(Deferral::next_deadline);
+        let deferral = shared.deferral.as_ref().and_then(Deferral::next_deadline);
         let until = |peer: &Peer, family| peer.families[family].stale.map(|stale| stale.until);
         let of_peers = shared.peers.iter().flat_map(|(_, peer)| {
             let stopping = peer.stopping.as_ref().map(|stopping| stopping.again);
@@ -216,7 +223,12 @@ impl Rib {
     /// Does one slice of work, once no output is ready; `false` if nothing is left but outputs. A slice visits a few thousand
     /// slots of the tables, whatever the inputs were.
     pub fn work(&mut self) -> bool {
+        if self.arrival.is_some() {
+            // What was taken over so far is not in the tables yet, where a sweep would find it.
+            return self.tables.work();
+        }
         self.guard.check(&mut self.tables, &mut self.sweep);
+        self.tables.note_next_hops();
         let worked = self.tables.work();
         self.sweep.slice(&mut self.tables, !worked);
         let shared = &mut self.tables.shared;
@@ -306,6 +318,65 @@ impl Rib {
         }
     }
 }
+
+/// Handing all routes over to another process, and taking them over.
+impl Rib {
+    /// The next chunk of the handover, of about `limit` octets; `None` at the end. Between the first and the last chunk the RIB
+    /// must not change.
+    pub fn hand_over(
+        &self,
+        now: Instant,
+        cursor: &mut HandoverCursor,
+        limit: usize,
+    ) -> Option<Vec<u8>> {
+        handover::chunk(&self.tables, now, cursor, limit)
+    }
+
+    /// Whether decisions wait for peers or for the owner: the routes are not complete.
+    pub fn is_deferred(&self) -> bool {
+        self.tables.shared.deferral.is_some()
+    }
+
+    /// Decides and sends nothing until [`Rib::go_on`].
+    pub fn hold(&mut self, now: Instant) {
+        self.tables.shared.deferral = Some(Deferral::held(now));
+    }
+
+    /// Begins to take over the routes of another process. `peers` maps its peer numbers to the own ones, with the properties of
+    /// the sessions that go on; the routes of all other peers are left out.
+    pub fn begin_take_over(&mut self, peers: BTreeMap<PeerId, (PeerId, Option<PeerUp>)>) {
+        self.arrival = Some(Box::new(TakeOver::new(peers)));
+    }
+
+    /// Takes in a chunk; all of them in order.
+    ///
+    /// # Errors
+    ///
+    /// The chunk is malformed, or [`Rib::begin_take_over`] is missing. The RIB is of no use then.
+    pub fn take_over(&mut self, now: Instant, chunk: &[u8]) -> Result<(), Malformed> {
+        self.tables.shared.now = now;
+        let arrival = self.arrival.as_mut().ok_or(Malformed)?;
+        arrival.chunk(&mut self.tables, now, chunk)
+    }
+
+    /// All chunks are in: from now on the sessions that go on are up.
+    pub fn finish_take_over(&mut self, now: Instant) {
+        self.tables.shared.now = now;
+        if let Some(arrival) = self.arrival.take() {
+            arrival.finish(&mut self.tables);
+        }
+    }
+
+    /// Decides from now on: as soon as all next hops are resolved, or after a while.
+    pub fn go_on(&mut self, now: Instant) {
+        if let Some(deferral) = &mut self.tables.shared.deferral {
+            deferral.go_on(deadline::later(now, RESOLVED_WITHIN));
+        }
+    }
+}
+
+/// How long [`Rib::go_on`] waits for next hops.
+const RESOLVED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Queries about the routes, for operators and tests. None of them changes anything.
 impl Rib {

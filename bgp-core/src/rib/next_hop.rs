@@ -36,6 +36,7 @@ struct Entry {
     address: IpAddr,
     resolution: Resolution,
     users: u32,
+    answered: bool,
 }
 
 /// A request to the owner.
@@ -53,6 +54,8 @@ pub(crate) struct NextHopTable {
     free: Vec<u32>,
     hash: SeededHash,
     initial: Resolution,
+    /// Next hops that the owner has not resolved yet.
+    unanswered: usize,
     /// Requests not yet output.
     questions: VecDeque<NextHopRequest>,
 }
@@ -74,6 +77,7 @@ impl NextHopTable {
             free: Vec::new(),
             hash,
             initial,
+            unanswered: 0,
             questions: VecDeque::new(),
         }
     }
@@ -88,7 +92,9 @@ impl NextHopTable {
             address,
             resolution: self.initial.clone(),
             users: 1,
+            answered: false,
         });
+        self.unanswered += 1;
         let id = match self.free.pop() {
             Some(id) => {
                 self.entries[id as usize] = entry;
@@ -116,7 +122,8 @@ impl NextHopTable {
         if entry.users > 0 {
             return;
         }
-        let address = entry.address;
+        let (address, answered) = (entry.address, entry.answered);
+        self.unanswered -= usize::from(!answered);
         let hash = self.hash.of(address);
         if let Ok(entry) = self.index.find_entry(hash, |found| *found == id) {
             entry.remove();
@@ -157,10 +164,17 @@ impl NextHopTable {
     /// Records an answer; returns the next hop if it changed.
     pub(crate) fn resolve(&mut self, address: IpAddr, resolution: Resolution) -> Option<NextHopId> {
         let id = self.find(address)?;
-        let old = &mut self.entry_mut(id).resolution;
-        let changed = *old != resolution;
-        *old = resolution;
+        let entry = self.entry_mut(id);
+        let changed = entry.resolution != resolution;
+        entry.resolution = resolution;
+        let first = !std::mem::replace(&mut entry.answered, true);
+        self.unanswered -= usize::from(first);
         changed.then_some(id)
+    }
+
+    /// Whether the owner has resolved all next hops.
+    pub(crate) fn all_answered(&self) -> bool {
+        self.unanswered == 0 || self.all_reachable()
     }
 
     /// The next request to output.

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::deadline::later;
+use crate::handover::{Malformed, Reader, Writer};
 
 /// Longest time that stale routes of a returned peer are kept without an End-of-RIB (RFC 8538 §4.1).
 const STALE_TIME: Duration = Duration::from_secs(180);
@@ -77,6 +78,30 @@ impl Stale {
                 long_lived: keep.long_lived,
             },
         }
+    }
+
+    /// Appends the octets of a handover.
+    pub(super) fn encode(self, now: Instant, out: &mut Writer) {
+        out.duration(self.until.saturating_duration_since(now));
+        let (stage, long_lived) = match self.stage {
+            Stage::Restart { long_lived } => (0, long_lived),
+            Stage::LongLived => (1, Duration::ZERO),
+            Stage::Refresh => (2, Duration::ZERO),
+        };
+        out.u8(stage);
+        out.duration(long_lived);
+    }
+
+    /// Reads what [`Stale::encode`] appended.
+    pub(super) fn decode(now: Instant, input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let until = later(now, input.duration()?);
+        let stage = match (input.u8()?, input.duration()?) {
+            (0, long_lived) => Stage::Restart { long_lived },
+            (1, _) => Stage::LongLived,
+            (2, _) => Stage::Refresh,
+            _ => return Err(Malformed),
+        };
+        Ok(Self { until, stage })
     }
 
     /// Whether the peer is or was away, rather than just asked for a refresh.

@@ -154,6 +154,19 @@ impl<P: Prefix> Table<P> {
         true
     }
 
+    /// Gives a path this identifier; if another one has it, the two are exchanged. No effect in a crowd, or if it is too large.
+    pub(crate) fn identify(&mut self, at: u32, place: usize, local_id: u16) {
+        let paths = self.slots[at as usize].paths.as_mut_slice();
+        if paths.len() > CROWD || !(1..=CROWD as u16).contains(&local_id) {
+            return;
+        }
+        let old = paths[place].local_id;
+        if let Some(other) = paths.iter_mut().find(|path| path.local_id == local_id) {
+            other.local_id = old;
+        }
+        paths[place].local_id = local_id;
+    }
+
     /// Removes a path; the last one takes its place. If the first path is removed, none is chosen.
     pub(crate) fn remove(&mut self, at: u32, place: usize) {
         let slot = &mut self.slots[at as usize];

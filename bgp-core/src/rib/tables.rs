@@ -91,6 +91,18 @@ impl Tables {
         ipv6.work(shared, deferred[1]) || worked
     }
 
+    /// After a takeover, decisions wait for the next hops.
+    pub(super) fn note_next_hops(&mut self) {
+        let Shared {
+            deferral, store, ..
+        } = &mut self.shared;
+        if let Some(deferral) = deferral
+            && store.next_hops.all_answered()
+        {
+            deferral.next_hops_known();
+        }
+    }
+
     /// Clears the caches of rewritten attributes. Needed when a number may identify another peer, or a peer may have another
     /// identifier (RFC 4456 §8).
     pub(super) fn forget_rewritten(&mut self) {

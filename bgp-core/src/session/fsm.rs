@@ -64,6 +64,11 @@ impl Fsm {
         }
     }
 
+    /// The session was Established once.
+    pub(super) fn came_up(&mut self) {
+        self.came_up = true;
+    }
+
     /// TCP is up: sends OPEN.
     pub(super) fn open_connection(&mut self, now: Instant, id: ConnId, direction: Direction) {
         let sent_open = negotiate::own_open(&self.config, !self.came_up);
@@ -162,7 +167,7 @@ impl Fsm {
             negotiated: Arc::clone(&negotiated),
             since: now,
         };
-        self.came_up = true;
+        self.came_up();
         self.record.up();
         self.outputs.push_back(Output::Up {
             conn: id,

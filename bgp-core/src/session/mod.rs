@@ -28,6 +28,7 @@ mod connection;
 mod dial;
 mod down;
 mod fsm;
+mod handover;
 mod ids;
 mod negotiate;
 mod negotiated;
@@ -49,6 +50,7 @@ use fsm::{Fsm, MAX_CONNECTIONS, send_hold_time};
 
 pub use config::SessionConfig;
 pub use down::{Down, DownReason, ErrorClass, LastError};
+pub use handover::{Handover, NotContinued};
 pub use ids::{ConnId, Direction, State};
 pub use negotiated::{LongLived, Negotiated, PeerRestart};
 pub use output::Output;
@@ -229,6 +231,29 @@ impl Session {
         self.fsm.transmit_bytes(now, id, messages);
         // RFC 4271 §4.4: an UPDATE counts as a KEEPALIVE.
         self.fsm.arm_keepalive(now, id);
+    }
+
+    /// The session as a value, if it is Established. A second connection that is being opened is not part of it. The session
+    /// itself does not change: until the successor has taken over, it can go on.
+    pub fn hand_over(&self, now: Instant) -> Option<Handover> {
+        handover::hand_over(&self.fsm, now)
+    }
+
+    /// Continues a session over a connection that is its owner's now. There is no output: neither the peer nor the RIB is to
+    /// notice.
+    ///
+    /// # Errors
+    ///
+    /// See [`NotContinued`].
+    pub fn take_over(
+        config: Arc<SessionConfig>,
+        seed: u64,
+        now: Instant,
+        id: ConnId,
+        session: &Handover,
+    ) -> Result<Self, NotContinued> {
+        let fsm = handover::take_over(config, seed, now, id, session)?;
+        Ok(Self { fsm })
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and why.

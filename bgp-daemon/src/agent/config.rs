@@ -9,6 +9,7 @@ use crate::datastore::Interest;
 use crate::log::LogLevel;
 use crate::occupant::Occupants;
 use crate::plan::{Environment, OnStop};
+use crate::takeover::TakeOver;
 use bgp_speaker::tasks::Failure;
 use bgp_speaker::unnumbered::DiscoverySocket;
 use bgp_speaker::{Ended, SpeakerError};
@@ -28,6 +29,8 @@ pub struct AgentConfig {
     pub recover: bool,
     /// File with the peers that are up, for the next run; `None` keeps none.
     pub peers_file: Option<PathBuf>,
+    /// Take over from a process that runs, and hand over to a successor.
+    pub take_over: Option<TakeOver>,
     /// How sessions end at a stop; `None` follows the resources.
     pub on_stop: Option<OnStop>,
     /// How long service addresses of a drained node carry GRACEFUL_SHUTDOWN before they are withdrawn.

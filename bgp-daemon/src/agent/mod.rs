@@ -5,6 +5,7 @@
 //! | `node_agent`  | follows the resources                                   |
 //! | `running`     | the speaker, from start to end                          |
 //! | `ending`      | how sessions end at a stop                              |
+//! | `successor`   | a process that takes over                               |
 //! | `recovery`    | which peers a start waits for, and which were up before |
 //! | `answers`     | queries of the control sockets                          |
 //! | `neighbours`  | peers that are found: in ranges, as gateways, on links  |
@@ -24,6 +25,7 @@ mod node_agent;
 pub mod node_status;
 pub mod recovery;
 mod running;
+mod successor;
 mod view;
 mod workloads;
 

@@ -8,6 +8,7 @@ use bgp_core::rib::RibConfig;
 use bgp_core::session::Stop;
 use bgp_core::types::RouterId;
 use jiff::Timestamp;
+use tokio::net::UnixStream;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -24,14 +25,21 @@ use crate::datastore::Snapshot;
 use crate::desired::kernel_rules::RulesInForce;
 use crate::plan::{Plan, is_drained, plan};
 use crate::resources::{LogSeverity, Problem};
-use bgp_speaker::forwarding::{Forwarding, Mailbox, Prepared};
+use bgp_speaker::forwarding::{Forwarding, Mailbox, Prepared, State};
+use bgp_speaker::handover::HandoverError;
 use bgp_speaker::kernel::KernelConfig;
 use bgp_speaker::pool::Pool;
 use bgp_speaker::tasks::{Failure, Tasks};
-use bgp_speaker::{Flushing, Speaker, SpeakerConfig, SpeakerError};
+use bgp_speaker::{Ended, Environment, Flushing, Shutdown, Speaker, SpeakerConfig, SpeakerError};
 
 /// How long the start waits for the list of kernel routes, which takes a second for a million routes.
 const KERNEL_SEEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Interval between looks at whether the list of kernel routes is there.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// How often a takeover is tried: a session may come up or end at the wrong moment.
+const TRIES: u32 = 3;
 
 /// How long a measurement waits for a peer to take an UPDATE.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
@@ -277,13 +285,40 @@ impl Agent {
         self.problems = problems;
     }
 
-    /// Starts a speaker; peers that an operator disabled stay disabled.
+    /// Starts a speaker, or takes over that of a process that runs.
     async fn start(
         &mut self,
         router_id: RouterId,
         plan: Arc<Plan>,
         disabled: BTreeSet<Arc<str>>,
     ) -> Result<(), AgentError> {
+        let is_first = self.reconfigured == self.boot;
+        if let Some(take_over) = self.config.take_over.clone().filter(|_| is_first) {
+            for _ in 0..TRIES {
+                let Some(stream) = take_over.knock().await else {
+                    break;
+                };
+                let started = self.start_from(router_id, &plan, disabled.clone(), Some(stream));
+                match started.await? {
+                    Ok(()) => return Ok(()),
+                    Err(error) => warn!("cannot take over from the process that runs: {error}"),
+                }
+            }
+            take_over.send_away().await;
+        }
+        let started = self.start_from(router_id, &plan, disabled, None).await?;
+        started.map_err(|_| Ended.into())
+    }
+
+    /// Starts a speaker; peers that an operator disabled stay disabled. With a connection to a process that runs, takes over from
+    /// it; if that fails, nothing has changed.
+    async fn start_from(
+        &mut self,
+        router_id: RouterId,
+        plan: &Arc<Plan>,
+        disabled: BTreeSet<Arc<str>>,
+        predecessor: Option<UnixStream>,
+    ) -> Result<Result<(), HandoverError>, AgentError> {
         let mut rib = RibConfig::new(router_id);
         rib.resolve_next_hops = self.config.kernel;
         rib.use_unresolved = self.config.kernel;
@@ -292,8 +327,11 @@ impl Agent {
         let mailbox = Arc::new(Mailbox::default());
         let sink = self.config.kernel.then(|| mailbox.sink());
         let config = SpeakerConfig::new(plan.local_as, router_id).with_rib(rib);
-        let speaker = Speaker::start(config, sink);
-        let recover = self.config.recover && self.reconfigured == self.boot;
+        let mut environment = Environment::default().with_taking_over(predecessor.is_some());
+        environment.forwarding = sink;
+        let speaker = Speaker::start_in(config, environment);
+        let recover =
+            self.config.recover && self.reconfigured == self.boot && predecessor.is_none();
         speaker.set_restarting(recover);
         let (mut forwarding, mut prepared, mut leftovers) = (None, None, false);
         if self.config.kernel {
@@ -306,14 +344,14 @@ impl Agent {
         });
         let earlier = recover && leftovers;
         let awaited = match earlier {
-            true => recovery::wait_for_peers(&speaker, &plan, register.as_ref()).await?,
+            true => recovery::wait_for_peers(&speaker, plan, register.as_ref()).await?,
             false => BTreeSet::new(),
         };
         let mut running = Running {
             speaker,
             forwarding,
             rules: RulesInForce::default(),
-            plan: Arc::clone(&plan),
+            plan: Arc::clone(plan),
             policies: Pool::default(),
             ranges: None,
             wanted: Vec::new(),
@@ -321,9 +359,17 @@ impl Agent {
             disabled,
             recovered: CancellationToken::new(),
             ending: CancellationToken::new(),
+            taking_over: predecessor.is_some(),
         };
-        running.move_to(&mut self.config, plan).await?;
-        if let Some(forwarding) = running.forwarding.as_ref().filter(|_| !earlier) {
+        running.move_to(&mut self.config, Arc::clone(plan)).await?;
+        let is_taken_over = predecessor.is_some();
+        if let Some(predecessor) = predecessor
+            && let Err(error) = self.take_from(&mut running, predecessor).await?
+        {
+            return Ok(Err(error));
+        }
+        let forwarding = running.forwarding.as_ref();
+        if let Some(forwarding) = forwarding.filter(|_| !earlier && !is_taken_over) {
             // No routes of an earlier run are in use: no peer is awaited.
             self.leftovers = None;
             forwarding.finish_recovery().await?;
@@ -334,22 +380,64 @@ impl Agent {
         if let Some(prepared) = prepared {
             prepared.start(&running.speaker);
         }
+        if is_taken_over {
+            self.go_on(&running).await?;
+        }
         if let Some(register) = register {
-            let established = running.speaker.established();
-            let (recovered, ending) = (running.recovered.clone(), running.ending.clone());
-            let keep = register.keep(
-                established,
-                awaited,
-                recovered,
-                ending,
-                self.config.views.alarms().clone(),
-            );
-            running.speaker.tasks().service("peers that are up", keep);
+            self.record_peers(&running, register, awaited);
         }
         self.neighbours
             .follow(&running.speaker, running.forwarding.as_ref());
         self.speaker = Some(running);
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    /// Takes everything over from a process that runs.
+    async fn take_from(
+        &mut self,
+        running: &mut Running,
+        predecessor: UnixStream,
+    ) -> Result<Result<(), HandoverError>, AgentError> {
+        let speaker = &running.speaker;
+        match speaker.take_over(predecessor, &self.config.node).await {
+            Ok(taken) => info!(
+                "took {} sessions over, and ended {}",
+                taken.sessions, taken.ended
+            ),
+            Err(error) => {
+                // No session is up: nobody is told anything.
+                speaker.shutdown(Shutdown::KeepRoutes).await;
+                return Ok(Err(error));
+            }
+        }
+        running.taking_over = false;
+        running.listen(&mut self.config.occupants).await?;
+        Ok(Ok(()))
+    }
+
+    /// Keeps the record of the peers that are up.
+    fn record_peers(&self, running: &Running, register: Register, awaited: BTreeSet<Arc<str>>) {
+        let established = running.speaker.established();
+        let (recovered, ending) = (running.recovered.clone(), running.ending.clone());
+        let keep = register.keep(
+            established,
+            awaited,
+            recovered,
+            ending,
+            self.config.views.alarms().clone(),
+        );
+        running.speaker.tasks().service("peers that are up", keep);
+    }
+
+    /// Lets a speaker that was taken over decide, once it knows what is learned from the kernel.
+    async fn go_on(&self, running: &Running) -> Result<(), AgentError> {
+        let give_up = Instant::now() + KERNEL_SEEN_WITHIN;
+        if let Some(forwarding) = &running.forwarding {
+            while !forwarding.look(State::is_synced).await? && Instant::now() < give_up {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+        Ok(running.speaker.go_on().await?)
     }
 
     /// Opens the kernel's table; returns also whether routes of an earlier run are in the kernel.

@@ -44,6 +44,8 @@ pub(super) struct Running {
     pub(super) recovered: CancellationToken,
     /// Sessions are about to end because the agent ends them.
     pub(super) ending: CancellationToken,
+    /// Another process still has the sockets.
+    pub(super) taking_over: bool,
 }
 
 /// An operator's request for a session.
@@ -108,7 +110,7 @@ impl Running {
 
     /// Listens on the wanted addresses. A failure is retried later, and is a problem meanwhile.
     pub(super) async fn listen(&mut self, occupants: &mut Occupants) -> Result<(), SpeakerError> {
-        if self.listening == self.wanted {
+        if self.listening == self.wanted || self.taking_over {
             return Ok(());
         }
         let wrong = match self.speaker.listen(self.wanted.clone()).await {

@@ -39,6 +39,7 @@ async fn agent() -> Agent {
         kernel: true,
         recover: false,
         peers_file: Some("/nonexistent/peers-up.json".into()),
+        take_over: None,
         on_stop: None,
         drain_after: Duration::from_secs(60),
         discovery: None,

@@ -37,6 +37,8 @@ use crate::plan::{BGP_PORT, Environment, OnStop};
 use crate::privileges::{self, Group};
 use crate::resources::parse_duration;
 use crate::service_manager::ServiceManager;
+use crate::sockets::BindError;
+use crate::takeover::{self, TakeOver};
 use bgp_speaker::tasks::Tasks;
 use bgp_speaker::unnumbered::DiscoverySocket;
 
@@ -58,6 +60,9 @@ pub struct RunArgs {
     /// TCP port to listen on, instead of the one that the resources say
     #[arg(long, env = "BGP_DAEMON_LISTEN_PORT", value_name = "PORT")]
     pub listen_port: Option<u16>,
+    /// Takes over the sessions of a process that runs with the same run directory, and hands them over to the next one
+    #[arg(long, env = "BGP_DAEMON_TAKE_OVER", value_parser = FalseyValueParser::new())]
+    pub take_over: bool,
     /// What peers are told when the speaker ends, whatever annotations say
     #[arg(long, env = "BGP_DAEMON_ON_STOP", value_name = "WHAT")]
     pub on_stop: Option<OnStop>,
@@ -161,6 +166,7 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
         kernel: !args.no_kernel,
         recover: args.recover,
         peers_file: Some(args.run_dir.run_dir.join(recovery::FILE_NAME)),
+        take_over: args.take_over.then(|| TakeOver::new(&args.run_dir.run_dir)),
         on_stop: args.on_stop,
         drain_after: args.drain_after,
         memory_limit: memory::limit(args.memory_limit),
@@ -170,7 +176,13 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
         occupants,
         views,
     };
+    let take_over = config.take_over.clone();
     let done = runtime.block_on(run(config, args, datastore, Tasks::default()));
+    if take_over.is_some_and(|it| it.handed_over.is_cancelled()) {
+        // The successor has the sockets and replaces the files: nothing is closed or removed here.
+        drop(log);
+        std::process::exit(0);
+    }
     // A thread that hangs in a file system is not awaited.
     runtime.shutdown_background();
     done
@@ -212,9 +224,10 @@ async fn run(
             (Some(socket), Family::Ipv4Unicast) => socket.clone(),
             _ => usual(),
         };
-        let server = Server::bind(&path, args.socket_group, family, requests.clone())?;
         let name = format!("control socket {}", path.display());
-        tasks.service(name, server.run(ended.clone()));
+        let (group, requests) = (args.socket_group, requests.clone());
+        let bind = move || Server::bind(&path, group, family, requests.clone());
+        serve_when_free(name, &args, &tasks, &ended, bind, Server::run)?;
     }
     if let Some(cluster) = datastore::told_cluster(&datastore, &settings).await {
         let (node, stop) = (config.node.clone(), stop.clone());
@@ -231,9 +244,11 @@ async fn run(
     );
     tasks.job("node status objects", report);
     tasks.job("signals", handle_signals(signals, requests, stop.clone()));
+    let handed_over = serve_successors(&config, &tasks, &stop, &ended);
     info!(node = config.node, "starting");
     let done = tokio::select! {
         done = agent::run(config, snapshots, inbox, stop.clone(), tasks.clone()) => done.map_err(anyhow::Error::from),
+        () = handed_over.cancelled() => return Ok(ExitCode::SUCCESS),
         () = overdue(&stop) => Err(anyhow!("not all has ended {} s after the order to stop", STOP_WITHIN.as_secs())),
     };
     let Err(error) = done else {
@@ -270,16 +285,66 @@ fn serve_api(
     let views = &config.views;
     let shared = api::server::Shared::new(views.subscribe(), doctor, args.metrics());
     let path = args.run_dir.run_dir.join(api::server::SOCKET_NAME);
-    let server = api::server::Server::unix(&path, args.socket_group, &shared)?;
-    tasks.service(
-        format!("API socket {}", path.display()),
-        server.run(ended.clone()),
-    );
+    let name = format!("API socket {}", path.display());
+    let (group, api) = (args.socket_group, shared.clone());
+    let bind = move || api::server::Server::unix(&path, group, &api);
+    serve_when_free(name, args, tasks, ended, bind, api::server::Server::run)?;
     for address in &args.http_listen {
         let server = api::server::Server::tcp(*address, views.alarms().clone(), &shared);
         tasks.service(format!("HTTP API at {address}"), server.run(ended.clone()));
     }
     Ok(shared.questions())
+}
+
+/// Serves processes that want to take over, if there may be any. The token is cancelled when one has everything.
+fn serve_successors(
+    config: &AgentConfig,
+    tasks: &Tasks,
+    stop: &CancellationToken,
+    ended: &CancellationToken,
+) -> CancellationToken {
+    let Some(take_over) = config.take_over.clone() else {
+        return CancellationToken::new();
+    };
+    let handed_over = take_over.handed_over.clone();
+    let views = config.views.subscribe();
+    let (stop, ended) = (stop.clone(), ended.clone());
+    tasks.service("takeover socket", async move {
+        ended
+            .run_until_cancelled(take_over.serve(views, stop))
+            .await;
+    });
+    handed_over
+}
+
+/// Serves a socket. With `--take-over`, the process that runs has it until it has handed over.
+fn serve_when_free<S, R>(
+    name: String,
+    args: &RunArgs,
+    tasks: &Tasks,
+    ended: &CancellationToken,
+    bind: impl Fn() -> Result<S, BindError> + Send + Sync + 'static,
+    run: impl FnOnce(S, CancellationToken) -> R + Send + 'static,
+) -> Result<(), BindError>
+where
+    S: Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let ended = ended.clone();
+    match bind() {
+        Err(BindError::Served(_)) if args.take_over => {
+            let late = async move {
+                match ended.run_until_cancelled(takeover::when_free(bind)).await {
+                    Some(Ok(server)) => run(server, ended).await,
+                    Some(Err(error)) => error!("{error}"),
+                    None => {}
+                }
+            };
+            tasks.service(name, late);
+        }
+        bound => tasks.service(name, run(bound?, ended)),
+    }
+    Ok(())
 }
 
 async fn close_sockets(tasks: &Tasks, ended: &CancellationToken) {
@@ -375,6 +440,7 @@ mod tests {
             metrics_aliases: None,
             no_events: false,
             no_speaker_status: false,
+            take_over: false,
             on_stop: None,
             drain_on_taint: None,
             drain_after: Duration::from_secs(60),
@@ -387,6 +453,7 @@ mod tests {
             kernel: false,
             recover: false,
             peers_file: None,
+            take_over: None,
             on_stop: None,
             discovery: None,
             drain_after: Duration::from_secs(60),

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
 
@@ -16,6 +17,8 @@ use crate::privileges::Group;
 
 /// Owner and group may connect.
 const MODE: u32 = 0o660;
+/// Only the owner may connect.
+const MODE_FOR_OWNER: u32 = 0o600;
 /// The mode of a directory created by us: everyone may look up the sockets in it.
 const DIRECTORY_MODE: u32 = 0o755;
 
@@ -52,6 +55,19 @@ impl SocketFile {
         path: &Path,
         group: Option<Group>,
     ) -> Result<(Self, UnixListener), BindError> {
+        Self::bind_with_mode(path, group, MODE)
+    }
+
+    /// As [`SocketFile::bind`], for a socket to which only the owner may connect.
+    pub(crate) fn bind_for_owner(path: &Path) -> Result<(Self, UnixListener), BindError> {
+        Self::bind_with_mode(path, None, MODE_FOR_OWNER)
+    }
+
+    fn bind_with_mode(
+        path: &Path,
+        group: Option<Group>,
+        mode: u32,
+    ) -> Result<(Self, UnixListener), BindError> {
         let failed = |error| BindError::Io {
             path: path.to_owned(),
             error,
@@ -62,7 +78,7 @@ impl SocketFile {
         builder.create(directory).map_err(failed)?;
         remove_stale(path)?;
         let workshop = Workshop::open(directory).map_err(failed)?;
-        let listener = workshop.make(group).map_err(failed)?;
+        let listener = workshop.make(group, mode).map_err(failed)?;
         let identity = identity(&workshop.socket()).map_err(failed)?;
         match workshop.publish(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -100,7 +116,10 @@ struct Workshop(PathBuf);
 impl Workshop {
     /// The name is short because paths of sockets must be. A killed process may have had the same process ID.
     fn open(directory: &Path) -> io::Result<Self> {
-        let workshop = Self(directory.join(format!(".{:x}", std::process::id())));
+        // Several sockets may be made at the same time.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let workshop = Self(directory.join(format!(".{process:x}.{number:x}")));
         workshop.clean();
         DirBuilder::new().mode(0o700).create(&workshop.0)?;
         Ok(workshop)
@@ -110,13 +129,13 @@ impl Workshop {
         self.0.join("s")
     }
 
-    fn make(&self, group: Option<Group>) -> io::Result<UnixListener> {
+    fn make(&self, group: Option<Group>, mode: u32) -> io::Result<UnixListener> {
         let socket = self.socket();
         let listener = UnixListener::bind(&socket)?;
         if let Some(Group(group)) = group {
             chown(&socket, None, Some(group))?;
         }
-        fs::set_permissions(&socket, PermissionsExt::from_mode(MODE))?;
+        fs::set_permissions(&socket, PermissionsExt::from_mode(mode))?;
         Ok(listener)
     }
 

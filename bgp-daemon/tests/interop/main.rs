@@ -40,5 +40,6 @@ mod settings_security;
 mod settings_timers;
 mod stage;
 mod stop;
+mod takeover;
 mod top_of_rack;
 mod workload_peers;

@@ -56,6 +56,22 @@ impl Node {
 
     /// Starts the daemon, with the host's directory in the place of `/var/run/calico`, where Felix names workloads; returns when both of its control sockets answer.
     pub(crate) fn start(&mut self) {
+        self.process = Some(self.launch());
+        self.wait_for_answers();
+    }
+
+    /// Starts the daemon once more beside the one that runs, which it is to replace. Returns how that one ended, when the new one
+    /// answers.
+    pub(crate) fn succeed(&mut self) -> ExitStatus {
+        let new = self.launch();
+        let old = self.process.replace(new);
+        let status = old.expect("the node was started").wait_for_exit();
+        self.wait_for_answers();
+        status
+    }
+
+    /// Starts the daemon once more, and leaves it to the caller.
+    pub(crate) fn launch(&self) -> Process {
         let datastore = self.datastore.display().to_string();
         let run_dir = self.run_dir().display().to_string();
         let arguments = [
@@ -75,14 +91,23 @@ impl Node {
             .env("CALICO_ENDPOINT_STATUS_PATH_PREFIX", &self.host.directory)
             .envs(self.environment.iter().cloned())
             .current_dir(&self.host.directory);
-        let mut process = Process::spawn(&self.host, "bgp-daemon", &mut command);
+        Process::spawn(&self.host, "bgp-daemon", &mut command)
+    }
+
+    fn wait_for_answers(&mut self) {
+        let run_dir = self.run_dir();
         for socket in ["bird.ctl", "bird6.ctl"] {
             wait_until(&format!("bgp-daemon to answer on {socket}"), SHORT, || {
-                process.assert_running();
-                ask(&self.run_dir().join(socket), "show status")
+                self.process.as_mut().map(Process::assert_running);
+                ask(&run_dir.join(socket), "show status")
             });
         }
+    }
+
+    /// Replaces the process by another one, which the caller started.
+    pub(crate) fn goes_on_as(&mut self, process: Process) {
         self.process = Some(process);
+        self.wait_for_answers();
     }
 
     /// Sends SIGTERM and waits for the end.

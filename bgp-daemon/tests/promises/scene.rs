@@ -150,6 +150,7 @@ impl Node {
             kernel: how.kernel,
             recover: how.recover,
             peers_file: None,
+            take_over: None,
             on_stop: how.on_stop,
             drain_after: Duration::from_secs(60),
             discovery: None,

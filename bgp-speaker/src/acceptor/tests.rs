@@ -7,7 +7,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn acceptor() -> Acceptor {
-    Acceptor::new(Alarms::default(), Register::default(), None)
+    Acceptor::new(Alarms::default(), Register::default(), None, false)
 }
 
 fn entry(name: &str, address: IpAddr) -> ListenerEntry {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
+use super::handover::Given;
 use super::spec::BfdSpec;
 use super::status::BfdStatus;
 
@@ -37,6 +38,10 @@ pub(super) enum Command {
     Change(WatcherId, BfdSpec),
     /// An operator holds the session down, or no longer does.
     Hold(WatcherId, bool, oneshot::Sender<()>),
+    /// Another process takes over: reply with all paths, and do nothing until the receiver fires or its sender is gone.
+    HandOver(oneshot::Sender<Given>, oneshot::Receiver<()>),
+    /// Everybody who watches a path of another process has been opened.
+    AllOpen,
     /// Nobody watches any more. In silence, the peer finds out by itself; otherwise it is told that this is no failure.
     End {
         watcher: WatcherId,

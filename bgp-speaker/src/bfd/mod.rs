@@ -5,6 +5,8 @@
 //! packet late; it starts with the first path. Each neighbour has a [`Watchdog`], which tells it how its path is.
 
 mod command;
+mod handover;
+mod key;
 mod path;
 mod socket;
 mod spec;
@@ -12,6 +14,7 @@ mod status;
 mod thread;
 mod watchdog;
 
+pub(crate) use handover::{Given, GivenPath};
 pub use spec::{BfdPath, BfdSpec};
 pub use status::{BfdStatus, Packets};
 pub(crate) use watchdog::{Bfd, Watchdog};

@@ -1,26 +1,17 @@
 //! One path that is watched: its session, its socket, and the neighbours that watch it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use bgp_core::bfd::{Change, Discriminator, Output, Packet, Session, State};
 use tracing::{debug, info, warn};
 
 use super::command::{Watcher, WatcherId};
-use super::spec::{BfdPath, BfdSpec};
+use super::handover::GivenPath;
+use super::key::PathKey;
+use super::spec::BfdSpec;
 use super::status::BfdStatus;
-
-/// By what a packet finds its path if it has no number of ours: never by its source alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct PathKey {
-    pub(super) remote: IpAddr,
-    /// The interface, of a link-local address; otherwise zero.
-    pub(super) scope: u32,
-    pub(super) local: IpAddr,
-    /// 3784 or 4784.
-    pub(super) port: u16,
-}
 
 /// A path that is watched.
 pub(super) struct Path {
@@ -32,48 +23,6 @@ pub(super) struct Path {
     status: BfdStatus,
     /// The last watcher has gone, and the peer is told so until then (RFC 5882 §8).
     ends_at: Option<Instant>,
-}
-
-impl PathKey {
-    pub(super) fn new(remote: SocketAddr, local: IpAddr, path: BfdPath) -> Self {
-        Self {
-            remote: remote.ip(),
-            scope: scope_of(remote),
-            local,
-            port: path.port(),
-        }
-    }
-
-    /// Where packets of the path come to.
-    pub(super) fn receiver(&self) -> SocketAddr {
-        with_scope(self.local, self.port, self.scope)
-    }
-
-    fn destination(&self) -> SocketAddr {
-        with_scope(self.remote, self.port, self.scope)
-    }
-}
-
-/// The interface of a link-local address; otherwise zero.
-fn scope_of(address: SocketAddr) -> u32 {
-    match address {
-        SocketAddr::V6(address) if address.ip().is_unicast_link_local() => address.scope_id(),
-        _ => 0,
-    }
-}
-
-pub(super) fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
-}
-
-fn with_scope(address: IpAddr, port: u16, scope: u32) -> SocketAddr {
-    let mut socket = SocketAddr::new(address, port);
-    if let SocketAddr::V6(socket) = &mut socket
-        && is_link_local(address)
-    {
-        socket.set_scope_id(scope);
-    }
-    socket
 }
 
 impl Path {
@@ -99,6 +48,50 @@ impl Path {
         };
         path.join(now, first.0, first.1);
         path
+    }
+
+    /// A path of another process, whose first watcher this is.
+    pub(super) fn taken_over(
+        now: Instant,
+        given: GivenPath,
+        seed: u64,
+        first: (WatcherId, Watcher),
+    ) -> Self {
+        let spec = first.1.spec;
+        let mut status = BfdStatus::new(spec.path);
+        status.local = Some(given.key.local);
+        status.since = given.since.and_then(|ago| now.checked_sub(ago));
+        (status.ups, status.downs) = (given.ups, given.downs);
+        let mut path = Self {
+            key: given.key,
+            session: Session::take_over(now, spec.config(), seed, &given.session),
+            sender: given.sender,
+            watchers: BTreeMap::new(),
+            status,
+            ends_at: None,
+        };
+        path.join(now, first.0, first.1);
+        path
+    }
+
+    /// The path for another process; `None` if the system has no descriptor for the socket.
+    pub(super) fn give(&self, now: Instant) -> Option<GivenPath> {
+        Some(GivenPath {
+            key: self.key,
+            session: self.session.hand_over(now),
+            since: self
+                .status
+                .since
+                .map(|at| now.saturating_duration_since(at)),
+            ups: self.status.ups,
+            downs: self.status.downs,
+            sender: self.sender.try_clone().ok()?,
+        })
+    }
+
+    /// The number by which the peer knows the session.
+    pub(super) fn number(&self) -> Discriminator {
+        self.session.status().local
     }
 
     /// The least TTL with which a packet may come.

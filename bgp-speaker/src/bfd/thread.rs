@@ -14,7 +14,9 @@ use rustix::event::{Timespec, epoll};
 use tracing::debug;
 
 use super::command::{Command, Watcher, WatcherId};
-use super::path::{Path, PathKey, is_link_local};
+use super::handover::{Given, TakenPaths};
+use super::key::{PathKey, is_link_local};
+use super::path::Path;
 use super::socket;
 use super::status::BfdStatus;
 use crate::alarms::Alarms;
@@ -43,6 +45,8 @@ pub(super) struct Thread {
     pub(super) alarms: Alarms,
     pub(super) paths: Paths,
     pub(super) receivers: Receivers,
+    /// Paths of another process that nobody watches yet.
+    pub(super) taken: TakenPaths,
     /// Without sockets as yet.
     pub(super) waiting: BTreeMap<WatcherId, Watcher>,
     pub(super) retry_at: Option<Instant>,
@@ -155,6 +159,12 @@ impl Thread {
                 // Whoever waits may have gone.
                 done.send(()).ok();
             }
+            Command::HandOver(reply, thawed) => {
+                // Whoever asked may have gone.
+                reply.send(self.give(now)).ok();
+                thawed.blocking_recv().ok();
+            }
+            Command::AllOpen => self.taken = TakenPaths::default(),
             Command::End {
                 watcher,
                 silent,
@@ -172,6 +182,22 @@ impl Thread {
         }
     }
 
+    /// Everything for another process.
+    fn give(&self, now: Instant) -> Given {
+        let paths = self
+            .paths
+            .by_number
+            .values()
+            .filter(|path| path.is_watched());
+        let receivers = self.receivers.sockets.values();
+        let receivers =
+            receivers.filter_map(|(local, socket)| Some((*local, socket.try_clone().ok()?)));
+        Given {
+            paths: paths.filter_map(|path| path.give(now)).collect(),
+            receivers: receivers.collect(),
+        }
+    }
+
     fn open(&mut self, now: Instant, id: WatcherId, watcher: Watcher) {
         let key = match self.key(&watcher) {
             Ok(key) => key,
@@ -182,6 +208,10 @@ impl Thread {
             self.paths.with(number, |path| path.join(now, id, watcher));
             self.paths.by_watcher.insert(id, number);
             return;
+        }
+        if let Some(given) = self.taken.take(&key) {
+            let path = Path::taken_over(now, given, random(), (id, watcher));
+            return self.paths.insert(path, id);
         }
         match self.sockets(&key) {
             Ok(sender) => {
@@ -260,6 +290,11 @@ impl Paths {
         let number = self.free_number();
         let watcher = first.0;
         let path = Path::new(now, key, sender, number, random(), first);
+        self.insert(path, watcher);
+    }
+
+    fn insert(&mut self, path: Path, watcher: WatcherId) {
+        let (key, number) = (path.key, path.number());
         self.deadlines
             .extend(path.deadline().map(|at| (at, number)));
         self.by_number.insert(number, path);
@@ -370,7 +405,16 @@ impl Receivers {
         if self.by_address.contains_key(&local) {
             return Ok(());
         }
-        let socket = socket::receiver(namespace, local)?;
+        self.add(epoll, local, socket::receiver(namespace, local)?)
+    }
+
+    /// Reads from a socket from now on.
+    pub(super) fn add(
+        &mut self,
+        epoll: &OwnedFd,
+        local: SocketAddr,
+        socket: UdpSocket,
+    ) -> io::Result<()> {
         self.last += 1;
         let number = self.last;
         epoll::add(

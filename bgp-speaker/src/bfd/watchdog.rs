@@ -11,9 +11,10 @@ use rustix::event::{EventfdFlags, epoll, eventfd};
 use tokio::sync::{oneshot, watch};
 
 use super::command::{Command, Watcher, WatcherId};
+use super::handover::{Given, TakenPaths};
 use super::spec::BfdSpec;
 use super::status::BfdStatus;
-use super::thread::{Thread, WAKE};
+use super::thread::{Receivers, Thread, WAKE};
 use crate::alarms::Alarms;
 use crate::connect::words;
 use crate::namespace::Namespace;
@@ -27,6 +28,10 @@ const COMMANDS: usize = 1024;
 pub(crate) struct Bfd(Arc<Shared>);
 
 struct Shared {
+    /// Commands that wait for [`Bfd::resume`].
+    held: Mutex<Option<Vec<Command>>>,
+    /// Paths of another process, for the thread to start with.
+    taken: Mutex<Given>,
     thread: Mutex<Option<Line>>,
     next: AtomicU64,
     tasks: Tasks,
@@ -44,6 +49,8 @@ struct Line {
 impl Bfd {
     pub(crate) fn new(tasks: Tasks, namespace: Option<Namespace>, alarms: Alarms) -> Self {
         Self(Arc::new(Shared {
+            held: Mutex::default(),
+            taken: Mutex::default(),
             thread: Mutex::default(),
             next: AtomicU64::new(0),
             tasks,
@@ -63,7 +70,50 @@ impl Bfd {
         Ok(line)
     }
 
+    /// Watches nothing until [`Bfd::resume`].
+    pub(crate) fn hold(&self) {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Some(Vec::new());
+    }
+
+    /// All paths for another process, if any is watched. The thread does nothing until `thawed` fires or its sender is gone.
+    pub(crate) async fn hand_over(&self, thawed: oneshot::Receiver<()>) -> Option<Given> {
+        {
+            let thread = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            thread.as_ref()?;
+        }
+        let (reply, given) = oneshot::channel();
+        self.tell(Command::HandOver(reply, thawed));
+        given.await.ok()
+    }
+
+    /// Does what was asked for meanwhile, with the paths of another process.
+    pub(crate) fn resume(&self, given: Given) {
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = given;
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = held.take();
+        match held.as_mut().filter(|held| !held.is_empty()) {
+            Some(held) => held.push(Command::AllOpen),
+            // Nobody watches a path.
+            None => *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = Given::default(),
+        }
+        held.into_iter()
+            .flatten()
+            .for_each(|command| self.tell_now(command));
+    }
+
     fn tell(&self, command: Command) {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *held {
+            Some(held) => held.push(command),
+            None => {
+                drop(held);
+                self.tell_now(command);
+            }
+        }
+    }
+
+    fn tell_now(&self, command: Command) {
         match self.line() {
             Ok(line) => {
                 // Where the thread has ended, the speaker ends.
@@ -85,6 +135,11 @@ impl Shared {
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let data = epoll::EventData::new_u64(WAKE);
         epoll::add(&epoll, &wake, data, epoll::EventFlags::IN)?;
+        let given = std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut receivers = Receivers::default();
+        for (local, socket) in given.receivers {
+            receivers.add(&epoll, local, socket)?;
+        }
         let thread = Thread {
             epoll,
             wake: Arc::clone(&wake),
@@ -92,7 +147,8 @@ impl Shared {
             namespace: self.namespace.clone(),
             alarms: self.alarms.clone(),
             paths: Default::default(),
-            receivers: Default::default(),
+            receivers,
+            taken: TakenPaths::new(given.paths),
             waiting: Default::default(),
             retry_at: None,
         };

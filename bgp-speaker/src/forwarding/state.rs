@@ -51,6 +51,11 @@ impl State {
         covered
     }
 
+    /// Whether the initial state of the kernel is known, and what is learned from it was told to the RIB.
+    pub fn is_synced(&self) -> bool {
+        self.synced
+    }
+
     /// The prefixes to decide again under this plan. If the rules of a family changed, all prefixes of the family.
     pub(super) fn prefixes_changed_since(&self, old: &ForwardingPlan) -> BTreeSet<IpNet> {
         let mut changed = self.plan.own_changed_since(old);

@@ -43,6 +43,8 @@ enum Step {
     NextHopMode(usize, bool),
     Refresh(usize),
     Slow(usize, bool),
+    /// Another process takes over.
+    TakeOver,
     /// So many slices of work, and not more.
     Work(usize),
     Drain,
@@ -65,6 +67,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (peer, any::<bool>()).prop_map(|(peer, slow)| Step::Slow(peer, slow)),
         3 => (1usize..4).prop_map(Step::Work),
         2 => Just(Step::Drain),
+        1 => Just(Step::TakeOver),
     ]
 }
 
@@ -193,6 +196,12 @@ impl Life {
             }
             Step::Work(slices) => self.world.work(slices),
             Step::Drain => self.world.drain(),
+            Step::TakeOver => {
+                let local = PREFIXES.iter().zip(self.facts.local);
+                let local = local.filter_map(|(prefix, variant)| Some((*prefix, own(variant?))));
+                self.world
+                    .take_over(rib_config(), &local.collect::<Vec<_>>());
+            }
         }
     }
 

@@ -10,8 +10,8 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::policy::Policy;
 use crate::rib::{
-    Input, KeepStale, LocalRoute, NextHopMode, Output, PeerConfig, PeerKind, PeerUp, Preserved,
-    Rib, RibConfig, RouteCounts,
+    HandoverCursor, Input, KeepStale, LocalRoute, NextHopMode, Output, PeerConfig, PeerKind,
+    PeerUp, Preserved, Rib, RibConfig, RouteCounts,
 };
 use crate::types::{Asn, Family, PathId, PeerId, PerFamily, RouterId};
 use crate::wire::attribute::AsPath;
@@ -209,19 +209,7 @@ impl World {
     }
 
     fn come_up(&mut self, peer: usize, peer_id: RouterId, preserved: PerFamily<Preserved>) {
-        let context = self.context(peer);
-        let own_next_hop = PerFamily {
-            ipv4: Some(NextHop::V4(OWN_ADDRESS)),
-            ipv6: None,
-        };
-        let up = PeerUp {
-            peer_id,
-            context,
-            own_next_hop,
-            sends_end_of_rib: true,
-            long_lived_aware: self.receivers[peer].long_lived_aware,
-            opaque_families: Box::default(),
-        };
+        let up = self.up_of(peer, peer_id);
         self.receivers[peer].up = true;
         self.rib.handle(
             self.now,
@@ -231,6 +219,50 @@ impl World {
                 preserved,
             },
         );
+    }
+
+    fn up_of(&self, peer: usize, peer_id: RouterId) -> PeerUp {
+        let own_next_hop = PerFamily {
+            ipv4: Some(NextHop::V4(OWN_ADDRESS)),
+            ipv6: None,
+        };
+        PeerUp {
+            peer_id,
+            context: self.context(peer),
+            own_next_hop,
+            sends_end_of_rib: true,
+            long_lived_aware: self.receivers[peer].long_lived_aware,
+            opaque_families: Box::default(),
+        }
+    }
+
+    /// Another process takes over: a new RIB that has been given the same peers, and these local routes.
+    pub(super) fn take_over(&mut self, config: RibConfig, local: &[(&str, LocalRoute)]) {
+        self.take_outputs();
+        let mut rib = Rib::new(config, self.now, 1);
+        rib.hold(self.now);
+        for (peer, config) in self.configs.iter().enumerate() {
+            let config = Arc::clone(config);
+            let peer = id(peer);
+            rib.handle(self.now, Input::Configure { peer, config });
+        }
+        for (prefix, route) in local {
+            rib.handle(self.now, Input::announce(net(prefix), route.clone()));
+        }
+        let sessions = self.receivers.iter().enumerate().map(|(peer, receiver)| {
+            let up = || self.up_of(peer, RouterId(address_of(peer)));
+            (id(peer), (id(peer), receiver.up.then(up)))
+        });
+        rib.begin_take_over(sessions.collect());
+        let mut cursor = HandoverCursor::default();
+        while let Some(chunk) = self.rib.hand_over(self.now, &mut cursor, 64) {
+            rib.take_over(self.now, &chunk).unwrap();
+            assert!(!rib.work(), "it decided before it had everything");
+        }
+        rib.finish_take_over(self.now);
+        assert_eq!(rib.poll_output(), None);
+        rib.go_on(self.now);
+        self.rib = rib;
     }
 
     pub(super) fn peer_down(&mut self, peer: usize, restart_time: Option<Duration>) {

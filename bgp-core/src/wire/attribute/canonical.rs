@@ -6,11 +6,12 @@ use std::fmt;
 use super::as_path::{AsPath, AsPathView};
 use super::community::{Community, ExtendedCommunity, LargeCommunity, without_repetitions};
 use super::flag::put_flags;
-use super::table::carried_flags;
+use super::table::{carried_flags, spec};
 use super::unknown::UnknownAttribute;
 use super::value::{Aggregator, Origin};
 use super::{code, flag};
 use crate::types::{Asn, RouterId};
+use crate::wire::Context;
 use crate::wire::text::Hex;
 
 /// The canonical form of a route's attributes: encoded as for a four-octet AS session, ascending by type code, with the flags of
@@ -42,6 +43,27 @@ impl<'a> AttributeView<'a> {
     /// A view of octets that [`Attributes::encode_canonical`] or [`Update::canonical_attributes`](crate::wire::Update) appended.
     pub fn new(canonical: &'a [u8]) -> Self {
         Self(canonical)
+    }
+
+    /// A view of octets that came from elsewhere; `None` if they are of another form.
+    pub fn checked(octets: &'a [u8]) -> Option<Self> {
+        let view = Self(octets);
+        let context = Context {
+            four_octet_as: true,
+            external: false,
+            ..Context::default()
+        };
+        let is_good = |attribute: RawAttribute<'_>| {
+            let RawAttribute { code, flags, value } = attribute;
+            let written = put_flags(flags, value.len());
+            spec(code).is_none_or(|spec| {
+                spec.check(flags, value, &context).is_ok()
+                    && spec.is_canonical(written, value, &context)
+            })
+        };
+        let mut again = Vec::with_capacity(octets.len());
+        view.to_attributes().encode_canonical(&mut again);
+        (view.iter().all(is_good) && again == octets).then_some(view)
     }
 
     /// The octets.
