@@ -63,6 +63,10 @@ impl TakeOver {
         let Some(running) = view.running.as_ref().filter(|_| !stop.is_cancelled()) else {
             anyhow::bail!("there is no speaker to take over");
         };
+        // The successor has to find them first, and would end their sessions until then.
+        if !running.plan.searches.is_empty() || !running.plan.listen_ranges.is_empty() {
+            anyhow::bail!("peers without a configured address are not handed over yet");
+        }
         info!("a successor takes over");
         let handed_over = running.speaker.hand_over(stream, &view.node).await?;
         let (sessions, silence) = (handed_over.sessions, handed_over.silence);
