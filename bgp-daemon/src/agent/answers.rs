@@ -2,6 +2,7 @@
 //!
 //! Slow answers (sessions, routes) come from a task of their own; changes of the speaker are made at once.
 
+mod bfd;
 mod interfaces;
 mod protocols;
 mod routes;
@@ -38,7 +39,9 @@ impl Agent {
                 let status = self.status(family);
                 self.later(reply, async { Answer::Status(status.await) });
             }
-            Query::Protocols { .. } | Query::Routes(_) if self.speaker.is_none() => {
+            Query::Protocols { .. } | Query::BfdSessions { .. } | Query::Routes(_)
+                if self.speaker.is_none() =>
+            {
                 send(reply, Answer::NoSpeaker);
             }
             Query::Protocols { name, all } => {
@@ -62,6 +65,16 @@ impl Agent {
                 let forwarding = running.and_then(|running| running.forwarding.clone());
                 self.later(reply, async move {
                     Answer::Interfaces(interfaces::snapshots(forwarding.as_ref(), family).await)
+                });
+            }
+            Query::BfdSessions { .. } => {
+                let running = self.running();
+                let watched = running.and_then(|running| bfd::Watched::new(&running, family));
+                self.later(reply, async {
+                    let Some(watched) = watched else {
+                        return Answer::BfdSessions(None);
+                    };
+                    Answer::BfdSessions(Some(watched.sessions().await))
                 });
             }
             Query::Memory => {

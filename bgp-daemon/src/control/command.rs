@@ -1,7 +1,7 @@
 //! Parses command lines. Pure; the owner of the speaker carries out the commands.
 //!
-//! Accepts the commands of BIRD 1.6 that readers of Calico and people at a node use, with words in full or abbreviated to any
-//! unambiguous beginning (`sh pr`), and one of its own, `show snapshot`. Options and names are never abbreviated. Everything else
+//! Accepts the commands of BIRD 1.6 that readers of Calico and people at a node use, `show bfd sessions` of BIRD 2, with words in
+//! full or abbreviated to any unambiguous beginning (`sh pr`), and one of its own, `show snapshot`. Options and names are never abbreviated. Everything else
 //! is a syntax error; no line causes a panic.
 
 mod help;
@@ -42,6 +42,11 @@ pub enum Query {
     Routes(RouteQuery),
     /// `show interfaces`.
     Interfaces,
+    /// `show bfd sessions [NAME]`: the watch over the paths to peers.
+    BfdSessions {
+        /// The name of the protocol.
+        protocol: Option<String>,
+    },
     /// `show memory`.
     Memory,
     /// `configure`: make the plan again from the datastore.
@@ -76,6 +81,7 @@ impl Query {
             | Self::Protocols { .. }
             | Self::Routes(_)
             | Self::Interfaces
+            | Self::BfdSessions { .. }
             | Self::Memory
             | Self::Snapshot => false,
         }
@@ -263,7 +269,8 @@ fn pattern(token: Token) -> NamePattern {
 }
 
 fn show(tokens: &mut Tokens, family: Family) -> Result<Query, SyntaxError> {
-    const SUBJECTS: [&str; 6] = [
+    const SUBJECTS: [&str; 7] = [
+        "bfd",
         "interfaces",
         "memory",
         "protocols",
@@ -272,6 +279,7 @@ fn show(tokens: &mut Tokens, family: Family) -> Result<Query, SyntaxError> {
         "status",
     ];
     Ok(match tokens.keyword(&SUBJECTS)? {
+        "bfd" => show_bfd(tokens)?,
         "interfaces" => Query::Interfaces,
         "memory" => Query::Memory,
         "protocols" => show_protocols(tokens),
@@ -279,6 +287,17 @@ fn show(tokens: &mut Tokens, family: Family) -> Result<Query, SyntaxError> {
         "snapshot" => Query::Snapshot,
         _ => Query::Status,
     })
+}
+
+/// As in BIRD 2, where the name is never quoted.
+fn show_bfd(tokens: &mut Tokens) -> Result<Query, SyntaxError> {
+    tokens.keyword(&["sessions"])?;
+    let protocol = match tokens.next() {
+        Some(Token::Quoted(name)) => return Err(SyntaxError::unexpected(&name)),
+        Some(Token::Word(name)) => Some(name),
+        None => None,
+    };
+    Ok(Query::BfdSessions { protocol })
 }
 
 fn show_protocols(tokens: &mut Tokens) -> Query {

@@ -173,6 +173,13 @@ impl ClientConnection {
                 "No speaker: the datastore does not say yet what it must be",
             ),
             Answer::Interfaces(interfaces) => render::interfaces::render(reply, &interfaces),
+            Answer::BfdSessions(sessions) => {
+                let protocol = match &query {
+                    Query::BfdSessions { protocol } => protocol.as_deref(),
+                    _ => None,
+                };
+                render::bfd::render(reply, &clock, protocol, sessions.as_deref());
+            }
             Answer::Memory(memory) => render::memory::render(reply, &memory),
             Answer::Configured(outcome) => render::actions::configure(reply, &outcome),
             Answer::Actions(reports) => render::actions::protocols(reply, &reports),

@@ -37,6 +37,7 @@ impl Code {
     pub const UPTIME: Self = Self(1011);
     pub const ROUTE_ATTRIBUTES: Self = Self(1012);
     pub const MEMORY: Self = Self(1018);
+    pub const BFD_SESSION: Self = Self(1020);
     /// Not of BIRD: a line of a JSON document.
     pub const JSON: Self = Self(1900);
     pub const PROTOCOLS_HEADING: Self = Self(2002);

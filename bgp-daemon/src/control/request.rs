@@ -5,8 +5,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::command::Query;
 use super::model::{
-    ActionReport, ConfigureOutcome, InterfaceSnapshot, MemorySnapshot, NodeSnapshot,
-    ProtocolSnapshot, RouteSnapshot, StatusSnapshot,
+    ActionReport, BfdSessionSnapshot, ConfigureOutcome, InterfaceSnapshot, MemorySnapshot,
+    NodeSnapshot, ProtocolSnapshot, RouteSnapshot, StatusSnapshot,
 };
 
 /// A request to the owner of the speaker.
@@ -38,6 +38,8 @@ pub enum Answer {
     NoSpeaker,
     /// To [`Query::Interfaces`].
     Interfaces(Vec<InterfaceSnapshot>),
+    /// To [`Query::BfdSessions`]; `None` if no peer of the family is watched.
+    BfdSessions(Option<Vec<BfdSessionSnapshot>>),
     /// To [`Query::Memory`].
     Memory(MemorySnapshot),
     /// To [`Query::Configure`].

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use bgp_core::bfd::State as BfdState;
 use bgp_core::session::{ConnectionStatus, NotificationRecord, SessionStatus, State};
 use bgp_core::types::{Asn, Family, PerFamily};
 use bgp_speaker::kernel::query::{KernelPath, NeighbourEntry};
@@ -231,6 +232,25 @@ pub struct Session {
     pub since: Instant,
     /// Its status.
     pub status: SessionStatus,
+    /// The watch over the path, if there is one.
+    pub watch: Option<Watch>,
+}
+
+/// The watch over a path by BFD.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The state of our side.
+    pub state: BfdState,
+    /// The state of the peer's side; `None` while the peer is not heard.
+    pub peer: Option<BfdState>,
+    /// The peer need not be on the same link.
+    pub multihop: bool,
+    /// The session waits for BFD.
+    pub holds_back: bool,
+    /// Graceful restart is negotiated.
+    pub restarts_gracefully: bool,
+    /// Why there is no BFD session.
+    pub problem: Option<String>,
 }
 
 /// A TCP socket.

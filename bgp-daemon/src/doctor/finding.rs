@@ -72,6 +72,8 @@ pub enum Id {
     OtherSpeaker,
     /// The clock is wrong.
     Clock,
+    /// BFD found the path dead, keeps a session down, or does not watch one.
+    Bfd,
     /// A NOTIFICATION without another explanation.
     ProtocolError,
     /// Nothing is wrong.

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use bgp_core::rib::{Route, RouteSource};
 use bgp_core::types::Family;
-use bgp_speaker::NeighbourStatus;
 use bgp_speaker::alarms::Alarm;
 use bgp_speaker::kernel::query::KernelQuery;
+use bgp_speaker::{BfdPath, NeighbourStatus};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
 use super::facts::{
     Clock, Drops, Facts, FamilyFacts, KernelAlarms, Knock, Node, Others, Peer, Port, Session,
-    TcpState,
+    TcpState, Watch,
 };
 use super::finding::Report;
 use super::probe::{counters, machine, programs, tcp};
@@ -309,14 +309,36 @@ fn take_in(
     alarms: &[Alarm],
 ) {
     peer.disabled = running.disabled.contains(peer.name.as_str());
+    let planned = running
+        .plan
+        .peers
+        .iter()
+        .find(|planned| planned.name == peer.name);
+    let strict =
+        planned.is_some_and(|peer| peer.options.bfd.as_ref().is_some_and(|bfd| bfd.strict));
     peer.session = status.map(|status| Session {
         since: status.since,
+        watch: watch_of(&status, strict),
         status: status.session,
     });
     let object = format!("peer {}", peer.name);
     let mut of_peer = alarms.iter().filter(|alarm| alarm.object == object);
     let refused = of_peer.find(|alarm| ["md5", "peer"].contains(&alarm.kind));
     peer.key_refused = refused.map(|alarm| alarm.reason.to_string());
+}
+
+fn watch_of(status: &NeighbourStatus, strict: bool) -> Option<Watch> {
+    let bfd = status.bfd.as_ref()?;
+    let peer = bfd.session.and_then(|session| session.peer);
+    let negotiated = status.session.negotiated.as_ref();
+    Some(Watch {
+        state: bfd.state(),
+        peer: peer.map(|peer| peer.state),
+        multihop: matches!(bfd.path, BfdPath::Multihop { .. }),
+        holds_back: strict && !bfd.lets_bgp_up(),
+        restarts_gracefully: negotiated.is_some_and(|agreed| agreed.graceful_restart.is_some()),
+        problem: bfd.problem.as_deref().map(str::to_owned),
+    })
 }
 
 /// Whether the state of a session is clear after this time.

@@ -98,6 +98,7 @@ pub(crate) fn session(
         neighbor_restarting: false,
         waiting: None,
         established: None,
+        bfd: None,
     };
     ProtocolSnapshot {
         bgp: Some(bgp),
@@ -364,6 +365,7 @@ pub(crate) fn answer(query: Query) -> Option<Answer> {
             _ => stream(routes()),
         },
         Query::Interfaces => Answer::Interfaces(Vec::new()),
+        Query::BfdSessions { .. } => Answer::BfdSessions(None),
         Query::Memory => Answer::Memory(MemorySnapshot::default()),
         Query::Configure => Answer::Configured(ConfigureOutcome::Reconfigured),
         Query::Enable(name) => action(&name, ActionOutcome::AlreadyEnabled),

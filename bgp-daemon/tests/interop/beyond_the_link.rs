@@ -10,7 +10,7 @@ use crate::scenario::{NODE_AS, TOR_AS, wait_kernel, wait_learned};
 use crate::stage::{BLOCKS, Stage, TOR_PREFIXES};
 
 /// The router's addresses, which only the gateway has a route to.
-const FAR: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
+pub(crate) const FAR: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
 
 /// Without `reachableBy` the node has no way to the router: there is no default route.
 ///
@@ -63,7 +63,7 @@ fn a_peer_behind_a_gateway() {
 }
 
 /// Takes a host from the segment and links it with the gateway.
-fn behind(gateway: &Host, far: Rc<Host>) -> Rc<Host> {
+pub(crate) fn behind(gateway: &Host, far: Rc<Host>) -> Rc<Host> {
     gateway.enable_forwarding();
     far.ns.run("ip link del eth0");
     gateway.ns.link("far", &far.ns, "eth0");

@@ -14,7 +14,7 @@ use super::host::Host;
 use super::process::Process;
 use super::wait::{SHORT, wait_for, wait_until};
 
-/// A running capture of BGP on a host's port.
+/// A running capture of BGP and BFD on a host's port.
 pub(crate) struct Capture {
     host: Rc<Host>,
     dumpcap: Process,
@@ -34,11 +34,13 @@ pub(crate) struct Trace {
 }
 
 impl Capture {
-    /// Starts to record TCP port 179 on the host's port; returns when packets are recorded.
+    /// Starts to record TCP port 179 and the UDP ports of BFD on the host's port; returns when packets are recorded.
     pub(crate) fn start(host: &Rc<Host>) -> Self {
         let file = host.directory.join("eth0.pcapng");
         let path = file.display().to_string();
-        let filter = format!("tcp port 179 or (icmp and dst host {MARK_ADDRESS})");
+        let filter = format!(
+            "tcp port 179 or udp port 3784 or udp port 4784 or (icmp and dst host {MARK_ADDRESS})"
+        );
         let arguments = ["-q", "-i", "eth0", "-f", &filter, "-w", &path];
         let dumpcap = Process::start(host, "dumpcap", "dumpcap", &arguments);
         host.ns.run(&format!(

@@ -38,6 +38,7 @@ impl Path {
         let spec = first.1.spec;
         let mut status = BfdStatus::new(spec.path);
         status.local = Some(key.local);
+        status.since = Some(now);
         let mut path = Self {
             key,
             session: Session::new(now, spec.config(), number, seed),

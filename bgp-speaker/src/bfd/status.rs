@@ -21,7 +21,7 @@ pub struct BfdStatus {
     pub session: Option<Status>,
     /// Why there are no sockets.
     pub problem: Option<Arc<str>>,
-    /// When the session last went from one state to another; `None` before.
+    /// When the session came to its state; `None` while there are no sockets for it.
     pub since: Option<Instant>,
     /// How often it went up.
     pub ups: u64,

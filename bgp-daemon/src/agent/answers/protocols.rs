@@ -11,6 +11,7 @@ use bgp_core::wire::{AddPathDirection, Capability};
 use jiff::Timestamp;
 
 use super::super::view::RunningView;
+use super::bfd;
 use crate::clock::timestamp;
 use crate::control::command::NamePattern;
 use crate::control::model::{
@@ -293,6 +294,7 @@ fn bgp(peer: &Peer, disabled: bool, status: &NeighbourStatus, known: Known) -> B
         waiting: waiting(peer, status),
         established: established
             .map(|agreed| self::established(peer, status, agreed, known.counts)),
+        bfd: status.bfd.as_ref().map(bfd::snapshot),
     }
 }
 

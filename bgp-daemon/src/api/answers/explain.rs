@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bgp_core::bfd::{Diagnostic, State as BfdState};
 use bgp_core::session::{SessionStatus, State};
 use bgp_core::types::{Family, PeerId, family_of};
-use bgp_speaker::NeighbourStatus;
+use bgp_speaker::{BfdStatus, NeighbourStatus};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -101,7 +102,10 @@ fn fact(status: &NeighbourStatus, disabled: bool, family: Family) -> SessionFact
     SessionFact {
         id: status.peer,
         up,
-        state: state(session),
+        state: match status.bfd.as_ref().and_then(dead_path) {
+            Some(path) => format!("{}; {path}", state(session)),
+            None => state(session),
+        },
         since: Some(timestamp(status.since)),
         agreed: agreed.is_some_and(|agreed| agreed.context.families[family]),
         disabled,
@@ -117,6 +121,16 @@ fn state(session: &SessionStatus) -> String {
     match &session.last_error {
         Some(error) => format!("{state}; {error}"),
         None => state,
+    }
+}
+
+/// What BFD says of a path that does not work.
+fn dead_path(bfd: &BfdStatus) -> Option<String> {
+    let (state, diagnostic) = (bfd.state(), bfd.session?.diagnostic);
+    match state {
+        BfdState::Up => None,
+        _ if diagnostic == Diagnostic::NONE => Some(format!("BFD is {state}")),
+        _ => Some(format!("BFD is {state} ({diagnostic})")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Converts the agent's state to the values of [`model`](super::model).
 
+mod bfd;
 mod doctor;
 mod explain;
 mod problems;

@@ -9,6 +9,7 @@ use bgp_core::session::{
 use bgp_core::types::{Family, PeerId, PerFamily};
 use bgp_speaker::NeighbourStatus;
 
+use super::bfd;
 use crate::agent::RunningView;
 use crate::api::model::{
     AddPath, Agreement, GracefulRestart, Messages, NotificationEntry, Session, SessionError,
@@ -120,6 +121,10 @@ fn describe(running: &RunningView, peer: &Peer, status: &NeighbourStatus, known:
         last_sent: session.last_sent.as_ref().map(notification),
         last_received: session.last_received.as_ref().map(notification),
         negotiated: agreed.map(|agreed| agreement(agreed)),
+        bfd: status.bfd.as_ref().map(|status| {
+            let planned = peer.options.bfd.as_ref();
+            bfd::describe(status, planned.is_some_and(|bfd| bfd.strict))
+        }),
         received: messages(session.counters.received),
         sent: messages(session.counters.sent),
         established: session.counters.established,

@@ -1,5 +1,6 @@
 //! The speaker as a whole.
 
+use bgp_core::bfd::State as BfdState;
 use bgp_core::session::State;
 
 use super::problems::problems;
@@ -37,6 +38,7 @@ pub(in crate::api) async fn status(view: &View, ready: &Ready) -> Status {
 async fn totals(running: &RunningView) -> SessionTotals {
     let sessions = running.speaker.inquirer().sessions().await;
     let up = |state: State| state == State::Established;
+    let watches = || sessions.values().filter_map(|status| status.bfd.as_ref());
     SessionTotals {
         configured: running.plan.peers.len(),
         established: sessions
@@ -44,5 +46,7 @@ async fn totals(running: &RunningView) -> SessionTotals {
             .filter(|status| up(status.session.state))
             .count(),
         disabled: running.disabled.len(),
+        watched: watches().count(),
+        watched_up: watches().filter(|bfd| bfd.state() == BfdState::Up).count(),
     }
 }

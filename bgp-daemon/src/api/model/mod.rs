@@ -1,5 +1,6 @@
 //! The answers of the API: plain values, with the JSON keys defined here. Keys may be added later.
 
+mod bfd;
 mod event;
 mod problem;
 mod proposal;
@@ -7,6 +8,7 @@ mod route;
 mod session;
 mod status;
 
+pub use bfd::Bfd;
 pub use event::{PlanEvent, ProblemEvent, RouteEvent, SessionEvent};
 pub use problem::{ProblemEntry, Problems};
 pub use proposal::{Proposal, Proposed, ProposedFile};

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bfd::Bfd;
+
 /// All sessions: `GET /v1/sessions`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sessions {
@@ -57,6 +59,9 @@ pub struct Session {
     pub last_received: Option<NotificationEntry>,
     /// The negotiated properties, while the session is up.
     pub negotiated: Option<Agreement>,
+    /// The watch over the path to the peer, if there is one.
+    #[serde(default)]
+    pub bfd: Option<Bfd>,
     /// Messages from the peer.
     pub received: Messages,
     /// Messages to the peer.

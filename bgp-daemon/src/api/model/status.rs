@@ -40,6 +40,7 @@ pub struct Status {
 
 /// Numbers of sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct SessionTotals {
     /// Configured.
     pub configured: usize,
@@ -47,6 +48,12 @@ pub struct SessionTotals {
     pub established: usize,
     /// Disabled by an operator.
     pub disabled: usize,
+    /// Those whose path is watched by BFD.
+    #[serde(default)]
+    pub watched: usize,
+    /// Those of them whose BFD session is up.
+    #[serde(default)]
+    pub watched_up: usize,
 }
 
 /// Readiness: `GET /readyz`.

@@ -3,6 +3,7 @@
 //! Made by the owner of the speaker, rendered to text by [`render`](super::render) and to JSON by [`json`](super::json). A
 //! snapshot holds no password and no reference to the speaker: it may be rendered long after it was taken.
 
+mod bfd;
 mod interface;
 mod protocol;
 mod route;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use crate::plan::Drain;
 
+pub use bfd::{BfdSessionSnapshot, BfdSnapshot};
 pub use interface::{AddressScope, AddressSnapshot, InterfaceSnapshot, LinkKind};
 pub use protocol::{
     BgpSnapshot, BgpState, ChangeCounts, Countdown, ErrorClass, EstablishedSnapshot, LastError,

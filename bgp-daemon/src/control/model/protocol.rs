@@ -8,6 +8,7 @@ use bgp_core::types::{Asn, RouterId};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::bfd::BfdSnapshot;
 use super::text::as_text;
 
 /// A source or sink of routes: a BGP session, or a part of the speaker with routes of its own.
@@ -188,6 +189,8 @@ pub struct BgpSnapshot {
     pub waiting: Option<Waiting>,
     /// The negotiated properties, while the session is established.
     pub established: Option<EstablishedSnapshot>,
+    /// The watch over the path to the neighbour, if there is one.
+    pub bfd: Option<BfdSnapshot>,
 }
 
 /// States of a session: those of RFC 4271 §8.2.2, and three more of BIRD.

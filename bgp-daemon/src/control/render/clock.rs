@@ -26,13 +26,20 @@ impl Clock {
 
     /// For columns: `HH:MM:SS` if less than 20 hours ago, otherwise `YYYY-MM-DD`.
     pub fn short(&self, time: Timestamp) -> String {
+        self.time_of_day_or_date(time, "%H:%M:%S")
+    }
+
+    /// The same with milliseconds, as in BIRD 2: `HH:MM:SS.mmm`.
+    pub fn short_with_millis(&self, time: Timestamp) -> String {
+        self.time_of_day_or_date(time, "%H:%M:%S.%3f")
+    }
+
+    fn time_of_day_or_date(&self, time: Timestamp, time_of_day: &str) -> String {
         let age_secs = self.now.as_second() - time.as_second();
-        let format = if age_secs < TIME_OF_DAY_LIMIT_HOURS * 3600 {
-            "%H:%M:%S"
-        } else {
-            "%Y-%m-%d"
-        };
-        self.format(time, format)
+        match age_secs < TIME_OF_DAY_LIMIT_HOURS * 3600 {
+            true => self.format(time, time_of_day),
+            false => self.format(time, "%Y-%m-%d"),
+        }
     }
 
     /// For text: `YYYY-MM-DD HH:MM:SS`.

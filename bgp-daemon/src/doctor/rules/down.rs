@@ -3,7 +3,7 @@
 //! Obstacles on our side come first. A NOTIFICATION of either side explains more than the network, unless the network has failed
 //! since. An operator's command and a limit explain even that.
 
-use super::{reach, security, told};
+use super::{bfd, reach, security, told};
 use crate::doctor::facts::{Facts, Peer};
 use crate::doctor::finding::Finding;
 
@@ -16,6 +16,7 @@ pub(super) fn cause(facts: &Facts, peer: &Peer) -> Option<Finding> {
         reach::foreign_source,
         told::final_word,
         reach::no_route,
+        bfd::held_back,
         security::too_far,
         told::error,
         security::password,

@@ -8,11 +8,13 @@
 //! | `reach`    | no-route, refused, unanswered, wrong-source                                                         |
 //! | `security` | password-mismatch, password-missing, password-not-set, ttl                                          |
 //! | `told`     | peer-as, our-as, identifier, hold-time, capability, family, max-prefixes, collision, administrative |
+//! | `bfd`      | bfd                                                                                                 |
 //! | `routes`   | no-export, next-hop, and family of a session that is up                                             |
 //! | `evidence` | the observations, in words                                                                          |
 //!
 //! For a session that is down, one cause is reported: the first with evidence, in the order of `down`.
 
+mod bfd;
 mod down;
 mod evidence;
 mod node;
@@ -40,6 +42,7 @@ pub fn report(facts: &Facts) -> Report {
             (true, _) => {
                 findings.extend(security::unheard_while_up(facts, peer).or_else(unsigned));
                 findings.extend(routes::findings(peer));
+                findings.extend(bfd::findings(peer));
             }
             (false, true) => findings.extend(down::cause(facts, peer)),
             (false, false) => findings.extend(reach::preflight(peer).or_else(unsigned)),

@@ -1,3 +1,5 @@
+mod bfd;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -166,6 +168,7 @@ fn peer(now: Instant) -> Peer {
         session: Some(Session {
             since: now.checked_sub(Duration::from_secs(60)).unwrap_or(now),
             status,
+            watch: None,
         }),
         way: Ok(KernelPath {
             interface: Some("eth0".into()),

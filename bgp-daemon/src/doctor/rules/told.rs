@@ -118,6 +118,10 @@ fn verdict(peer: &Peer, notification: &Notification, sent: bool) -> (Id, String)
         }),
         (ErrorCode::CEASE, cease::CONNECTION_REJECTED) => (Id::WrongSource,
             "the peer rejects the connection: compare the address that it expects with the source address of this node (BGPPeer spec.sourceAddress), and see whether this neighbour is configured and switched on there".to_owned()),
+        (ErrorCode::CEASE, cease::BFD_DOWN) => (Id::Bfd, match sent {
+            true => "BFD found the path to the peer dead: look for loss and for what changed on the way; the session comes back by itself".to_owned(),
+            false => "the peer's BFD found the path to us dead: look for loss, and for long pauses of this node's processor; the session comes back by itself".to_owned(),
+        }),
         (ErrorCode::CEASE, cease::ADMIN_SHUTDOWN..=cease::OTHER_CONFIG_CHANGE) => (Id::Administrative, match sent {
             true => "the session was ended or restarted on this node, and comes back by itself".to_owned(),
             false => "the peer's operator has restarted or changed the session: it should come back by itself".to_owned(),

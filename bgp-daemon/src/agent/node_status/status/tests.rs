@@ -45,6 +45,7 @@ fn protocol(name: &str, kind: ProtocolKind, bgp: Option<(BgpState, &str)>) -> Pr
             neighbor_restarting: false,
             waiting: None,
             established: None,
+            bfd: None,
         }),
     }
 }
