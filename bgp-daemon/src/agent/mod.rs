@@ -20,6 +20,7 @@ mod answers;
 mod config;
 mod drain;
 mod ending;
+mod interfaces;
 mod neighbours;
 mod node_agent;
 pub mod node_status;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use super::config::{AgentConfig, AgentError};
 use super::drain::DrainTimer;
+use super::interfaces;
 use super::neighbours::Neighbours;
 use super::recovery::{self, Register};
 use super::running::Running;
@@ -145,6 +146,10 @@ impl Agent {
     /// Applies the resources to the speaker.
     pub(super) async fn follow(&mut self, snapshot: &Snapshot) -> Result<(), AgentError> {
         self.time_drain(snapshot);
+        if snapshot.set.bfd_configurations().next().is_some() {
+            let found = interfaces::of_own_addresses(&snapshot.set, &self.config.node).await;
+            self.config.environment.interfaces = found;
+        }
         let mut environment = self.config.environment.clone();
         let local = self.workloads.borrow_and_update().clone();
         environment.workloads = local.workloads;

@@ -152,7 +152,11 @@ impl Annotations {
         for (key, resource) in resources.iter() {
             let is_written_by_people = matches!(
                 key.kind,
-                Kind::BgpFilter | Kind::IpPool | Kind::Node | Kind::KubernetesNode
+                Kind::BgpFilter
+                    | Kind::BfdConfiguration
+                    | Kind::IpPool
+                    | Kind::Node
+                    | Kind::KubernetesNode
             );
             if !is_written_by_people {
                 continue;

@@ -28,6 +28,8 @@ pub struct Environment {
     pub drain_on_taint: Option<String>,
     /// Service addresses of a drained node have had GRACEFUL_SHUTDOWN for long enough, and are withdrawn.
     pub drain_is_over: bool,
+    /// The interfaces of this machine that have the node's own addresses, as far as known; for BFDConfigurations.
+    pub interfaces: BTreeMap<IpAddr, String>,
     /// Workloads on this node that want to peer; see [`load_workloads`](super::load_workloads).
     pub workloads: Vec<Workload>,
     /// Peers that have connected from ranges, sorted by address.
@@ -100,6 +102,7 @@ impl Environment {
             kubernetes_node: text("CALICO_K8S_NODE_REF"),
             drain_on_taint: None,
             drain_is_over: false,
+            interfaces: BTreeMap::new(),
             workloads: Vec::new(),
             neighbours: Vec::new(),
             gateways: None,

@@ -80,6 +80,7 @@ fn peer(cluster: &Cluster<'_>, node: &NodeView<'_>, family: Family) -> Option<Pe
         None,
         is_connected,
         annotations.bfd_strict(),
+        || bfd::BfdTimers::DEFAULT,
     );
     Some(Peer {
         name: session_name(PeerType::Mesh, address, None, None),

@@ -123,7 +123,7 @@ pub(super) fn session(
     let local_as = local_as(cluster, peering);
     let internal = local_as == peering.peer_as;
     let cluster_id = reflects_to(cluster, peering, local_as);
-    let options = options(cluster, peering, kind, spec, annotations);
+    let options = options(cluster, peering, kind, own, spec, annotations, problems);
     let (import_filters, export_filters) = filters(cluster, spec, &options.families);
     let unsigned = !annotations.require_password();
     let source = spec.password.as_ref();
@@ -189,8 +189,10 @@ fn options(
     cluster: &Cluster<'_>,
     peering: &Peering<'_>,
     kind: PeerType,
+    own: IpAddr,
     spec: &BgpPeerSpec,
     annotations: &Annotations,
+    problems: &mut Vec<Problem>,
 ) -> PeerOptions {
     let mut options = match peering.target {
         Target::Link => annotations.options_on_link(),
@@ -203,6 +205,7 @@ fn options(
         spec.failure_detection_mode,
         kind == PeerType::Local || is_on_network,
         annotations.bfd_strict(),
+        || bfd::of_interface(cluster, own, problems),
     );
     options
 }

@@ -64,6 +64,7 @@ pub(super) fn decode(kind: Kind, value: &Value) -> Decoded {
         Kind::EndpointSlice => typed(kind, value, Resource::EndpointSlice),
         Kind::Secret => typed(kind, value, Resource::Secret),
         Kind::CalicoNodeStatus => typed(kind, value, Resource::CalicoNodeStatus),
+        Kind::BfdConfiguration => typed(kind, value, Resource::BfdConfiguration),
         Kind::Profile => typed(kind, value, Resource::Profile),
     }
 }

@@ -386,7 +386,11 @@ impl<'a> Reader<'a> {
 fn has_settings(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::BgpConfiguration | Kind::BgpPeer | Kind::BgpFilter | Kind::IpPool
+        Kind::BgpConfiguration
+            | Kind::BgpPeer
+            | Kind::BgpFilter
+            | Kind::BfdConfiguration
+            | Kind::IpPool
     )
 }
 

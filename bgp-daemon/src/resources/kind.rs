@@ -23,6 +23,7 @@ pub enum Kind {
     EndpointSlice,
     Secret,
     CalicoNodeStatus,
+    BfdConfiguration,
     Profile,
 }
 
@@ -40,7 +41,7 @@ const CORE: &str = "v1";
 const DISCOVERY: &str = "discovery.k8s.io/v1";
 
 #[rustfmt::skip]
-const DESCRIPTIONS: [Description; 14] = [
+const DESCRIPTIONS: [Description; 15] = [
     Description { kind: Kind::BgpConfiguration, name: "BGPConfiguration", plural: "bgpconfigurations", api_version: CALICO, namespaced: false },
     Description { kind: Kind::BgpPeer, name: "BGPPeer", plural: "bgppeers", api_version: CALICO, namespaced: false },
     Description { kind: Kind::BgpFilter, name: "BGPFilter", plural: "bgpfilters", api_version: CALICO, namespaced: false },
@@ -54,6 +55,7 @@ const DESCRIPTIONS: [Description; 14] = [
     Description { kind: Kind::EndpointSlice, name: "EndpointSlice", plural: "endpointslices", api_version: DISCOVERY, namespaced: true },
     Description { kind: Kind::Secret, name: "Secret", plural: "secrets", api_version: CORE, namespaced: true },
     Description { kind: Kind::CalicoNodeStatus, name: "CalicoNodeStatus", plural: "caliconodestatuses", api_version: CALICO, namespaced: false },
+    Description { kind: Kind::BfdConfiguration, name: "BFDConfiguration", plural: "bfdconfigurations", api_version: CALICO, namespaced: false },
     Description { kind: Kind::Profile, name: "Profile", plural: "profiles", api_version: CALICO, namespaced: false },
 ];
 

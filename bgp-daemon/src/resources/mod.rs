@@ -8,6 +8,7 @@
 //! This module checks one object at a time (the planner handles references between objects), never talks to a datastore, and
 //! never prints a secret.
 
+mod bfd_configuration;
 mod bgp_configuration;
 mod bgp_filter;
 mod bgp_peer;
@@ -47,6 +48,7 @@ mod value_schema;
 #[cfg(test)]
 mod wrong_values;
 
+pub use bfd_configuration::{BfdConfiguration, BfdConfigurationSpec, BfdInterface};
 pub(crate) use bgp_configuration::is_ignorable;
 pub use bgp_configuration::{
     BgpConfiguration, BgpConfigurationSpec, BindMode, LoadBalancerAggregation, LogSeverity,

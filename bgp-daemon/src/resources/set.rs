@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::kind::{Kind, ObjectKey};
 use super::metadata::Metadata;
 use super::{
-    BgpConfiguration, BgpFilter, BgpPeer, BlockAffinity, CalicoNodeStatus, EndpointSlice, IpPool,
-    IpReservation, IpamBlock, Node, Profile, Secret, Service,
+    BfdConfiguration, BgpConfiguration, BgpFilter, BgpPeer, BlockAffinity, CalicoNodeStatus,
+    EndpointSlice, IpPool, IpReservation, IpamBlock, Node, Profile, Secret, Service,
 };
 
 /// An object of any kind.
@@ -27,6 +27,7 @@ pub enum Resource {
     EndpointSlice(EndpointSlice),
     Secret(Secret),
     CalicoNodeStatus(CalicoNodeStatus),
+    BfdConfiguration(BfdConfiguration),
     Profile(Profile),
 }
 
@@ -194,5 +195,6 @@ kinds! {
     EndpointSlice(EndpointSlice): endpoint_slices, endpoint_slice(namespace);
     Secret(Secret): secrets, secret(namespace);
     CalicoNodeStatus(CalicoNodeStatus): calico_node_statuses, calico_node_status();
+    BfdConfiguration(BfdConfiguration): bfd_configurations, bfd_configuration();
     Profile(Profile): profiles, profile();
 }

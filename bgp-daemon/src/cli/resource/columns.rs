@@ -184,11 +184,18 @@ const PROFILE: &[Column] = &[
     wide("LABELS", |object, _| go_value::join(&object["spec"]["labelsToApply"], ",", 0)),
 ];
 
+#[rustfmt::skip]
+const BFD_CONFIGURATION: &[Column] = &[
+    NAME,
+    narrow("SELECTOR", |object, _| text(&object["spec"]["nodeSelector"])),
+];
+
 fn all(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::BgpPeer => BGP_PEER,
         Kind::BgpConfiguration => BGP_CONFIGURATION,
         Kind::BgpFilter => BGP_FILTER,
+        Kind::BfdConfiguration => BFD_CONFIGURATION,
         Kind::Node => NODE,
         Kind::IpPool => IP_POOL,
         Kind::IpReservation => IP_RESERVATION,

@@ -158,6 +158,7 @@ fn zero_values(kind: &str) -> Value {
             "cidr": "", "vxlanMode": "", "ipipMode": "", "natOutgoing": false, "disabled": false,
             "disableBGPExport": false, "blockSize": 0, "nodeSelector": "", "allowedUses": [],
         }),
+        "BFDConfiguration" => json!({"nodeSelector": "", "interfaces": []}),
         "IPReservation" => json!({"reservedCIDRs": []}),
         "CalicoNodeStatus" => json!({"node": "", "classes": []}),
         "Profile" => json!({"ingress": [], "egress": [], "labelsToApply": {}}),

@@ -3,7 +3,7 @@
 use crate::resources::Kind;
 
 /// The names of each kind on the command line, in lower case.
-const NAMES: [(Kind, &[&str]); 8] = [
+const NAMES: [(Kind, &[&str]); 9] = [
     (
         Kind::BgpPeer,
         &["bgppeer", "bgppeers", "bgpp", "bgpps", "bp", "bps"],
@@ -20,6 +20,15 @@ const NAMES: [(Kind, &[&str]); 8] = [
     (
         Kind::BgpFilter,
         &["bgpfilter", "bgpfilters", "bgpf", "bgpfs", "bf", "bfs"],
+    ),
+    (
+        Kind::BfdConfiguration,
+        &[
+            "bfdconfiguration",
+            "bfdconfigurations",
+            "bfdconfig",
+            "bfdconfigs",
+        ],
     ),
     (Kind::Node, &["node", "nodes", "no", "nos"]),
     (

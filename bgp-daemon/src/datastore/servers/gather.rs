@@ -36,12 +36,17 @@ impl Part {
         }
     }
 
-    /// Whether a snapshot requires it. Permission for Services and Secrets is up to the operator.
-    pub(super) fn is_required(&self) -> bool {
+    /// Whether it is Calico's or a Node; the others are in Kubernetes only. Permission for those is up to the operator.
+    pub(super) fn is_of_store(&self) -> bool {
         !matches!(
             self.kind(),
             Kind::Service | Kind::EndpointSlice | Kind::Secret
         )
+    }
+
+    /// Whether a snapshot requires it. BFDConfiguration, of Calico Enterprise, need not exist.
+    pub(super) fn is_required(&self) -> bool {
+        self.is_of_store() && self.kind() != Kind::BfdConfiguration
     }
 }
 
@@ -432,6 +437,18 @@ mod tests {
             gathered.next_snapshot().map(|loaded| loaded.problems),
             Some(vec![])
         );
+    }
+
+    #[test]
+    fn a_kind_of_calico_enterprise_need_not_be_readable() {
+        let bfd = Part::Kind(Kind::BfdConfiguration);
+        let mut gathered = gathered(&[PEERS, bfd.clone()]);
+        gathered.take(&PEERS, Update::Listed(Vec::new()));
+        assert_eq!(gathered.next_snapshot(), None);
+        gathered.take(&bfd, Update::Forbidden("no".into()));
+        assert_eq!(gathered.obstacle(), None);
+        let loaded = gathered.next_snapshot().expect("complete");
+        assert_eq!(loaded.problems.len(), 1);
     }
 
     /// Promise 18.2.

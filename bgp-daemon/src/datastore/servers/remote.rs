@@ -18,7 +18,7 @@ use super::gather::{Gathered, Part, Update};
 use crate::datastore::error::DatastoreError;
 use crate::datastore::examination::Unread;
 use crate::datastore::snapshot::{Interest, Snapshot};
-use crate::resources::{Kind, Loaded, ObjectKey, ResourceSet, SecretKeyRef};
+use crate::resources::{FailureDetectionMode, Kind, Loaded, ObjectKey, ResourceSet, SecretKeyRef};
 use bgp_speaker::tasks::Tasks;
 
 /// Updates waiting to be gathered; beyond this number, followers wait.
@@ -238,7 +238,7 @@ impl Remote {
     fn follow(&mut self, part: Part) {
         self.gathered.expect(part.clone());
         let reporter = Reporter::new(part.clone(), self.reporter.clone());
-        let following: Following = match (&self.origins.kubernetes, part.is_required()) {
+        let following: Following = match (&self.origins.kubernetes, part.is_of_store()) {
             (_, true) => Arc::clone(&self.origins.calico).follow(part.clone(), reporter),
             (Ok(kubernetes), false) => Arc::clone(kubernetes).follow(part.clone(), reporter),
             (Err(reason), false) => {
@@ -262,6 +262,10 @@ fn wanted(interest: &Interest, nodes: Kind, set: &ResourceSet) -> BTreeSet<Part>
     ];
     if !interest.use_pod_cidr {
         kinds.push(Kind::BlockAffinity);
+    }
+    let mut modes = set.bgp_peers().map(|peer| peer.spec.failure_detection_mode);
+    if modes.any(|mode| mode == Some(FailureDetectionMode::BFDIfDirectlyConnected)) {
+        kinds.push(Kind::BfdConfiguration);
     }
     let advertises = set.bgp_configurations().any(|configuration| {
         let spec = &configuration.spec;

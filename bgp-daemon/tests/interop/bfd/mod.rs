@@ -104,6 +104,37 @@ fn failure_detection_mode_of_calico_enterprise() {
     );
 }
 
+/// The times of a BFDConfiguration, by the interface that the kernel names.
+#[test]
+fn times_of_an_interface() {
+    let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
+        return;
+    };
+    stage.cluster.put("bfd", BFD_CONFIGURATION);
+    let mode = ["failureDetectionMode: BFDIfDirectlyConnected"];
+    stage.peering(TOR_AS, &[], &mode);
+    let mut tor = speaking_bfd(Kind::Bird, &stage, &[]);
+    let capture = stage.capture();
+    stage.raise(&mut *tor);
+    for address in addresses(&stage.node_host) {
+        let peer = stage.tor_host.address_facing(address);
+        wait_until("the times of eth0", LONG, || {
+            let packets = Packets::of(&capture.so_far(), address, peer);
+            assert_negotiated(&packets, 230_000, 220_000)
+        });
+    }
+}
+
+const BFD_CONFIGURATION: &str = "\
+apiVersion: projectcalico.org/v3
+kind: BFDConfiguration
+metadata: {name: racks}
+spec:
+  interfaces:
+  - {matchPattern: \"*\", multiplier: 9}
+  - {matchPattern: eth0, minimumSendInterval: 230ms, minimumRecvInterval: 220ms, multiplier: 3}
+";
+
 /// The source ports of what an address sent.
 fn ports(trace: &Trace, sender: IpAddr) -> Vec<String> {
     let filter = format!("bfd && {}", wire::sent_by(sender));

@@ -88,7 +88,8 @@ impl Follower {
                     debug!(part = %self.part, settled, "not served by the Kubernetes API");
                     let update = match self.part.is_required() {
                         true => Update::Unserved { settled },
-                        // Kinds of Kubernetes itself are served from the start, or not at all by a server of this age.
+                        // Kinds of Kubernetes itself are served from the start, or not at all by a server of this age; others need
+                        // not exist.
                         false => Update::Listed(Vec::new()),
                     };
                     self.reporter.tell(update).await;
