@@ -67,16 +67,7 @@ impl Agent {
                     Answer::Interfaces(interfaces::snapshots(forwarding.as_ref(), family).await)
                 });
             }
-            Query::BfdSessions { .. } => {
-                let running = self.running();
-                let watched = running.and_then(|running| bfd::Watched::new(&running, family));
-                self.later(reply, async {
-                    let Some(watched) = watched else {
-                        return Answer::BfdSessions(None);
-                    };
-                    Answer::BfdSessions(Some(watched.sessions().await))
-                });
-            }
+            Query::BfdSessions { .. } => self.bfd_sessions(family, reply),
             Query::Memory => {
                 let running = self.speaker.as_ref();
                 let routes = running.map(|running| running.speaker.routes());
@@ -99,6 +90,17 @@ impl Agent {
             }
             Query::Snapshot => self.snapshot(family, reply),
         }
+    }
+
+    fn bfd_sessions(&self, family: Family, reply: oneshot::Sender<Answer>) {
+        let running = self.running();
+        let watched = running.and_then(|running| bfd::Watched::new(&running, family));
+        self.later(reply, async {
+            let Some(watched) = watched else {
+                return Answer::BfdSessions(None);
+            };
+            Answer::BfdSessions(Some(watched.sessions().await))
+        });
     }
 
     fn snapshot(&self, family: Family, reply: oneshot::Sender<Answer>) {

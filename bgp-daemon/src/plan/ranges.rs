@@ -123,13 +123,14 @@ fn range(
         peer_as.other_than(local_as).and_then(template),
     ];
     let any = templates.iter().flatten().next()?;
-    let watch = |is_connected| {
+    let mut watch = |is_connected| {
         let mode = resource.spec.failure_detection_mode;
         bfd::planned(
             annotations.bfd(),
             mode,
             is_connected,
             annotations.bfd_strict(),
+            || bfd::of_interface(cluster, own, problems),
         )
     };
     Some(ListenRange {

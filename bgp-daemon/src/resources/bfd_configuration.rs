@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::bgp_filter::is_interface_pattern;
@@ -11,35 +12,40 @@ use super::fault::Fault;
 use super::metadata::Object;
 use super::scalar;
 use super::selector::Selector;
+use super::value_schema;
 
 /// The times of BFD sessions, by interface.
 pub type BfdConfiguration = Object<BfdConfigurationSpec>;
 
 /// The spec of a [`BfdConfiguration`].
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BfdConfigurationSpec {
     /// Selects the nodes; all of them if absent.
     #[serde(deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Selector>")]
     pub node_selector: Option<Selector>,
     /// The times of sessions through some interfaces.
     pub interfaces: Vec<BfdInterface>,
 }
 
 /// The times of sessions through some interfaces.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BfdInterface {
     /// The name of an interface, its beginning and `*`, or `*` for all.
     pub match_pattern: String,
     /// The peer may send as often as this, 10 ms to 60 s; default 10 ms.
     #[serde(default, deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Duration>")]
     pub minimum_recv_interval: Option<Duration>,
     /// We would like to send as often as this, 10 ms to 60 s; default 100 ms.
     #[serde(default, deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Duration>")]
     pub minimum_send_interval: Option<Duration>,
     /// Interval between packets while the peer is not heard, 1 s to 60 s; default 60 s.
     #[serde(default, deserialize_with = "scalar::optional")]
+    #[schemars(schema_with = "value_schema::one::<Duration>")]
     pub idle_send_interval: Option<Duration>,
     /// Lost packets in a row before the path is dead, 1 to 255; default 5.
     #[serde(default)]

@@ -8,8 +8,8 @@ use super::kind::Kind;
 use super::node::KubernetesNode;
 use super::secret::SecretDocument;
 use super::{
-    BgpConfiguration, BgpFilter, BgpPeer, BlockAffinity, CalicoNodeStatus, EndpointSlice, IpPool,
-    IpReservation, IpamBlock, Node, Profile, Service,
+    BfdConfiguration, BgpConfiguration, BgpFilter, BgpPeer, BlockAffinity, CalicoNodeStatus,
+    EndpointSlice, IpPool, IpReservation, IpamBlock, Node, Profile, Service,
 };
 
 /// The schema of a kind's type, complete in itself: metadata, spec and what else is read, as JSON schema draft 7.
@@ -28,6 +28,7 @@ pub(crate) fn schema_of(kind: Kind) -> Value {
         Kind::EndpointSlice => of::<EndpointSlice>(),
         Kind::Secret => of::<SecretDocument>(),
         Kind::CalicoNodeStatus => of::<CalicoNodeStatus>(),
+        Kind::BfdConfiguration => of::<BfdConfiguration>(),
         Kind::Profile => of::<Profile>(),
     }
 }

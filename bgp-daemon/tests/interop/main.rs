@@ -16,6 +16,7 @@ mod dynamic_peers;
 mod ecmp;
 mod etcd;
 mod explain;
+mod faults;
 mod foreseen;
 mod found_peers;
 mod graceful_restart;

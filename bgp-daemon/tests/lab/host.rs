@@ -82,6 +82,14 @@ impl Host {
         address.expect("an interface that is up has a link-local address")
     }
 
+    /// The hardware address of this host's port.
+    pub(crate) fn hardware_address(&self) -> String {
+        let text = self.ns.run("ip -j link show dev eth0");
+        let links: Value = serde_json::from_str(&text).expect("ip -j prints JSON");
+        let address = links[0]["address"].as_str();
+        address.expect("Ethernet has addresses").to_owned()
+    }
+
     /// The unicast routes of both families with the given protocol, by name or number as `ip route` takes it.
     pub(crate) fn kernel_routes(&self, protocol: &str) -> BTreeSet<KernelRoute> {
         ["-4", "-6"]

@@ -103,6 +103,37 @@ impl Lab {
         Rc::new(host)
     }
 
+    /// The link of a host carries nothing from now on, and stays up.
+    pub(crate) fn unplug(&self, host: &Host) {
+        self.switch
+            .run(&format!("ip link set {} nomaster", host.name));
+    }
+
+    /// The link of a host carries packets again.
+    pub(crate) fn plug(&self, host: &Host) {
+        self.switch
+            .run(&format!("ip link set {} master br0", host.name));
+    }
+
+    /// Nothing arrives at a host from now on, but what it sends does at the others.
+    pub(crate) fn deafen(&self, host: &Host) {
+        let port = format!("hole-{}", host.name);
+        self.switch
+            .run(&format!("ip link add {port} type veth peer name no-{port}"));
+        self.switch
+            .run(&format!("ip link set {port} master br0 up"));
+        self.switch.run(&format!("ip link set no-{port} up"));
+        let address = host.hardware_address();
+        self.switch.run(&format!(
+            "bridge fdb replace {address} dev {port} master static sticky"
+        ));
+    }
+
+    /// Packets arrive at a host again.
+    pub(crate) fn undeafen(&self, host: &Host) {
+        self.switch.run(&format!("ip link del hole-{}", host.name));
+    }
+
     /// A directory for a cluster's resources, shared by the nodes of this laboratory.
     pub(crate) fn cluster(&self) -> cluster::Cluster {
         cluster::Cluster::create(&self.directory.path().join("cluster"))

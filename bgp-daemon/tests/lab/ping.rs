@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::host::Host;
 use super::netns::Netns;
@@ -32,6 +33,21 @@ impl Ping {
         let answered = self.answered();
         let last = answered.last().copied().unwrap_or(0);
         (1..last).filter(|sent| !answered.contains(sent)).collect()
+    }
+
+    /// The longest time without an answer, in steps of 10 ms, between two answers.
+    pub(crate) fn longest_gap(self) -> Duration {
+        let answered = self.answered();
+        let gaps = answered.iter().zip(answered.iter().skip(1));
+        let lost = gaps.map(|(one, next)| next - one - 1).max().unwrap_or(0);
+        Duration::from_millis(10) * lost
+    }
+
+    /// Whether answers come now.
+    pub(crate) fn is_answered(&self) -> bool {
+        let before = self.answered().len();
+        std::thread::sleep(Duration::from_millis(50));
+        self.answered().len() > before
     }
 
     fn answered(&self) -> BTreeSet<u32> {
