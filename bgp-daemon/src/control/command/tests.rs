@@ -118,7 +118,7 @@ fn mistakes_are_named() {
         ),
         (
             "show all",
-            "syntax error, unexpected `all`: there are interfaces, memory, protocols, route, snapshot, status",
+            "syntax error, unexpected `all`: there are bfd, interfaces, memory, protocols, route, snapshot, status",
         ),
         ("show status now", "syntax error, unexpected `now`"),
         ("show route all all", "syntax error, unexpected `all`"),
