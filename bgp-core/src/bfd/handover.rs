@@ -259,7 +259,7 @@ mod tests {
             let len = octets.len();
             octets[at % len] = octet;
             if let Ok(session) = Handover::decode(&mut Reader::new(&octets)) {
-                prop_assert_eq!(again(&session), session.clone());
+                prop_assert_eq!(&again(&session), &session);
                 let mut taken = Session::take_over(now, config, 1, &session);
                 taken.handle_timeout(now);
             }

@@ -1,12 +1,10 @@
 //! How the paths to peers are watched by BFD (RFC 5882).
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::cluster::Cluster;
-use crate::resources::{BfdInterface, FailureDetectionMode, Problem, parse_duration};
+use crate::resources::{BfdInterface, FailureDetectionMode, parse_duration};
 
 /// How the path to a peer is watched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,14 +46,14 @@ impl BfdTimers {
     };
 
     /// As Calico Enterprise has them for what a BFDConfiguration does not say.
-    const CALICO: Self = Self {
+    pub(super) const CALICO: Self = Self {
         min_rx: Duration::from_millis(10),
         min_tx: Duration::from_millis(100),
         idle_tx: Duration::from_secs(60),
         multiplier: 5,
     };
 
-    fn of(interface: &BfdInterface) -> Self {
+    pub(super) fn of(interface: &BfdInterface) -> Self {
         let default = Self::CALICO;
         Self {
             min_rx: interface.minimum_recv_interval.unwrap_or(default.min_rx),
@@ -81,62 +79,6 @@ impl BfdTimers {
             ..Self::DEFAULT
         })
     }
-}
-
-/// The times for peers on the network of one of this node's own addresses: those of the BFDConfigurations that select this node, for
-/// the interface with the address. Of several entries the one with the most exact pattern counts, and of equal ones the first by
-/// name.
-pub(super) fn of_interface(
-    cluster: &Cluster<'_>,
-    own: IpAddr,
-    problems: &mut Vec<Problem>,
-) -> BfdTimers {
-    let Some(me) = &cluster.me else {
-        return BfdTimers::CALICO;
-    };
-    let selecting = cluster.resources.bfd_configurations().filter(|found| {
-        let selector = found.spec.node_selector.as_ref();
-        selector.is_none_or(|selector| selector.matches(me.labels.as_ref()))
-    });
-    let entries = selecting.flat_map(|found| {
-        let entries = found.spec.interfaces.iter();
-        entries.map(move |entry| (&found.metadata.name, entry))
-    });
-    let name = interface_name(cluster, own);
-    let mut best: Option<(usize, &BfdInterface)> = None;
-    for (configuration, entry) in entries {
-        let fits = match name {
-            Some(name) => entry.matches(name),
-            None if entry.is_for_all() => Some(0),
-            None => {
-                let object = format!("BFDConfiguration/{configuration}");
-                let reason = format!(
-                    "{} is not applied to peers of {own}: no interface is known to have that address",
-                    entry.match_pattern
-                );
-                problems.push(Problem::warning(object, reason).at_field("spec.interfaces"));
-                None
-            }
-        };
-        if let Some(fits) = fits
-            && best.is_none_or(|(best, _)| fits > best)
-        {
-            best = Some((fits, entry));
-        }
-    }
-    best.map_or(BfdTimers::CALICO, |(_, entry)| BfdTimers::of(entry))
-}
-
-/// The interface with one of this node's own addresses: as the kernel says, otherwise as the Node does.
-fn interface_name<'a>(cluster: &'a Cluster<'_>, own: IpAddr) -> Option<&'a str> {
-    let known = cluster.environment.interfaces.get(&own);
-    known.map(String::as_str).or_else(|| {
-        let mut interfaces = cluster.me.as_ref()?.node.spec.interfaces.iter();
-        let address = own.to_string();
-        let has = |found: &String| found.split('/').next() == Some(&address);
-        let interface = interfaces.find(|interface| interface.addresses.iter().any(has))?;
-        Some(&interface.name)
-    })
 }
 
 /// How a path is watched, if at all. An annotation counts more than the field of Calico's API; `Some(None)` is one that says no.

@@ -29,6 +29,7 @@
 
 pub mod annotations;
 mod bfd;
+mod bfd_times;
 mod blocks;
 mod cluster;
 mod drain;

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::annotations::{Annotations, AsRanges, field_of};
 use super::bfd;
+use super::bfd_times;
 use super::cluster::Cluster;
 use super::model::{ListenRange, Peer, PeerType};
 use super::peering::{Peering, Target, as_of_peer, is_global, is_on_this_node};
@@ -130,7 +131,7 @@ fn range(
             mode,
             is_connected,
             annotations.bfd_strict(),
-            || bfd::of_interface(cluster, own, problems),
+            || bfd_times::of_interface(cluster, own, problems),
         )
     };
     Some(ListenRange {

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::annotations::{Annotations, PeerOptions};
 use super::bfd;
+use super::bfd_times;
 use super::cluster::{BGP_PORT, Cluster, GLOBAL};
 use super::mesh;
 use super::model::{HostRoute, Peer, PeerType, PlannedNextHop, Search};
@@ -205,7 +206,7 @@ fn options(
         spec.failure_detection_mode,
         kind == PeerType::Local || is_on_network,
         annotations.bfd_strict(),
-        || bfd::of_interface(cluster, own, problems),
+        || bfd_times::of_interface(cluster, own, problems),
     );
     options
 }

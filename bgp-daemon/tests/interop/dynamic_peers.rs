@@ -125,17 +125,7 @@ fn routers_of_a_range_come_and_go() {
     }
     wait_learned("BIRD", &*bird, &[ipv6]);
     assert_eq!(flaps(&stage.node, &bird_host), Some(0.0));
-    wait_until("FRR to be refused for its AS", LONG, || {
-        let sessions = described(&*frr, &stage.node_host);
-        let is_told = |session: &serde_json::Value| {
-            session["lastNotificationReason"] == "OPEN Message Error/Bad Peer AS"
-        };
-        sessions
-            .iter()
-            .all(is_told)
-            .then_some(())
-            .ok_or_else(|| format!("{sessions:?}"))
-    });
+    wait_refused_for_its_as(&*frr, &stage.node_host);
 
     bird.stop();
     for address in addresses(&bird_host) {
@@ -145,6 +135,19 @@ fn routers_of_a_range_come_and_go() {
     }
     wait_learned("the node", &stage.node, &[]);
     assert_eq!(flaps(&stage.node, &bird_host), None);
+}
+
+fn wait_refused_for_its_as(frr: &dyn Peer, node: &Host) {
+    wait_until("FRR to be refused for its AS", LONG, || {
+        let sessions = described(frr, node);
+        let is_told = |session: &serde_json::Value| {
+            session["lastNotificationReason"] == "OPEN Message Error/Bad Peer AS"
+        };
+        match sessions.iter().all(is_told) {
+            true => Ok(()),
+            false => Err(format!("{sessions:?}")),
+        }
+    });
 }
 
 fn every_view_has(node: &Node, host: &Host) {

@@ -164,7 +164,7 @@ proptest! {
         let len = octets.len();
         octets[at % len] = octet;
         if let Ok(session) = Handover::decode(&mut Reader::new(&octets)) {
-            prop_assert_eq!(again(&session), session.clone());
+            prop_assert_eq!(&again(&session), &session);
             Session::take_over(Arc::new(config(1)), 1, now, ConnId(1), &session).ok();
         }
     }

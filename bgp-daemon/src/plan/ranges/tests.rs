@@ -126,7 +126,7 @@ fn the_smallest_range_and_a_configured_address_win() {
 fn what_contradicts_itself_is_named() {
     let pool = "{apiVersion: projectcalico.org/v3, kind: IPPool, metadata: {name: pods}, spec: {cidr: 10.0.128.0/17}}";
     let field = "metadata.annotations.bgp-daemon.io";
-    for (documents, wanted) in [
+    let cases = [
         (
             vec![peer("a", RANGE, "peerIP: 10.0.0.1")],
             format!("BGPPeer/a: {field}/listen-range: cannot be set together with spec.peerIP"),
@@ -177,6 +177,14 @@ fn what_contradicts_itself_is_named() {
             )],
             "BGPPeer/a: spec.asNumber: has no effect with bgp-daemon.io/listen-as".into(),
         ),
+    ];
+    assert_named(cases);
+}
+
+#[test]
+fn wrong_values_are_named() {
+    let field = "metadata.annotations.bgp-daemon.io";
+    let cases = [
         (
             vec![peer("a", RANGE, "asNumber: 0")],
             "BGPPeer/a: spec.asNumber: 0 is no AS number; without asNumber the cluster's is meant"
@@ -198,7 +206,12 @@ fn what_contradicts_itself_is_named() {
                 "BGPPeer/a: {field}/listen-limit: expected a number of sessions from 1 to 10000, found \"none\""
             ),
         ),
-    ] {
+    ];
+    assert_named(cases);
+}
+
+fn assert_named<const N: usize>(cases: [(Vec<String>, String); N]) {
+    for (documents, wanted) in cases {
         assert_eq!(problems(&plan_of(&documents, &[])), [wanted]);
     }
 }

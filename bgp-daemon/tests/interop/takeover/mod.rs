@@ -83,29 +83,7 @@ fn nobody_notices_beside(
     if annotations.len() > 1 {
         wait_bfd(&stage);
     }
-    let pod = Pod::on(
-        &stage.node_host,
-        "pod",
-        [10, 244, 1, 5].into(),
-        "fd10:244::5".parse().expect("it is an address"),
-    );
-    stage
-        .node_host
-        .ns
-        .run("ip route replace default via 10.0.0.250");
-    let route = format!(
-        "ip route replace {} via {}",
-        BLOCKS[0], stage.node_host.ipv4
-    );
-    if !kind.programs_kernel() {
-        stage.tor_host.ns.run(&route);
-    }
-    let ping = Ping::start(
-        &stage.node_host,
-        "ping",
-        &stage.tor_host.ns,
-        pod.ipv4.into(),
-    );
+    let (_pod, ping) = ping_a_pod(&stage, kind);
     let watches = [&stage.node_host, &stage.tor_host].map(RouteWatch::start);
     let capture = stage.capture();
 
@@ -134,9 +112,31 @@ fn nobody_notices_beside(
     let bfd = log.matches("BFD session").count();
     assert_eq!(bfd, if annotations.len() > 1 { 2 } else { 0 }, "{log}");
     let trace = capture.finish();
+    assert_nothing_was_noticed(&stage, &trace, watches);
+    let lost = ping.lost();
+    assert!(lost.is_empty(), "lost {lost:?}");
+}
+
+/// A pod on the node, and packets that the router sends to it.
+fn ping_a_pod(stage: &Stage, kind: Kind) -> (Pod, Ping) {
+    let ipv6 = "fd10:244::5".parse().expect("it is an address");
+    let pod = Pod::on(&stage.node_host, "pod", [10, 244, 1, 5].into(), ipv6);
+    let node = &stage.node_host.ns;
+    node.run("ip route replace default via 10.0.0.250");
+    if !kind.programs_kernel() {
+        let (block, via) = (BLOCKS[0], stage.node_host.ipv4);
+        let route = format!("ip route replace {block} via {via}");
+        stage.tor_host.ns.run(&route);
+    }
+    let to = pod.ipv4.into();
+    let ping = Ping::start(&stage.node_host, "ping", &stage.tor_host.ns, to);
+    (pod, ping)
+}
+
+fn assert_nothing_was_noticed(stage: &Stage, trace: &Trace, watches: [RouteWatch; 2]) {
     for host in [&stage.node_host, &stage.tor_host] {
         for address in addresses(host) {
-            assert_quiet(&trace, address);
+            assert_quiet(trace, address);
         }
     }
     for watch in watches {
@@ -145,8 +145,6 @@ fn nobody_notices_beside(
             assert!(!record.removed(prefix(kept)), "{kept} was gone for a while");
         }
     }
-    let lost = ping.lost();
-    assert!(lost.is_empty(), "lost {lost:?}");
 }
 
 /// Waits until BFD watches both sessions.

@@ -86,17 +86,15 @@ fn direction(
             }
         }
         let message: Vec<u8> = octets.drain(..whole).collect();
-        if message.len() >= HEADER {
-            if steps.fetch_add(1, Ordering::SeqCst) + 1 == fate.step {
-                let line = format!("kill -9 {}", fate.victim);
-                Command::new("sh")
-                    .args(["-c", &line])
-                    .status()
-                    .expect("a shell");
-                from.shutdown(std::net::Shutdown::Both).ok();
-                to.shutdown(std::net::Shutdown::Both).ok();
-                return true;
-            }
+        if message.len() >= HEADER && steps.fetch_add(1, Ordering::SeqCst) + 1 == fate.step {
+            let line = format!("kill -9 {}", fate.victim);
+            Command::new("sh")
+                .args(["-c", &line])
+                .status()
+                .expect("a shell");
+            from.shutdown(std::net::Shutdown::Both).ok();
+            to.shutdown(std::net::Shutdown::Both).ok();
+            return true;
         }
         let socket = message
             .get(5)
@@ -141,17 +139,12 @@ fn write(to: &UnixStream, mut octets: &[u8], socket: Option<OwnedFd>) -> bool {
         if !sockets.is_empty() {
             control.push(SendAncillaryMessage::ScmRights(&sockets));
         }
-        let Ok(sent) = sendmsg(
-            to,
-            &[IoSlice::new(octets)],
-            &mut control,
-            SendFlags::NOSIGNAL,
-        ) else {
-            return false;
-        };
-        drop(control);
+        let part = [IoSlice::new(octets)];
+        match sendmsg(to, &part, &mut control, SendFlags::NOSIGNAL) {
+            Ok(sent) => octets = &octets[sent..],
+            Err(_) => return false,
+        }
         sockets.clear();
-        octets = &octets[sent..];
     }
     true
 }
