@@ -1,6 +1,6 @@
 //! The socket in the run directory over which a successor takes over ([`bgp_speaker::handover`]).
 //!
-//! A client sends one octet: [`TAKE_OVER`], and then what the speaker's protocol says; or [`LEAVE`], which makes this process end
+//! A client sends one octet: `T`, and then what the speaker's protocol says; or `L`, which makes this process end
 //! as it does at SIGTERM. Only root and the user of this process may connect: the mode of the file says so, and the kernel names
 //! the other side of each connection.
 

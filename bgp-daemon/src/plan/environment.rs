@@ -36,7 +36,7 @@ pub struct Environment {
     pub neighbours: Vec<Neighbour>,
     /// Gateways of this node's default routes; `None` if unknown.
     pub gateways: Option<Vec<Router>>,
-    /// Routers that were heard on the links of [`Plan::links`](super::Plan::links); `None` if unknown.
+    /// Routers that were heard on the links of [`Plan::searches`](super::Plan::searches); `None` if unknown.
     pub routers: Option<Vec<Router>>,
 }
 
