@@ -79,9 +79,11 @@ async fn a_hold_timer_expires_without_a_wait() {
         };
         assert_eq!(told.code, ErrorCode::HOLD_TIMER);
     }
+    // The hold time is 90 s. The clock jumps to the next timer, of at most 30 s, while a last KEEPALIVE is still between the four
+    // sockets: each end may read it one jump late, and its peer one more.
     let silent = start.elapsed() - Duration::from_secs(36_000);
     assert!(
-        (Duration::from_secs(60)..Duration::from_secs(100)).contains(&silent),
+        (Duration::from_secs(60)..Duration::from_secs(150)).contains(&silent),
         "{silent:?}"
     );
 }

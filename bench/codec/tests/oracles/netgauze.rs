@@ -22,6 +22,15 @@ use netgauze_parse_utils::traits::ParseFromWithOneInput;
 
 use crate::meaning::{Meaning, Route};
 
+/// It writes a Source AS (RFC 6514) as a route target, and keeps only some octets of two opaque communities.
+pub(crate) fn as_far_as_it_can_tell(mut meaning: Meaning) -> Meaning {
+    if let Some(route) = &mut meaning.route {
+        let kept = |c: &[u8; 8]| !matches!(c, [0 | 2, 9, ..] | [3, 9 | 13, ..]);
+        route.ext_communities.retain(kept);
+    }
+    meaning
+}
+
 fn parse(octets: &Bytes, add_path: bool) -> BgpMessage {
     let families = [AddressType::Ipv4Unicast, AddressType::Ipv6Unicast];
     let add_path: HashMap<_, _> = families.map(|family| (family, add_path)).into();
@@ -52,7 +61,7 @@ pub(crate) fn read_update(octets: &Bytes, context: &Context) -> Meaning {
     let announces = announces.map(|attribute| attribute.value());
     let announces = announces.filter(|value| matches!(value, PathAttributeValue::Origin(_)));
     meaning.route = (announces.count() == 1).then_some(route);
-    meaning
+    as_far_as_it_can_tell(meaning)
 }
 
 fn withdrawn(unreach: &MpUnreach, meaning: &mut Meaning) {
