@@ -72,6 +72,7 @@ pub fn interest(node: &str, environment: &Environment) -> Interest {
     Interest {
         node: node.to_owned(),
         namespace: environment.namespace.clone(),
+        standalone: environment.standalone,
         use_pod_cidr: environment.use_pod_cidr,
         services: environment.advertise_cluster_ips.is_some(),
     }

@@ -6,16 +6,17 @@ use std::net::IpAddr;
 use bgp_speaker::kernel::query::KernelQuery;
 use ipnet::IpNet;
 
-use crate::plan::nodes;
+use crate::plan::{Environment, nodes};
 use crate::resources::ResourceSet;
 
 /// By own address. Addresses that the kernel does not have, and those of networks without another address, are left out.
 pub(super) async fn of_own_addresses(
     resources: &ResourceSet,
     node: &str,
+    environment: &Environment,
 ) -> BTreeMap<IpAddr, String> {
     let mut found = BTreeMap::new();
-    let (nodes, Ok(mut query)) = (nodes(resources), KernelQuery::open()) else {
+    let (nodes, Ok(mut query)) = (nodes(resources, environment), KernelQuery::open()) else {
         return found;
     };
     let Some(me) = nodes.get(node) else {

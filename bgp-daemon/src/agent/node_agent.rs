@@ -147,8 +147,11 @@ impl Agent {
     pub(super) async fn follow(&mut self, snapshot: &Snapshot) -> Result<(), AgentError> {
         self.time_drain(snapshot);
         if snapshot.set.bfd_configurations().next().is_some() {
-            let found = interfaces::of_own_addresses(&snapshot.set, &self.config.node).await;
-            self.config.environment.interfaces = found;
+            let config = &mut self.config;
+            let environment = &config.environment;
+            let found =
+                interfaces::of_own_addresses(&snapshot.set, &config.node, environment).await;
+            config.environment.interfaces = found;
         }
         let mut environment = self.config.environment.clone();
         let local = self.workloads.borrow_and_update().clone();

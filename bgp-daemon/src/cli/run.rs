@@ -54,6 +54,9 @@ pub struct RunArgs {
     /// The control socket for IPv4, if it is elsewhere; set by `bird -s`.
     #[arg(skip)]
     pub socket: Option<PathBuf>,
+    /// Runs in a cluster without Calico: the kinds of bgp-daemon.io are read, pod CIDRs announced, the mesh is off by default
+    #[arg(long, env = "BGP_DAEMON_STANDALONE", value_parser = FalseyValueParser::new())]
+    pub standalone: bool,
     /// Leaves the kernel's routes and interfaces alone
     #[arg(long, env = "BGP_DAEMON_NO_KERNEL", value_parser = FalseyValueParser::new())]
     pub no_kernel: bool,
@@ -159,6 +162,7 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
     let views = Views::new(&node);
     let config = AgentConfig {
         environment: Environment {
+            standalone: args.standalone,
             drain_on_taint: args.drain_on_taint.clone(),
             ..Environment::from_env()
         },
@@ -432,6 +436,7 @@ mod tests {
             node: NodeArgs { node: None },
             run_dir: RunDirArgs { run_dir },
             socket: None,
+            standalone: false,
             no_kernel: true,
             listen_port: Some(0),
             socket_group: None,

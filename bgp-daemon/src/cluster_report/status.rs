@@ -267,7 +267,7 @@ mod tests {
     fn the_definition_that_is_installed_is_that_of_the_type() {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/../deploy/kubernetes/speakerstatuses.yaml"
+            "/../deploy/kubernetes/crds/speakerstatuses.yaml"
         );
         let comment = "# Made from the type: a test compares, and writes it with BLESS=1.\n";
         let expected = comment.to_owned() + &yaml::write(&definition()).expect("it can be written");

@@ -2,6 +2,8 @@
 //!
 //! | module       | content                                                       |
 //! |--------------|---------------------------------------------------------------|
+//! | `part`       | what is listed and watched by itself                          |
+//! | `layer`      | pure: the objects of one source                               |
 //! | `gather`     | pure: combines what servers send into snapshots               |
 //! | `remote`     | one follower for each kind of object; publishes the snapshots |
 //! | `kubernetes` | the Kubernetes API: follower, and store for commands          |
@@ -16,9 +18,12 @@ mod blocking;
 mod etcd;
 mod gather;
 mod kubernetes;
+mod layer;
+mod part;
 mod pause;
 mod remote;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,15 +36,26 @@ use self::kubernetes::client::{Kubernetes, Settings as KubernetesSettings};
 use self::kubernetes::cluster::ToldCluster;
 use self::kubernetes::follow::NodeView;
 use self::kubernetes::store::KubernetesStore;
-use self::remote::{Origin, Origins};
+use self::remote::{Beside, Origin, Origins};
 use super::error::DatastoreError;
 use super::examination::Examination;
+use super::folder;
 use super::settings::Settings;
 use super::snapshot::{Interest, Snapshot};
 use super::spec::Server;
 use super::store::{Store, StoreError};
-use crate::resources::{Kind, Loaded};
+use crate::resources::{Kind, Loaded, ResourceSet};
 use bgp_speaker::tasks::Tasks;
+
+/// A folder of documents beside the server, such as a mounted ConfigMap.
+const DOCUMENTS: &str = "BGP_DAEMON_DOCUMENTS";
+
+/// The folder beside the server, read once.
+fn read_beside(settings: &Settings) -> Beside {
+    let path = settings.get(DOCUMENTS)?;
+    let loaded = ResourceSet::load(&[path.into()]);
+    Some(watch::channel(Arc::new(loaded)).1)
+}
 
 /// See [`super::watch`].
 pub(super) async fn watch(
@@ -49,7 +65,11 @@ pub(super) async fn watch(
     tasks: &Tasks,
 ) -> Result<watch::Receiver<Snapshot>, DatastoreError> {
     let origins = origins(server, &interest, settings).await?;
-    Ok(remote::watch(origins, interest, tasks).await)
+    let beside = match settings.get(DOCUMENTS) {
+        Some(path) => Some(folder::watch(Path::new(&path), tasks).await?),
+        None => None,
+    };
+    Ok(remote::watch(origins, beside, interest, tasks).await)
 }
 
 /// See [`super::load`].
@@ -59,7 +79,7 @@ pub(super) async fn load(
     settings: &Settings,
 ) -> Result<Loaded, DatastoreError> {
     let origins = origins(server, &interest, settings).await?;
-    remote::load(origins, interest).await
+    remote::load(origins, read_beside(settings), interest).await
 }
 
 /// See [`super::examine`].
@@ -78,7 +98,8 @@ pub(super) async fn examine(
         }
     };
     let ahead = tokio::time::timeout(time, ahead);
-    let ((loaded, unread), ahead) = tokio::join!(remote::examine(origins, interest, time), ahead);
+    let examined = remote::examine(origins, read_beside(settings), interest, time);
+    let ((loaded, unread), ahead) = tokio::join!(examined, ahead);
     let ahead = ahead.ok().flatten();
     Ok(Examination {
         loaded,
@@ -130,6 +151,7 @@ async fn origins(
             Ok(Origins {
                 calico: Arc::new(etcd::follow::NodeView::new(members, &interest.node)),
                 nodes: Kind::Node,
+                own_kinds: false,
                 kubernetes: beside,
             })
         }
@@ -138,6 +160,7 @@ async fn origins(
             Ok(Origins {
                 calico: Arc::clone(&view),
                 nodes: Kind::KubernetesNode,
+                own_kinds: true,
                 kubernetes: Ok(view),
             })
         }
@@ -151,5 +174,6 @@ async fn kubernetes(
     Ok(Arc::new(NodeView {
         server: Kubernetes::new(settings).await?,
         node: interest.node.clone(),
+        standalone: interest.standalone,
     }))
 }

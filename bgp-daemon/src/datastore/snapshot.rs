@@ -14,6 +14,8 @@ pub struct Interest {
     pub node: String,
     /// The namespace of Secrets with passwords.
     pub namespace: String,
+    /// A cluster without Calico: the kinds of our own group are needed, none of Calico's.
+    pub standalone: bool,
     /// The node's pod CIDRs replace block affinities.
     pub use_pod_cidr: bool,
     /// Services are needed even if no BGPConfiguration says so.

@@ -172,6 +172,11 @@ fn rules(
             "the next hop is reached by WireGuard, and Felix writes the routes through it"
                 .to_owned(),
         ),
+        LeftOut::PodCidr => (
+            NotWanted,
+            None,
+            "it is this node's pod CIDR: the CNI plugin writes the routes to the pods".to_owned(),
+        ),
         LeftOut::Pool(cidr) => {
             let object = of_pool(situation, cidr);
             let name = object.as_deref().unwrap_or("its IPPool");

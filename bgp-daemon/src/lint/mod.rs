@@ -39,7 +39,7 @@ use subject::Subject;
 /// assert_eq!((findings[0].id, &*findings[0].object), ("filter-unused", "BGPFilter/f"));
 /// ```
 pub fn lint(loaded: &Loaded, environment: &Environment) -> Vec<Finding> {
-    let subject = Subject::new(&loaded.set);
+    let subject = Subject::new(&loaded.set, environment);
     let mut findings = Vec::new();
     filters::look(&subject, &mut findings);
     peers::look(&subject, &mut findings);

@@ -14,7 +14,7 @@ pub(super) fn look(subject: &Subject<'_>, environment: &Environment, findings: &
     addresses(subject, findings);
     reflectors(subject, findings);
     configurations(subject, findings);
-    let cluster = Cluster::new(subject.set, subject.set);
+    let cluster = Cluster::new(subject.set, subject.set, environment);
     let (names, set) = cluster.sample();
     let plans: Vec<Plan> = names
         .iter()

@@ -187,11 +187,9 @@ fn twice(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
             findings.push(Finding::warning("peer-twice", object, "", text, fix));
         }
     }
-    let global = subject.set.bgp_configuration("default");
-    let is_mesh = global.is_none_or(|it| it.spec.node_to_node_mesh_enabled.unwrap_or(true));
     let in_mesh = |name: &&&str| {
         let node = subject.nodes.get(**name);
-        is_mesh && node.is_some_and(|node| node.cluster_id.is_none())
+        subject.is_mesh && node.is_some_and(|node| node.cluster_id.is_none())
     };
     for peer in &peers {
         let own = peer.nodes.iter().find(in_mesh);

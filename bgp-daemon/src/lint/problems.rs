@@ -9,7 +9,7 @@ use crate::resources::{Loaded, Problem, Severity};
 
 pub(super) fn look(loaded: &Loaded, environment: &Environment, findings: &mut Vec<Finding>) {
     let has_secrets = loaded.set.secrets().next().is_some();
-    let cluster = Cluster::new(&loaded.set, &loaded.set);
+    let cluster = Cluster::new(&loaded.set, &loaded.set, environment);
     let (names, set) = cluster.sample();
     // Without nodes, the problems of a plan are the same for any node.
     let names = if names.is_empty() { vec![""] } else { names };

@@ -18,7 +18,7 @@ pub fn all_nodes(
     environment: &Environment,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Summary {
-    let cluster = Cluster::new(old, new);
+    let cluster = Cluster::new(old, new, environment);
     let names: Vec<&str> = cluster.names().collect();
     let environment = of_any_node(environment);
     let next = AtomicUsize::new(0);

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use bgp_core::types::{Asn, Family, RouterId};
 
-use crate::plan::{NodeView, Plan, nodes};
+use crate::plan::{Environment, NodeView, Plan, nodes};
 use crate::resources::{BgpPeer, Kind, ObjectKey, Resource, ResourceSet};
 
 /// The resources of a cluster, and its nodes.
@@ -60,8 +60,8 @@ pub(super) struct Seen {
 }
 
 impl<'a> Side<'a> {
-    pub(super) fn new(resources: &'a ResourceSet) -> Self {
-        let nodes = nodes(resources);
+    pub(super) fn new(resources: &'a ResourceSet, environment: &Environment) -> Self {
+        let nodes = nodes(resources, environment);
         let mut by_address = BTreeMap::new();
         let mut named = BTreeSet::new();
         for (name, node) in &nodes {
@@ -146,8 +146,12 @@ impl<'a> Side<'a> {
 }
 
 impl<'a> Cluster<'a> {
-    pub(crate) fn new(old: &'a ResourceSet, new: &'a ResourceSet) -> Self {
-        let sides = [old, new].map(Side::new);
+    pub(crate) fn new(
+        old: &'a ResourceSet,
+        new: &'a ResourceSet,
+        environment: &Environment,
+    ) -> Self {
+        let sides = [old, new].map(|side| Side::new(side, environment));
         let names: BTreeSet<&str> = sides
             .iter()
             .flat_map(|side| side.nodes.keys().copied())

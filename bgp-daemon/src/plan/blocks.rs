@@ -32,7 +32,7 @@ impl Blocks {
 
 /// The blocks of this node: its affinities, or its pod CIDRs if those are used instead.
 pub(super) fn own_blocks(cluster: &Cluster<'_>) -> Blocks {
-    let mut blocks = match cluster.environment.use_pod_cidr {
+    let mut blocks = match cluster.environment.has_pod_cidrs() {
         true => pod_cidrs(cluster),
         false => affinities(cluster),
     };

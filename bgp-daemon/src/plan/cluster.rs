@@ -80,7 +80,7 @@ impl<'a> Cluster<'a> {
         environment: &'a Environment,
         problems: &mut Vec<Problem>,
     ) -> Self {
-        let nodes = nodes(resources);
+        let nodes = nodes(resources, environment);
         let me = nodes.get(name).cloned();
         if me.is_none() {
             problems.push(Problem::error(format!("Node/{name}"), "does not exist"));
@@ -257,10 +257,14 @@ fn check_name(configuration: &BgpConfiguration, problems: &mut Vec<Problem>) {
 }
 
 /// The nodes of both APIs. If a node is in both, Calico's counts; its labels are those of both, and Kubernetes' win.
-pub(crate) fn nodes(resources: &ResourceSet) -> BTreeMap<&str, NodeView<'_>> {
+pub(crate) fn nodes<'a>(
+    resources: &'a ResourceSet,
+    environment: &Environment,
+) -> BTreeMap<&'a str, NodeView<'a>> {
+    let view = |node| view(resources, environment, node);
     let mut nodes: BTreeMap<&str, NodeView<'_>> = resources
         .nodes()
-        .map(|node| (node.metadata.name.as_str(), view(resources, node)))
+        .map(|node| (node.metadata.name.as_str(), view(node)))
         .collect();
     for node in resources.kubernetes_nodes() {
         nodes
@@ -269,20 +273,28 @@ pub(crate) fn nodes(resources: &ResourceSet) -> BTreeMap<&str, NodeView<'_>> {
                 let labels = node.metadata.labels.clone();
                 calico.labels.to_mut().extend(labels);
             })
-            .or_insert_with(|| view(resources, node));
+            .or_insert_with(|| view(node));
     }
     nodes
 }
 
-fn view<'a>(resources: &'a ResourceSet, node: &'a Node) -> NodeView<'a> {
+fn view<'a>(resources: &'a ResourceSet, environment: &Environment, node: &'a Node) -> NodeView<'a> {
     let bgp = node.spec.bgp.as_ref();
     let own = format!("node.{}", node.metadata.name);
     let configuration = resources.bgp_configuration(&own);
+    let internal = match environment.standalone {
+        true => node.internal_addresses(),
+        false => (None, None),
+    };
     NodeView {
         node,
         labels: Cow::Borrowed(&node.metadata.labels),
-        ipv4: bgp.and_then(|bgp| bgp.ipv4_address),
-        ipv6: bgp.and_then(|bgp| bgp.ipv6_address),
+        ipv4: bgp
+            .and_then(|bgp| bgp.ipv4_address)
+            .or_else(|| internal.0.map(Ipv4Net::from)),
+        ipv6: bgp
+            .and_then(|bgp| bgp.ipv6_address)
+            .or_else(|| internal.1.map(Ipv6Net::from)),
         asn: bgp.and_then(|bgp| bgp.as_number),
         cluster_id: bgp
             .and_then(|bgp| bgp.route_reflector_cluster_id)

@@ -14,6 +14,10 @@ use super::workload::Workload;
 pub struct Environment {
     /// `CALICO_ROUTER_ID`: an address, or `hash`.
     pub router_id: Option<String>,
+    /// `BGP_DAEMON_STANDALONE`, `--standalone`: a cluster without Calico. Nodes without an address of Calico's have their
+    /// `InternalIP`s, pod CIDRs are the blocks, the mesh is off unless a BGPConfiguration enables it, and the kernel's routes to
+    /// the node's own pods are left to the CNI plugin.
+    pub standalone: bool,
     /// `USE_POD_CIDR`: use the node's pod CIDRs instead of block affinities.
     pub use_pod_cidr: bool,
     /// `NAMESPACE`: where Secrets with passwords are.
@@ -94,6 +98,7 @@ impl Environment {
         let text = |name| lookup(name).filter(|value| !value.is_empty());
         Self {
             router_id: text("CALICO_ROUTER_ID"),
+            standalone: text("BGP_DAEMON_STANDALONE").is_some_and(|value| !is_falsey(&value)),
             use_pod_cidr: text("USE_POD_CIDR").is_some_and(|value| is_true(&value)),
             namespace: text("NAMESPACE").unwrap_or_else(|| "kube-system".into()),
             advertise_cluster_ips: text("CALICO_ADVERTISE_CLUSTER_IPS"),
@@ -110,6 +115,11 @@ impl Environment {
         }
     }
 
+    /// Whether pod CIDRs are the blocks of nodes.
+    pub fn has_pod_cidrs(&self) -> bool {
+        self.use_pod_cidr || self.standalone
+    }
+
     /// The folder with Felix' endpoint status files.
     pub fn endpoint_status_dir(&self) -> PathBuf {
         self.endpoint_status_prefix.join("endpoint-status")
@@ -119,6 +129,11 @@ impl Environment {
 /// The spellings of "true" that Go accepts.
 fn is_true(value: &str) -> bool {
     matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
+}
+
+/// The spellings of "false" of our own variables.
+fn is_falsey(value: &str) -> bool {
+    ["n", "no", "f", "false", "off", "0"].contains(&value.to_lowercase().as_str())
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub struct KernelRules {
     pub network: Option<IpNet>,
     /// Metric of routes without a priority.
     pub normal_priority: RoutePriority,
+    /// Own blocks are pod CIDRs of a cluster without Calico: its CNI plugin has routes to all of them.
+    pub leave_own_blocks: bool,
 }
 
 impl Default for KernelRules {
@@ -34,6 +36,7 @@ impl Default for KernelRules {
             pools: Vec::new(),
             network: None,
             normal_priority: RoutePriority::NORMAL,
+            leave_own_blocks: false,
         }
     }
 }
@@ -111,6 +114,8 @@ pub enum LeftOut {
     WireGuard,
     /// It lies in this pool; Felix writes its routes.
     Pool(IpNet),
+    /// It is a pod CIDR of this node; the CNI plugin writes its routes.
+    PodCidr,
 }
 
 /// A tunnel.
@@ -145,6 +150,9 @@ impl KernelRules {
     pub fn left_out(&self, route: CandidateRoute) -> Option<LeftOut> {
         if route.source == CandidateSource::Service {
             return Some(LeftOut::Service);
+        }
+        if route.source == CandidateSource::Block && self.leave_own_blocks {
+            return Some(LeftOut::PodCidr);
         }
         let mut services = self.reject_services.iter();
         if let Some(range) = services.find(|range| range.contains(&route.prefix)) {
@@ -215,6 +223,7 @@ pub(super) fn rules(cluster: &Cluster<'_>, services: &ServiceRoutes) -> PerFamil
             Family::Ipv6Unicast => None,
         },
         normal_priority: cluster.normal_priority(family),
+        leave_own_blocks: cluster.environment.standalone,
     };
     PerFamily {
         ipv4: of(Family::Ipv4Unicast),

@@ -15,7 +15,8 @@ use crate::resources::Problem;
 /// The sessions of the mesh.
 pub(super) fn peers(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Vec<Peer> {
     let global = cluster.global();
-    let enabled = global.node_to_node_mesh_enabled.unwrap_or(true);
+    let enabled = global.node_to_node_mesh_enabled;
+    let enabled = enabled.unwrap_or(!cluster.environment.standalone);
     if !enabled || cluster.cluster_id().is_some() {
         return Vec::new();
     }

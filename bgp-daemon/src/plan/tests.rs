@@ -886,6 +886,65 @@ fn pod_cidrs_take_the_place_of_blocks() {
     );
 }
 
+/// Promise 20.1.
+#[test]
+fn a_cluster_without_calico_has_internal_addresses_pod_cidrs_and_no_mesh() {
+    let node = |name: &str, last: u8| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}, spec: {{podCIDRs: [10.8.{last}.0/24]}}, \
+             status: {{addresses: [{{type: Hostname, address: {name}}}, {{type: InternalIP, address: 10.0.0.{last}}}]}}}}\n"
+        )
+    };
+    let documents = |configuration: &str| {
+        let own = "apiVersion: bgp-daemon.io/v1alpha1";
+        let peer = format!(
+            "---\n{{{own}, kind: BGPPeer, metadata: {{name: tor}}, spec: {{peerIP: 10.0.0.254, asNumber: 65001}}}}\n"
+        );
+        let configuration = format!(
+            "---\n{{{own}, kind: BGPConfiguration, metadata: {{name: default}}, spec: {{asNumber: 65010{configuration}}}}}\n"
+        );
+        let text = node("a", 1) + &node("b", 2) + &peer + &configuration;
+        ResourceSet::from_documents(parse("test", &text).documents).set
+    };
+    let environment = Environment {
+        standalone: true,
+        ..Environment::default()
+    };
+    let calico = plan(&documents(""), "a", &Environment::default());
+    assert_eq!((calico.peers.len(), calico.originate.len()), (0, 0));
+    let plan_of = |configuration| plan(&documents(configuration), "a", &environment);
+    let alone = plan_of("");
+    assert_eq!(alone.problems, []);
+    assert_eq!(
+        alone.router_id,
+        Some(bgp_core::types::RouterId("10.0.0.1".parse().unwrap()))
+    );
+    let peers = |plan: &Plan| -> Vec<String> {
+        let peers = plan.peers.iter();
+        peers.map(|peer| peer.address.to_string()).collect()
+    };
+    assert_eq!(peers(&alone), ["10.0.0.254"]);
+    assert_eq!(
+        alone.peers[0].source_address,
+        Some("10.0.0.1".parse().unwrap())
+    );
+    let originated: Vec<_> = alone
+        .originate
+        .iter()
+        .map(|o| o.prefix.to_string())
+        .collect();
+    assert_eq!(originated, ["10.8.1.0/24"]);
+    let block = CandidateRoute {
+        prefix: alone.originate[0].prefix,
+        next_hop: None,
+        local_pref: None,
+        source: CandidateSource::Block,
+    };
+    assert_eq!(alone.kernel.ipv4.left_out(block), Some(LeftOut::PodCidr));
+    let meshed = plan_of(", nodeToNodeMeshEnabled: true");
+    assert_eq!(peers(&meshed), ["10.0.0.254", "10.0.0.2"]);
+}
+
 fn communities(plan: &Plan) -> Vec<String> {
     let text = |entry: &AdvertisedCommunities| {
         let values: Vec<_> = entry.communities.iter().map(ToString::to_string).collect();

@@ -319,14 +319,15 @@ impl<'a> Reader<'a> {
     /// Calico and Kubernetes have many kinds that BGP ignores. Only a probable typing error, or an unknown kind that claims to be
     /// Calico's, is reported.
     fn unknown(&mut self, tree: &Tree, api_version: &str, kind: &str) {
-        let ours = || Kind::all().filter(|known| known.is_calico());
+        let calicos = || Kind::all().filter(|known| known.is_calico());
         let place_of = |field: &str| tree.find(&[Step::Key(field.into())], false);
-        if let Some(known) = ours().find(|known| known.name() == kind) {
+        if let Some(known) = calicos().find(|known| known.name() == kind) {
             let reason = format!("expected {}, found {api_version}", known.api_version());
             let problem = Problem::error(kind, reason).at_field("apiVersion");
             return self.report(problem, place_of("apiVersion"));
         }
-        if !kind::is_calicos(api_version) || kind::UNUSED.contains(&kind) {
+        let owner = kind::owner(api_version).filter(|_| !kind::UNUSED.contains(&kind));
+        let Some(owner) = owner else {
             tracing::debug!(
                 source = self.source,
                 api_version,
@@ -334,13 +335,13 @@ impl<'a> Reader<'a> {
                 "ignored an object of a kind that means nothing here"
             );
             return;
-        }
-        let hint = did_you_mean(kind, ours().map(Kind::name).chain(kind::UNUSED));
+        };
+        let hint = did_you_mean(kind, calicos().map(Kind::name).chain(kind::UNUSED));
         let name = tree
             .field("metadata")
             .and_then(|metadata| metadata.text("name"));
         let object = format!("{kind}/{}", name.unwrap_or_default());
-        let reason = format!("Calico has no kind {kind}{hint}; the object is left out");
+        let reason = format!("{owner} has no kind {kind}{hint}; the object is left out");
         let problem = Problem::error(object.trim_end_matches('/'), reason).at_field("kind");
         self.report(problem, place_of("kind"));
     }

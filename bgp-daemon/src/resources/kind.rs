@@ -36,6 +36,9 @@ struct Description {
     namespaced: bool,
 }
 
+/// The API version of the kinds of our own that have the schema of Calico's, for clusters without Calico.
+pub const OWN_VERSION: &str = "bgp-daemon.io/v1alpha1";
+
 const CALICO: &str = "projectcalico.org/v3";
 const CORE: &str = "v1";
 const DISCOVERY: &str = "discovery.k8s.io/v1";
@@ -59,8 +62,8 @@ const DESCRIPTIONS: [Description; 15] = [
     Description { kind: Kind::Profile, name: "Profile", plural: "profiles", api_version: CALICO, namespaced: false },
 ];
 
-/// Kinds of Calico that BGP ignores.
-pub(super) const UNUSED: [&str; 17] = [
+/// Kinds of Calico, and of our own group, that are no input.
+pub(super) const UNUSED: [&str; 18] = [
     "ClusterInformation",
     "FelixConfiguration",
     "GlobalNetworkPolicy",
@@ -73,6 +76,7 @@ pub(super) const UNUSED: [&str; 17] = [
     "NetworkPolicy",
     "NetworkSet",
     "RemoteClusterConfiguration",
+    "SpeakerStatus",
     "StagedGlobalNetworkPolicy",
     "StagedKubernetesNetworkPolicy",
     "StagedNetworkPolicy",
@@ -80,12 +84,13 @@ pub(super) const UNUSED: [&str; 17] = [
     "WorkloadEndpoint",
 ];
 
-/// Whether an API version belongs to Calico, in any version number.
-pub(super) fn is_calicos(api_version: &str) -> bool {
-    matches!(
-        api_version.split('/').next(),
-        Some("projectcalico.org" | "crd.projectcalico.org")
-    )
+/// Whose group an API version belongs to, in any version number: Calico's or ours; `None` for others.
+pub(super) fn owner(api_version: &str) -> Option<&'static str> {
+    match api_version.split('/').next() {
+        Some("projectcalico.org" | "crd.projectcalico.org") => Some("Calico"),
+        Some("bgp-daemon.io") => Some("bgp-daemon.io"),
+        _ => None,
+    }
 }
 
 impl Kind {
@@ -121,6 +126,7 @@ impl Kind {
     /// All API versions that its documents may have, the usual one first.
     pub fn api_versions(self) -> &'static [&'static str] {
         match self.api_version() {
+            CALICO if self.is_own() => &[CALICO, "crd.projectcalico.org/v1", OWN_VERSION],
             CALICO => &[CALICO, "crd.projectcalico.org/v1"],
             DISCOVERY => &[DISCOVERY, "discovery.k8s.io/v1beta1"],
             _ => &[CORE],
@@ -135,6 +141,14 @@ impl Kind {
     /// Whether the kind is Calico's, so that an unknown field is a mistake of the writer.
     pub fn is_calico(self) -> bool {
         self.description().api_version == CALICO
+    }
+
+    /// Whether our own group has the kind too.
+    pub fn is_own(self) -> bool {
+        matches!(
+            self,
+            Self::BgpConfiguration | Self::BgpPeer | Self::BgpFilter
+        )
     }
 
     fn description(self) -> &'static Description {
@@ -202,6 +216,7 @@ mod tests {
         assert_eq!(found("projectcalico.org/v3"), Some(Kind::Node));
         assert_eq!(found("crd.projectcalico.org/v1"), Some(Kind::Node));
         assert_eq!(found("example.org/v1"), None);
+        assert_eq!(found(OWN_VERSION), None);
         assert_eq!(
             Kind::from_document("v1", "bgpPeer"),
             None,

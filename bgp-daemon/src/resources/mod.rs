@@ -75,7 +75,7 @@ pub use ip_pool::{
     AllowedUse, AssignmentMode, EncapsulationMode, IpPool, IpPoolSpec, IpReservation,
     IpReservationSpec,
 };
-pub use kind::{Kind, ObjectKey};
+pub use kind::{Kind, OWN_VERSION, ObjectKey};
 pub use load::Loaded;
 pub(crate) use load::{Content, Listing, Reader};
 pub use metadata::{Metadata, Object};

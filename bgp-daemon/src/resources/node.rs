@@ -161,6 +161,20 @@ impl Node {
                 .map(IpAddr::V6),
         )
     }
+
+    /// Its first address of type `InternalIP` in each family.
+    pub fn internal_addresses(&self) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+        let all = self.spec.addresses.iter();
+        let internal = all.filter(|it| it.kind == Some(NodeAddressType::InternalIP));
+        let mut found = (None, None);
+        for address in internal.filter_map(|it| it.address.parse().ok()) {
+            match address {
+                IpAddr::V4(ip) => drop(found.0.get_or_insert(ip)),
+                IpAddr::V6(ip) => drop(found.1.get_or_insert(ip)),
+            }
+        }
+        found
+    }
 }
 
 impl Check for Node {
@@ -180,6 +194,37 @@ impl Check for Node {
 pub(super) struct KubernetesNode {
     metadata: Metadata,
     spec: KubernetesNodeSpec,
+    status: KubernetesNodeStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+struct KubernetesNodeStatus {
+    /// Its addresses. Those of type `InternalIP` are used in clusters without Calico.
+    addresses: Vec<KubernetesNodeAddress>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+struct KubernetesNodeAddress {
+    address: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl KubernetesNodeStatus {
+    /// The addresses with which the nodes reach each other.
+    fn internal(self) -> Vec<NodeAddress> {
+        let internal = self
+            .addresses
+            .into_iter()
+            .filter(|it| it.kind == "InternalIP");
+        let internal = internal.map(|it| NodeAddress {
+            address: it.address,
+            kind: Some(NodeAddressType::InternalIP),
+        });
+        internal.collect()
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -239,7 +284,7 @@ impl KubernetesNode {
                 orchestrator: "k8s".into(),
             }],
             wireguard: (wireguard != WireguardSpec::default()).then_some(wireguard),
-            addresses: Vec::new(),
+            addresses: self.status.internal(),
             interfaces: annotations.json("Interfaces").unwrap_or_default(),
             cordoned: self.spec.is_cordoned(),
             taints: (self.spec.taints.into_iter())
@@ -349,6 +394,12 @@ spec:
   taints: [{key: x, effect: NoSchedule}]
 status:
   capacity: {cpu: 4}
+  addresses:
+    - {type: Hostname, address: worker-1}
+    - {type: ExternalIP, address: 192.0.2.9}
+    - {type: InternalIP, address: 172.16.0.9}
+    - {type: InternalIP, address: 172.17.0.9}
+    - {type: InternalIP, address: "fd00::9"}
 "#,
         );
         assert_eq!(parsed.problems, []);
@@ -363,6 +414,8 @@ status:
         assert_eq!(node.metadata.labels["zone"], "b");
         assert_eq!(node.status.pod_cidrs.len(), 2);
         assert_eq!(node.spec.interfaces[0].name, "eth0");
+        let internal = ("172.16.0.9".parse().ok(), "fd00::9".parse().ok());
+        assert_eq!(node.internal_addresses(), internal);
     }
 
     /// Promise 16.11.

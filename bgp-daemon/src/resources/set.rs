@@ -66,6 +66,18 @@ impl ResourceSet {
         }
     }
 
+    /// Adds the objects of another set whose kind and name are not in this one. Both share them. Returns the keys of the others.
+    pub fn add_absent(&mut self, other: &Self) -> Vec<ObjectKey> {
+        let mut present = Vec::new();
+        for (key, resource) in &other.objects {
+            match self.objects.contains_key(key) {
+                true => present.push(key.clone()),
+                false => drop(self.objects.insert(key.clone(), Arc::clone(resource))),
+            }
+        }
+        present
+    }
+
     /// The set of objects for which `keep` is true. Both share them.
     pub(crate) fn filtered(&self, keep: impl Fn(&ObjectKey, &Resource) -> bool) -> Self {
         let kept = self.objects.iter().filter(|(key, it)| keep(key, it));

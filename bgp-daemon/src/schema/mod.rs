@@ -1,9 +1,11 @@
-//! JSON schemas of the documents that a folder takes, for editors and checks: made from the types, with our annotations.
+//! JSON schemas of the documents that a folder takes, for editors and checks: made from the types, with our annotations. And the
+//! custom resource definitions of our own group.
 //!
 //! A schema checks single fields; rules between fields are those of `validate`. Unknown fields are mistakes in Calico's kinds, and
 //! are ignored in those of Kubernetes, of which the types have only a part.
 
 mod annotations;
+mod definition;
 mod tidy;
 
 use serde_json::{Value, json};
@@ -55,6 +57,12 @@ pub fn of_all() -> Value {
     })
 }
 
+/// The custom resource definition of a kind of our own group.
+pub fn definition(kind: Kind) -> Value {
+    let mut schema = documents(kind);
+    definition::of(kind, schema["properties"]["spec"].take())
+}
+
 fn documents(kind: Kind) -> Value {
     let mut schema = schema_of(kind);
     tidy::tidy(&mut schema, kind.is_calico());
@@ -75,3 +83,6 @@ fn documents(kind: Kind) -> Value {
     }
     schema
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::lab::Lab;
-use crate::lab::apiserver::{ApiServer, CRDS, CRDS_V3, RBAC, REQUIREMENTS, User, secret_role};
+use crate::lab::apiserver::{
+    ApiServer, CRDS, CRDS_V3, OWN_CRDS, RBAC, REQUIREMENTS, User, secret_role,
+};
 use crate::lab::host::Host;
 use crate::lab::node::Node;
 use crate::lab::peer::{Kind, Peer, PeerConfig, prefix};
@@ -34,8 +36,9 @@ subjects:
   - {apiGroup: rbac.authorization.k8s.io, kind: Group, name: bgp-agents}
 ";
 
-const SPEAKER_STATUSES: &str = include_str!("../../../deploy/kubernetes/speakerstatuses.yaml");
-const REPORTS_RBAC: &str = include_str!("../../../deploy/kubernetes/reports-rbac.yaml");
+const SPEAKER_STATUSES: &str = include_str!("../../../deploy/kubernetes/crds/speakerstatuses.yaml");
+const REPORTS_RBAC: &str =
+    include_str!("../../../deploy/kubernetes/overlays/in-calico-node/rbac.yaml");
 const SPEAKER_STATUS: &str = "/apis/bgp-daemon.io/v1alpha1/speakerstatuses/node1";
 
 /// A cluster of one node and a router, none of them started.
@@ -376,17 +379,20 @@ fn told(server: &ApiServer, reason: &str, kind: &str, count: usize) -> Result<()
 
 /// What is installed, for the agent of the tests.
 fn reports_role() -> String {
-    let (rules, _) = REPORTS_RBAC.split_once("subjects:").expect("a binding");
+    let account = "{kind: ServiceAccount, name: calico-node, namespace: kube-system}";
     let group = "{apiGroup: rbac.authorization.k8s.io, kind: Group, name: bgp-agents}";
-    format!("{rules}subjects:\n  - {group}\n")
+    assert_eq!(REPORTS_RBAC.matches(account).count(), 2);
+    REPORTS_RBAC.replace(account, group)
 }
 
-/// Promise 18.1.
+/// Promises 18.1, 20.4.
 #[test]
 fn commands_change_the_cluster() {
+    let own = OWN_CRDS.join("---\n");
     for (definitions, version) in [
         (CRDS, "crd.projectcalico.org/v1"),
         (CRDS_V3, "projectcalico.org/v3"),
+        (&own, "bgp-daemon.io/v1alpha1"),
     ] {
         let Some(lab) = Lab::open(&REQUIREMENTS) else {
             return;
@@ -396,6 +402,7 @@ fn commands_change_the_cluster() {
         let mut node = agent(&lab.host("node1", 11), &server);
         node.set("KUBECONFIG", server.kubeconfig(User::Admin).display());
         node.set("BGP_DAEMON_DATASTORE", "kubernetes");
+        node.set("BGP_DAEMON_STANDALONE", version.starts_with("bgp-daemon"));
         change_objects(&node, &server, version);
     }
 }

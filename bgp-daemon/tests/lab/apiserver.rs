@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::host::Host;
 use super::process::Process;
@@ -29,6 +29,12 @@ pub(crate) const REQUIREMENTS: [Requirement; 5] = [
 /// Calico's custom resources, in the older API group and in the newer one.
 pub(crate) const CRDS: &str = include_str!("../../../testdata/kubernetes/crds.yaml");
 pub(crate) const CRDS_V3: &str = include_str!("../../../testdata/kubernetes/crds-v3.yaml");
+/// The kinds of bgp-daemon.io, for clusters without Calico.
+pub(crate) const OWN_CRDS: [&str; 3] = [
+    include_str!("../../../deploy/kubernetes/crds/standalone/bgpconfigurations.yaml"),
+    include_str!("../../../deploy/kubernetes/crds/standalone/bgpfilters.yaml"),
+    include_str!("../../../deploy/kubernetes/crds/standalone/bgppeers.yaml"),
+];
 /// What Calico's manifest allows [`User::Agent`].
 pub(crate) const RBAC: &str = include_str!("../../../testdata/kubernetes/rbac.yaml");
 
@@ -116,6 +122,8 @@ impl ApiServer {
             "--service-account-key-file=server.crt",
             "--service-account-signing-key-file=server.key",
             "--service-cluster-ip-range=10.96.0.0/16",
+            // A Node may have pod CIDRs of both families.
+            "--feature-gates=IPv6DualStack=true",
             // There is no controller that would make the service accounts.
             "--disable-admission-plugins=ServiceAccount",
         ];
@@ -138,7 +146,20 @@ impl ApiServer {
 
     /// Writes what `KUBECONFIG` names: this server, and the user's token.
     pub(crate) fn kubeconfig(&self, user: User) -> PathBuf {
-        let (name, token, url) = (user.name(), user.token(), self.url());
+        self.kubeconfig_with(user.name(), &user.token())
+    }
+
+    /// The same for a service account, with a token of its own as its pods have.
+    pub(crate) fn kubeconfig_of_account(&self, namespace: &str, name: &str) -> PathBuf {
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let request =
+            json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let answer = self.change("POST", &path, Some(("application/json", &request)));
+        self.kubeconfig_with(name, word(&answer["status"]["token"]))
+    }
+
+    fn kubeconfig_with(&self, name: &str, token: &str) -> PathBuf {
+        let url = self.url();
         let authority = run_in(&self.host, "openssl base64 -A -in ca.crt");
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: lab\n\

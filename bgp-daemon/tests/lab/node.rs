@@ -137,6 +137,12 @@ impl Node {
         process.log()
     }
 
+    /// What all daemons of this node have printed until now.
+    pub(crate) fn log_of_all(&self) -> String {
+        let log = self.host.directory.join("bgp-daemon.log");
+        std::fs::read_to_string(log).unwrap_or_default()
+    }
+
     /// Runs a command of the daemon's binary on this node, with its run directory.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         let mut command: Command = self.host.ns.command(PROGRAM);

@@ -64,7 +64,7 @@ pub(in crate::cli) fn of_cluster(
     let interest = run::interest("", environment);
     let mut loaded = runtime.block_on(datastore::load(spec, interest, settings))?;
     // A speaker only reads the blocks of its own node.
-    if !environment.use_pod_cidr {
+    if !environment.has_pod_cidrs() {
         let store = datastore::open(spec, Access::Read, settings)?;
         for object in store.list(Kind::BlockAffinity)? {
             let (resource, problems) = Resource::from_json_of(Kind::BlockAffinity, &object);

@@ -2,62 +2,19 @@
 //!
 //! A [`Part`] is listed and watched separately. A snapshot is complete once each part was listed, or has reported why it cannot
 //! be. From then on the last state of a part stays in force whatever happens to its server.
+//!
+//! Of several objects with one kind and name the first counts, in this order: that of Calico's group, that of our own group, that
+//! of the folder beside the server. The others are problems.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::layer::Layer;
+use super::part::Part;
 use crate::datastore::examination::Unread;
-use crate::resources::{Kind, Loaded, ObjectKey, Problem, Resource, ResourceSet, key_of};
-
-/// A unit that is listed and watched.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
-    /// All objects of a kind.
-    Kind(Kind),
-    /// A single object: a Secret, because Secrets cannot be listed.
-    Object(ObjectKey),
-}
-
-impl Part {
-    /// The kind of its objects.
-    pub(super) fn kind(&self) -> Kind {
-        match self {
-            Self::Kind(kind) => *kind,
-            Self::Object(key) => key.kind,
-        }
-    }
-
-    fn covers(&self, key: &ObjectKey) -> bool {
-        match self {
-            Self::Kind(kind) => *kind == key.kind,
-            Self::Object(only) => only == key,
-        }
-    }
-
-    /// Whether it is Calico's or a Node; the others are in Kubernetes only. Permission for those is up to the operator.
-    pub(super) fn is_of_store(&self) -> bool {
-        !matches!(
-            self.kind(),
-            Kind::Service | Kind::EndpointSlice | Kind::Secret
-        )
-    }
-
-    /// Whether a snapshot requires it. BFDConfiguration, of Calico Enterprise, need not exist.
-    pub(super) fn is_required(&self) -> bool {
-        self.is_of_store() && self.kind() != Kind::BfdConfiguration
-    }
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kind(kind) => f.write_str(kind.plural()),
-            Self::Object(key) => key.fmt(f),
-        }
-    }
-}
+use crate::datastore::snapshot::Snapshot;
+use crate::resources::{Loaded, OWN_VERSION, ObjectKey, Problem, ResourceSet};
 
 /// An update of a part.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,8 +44,14 @@ const UNSERVED: &str = "is not served by the Kubernetes API, so there are none";
 #[derive(Debug)]
 pub(super) struct Gathered {
     parts: BTreeMap<Part, PartState>,
-    set: ResourceSet,
-    problems: BTreeMap<ObjectKey, Vec<Problem>>,
+    /// The objects of Calico and Kubernetes.
+    first: Layer,
+    /// Those of our own group.
+    own: Layer,
+    /// The folder beside the server.
+    beside: Option<Snapshot>,
+    /// A cluster without Calico.
+    standalone: bool,
     changed: bool,
 }
 
@@ -104,18 +67,27 @@ struct PartState {
 
 impl Gathered {
     /// Without any part.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(standalone: bool) -> Self {
         Self {
             parts: BTreeMap::new(),
-            set: ResourceSet::default(),
-            problems: BTreeMap::new(),
+            first: Layer::default(),
+            own: Layer::default(),
+            beside: None,
+            standalone,
             changed: true,
         }
     }
 
-    /// The valid objects.
-    pub(super) fn set(&self) -> &ResourceSet {
-        &self.set
+    /// The valid objects, the most important first.
+    pub(super) fn sets(&self) -> impl Iterator<Item = &ResourceSet> {
+        let beside = self.beside.as_ref().map(|beside| &beside.set);
+        [&self.first.set, &self.own.set].into_iter().chain(beside)
+    }
+
+    /// Takes the content of the folder beside the server.
+    pub(super) fn put_beside(&mut self, beside: Snapshot) {
+        self.changed |= self.beside.as_ref() != Some(&beside);
+        self.beside = Some(beside);
     }
 
     /// Adds a part.
@@ -127,7 +99,7 @@ impl Gathered {
     pub(super) fn forget(&mut self, part: &Part) {
         if self.parts.remove(part).is_some() {
             self.changed = true;
-            self.retain(part, |_| false);
+            self.layer(part).retain(part, |_| false);
         }
     }
 
@@ -149,28 +121,43 @@ impl Gathered {
             Update::Listed(_) => state.unserved = None,
             _ => {}
         }
-        match update {
-            Update::Listed(objects) => {
-                self.changed |= !std::mem::replace(&mut state.listed, true);
-                self.list(part, &objects);
+        if matches!(update, Update::Listed(_)) {
+            self.changed |= !std::mem::replace(&mut state.listed, true);
+        }
+        let layer = self.layer(part);
+        let changed = match update {
+            Update::Listed(objects) => layer.list(part, &objects),
+            Update::Put(object) => layer.put(part.kind(), &object),
+            Update::Gone(key) => layer.remove(&key),
+            Update::Broken(key, reason) => layer.leave_out(key, reason),
+            Update::Failed(_) | Update::Forbidden(_) | Update::Well | Update::Unserved { .. } => {
+                false
             }
-            Update::Put(object) => self.put(part.kind(), &object),
-            Update::Gone(key) => self.remove(&key),
-            Update::Broken(key, reason) => self.leave_out(key, reason),
-            Update::Failed(_) | Update::Forbidden(_) | Update::Well | Update::Unserved { .. } => {}
+        };
+        self.changed |= changed;
+    }
+
+    fn layer(&mut self, part: &Part) -> &mut Layer {
+        match part {
+            Part::Own(_) => &mut self.own,
+            Part::Kind(_) | Part::Object(_) => &mut self.first,
         }
     }
 
     /// Why a required part is unknown, if there was an error.
     pub(super) fn obstacle(&self) -> Option<String> {
         if self.is_empty_cluster() {
-            return Some("no resources of Calico are served by the Kubernetes API".into());
+            let missing = match self.standalone {
+                true => format!("no resources of {OWN_VERSION} are served by the Kubernetes API"),
+                false => "no resources of Calico are served by the Kubernetes API; in a cluster without Calico, set BGP_DAEMON_STANDALONE=true".to_owned(),
+            };
+            return Some(missing);
         }
         self.parts.iter().find_map(|(part, state)| {
             let fault = state
                 .fault
                 .as_ref()
-                .filter(|_| part.is_required() && !state.listed)?;
+                .filter(|_| part.is_required(self.standalone) && !state.listed)?;
             Some(format!("{part} cannot be read: {fault}"))
         })
     }
@@ -201,22 +188,54 @@ impl Gathered {
     /// The snapshot, if it is complete and differs from the previous one.
     pub(super) fn next_snapshot(&mut self) -> Option<Loaded> {
         let is_known = |(part, state): (&Part, &PartState)| {
-            let may_be_absent = !part.is_required() && state.fault.is_some();
+            let may_be_absent = !part.is_required(self.standalone) && state.fault.is_some();
             state.listed || state.unserved == Some(true) || may_be_absent
         };
         let is_complete = self.parts.iter().all(is_known) && !self.is_empty_cluster();
         if !is_complete || !std::mem::take(&mut self.changed) {
             return None;
         }
-        Some(Loaded {
-            set: self.set.clone(),
-            problems: self
-                .faults()
-                .chain(self.problems.values().flatten().cloned())
-                .collect(),
-            unreachable: self.is_unreachable(),
-            ..Loaded::default()
+        let (set, left_out) = self.merged();
+        let mut problems: Vec<Problem> = self.faults().collect();
+        problems.extend(self.first.problems());
+        problems.extend(self.own.problems());
+        problems.extend(left_out);
+        Some(match self.beside.as_deref() {
+            None => Loaded {
+                set,
+                problems,
+                unreachable: self.is_unreachable(),
+                ..Loaded::default()
+            },
+            Some(beside) => Loaded {
+                set,
+                problems: beside.problems.iter().cloned().chain(problems).collect(),
+                unreachable: self.is_unreachable(),
+                ..beside.clone()
+            },
         })
+    }
+
+    /// The objects that count, and the others as problems.
+    fn merged(&self) -> (ResourceSet, Vec<Problem>) {
+        let mut set = self.first.set.clone();
+        let again = set.add_absent(&self.own.set).into_iter();
+        let mut problems: Vec<Problem> = again
+            .map(|key| {
+                let reason = format!(
+                    "exists twice: that of {OWN_VERSION} is left out, that of Calico's API group counts"
+                );
+                Problem::error(key, reason)
+            })
+            .collect();
+        if let Some(beside) = &self.beside {
+            let again = set.add_absent(&beside.set).into_iter();
+            problems.extend(again.map(|key| {
+                let reason = "exists twice: the one of the folder is left out, that of the Kubernetes API counts";
+                beside.located(Problem::error(key, reason))
+            }));
+        }
+        (set, problems)
     }
 
     /// Whether each part has answered, possibly with an error.
@@ -241,26 +260,32 @@ impl Gathered {
                 what: part.to_string(),
                 reason,
                 forbidden: state.forbidden,
-                required: part.is_required(),
+                required: part.is_required(self.standalone),
             })
         });
         unread.collect()
     }
 
-    /// Whether none of Calico's kinds is served: they are about to be installed, and the configuration will not be the default
-    /// mesh.
+    /// Whether none of the kinds with configuration is served, and there is no folder beside the server: they are about to be
+    /// installed, and the configuration will not be the default mesh.
     fn is_empty_cluster(&self) -> bool {
-        let mut calico = self
-            .parts
-            .iter()
-            .filter(|(part, _)| part.kind().is_calico())
-            .peekable();
-        calico.peek().is_some() && calico.all(|(_, state)| state.unserved.is_some())
+        let is_configuration = |part: &Part| match part {
+            Part::Own(_) => self.standalone,
+            Part::Kind(kind) => kind.is_calico(),
+            Part::Object(_) => false,
+        };
+        let parts = self.parts.iter();
+        let mut needed = parts.filter(|(part, _)| is_configuration(part)).peekable();
+        let is_served = |state: &PartState| state.unserved.is_none();
+        self.beside.is_none()
+            && needed.peek().is_some()
+            && !needed.any(|(_, state)| is_served(state))
     }
 
     /// Whether a required part cannot be read.
     fn is_unreachable(&self) -> bool {
-        let needed = self.parts.iter().filter(|(part, _)| part.is_required());
+        let parts = self.parts.iter();
+        let needed = parts.filter(|(part, _)| part.is_required(self.standalone));
         let mut faults = needed.filter_map(|(_, state)| state.fault.as_deref());
         faults.any(|fault| fault != UNSERVED)
     }
@@ -286,260 +311,7 @@ impl Gathered {
             Problem::error(parts.join(", "), reason)
         })
     }
-
-    fn list(&mut self, part: &Part, objects: &[Value]) {
-        let kind = part.kind();
-        let keys: Vec<ObjectKey> = objects
-            .iter()
-            .filter_map(|object| key_of(object, kind))
-            .collect();
-        let listed: BTreeSet<&ObjectKey> = keys.iter().collect();
-        self.retain(part, |key| listed.contains(key));
-        for object in objects {
-            self.put(kind, object);
-        }
-    }
-
-    fn put(&mut self, kind: Kind, object: &Value) {
-        // Servers always name their objects.
-        let Some(key) = key_of(object, kind) else {
-            return;
-        };
-        let (resource, problems) = Resource::from_json_of(kind, object);
-        self.note(&key, problems);
-        self.changed |= self.set.get(&key) != resource.as_ref();
-        match resource {
-            Some(resource) => drop(self.set.insert(resource)),
-            None => drop(self.set.remove(&key)),
-        }
-    }
-
-    fn leave_out(&mut self, key: ObjectKey, reason: String) {
-        self.changed |= self.set.remove(&key).is_some();
-        let problem = Problem::error(&key, reason);
-        self.note(&key, vec![problem]);
-    }
-
-    fn note(&mut self, key: &ObjectKey, problems: Vec<Problem>) {
-        self.changed |= self.problems.get(key).map_or(&[][..], Vec::as_slice) != problems;
-        match problems.is_empty() {
-            true => drop(self.problems.remove(key)),
-            false => drop(self.problems.insert(key.clone(), problems)),
-        }
-    }
-
-    fn remove(&mut self, key: &ObjectKey) {
-        self.changed |= self.set.remove(key).is_some();
-        self.changed |= self.problems.remove(key).is_some();
-    }
-
-    /// Removes the objects of a part that are not kept.
-    fn retain(&mut self, part: &Part, kept: impl Fn(&ObjectKey) -> bool) {
-        let known = self.set.iter().map(|(key, _)| key);
-        let keys = known.chain(self.problems.keys());
-        let gone: Vec<ObjectKey> = keys
-            .filter(|key| part.covers(key) && !kept(key))
-            .cloned()
-            .collect();
-        gone.iter().for_each(|key| self.remove(key));
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    const PEERS: Part = Part::Kind(Kind::BgpPeer);
-
-    fn peer(name: &str, address: &str) -> Value {
-        json!({"metadata": {"name": name}, "spec": {"peerIP": address, "asNumber": 65001}})
-    }
-
-    fn gathered(parts: &[Part]) -> Gathered {
-        let mut gathered = Gathered::new();
-        for part in parts {
-            gathered.expect(part.clone());
-        }
-        gathered
-    }
-
-    fn names(loaded: &Loaded) -> Vec<&str> {
-        let peers = loaded.set.bgp_peers();
-        peers.map(|peer| peer.metadata.name.as_str()).collect()
-    }
-
-    #[test]
-    fn a_snapshot_waits_until_all_parts_are_known() {
-        let secret = Part::Object(ObjectKey {
-            kind: Kind::Secret,
-            namespace: "kube-system".into(),
-            name: "bgp".into(),
-        });
-        let mut gathered = gathered(&[PEERS, secret.clone()]);
-        gathered.take(&PEERS, Update::Failed("connection refused".into()));
-        gathered.take(&secret, Update::Failed("forbidden".into()));
-        assert_eq!(
-            gathered.obstacle().as_deref(),
-            Some("bgppeers cannot be read: connection refused")
-        );
-        assert_eq!(gathered.next_snapshot(), None);
-        gathered.take(&PEERS, Update::Listed(vec![peer("tor", "192.0.2.1")]));
-        assert_eq!(gathered.obstacle(), None);
-        let loaded = gathered.next_snapshot().expect("a Secret is not required");
-        assert_eq!(names(&loaded), ["tor"]);
-        let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            problems,
-            ["Secret/kube-system/bgp: cannot be read: forbidden"]
-        );
-        assert_eq!(gathered.next_snapshot(), None, "nothing has changed since");
-    }
-
-    /// Promise 18.3.
-    #[test]
-    fn a_server_that_is_away_is_one_problem() {
-        let filters = Part::Kind(Kind::BgpFilter);
-        let mut gathered = gathered(&[PEERS, filters.clone()]);
-        for part in [&PEERS, &filters] {
-            gathered.take(part, Update::Listed(Vec::new()));
-            gathered.take(part, Update::Failed("connection refused".into()));
-        }
-        let loaded = gathered.next_snapshot().expect("complete");
-        let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            problems,
-            ["bgppeers, bgpfilters: cannot be read: connection refused; the last state is kept"]
-        );
-    }
-
-    /// Promise 18.2.
-    #[test]
-    fn a_kind_that_is_not_served_yet_is_waited_for() {
-        let filters = Part::Kind(Kind::BgpFilter);
-        let mut gathered = gathered(&[PEERS, filters.clone()]);
-        gathered.take(&PEERS, Update::Listed(vec![peer("tor", "192.0.2.1")]));
-        gathered.take(&filters, Update::Unserved { settled: false });
-        assert_eq!(gathered.next_snapshot(), None);
-        assert_eq!(gathered.obstacle(), None);
-        let waits_for = gathered.waits_for();
-        assert_eq!(
-            waits_for.as_deref(),
-            Some("bgpfilters are not served by the Kubernetes API yet")
-        );
-        gathered.take(&filters, Update::Unserved { settled: true });
-        let loaded = gathered.next_snapshot().expect("complete");
-        assert_eq!(names(&loaded), ["tor"]);
-        let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(problems, [format!("bgpfilters: {UNSERVED}")]);
-        gathered.take(&filters, Update::Listed(Vec::new()));
-        assert_eq!(
-            gathered.next_snapshot().map(|loaded| loaded.problems),
-            Some(vec![])
-        );
-    }
-
-    #[test]
-    fn a_kind_of_calico_enterprise_need_not_be_readable() {
-        let bfd = Part::Kind(Kind::BfdConfiguration);
-        let mut gathered = gathered(&[PEERS, bfd.clone()]);
-        gathered.take(&PEERS, Update::Listed(Vec::new()));
-        assert_eq!(gathered.next_snapshot(), None);
-        gathered.take(&bfd, Update::Forbidden("no".into()));
-        assert_eq!(gathered.obstacle(), None);
-        let loaded = gathered.next_snapshot().expect("complete");
-        assert_eq!(loaded.problems.len(), 1);
-    }
-
-    /// Promise 18.2.
-    #[test]
-    fn a_cluster_without_any_kind_of_calico_is_waited_for_without_an_end() {
-        let nodes = Part::Kind(Kind::KubernetesNode);
-        let mut gathered = gathered(&[PEERS, nodes.clone()]);
-        gathered.take(&nodes, Update::Listed(Vec::new()));
-        gathered.take(&PEERS, Update::Unserved { settled: true });
-        assert_eq!(gathered.next_snapshot(), None);
-        assert!(gathered.obstacle().is_some());
-        gathered.take(&PEERS, Update::Listed(Vec::new()));
-        assert!(gathered.next_snapshot().is_some());
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_told_by_part() {
-        let (filters, pools) = (Part::Kind(Kind::BgpFilter), Part::Kind(Kind::IpPool));
-        let mut gathered = gathered(&[PEERS, filters.clone(), pools.clone()]);
-        let told = |gathered: &Gathered| -> Vec<(String, String, bool)> {
-            let unread = gathered.unread().into_iter();
-            unread
-                .map(|one| (one.what, one.reason, one.forbidden))
-                .collect()
-        };
-        gathered.take(&PEERS, Update::Forbidden("no".into()));
-        gathered.take(&filters, Update::Unserved { settled: true });
-        assert!(!gathered.is_answered());
-        let expected = [("bgppeers", "no", true), ("ippools", "no answer", false)];
-        let expected =
-            expected.map(|(what, reason, forbidden)| (what.into(), reason.into(), forbidden));
-        assert_eq!(told(&gathered), expected);
-        gathered.take(&PEERS, Update::Listed(Vec::new()));
-        gathered.take(&pools, Update::Listed(Vec::new()));
-        assert!(gathered.is_answered());
-        assert_eq!(told(&gathered), []);
-        gathered.take(&PEERS, Update::Unserved { settled: true });
-        gathered.take(&pools, Update::Unserved { settled: true });
-        assert_eq!(told(&gathered).len(), 3, "nothing of Calico's is served");
-    }
-
-    #[test]
-    fn what_a_new_list_leaves_out_is_gone() {
-        let mut gathered = gathered(&[PEERS]);
-        let bad = peer("bad", "nonsense");
-        gathered.take(
-            &PEERS,
-            Update::Listed(vec![peer("a", "192.0.2.1"), peer("b", "192.0.2.2"), bad]),
-        );
-        let loaded = gathered.next_snapshot().expect("complete");
-        assert_eq!((names(&loaded), loaded.problems.len()), (vec!["a", "b"], 1));
-        gathered.take(&PEERS, Update::Listed(vec![peer("b", "192.0.2.2")]));
-        let loaded = gathered.next_snapshot().expect("changed");
-        assert_eq!((names(&loaded), loaded.problems.len()), (vec!["b"], 0));
-    }
-
-    #[test]
-    fn the_last_state_stays_while_a_server_is_away() {
-        let mut gathered = gathered(&[PEERS]);
-        gathered.take(&PEERS, Update::Listed(vec![peer("a", "192.0.2.1")]));
-        gathered.take(&PEERS, Update::Failed("connection refused".into()));
-        let loaded = gathered.next_snapshot().expect("changed");
-        assert_eq!(names(&loaded), ["a"]);
-        assert!(loaded.problems[0].reason.contains("is kept"));
-        gathered.take(&PEERS, Update::Well);
-        let loaded = gathered.next_snapshot().expect("changed");
-        assert_eq!((names(&loaded), loaded.problems.len()), (vec!["a"], 0));
-    }
-
-    #[test]
-    fn an_object_that_means_the_same_changes_nothing() {
-        let mut gathered = gathered(&[PEERS]);
-        gathered.take(&PEERS, Update::Listed(vec![peer("a", "192.0.2.1")]));
-        gathered.next_snapshot();
-        let mut touched = peer("a", "192.0.2.1");
-        touched["metadata"]["resourceVersion"] = "7".into();
-        gathered.take(&PEERS, Update::Put(touched));
-        assert_eq!(gathered.next_snapshot(), None);
-        gathered.take(&PEERS, Update::Put(peer("a", "192.0.2.7")));
-        assert!(gathered.next_snapshot().is_some());
-        gathered.take(&PEERS, Update::Gone(ObjectKey::cluster(Kind::BgpPeer, "a")));
-        assert_eq!(gathered.next_snapshot().map(|l| l.set.len()), Some(0));
-    }
-
-    #[test]
-    fn a_part_that_is_forgotten_takes_its_objects_with_it() {
-        let mut gathered = gathered(&[PEERS]);
-        gathered.take(&PEERS, Update::Listed(vec![peer("a", "192.0.2.1")]));
-        gathered.next_snapshot();
-        gathered.forget(&PEERS);
-        gathered.take(&PEERS, Update::Put(peer("late", "192.0.2.9")));
-        assert_eq!(gathered.next_snapshot().map(|l| l.set.len()), Some(0));
-    }
-}
+mod tests;

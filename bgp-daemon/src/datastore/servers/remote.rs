@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tracing::{info, warn};
 
-use super::gather::{Gathered, Part, Update};
+use super::gather::{Gathered, Update};
+use super::part::Part;
 use crate::datastore::error::DatastoreError;
 use crate::datastore::examination::Unread;
 use crate::datastore::snapshot::{Interest, Snapshot};
@@ -61,17 +62,23 @@ pub(super) struct Origins {
     pub(super) calico: Arc<dyn Origin>,
     /// The kind of the nodes.
     pub(super) nodes: Kind,
+    /// Whether they may have the kinds of our own group.
+    pub(super) own_kinds: bool,
     /// Services, EndpointSlices and Secrets; or why no server is known.
     pub(super) kubernetes: Result<Arc<dyn Origin>, String>,
 }
 
+/// A folder beside the servers: its snapshots.
+pub(super) type Beside = Option<watch::Receiver<Snapshot>>;
+
 /// Follows everything in `interest`. Returns once all parts have answered, however long it takes.
 pub(super) async fn watch(
     origins: Origins,
+    beside: Beside,
     interest: Interest,
     tasks: &Tasks,
 ) -> watch::Receiver<Snapshot> {
-    let mut remote = Remote::new(origins, interest);
+    let mut remote = Remote::new(origins, beside, interest);
     let mut told = None;
     let first = loop {
         if let Some(loaded) = remote.next().await {
@@ -93,8 +100,12 @@ pub(super) async fn watch(
 /// # Errors
 ///
 /// A part cannot be read.
-pub(super) async fn load(origins: Origins, interest: Interest) -> Result<Loaded, DatastoreError> {
-    let mut remote = Remote::new(origins, interest);
+pub(super) async fn load(
+    origins: Origins,
+    beside: Beside,
+    interest: Interest,
+) -> Result<Loaded, DatastoreError> {
+    let mut remote = Remote::new(origins, beside, interest);
     loop {
         if let Some(loaded) = remote.next().await {
             return Ok(loaded);
@@ -113,10 +124,11 @@ pub(super) async fn load(origins: Origins, interest: Interest) -> Result<Loaded,
 /// Reads everything once, as far as possible within a time.
 pub(super) async fn examine(
     origins: Origins,
+    beside: Beside,
     interest: Interest,
     time: Duration,
 ) -> (Option<Loaded>, Vec<Unread>) {
-    let mut remote = Remote::new(origins, interest);
+    let mut remote = Remote::new(origins, beside, interest);
     let asking = async {
         let mut loaded = None;
         // The content of one part may require others, which have not been read yet.
@@ -139,6 +151,7 @@ pub(super) async fn examine(
 /// The followers, and their updates.
 struct Remote {
     origins: Origins,
+    beside: Beside,
     interest: Interest,
     gathered: Gathered,
     followers: BTreeMap<Part, AbortHandle>,
@@ -148,12 +161,17 @@ struct Remote {
 }
 
 impl Remote {
-    fn new(origins: Origins, interest: Interest) -> Self {
+    fn new(origins: Origins, beside: Beside, interest: Interest) -> Self {
         let (reporter, updates) = mpsc::channel(MAX_UPDATES);
+        let mut gathered = Gathered::new(interest.standalone);
+        if let Some(beside) = &beside {
+            gathered.put_beside(Arc::clone(&beside.borrow()));
+        }
         let mut remote = Self {
             origins,
+            beside,
             interest,
-            gathered: Gathered::new(),
+            gathered,
             followers: BTreeMap::new(),
             tasks: JoinSet::new(),
             reporter,
@@ -171,6 +189,7 @@ impl Remote {
     async fn next(&mut self) -> Option<Loaded> {
         tokio::select! {
             update = self.updates.recv() => self.take(update),
+            beside = next_of(&mut self.beside) => self.gathered.put_beside(beside),
             Some(ended) = self.tasks.join_next() => {
                 // A follower that is no longer needed was cancelled.
                 if let Some(panic) = ended.err().filter(JoinError::is_panic) {
@@ -219,7 +238,8 @@ impl Remote {
     }
 
     fn follow_what_is_wanted(&mut self) {
-        let wanted = wanted(&self.interest, self.origins.nodes, self.gathered.set());
+        let sets: Vec<&ResourceSet> = self.gathered.sets().collect();
+        let wanted = wanted(&self.interest, &self.origins, &sets);
         self.followers.retain(|part, follower| {
             let keep = wanted.contains(part);
             if !keep {
@@ -250,24 +270,38 @@ impl Remote {
     }
 }
 
+/// The next state of the folder beside the servers. Never, if there is none or it has ended.
+async fn next_of(beside: &mut Beside) -> Snapshot {
+    if let Some(receiver) = beside
+        && receiver.changed().await.is_ok()
+    {
+        return Arc::clone(&receiver.borrow_and_update());
+    }
+    std::future::pending().await
+}
+
 /// The parts that a speaker needs, given the resources.
-fn wanted(interest: &Interest, nodes: Kind, set: &ResourceSet) -> BTreeSet<Part> {
-    let mut kinds = vec![
-        Kind::BgpConfiguration,
-        Kind::BgpPeer,
-        Kind::BgpFilter,
-        Kind::IpPool,
-        Kind::CalicoNodeStatus,
-        nodes,
-    ];
-    if !interest.use_pod_cidr {
-        kinds.push(Kind::BlockAffinity);
+fn wanted(interest: &Interest, origins: &Origins, sets: &[&ResourceSet]) -> BTreeSet<Part> {
+    let mut kinds = vec![origins.nodes];
+    let peers = || sets.iter().flat_map(|set| set.bgp_peers());
+    let configurations = || sets.iter().flat_map(|set| set.bgp_configurations());
+    if !interest.standalone {
+        kinds.extend([
+            Kind::BgpConfiguration,
+            Kind::BgpPeer,
+            Kind::BgpFilter,
+            Kind::IpPool,
+            Kind::CalicoNodeStatus,
+        ]);
+        if !interest.use_pod_cidr {
+            kinds.push(Kind::BlockAffinity);
+        }
+        let mut modes = peers().map(|peer| peer.spec.failure_detection_mode);
+        if modes.any(|mode| mode == Some(FailureDetectionMode::BFDIfDirectlyConnected)) {
+            kinds.push(Kind::BfdConfiguration);
+        }
     }
-    let mut modes = set.bgp_peers().map(|peer| peer.spec.failure_detection_mode);
-    if modes.any(|mode| mode == Some(FailureDetectionMode::BFDIfDirectlyConnected)) {
-        kinds.push(Kind::BfdConfiguration);
-    }
-    let advertises = set.bgp_configurations().any(|configuration| {
+    let advertises = configurations().any(|configuration| {
         let spec = &configuration.spec;
         let blocks = [
             &spec.service_cluster_ips,
@@ -279,10 +313,8 @@ fn wanted(interest: &Interest, nodes: Kind, set: &ResourceSet) -> BTreeSet<Part>
     if advertises || interest.services {
         kinds.extend([Kind::Service, Kind::EndpointSlice]);
     }
-    let of_peers = set.bgp_peers().map(|peer| &peer.spec.password);
-    let of_mesh = set
-        .bgp_configurations()
-        .map(|configuration| &configuration.spec.node_mesh_password);
+    let of_peers = peers().map(|peer| &peer.spec.password);
+    let of_mesh = configurations().map(|configuration| &configuration.spec.node_mesh_password);
     let passwords = of_peers.chain(of_mesh).flatten();
     let passwords = passwords.filter_map(|source| source.secret_key_ref.as_ref());
     let secret = |wanted: &SecretKeyRef| {
@@ -292,7 +324,8 @@ fn wanted(interest: &Interest, nodes: Kind, set: &ResourceSet) -> BTreeSet<Part>
             name: wanted.name.clone(),
         })
     };
-    let kinds = kinds.into_iter().map(Part::Kind);
+    let own = Kind::all().filter(|kind| origins.own_kinds && kind.is_own());
+    let kinds = kinds.into_iter().map(Part::Kind).chain(own.map(Part::Own));
     kinds.chain(passwords.map(secret)).collect()
 }
 

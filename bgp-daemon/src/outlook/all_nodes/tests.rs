@@ -16,7 +16,7 @@ fn quietly(old: &ResourceSet, new: &ResourceSet) -> Summary {
 /// The slow way: every node with every other one.
 fn one_by_one(old: &ResourceSet, new: &ResourceSet) -> Totals {
     let mut totals = Totals::default();
-    let cluster = Cluster::new(old, new);
+    let cluster = Cluster::new(old, new, &Environment::default());
     for name in cluster.names() {
         let plans = [old, new].map(|set| plan(set, name, &Environment::default()));
         totals += Totals::of(&Change::between(&plans[0], &plans[1]), |_| 1);

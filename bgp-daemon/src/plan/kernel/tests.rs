@@ -23,6 +23,7 @@ fn rules() -> KernelRules {
         ],
         network: Some(net("172.16.0.0/24")),
         normal_priority: RoutePriority(1024),
+        leave_own_blocks: false,
     }
 }
 

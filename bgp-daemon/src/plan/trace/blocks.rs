@@ -30,7 +30,7 @@ pub(super) fn claims(cluster: &Cluster<'_>, wanted: impl Fn(IpNet) -> bool) -> V
             claims.push(of_ipam_block(cluster, block, cidr));
         }
     }
-    if cluster.environment.use_pod_cidr {
+    if cluster.environment.has_pod_cidrs() {
         claims.extend(pod_cidrs(cluster, wanted));
     }
     claims
@@ -63,7 +63,7 @@ fn of_affinity(cluster: &Cluster<'_>, affinity: &BlockAffinity, cidr: IpNet) -> 
             "spec.state",
             "the affinity is pending; the block is announced once it is confirmed".to_owned(),
         ),
-        Affinity::Own | Affinity::Leaving if cluster.environment.use_pod_cidr => refused(
+        Affinity::Own | Affinity::Leaving if cluster.environment.has_pod_cidrs() => refused(
             USE_POD_CIDR,
             format!("{USE_POD_CIDR} is set: pod CIDRs are announced in place of block affinities"),
         ),

@@ -15,7 +15,8 @@ use super::client::{Client, EtcdConnection};
 use super::error::EtcdError;
 use super::keys::KeyPrefix;
 use super::settings::EtcdSettings;
-use crate::datastore::servers::gather::{Part, Update};
+use crate::datastore::servers::gather::Update;
+use crate::datastore::servers::part::Part;
 use crate::datastore::servers::pause::{Pause, RETRY};
 use crate::datastore::servers::remote::{Following, Origin, Reporter};
 use crate::resources::Kind;
@@ -40,7 +41,7 @@ impl Origin for NodeView {
     fn follow(self: Arc<Self>, part: Part, reporter: Reporter) -> Following {
         let place = match &part {
             Part::Kind(kind) => KeyPrefix::of_node(*kind, &self.node),
-            Part::Object(_) => None,
+            Part::Own(_) | Part::Object(_) => None,
         };
         let Some(place) = place else {
             return Box::pin(async move {

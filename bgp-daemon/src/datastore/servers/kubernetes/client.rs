@@ -20,8 +20,8 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::datastore::servers::gather::Part;
-use crate::resources::Kind;
+use crate::datastore::servers::part::Part;
+use crate::resources::{Kind, OWN_VERSION};
 
 /// Limit until the answer begins.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -148,6 +148,8 @@ pub(super) enum Group {
     Crd,
     /// `projectcalico.org`, its successor.
     V3,
+    /// `bgp-daemon.io`, in clusters without Calico.
+    Own,
 }
 
 impl Group {
@@ -155,6 +157,7 @@ impl Group {
         match self {
             Self::Crd => "crd.projectcalico.org/v1",
             Self::V3 => "projectcalico.org/v3",
+            Self::Own => OWN_VERSION,
         }
     }
 }
@@ -203,24 +206,47 @@ impl Kubernetes {
         Ok(*self.group.get_or_init(|| async { group }).await)
     }
 
+    /// The group of the resources that commands read and change: that of Calico; in a cluster without Calico, ours.
+    pub(super) async fn group_of_commands(&self) -> Result<Group, Error> {
+        let group = self.group().await?;
+        if self.group.get().is_none() && self.serves(Kind::BgpPeer).await? {
+            return Ok(*self.group.get_or_init(|| async { Group::Own }).await);
+        }
+        Ok(group)
+    }
+
+    /// Whether a kind of our own group is served. Whoever has a token may ask.
+    pub(super) async fn serves(&self, kind: Kind) -> Result<bool, Error> {
+        match timed(self.client.list_api_group_resources(OWN_VERSION)).await {
+            Ok(list) => Ok(list.resources.iter().any(|it| it.name == kind.plural())),
+            Err(error) if code(&error) == Some(404) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The path of a kind, optionally in a namespace.
     pub(super) async fn path(&self, kind: Kind, namespace: &str) -> Result<String, Error> {
         let api_version = match kind.is_calico() {
             true => self.group().await?.api_version(),
             false => kind.api_version(),
         };
+        Ok(Self::path_in(api_version, kind, namespace))
+    }
+
+    fn path_in(api_version: &str, kind: Kind, namespace: &str) -> String {
         let root = if api_version == "v1" { "api" } else { "apis" };
         let within = match namespace {
             "" => String::new(),
             namespace => format!("/namespaces/{namespace}"),
         };
-        Ok(format!("/{root}/{api_version}{within}/{}", kind.plural()))
+        format!("/{root}/{api_version}{within}/{}", kind.plural())
     }
 
     /// The path of a part, and its field selector.
     pub(super) async fn path_of(&self, part: &Part) -> Result<(String, Option<String>), Error> {
         Ok(match part {
             Part::Kind(kind) => (self.path(*kind, "").await?, None),
+            Part::Own(kind) => (Self::path_in(OWN_VERSION, *kind, ""), None),
             Part::Object(key) => (
                 self.path(key.kind, &key.namespace).await?,
                 Some(format!("metadata.name={}", key.name)),

@@ -85,6 +85,13 @@ impl Cluster for ToldCluster {
             }
             done => done,
         };
-        done.map_err(|error| self.failed(&error))
+        done.map_err(|error| {
+            let mut failed = self.failed(&error);
+            // Where an object is created by apply, the server does not say which right is missing.
+            if failed.reason.ends_with("is forbidden: ") {
+                failed.reason += &format!("cannot create resource \"{plural}\"");
+            }
+            failed
+        })
     }
 }

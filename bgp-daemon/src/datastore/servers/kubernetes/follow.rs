@@ -14,12 +14,13 @@ use futures_util::StreamExt;
 use kube::Error;
 use kube::core::params::WatchParams;
 use kube::core::{Request, WatchEvent};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::client::{Kubernetes, code};
-use crate::datastore::servers::gather::{Part, Update};
+use crate::datastore::servers::gather::Update;
+use crate::datastore::servers::part::Part;
 use crate::datastore::servers::pause::{Pause, RETRY};
 use crate::datastore::servers::remote::{Following, Origin, Reporter};
 use crate::resources::{Kind, key_of};
@@ -34,11 +35,14 @@ const FAILURES: u32 = 5;
 const UNSERVED: Duration = Duration::from_secs(30);
 /// Delay before such a kind is tried again: it may be installed later.
 const MISSING: Duration = Duration::from_secs(30);
+/// The same for kinds of our own group in a cluster with Calico, which few have.
+const NOT_EXPECTED: Duration = Duration::from_secs(300);
 
 /// The API server as watched for one node.
 pub(in crate::datastore) struct NodeView {
     pub(in crate::datastore) server: Kubernetes,
     pub(in crate::datastore) node: String,
+    pub(in crate::datastore) standalone: bool,
 }
 
 impl Origin for NodeView {
@@ -74,6 +78,11 @@ impl Follower {
     async fn run(mut self) {
         let mut was_served = false;
         let began = Instant::now();
+        if let Part::Own(kind) = self.part
+            && !self.view.standalone
+        {
+            self.wait_until_served(kind).await;
+        }
         loop {
             match self.list().await {
                 Ok((objects, version)) => {
@@ -86,7 +95,7 @@ impl Follower {
                 Err(error) if code(&error) == Some(404) && !was_served => {
                     let settled = began.elapsed() >= UNSERVED;
                     debug!(part = %self.part, settled, "not served by the Kubernetes API");
-                    let update = match self.part.is_required() {
+                    let update = match self.part.is_required(self.view.standalone) {
                         true => Update::Unserved { settled },
                         // Kinds of Kubernetes itself are served from the start, or not at all by a server of this age; others need
                         // not exist.
@@ -95,6 +104,22 @@ impl Follower {
                     self.reporter.tell(update).await;
                     let pause = if settled { MISSING } else { RETRY };
                     sleep(self.pause.spread(pause)).await;
+                }
+                Err(error) => self.fail(&error).await,
+            }
+        }
+    }
+
+    /// Waits until a kind of our own group exists. Meanwhile it has no objects: in a cluster with Calico it need not exist, and
+    /// the agent may have no right to list it.
+    async fn wait_until_served(&mut self, kind: Kind) {
+        loop {
+            match self.view.server.serves(kind).await {
+                Ok(true) => return,
+                Ok(false) => {
+                    self.pause.reset();
+                    self.reporter.tell(Update::Listed(Vec::new())).await;
+                    sleep(self.pause.spread(NOT_EXPECTED)).await;
                 }
                 Err(error) => self.fail(&error).await,
             }
@@ -200,12 +225,15 @@ impl Follower {
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("managedFields");
         }
-        if matches!(
-            self.part.kind(),
-            Kind::KubernetesNode | Kind::CalicoNodeStatus
-        ) && let Some(object) = object.as_object_mut()
+        let kind = self.part.kind();
+        if matches!(kind, Kind::KubernetesNode | Kind::CalicoNodeStatus)
+            && let Some(object) = object.as_object_mut()
+            && let Some(mut status) = object.remove("status")
+            && kind == Kind::KubernetesNode
+            && self.view.standalone
         {
-            object.remove("status");
+            let addresses = status["addresses"].take();
+            object.insert("status".to_owned(), json!({"addresses": addresses}));
         }
         object
     }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::client::Group;
-use crate::resources::Kind;
+use crate::resources::{Kind, OWN_VERSION};
 
 /// The annotation with the user's metadata.
 const PACKED: &str = "projectcalico.org/metadata";
@@ -22,7 +22,7 @@ const SHOWN: [&str; 5] = [
 /// Fields that the user may set.
 const OF_USER: [&str; 2] = ["labels", "annotations"];
 
-/// An object of the server, in the form of Calico's API.
+/// An object of the server, in the form of Calico's API; one of our own group in that of ours.
 pub(super) fn shown(kind: Kind, object: &Value) -> Value {
     let held = &object["metadata"];
     let mut metadata: Map<String, Value> = SHOWN
@@ -44,7 +44,9 @@ pub(super) fn shown(kind: Kind, object: &Value) -> Value {
         }
     }
     let mut shown = object.clone();
-    shown["apiVersion"] = kind.api_version().into();
+    if object["apiVersion"] != OWN_VERSION {
+        shown["apiVersion"] = kind.api_version().into();
+    }
     shown["kind"] = kind.name().into();
     shown["metadata"] = metadata.into();
     shown
@@ -55,7 +57,7 @@ pub(super) fn held(group: Group, object: &Value, version: Option<&str>) -> Value
     let given = &object["metadata"];
     let mut metadata = json!({"name": given["name"]});
     match group {
-        Group::V3 => {
+        Group::V3 | Group::Own => {
             for field in OF_USER {
                 if let Some(value) = given.get(field) {
                     metadata[field] = value.clone();

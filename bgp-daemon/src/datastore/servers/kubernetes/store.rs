@@ -37,8 +37,16 @@ impl KubernetesStore {
         Ok(Self { server, runtime })
     }
 
+    /// The path of a kind, in the group of commands.
+    async fn path(&self, kind: Kind) -> Result<String, Error> {
+        if kind.is_calico() {
+            self.server.group_of_commands().await?;
+        }
+        self.server.path(kind, "").await
+    }
+
     async fn all(&self, kind: Kind) -> Result<Vec<Value>, Error> {
-        let path = self.server.path(held_as(kind), "").await?;
+        let path = self.path(held_as(kind)).await?;
         let mut objects = Vec::new();
         let listed = self.server.list(&path, None, |object| objects.push(object));
         match listed.await {
@@ -51,21 +59,25 @@ impl KubernetesStore {
 
     /// An object in the server's form.
     async fn raw(&self, key: &ObjectKey) -> Result<Value, Error> {
-        let path = self.server.path(held_as(key.kind), "").await?;
+        let path = self.path(held_as(key.kind)).await?;
         let request = Request::new(path).get(&key.name, &GetParams::default());
         self.server.ask(request).await
     }
 
     async fn add(&self, kind: Kind, object: &Value) -> Result<Value, Error> {
-        let path = self.server.path(kind, "").await?;
-        let object = held(self.server.group().await?, object, None);
+        let path = self.path(kind).await?;
+        let object = held(self.server.group_of_commands().await?, object, None);
         let request = Request::new(path).create(&PostParams::default(), octets(&object));
         self.server.ask(request).await
     }
 
     async fn put(&self, key: &ObjectKey, object: &Value, version: &str) -> Result<Value, Error> {
-        let path = self.server.path(key.kind, "").await?;
-        let object = held(self.server.group().await?, object, Some(version));
+        let path = self.path(key.kind).await?;
+        let object = held(
+            self.server.group_of_commands().await?,
+            object,
+            Some(version),
+        );
         let request =
             Request::new(path).replace(&key.name, &PostParams::default(), octets(&object));
         self.server.ask(request).await
@@ -73,7 +85,7 @@ impl KubernetesStore {
 
     /// Writes an object through its status subresource, which is the only permitted way for some.
     async fn put_status(&self, key: &ObjectKey, object: &Value) -> Result<Value, Error> {
-        let path = self.server.path(held_as(key.kind), "").await?;
+        let path = self.path(held_as(key.kind)).await?;
         let request = Request::new(path).replace_subresource(
             "status",
             &key.name,
@@ -100,7 +112,7 @@ impl KubernetesStore {
     }
 
     async fn remove(&self, key: &ObjectKey, version: Option<&str>) -> Result<(), Error> {
-        let path = self.server.path(key.kind, "").await?;
+        let path = self.path(key.kind).await?;
         let of_version = |version: &str| Preconditions {
             resource_version: Some(version.to_owned()),
             uid: None,
@@ -121,7 +133,7 @@ impl KubernetesStore {
             Err(error) if matches!(code(&error), Some(403 | 404)) => error,
             done => return done.map(drop),
         };
-        let path = self.server.path(key.kind, "").await?;
+        let path = self.path(key.kind).await?;
         let request =
             Request::new(path).replace(&key.name, &PostParams::default(), octets(&object));
         let stored: Value = self.server.ask(request).await?;

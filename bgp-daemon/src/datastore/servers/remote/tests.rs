@@ -43,7 +43,7 @@ impl Origin for Fake {
     }
 }
 
-const USUAL: [&str; 7] = [
+const USUAL: [&str; 10] = [
     "bgpconfigurations",
     "bgppeers",
     "bgpfilters",
@@ -51,6 +51,9 @@ const USUAL: [&str; 7] = [
     "caliconodestatuses",
     "nodes",
     "blockaffinities",
+    "bgpconfigurations.bgp-daemon.io",
+    "bgppeers.bgp-daemon.io",
+    "bgpfilters.bgp-daemon.io",
 ];
 
 /// A server that has all that it must have, and what is given beside.
@@ -64,6 +67,7 @@ fn origins(server: &Arc<Fake>) -> Origins {
     Origins {
         calico: server.clone(),
         nodes: Kind::KubernetesNode,
+        own_kinds: true,
         kubernetes: Ok(server.clone()),
     }
 }
@@ -72,6 +76,7 @@ fn interest() -> Interest {
     Interest {
         node: "a".into(),
         namespace: "kube-system".into(),
+        standalone: false,
         use_pod_cidr: false,
         services: false,
     }
@@ -98,7 +103,7 @@ async fn a_peer_with_a_password_is_not_seen_without_it() {
         ("Secret/kube-system/bgp", vec![secret("bgp")]),
         ("Secret/kube-system/late", vec![secret("late")]),
     ]);
-    let mut snapshots = watch(origins(&server), interest(), &Tasks::default()).await;
+    let mut snapshots = watch(origins(&server), None, interest(), &Tasks::default()).await;
     let first = snapshots.borrow_and_update().clone();
     assert!(first.set.bgp_peer("tor").is_some());
     assert!(first.set.secret("kube-system", "bgp").is_some());
@@ -124,7 +129,7 @@ async fn a_peer_with_a_password_is_not_seen_without_it() {
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_may_not_be_read_holds_nothing_back() {
     let server = server(&[("bgppeers", vec![peer("tor", Some("bgp"))])]);
-    let snapshots = watch(origins(&server), interest(), &Tasks::default()).await;
+    let snapshots = watch(origins(&server), None, interest(), &Tasks::default()).await;
     let first = snapshots.borrow().clone();
     assert!(first.set.bgp_peer("tor").is_some());
     let problems: Vec<String> = first.problems.iter().map(ToString::to_string).collect();
@@ -140,7 +145,7 @@ async fn services_are_followed_while_they_are_advertised() {
     let configuration = |spec: Value| json!({"metadata": {"name": "default"}, "spec": spec});
     let service = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {}});
     let server = server(&[("services", vec![service]), ("endpointslices", Vec::new())]);
-    let mut snapshots = watch(origins(&server), interest(), &Tasks::default()).await;
+    let mut snapshots = watch(origins(&server), None, interest(), &Tasks::default()).await;
     assert!(server.reporter("services").is_none());
     let configurations = server.reporter("bgpconfigurations").expect("followed");
     let advertised = json!({"serviceClusterIPs": [{"cidr": "10.96.0.0/16"}]});
@@ -158,11 +163,42 @@ async fn services_are_followed_while_they_are_advertised() {
     assert_eq!(without.set.services().count(), 0);
 }
 
+/// Promises 18.4, 20.2.
+#[tokio::test(start_paused = true)]
+async fn documents_beside_a_server_are_followed_with_their_secrets() {
+    let server = Fake::with(&[
+        ("nodes", Vec::new()),
+        ("bgpconfigurations.bgp-daemon.io", Vec::new()),
+        ("bgppeers.bgp-daemon.io", vec![peer("own", None)]),
+        ("bgpfilters.bgp-daemon.io", Vec::new()),
+        ("Secret/kube-system/bgp", vec![secret("bgp")]),
+    ]);
+    let interest = Interest {
+        standalone: true,
+        ..interest()
+    };
+    let (sender, beside) = watch::channel(Snapshot::default());
+    let mut snapshots = watch(origins(&server), Some(beside), interest, &Tasks::default()).await;
+    assert!(snapshots.borrow_and_update().set.bgp_peer("own").is_some());
+    assert!(
+        server.reporter("ippools").is_none(),
+        "Calico's is not asked for"
+    );
+    let text = "{apiVersion: bgp-daemon.io/v1alpha1, kind: BGPPeer, metadata: {name: tor}, \
+        spec: {peerIP: 192.0.2.9, asNumber: 1, password: {secretKeyRef: {name: bgp, key: password}}}}";
+    let loaded = ResourceSet::from_documents(crate::resources::parse("map.yaml", text).documents);
+    sender.send_replace(Arc::new(loaded));
+    snapshots.changed().await.expect("it goes on");
+    let both = snapshots.borrow_and_update().clone();
+    assert_eq!(both.set.bgp_peers().count(), 2);
+    assert!(both.set.secret("kube-system", "bgp").is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_away_is_waited_for() {
     let server = Fake::with(&[]);
     let tasks = Tasks::default();
-    let mut waiting = Box::pin(watch(origins(&server), interest(), &tasks));
+    let mut waiting = Box::pin(watch(origins(&server), None, interest(), &tasks));
     let hour = Duration::from_secs(3600);
     assert!(timeout(hour, &mut waiting).await.is_err());
     for part in USUAL {
@@ -174,10 +210,10 @@ async fn a_server_that_is_away_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_reads_once_is_told_why_it_cannot() {
-    let error = load(origins(&Fake::with(&[])), interest()).await;
+    let error = load(origins(&Fake::with(&[])), None, interest()).await;
     let text = error.expect_err("nothing is there").to_string();
     assert!(text.ends_with("cannot be read: no route to host"), "{text}");
-    let loaded = load(origins(&server(&[])), interest()).await;
+    let loaded = load(origins(&server(&[])), None, interest()).await;
     assert!(loaded.expect("all is there").set.is_empty());
 }
 
@@ -189,7 +225,9 @@ async fn without_kubernetes_passwords_are_a_problem_and_the_rest_works() {
         kubernetes: Err("no Kubernetes API is configured".into()),
         ..origins(&server)
     };
-    let loaded = load(origins, interest()).await.expect("the rest is there");
+    let loaded = load(origins, None, interest())
+        .await
+        .expect("the rest is there");
     assert!(loaded.set.bgp_peer("tor").is_some());
     assert_eq!(loaded.problems.len(), 1, "{:?}", loaded.problems);
 }
@@ -197,7 +235,7 @@ async fn without_kubernetes_passwords_are_a_problem_and_the_rest_works() {
 #[tokio::test(start_paused = true)]
 async fn followers_end_with_the_last_reader() {
     let server = server(&[]);
-    let snapshots = watch(origins(&server), interest(), &Tasks::default()).await;
+    let snapshots = watch(origins(&server), None, interest(), &Tasks::default()).await;
     drop(snapshots);
     while Arc::strong_count(&server) > 1 {
         tokio::task::yield_now().await;

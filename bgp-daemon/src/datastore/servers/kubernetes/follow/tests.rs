@@ -22,15 +22,19 @@ struct Scene {
 
 impl Scene {
     fn of(kind: Kind) -> Self {
+        Self::of_part(Part::Kind(kind), false)
+    }
+
+    fn of_part(part: Part, standalone: bool) -> Self {
         let (service, server) = mock::pair::<HttpRequest<Body>, Response<Body>>();
         let client = Client::new(service, "default");
         let server_of = Kubernetes::with_client(client, "https://api".into(), Some(Group::Crd));
         let view = Arc::new(NodeView {
             server: server_of,
             node: "a".into(),
+            standalone,
         });
         let (sender, updates) = mpsc::channel(16);
-        let part = Part::Kind(kind);
         tokio::spawn(view.follow(part.clone(), Reporter::new(part, sender)));
         Self {
             server,
@@ -72,6 +76,52 @@ impl Scene {
 
     fn last_asked(&mut self) -> String {
         self.asked.drain(..).next_back().expect("a request")
+    }
+}
+
+/// Promise 20.2.
+#[tokio::test(start_paused = true)]
+async fn a_kind_of_our_own_is_asked_for_once_it_is_served_beside_calico() {
+    let mut scene = Scene::of_part(Part::Own(Kind::BgpPeer), false);
+    scene.answer_error(404, "page not found").await;
+    assert_eq!(scene.last_asked(), "/apis/bgp-daemon.io/v1alpha1");
+    assert_eq!(scene.next().await, Update::Listed(Vec::new()));
+    let served = |names: &[&str]| {
+        let resource = |name: &&str| json!({"name": name, "singularName": "", "namespaced": false, "kind": "x", "verbs": []});
+        let resources: Vec<_> = names.iter().map(resource).collect();
+        json!({"groupVersion": "bgp-daemon.io/v1alpha1", "resources": resources}).to_string()
+    };
+    scene.answer(200, served(&["speakerstatuses"])).await;
+    assert_eq!(scene.next().await, Update::Listed(Vec::new()));
+    scene
+        .answer(200, served(&["speakerstatuses", "bgppeers"]))
+        .await;
+    scene.answer_list("7", "", &[peer("a", "1")]).await;
+    assert_eq!(
+        scene.last_asked(),
+        "/apis/bgp-daemon.io/v1alpha1/bgppeers?&limit=500"
+    );
+    assert_eq!(scene.next().await, Update::Listed(vec![peer("a", "1")]));
+}
+
+/// Promises 20.1, 20.2.
+#[tokio::test(start_paused = true)]
+async fn without_calico_nodes_keep_their_addresses_and_kinds_of_our_own_are_awaited() {
+    let mut scene = Scene::of_part(Part::Own(Kind::BgpPeer), true);
+    scene.answer_error(404, "page not found").await;
+    assert_eq!(
+        scene.last_asked(),
+        "/apis/bgp-daemon.io/v1alpha1/bgppeers?&limit=500"
+    );
+    assert_eq!(scene.next().await, Update::Unserved { settled: false });
+    for (standalone, status) in [(false, Value::Null), (true, json!({"addresses": [1]}))] {
+        let mut scene = Scene::of_part(Part::Kind(Kind::KubernetesNode), standalone);
+        let node = json!({"metadata": {"name": "a"}, "status": {"addresses": [1], "images": [2]}});
+        scene.answer_list("7", "", &[node]).await;
+        let Update::Listed(nodes) = scene.next().await else {
+            panic!("not listed")
+        };
+        assert_eq!(nodes[0]["status"], status);
     }
 }
 
