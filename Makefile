@@ -25,7 +25,7 @@ test: ## Install what the tests need from Debian, then run all of them
 	@echo "== to do: the other BGP daemons from Debian, a Kubernetes API server (built once), then the tests, phase by phase"
 	@scripts/install-test-deps
 	@-scripts/kube-apiserver >/dev/null
-	@-scripts/schemathesis --version >/dev/null
+	@-for name in schemathesis kubectl helm; do scripts/from-pypi $$name >/dev/null; done
 	@scripts/run-tests
 
 unit: ## Run unit, property and documentation tests
@@ -39,6 +39,7 @@ interop: ## Run the tests with real BGP speakers (root, or a kernel with user na
 
 apiserver: ## Run the tests with a real Kubernetes API server, which is built the first time
 	@scripts/kube-apiserver >/dev/null
+	@for name in kubectl helm; do scripts/from-pypi $$name >/dev/null; done
 	@scripts/run-tests apiserver
 
 lint: ## Check format, lints and dependencies

@@ -2,6 +2,7 @@
 
 mod examples;
 mod first_folder;
+mod installing;
 mod schemas;
 mod service;
 mod terminal;
