@@ -5,7 +5,7 @@
 //! afterwards.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use bgp_core::rib::{Input, LocalRoute};
 use bgp_core::types::RouterId;
 use ipnet::IpNet;
 
+use crate::bfd::BfdSpec;
 use crate::config::{ConfigError, SpeakerConfig};
 use crate::spec::PeerSpec;
 
@@ -25,8 +26,8 @@ pub struct Desired {
     pub cluster_id: Option<RouterId>,
     /// Routes to announce, by prefix and [`LocalRoute::id`]. Routes that the owner announced by other calls are not affected.
     pub routes: BTreeMap<(IpNet, u32), LocalRoute>,
-    /// Peers, by name.
-    pub peers: BTreeMap<Arc<str>, PeerSpec>,
+    /// Peers, by name. A peer that is the same object in two states is not compared: owners of many peers pass unchanged ones on.
+    pub peers: BTreeMap<Arc<str>, Arc<PeerSpec>>,
     /// Allows several peers with the same address and port. The first of them by name takes incoming connections from there, and
     /// each of them dials; BGP itself keeps one of the sessions up.
     pub shared_addresses: bool,
@@ -39,31 +40,31 @@ pub enum ApplyStep {
     AtOnce {
         /// Inputs for the RIB.
         inputs: Vec<Input>,
-        /// Peers whose sessions stay up.
-        peers: Vec<(Arc<str>, PeerSpec)>,
+        /// Peers whose sessions stay up, with other settings for their routes or for BFD.
+        peers: Vec<(Arc<str>, Arc<PeerSpec>)>,
+        /// Those of them whose path is watched differently.
+        bfd: Vec<(Arc<str>, Option<BfdSpec>)>,
     },
     /// End the session and forget the peer.
     Remove(Arc<str>),
     /// Start a session; an existing session of this name ends first.
-    Start(Arc<str>, Box<PeerSpec>),
+    Start(Arc<str>, Arc<PeerSpec>),
 }
 
 /// The result of a step.
 #[derive(Clone, Debug)]
 pub(crate) enum Done {
-    AtOnce(Vec<Arc<str>>),
+    AtOnce(Vec<(Arc<str>, Arc<PeerSpec>)>),
     Removed(Arc<str>),
-    Started(Arc<str>),
+    Started(Arc<str>, Arc<PeerSpec>),
 }
 
 impl Done {
     pub(crate) fn of(step: &ApplyStep) -> Self {
         match step {
-            ApplyStep::AtOnce { peers, .. } => {
-                Self::AtOnce(peers.iter().map(|(name, _)| Arc::clone(name)).collect())
-            }
+            ApplyStep::AtOnce { peers, .. } => Self::AtOnce(peers.clone()),
             ApplyStep::Remove(name) => Self::Removed(Arc::clone(name)),
-            ApplyStep::Start(name, _) => Self::Started(Arc::clone(name)),
+            ApplyStep::Start(name, spec) => Self::Started(Arc::clone(name), Arc::clone(spec)),
         }
     }
 }
@@ -100,14 +101,25 @@ impl Desired {
     ///
     /// Every unusable value, and every peer with the address and port of an earlier one.
     pub fn validate(&self, speaker: &SpeakerConfig) -> Result<(), Vec<ConfigError>> {
+        self.validate_after(&Self::default(), speaker)
+    }
+
+    /// As [`Self::validate`], after a state that is valid.
+    pub(crate) fn validate_after(
+        &self,
+        earlier: &Self,
+        speaker: &SpeakerConfig,
+    ) -> Result<(), Vec<ConfigError>> {
         let mut errors = Vec::new();
-        let mut addresses: BTreeMap<(SocketAddr, Option<IpAddr>), &str> = BTreeMap::new();
-        for (name, peer) in &self.peers {
-            if let Err(error) = peer.validate(speaker) {
+        let mut addresses: HashMap<(SocketAddr, Option<IpAddr>), &str> = HashMap::new();
+        for (name, earlier, peer) in side_by_side(&earlier.peers, &self.peers) {
+            let Some(peer) = peer else { continue };
+            let is_valid = earlier.is_some_and(|earlier| Arc::ptr_eq(earlier, peer));
+            if !is_valid && let Err(error) = peer.validate(speaker) {
                 errors.push(error.of(name));
             }
-            if let Some(other) = addresses.insert((peer.remote, peer.source), name)
-                && !self.shared_addresses
+            if !self.shared_addresses
+                && let Some(other) = addresses.insert((peer.remote, peer.source), name)
             {
                 errors.push(ConfigError::twice(name, other));
             }
@@ -126,7 +138,7 @@ impl Desired {
         speaker: &SpeakerConfig,
     ) -> Result<(), ConfigError> {
         peer.validate(speaker).map_err(|error| error.of(name))?;
-        let is_other = |(other, spec): &(&Arc<str>, &PeerSpec)| {
+        let is_other = |(other, spec): &(&Arc<str>, &Arc<PeerSpec>)| {
             *other != name && (spec.remote, spec.source) == (peer.remote, peer.source)
         };
         match self.peers.iter().find(is_other) {
@@ -136,79 +148,56 @@ impl Desired {
     }
 
     /// The step that turns the current peer of this name into `peer`.
-    pub(crate) fn step_for(&self, name: &Arc<str>, peer: &PeerSpec) -> Option<ApplyStep> {
-        step_for(name, self.peers.get(name), peer)
+    pub(crate) fn step_for(&self, name: &Arc<str>, peer: &Arc<PeerSpec>) -> Option<ApplyStep> {
+        let mut change = Change::default();
+        change.of_peer(name, self.peers.get(name), Some(peer));
+        let is_soft = !change.peers.is_empty();
+        let soft = is_soft.then(|| change.at_once(Vec::new()));
+        soft.or_else(|| change.starts.pop())
     }
 
     /// The effect of a change to another state.
     pub fn compare(&self, new: &Self) -> Report {
-        let mut report = Report::default();
-        for (name, old, new) in side_by_side(&self.peers, &new.peers) {
-            let name = || Arc::clone(name);
-            let (old, new) = match (old, new) {
-                (Some(old), Some(new)) => (old, new),
-                (None, _) => {
-                    report.added.push(name());
-                    continue;
-                }
-                (Some(_), None) => {
-                    report.removed.push(name());
-                    continue;
-                }
-            };
-            let because: Vec<_> = old.restarts_because(new).collect();
-            let changed: Vec<_> = old.changes_softly(new).collect();
-            if !because.is_empty() {
-                report.restarted.push((name(), because));
-            } else if !changed.is_empty() {
-                report.changed.push((name(), changed));
-            }
-        }
-        for (_, route) in self.changed_routes(new) {
-            match route {
-                Some(_) => report.announced += 1,
-                None => report.withdrawn += 1,
-            }
-        }
-        report
+        self.change_to(new).0
     }
 
     /// The steps to another state.
     pub fn steps_to(&self, new: &Self) -> Vec<ApplyStep> {
-        let (mut peers, mut ends, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        self.change_to(new).1
+    }
+
+    /// The effect of a change to another state, and its steps.
+    pub(crate) fn change_to(&self, new: &Self) -> (Report, Vec<ApplyStep>) {
+        let mut change = Change::default();
         for (name, old, new) in side_by_side(&self.peers, &new.peers) {
-            match new.map(|new| step_for(name, old, new)) {
-                None => ends.push(ApplyStep::Remove(Arc::clone(name))),
-                Some(Some(ApplyStep::AtOnce { peers: changed, .. })) => peers.extend(changed),
-                Some(step) => starts.extend(step),
-            }
+            change.of_peer(name, old, new);
         }
         let inputs = self.inputs_to(new);
-        let mut steps = vec![ApplyStep::AtOnce { inputs, peers }];
-        steps.append(&mut ends);
-        steps.append(&mut starts);
-        steps
+        for input in &inputs {
+            match input {
+                Input::Announce { .. } => change.report.announced += 1,
+                Input::Withdraw { .. } => change.report.withdrawn += 1,
+                _ => {}
+            }
+        }
+        let mut steps = vec![change.at_once(inputs)];
+        steps.append(&mut change.ends);
+        steps.append(&mut change.starts);
+        (change.report, steps)
     }
 
     /// Records that a step towards another state is done.
     pub(crate) fn note(&mut self, done: Done, new: &Self) {
-        let changed = match done {
+        match done {
             Done::AtOnce(changed) => {
                 self.cluster_id = new.cluster_id;
                 if self.routes != new.routes {
                     self.routes.clone_from(&new.routes);
                 }
-                changed
+                self.peers.extend(changed);
             }
-            Done::Removed(name) => {
-                self.peers.remove(&name);
-                return;
-            }
-            Done::Started(name) => vec![name],
-        };
-        for name in changed {
-            let peer = new.peers.get(&name);
-            peer.map(|peer| self.peers.insert(name, peer.clone()));
+            Done::Removed(name) => drop(self.peers.remove(&name)),
+            Done::Started(name, spec) => drop(self.peers.insert(name, spec)),
         }
     }
 
@@ -238,17 +227,61 @@ impl Desired {
     }
 }
 
-/// The step that turns the old peer into the new one.
-fn step_for(name: &Arc<str>, old: Option<&PeerSpec>, new: &PeerSpec) -> Option<ApplyStep> {
-    match old {
-        Some(old) if old.restarts_because(new).next().is_none() => {
-            let changes = old.changes_softly(new).next().is_some();
-            changes.then(|| ApplyStep::AtOnce {
-                inputs: Vec::new(),
-                peers: vec![(Arc::clone(name), new.clone())],
-            })
+/// The differences of two states, peer by peer.
+#[derive(Default)]
+struct Change {
+    report: Report,
+    peers: Vec<(Arc<str>, Arc<PeerSpec>)>,
+    bfd: Vec<(Arc<str>, Option<BfdSpec>)>,
+    ends: Vec<ApplyStep>,
+    starts: Vec<ApplyStep>,
+}
+
+impl Change {
+    fn of_peer(
+        &mut self,
+        name: &Arc<str>,
+        old: Option<&Arc<PeerSpec>>,
+        new: Option<&Arc<PeerSpec>>,
+    ) {
+        let name = || Arc::clone(name);
+        let Some(new) = new else {
+            self.report.removed.push(name());
+            self.ends.push(ApplyStep::Remove(name()));
+            return;
+        };
+        let start = || ApplyStep::Start(name(), Arc::clone(new));
+        let Some(old) = old else {
+            self.report.added.push(name());
+            self.starts.push(start());
+            return;
+        };
+        if Arc::ptr_eq(old, new) {
+            return;
         }
-        _ => Some(ApplyStep::Start(Arc::clone(name), Box::new(new.clone()))),
+        let because: Vec<_> = old.restarts_because(new).collect();
+        if !because.is_empty() {
+            self.report.restarted.push((name(), because));
+            self.starts.push(start());
+            return;
+        }
+        let changed: Vec<_> = old.changes_softly(new).collect();
+        if !changed.is_empty() {
+            self.report.changed.push((name(), changed));
+            self.peers.push((name(), Arc::clone(new)));
+            if old.bfd != new.bfd {
+                self.bfd.push((name(), new.bfd));
+            }
+        }
+    }
+
+    /// The step without an effect on any session.
+    fn at_once(&mut self, inputs: Vec<Input>) -> ApplyStep {
+        ApplyStep::AtOnce {
+            inputs,
+            peers: std::mem::take(&mut self.peers),
+            bfd: std::mem::take(&mut self.bfd),
+        }
     }
 }
 
@@ -290,7 +323,7 @@ mod tests {
             let remote = SocketAddr::from(([192, 0, 2, host], 179));
             desired
                 .peers
-                .insert((*name).into(), PeerSpec::new(remote, Asn(65002)));
+                .insert((*name).into(), PeerSpec::new(remote, Asn(65002)).into());
         }
         desired
     }
@@ -301,7 +334,7 @@ mod tests {
         let mut new = with_peers(&["a", "b", "c", "d"]);
         new.peers.remove("c");
         let peer = |new: &mut Desired, name: &str, change: fn(&mut PeerSpec)| {
-            change(new.peers.get_mut(name).expect("a peer"));
+            change(Arc::make_mut(new.peers.get_mut(name).expect("a peer")));
         };
         peer(&mut new, "a", |peer| {
             peer.hold_time = Duration::from_secs(9);
@@ -326,9 +359,9 @@ mod tests {
     fn what_is_done_is_not_done_again() {
         let mut old = with_peers(&["a", "b", "x"]);
         let mut new = with_peers(&["a", "b", "c"]);
-        let peer = new.peers.get_mut("a").expect("a peer");
+        let peer = Arc::make_mut(new.peers.get_mut("a").expect("a peer"));
         peer.export = Some(Arc::new(Policy::ACCEPT));
-        let peer = new.peers.get_mut("b").expect("a peer");
+        let peer = Arc::make_mut(new.peers.get_mut("b").expect("a peer"));
         peer.hold_time = Duration::from_secs(9);
         let prefix: IpNet = "198.51.100.0/24".parse().expect("a prefix");
         new.routes.insert((prefix, 0), LocalRoute::default());
@@ -338,7 +371,7 @@ mod tests {
             old.note(Done::of(&left[0]), &new);
             let now = old.steps_to(&new);
             // The first step is always present, and is empty by now.
-            let is_empty = |step: &ApplyStep| matches!(step, ApplyStep::AtOnce { inputs, peers } if inputs.is_empty() && peers.is_empty());
+            let is_empty = |step: &ApplyStep| matches!(step, ApplyStep::AtOnce { inputs, peers, .. } if inputs.is_empty() && peers.is_empty());
             assert!(is_empty(&now[0]), "{now:?}");
             left.remove(0);
             assert_eq!(now.len() - 1, left.len());
@@ -350,7 +383,7 @@ mod tests {
     fn steps_touch_no_session_first() {
         let old = with_peers(&["a", "b"]);
         let mut new = with_peers(&["a", "c"]);
-        let peer = new.peers.get_mut("a").expect("a peer");
+        let peer = Arc::make_mut(new.peers.get_mut("a").expect("a peer"));
         peer.export = Some(Arc::new(Policy::ACCEPT));
         let steps = old.steps_to(&new);
         let [
@@ -369,7 +402,7 @@ mod tests {
         let mut desired = with_peers(&["a", "b"]);
         assert_eq!(desired.validate(&speaker()), Ok(()));
         let remote = desired.peers["a"].remote;
-        desired.peers.get_mut("b").expect("a peer").remote = remote;
+        Arc::make_mut(desired.peers.get_mut("b").expect("a peer")).remote = remote;
         let errors = desired.validate(&speaker()).expect_err("one address");
         assert_eq!(
             errors[0].to_string(),

@@ -232,8 +232,16 @@ impl Speaker {
     /// The speaker has ended.
     pub async fn review_dynamic_peers(&self) -> Result<(), Ended> {
         let verdict = self.0.peers.dynamic.review();
-        let (inputs, peers) = (Vec::new(), verdict.changed);
-        self.take(ApplyStep::AtOnce { inputs, peers }).await?;
+        let peers = verdict.changed;
+        let bfd = peers
+            .iter()
+            .map(|(name, spec)| (Arc::clone(name), spec.bfd));
+        self.take(ApplyStep::AtOnce {
+            inputs: Vec::new(),
+            bfd: bfd.collect(),
+            peers,
+        })
+        .await?;
         for (name, why) in verdict.ended {
             self.0.peers.stop(&name, why).await;
         }
@@ -345,16 +353,20 @@ impl Speaker {
     ///
     /// If the future is dropped, some of the steps are done. The next call does the rest.
     pub async fn apply(&self, desired: Desired) -> Result<Report, SpeakerError> {
-        desired
-            .validate(&self.0.config)
-            .map_err(SpeakerError::Config)?;
         let mut current = self.0.desired.lock().await;
-        let report = current.compare(&desired);
-        for step in current.steps_to(&desired) {
+        desired
+            .validate_after(&current, &self.0.config)
+            .map_err(SpeakerError::Config)?;
+        let (report, mut steps) = current.change_to(&desired);
+        let last = steps.pop();
+        for step in steps {
             let done = Done::of(&step);
             self.take(step).await?;
             // If the caller stops waiting, the completed steps are recorded.
             current.note(done, &desired);
+        }
+        if let Some(last) = last {
+            self.take(last).await?;
         }
         *current = desired;
         Ok(report)
@@ -383,7 +395,7 @@ impl Speaker {
     ///
     /// A value is unusable, or the speaker has ended.
     pub async fn configure_peer(&self, name: &str, spec: PeerSpec) -> Result<(), SpeakerError> {
-        let name: Arc<str> = name.into();
+        let (name, spec): (Arc<str>, _) = (name.into(), Arc::new(spec));
         let mut current = self.0.desired.lock().await;
         current
             .validate_peer(&name, &spec, &self.0.config)
@@ -397,19 +409,20 @@ impl Speaker {
 
     async fn take(&self, step: ApplyStep) -> Result<(), Ended> {
         match step {
-            ApplyStep::AtOnce { mut inputs, peers } => {
+            ApplyStep::AtOnce {
+                mut inputs,
+                peers,
+                bfd,
+            } => {
+                for (name, bfd) in bfd {
+                    self.command(&name, NeighbourCommand::Bfd(bfd)).await;
+                }
+                // The remaining settings concern the table alone.
                 for (name, spec) in peers {
-                    let Some(Peer {
-                        id: peer, commands, ..
-                    }) = self.0.peers.get(&name)
-                    else {
-                        continue;
-                    };
-                    // A task that has ended takes no commands and needs none.
-                    commands.send(NeighbourCommand::Bfd(spec.bfd)).await.ok();
-                    // The remaining settings concern the table alone.
-                    let config = Arc::new(spec.routes(&self.0.config));
-                    inputs.push(Input::Configure { peer, config });
+                    if let Some(Peer { id: peer, .. }) = self.0.peers.get(&name) {
+                        let config = Arc::new(spec.routes(&self.0.config));
+                        inputs.push(Input::Configure { peer, config });
+                    }
                 }
                 self.routes().tell(inputs).await
             }

@@ -343,7 +343,7 @@ async fn a_soft_change_is_no_new_session(kind: Kind) {
     router.has(OURS, MARK).await;
     let session = router.session();
 
-    let peer = desired.peers.get_mut("router").unwrap();
+    let peer = Arc::make_mut(desired.peers.get_mut("router").unwrap());
     peer.import = Some(Arc::new(Policy::REJECT));
     peer.max_prefixes.ipv4 = Some(10);
     let second = "203.0.112.0/24";
@@ -368,7 +368,7 @@ async fn a_soft_change_is_no_new_session(kind: Kind) {
     );
     assert!(speaker.apply(desired.clone()).await.unwrap().is_empty());
 
-    let peer = desired.peers.get_mut("router").unwrap();
+    let peer = Arc::make_mut(desired.peers.get_mut("router").unwrap());
     peer.hold_time = Duration::from_secs(30);
     let foreseen = speaker.compare(&desired).await.unwrap();
     let report = speaker.apply(desired).await.unwrap();
@@ -526,7 +526,7 @@ protocol bgp ours {{
         let mut desired = Desired::default();
         for remote in ["10.0.0.1:1790", "10.0.0.3:1790"] {
             let peer = spec(remote, Policy::ACCEPT);
-            desired.peers.insert(remote.into(), peer);
+            desired.peers.insert(remote.into(), peer.into());
         }
         let other = Community(65002 << 16 | 9);
         let special = Attributes {

@@ -23,8 +23,9 @@ use super::view::RunningView;
 use super::workloads::{self, LocalWorkloads};
 use crate::control::model::ProblemSnapshot;
 use crate::datastore::Snapshot;
+use crate::desired::Earlier;
 use crate::desired::kernel_rules::RulesInForce;
-use crate::plan::{Plan, is_drained, plan};
+use crate::plan::{Plan, Planner, is_drained};
 use crate::resources::{LogSeverity, Problem};
 use bgp_speaker::forwarding::{Forwarding, Mailbox, Prepared, State};
 use bgp_speaker::handover::HandoverError;
@@ -69,6 +70,7 @@ pub(super) struct Agent {
     pub(super) workloads: watch::Receiver<LocalWorkloads>,
     pub(super) drain: DrainTimer,
     pub(super) neighbours: Neighbours,
+    pub(super) planner: Planner,
 }
 
 impl Agent {
@@ -88,6 +90,7 @@ impl Agent {
             leftovers: None,
             leaving: false,
             drain: DrainTimer::default(),
+            planner: Planner::default(),
             neighbours: Neighbours::new(config.discovery.clone()),
             config,
         }
@@ -158,7 +161,9 @@ impl Agent {
         environment.workloads = local.workloads;
         self.neighbours.take(&mut environment);
         let began = Instant::now();
-        let mut plan = plan(&snapshot.set, &self.config.node, &environment);
+        let mut plan = self
+            .planner
+            .plan(&snapshot.set, &self.config.node, &environment);
         let meters = self.config.views.meters();
         meters.plan().observe(began.elapsed().as_secs_f64());
         plan.problems.extend(local.problems);
@@ -361,6 +366,7 @@ impl Agent {
             rules: RulesInForce::default(),
             plan: Arc::clone(plan),
             policies: Pool::default(),
+            earlier: Earlier::default(),
             ranges: None,
             wanted: Vec::new(),
             listening: Vec::new(),

@@ -204,7 +204,7 @@ pub(super) async fn wait_for_peers(
     register: Option<&Register>,
 ) -> Result<BTreeSet<Arc<str>>, Ended> {
     let known = register.and_then(Register::read);
-    let was_up = |peer: &&Peer| {
+    let was_up = |peer: &&Arc<Peer>| {
         known
             .as_ref()
             .is_none_or(|known| known.contains(&peer.name))

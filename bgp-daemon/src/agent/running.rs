@@ -32,6 +32,8 @@ pub(super) struct Running {
     pub(super) rules: RulesInForce,
     pub(super) plan: Arc<Plan>,
     pub(super) policies: Pool<Policy>,
+    /// What was made of the peers of `plan`.
+    pub(super) earlier: desired::Earlier,
     /// The ranges from which the speaker accepts peers; `None` before the first.
     pub(super) ranges: Option<Ranges>,
     /// Addresses to listen on.
@@ -70,7 +72,8 @@ impl Running {
         self.wanted = settings::listen_addresses(&plan, config.listen_port);
         self.listen(&mut config.occupants).await?;
         let speaker = self.speaker.config();
-        let (desired, unspeakable) = desired::of(&plan, speaker, &mut self.policies);
+        let (desired, unspeakable) =
+            desired::of(&plan, speaker, &mut self.policies, &mut self.earlier);
         let wrong = unspeakable.into_iter().map(|(peer, error)| {
             let reason = format!("cannot speak to it: {error}");
             (format!("peer {peer}"), reason)

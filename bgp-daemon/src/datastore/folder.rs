@@ -207,10 +207,12 @@ impl Follower {
     }
 
     fn publish(&self, noticed: Instant) {
-        let snapshot = Arc::new(Loaded {
+        let mut snapshot = Loaded {
             noticed: Some(noticed.into_std()),
             ..self.state.snapshot()
-        });
+        };
+        snapshot.set.share_unchanged(&self.sender.borrow().set);
+        let snapshot = Arc::new(snapshot);
         let changed = self.sender.send_if_modified(|current| {
             let changed = *current != snapshot;
             *current = snapshot;

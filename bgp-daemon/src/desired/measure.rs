@@ -13,8 +13,8 @@ use bgp_core::rib::{Input, Output, PeerUp, Rib};
 use bgp_core::types::{Asn, PeerId, PerFamily, RouterId};
 use bgp_core::wire::Context;
 
-use super::of;
-use crate::plan::{Environment, Plan, plan};
+use super::{Earlier, of};
+use crate::plan::{Environment, Plan, Planner};
 use crate::resources::{Resource, ResourceSet, parse};
 use bgp_speaker::pool::Pool;
 use bgp_speaker::{ApplyStep, Desired, SpeakerConfig};
@@ -71,7 +71,7 @@ impl World {
     fn take(&mut self, steps: Vec<ApplyStep>) {
         for step in steps {
             match step {
-                ApplyStep::AtOnce { inputs, peers } => {
+                ApplyStep::AtOnce { inputs, peers, .. } => {
                     for (name, spec) in peers {
                         let config = spec.settings(&config()).neighbour.routes;
                         let peer = self.ids[&name];
@@ -129,6 +129,7 @@ fn one_endpoint_changes() {
         ids: BTreeMap::new(),
     };
     let (mut target, mut policies) = (Desired::default(), Pool::default());
+    let (mut planner, mut earlier) = (Planner::default(), Earlier::default());
     let mut kept: Option<Plan> = None;
     for node in ["a", "n1", "a", "n1", "a"] {
         for document in parse("slice.yaml", &slice(7, node)).documents {
@@ -139,10 +140,10 @@ fn one_endpoint_changes() {
                 .for_each(|resource| drop(set.insert(resource)));
         }
         let start = Instant::now();
-        let planned = plan(&set, "a", &environment);
+        let planned = planner.plan(&set, "a", &environment);
         let planned_in = start.elapsed();
         let start = Instant::now();
-        let (new, _) = of(&planned, &config(), &mut policies);
+        let (new, _) = of(&planned, &config(), &mut policies, &mut earlier);
         let of = start.elapsed();
         let start = Instant::now();
         let steps = target.steps_to(&new);

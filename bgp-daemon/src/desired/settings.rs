@@ -79,16 +79,6 @@ impl<'a> Policies<'a> {
     }
 }
 
-/// The settings of a peer.
-pub(crate) fn of_peer<'a>(
-    plan: &'a Plan,
-    peer: &'a Peer,
-    policies: &mut Policies<'a>,
-) -> Result<PeerSpec, SettingsError> {
-    let policies = policies.of_peer(peer);
-    with_policies(plan, peer, policies)
-}
-
 /// The settings of a peer whose policies are made already.
 pub(super) fn with_policies(
     plan: &Plan,
@@ -224,7 +214,7 @@ mod tests {
         let settings = plan
             .peers
             .iter()
-            .map(|peer| of_peer(plan, peer, &mut policies));
+            .map(|peer| with_policies(plan, peer, policies.of_peer(peer)));
         let of_peers = settings.map(|settings| {
             let spec = settings.expect("a peer");
             [spec.import, spec.export].map(|policy| policy.expect("a policy"))
@@ -277,7 +267,8 @@ mod tests {
         let mut policies = Policies::new(&plan, &mut in_use);
         let speaker = SpeakerConfig::new(plan.local_as, plan.router_id.expect("an identifier"));
         let roles = plan.peers.iter().map(|peer| {
-            let spec = of_peer(&plan, peer, &mut policies).expect("a peer");
+            let made = policies.of_peer(peer);
+            let spec = with_policies(&plan, peer, made).expect("a peer");
             assert_eq!(spec.validate(&speaker), Ok(()), "{}", peer.name);
             (peer.internal, spec.role.is_some())
         });

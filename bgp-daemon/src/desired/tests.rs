@@ -13,7 +13,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::plan::{Environment, Peer, Plan, plan};
+use super::Earlier;
+use crate::plan::{Environment, Peer, Plan, Planner, plan};
+use crate::resources::ResourceSet;
 use bgp_speaker::Desired;
 use bgp_speaker::pool::Pool;
 use resources::{Documents, NODE, Story, object};
@@ -29,7 +31,12 @@ pub(crate) fn plan_of(documents: &Documents) -> Plan {
 }
 
 fn target_of(plan: &Plan) -> Desired {
-    let (target, unspeakable) = super::of(plan, &world::speaker_config(), &mut Pool::default());
+    let (target, unspeakable) = super::of(
+        plan,
+        &world::speaker_config(),
+        &mut Pool::default(),
+        &mut Earlier::default(),
+    );
     assert!(unspeakable.is_empty(), "{unspeakable:?}");
     target
 }
@@ -86,7 +93,7 @@ fn terms(plan: &Plan, peer: &Peer) -> impl PartialEq + use<> {
 /// The sessions of the old plan that cannot continue under the new one: those of removed peers, and those with changed
 /// parameters.
 fn ending(old: &Plan, new: &Plan) -> BTreeSet<Arc<str>> {
-    let ends = |was: &&Peer| {
+    let ends = |was: &&Arc<Peer>| {
         let is = new.peers.iter().find(|is| is.name == was.name);
         is.is_none_or(|is| terms(new, is) != terms(old, was))
     };
@@ -222,5 +229,79 @@ proptest! {
     #[test]
     fn a_change_leads_where_a_fresh_start_leads_without_a_flap(story in resources::story()) {
         check(story);
+    }
+
+    /// What is kept from plan to plan changes neither the next plan nor its desired state.
+    #[test]
+    fn successive_plans_are_those_from_nothing(
+        (mut documents, changes) in resources::story(),
+        environments in prop::collection::vec(environment(), 4),
+    ) {
+        let (mut planner, mut policies, mut earlier) =
+            (Planner::default(), Pool::default(), Earlier::default());
+        let mut last = ResourceSet::default();
+        let steps = std::iter::once(Documents::new()).chain(changes);
+        for (change, environment) in steps.zip(&environments) {
+            documents.extend(change);
+            let mut set = resources::set(&documents);
+            set.share_unchanged(&last);
+            let planned = planner.plan(&set, NODE, environment);
+            prop_assert_eq!(&planned, &plan(&set, NODE, environment));
+            let speaker = world::speaker_config();
+            let target = super::of(&planned, &speaker, &mut policies, &mut earlier);
+            let anew = super::of(&planned, &speaker, &mut Pool::default(), &mut Earlier::default());
+            prop_assert_eq!(target, anew);
+            last = set;
+        }
+    }
+}
+
+/// Mostly the same one, so that what depends on it is kept.
+fn environment() -> impl Strategy<Value = Environment> {
+    let changed = (any::<bool>(), prop::option::of(Just("hash".to_owned())));
+    prop_oneof![
+        3 => Just(Environment::default()),
+        1 => changed.prop_map(|(drain_is_over, router_id)| Environment {
+            drain_is_over,
+            router_id,
+            ..Environment::default()
+        }),
+    ]
+}
+
+#[test]
+fn a_changed_service_leaves_every_session_alone() {
+    let documents = |cluster_ip: &str| {
+        let node = object("Node", NODE, json!({"bgp": {"ipv4Address": "10.0.0.9/24"}}));
+        let peer = object(
+            "BGPPeer",
+            "p",
+            json!({"peerIP": "192.0.2.1", "asNumber": 65001}),
+        );
+        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "d"}, "spec": {"clusterIP": cluster_ip}});
+        Documents::from([
+            ("node a", Some(node)),
+            ("peer p", Some(peer)),
+            ("service s", Some(service)),
+        ])
+    };
+    let [old, mut new] = ["10.96.0.1", "10.96.0.2"].map(|ip| resources::set(&documents(ip)));
+    new.share_unchanged(&old);
+    let (mut planner, mut policies, mut earlier) =
+        (Planner::default(), Pool::default(), Earlier::default());
+    let mut desired = |set| {
+        let planned = planner.plan(set, NODE, &Environment::default());
+        super::of(
+            &planned,
+            &world::speaker_config(),
+            &mut policies,
+            &mut earlier,
+        )
+        .0
+    };
+    let [old, new] = [desired(&old), desired(&new)];
+    assert_eq!(old.peers.len(), 1);
+    for (old, new) in old.peers.values().zip(new.peers.values()) {
+        assert!(Arc::ptr_eq(old, new));
     }
 }

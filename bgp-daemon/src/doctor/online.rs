@@ -244,18 +244,18 @@ pub(super) fn families(plan: Option<&Plan>) -> bgp_core::types::PerFamily<Family
 fn select(plan: Option<&Plan>, asked: Option<&str>) -> Result<Vec<Peer>, NoSuchPeer> {
     let planned = plan.map_or(&[][..], |plan| &plan.peers);
     let Some(asked) = asked else {
-        return Ok(planned.iter().map(examination::of_plan).collect());
+        return Ok(planned
+            .iter()
+            .map(|peer| examination::of_plan(peer))
+            .collect());
     };
     let address: Option<IpAddr> = asked.parse().ok();
-    let is_meant = |peer: &&crate::plan::Peer| {
+    let is_meant = |peer: &&Arc<crate::plan::Peer>| {
         let of_resource = peer.resource.strip_prefix("BGPPeer/");
         peer.name == asked || Some(peer.address) == address || of_resource == Some(asked)
     };
-    let meant: Vec<Peer> = planned
-        .iter()
-        .filter(is_meant)
-        .map(examination::of_plan)
-        .collect();
+    let meant = planned.iter().filter(is_meant);
+    let meant: Vec<Peer> = meant.map(|peer| examination::of_plan(peer)).collect();
     match meant.is_empty() {
         false => Ok(meant),
         true => Err(NoSuchPeer {

@@ -120,7 +120,10 @@ impl Preflight {
 
 fn peers(plan: Option<&Plan>) -> Vec<Peer> {
     let planned = plan.map_or(&[][..], |plan| &plan.peers);
-    planned.iter().map(examination::of_plan).collect()
+    planned
+        .iter()
+        .map(|peer| examination::of_plan(peer))
+        .collect()
 }
 
 fn usual_ports(port: Option<u16>) -> Vec<Port> {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -91,7 +92,7 @@ pub fn peers<'a>(
     resources: &ResourceSet,
     wanted: Option<&str>,
 ) -> Result<Vec<&'a Peer>, QuestionError> {
-    let all = plan.peers.iter();
+    let all = plan.peers.iter().map(Arc::as_ref);
     let Some(wanted) = wanted.map(str::trim) else {
         return Ok(all.collect());
     };

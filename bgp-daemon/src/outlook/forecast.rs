@@ -24,7 +24,7 @@ use bgp_speaker::{Desired, PeerSpec, SpeakerConfig};
 use ipnet::IpNet;
 
 use super::attributes::WireAttributes;
-use crate::desired;
+use crate::desired::{self, Earlier};
 use crate::plan::Plan;
 
 /// Routes per query.
@@ -141,7 +141,7 @@ impl Model {
     pub(crate) fn new(plan: &Plan, policies: &mut Pool<Policy>) -> Option<Self> {
         let router_id = plan.router_id.filter(|_| plan.node_exists)?;
         let speaker = SpeakerConfig::new(plan.local_as, router_id);
-        let (desired, unspeakable) = desired::of(plan, &speaker, policies);
+        let (desired, unspeakable) = desired::of(plan, &speaker, policies, &mut Earlier::default());
         let mut audience = Audience::new(&speaker, &desired);
         let peers = desired.peers.iter().map(|(name, spec)| {
             let family = Family::of(spec.remote.ip());

@@ -1,7 +1,8 @@
 //! The cluster as the planner sees it: nodes of both APIs as one list, and settings with their defaults.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use bgp_core::types::{Asn, Family, RouterId};
@@ -28,8 +29,10 @@ pub(super) struct Cluster<'a> {
     pub(super) name: &'a str,
     /// This node, if it exists.
     pub(super) me: Option<NodeView<'a>>,
-    /// Every node, including this one.
-    pub(super) nodes: BTreeMap<&'a str, NodeView<'a>>,
+    /// Every node, including this one; made when it is first asked for.
+    nodes: OnceCell<BTreeMap<&'a str, NodeView<'a>>>,
+    /// The names of the nodes by address.
+    by_address: OnceCell<HashMap<IpAddr, Vec<&'a str>>>,
     /// `BGPConfiguration/default`.
     global: Option<&'a BgpConfiguration>,
     /// `BGPConfiguration/node.<this>`.
@@ -52,7 +55,44 @@ pub(crate) struct NodeView<'a> {
     pub(crate) listen_port: Option<u16>,
 }
 
-impl NodeView<'_> {
+impl<'a> NodeView<'a> {
+    fn new(
+        node: &'a Node,
+        environment: &Environment,
+        configuration: impl Fn(&'a str) -> Option<&'a BgpConfiguration>,
+    ) -> Self {
+        let bgp = node.spec.bgp.as_ref();
+        let internal = match environment.standalone {
+            true => node.internal_addresses(),
+            false => (None, None),
+        };
+        Self {
+            node,
+            labels: Cow::Borrowed(&node.metadata.labels),
+            ipv4: bgp
+                .and_then(|bgp| bgp.ipv4_address)
+                .or_else(|| internal.0.map(Ipv4Net::from)),
+            ipv6: bgp
+                .and_then(|bgp| bgp.ipv6_address)
+                .or_else(|| internal.1.map(Ipv6Net::from)),
+            asn: bgp.and_then(|bgp| bgp.as_number),
+            cluster_id: bgp
+                .and_then(|bgp| bgp.route_reflector_cluster_id)
+                .map(RouterId),
+            listen_port: configuration(&node.metadata.name)
+                .and_then(|configuration| configuration.spec.listen_port)
+                .map(u16::from),
+        }
+    }
+
+    /// Adds the labels that the node has in Kubernetes.
+    fn add_labels(&mut self, kubernetes: &Node) {
+        let labels = kubernetes.metadata.labels.clone();
+        if !labels.is_empty() {
+            self.labels.to_mut().extend(labels);
+        }
+    }
+
     pub(crate) fn address(&self, family: Family) -> Option<IpAddr> {
         match family {
             Family::Ipv4Unicast => self.ipv4.map(|net| net.addr().into()),
@@ -80,8 +120,7 @@ impl<'a> Cluster<'a> {
         environment: &'a Environment,
         problems: &mut Vec<Problem>,
     ) -> Self {
-        let nodes = nodes(resources, environment);
-        let me = nodes.get(name).cloned();
+        let me = node_named(resources, environment, name);
         if me.is_none() {
             problems.push(Problem::error(format!("Node/{name}"), "does not exist"));
         }
@@ -101,11 +140,36 @@ impl<'a> Cluster<'a> {
             environment,
             name,
             me,
-            nodes,
+            nodes: OnceCell::new(),
+            by_address: OnceCell::new(),
             global,
             mine,
             defaults,
         }
+    }
+
+    /// Every node, including this one.
+    pub(super) fn nodes(&self) -> &BTreeMap<&'a str, NodeView<'a>> {
+        self.nodes
+            .get_or_init(|| nodes(self.resources, self.environment))
+    }
+
+    /// The nodes that have an address.
+    pub(super) fn nodes_at(&self, address: IpAddr) -> impl Iterator<Item = &NodeView<'a>> {
+        let by_address = self.by_address.get_or_init(|| {
+            let mut by_address: HashMap<IpAddr, Vec<&'a str>> = HashMap::new();
+            for (name, node) in self.nodes() {
+                for address in Family::ALL
+                    .iter()
+                    .filter_map(|family| node.address(*family))
+                {
+                    by_address.entry(address).or_default().push(name);
+                }
+            }
+            by_address
+        });
+        let names = by_address.get(&address).into_iter().flatten();
+        names.filter_map(|name| self.nodes().get(name))
     }
 
     /// This node's name in Kubernetes, which endpoints use.
@@ -150,8 +214,8 @@ impl<'a> Cluster<'a> {
 
     /// Whether this node is cordoned; only the Kubernetes Node tells.
     pub(super) fn is_leaving(&self) -> bool {
-        let mut nodes = self.resources.kubernetes_nodes();
-        nodes.any(|node| node.metadata.name == self.name && node.spec.cordoned)
+        let node = self.resources.kubernetes_node(self.name);
+        node.is_some_and(|node| node.spec.cordoned)
     }
 
     /// Our address of a family; `None`: no sessions of that family.
@@ -212,7 +276,7 @@ impl<'a> Cluster<'a> {
         &'s self,
         selector: &'s Selector,
     ) -> impl Iterator<Item = (&'a str, &'s NodeView<'a>)> {
-        self.nodes
+        self.nodes()
             .iter()
             .filter(|(_, node)| selector.matches(&node.labels))
             .map(|(name, node)| (*name, node))
@@ -261,7 +325,12 @@ pub(crate) fn nodes<'a>(
     resources: &'a ResourceSet,
     environment: &Environment,
 ) -> BTreeMap<&'a str, NodeView<'a>> {
-    let view = |node| view(resources, environment, node);
+    let configurations = resources.bgp_configurations().filter_map(|configuration| {
+        let node = configuration.metadata.name.strip_prefix("node.")?;
+        Some((node, configuration))
+    });
+    let configurations: HashMap<&str, &BgpConfiguration> = configurations.collect();
+    let view = |node| NodeView::new(node, environment, |name| configurations.get(name).copied());
     let mut nodes: BTreeMap<&str, NodeView<'_>> = resources
         .nodes()
         .map(|node| (node.metadata.name.as_str(), view(node)))
@@ -269,38 +338,26 @@ pub(crate) fn nodes<'a>(
     for node in resources.kubernetes_nodes() {
         nodes
             .entry(&node.metadata.name)
-            .and_modify(|calico| {
-                let labels = node.metadata.labels.clone();
-                calico.labels.to_mut().extend(labels);
-            })
+            .and_modify(|calico| calico.add_labels(node))
             .or_insert_with(|| view(node));
     }
     nodes
 }
 
-fn view<'a>(resources: &'a ResourceSet, environment: &Environment, node: &'a Node) -> NodeView<'a> {
-    let bgp = node.spec.bgp.as_ref();
-    let own = format!("node.{}", node.metadata.name);
-    let configuration = resources.bgp_configuration(&own);
-    let internal = match environment.standalone {
-        true => node.internal_addresses(),
-        false => (None, None),
+/// One of [`nodes`].
+fn node_named<'a>(
+    resources: &'a ResourceSet,
+    environment: &Environment,
+    name: &str,
+) -> Option<NodeView<'a>> {
+    let kubernetes = resources.kubernetes_node(name);
+    let configuration = |name: &str| resources.bgp_configuration(&format!("node.{name}"));
+    let Some(calico) = resources.node(name) else {
+        return kubernetes.map(|node| NodeView::new(node, environment, configuration));
     };
-    NodeView {
-        node,
-        labels: Cow::Borrowed(&node.metadata.labels),
-        ipv4: bgp
-            .and_then(|bgp| bgp.ipv4_address)
-            .or_else(|| internal.0.map(Ipv4Net::from)),
-        ipv6: bgp
-            .and_then(|bgp| bgp.ipv6_address)
-            .or_else(|| internal.1.map(Ipv6Net::from)),
-        asn: bgp.and_then(|bgp| bgp.as_number),
-        cluster_id: bgp
-            .and_then(|bgp| bgp.route_reflector_cluster_id)
-            .map(RouterId),
-        listen_port: configuration
-            .and_then(|configuration| configuration.spec.listen_port)
-            .map(u16::from),
+    let mut view = NodeView::new(calico, environment, configuration);
+    if let Some(node) = kubernetes {
+        view.add_labels(node);
     }
+    Some(view)
 }

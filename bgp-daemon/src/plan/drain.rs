@@ -34,9 +34,8 @@ impl Drain {
 /// Whether a node is to be drained.
 pub fn is_drained(resources: &ResourceSet, node: &str, environment: &Environment) -> bool {
     let in_kubernetes = environment.kubernetes_node.as_deref().unwrap_or(node);
-    let calico = resources.nodes().filter(|it| it.metadata.name == node);
-    let kubernetes = resources.kubernetes_nodes();
-    let kubernetes = kubernetes.filter(|it| it.metadata.name == in_kubernetes);
+    let calico = resources.node(node).into_iter();
+    let kubernetes = resources.kubernetes_node(in_kubernetes);
     let taint = environment.drain_on_taint.as_deref();
     calico.chain(kubernetes).any(|node| {
         let tainted = |key: &str| node.spec.taints.iter().any(|taint| taint == key);
@@ -53,24 +52,24 @@ fn wanted(node: &Node) -> Result<bool, &'static str> {
     }
 }
 
-/// How far the drain of this node is; `None` if it is not drained.
-pub(super) fn drain(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Option<Drain> {
-    for (kind, nodes) in [
-        ("Node", cluster.resources.nodes().collect::<Vec<_>>()),
-        (
-            "KubernetesNode",
-            cluster.resources.kubernetes_nodes().collect(),
-        ),
-    ] {
-        for node in nodes {
-            if let Err(expected) = wanted(node) {
-                let value = &node.metadata.annotations[DRAIN];
-                let object = format!("{kind}/{}", node.metadata.name);
-                let problem = Problem::error(object, format!("{expected}, found {value:?}"));
-                problems.push(problem.at_field(format!("metadata.annotations.{DRAIN}")));
-            }
+/// Reports annotations of nodes with another value.
+pub(super) fn find_wrong_values(resources: &ResourceSet, problems: &mut Vec<Problem>) {
+    let calico = resources.nodes().map(|node| ("Node", node));
+    let kubernetes = resources
+        .kubernetes_nodes()
+        .map(|node| ("KubernetesNode", node));
+    for (kind, node) in calico.chain(kubernetes) {
+        if let Err(expected) = wanted(node) {
+            let value = &node.metadata.annotations[DRAIN];
+            let object = format!("{kind}/{}", node.metadata.name);
+            let problem = Problem::error(object, format!("{expected}, found {value:?}"));
+            problems.push(problem.at_field(format!("metadata.annotations.{DRAIN}")));
         }
     }
+}
+
+/// How far the drain of this node is; `None` if it is not drained.
+pub(super) fn drain(cluster: &Cluster<'_>) -> Option<Drain> {
     let environment = cluster.environment;
     is_drained(cluster.resources, cluster.name, environment).then_some(
         match environment.drain_is_over {

@@ -238,7 +238,7 @@ fn wireguard_nodes(cluster: &Cluster<'_>, family: Family) -> Vec<IpAddr> {
         return Vec::new();
     }
     let others = cluster
-        .nodes
+        .nodes()
         .iter()
         .filter(|(name, node)| **name != cluster.name && node.wireguard_address(family).is_some());
     let mut addresses: Vec<_> = others

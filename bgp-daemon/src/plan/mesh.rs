@@ -37,7 +37,7 @@ pub(super) fn peers(cluster: &Cluster<'_>, problems: &mut Vec<Problem>) -> Vec<P
     let mut peers = BTreeMap::new();
     for family in Family::ALL {
         let others = cluster
-            .nodes
+            .nodes()
             .iter()
             .filter(|(name, _)| **name != cluster.name);
         for (name, peer) in

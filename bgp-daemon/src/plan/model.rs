@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bgp_core::types::{Asn, Family, PerFamily, RouterId};
 use ipnet::IpNet;
@@ -53,8 +54,8 @@ pub struct Plan {
     /// How much is logged.
     #[serde(skip)]
     pub log_severity: LogSeverity,
-    /// The sessions, by name.
-    pub peers: Vec<Peer>,
+    /// The sessions, by name. Those that are equal in the next plan are the same objects.
+    pub peers: Vec<Arc<Peer>>,
     /// Ranges from which peers are accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub listen_ranges: Vec<ListenRange>,

@@ -75,10 +75,8 @@ fn of_address<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer, peer: PeerAddres
     let peer_as = as_of_peer(cluster, resource);
     // Without a port, the port of a node with that address and AS is used.
     let port = peer.port.or_else(|| {
-        let node = cluster
-            .nodes
-            .values()
-            .find(|node| is_node_of(cluster, node, peer.ip, peer_as))?;
+        let mut nodes = cluster.nodes_at(peer.ip);
+        let node = nodes.find(|node| is_node_of(cluster, node, peer.ip, peer_as))?;
         cluster.listen_port_of(node)
     });
     Peering {
@@ -89,7 +87,7 @@ fn of_address<'a>(cluster: &Cluster<'_>, resource: &'a BgpPeer, peer: PeerAddres
         peer_as,
         peer_cluster_id: None,
         target: Target::Address {
-            is_node: cluster.nodes.values().any(|node| node.has_address(peer.ip)),
+            is_node: cluster.nodes_at(peer.ip).next().is_some(),
         },
     }
 }

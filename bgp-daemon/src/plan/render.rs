@@ -37,7 +37,8 @@ fn write_table(plan: &Plan, out: &mut String) -> fmt::Result {
     let header = [
         "NAME", "PEER", "PORT", "AS", "LOCAL-AS", "ROLE", "IMPORT", "EXPORT", "FROM",
     ];
-    section(out, "Sessions", &header, plan.peers.iter().map(peer_row))?;
+    let peers = plan.peers.iter().map(|peer| peer_row(peer));
+    section(out, "Sessions", &header, peers)?;
     let ranges = plan.listen_ranges.iter().map(range_row);
     let header = ["RANGE", "AS", "LIMIT", "PASSWORD", "FROM"];
     section(out, "Peers are accepted from", &header, ranges)?;

@@ -61,8 +61,8 @@ fn nodes_with_peering<'s, 'a>(
 ) -> Vec<&'s NodeView<'a>> {
     let spec = &resource.spec;
     match (&spec.node, &spec.node_selector) {
-        (Some(name), _) => cluster.nodes.get(name.as_str()).into_iter().collect(),
+        (Some(name), _) => cluster.nodes().get(name.as_str()).into_iter().collect(),
         (None, Some(selector)) => cluster.selected(selector).map(|(_, node)| node).collect(),
-        (None, None) => cluster.nodes.values().collect(),
+        (None, None) => cluster.nodes().values().collect(),
     }
 }

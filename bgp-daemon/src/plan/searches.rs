@@ -52,10 +52,7 @@ pub(super) fn found<'a>(
         target,
     };
     let gateways = gateways.map(|gateway| {
-        let is_node = cluster
-            .nodes
-            .values()
-            .any(|node| node.has_address(gateway.address));
+        let is_node = cluster.nodes_at(gateway.address).next().is_some();
         peering(gateway, Target::Address { is_node })
     });
     let routers = routers

@@ -34,35 +34,60 @@ pub enum Resource {
 /// Objects by kind and name. Two sets are equal if they mean the same; a copy of a set shares its objects.
 #[derive(Clone, Debug, Default)]
 pub struct ResourceSet {
-    objects: BTreeMap<ObjectKey, Arc<Resource>>,
+    /// Each kind separately, and none that is empty: sets share the kinds in which they do not differ.
+    kinds: BTreeMap<Kind, Arc<Objects>>,
 }
+
+type Objects = BTreeMap<ObjectKey, Arc<Resource>>;
 
 impl ResourceSet {
     /// Inserts an object; returns the replaced one of the same kind and name.
     pub fn insert(&mut self, resource: Resource) -> Option<Arc<Resource>> {
-        self.objects.insert(resource.key(), Arc::new(resource))
+        self.insert_shared(resource.key(), Arc::new(resource))
+    }
+
+    fn insert_shared(&mut self, key: ObjectKey, resource: Arc<Resource>) -> Option<Arc<Resource>> {
+        let objects = self.kinds.entry(key.kind).or_default();
+        Arc::make_mut(objects).insert(key, resource)
     }
 
     /// Removes an object.
     pub fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Resource>> {
-        self.objects.remove(key)
+        let objects = self.kinds.get_mut(&key.kind)?;
+        if !objects.contains_key(key) {
+            return None;
+        }
+        let removed = Arc::make_mut(objects).remove(key);
+        if objects.is_empty() {
+            self.kinds.remove(&key.kind);
+        }
+        removed
     }
 
     /// An object.
     pub fn get(&self, key: &ObjectKey) -> Option<&Resource> {
-        self.objects.get(key).map(Arc::as_ref)
+        self.get_key_value(key)
+            .map(|(_, resource)| resource.as_ref())
+    }
+
+    fn get_key_value(&self, key: &ObjectKey) -> Option<Entry<'_>> {
+        self.kinds.get(&key.kind)?.get_key_value(key)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.kinds.values().flat_map(|objects| objects.iter())
     }
 
     /// All objects, by kind, namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Resource)> {
-        let objects = self.objects.iter();
-        objects.map(|(key, resource)| (key, resource.as_ref()))
+        self.entries()
+            .map(|(key, resource)| (key, resource.as_ref()))
     }
 
     /// Inserts an object of another set, if it exists. Both share it.
     pub(crate) fn share(&mut self, from: &Self, key: &ObjectKey) {
-        if let Some((key, resource)) = from.objects.get_key_value(key) {
-            self.objects.insert(key.clone(), Arc::clone(resource));
+        if let Some((key, resource)) = from.get_key_value(key) {
+            self.insert_shared(key.clone(), Arc::clone(resource));
         }
     }
 
@@ -80,58 +105,85 @@ impl ResourceSet {
 
     /// The set of objects for which `keep` is true. Both share them.
     pub(crate) fn filtered(&self, keep: impl Fn(&ObjectKey, &Resource) -> bool) -> Self {
-        let kept = self.objects.iter().filter(|(key, it)| keep(key, it));
+        let kept = self.entries().filter(|(key, it)| keep(key, it));
         let kept = kept.map(|(key, resource)| (key.clone(), Arc::clone(resource)));
         kept.collect()
     }
 
+    /// The objects of some kinds. Both sets share them.
+    pub(crate) fn of_kinds(&self, kinds: &[Kind]) -> Self {
+        let shared = |kind: &Kind| Some((*kind, Arc::clone(self.kinds.get(kind)?)));
+        Self {
+            kinds: kinds.iter().filter_map(shared).collect(),
+        }
+    }
+
+    /// Shares the kinds that are equal in an earlier set. Comparing the two costs nothing for these kinds from then on.
+    pub(crate) fn share_unchanged(&mut self, earlier: &Self) {
+        for (kind, objects) in &mut self.kinds {
+            let known = earlier.kinds.get(kind);
+            if let Some(known) = known.filter(|known| are_equal(known, objects)) {
+                *objects = Arc::clone(known);
+            }
+        }
+    }
+
     /// The number of objects.
     pub fn len(&self) -> usize {
-        self.objects.len()
+        self.kinds.values().map(|objects| objects.len()).sum()
     }
 
     /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+        self.kinds.is_empty()
     }
 
     /// All objects of a kind, by namespace and name.
     fn of(&self, kind: Kind) -> impl Iterator<Item = &Resource> {
-        let first = ObjectKey::cluster(kind, "");
-        self.objects
-            .range(first..)
-            .take_while(move |(key, _)| key.kind == kind)
-            .map(|(_, resource)| resource.as_ref())
+        let objects = self.kinds.get(&kind).into_iter();
+        objects.flat_map(|objects| objects.values().map(Arc::as_ref))
     }
 }
 
 impl PartialEq for ResourceSet {
     fn eq(&self, other: &Self) -> bool {
-        let same = |((a_key, a), (b_key, b)): (Entry<'_>, Entry<'_>)| {
-            a_key == b_key && (Arc::ptr_eq(a, b) || a == b)
+        let same = |((a_kind, a), (b_kind, b)): ((&Kind, _), (&Kind, _))| {
+            a_kind == b_kind && are_equal(a, b)
         };
-        self.len() == other.len() && self.objects.iter().zip(&other.objects).all(same)
+        self.kinds.len() == other.kinds.len() && self.kinds.iter().zip(&other.kinds).all(same)
     }
+}
+
+fn are_equal(a: &Arc<Objects>, b: &Arc<Objects>) -> bool {
+    let same = |((a_key, a), (b_key, b)): (Entry<'_>, Entry<'_>)| {
+        a_key == b_key && (Arc::ptr_eq(a, b) || a == b)
+    };
+    Arc::ptr_eq(a, b) || a.len() == b.len() && a.iter().zip(b.iter()).all(same)
 }
 
 type Entry<'a> = (&'a ObjectKey, &'a Arc<Resource>);
 
 impl FromIterator<(ObjectKey, Arc<Resource>)> for ResourceSet {
     fn from_iter<I: IntoIterator<Item = (ObjectKey, Arc<Resource>)>>(objects: I) -> Self {
+        let mut kinds: BTreeMap<Kind, Vec<_>> = BTreeMap::new();
+        for object in objects {
+            kinds.entry(object.0.kind).or_default().push(object);
+        }
+        let kinds = kinds.into_iter();
         Self {
-            objects: objects.into_iter().collect(),
+            kinds: kinds
+                .map(|(kind, objects)| (kind, Arc::new(objects.into_iter().collect())))
+                .collect(),
         }
     }
 }
 
 impl FromIterator<Resource> for ResourceSet {
     fn from_iter<I: IntoIterator<Item = Resource>>(resources: I) -> Self {
-        Self {
-            objects: resources
-                .into_iter()
-                .map(|resource| (resource.key(), Arc::new(resource)))
-                .collect(),
-        }
+        let resources = resources.into_iter();
+        resources
+            .map(|resource| (resource.key(), Arc::new(resource)))
+            .collect()
     }
 }
 
@@ -183,7 +235,7 @@ macro_rules! kinds {
                         namespace: String::new() $(+ $namespace)?,
                         name: name.to_owned(),
                     };
-                    match self.objects.get(&key)?.as_ref() {
+                    match self.get(&key)? {
                         Resource::$kind(object) => Some(object),
                         _ => None,
                     }

@@ -1,6 +1,7 @@
 //! The router's sessions, from the plans of nodes.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use bgp_core::types::{Asn, Family, family_of};
 use ipnet::IpNet;
@@ -156,9 +157,9 @@ fn sessions(
     let port = plan.listen_port;
     let from_routers = plan
         .peers
-        .into_iter()
+        .iter()
         .filter(|peer| matches!(peer.kind, PeerType::Global | PeerType::Node));
-    let session = |peer: crate::plan::Peer| {
+    let session = |peer: &Arc<crate::plan::Peer>| {
         let family = family_of(IpNet::from(peer.address));
         let address = peer.source_address.or(addresses[family])?;
         let session = Session {
@@ -170,12 +171,12 @@ fn sessions(
             internal: peer.internal,
             password: peer.password.is_some() || has_password(resources, &peer.resource),
             node_waits: peer.passive,
-            families: peer.options.families,
+            families: peer.options.families.clone(),
             ttl_security: peer.ttl_security,
             multihop: peer.multihop,
             bfd: peer.options.bfd.is_some(),
         };
-        Some((peer.resource, peer.peer_as, session))
+        Some((peer.resource.clone(), peer.peer_as, session))
     };
     from_routers.filter_map(session).collect()
 }

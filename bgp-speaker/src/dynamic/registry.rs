@@ -151,7 +151,7 @@ impl Registry {
                         (entry.candidate, entry.spec) = (candidate, new.clone());
                     }
                     if old.changes_softly(&new).next().is_some() {
-                        verdict.changed.push((name, new));
+                        verdict.changed.push((name, Arc::new(new)));
                     }
                 }
             }
@@ -330,7 +330,7 @@ impl Registry {
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     /// Peers whose sessions stay up with new settings.
-    pub(crate) changed: Vec<(Arc<str>, PeerSpec)>,
+    pub(crate) changed: Vec<(Arc<str>, Arc<PeerSpec>)>,
     /// Peers whose sessions end.
     pub(crate) ended: Vec<(Arc<str>, Stop)>,
 }

@@ -41,7 +41,7 @@ pub(super) struct Observer {
     running: Option<(Inquirer, Routes)>,
     forwarding: Option<Forwarding>,
     /// Configured peers, and whether an operator disabled them.
-    peers: Vec<(Peer, bool)>,
+    peers: Vec<(Arc<Peer>, bool)>,
 }
 
 /// The RIB's data about a peer.
@@ -60,7 +60,12 @@ impl Observer {
                 .peers
                 .iter()
                 .filter(move |peer| peer.family == family);
-            of_family.map(|peer| (peer.clone(), running.disabled.contains(peer.name.as_str())))
+            of_family.map(|peer| {
+                (
+                    Arc::clone(peer),
+                    running.disabled.contains(peer.name.as_str()),
+                )
+            })
         });
         Self {
             family,

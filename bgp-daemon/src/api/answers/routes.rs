@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bgp_core::rib::{Cursor, Query, RouteSource, Selection, View, ViewedRoute};
 use bgp_core::types::{Family, PeerId};
@@ -181,6 +182,7 @@ pub(in crate::api) fn peer_named<'a>(
     let address = name.parse::<IpAddr>().ok();
     let mut peers = running.plan.peers.iter();
     let found = peers.find(|peer| peer.name == name || Some(peer.address) == address);
+    let found = found.map(Arc::as_ref);
     found.ok_or_else(|| ApiError::no_session(name))
 }
 

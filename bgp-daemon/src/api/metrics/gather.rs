@@ -139,7 +139,7 @@ async fn sessions(running: &RunningView, config: MetricsConfig) -> Vec<SessionSa
     let ids = meters.values().map(|meter| meter.peer).collect();
     let known = look(running, ids).await;
     let peers = &running.plan.peers;
-    let in_mesh = |peer: &&Peer| peer.kind == PeerType::Mesh;
+    let in_mesh = |peer: &&Arc<Peer>| peer.kind == PeerType::Mesh;
     let sums_up = config.mesh.sums_up(peers.iter().filter(in_mesh).count());
     let mut mesh: Option<SessionSample> = None;
     let mut samples = Vec::new();

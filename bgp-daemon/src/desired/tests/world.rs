@@ -91,7 +91,7 @@ impl World {
     fn take(&mut self, step: ApplyStep) {
         let now = self.now;
         match step {
-            ApplyStep::AtOnce { inputs, peers } => {
+            ApplyStep::AtOnce { inputs, peers, .. } => {
                 for input in inputs {
                     match input {
                         Input::Announce { prefix, route } => {

@@ -82,7 +82,7 @@ pub fn claims(
 
 /// Addresses of nodes, which are never announced.
 fn nodes(cluster: &Cluster<'_>, overlaps: impl Fn(IpNet) -> bool) -> Vec<Claim> {
-    let named = cluster.nodes.iter().flat_map(|(name, node)| {
+    let named = cluster.nodes().iter().flat_map(|(name, node)| {
         let addresses = Family::ALL.into_iter();
         addresses.filter_map(move |family| Some((*name, node.address(family)?)))
     });

@@ -19,8 +19,8 @@ use crate::resources::{Endpoint, EndpointSlice, Service};
 const VARIABLE: &str = "CALICO_ADVERTISE_CLUSTER_IPS";
 
 /// What all services share.
-struct Services<'a> {
-    cluster: &'a Cluster<'a>,
+struct Services<'s, 'a> {
+    cluster: &'s Cluster<'a>,
     ranges: Ranges,
     whole: BTreeSet<IpNet>,
     /// The obstacle that keeps this node from announcing any service.
@@ -67,7 +67,7 @@ fn excluded(node: &str) -> Obstacle {
 
 /// The obstacle of a node that is drained.
 fn withdrawn(cluster: &Cluster<'_>) -> Option<Obstacle> {
-    let drain = drain(cluster, &mut Vec::new());
+    let drain = drain(cluster);
     (drain == Some(Drain::Withdrawn)).then(|| {
         let node = cluster.name;
         let text = format!(
@@ -100,7 +100,7 @@ fn not_given(service: &Service) -> impl Iterator<Item = Claim> {
     })
 }
 
-impl Services<'_> {
+impl Services<'_, '_> {
     fn claim(
         &self,
         service: &Service,
