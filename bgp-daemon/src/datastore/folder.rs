@@ -206,7 +206,7 @@ impl Follower {
         self.state.unreadable(problem);
     }
 
-    fn publish(&self, noticed: Instant) {
+    fn publish(&mut self, noticed: Instant) {
         let mut snapshot = Loaded {
             noticed: Some(noticed.into_std()),
             ..self.state.snapshot()

@@ -5,42 +5,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
+use super::combine::Combiner;
 use super::document::{Digest, Document, Parsed, Text, digest};
 use super::files::{self, FileId, Stamp, unreadable};
 use super::limits::MAX_DOCUMENTS;
-use super::places::Places;
+use super::loaded::Loaded;
 use super::problem::Problem;
 use super::set::ResourceSet;
-
-/// The content of files. Two are equal if they mean the same, regardless of where it is written.
-#[derive(Clone, Debug, Default)]
-pub struct Loaded {
-    /// The valid objects.
-    pub set: ResourceSet,
-    /// What is wrong with the others.
-    pub problems: Vec<Problem>,
-    /// Locations of the objects.
-    pub(crate) places: Places,
-    /// The source is currently unreadable, and this is its last state.
-    pub unreachable: bool,
-    /// For a watched source: when the change to this state was noticed.
-    pub noticed: Option<Instant>,
-}
-
-impl PartialEq for Loaded {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.set, &self.problems) == (&other.set, &other.problems)
-    }
-}
-
-impl Loaded {
-    /// The problem with its location in a file, if its object comes from one.
-    pub fn located(&self, problem: Problem) -> Problem {
-        self.places.locate(problem)
-    }
-}
 
 impl ResourceSet {
     /// Reads files, and folders with their subfolders: names that end in `.yaml`, `.yml` or `.json`, in order. A file given as a
@@ -76,29 +48,7 @@ impl ResourceSet {
 
     /// Combines documents. Of several with the same kind and name the first is used; the others are problems.
     pub fn from_documents(documents: impl IntoIterator<Item = impl Into<Arc<Document>>>) -> Loaded {
-        let mut documents: Vec<Arc<Document>> = documents.into_iter().map(Into::into).collect();
-        // The sort is stable: equal keys stay in order.
-        documents.sort_by(|a, b| a.key.cmp(&b.key));
-        let mut problems = Vec::new();
-        documents.dedup_by(|document, first| {
-            let is_again = document.key == first.key;
-            if is_again {
-                let place = &first.location;
-                let reason = format!("is already defined at {place}; this one is left out");
-                let problem = Problem::error(&document.key, reason);
-                problems.push(problem.at(document.location.clone()));
-            }
-            is_again
-        });
-        let objects = documents.iter();
-        Loaded {
-            set: objects
-                .map(|document| (document.key.clone(), Arc::clone(&document.resource)))
-                .collect(),
-            problems,
-            places: Places::of(documents),
-            ..Loaded::default()
-        }
+        Combiner::default().combine(documents.into_iter().map(Into::into))
     }
 }
 

@@ -14,6 +14,7 @@ mod bgp_filter;
 mod bgp_peer;
 mod block;
 mod check;
+mod combine;
 mod decode;
 mod document;
 mod duration;
@@ -24,6 +25,7 @@ mod ip_pool;
 mod kind;
 mod limits;
 mod load;
+mod loaded;
 mod metadata;
 mod node;
 mod node_status;
@@ -67,6 +69,7 @@ pub use block::{
     AffinityState, AffinityType, BlockAffinity, BlockAffinitySpec, BlockAttribute, IpamBlock,
     IpamBlockSpec,
 };
+pub(crate) use combine::Combiner;
 pub(crate) use decode::key_of;
 pub use document::{Document, Parsed, parse};
 pub use duration::{DurationError, parse_duration};
@@ -76,8 +79,8 @@ pub use ip_pool::{
     IpReservationSpec,
 };
 pub use kind::{Kind, OWN_VERSION, ObjectKey};
-pub use load::Loaded;
 pub(crate) use load::{Content, Listing, Reader};
+pub use loaded::Loaded;
 pub use metadata::{Metadata, Object};
 pub use node::{
     Node, NodeAddress, NodeAddressType, NodeBgp, NodeInterface, NodeSpec, NodeStatus, OrchRef,

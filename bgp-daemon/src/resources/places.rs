@@ -9,13 +9,13 @@ use super::problem::{Location, Problem};
 /// The locations of objects, found by the object names in problems. Nothing is sorted before the first lookup.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
-    documents: Vec<Arc<Document>>,
-    by_name: OnceLock<HashMap<String, usize>>,
+    documents: Vec<Arc<[Arc<Document>]>>,
+    by_name: OnceLock<HashMap<String, Arc<Document>>>,
 }
 
 impl Places {
     /// The locations of these documents.
-    pub(super) fn of(documents: Vec<Arc<Document>>) -> Self {
+    pub(super) fn of(documents: Vec<Arc<[Arc<Document>]>>) -> Self {
         Self {
             documents,
             by_name: OnceLock::new(),
@@ -46,12 +46,12 @@ impl Places {
 
     fn document(&self, object: &str) -> Option<&Document> {
         let by_name = self.by_name.get_or_init(|| {
-            let documents = self.documents.iter().enumerate();
+            let documents = self.documents.iter().flat_map(|kind| kind.iter());
             documents
-                .map(|(at, document)| (document.key.to_string(), at))
+                .map(|document| (document.key.to_string(), Arc::clone(document)))
                 .collect()
         });
-        by_name.get(object).map(|at| &*self.documents[*at])
+        by_name.get(object).map(Arc::as_ref)
     }
 }
 

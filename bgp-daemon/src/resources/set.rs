@@ -38,9 +38,17 @@ pub struct ResourceSet {
     kinds: BTreeMap<Kind, Arc<Objects>>,
 }
 
-type Objects = BTreeMap<ObjectKey, Arc<Resource>>;
+/// The objects of one kind.
+pub(super) type Objects = BTreeMap<ObjectKey, Arc<Resource>>;
 
 impl ResourceSet {
+    /// A set of whole kinds, none of them empty.
+    pub(super) fn of_objects(kinds: impl Iterator<Item = (Kind, Arc<Objects>)>) -> Self {
+        Self {
+            kinds: kinds.collect(),
+        }
+    }
+
     /// Inserts an object; returns the replaced one of the same kind and name.
     pub fn insert(&mut self, resource: Resource) -> Option<Arc<Resource>> {
         self.insert_shared(resource.key(), Arc::new(resource))

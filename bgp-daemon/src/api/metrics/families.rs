@@ -5,7 +5,7 @@ use bgp_core::types::{Family, PerFamily};
 use bgp_speaker::kernel::KernelCounts;
 
 use super::gather::{Scrape, SessionSample};
-use super::text::Text;
+use super::text::{Text, Written};
 use crate::control::VERSION;
 use crate::plan::Drain;
 
@@ -118,14 +118,14 @@ fn session_states(sessions: &[SessionSample], to: &mut Text) {
             }
         },
     );
+    let states = STATES.map(|state| Written::more(&[("state", word(state))]));
     to.gauge(
         "bgp_session_state",
         "Whether the session is in this state; of peer=\"mesh\", how many sessions are",
         |to| {
             for session in sessions {
-                for state in STATES {
-                    let labels = [("peer", session.name.as_str()), ("state", word(state))];
-                    to.count(&labels, session.count_in(state));
+                for (state, written) in STATES.iter().zip(&states) {
+                    to.count_of(&session.label, Some(written), session.count_in(*state));
                 }
             }
         },
@@ -165,7 +165,7 @@ fn session_counters(sessions: &[SessionSample], to: &mut Text) {
         "Times that the session left Established",
         |to| {
             for session in sessions {
-                to.count(&[("peer", &session.name)], session.counters.flaps);
+                to.count_of(&session.label, None, session.counters.flaps);
             }
         },
     );
@@ -174,7 +174,7 @@ fn session_counters(sessions: &[SessionSample], to: &mut Text) {
         "Octets of UPDATEs that the peer's TCP has not taken yet",
         |to| {
             for session in sessions {
-                to.count(&[("peer", &session.name)], session.outstanding);
+                to.count_of(&session.label, None, session.outstanding);
             }
         },
     );
@@ -183,51 +183,56 @@ fn session_counters(sessions: &[SessionSample], to: &mut Text) {
 fn bfd(sessions: &[SessionSample], to: &mut Text) {
     let watched = || {
         let sessions = sessions.iter();
-        sessions.filter_map(|session| Some((session.name.as_str(), session.bfd?)))
+        sessions.filter_map(|session| Some((&session.label, session.bfd?)))
     };
     to.gauge(
         "bgp_bfd_session_up",
         "Whether the BFD session of the peer is up; of peer=\"mesh\", how many are",
         |to| {
             for (peer, bfd) in watched() {
-                to.count(&[("peer", peer)], bfd.up);
+                to.count_of(peer, None, bfd.up);
             }
         },
     );
+    let [up, down] = ["up", "down"].map(|way| Written::more(&[("to", way)]));
     to.counter(
         "bgp_bfd_transitions",
         "Times that the BFD session of the peer went up, or down from up",
         |to| {
             for (peer, bfd) in watched() {
-                to.count(&[("peer", peer), ("to", "up")], bfd.ups);
-                to.count(&[("peer", peer), ("to", "down")], bfd.downs);
+                to.count_of(peer, Some(&up), bfd.ups);
+                to.count_of(peer, Some(&down), bfd.downs);
             }
         },
     );
 }
 
+/// The types of messages, by their names in series.
+const MESSAGE_TYPES: [&str; 5] = [
+    "open",
+    "update",
+    "notification",
+    "keepalive",
+    "route_refresh",
+];
+
 fn messages(sessions: &[SessionSample], to: &mut Text) {
+    let series = ["received", "sent"].map(|direction| {
+        MESSAGE_TYPES.map(|kind| Written::more(&[("direction", direction), ("type", kind)]))
+    });
     to.counter("bgp_messages", "Messages, by direction and type", |to| {
         for session in sessions {
-            let both = [
-                ("received", session.counters.received),
-                ("sent", session.counters.sent),
-            ];
-            for (direction, counts) in both {
-                let types = [
-                    ("open", counts.open),
-                    ("update", counts.update),
-                    ("notification", counts.notification),
-                    ("keepalive", counts.keepalive),
-                    ("route_refresh", counts.route_refresh),
+            let both = [session.counters.received, session.counters.sent];
+            for (series, counts) in series.iter().zip(both) {
+                let counts = [
+                    counts.open,
+                    counts.update,
+                    counts.notification,
+                    counts.keepalive,
+                    counts.route_refresh,
                 ];
-                for (kind, count) in types {
-                    let labels = [
-                        ("peer", session.name.as_str()),
-                        ("direction", direction),
-                        ("type", kind),
-                    ];
-                    to.count(&labels, count);
+                for (series, count) in series.iter().zip(counts) {
+                    to.count_of(&session.label, Some(series), count);
                 }
             }
         }
@@ -256,6 +261,12 @@ fn messages(sessions: &[SessionSample], to: &mut Text) {
 }
 
 fn routes(scrape: &Scrape, to: &mut Text) {
+    let views = Family::ALL.map(|family| {
+        ["received", "accepted", "told", "stale"]
+            .map(|view| Written::more(&[("afi", afi(family)), ("safi", "unicast"), ("view", view)]))
+    });
+    let [ipv4, ipv6] = views;
+    let views = PerFamily { ipv4, ipv6 };
     to.gauge(
         "bgp_routes",
         "Routes of the session: received, accepted of these, told to the peer, stale of those received",
@@ -263,20 +274,14 @@ fn routes(scrape: &Scrape, to: &mut Text) {
             for session in &scrape.sessions {
                 for family in &session.families {
                     let counts = session.routes[*family];
-                    let views = [
-                        ("received", counts.received),
-                        ("accepted", counts.imported),
-                        ("told", counts.exported),
-                        ("stale", counts.stale),
+                    let counts = [
+                        counts.received,
+                        counts.imported,
+                        counts.exported,
+                        counts.stale,
                     ];
-                    for (view, count) in views {
-                        let labels = [
-                            ("peer", session.name.as_str()),
-                            ("afi", afi(*family)),
-                            ("safi", "unicast"),
-                            ("view", view),
-                        ];
-                        to.size(&labels, count);
+                    for (view, count) in views[*family].iter().zip(counts) {
+                        to.count_of(&session.label, Some(view), count as u64);
                     }
                 }
             }

@@ -12,6 +12,7 @@ use bgp_speaker::kernel::KernelCounts;
 use jiff::Timestamp;
 
 use super::config::MetricsConfig;
+use super::text::Written;
 use crate::agent::{RunningView, View, protocols};
 use crate::api::answers::{Known, kind, look, problems};
 use crate::clock::timestamp;
@@ -47,6 +48,8 @@ pub(super) struct Scrape {
 #[derive(Debug)]
 pub(super) struct SessionSample {
     pub(super) name: String,
+    /// The name as a label.
+    pub(super) label: Written,
     pub(super) address: String,
     pub(super) peer_as: String,
     pub(super) kind: &'static str,
@@ -167,6 +170,7 @@ impl SessionSample {
         let up = session.state == State::Established;
         Self {
             name: peer.name.clone(),
+            label: Written::first(&[("peer", &peer.name)]),
             address: peer.address.to_string(),
             peer_as: peer.peer_as.to_string(),
             kind: kind(peer.kind),
@@ -189,6 +193,7 @@ impl SessionSample {
     fn into_mesh(self) -> Self {
         Self {
             name: MESH.to_owned(),
+            label: Written::first(&[("peer", MESH)]),
             address: String::new(),
             peer_as: String::new(),
             limit: None,

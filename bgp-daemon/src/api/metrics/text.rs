@@ -34,6 +34,45 @@ impl Form {
 /// Label names and values.
 pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
 
+/// Labels as they are written: made once, for many samples.
+#[derive(Clone, Debug)]
+pub(super) struct Written(String);
+
+impl Written {
+    /// The first labels of a series.
+    pub(super) fn first(labels: Labels<'_>) -> Self {
+        Self::after('{', labels)
+    }
+
+    /// Labels after the first.
+    pub(super) fn more(labels: Labels<'_>) -> Self {
+        Self::after(',', labels)
+    }
+
+    fn after(mut before: char, labels: Labels<'_>) -> Self {
+        let mut text = String::new();
+        for (name, value) in labels {
+            text.push(before);
+            text.push_str(name);
+            text.push_str("=\"");
+            push_escaped(&mut text, value);
+            text.push('"');
+            before = ',';
+        }
+        Self(text)
+    }
+}
+
+fn push_escaped(text: &mut String, value: &str) {
+    for character in value.chars() {
+        match character {
+            '\n' => text.push_str("\\n"),
+            '\\' | '"' => text.extend(['\\', character]),
+            _ => text.push(character),
+        }
+    }
+}
+
 /// Metrics as text.
 #[derive(Debug)]
 pub(super) struct Text {
@@ -117,8 +156,19 @@ impl<'a> Samples<'a> {
 
     pub(super) fn count(&mut self, labels: Labels<'_>, value: u64) {
         self.series(labels);
-        self.text.push_str(itoa::Buffer::new().format(value));
-        self.text.push('\n');
+        self.end(value);
+    }
+
+    /// A sample of a series whose labels are written already.
+    pub(super) fn count_of(&mut self, first: &Written, more: Option<&Written>, value: u64) {
+        self.text.push_str(self.name);
+        self.text.push_str(self.suffix);
+        self.text.push_str(&first.0);
+        if let Some(more) = more {
+            self.text.push_str(&more.0);
+        }
+        self.text.push_str("} ");
+        self.end(value);
     }
 
     pub(super) fn size(&mut self, labels: Labels<'_>, value: usize) {
@@ -139,31 +189,14 @@ impl<'a> Samples<'a> {
     fn series(&mut self, labels: Labels<'_>) {
         self.text.push_str(self.name);
         self.text.push_str(self.suffix);
-        let mut before = '{';
-        for (name, value) in labels {
-            self.text.push(before);
-            self.text.push_str(name);
-            self.text.push_str("=\"");
-            self.escaped(value);
-            self.text.push('"');
-            before = ',';
-        }
+        self.text.push_str(&Written::first(labels).0);
         self.text
             .push_str(if labels.is_empty() { " " } else { "} " });
     }
 
-    fn escaped(&mut self, value: &str) {
-        let special = |octet| matches!(octet, b'\\' | b'"' | b'\n');
-        if !value.bytes().any(special) {
-            return self.text.push_str(value);
-        }
-        for character in value.chars() {
-            match character {
-                '\n' => self.text.push_str("\\n"),
-                '\\' | '"' => self.text.extend(['\\', character]),
-                _ => self.text.push(character),
-            }
-        }
+    fn end(&mut self, value: u64) {
+        self.text.push_str(itoa::Buffer::new().format(value));
+        self.text.push('\n');
     }
 }
 
@@ -175,6 +208,12 @@ mod tests {
         let mut text = Text::new(form, 0);
         text.counter("a", "Some.", |samples| {
             samples.count(&[("x", "# 1"), ("y", "a\\b\"c\nd")], 1);
+            let (first, more) = (
+                Written::first(&[("x", "# 1")]),
+                Written::more(&[("y", "a\\b\"c\nd")]),
+            );
+            samples.count_of(&first, Some(&more), 2);
+            samples.count_of(&first, None, 3);
         });
         text.gauge("b", "B.", |samples| samples.value(&[], 0.25));
         let seconds = Histogram::new([1.0]);
@@ -185,8 +224,7 @@ mod tests {
 
     #[test]
     fn both_forms_differ_in_what_they_say_of_counters_and_at_the_end() {
-        let samples =
-            "a_total{x=\"# 1\",y=\"a\\\\b\\\"c\\nd\"} 1\n# HELP b B.\n# TYPE b gauge\nb 0.25\n";
+        let samples = "a_total{x=\"# 1\",y=\"a\\\\b\\\"c\\nd\"} 1\na_total{x=\"# 1\",y=\"a\\\\b\\\"c\\nd\"} 2\na_total{x=\"# 1\"} 3\n# HELP b B.\n# TYPE b gauge\nb 0.25\n";
         let seconds = "# HELP c C.\n# TYPE c histogram\nc_sum 0.5\nc_count 1\nc_bucket{le=\"1.0\"} 1\nc_bucket{le=\"+Inf\"} 1\n";
         let open = "# HELP a Some.\n# TYPE a counter\n";
         assert_eq!(

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::resources::{Content, Document, Listing, Loaded, Problem, ResourceSet};
+use crate::resources::{Combiner, Content, Document, Listing, Loaded, Problem};
 
 /// Paths moved since the previous reading, as far as known.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,7 @@ pub(super) struct FolderState {
     /// The folder itself cannot be read.
     is_unreadable: bool,
     quiet: Duration,
+    combiner: Combiner,
 }
 
 #[derive(Debug)]
@@ -69,6 +70,7 @@ impl FolderState {
             problems: Vec::new(),
             is_unreadable: false,
             quiet,
+            combiner: Combiner::default(),
         }
     }
 
@@ -127,7 +129,7 @@ impl FolderState {
     }
 
     /// The resources in force.
-    pub(super) fn snapshot(&self) -> Loaded {
+    pub(super) fn snapshot(&mut self) -> Loaded {
         let all = || self.files.values().flat_map(|file| &file.in_force);
         let (there, lost): (Vec<_>, Vec<_>) = all().partition(|it| !it.is_lost);
         let mut documents: Vec<_> = there.iter().map(|it| Arc::clone(&it.document)).collect();
@@ -136,7 +138,7 @@ impl FolderState {
             let lost = lost.iter().map(|it| &it.document);
             documents.extend(lost.filter(|lost| !keys.contains(&lost.key)).cloned());
         }
-        let mut loaded = ResourceSet::from_documents(documents);
+        let mut loaded = self.combiner.combine(documents.into_iter());
         let of_files = self.files.values().flat_map(|file| &file.problems);
         loaded.problems = self
             .problems

@@ -10,6 +10,7 @@ use bgp_speaker::kernel::KernelCounts;
 use jiff::Timestamp;
 
 use crate::api::metrics::gather::{BfdSample, Scrape, SessionSample};
+use crate::api::metrics::text::Written;
 use crate::meters::Meters;
 
 const STATES: [State; 6] = [
@@ -61,8 +62,10 @@ fn session(kind: &'static str, number: usize, routes: usize) -> SessionSample {
     let mut counts = RouteCounts::default();
     counts.received = routes;
     counts.imported = routes;
+    let name = format!("{kind}_10_{}_{}_1", number / 256, number % 256);
     SessionSample {
-        name: format!("{kind}_10_{}_{}_1", number / 256, number % 256),
+        label: Written::first(&[("peer", &name)]),
+        name,
         address: format!("10.{}.{}.1", number / 256, number % 256),
         peer_as: "4200000001".into(),
         kind,

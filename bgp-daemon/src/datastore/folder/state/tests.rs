@@ -113,13 +113,13 @@ impl Scene {
         self.now = end;
     }
 
-    fn names(&self) -> Vec<String> {
+    fn names(&mut self) -> Vec<String> {
         let snapshot = self.state.snapshot();
         let peers = snapshot.set.bgp_peers();
         peers.map(|peer| peer.metadata.name.clone()).collect()
     }
 
-    fn problems(&self) -> Vec<String> {
+    fn problems(&mut self) -> Vec<String> {
         let problems = self.state.snapshot().problems;
         problems.iter().map(ToString::to_string).collect()
     }
@@ -186,7 +186,7 @@ fn every_change_of_the_file_begins_the_quiet_time_anew() {
 /// Promise 18.6.
 #[test]
 fn a_new_value_does_not_wait_and_a_lost_field_does() {
-    let filters = |scene: &Scene| {
+    let filters = |scene: &mut Scene| {
         let snapshot = scene.state.snapshot();
         snapshot
             .set
@@ -198,22 +198,22 @@ fn a_new_value_does_not_wait_and_a_lost_field_does() {
     scene.write("x.yaml", &text.replace("[a, b]", "[a, c, b]"));
     scene.read();
     assert_eq!(
-        filters(&scene),
+        filters(&mut scene),
         Some(vec!["a".into(), "c".into(), "b".into()])
     );
     scene.write("x.yaml", &peer("tor", ""));
     scene.read();
-    assert_eq!(filters(&scene).map(|filters| filters.len()), Some(3));
+    assert_eq!(filters(&mut scene).map(|filters| filters.len()), Some(3));
     scene.pass(QUIET);
-    assert_eq!(filters(&scene), Some(vec![]));
+    assert_eq!(filters(&mut scene), Some(vec![]));
     // An AS number that is cut is still one.
     let mut scene = Scene::with("x.yaml", &peer("tor", "  asNumber: 65001\n"));
     scene.write("x.yaml", &peer("tor", "  asNumber: 65"));
     scene.read();
-    let asn = |scene: &Scene| scene.state.snapshot().set.bgp_peer("tor")?.spec.as_number;
-    assert_eq!(asn(&scene).map(|asn| asn.0), Some(65001));
+    let asn = |scene: &mut Scene| scene.state.snapshot().set.bgp_peer("tor")?.spec.as_number;
+    assert_eq!(asn(&mut scene).map(|asn| asn.0), Some(65001));
     scene.pass(QUIET);
-    assert_eq!(asn(&scene).map(|asn| asn.0), Some(65));
+    assert_eq!(asn(&mut scene).map(|asn| asn.0), Some(65));
 }
 
 /// Promise 18.6.
@@ -301,8 +301,8 @@ fn an_object_that_goes_from_file_to_file_is_not_named_twice() {
     scene.write("a.yaml", "# moved\n");
     scene.read();
     assert_eq!(scene.problems(), [] as [&str; 0]);
-    let asn = |scene: &Scene| scene.state.snapshot().set.bgp_peer("one")?.spec.as_number;
-    assert_eq!(asn(&scene).map(|asn| asn.0), Some(7));
+    let asn = |scene: &mut Scene| scene.state.snapshot().set.bgp_peer("one")?.spec.as_number;
+    assert_eq!(asn(&mut scene).map(|asn| asn.0), Some(7));
 }
 
 /// Promise 1.13.
