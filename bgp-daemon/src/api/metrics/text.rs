@@ -49,21 +49,28 @@ impl Written {
         Self::after(',', labels)
     }
 
-    fn after(mut before: char, labels: Labels<'_>) -> Self {
-        let mut text = String::new();
-        for (name, value) in labels {
-            text.push(before);
-            text.push_str(name);
-            text.push_str("=\"");
-            push_escaped(&mut text, value);
-            text.push('"');
-            before = ',';
-        }
+    fn after(before: char, labels: Labels<'_>) -> Self {
+        let mut text = String::with_capacity(64);
+        push_labels(&mut text, before, labels);
         Self(text)
     }
 }
 
+fn push_labels(text: &mut String, mut before: char, labels: Labels<'_>) {
+    for (name, value) in labels {
+        text.push(before);
+        text.push_str(name);
+        text.push_str("=\"");
+        push_escaped(text, value);
+        text.push('"');
+        before = ',';
+    }
+}
+
 fn push_escaped(text: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        return text.push_str(value);
+    }
     for character in value.chars() {
         match character {
             '\n' => text.push_str("\\n"),
@@ -189,7 +196,7 @@ impl<'a> Samples<'a> {
     fn series(&mut self, labels: Labels<'_>) {
         self.text.push_str(self.name);
         self.text.push_str(self.suffix);
-        self.text.push_str(&Written::first(labels).0);
+        push_labels(self.text, '{', labels);
         self.text
             .push_str(if labels.is_empty() { " " } else { "} " });
     }
