@@ -240,7 +240,7 @@ fn other_end<'a>(plans: &'a [Plan], peer: &Peer) -> Option<(&'a Plan, &'a Peer)>
     let mut back = sessions.filter(|(_, back)| {
         Some(back.address) == peer.source_address && back.source_address == Some(peer.address)
     });
-    back.next()
+    back.next().map(|(plan, peer)| (plan, &**peer))
 }
 
 proptest! {

@@ -333,9 +333,10 @@ async fn a_soft_change_is_no_new_session(kind: Kind) {
     let speaker = Speaker::start(config(), None);
     let mut events = speaker.events();
     let mut desired = Desired::default();
-    desired
-        .peers
-        .insert("router".into(), spec("10.0.0.1:1790", Policy::ACCEPT));
+    desired.peers.insert(
+        "router".into(),
+        spec("10.0.0.1:1790", Policy::ACCEPT).into(),
+    );
     desired.routes.insert((net(OURS), 0), marked());
     let report = speaker.apply(desired.clone()).await.unwrap();
     assert_eq!((report.added.len(), report.announced), (1, 1));
