@@ -102,10 +102,10 @@ impl ResourceSet {
     /// Adds the objects of another set whose kind and name are not in this one. Both share them. Returns the keys of the others.
     pub fn add_absent(&mut self, other: &Self) -> Vec<ObjectKey> {
         let mut present = Vec::new();
-        for (key, resource) in &other.objects {
-            match self.objects.contains_key(key) {
-                true => present.push(key.clone()),
-                false => drop(self.objects.insert(key.clone(), Arc::clone(resource))),
+        for (key, resource) in other.entries() {
+            match self.get(key) {
+                Some(_) => present.push(key.clone()),
+                None => drop(self.insert_shared(key.clone(), Arc::clone(resource))),
             }
         }
         present
