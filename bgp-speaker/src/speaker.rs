@@ -394,8 +394,12 @@ impl Speaker {
     /// # Errors
     ///
     /// A value is unusable, or the speaker has ended.
-    pub async fn configure_peer(&self, name: &str, spec: PeerSpec) -> Result<(), SpeakerError> {
-        let (name, spec): (Arc<str>, _) = (name.into(), Arc::new(spec));
+    pub async fn configure_peer(
+        &self,
+        name: &str,
+        spec: impl Into<Arc<PeerSpec>>,
+    ) -> Result<(), SpeakerError> {
+        let (name, spec): (Arc<str>, Arc<PeerSpec>) = (name.into(), spec.into());
         let mut current = self.0.desired.lock().await;
         current
             .validate_peer(&name, &spec, &self.0.config)
