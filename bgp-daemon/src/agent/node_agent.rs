@@ -332,14 +332,10 @@ impl Agent {
         disabled: BTreeSet<Arc<str>>,
         predecessor: Option<UnixStream>,
     ) -> Result<Result<(), HandoverError>, AgentError> {
-        let mut rib = RibConfig::new(router_id);
-        rib.resolve_next_hops = self.config.kernel;
-        rib.use_unresolved = self.config.kernel;
-        rib.forwarding = self.config.kernel;
-        rib.memory_limit = self.config.memory_limit;
         let mailbox = Arc::new(Mailbox::default());
         let sink = self.config.kernel.then(|| mailbox.sink());
-        let config = SpeakerConfig::new(plan.local_as, router_id).with_rib(rib);
+        let config = SpeakerConfig::new(plan.local_as, router_id);
+        let config = config.with_rib(self.rib_config(router_id));
         let mut environment = Environment::default().with_taking_over(predecessor.is_some());
         environment.forwarding = sink;
         let speaker = Speaker::start_in(config, environment);
@@ -404,6 +400,15 @@ impl Agent {
             .follow(&running.speaker, running.forwarding.as_ref());
         self.speaker = Some(running);
         Ok(Ok(()))
+    }
+
+    fn rib_config(&self, router_id: RouterId) -> RibConfig {
+        let mut rib = RibConfig::new(router_id);
+        rib.resolve_next_hops = self.config.kernel;
+        rib.use_unresolved = self.config.kernel;
+        rib.forwarding = self.config.kernel;
+        rib.memory_limit = self.config.memory_limit;
+        rib
     }
 
     /// Takes everything over from a process that runs.
