@@ -10,7 +10,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,7 @@ use tracing::{debug, info};
 
 use crate::alarms::Alarms;
 use crate::descriptors::is_of_reserve;
+use crate::given_listener::GivenListener;
 use crate::listener::{Incoming, ListenError, Listeners, PeerSecurity, Refusal};
 use crate::namespace::Namespace;
 use crate::pace::{Pace, Paces};
@@ -46,10 +46,10 @@ pub(super) enum AcceptorCommand {
     Open(ListenerEntry),
     /// Stop accepting connections of the neighbour with this name.
     Close(Arc<str>),
-    /// Reply with copies of the sockets and the addresses that were requested for them, and accept nothing for a while.
-    HandOver(oneshot::Sender<Vec<(SocketAddr, OwnedFd)>>),
+    /// Reply with copies of the sockets, and accept nothing for a while.
+    HandOver(oneshot::Sender<Vec<GivenListener>>),
     /// Listen on sockets of another process; connections are accepted and dialled from now on.
-    TakeOver(Vec<(SocketAddr, OwnedFd)>),
+    TakeOver(Vec<GivenListener>),
     /// A connection that the owner hands over.
     Stream(Incoming),
     /// Hand connections from these ranges to this function, unless a configured neighbour has the address.
@@ -179,8 +179,9 @@ impl Acceptor {
                 }
                 AcceptorCommand::TakeOver(sockets) => {
                     self.waiting = false;
-                    for (wanted, socket) in sockets {
-                        if let Err(error) = self.listeners.take_over(wanted, socket) {
+                    for given in sockets {
+                        let wanted = given.wanted;
+                        if let Err(error) = self.listeners.take_over(given) {
                             debug!(%wanted, %error, "cannot listen on the socket of the other process");
                         }
                     }

@@ -54,6 +54,21 @@ pub(super) enum Refused {
 }
 
 impl Keys {
+    /// The prefixes with a key.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = IpNet> {
+        self.set.keys().copied()
+    }
+
+    /// Removes keys of another process from a socket, but for those of wanted prefixes.
+    pub(super) fn clean(socket: &impl AsFd, old: &[IpNet], wanted: &[(IpNet, &Md5Key)]) {
+        for net in old {
+            if wanted.binary_search_by_key(net, |(net, _)| *net).is_err() {
+                // A key that cannot be removed only shuts a peer out.
+                sockopt::set_md5_key(socket, *net, None).ok();
+            }
+        }
+    }
+
     /// Sets these keys on the socket, and removes all others.
     pub(super) fn bring(&mut self, socket: &impl AsFd, wanted: &[(IpNet, &Md5Key)]) {
         self.missing = self.add(socket, wanted);

@@ -69,6 +69,7 @@
 //! | [`handover`]    | another process takes over                                      |
 //! | [`listener`]    | listening sockets                                               |
 //! | `keys`          | TCP MD5 keys of a listening socket                              |
+//! | `given_listener` | a listening socket on its way to another process               |
 //! | [`connect`]     | dials                                                           |
 //! | `dialling`      | dials within the neighbour's task                               |
 //! | `namespace`     | a network namespace for sockets                                 |
@@ -102,6 +103,7 @@ mod exchange;
 mod farewell;
 mod flush;
 pub mod forwarding;
+mod given_listener;
 pub mod handover;
 mod ids;
 mod inquirer;

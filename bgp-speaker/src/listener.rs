@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::given_listener::GivenListener;
 use crate::keys::{self, Keys, Refused};
 use crate::namespace::{Namespace, make_in};
 use crate::sockopt::{self, Md5Key, Ttl};
@@ -119,24 +120,25 @@ impl Listeners {
         self.add(Some(wanted), socket)
     }
 
-    /// Copies of the sockets, with the addresses that were requested for them; without sockets of the owner.
-    pub(super) fn sockets(&self) -> Vec<(SocketAddr, OwnedFd)> {
+    /// Copies of the sockets, without those of the owner.
+    pub(super) fn sockets(&self) -> Vec<GivenListener> {
         let copy = |bound: &Bound| {
-            let socket = bound.socket.as_fd().try_clone_to_owned();
-            Some((bound.wanted?, socket.ok()?))
+            Some(GivenListener {
+                wanted: bound.wanted?,
+                socket: bound.socket.as_fd().try_clone_to_owned().ok()?,
+                keys: bound.keys.prefixes().collect(),
+            })
         };
         self.sockets.iter().filter_map(copy).collect()
     }
 
-    /// Listens on a socket of another process, as if this address had been requested.
-    pub(super) fn take_over(
-        &mut self,
-        wanted: SocketAddr,
-        socket: OwnedFd,
-    ) -> io::Result<SocketAddr> {
-        let socket = Socket::from(socket);
+    /// Listens on a socket of another process, as if its address had been requested. It keeps no key that is not wanted here.
+    pub(super) fn take_over(&mut self, given: GivenListener) -> io::Result<SocketAddr> {
+        let socket = Socket::from(given.socket);
         socket.set_nonblocking(true)?;
-        self.add(Some(wanted), socket)
+        let is_ipv4 = socket.domain()? == Domain::IPV4;
+        Keys::clean(&socket, &given.keys, &self.keys_of_family(is_ipv4));
+        self.add(Some(given.wanted), socket)
     }
 
     /// Listens on a socket of the owner until `self` is dropped.

@@ -48,7 +48,9 @@ pub(super) struct Neighbour {
     pub(super) peer: PeerId,
     pub(super) config: NeighbourConfig,
     pub(super) dial: Dial,
-    /// First connection of a dynamic peer, whose task ends when the peer is gone.
+    /// The task ends when the peer is gone.
+    pub(super) is_dynamic: bool,
+    /// First connection of a dynamic peer.
     pub(super) first: Option<Arrival>,
     pub(super) commands: mpsc::Receiver<NeighbourCommand>,
     /// Connections that the peer opened.
@@ -516,6 +518,7 @@ impl Running {
             }
             Output::Down(down) => {
                 self.since = now();
+                self.neighbour.path.ended();
                 self.ended = Some(down.reason.clone());
                 self.neighbour.reporter.down(down.reason);
             }
@@ -558,8 +561,11 @@ impl Running {
     fn quiet(&self) -> Quiet {
         let session = self.session.hand_over(now()).and_then(|session| {
             let connection = self.connections.get(self.established()?)?;
-            let local = connection.local_address();
-            Some(QuietSession { session, local })
+            Some(QuietSession {
+                session,
+                local: connection.local_address(),
+                md5: self.neighbour.dial.md5.clone(),
+            })
         });
         let opaque = &self.neighbour.config.session.opaque_families;
         let has_opaque = !opaque.is_empty();
@@ -593,6 +599,7 @@ impl Running {
             socket,
         } = taken;
         let (now, config) = (now(), Arc::clone(&self.neighbour.config.session));
+        self.stays_until = self.neighbour.is_dynamic.then_some(now);
         let conn = ConnId(self.next_connection);
         let negotiated = session.negotiated(&config);
         let continued = Session::take_over(config, self.seed, now, conn, &session);
@@ -632,15 +639,10 @@ impl Running {
         }
     }
 
-    /// The settings of this process apply to the socket; usually it has them already.
+    /// The settings of this process apply to the socket; usually it has them already. With another key, the session would not have
+    /// been taken over.
     fn secure(&self, connection: &TcpConnection) {
-        let (dial, stream) = (&self.neighbour.dial, connection.stream());
-        let peer = connection.remote.ip().into();
-        let set = sockopt::set_ttl(stream, dial.ttl);
-        let set = set.and_then(|()| match &dial.md5 {
-            Some(key) => sockopt::set_md5_key(stream, peer, Some(key)),
-            None => Ok(()),
-        });
+        let set = sockopt::set_ttl(connection.stream(), self.neighbour.dial.ttl);
         if let Err(error) = set {
             debug!(peer = %self.neighbour.reporter.name, %error, "the options of the socket stay as they are");
         }

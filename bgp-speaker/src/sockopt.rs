@@ -11,7 +11,7 @@
 use std::fmt;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
@@ -71,6 +71,11 @@ impl Md5Key {
             1..=MD5_KEY_MAX => Ok(Self(Arc::new(Zeroizing::new(octets.to_vec())))),
             _ => Err(Md5KeyError::TooLong),
         }
+    }
+
+    /// For another process of this program, and nobody else.
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -199,10 +204,8 @@ impl Datagram {
 /// # Errors
 /// As the system reports, and for a sender that has no address.
 pub fn receive_datagram(socket: &impl AsFd) -> io::Result<Datagram> {
-    let mut source = SockAddr::from(match is_ipv6(socket)? {
-        true => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        false => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-    });
+    // The longer of the two addresses has room for either.
+    let mut source = SockAddr::from(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
     let mut control = Control([MaybeUninit::new(0); CONTROL_MAX]);
     let mut buffer = [MaybeUninit::new(0); DATAGRAM_MAX];
     let (len, control_len) = {

@@ -588,8 +588,8 @@ impl Speaker {
         self.0.desired.lock().await
     }
 
-    pub(crate) fn has_dynamic_peers(&self) -> bool {
-        !self.0.peers.dynamic.peers().is_empty()
+    pub(crate) fn dynamic(&self) -> &dynamic::Registry {
+        &self.0.peers.dynamic
     }
 
     pub(crate) fn all_peers(&self) -> Vec<(Arc<str>, Peer)> {

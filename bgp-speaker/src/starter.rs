@@ -54,6 +54,14 @@ pub(super) struct Peer {
     pub(super) meter: Meter,
 }
 
+/// Where a peer comes from.
+enum Origin {
+    /// The owner has configured it.
+    Configured,
+    /// It has connected, unless another process hands its session over.
+    Range(Option<Arrival>),
+}
+
 impl Starter {
     /// Starts a configured peer. With `restarting`, the OPEN says so until the session first comes up.
     pub(super) async fn start(
@@ -63,21 +71,24 @@ impl Starter {
         settings: PeerSettings,
         restarting: bool,
     ) -> Result<Peer, Ended> {
-        self.start_task(id, name, settings, restarting, None, async {})
+        let origin = Origin::Configured;
+        self.start_task(id, name, settings, restarting, origin, async {})
             .await
     }
 
-    /// Starts a dynamic peer with its first connection, otherwise as [`Starter::start`]; `ended` runs when the peer is gone.
+    /// Starts a dynamic peer with its first connection, or without one if its session comes from another process; otherwise as
+    /// [`Starter::start`]. `ended` runs when the peer is gone.
     pub(super) async fn start_dynamic(
         &self,
         id: PeerId,
         name: Arc<str>,
         settings: PeerSettings,
-        first: Arrival,
+        first: Option<Arrival>,
         restarting: bool,
         ended: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Peer, Ended> {
-        self.start_task(id, name, settings, restarting, Some(first), ended)
+        let origin = Origin::Range(first);
+        self.start_task(id, name, settings, restarting, origin, ended)
             .await
     }
 
@@ -87,21 +98,25 @@ impl Starter {
         name: Arc<str>,
         settings: PeerSettings,
         restarting: bool,
-        first: Option<Arrival>,
+        origin: Origin,
         ended: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Peer, Ended> {
+        let (is_dynamic, first) = match origin {
+            Origin::Configured => (false, None),
+            Origin::Range(first) => (true, first),
+        };
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (connections, accepted) = mpsc::channel(acceptor::WAITING);
         let guard = watch::Sender::new(Guard::Pending);
         let config = Arc::clone(&settings.neighbour.routes);
         let configure = TableInput::Input(Input::Configure { peer: id, config });
         self.table.send([configure]).await?;
-        let is_dynamic = first.is_some();
         let meter = Meter::new(id, now());
         let neighbour = Neighbour {
             peer: id,
             config: session_of(&settings.neighbour, restarting),
             dial: settings.dial.clone(),
+            is_dynamic,
             first,
             commands: receiver,
             accepted,
@@ -117,7 +132,10 @@ impl Starter {
             namespace: self.namespace.clone(),
             opaque: self.outlet(&name, &settings),
             meter: meter.clone(),
-            path: PathRule::new(self.watchdog(&name, &settings, is_dynamic)),
+            path: PathRule::new(
+                self.watchdog(&name, &settings, is_dynamic),
+                restarting && !is_dynamic,
+            ),
         };
         let number = u64::from(id.0);
         let seed = self.seed.wrapping_add(number.wrapping_mul(SPREAD));

@@ -53,7 +53,6 @@ impl Scene {
         let listen = format!("{OURS}:1790").parse().unwrap();
         let ours = pair::start(LISTENER_AS);
         ours.listen(vec![listen]).await.unwrap();
-        let theirs = pair::start(DIALLER_AS);
         let mut our_peer = pair::passive(format!("{THEIRS}:179").parse().unwrap());
         our_peer.source = Some(OURS.parse().unwrap());
         our_peer.bfd = watched(FAST);
@@ -61,17 +60,35 @@ impl Scene {
         ours.configure_peer("theirs", our_peer.clone())
             .await
             .unwrap();
-        let mut their_peer = pair::active(listen, THEIRS);
-        their_peer.connect_retry_time = Duration::from_secs(1);
-        their_peer.idle_hold = (Duration::from_secs(1), Duration::from_secs(1));
-        their_peer.graceful_restart = our_peer.graceful_restart;
-        theirs.configure_peer("ours", their_peer).await.unwrap();
+        let theirs = Self::their_speaker(&our_peer).await;
         Self {
             their_events: theirs.events(),
             ours,
             theirs,
             our_peer,
         }
+    }
+
+    async fn their_speaker(our_peer: &PeerSpec) -> Speaker {
+        let listen = format!("{OURS}:1790").parse().unwrap();
+        let theirs = pair::start(DIALLER_AS);
+        let mut their_peer = pair::active(listen, THEIRS);
+        their_peer.connect_retry_time = Duration::from_secs(1);
+        their_peer.idle_hold = (Duration::from_secs(1), Duration::from_secs(1));
+        their_peer.graceful_restart = our_peer.graceful_restart;
+        theirs.configure_peer("ours", their_peer).await.unwrap();
+        theirs
+    }
+
+    /// The other side is another process now.
+    async fn restart_theirs(&mut self) {
+        self.theirs.shutdown(Shutdown::KeepRoutes).await;
+        until("the end of the session", async || {
+            self.ours.established().borrow().is_empty()
+        })
+        .await;
+        self.theirs = Self::their_speaker(&self.our_peer).await;
+        self.their_events = self.theirs.events();
     }
 
     fn is_established(&self) -> bool {
@@ -206,6 +223,38 @@ fn a_peer_that_restarts_keeps_its_routes_though_bfd_fails() {
             assert_eq!(scene.ours.routes().look(known).await.unwrap(), 1);
         },
     );
+}
+
+/// A peer that is back before its silence is noticed: BFD then finds the end of the process of before. R5882-4.3-01.
+#[test]
+fn a_peer_that_is_back_in_time_keeps_its_session() {
+    netns::run("a_peer_that_is_back_in_time_keeps_its_session", async {
+        let slow = Duration::from_secs(1);
+        let restart = GracefulRestart::new(120);
+        let mut scene = Scene::new(|peer| {
+            peer.graceful_restart = Some(restart);
+            peer.bfd = watched(slow);
+        })
+        .await;
+        let peer = peer(slow);
+        scene.established().await;
+        peer.is_up().await;
+        peer.lock().is_mute = true;
+        scene.restart_theirs().await;
+        scene.established().await;
+        until("the failure", async || scene.bfd().await.failures == 1).await;
+        // It was told before that; the answer to another question comes later.
+        assert_eq!(scene.bfd().await.state(), State::Down);
+        assert!(scene.is_established());
+        while let Ok(event) = scene.their_events.try_recv() {
+            assert!(!matches!(event, Event::Down { .. }), "{event:?}");
+        }
+        // BFD of the new process works in this session, and what it finds counts.
+        peer.lock().is_mute = false;
+        peer.is_up().await;
+        peer.lock().is_mute = true;
+        assert_eq!(notification(&scene.end().await), (6, 10, vec![]));
+    });
 }
 
 /// RFC 5882 §3.2.

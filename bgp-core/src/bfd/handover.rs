@@ -72,6 +72,7 @@ impl Session {
             .peer
             .is_some_and(|peer| peer.control_plane_independent);
         taken.heard = session.heard.map(before).filter(|_| session.peer.is_some());
+        taken.worked_at = taken.heard.filter(|_| taken.state == State::Up);
         taken.sent = session.sent.map(before);
         taken.negotiation = Negotiation {
             wanted,

@@ -1,7 +1,7 @@
 //! What a session wants done, and how it is.
 
 use std::num::NonZeroU8;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::interval::Interval;
 use super::packet::{Diagnostic, Discriminator, Packet, State};
@@ -28,6 +28,8 @@ pub struct Change {
     pub cause: Cause,
     /// By the C bits, BFD shares the fate of the control plane on neither side.
     pub control_plane_independent: bool,
+    /// When the peer last said that it hears us; `None` if it has not.
+    pub worked_at: Option<Instant>,
 }
 
 /// Why a session is in another state.
@@ -40,6 +42,8 @@ pub enum Cause {
     DetectionTimeExpired,
     /// The peer went down: most likely it does not hear us.
     PeerDown,
+    /// The peer went down after we had sent nothing for its detection time: our process was not running.
+    OwnSilence,
     /// The peer's operator holds its side down.
     PeerAdminDown,
     /// Our owner holds the session down, or no longer does.
@@ -47,7 +51,8 @@ pub enum Cause {
 }
 
 impl Change {
-    /// Whether the path is dead, or the peer. What an operator did says nothing of either (RFC 5882 §3.2).
+    /// Whether the path is dead, or the peer. What an operator did says nothing of either (RFC 5882 §3.2), and our own silence was
+    /// no fault of theirs.
     pub fn is_failure(&self) -> bool {
         let by_itself = matches!(self.cause, Cause::DetectionTimeExpired | Cause::PeerDown);
         self.old == State::Up && by_itself

@@ -24,6 +24,8 @@ pub struct Session {
     /// Whether the peer's last packet had the C bit.
     pub(super) peer_is_independent: bool,
     pub(super) heard: Option<Instant>,
+    /// When the peer last said that it hears us: it was Init or Up.
+    pub(super) worked_at: Option<Instant>,
     pub(super) sent: Option<Instant>,
     /// The interval for which the next packet is planned; `None` while there are to be no periodic packets.
     pub(super) pace: Option<Interval>,
@@ -45,6 +47,7 @@ impl Session {
             peer: None,
             peer_is_independent: false,
             heard: None,
+            worked_at: None,
             sent: None,
             pace: None,
             next: None,
@@ -92,9 +95,13 @@ impl Session {
         {
             return;
         }
+        let was_silent = self.was_silent(now);
         self.peer = Some(PeerView::of(packet));
         self.peer_is_independent = packet.control_plane_independent;
         self.heard = Some(now);
+        if matches!(packet.state, State::Init | State::Up) {
+            self.worked_at = Some(now);
+        }
         self.negotiate();
         if packet.is_final {
             self.negotiation.confirm();
@@ -104,6 +111,8 @@ impl Session {
         }
         let next = next_state(self.state, packet.state);
         if let Some((state, diagnostic, cause)) = next {
+            let is_own = was_silent && cause == Cause::PeerDown;
+            let cause = if is_own { Cause::OwnSilence } else { cause };
             self.enter(now, state, diagnostic, cause);
         }
         // One packet says both.
@@ -171,7 +180,17 @@ impl Session {
             cause,
             control_plane_independent: self.config.control_plane_independent
                 && self.peer_is_independent,
+            worked_at: self.worked_at,
         }));
+    }
+
+    /// Whether we have sent nothing for the detection time of the peer, which then had reason to find the path dead.
+    fn was_silent(&self, now: Instant) -> bool {
+        let due = self.sent.zip(self.transmit_interval());
+        due.is_some_and(|(sent, interval)| {
+            let detection = Duration::from(interval) * u32::from(self.config.multiplier.get());
+            now.saturating_duration_since(sent) >= detection
+        })
     }
 
     pub(super) fn negotiate(&mut self) {

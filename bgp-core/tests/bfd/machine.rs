@@ -177,6 +177,26 @@ fn why_a_session_went_down_is_told() {
     assert_eq!(told.your_discriminator, None, "R5880-6.8.1-02");
 }
 
+/// A process that was not running finds that the peer has given it up: that says nothing of the path.
+#[test]
+fn a_peer_that_goes_down_for_our_silence_has_not_failed() {
+    for (silence, cause) in [(850, Cause::PeerDown), (900, Cause::OwnSilence)] {
+        let mut lone = Lone::up();
+        lone.pass(Duration::from_millis(500));
+        let worked_at = lone.now;
+        lone.hear(&packet(State::Up));
+        let sent = lone.pass(Duration::from_millis(300)).pop().unwrap();
+        // Nobody calls `handle_timeout` meanwhile.
+        lone.now = sent + Duration::from_millis(silence);
+        lone.hear(&packet(State::Down));
+        assert_eq!(lone.cause(), Some(cause));
+        assert_eq!(lone.changes[0].is_failure(), cause == Cause::PeerDown);
+        assert_eq!(lone.changes[0].worked_at, Some(worked_at));
+        // It comes up again as after any failure.
+        lone.bring_up(&packet(State::Up));
+    }
+}
+
 /// R5880-6.8.6-03: a session that was not up has not failed.
 #[test]
 fn only_what_was_up_can_fail() {

@@ -15,6 +15,7 @@ use bgp_speaker::unnumbered::{Discovery, DiscoverySocket, Links};
 use tokio::sync::watch;
 
 use crate::plan::{Environment, Link, Neighbour, Plan, Router, SearchPlace};
+use crate::takeover::Found;
 
 /// What is found. Each part is absent until there is something that finds it.
 #[derive(Default)]
@@ -23,6 +24,8 @@ pub(super) struct Neighbours {
     gateways: Option<watch::Receiver<Option<Vec<DefaultGateway>>>>,
     socket: Option<DiscoverySocket>,
     discovery: Option<(Discovery, watch::Receiver<Arc<Links>>)>,
+    /// What a process has found from which this one takes over.
+    expected: Found,
 }
 
 impl Neighbours {
@@ -31,6 +34,11 @@ impl Neighbours {
             socket,
             ..Self::default()
         }
+    }
+
+    /// Until something else is found, this is there.
+    pub(super) fn expect(&mut self, expected: Found) {
+        self.expected = expected;
     }
 
     /// Follows a new speaker.
@@ -68,7 +76,8 @@ impl Neighbours {
             let reason = "CAP_NET_RAW was missing at the start of the process, or IPv6";
             return Err(io::Error::other(reason));
         };
-        let discovery = Discovery::start(socket, None, tasks, alarms)?;
+        let expected = self.expected.links();
+        let discovery = Discovery::start(socket, None, expected, tasks, alarms)?;
         let found = discovery.found();
         self.discovery = Some((discovery, found));
         Ok(())
@@ -111,8 +120,9 @@ impl Neighbours {
             .and_then(|known| known.borrow().clone());
         let of_gateway =
             |found: &DefaultGateway| router(found.address, &found.interface, found.index);
-        environment.gateways = gateways.map(|known| known.iter().map(of_gateway).collect());
-        environment.routers = self.discovery.as_ref().map(|(_, found)| {
+        let gateways = gateways.map(|known| known.iter().map(of_gateway).collect());
+        environment.gateways = gateways.or_else(|| self.expected.gateways());
+        let routers = self.discovery.as_ref().map(|(_, found)| {
             let links = found.borrow().clone();
             let on_link = |(name, found): (&Arc<str>, &bgp_speaker::unnumbered::Found)| {
                 let routers = found.routers.iter();
@@ -122,6 +132,7 @@ impl Neighbours {
             };
             links.iter().flat_map(on_link).collect()
         });
+        environment.routers = routers.or_else(|| self.expected.routers());
     }
 
     /// Waits for a change.

@@ -164,6 +164,12 @@ impl Agent {
         let mut plan = self
             .planner
             .plan(&snapshot.set, &self.config.node, &environment);
+        if !plan.searches.is_empty() && self.expect_found().await {
+            self.neighbours.take(&mut environment);
+            plan = self
+                .planner
+                .plan(&snapshot.set, &self.config.node, &environment);
+        }
         let meters = self.config.views.meters();
         meters.plan().observe(began.elapsed().as_secs_f64());
         plan.problems.extend(local.problems);
@@ -298,6 +304,23 @@ impl Agent {
         self.problems = problems;
     }
 
+    /// Asks the process from which this one takes over what it has found; returns whether there is one to ask.
+    async fn expect_found(&mut self) -> bool {
+        match self.config.take_over.as_ref().filter(|_| self.is_new()) {
+            Some(take_over) => {
+                let found = take_over.ask_found().await;
+                self.neighbours.expect(found);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether no plan has taken effect yet.
+    fn is_new(&self) -> bool {
+        self.reconfigured == self.boot
+    }
+
     /// Starts a speaker, or takes over that of a process that runs.
     async fn start(
         &mut self,
@@ -305,8 +328,7 @@ impl Agent {
         plan: Arc<Plan>,
         disabled: BTreeSet<Arc<str>>,
     ) -> Result<(), AgentError> {
-        let is_first = self.reconfigured == self.boot;
-        if let Some(take_over) = self.config.take_over.clone().filter(|_| is_first) {
+        if let Some(take_over) = self.config.take_over.clone().filter(|_| self.is_new()) {
             for _ in 0..TRIES {
                 let Some(stream) = take_over.knock().await else {
                     break;
@@ -339,8 +361,7 @@ impl Agent {
         let mut environment = Environment::default().with_taking_over(predecessor.is_some());
         environment.forwarding = sink;
         let speaker = Speaker::start_in(config, environment);
-        let recover =
-            self.config.recover && self.reconfigured == self.boot && predecessor.is_none();
+        let recover = self.config.recover && self.is_new() && predecessor.is_none();
         speaker.set_restarting(recover);
         let (mut forwarding, mut prepared, mut leftovers) = (None, None, false);
         if self.config.kernel {

@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::view::View;
-use crate::takeover::{LEAVE, TAKE_OVER, TRY_AGAIN, TakeOver, is_allowed};
+use crate::takeover::{FOUND, Found, LEAVE, TAKE_OVER, TRY_AGAIN, TakeOver, is_allowed};
 
 /// How long a client may take for its first octet.
 const FIRST_OCTET: Duration = Duration::from_secs(1);
@@ -50,6 +50,10 @@ impl TakeOver {
         let first = tokio::time::timeout(FIRST_OCTET, stream.read_u8()).await;
         match first.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))? {
             TAKE_OVER => {}
+            FOUND => {
+                let found = Found::of(&views.borrow().environment);
+                return Ok(stream.write_all(&found.octets()).await?);
+            }
             LEAVE => {
                 info!("a successor needs this process to end");
                 stop.cancel();
@@ -63,10 +67,6 @@ impl TakeOver {
         let Some(running) = view.running.as_ref().filter(|_| !stop.is_cancelled()) else {
             anyhow::bail!("there is no speaker to take over");
         };
-        // The successor has to find them first, and would end their sessions until then.
-        if !running.plan.searches.is_empty() || !running.plan.listen_ranges.is_empty() {
-            anyhow::bail!("peers without a configured address are not handed over yet");
-        }
         info!("a successor takes over");
         let handed_over = running.speaker.hand_over(stream, &view.node).await?;
         let (sessions, silence) = (handed_over.sessions, handed_over.silence);

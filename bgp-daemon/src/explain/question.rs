@@ -127,7 +127,7 @@ fn without_session(
     let name = wanted.strip_prefix(BGP_PEER).unwrap_or(wanted);
     let mut all = resources.bgp_peers();
     let resource = all.find(|peer| {
-        let ip = peer.spec.peer_ip.as_ref().map(|ip| ip.ip);
+        let ip = peer.spec.peer_address().map(|peer| peer.ip);
         peer.metadata.name == name || (address.is_some() && ip == address)
     })?;
     let object = format!("{BGP_PEER}{}", resource.metadata.name);

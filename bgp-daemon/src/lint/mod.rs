@@ -7,6 +7,7 @@
 //! | `filters`   | unused BGPFilters, rules that never apply                      |
 //! | `covers`    | whether one rule matches everything that another one matches   |
 //! | `peers`     | BGPPeers: selected nodes, duplicates, settings without effect  |
+//! | `found`     | BGPPeers without addresses: ranges, links, default gateways    |
 //! | `addresses` | pools, ranges of services, communities                         |
 //! | `nodes`     | nodes, route reflectors, and sessions in which both sides wait |
 //! | `problems`  | problems of reading and planning                               |
@@ -15,6 +16,7 @@ mod addresses;
 mod covers;
 mod filters;
 mod finding;
+mod found;
 mod nodes;
 mod peers;
 mod problems;
@@ -43,6 +45,7 @@ pub fn lint(loaded: &Loaded, environment: &Environment) -> Vec<Finding> {
     let mut findings = Vec::new();
     filters::look(&subject, &mut findings);
     peers::look(&subject, &mut findings);
+    found::look(&subject, &mut findings);
     addresses::look(&subject, &mut findings);
     nodes::look(&subject, environment, &mut findings);
     problems::look(loaded, environment, &mut findings);

@@ -54,7 +54,7 @@ fn selected<'a>(subject: &Subject<'a>, selector: &Selector) -> BTreeSet<&'a str>
 }
 
 /// The nodes of a BGPPeer.
-fn nodes_with<'a>(subject: &Subject<'a>, peer: &BgpPeer) -> BTreeSet<&'a str> {
+pub(super) fn nodes_with<'a>(subject: &Subject<'a>, peer: &BgpPeer) -> BTreeSet<&'a str> {
     match (&peer.spec.node, &peer.spec.node_selector) {
         (Some(node), _) => {
             let node = subject.nodes.get_key_value(node.as_str());
@@ -106,7 +106,7 @@ fn times(subject: &Subject<'_>, peer: &BgpPeer, findings: &mut Vec<Finding>) {
     };
     let family = peer
         .spec
-        .peer_ip
+        .peer_address()
         .map_or(Family::Ipv4Unicast, |it| Family::of(it.ip));
     let annotations = Annotations::read(&peer.metadata, "", &mut Vec::new());
     let hold = annotations
@@ -139,7 +139,7 @@ fn times(subject: &Subject<'_>, peer: &BgpPeer, findings: &mut Vec<Finding>) {
 fn ways(peer: &BgpPeer, findings: &mut Vec<Finding>) {
     let spec = &peer.spec;
     let object = format!("BGPPeer/{}", peer.metadata.name);
-    if let Some((via, peer_ip)) = spec.reachable_by.zip(spec.peer_ip)
+    if let Some((via, peer_ip)) = spec.reachable_by.zip(spec.peer_address())
         && via.is_ipv4() != peer_ip.ip.is_ipv4()
     {
         let text = format!(
@@ -224,9 +224,9 @@ impl<'a> Scope<'a> {
             .peer_selector
             .iter()
             .flat_map(|it| selected(subject, it));
-        let by_address = spec.peer_ip.iter().flat_map(|peer_ip| {
+        let by_address = spec.peer_address().into_iter().flat_map(|peer_ip| {
             let nodes = subject.nodes.iter();
-            let nodes = nodes.filter(|(_, node)| node.has_address(peer_ip.ip));
+            let nodes = nodes.filter(move |(_, node)| node.has_address(peer_ip.ip));
             nodes.map(|(name, _)| *name)
         });
         Self {
@@ -244,8 +244,8 @@ impl<'a> Scope<'a> {
     /// A node on which both define the same session; an inner `None` is any node.
     fn meets(&self, other: &Self) -> Option<Option<&'a str>> {
         let (ours, theirs) = (&self.peer.spec, &other.peer.spec);
-        let same_address = ours.peer_ip.is_some()
-            && ours.peer_ip == theirs.peer_ip
+        let same_address = ours.peer_address().is_some()
+            && ours.peer_address() == theirs.peer_address()
             && ours.peer_selector.is_none()
             && theirs.peer_selector.is_none();
         let common = self.nodes.intersection(&other.nodes).copied();

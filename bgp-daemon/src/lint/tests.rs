@@ -440,6 +440,69 @@ fn ranges_and_communities() {
 }
 
 #[test]
+fn peers_without_configured_addresses() {
+    let found =
+        |name: &str, annotation: &str, spec: &str| annotated("BGPPeer", name, annotation, spec);
+    let range = |name: &str, range: &str| {
+        found(name, &format!("listen-range: '{range}'"), "asNumber: 65001")
+    };
+    let at = "metadata.annotations.bgp-daemon.io";
+    let interfaces =
+        "interfaces: [{name: eth0, addresses: [192.0.2.2]}], bgp: {ipv4Address: 192.0.2.4/24}";
+    let listed = object("Node", "c", interfaces);
+    for (documents, wanted) in [
+        (range("a", "192.0.2.128/25"), vec![]),
+        (
+            range("wide", "192.0.2.0/24") + &range("small", "192.0.2.128/25"),
+            vec![format!(
+                "listen-ranges-overlap BGPPeer/small {at}/listen-range"
+            )],
+        ),
+        (
+            range("a", "192.0.2.128/25") + &peer("b", "peerIP: 192.0.2.130, asNumber: 65001"),
+            vec![format!("peer-in-listen-range BGPPeer/a {at}/listen-range")],
+        ),
+        (
+            range("a", "192.0.2.128/25") + &peer("b", "peerIP: 192.0.2.1, asNumber: 65001"),
+            vec![],
+        ),
+        (
+            range("a", "10.0.0.0/8"),
+            vec![format!("listen-range-in-pool BGPPeer/a {at}/listen-range")],
+        ),
+        (
+            range("a", "fd00::/64"),
+            vec![format!("listen-range-unused BGPPeer/a {at}/listen-range")],
+        ),
+        (
+            found("a", "interface: eth1", "") + &found("b", "interface: eth1", ""),
+            vec![format!("peer-twice BGPPeer/b {at}/interface")],
+        ),
+        (
+            found("a", "interface: eth1", "node: a") + &found("b", "interface: eth1", "node: b"),
+            vec![],
+        ),
+        (
+            found("a", "peer: default-gateway", "") + &peer("b", "peerIP: auto-gateway"),
+            vec!["peer-twice BGPPeer/b spec.peerIP".to_owned()],
+        ),
+        (
+            found("a", "interface: eth1", "node: c") + &listed,
+            vec![format!("interface-unknown BGPPeer/a {at}/interface")],
+        ),
+        (found("a", "interface: eth0", "node: c") + &listed, vec![]),
+        (
+            found("a", "next-hop-length: '32'", "peerIP: 192.0.2.1"),
+            vec![format!(
+                "next-hop-length-unused BGPPeer/a {at}/next-hop-length"
+            )],
+        ),
+    ] {
+        assert_eq!(ids(&documents), wanted, "{documents}");
+    }
+}
+
+#[test]
 fn nodes_and_reflectors() {
     let bare = object("Node", "c", "");
     assert_eq!(ids(&bare), ["node-without-address Node/c"]);

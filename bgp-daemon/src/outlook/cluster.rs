@@ -79,7 +79,8 @@ impl<'a> Side<'a> {
         for peer in resources.bgp_peers() {
             let spec = &peer.spec;
             let node = spec.node.as_deref();
-            let target = spec.peer_ip.and_then(|peer| by_address.get(&peer.ip));
+            let target = spec.peer_address();
+            let target = target.and_then(|peer| by_address.get(&peer.ip));
             if spec.peer_selector.is_some() || target.is_some() {
                 inner.push(peer);
                 named.extend(target.into_iter().chain(node.as_ref()));

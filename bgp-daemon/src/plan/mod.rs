@@ -61,10 +61,10 @@ use crate::resources::ResourceSet;
 use cluster::Cluster;
 use planner::SessionPart;
 
-pub(crate) use annotations::Annotations;
 pub(crate) use annotations::PREFIX as ANNOTATION_PREFIX;
 #[cfg(test)]
 pub(crate) use annotations::names as annotation_names;
+pub(crate) use annotations::{Annotations, Whom};
 pub use annotations::{AsRanges, DRAIN, OnStop, PeerOptions};
 pub use bfd::PlannedBfd;
 pub use cluster::BGP_PORT;

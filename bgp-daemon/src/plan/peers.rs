@@ -65,7 +65,7 @@ fn candidates<'a>(cluster: &Cluster<'a>, resource: &'a BgpPeer) -> Vec<Peering<'
             .flat_map(|(_, node)| of_node(cluster, resource, node, &Family::ALL))
             .collect();
     }
-    spec.peer_ip
+    spec.peer_address()
         .map(|peer| of_address(cluster, resource, peer))
         .into_iter()
         .collect()

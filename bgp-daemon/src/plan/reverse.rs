@@ -30,7 +30,7 @@ fn families_named(cluster: &Cluster<'_>, resource: &BgpPeer) -> Vec<Family> {
         return Vec::new();
     };
     let spec = &resource.spec;
-    match (&spec.peer_selector, spec.peer_ip) {
+    match (&spec.peer_selector, spec.peer_address()) {
         (Some(selector), _) if selector.matches(&me.labels) => Family::ALL.to_vec(),
         (None, Some(peer)) if is_named(cluster, me, resource, peer) => vec![Family::of(peer.ip)],
         _ => Vec::new(),

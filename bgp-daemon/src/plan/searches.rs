@@ -92,12 +92,12 @@ pub(super) fn searches(
         let object = format!("BGPPeer/{}", resource.metadata.name);
         let fault = twice(&searches, &place).or_else(|| fault(cluster, whom));
         if let Some((reason, severity)) = fault {
-            let name = if whom.default_gateway {
-                "peer"
-            } else {
-                "interface"
+            let field = match (resource.spec.is_auto_gateway(), whom.default_gateway) {
+                (true, _) => "spec.peerIP".to_owned(),
+                (false, true) => field_of("peer"),
+                (false, false) => field_of("interface"),
             };
-            problems.push(severity(object.clone(), reason).at_field(field_of(name)));
+            problems.push(severity(object.clone(), reason).at_field(field));
         }
         searches.push(Search {
             place,

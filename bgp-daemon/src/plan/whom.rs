@@ -11,7 +11,9 @@ impl Annotations {
         let error =
             |name: &str, reason: String| Problem::error(&object, reason).at_field(field_of(name));
         let (whom, spec) = (read.whom_mut(), &peer.spec);
-        let words = whom.words();
+        let mut words = whom.words();
+        // It says the same as `auto-gateway`.
+        words.retain(|word| *word != "peer" || !spec.is_auto_gateway());
         let others = [
             ("peerIP", spec.peer_ip.is_some()),
             ("peerSelector", spec.peer_selector.is_some()),
@@ -38,6 +40,7 @@ impl Annotations {
             }
             ([word], None) => check_as(whom, word, spec, &object, problems),
         }
+        whom.default_gateway |= spec.is_auto_gateway();
         if whom.ranges.is_none() && !words.contains(&"listen-range") {
             let idle = [
                 whom.as_numbers.as_ref().map(|_| "listen-as"),

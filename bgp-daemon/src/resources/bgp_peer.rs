@@ -29,10 +29,10 @@ pub struct BgpPeerSpec {
     #[serde(deserialize_with = "scalar::optional")]
     #[schemars(schema_with = "value_schema::one::<Selector>")]
     pub node_selector: Option<Selector>,
-    /// The peer's address.
+    /// The peer's address, or `auto-gateway`.
     #[serde(rename = "peerIP", deserialize_with = "scalar::optional")]
-    #[schemars(schema_with = "value_schema::one::<PeerAddress>")]
-    pub peer_ip: Option<PeerAddress>,
+    #[schemars(schema_with = "value_schema::one::<PeerIp>")]
+    pub peer_ip: Option<PeerIp>,
     /// The peer's AS; default is the cluster's.
     #[serde(deserialize_with = "scalar::optional")]
     #[schemars(schema_with = "value_schema::one::<Asn>")]
@@ -141,6 +141,15 @@ pub struct SecretKeyRef {
     pub optional: bool,
 }
 
+/// The value of `peerIP`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerIp {
+    /// This address.
+    Address(PeerAddress),
+    /// The gateways of the node's default routes, as with the annotation `bgp-daemon.io/peer: default-gateway`.
+    AutoGateway,
+}
+
 /// An address, with a port if one was given: `10.0.0.1`, `10.0.0.1:1790`, `fd00::1` or `[fd00::1]:1790`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerAddress {
@@ -150,21 +159,38 @@ pub struct PeerAddress {
     pub port: Option<u16>,
 }
 
-impl Scalar for PeerAddress {
+impl Scalar for PeerIp {
     const EXPECTED: &'static str =
-        "an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790";
+        "an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790, or auto-gateway";
 
     fn complaint(text: &str) -> Option<String> {
-        let means_gateway = matches!(text, "auto-gateway" | "default-gateway");
-        means_gateway.then(|| {
-            "for the default gateway leave peerIP out, and set the annotation bgp-daemon.io/peer: default-gateway".into()
-        })
+        (text == "default-gateway").then(|| "for the default gateway write auto-gateway".into())
     }
 
     fn constraints() -> Value {
-        json!({ "pattern": "^[0-9a-fA-F.:]+$|^\\[[0-9a-fA-F.:]+\\]:[0-9]{1,5}$" })
+        json!({ "pattern": "^[0-9a-fA-F.:]+$|^\\[[0-9a-fA-F.:]+\\]:[0-9]{1,5}$|^auto-gateway$" })
     }
 
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            AUTO_GATEWAY => Some(Self::AutoGateway),
+            text => PeerAddress::from_text(text).map(Self::Address),
+        }
+    }
+}
+
+const AUTO_GATEWAY: &str = "auto-gateway";
+
+impl fmt::Display for PeerIp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::AutoGateway => f.write_str(AUTO_GATEWAY),
+        }
+    }
+}
+
+impl PeerAddress {
     fn from_text(text: &str) -> Option<Self> {
         if let Ok(ip) = text.parse() {
             return Some(Self { ip, port: None });
@@ -237,7 +263,7 @@ impl Check for BgpPeerSpec {
         if self.peer_ip.is_some() && self.as_number.is_some_and(|asn| asn.0 == 0) {
             error("spec.asNumber", NO_AS);
         }
-        if let (Some(peer), Some(gateway)) = (self.peer_ip, self.reachable_by)
+        if let (Some(peer), Some(gateway)) = (self.peer_address(), self.reachable_by)
             && peer.ip.is_ipv4() != gateway.is_ipv4()
         {
             error(
@@ -271,6 +297,19 @@ const WHOM: [&str; 3] = [
 ];
 
 impl BgpPeerSpec {
+    /// The address in `peer_ip`.
+    pub fn peer_address(&self) -> Option<PeerAddress> {
+        match self.peer_ip? {
+            PeerIp::Address(address) => Some(address),
+            PeerIp::AutoGateway => None,
+        }
+    }
+
+    /// Whether `peer_ip` names the gateways of the node's default routes.
+    pub fn is_auto_gateway(&self) -> bool {
+        self.peer_ip == Some(PeerIp::AutoGateway)
+    }
+
     /// `num_allowed_local_as_numbers`, limited to 0–65535: no path is longer.
     pub fn allowed_local_as(&self) -> u16 {
         let times = self.num_allowed_local_as_numbers.unwrap_or(0);
@@ -278,8 +317,12 @@ impl BgpPeerSpec {
     }
 
     fn check_fields_without_effect(&self, faults: &mut Vec<Fault>) {
-        if self.reachable_by.is_some() && self.peer_ip.is_none() {
-            let fault = Fault::warning("spec.reachableBy", "has no effect without peerIP");
+        if self.reachable_by.is_some() && self.peer_address().is_none() {
+            let reason = match self.peer_ip {
+                Some(_) => "has no effect without an address in peerIP",
+                None => "has no effect without peerIP",
+            };
+            let fault = Fault::warning("spec.reachableBy", reason);
             faults.push(fault.unless_wrong(&["peerIP"]));
         }
         let mut warning = |field, reason: &str| faults.push(Fault::warning(field, reason));
@@ -332,5 +375,15 @@ mod tests {
         ] {
             assert_eq!(PeerAddress::from_text(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_default_gateway_has_a_name() {
+        let gateway = PeerIp::from_text("auto-gateway").expect("a name");
+        assert_eq!(
+            (gateway, &*gateway.to_string()),
+            (PeerIp::AutoGateway, "auto-gateway")
+        );
+        assert_eq!(PeerIp::from_text("default-gateway"), None);
     }
 }

@@ -62,7 +62,7 @@ pub use bgp_filter::{
 };
 pub(crate) use bgp_peer::NO_AS;
 pub use bgp_peer::{
-    BgpPeer, BgpPeerSpec, FailureDetectionMode, NextHopMode, PasswordSource, PeerAddress,
+    BgpPeer, BgpPeerSpec, FailureDetectionMode, NextHopMode, PasswordSource, PeerAddress, PeerIp,
     ReversePeering, SecretKeyRef, SourceAddress,
 };
 pub use block::{

@@ -224,6 +224,41 @@ fn limits_strangers_and_configured_addresses() {
     assert_eq!(flaps(&stage.node, &inside), Some(0.0));
 }
 
+/// A lower limit ends the newest sessions above it; a higher one lets them come back.
+#[test]
+fn a_lower_limit_ends_the_newest() {
+    let Some(mut stage) = Stage::open(&[Kind::Bird, Kind::Frr]) else {
+        return;
+    };
+    let as_numbers = format!("{TOR_AS}, {OTHER_AS}");
+    let limit = |stage: &Stage, limit: &str| {
+        let annotations = [("listen-as", &*as_numbers), ("listen-limit", limit)];
+        accept(&stage.cluster, "tors", &annotations, &[]);
+    };
+    limit(&stage, "2");
+    let (older, newer) = (Rc::clone(&stage.tor_host), stage.lab.host("tor2", 2));
+    let mut frr = router(Kind::Frr, &older, OTHER_AS, &stage, &["172.20.1.0/24"]);
+    let mut bird = router(Kind::Bird, &newer, TOR_AS, &stage, &["172.20.2.0/24"]);
+    stage.node.start();
+    frr.start();
+    wait_established("the node", &stage.node, &older);
+    bird.start();
+    wait_established("the node", &stage.node, &newer);
+    limit(&stage, "1");
+    for address in addresses(&stage.node_host) {
+        wait_until("BIRD to be rejected", LONG, || {
+            let text = bird.describe(address)?;
+            let is_rejected = text.contains("Received: Connection rejected");
+            is_rejected.then_some(()).ok_or(text)
+        });
+    }
+    wait_learned("the node", &stage.node, &[prefix("172.20.1.0/24")]);
+    limit(&stage, "2");
+    wait_established("the node", &stage.node, &newer);
+    wait_established("the node", &stage.node, &older);
+    assert_eq!(flaps(&stage.node, &older), Some(0.0));
+}
+
 /// The settings of the BGPPeer are those of its peers: here a password and BFD.
 #[test]
 fn password_and_bfd() {

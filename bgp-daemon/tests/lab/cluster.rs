@@ -16,7 +16,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn create(directory: &Path) -> Self {
+    pub(crate) fn create(directory: &Path) -> Self {
         fs::create_dir_all(directory).expect("the laboratory's directory is writable");
         Self {
             directory: directory.to_owned(),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::rc::Rc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -13,7 +14,7 @@ use super::cluster::Cluster;
 use super::host::Host;
 use super::peer::{Peer, Route};
 use super::process::Process;
-use super::wait::{SHORT, wait_until};
+use super::wait::{LONG, SHORT, wait_for, wait_until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bgp-daemon");
 
@@ -63,11 +64,26 @@ impl Node {
     /// Starts the daemon once more beside the one that runs, which it is to replace. Returns how that one ended, when the new one
     /// answers.
     pub(crate) fn succeed(&mut self) -> ExitStatus {
+        self.succeed_within(LONG, || ())
+    }
+
+    /// The same within a time, looking at the old process again and again.
+    pub(crate) fn succeed_within(&mut self, limit: Duration, mut look: impl FnMut()) -> ExitStatus {
         let new = self.launch();
         let old = self.process.replace(new);
-        let status = old.expect("the node was started").wait_for_exit();
+        let mut old = old.expect("the node was started");
+        wait_for("the old process to end", limit, || {
+            look();
+            old.has_ended()
+        });
+        let status = old.wait_for_exit();
         self.wait_for_answers();
         status
+    }
+
+    /// Has the next process read another folder.
+    pub(crate) fn read_from(&mut self, datastore: &Path) {
+        self.datastore = datastore.to_owned();
     }
 
     /// Starts the daemon once more, and leaves it to the caller.
@@ -83,8 +99,11 @@ impl Node {
             "--run-dir",
             &run_dir,
         ];
-        let mut words = self.launcher.iter().map(String::as_str).chain([PROGRAM]);
-        let mut command = self.host.ns.daemon(words.next().unwrap_or(PROGRAM));
+        // For measurements.
+        let other = std::env::var("BGP_LAB_PROGRAM");
+        let program = other.as_deref().unwrap_or(PROGRAM);
+        let mut words = self.launcher.iter().map(String::as_str).chain([program]);
+        let mut command = self.host.ns.daemon(words.next().unwrap_or(program));
         command
             .args(words)
             .args(arguments)

@@ -86,6 +86,11 @@ impl Process {
         self.wait_for_exit()
     }
 
+    /// Whether the program has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
     /// Waits until the program has ended by itself.
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
         let what = format!("{} to end", self.name);

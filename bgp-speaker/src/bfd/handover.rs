@@ -39,6 +39,10 @@ impl TakenPaths {
         Self(paths.into_iter().map(|path| (path.key, path)).collect())
     }
 
+    pub(super) fn into_paths(self) -> impl Iterator<Item = GivenPath> {
+        self.0.into_values()
+    }
+
     pub(super) fn take(&mut self, key: &PathKey) -> Option<GivenPath> {
         self.0.remove(key)
     }

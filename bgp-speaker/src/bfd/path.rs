@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
+use std::num::NonZeroU8;
 use std::time::{Duration, Instant};
 
-use bgp_core::bfd::{Change, Discriminator, Output, Packet, Session, State};
+use bgp_core::bfd::{Change, Config, Discriminator, Output, Packet, Session, State};
 use tracing::{debug, info, warn};
 
 use super::command::{Watcher, WatcherId};
 use super::handover::GivenPath;
 use super::key::PathKey;
-use super::spec::BfdSpec;
+use super::spec::{BfdPath, BfdSpec};
 use super::status::BfdStatus;
+
+/// For how many intervals a peer is told about the end of a session of another process.
+const USUAL_MULTIPLIER: u8 = 3;
 
 /// A path that is watched.
 pub(super) struct Path {
@@ -72,6 +76,23 @@ impl Path {
             ends_at: None,
         };
         path.join(now, first.0, first.1);
+        path
+    }
+
+    /// A path of another process that nobody watches here. The peer is told, and then it is over.
+    pub(super) fn unwatched(now: Instant, given: GivenPath, seed: u64) -> Self {
+        let [min_tx, min_rx] = given.session.intervals[0];
+        let mut config = Config::new(min_tx, NonZeroU8::MIN);
+        config.required_min_rx = min_rx;
+        let mut path = Self {
+            key: given.key,
+            session: Session::take_over(now, config, seed, &given.session),
+            sender: given.sender,
+            watchers: BTreeMap::new(),
+            status: BfdStatus::new(BfdPath::SingleHop),
+            ends_at: None,
+        };
+        path.part(now, USUAL_MULTIPLIER);
         path
     }
 
@@ -144,12 +165,17 @@ impl Path {
         if !self.watchers.is_empty() {
             return self.apply(now);
         }
+        if !silent {
+            self.part(now, watcher.spec.multiplier);
+        }
+    }
+
+    /// Tells the peer that what follows is no failure.
+    fn part(&mut self, now: Instant, multiplier: u8) {
         let status = self.session.status();
-        let interval = status
-            .transmit_interval
-            .filter(|_| !silent && status.peer.is_some());
+        let interval = status.transmit_interval.filter(|_| status.peer.is_some());
         if let Some(interval) = interval {
-            let detection = Duration::from(interval) * u32::from(watcher.spec.multiplier);
+            let detection = Duration::from(interval) * u32::from(multiplier);
             self.session.disable(now);
             self.drain(now);
             self.ends_at = now.checked_add(detection);
@@ -205,6 +231,7 @@ impl Path {
 
     fn note(&mut self, now: Instant, change: Change) {
         self.status.since = Some(now);
+        self.status.worked_at = change.worked_at;
         self.status.ups += u64::from(change.new == State::Up);
         self.status.downs += u64::from(change.old == State::Up);
         let (failed, diagnostic) = (change.is_failure(), self.session.status().diagnostic);

@@ -29,6 +29,8 @@ pub struct BfdStatus {
     pub downs: u64,
     /// How often the path was found dead: what an operator did does not count (RFC 5882 §3.2).
     pub failures: u64,
+    /// Before the last change of state, when the peer last said that it hears us.
+    pub(crate) worked_at: Option<Instant>,
     /// Packets sent and received.
     pub packets: Arc<Packets>,
 }
@@ -71,6 +73,7 @@ impl BfdStatus {
             ups: 0,
             downs: 0,
             failures: 0,
+            worked_at: None,
             packets: Arc::default(),
         }
     }

@@ -29,6 +29,11 @@ use crate::sockopt::{Datagram, receive_datagram};
 const EVENTS: usize = 256;
 /// Packets that are read from one socket before the others have their turn.
 const PACKETS: usize = 256;
+/// With so many paths, packets are read and sent in batches: each costs less, and none is late by more than the pause.
+const MANY: usize = 64;
+const PAUSE: Duration = Duration::from_millis(1);
+/// How often all sockets are read before a peer is found silent: more packets than a socket holds.
+const ROUNDS: u32 = 64;
 /// How long to wait before sockets are tried again that could not be made.
 const RETRY: Duration = Duration::from_secs(1);
 /// By this number epoll knows who wakes the thread; receivers have greater ones.
@@ -76,6 +81,9 @@ impl Thread {
     }
 
     fn turn(&mut self) -> bool {
+        if self.paths.by_number.len() >= MANY {
+            std::thread::sleep(PAUSE);
+        }
         let due = self
             .paths
             .next_deadline()
@@ -88,14 +96,17 @@ impl Thread {
         }
         if due.is_some_and(|at| at <= clock()) {
             // Whoever kept the thread from running kept it from reading, too: first what has come meanwhile.
-            self.read(Some(Duration::ZERO));
+            let mut rounds = 0;
+            while self.read(Some(Duration::ZERO)) && rounds < ROUNDS {
+                rounds += 1;
+            }
             self.handle_timeouts();
         }
         true
     }
 
-    /// Waits for so long, and reads what has come.
-    fn read(&mut self, timeout: Option<Duration>) {
+    /// Waits for so long, and reads what has come; returns whether there is more.
+    fn read(&mut self, timeout: Option<Duration>) -> bool {
         let timeout = timeout.map(|time| Timespec {
             tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: time.subsec_nanos().into(),
@@ -103,25 +114,31 @@ impl Thread {
         let mut events = Vec::with_capacity(EVENTS);
         // A signal is a reason to look around, too.
         epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()).ok();
+        let mut is_more = events.len() == EVENTS;
         for event in events {
             match event.data.u64() {
                 WAKE => {
                     rustix::io::read(&self.wake, &mut [0; 8]).ok();
                 }
-                number => self.receive(number),
+                number => is_more |= self.receive(number),
             }
         }
+        is_more
     }
 
-    fn receive(&mut self, number: u64) {
+    /// Reads from a socket; returns whether there is more.
+    fn receive(&mut self, number: u64) -> bool {
         let Some((local, socket)) = self.receivers.sockets.get(&number) else {
-            return;
+            return false;
         };
         for _ in 0..PACKETS {
             let datagram = match receive_datagram(socket) {
                 Ok(datagram) => datagram,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => return debug!(%local, %error, "cannot read BFD packets"),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => {
+                    debug!(%local, %error, "cannot read BFD packets");
+                    return false;
+                }
             };
             match Packet::decode(datagram.octets()) {
                 Ok(packet) => self
@@ -130,6 +147,7 @@ impl Thread {
                 Err(error) => debug!(source = %datagram.source, %error, "a BFD packet is dropped"),
             }
         }
+        true
     }
 
     /// Whether there can be more.
@@ -164,7 +182,7 @@ impl Thread {
                 reply.send(self.give(now)).ok();
                 thawed.blocking_recv().ok();
             }
-            Command::AllOpen => self.taken = TakenPaths::default(),
+            Command::AllOpen => self.leave_unwatched(now),
             Command::End {
                 watcher,
                 silent,
@@ -220,6 +238,14 @@ impl Thread {
             }
             Err(error) => self.wait(now, id, watcher, &reason(&key, &error)),
         }
+    }
+
+    /// Paths of another process that nobody has opened are not watched any more.
+    fn leave_unwatched(&mut self, now: Instant) {
+        for given in std::mem::take(&mut self.taken).into_paths() {
+            self.paths.keep(Path::unwatched(now, given, random()));
+        }
+        self.forget(now);
     }
 
     fn wait(&mut self, now: Instant, id: WatcherId, watcher: Watcher, problem: &str) {
@@ -294,12 +320,16 @@ impl Paths {
     }
 
     fn insert(&mut self, path: Path, watcher: WatcherId) {
+        self.by_watcher.insert(watcher, path.number());
+        self.keep(path);
+    }
+
+    fn keep(&mut self, path: Path) {
         let (key, number) = (path.key, path.number());
         self.deadlines
             .extend(path.deadline().map(|at| (at, number)));
         self.by_number.insert(number, path);
         self.by_key.insert(key, number);
-        self.by_watcher.insert(watcher, number);
     }
 
     /// Another one after each start (RFC 5880 §6.3), which nobody guesses.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use tokio::sync::{oneshot, watch};
@@ -89,16 +90,14 @@ impl Bfd {
 
     /// Does what was asked for meanwhile, with the paths of another process.
     pub(crate) fn resume(&self, given: Given) {
+        let has_paths = !given.paths.is_empty();
         *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = given;
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut held = held.take();
-        match held.as_mut().filter(|held| !held.is_empty()) {
-            Some(held) => held.push(Command::AllOpen),
-            // Nobody watches a path.
-            None => *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = Given::default(),
-        }
+        let held = held.take().unwrap_or_default();
+        // The thread starts with the first command.
+        let is_over = (has_paths || !held.is_empty()).then_some(Command::AllOpen);
         held.into_iter()
-            .flatten()
+            .chain(is_over)
             .for_each(|command| self.tell_now(command));
     }
 
@@ -266,19 +265,31 @@ impl Watchdog {
         }
     }
 
-    /// Whether the path was found dead since this was last asked.
-    pub(crate) fn has_failed(&mut self) -> bool {
-        let Some(watch) = &mut self.watch else {
-            return false;
+    /// If the path was found dead since this was last asked: until when it worked.
+    pub(crate) fn take_failure(&mut self) -> Option<Instant> {
+        let watch = self.watch.as_mut()?;
+        let (failures, worked_at) = {
+            let status = watch.status.borrow_and_update();
+            (status.failures, status.worked_at)
         };
-        let failures = watch.status.borrow_and_update().failures;
-        std::mem::replace(&mut watch.failures, failures) < failures
+        let has_failed = std::mem::replace(&mut watch.failures, failures) < failures;
+        worked_at.filter(|_| has_failed)
     }
 
     /// Whether BGP has to wait for BFD.
     pub(crate) fn blocks_bgp(&self) -> bool {
-        let blocks = |watch: &Watch| watch.spec.strict && !watch.status.borrow().lets_bgp_up();
-        self.watch.as_ref().is_some_and(blocks)
+        self.is_strict() && !self.lets_bgp_up()
+    }
+
+    /// Whether a session that waits for BFD may come up.
+    pub(crate) fn lets_bgp_up(&self) -> bool {
+        let lets = |watch: &Watch| watch.status.borrow().lets_bgp_up();
+        self.watch.as_ref().is_none_or(lets)
+    }
+
+    /// Whether the path is watched.
+    pub(crate) fn watches(&self) -> bool {
+        self.watch.is_some()
     }
 
     /// Whether BGP has to wait for BFD whenever it is not up.

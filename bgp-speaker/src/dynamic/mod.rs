@@ -4,8 +4,10 @@
 //! with which settings. A dynamic peer works like any other peer until its session ends; then the peer is removed.
 
 mod config;
+mod handover;
 mod opened;
 mod registry;
 
 pub use config::{Admission, Candidate, DynamicPeer, DynamicPeers, PeerRange, PeersByName};
+pub(crate) use handover::GivenPeer;
 pub(crate) use registry::Registry;

@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::config::{Admission, Candidate, DynamicPeers, PeerRange, PeersByName};
+use super::handover::GivenPeer;
 use super::opened::opened;
 use crate::acceptor::AcceptorCommand;
 use crate::config::SpeakerConfig;
@@ -22,7 +23,7 @@ use crate::connection::{TcpConnection, canonical};
 use crate::ids::Ids;
 use crate::listener::Incoming;
 use crate::neighbour::Arrival;
-use crate::spec::PeerSpec;
+use crate::spec::{PeerSettings, PeerSpec};
 use crate::starter::{Peer, Starter};
 
 /// The dynamic peers of a speaker. Clones share them.
@@ -40,6 +41,8 @@ struct State {
     /// Names of configured peers; no dynamic peer gets one of them.
     configured: BTreeSet<Arc<str>>,
     peers: BTreeMap<Arc<str>, Entry>,
+    /// How many were ever accepted.
+    accepted: u64,
     /// Peers that were up before this speaker was restarted, and are not back yet.
     returning: BTreeSet<Arc<str>>,
     /// Oldest first.
@@ -51,6 +54,8 @@ struct State {
 struct Entry {
     candidate: Arc<Candidate>,
     spec: PeerSpec,
+    /// Its place in the order of acceptance.
+    number: u64,
     /// `None` while the task is being started.
     peer: Option<Peer>,
 }
@@ -69,6 +74,7 @@ impl Registry {
             config: None,
             configured: BTreeSet::new(),
             peers: BTreeMap::new(),
+            accepted: 0,
             returning: BTreeSet::new(),
             waiting: VecDeque::new(),
             known: watch::Sender::default(),
@@ -156,8 +162,54 @@ impl Registry {
                 }
             }
         }
-        self.state().publish();
+        let state = self.state();
+        state.end_surplus(&config, &mut verdict);
+        state.publish();
         verdict
+    }
+
+    /// Whether the task of a peer is just being started.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.state()
+            .peers
+            .values()
+            .any(|entry| entry.peer.is_none())
+    }
+
+    /// How a dynamic peer came, for another process.
+    pub(crate) fn given(&self, name: &str) -> Option<GivenPeer> {
+        let state = self.state();
+        let entry = state.peers.get(name)?;
+        Some(GivenPeer {
+            candidate: Candidate::clone(&entry.candidate),
+            number: entry.number,
+        })
+    }
+
+    /// Starts the task of a peer of another process, whose session follows, and returns its settings; `None` if it is not accepted
+    /// here.
+    pub(crate) async fn take_over(
+        &self,
+        name: &Arc<str>,
+        given: GivenPeer,
+    ) -> Option<PeerSettings> {
+        let spec = self.enter_taken(name, &given)?;
+        let settings = spec.settings(&self.speaker);
+        self.start(Arc::clone(name), spec, None).await;
+        Some(settings)
+    }
+
+    fn enter_taken(&self, name: &Arc<str>, given: &GivenPeer) -> Option<PeerSpec> {
+        let config = self.state().config.clone()?;
+        let (candidate, spec) = readmitted(&config, &given.candidate, name, &self.speaker)?;
+        let mut state = self.state();
+        if !state.enter(&config, name, &candidate, &spec) {
+            return None;
+        }
+        state.accepted = state.accepted.max(given.number);
+        let entry = state.peers.get_mut(name)?;
+        entry.number = given.number;
+        Some(spec)
     }
 
     /// A configured peer was removed.
@@ -247,7 +299,7 @@ impl Registry {
                     let rejected = Notification::cease(cease::CONNECTION_REJECTED);
                     return self.refuse(first.stream, Some(&candidate.open), rejected);
                 }
-                self.start(name, spec, first).await;
+                self.start(name, spec, Some(first)).await;
             }
             Admission::Refuse(notification) => {
                 info!(%remote, peer_as = %candidate.open.asn, %notification, "peer refused");
@@ -258,7 +310,7 @@ impl Registry {
     }
 
     /// Starts the task of an entered peer.
-    async fn start(&self, name: Arc<str>, spec: PeerSpec, first: Arrival) {
+    async fn start(&self, name: Arc<str>, spec: PeerSpec, first: Option<Arrival>) {
         let settings = spec.settings(&self.speaker);
         let starter = self.state().starter.clone();
         let Some(starter) = starter else {
@@ -336,6 +388,27 @@ pub(crate) struct Verdict {
 }
 
 impl State {
+    /// Ends the newest sessions above the limit of their range, or above that of all ranges.
+    fn end_surplus(&self, config: &DynamicPeers, verdict: &mut Verdict) {
+        let ended: BTreeSet<_> = verdict.ended.iter().map(|(name, _)| name.clone()).collect();
+        let running = self.peers.iter().filter(|(_, entry)| entry.peer.is_some());
+        let mut oldest_first: Vec<_> = running.filter(|(name, _)| !ended.contains(*name)).collect();
+        oldest_first.sort_by_key(|(_, entry)| entry.number);
+        let (mut all, mut of_range) = (0, BTreeMap::new());
+        for (name, entry) in oldest_first {
+            let range = entry.candidate.range;
+            let limit = range.and_then(|net| config.ranges.get(&net));
+            let limit = limit.map_or(usize::MAX, |range| range.max_sessions);
+            let count: &mut usize = of_range.entry(range).or_default();
+            if *count >= limit || all >= config.max_sessions {
+                verdict.changed.retain(|(changed, _)| changed != name);
+                verdict.ended.push((Arc::clone(name), Stop::Deconfigured));
+            } else {
+                (*count, all) = (*count + 1, all + 1);
+            }
+        }
+    }
+
     /// Tells the owner which peers there are.
     fn publish(&self) {
         let running = self.peers.iter().filter(|(_, entry)| entry.peer.is_some());
@@ -376,9 +449,11 @@ impl State {
         let is_free = !self.configured.contains(name) && !self.peers.contains_key(name);
         let enters = has_room && is_free && self.starter.is_some();
         if enters {
+            self.accepted += 1;
             let entry = Entry {
                 candidate: Arc::new(candidate.clone()),
                 spec: spec.clone(),
+                number: self.accepted,
                 peer: None,
             };
             self.peers.insert(Arc::clone(name), entry);

@@ -1,7 +1,6 @@
 //! The side of the old process.
 
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use bgp_core::handover::{Reader, VERSION, Writer};
@@ -14,7 +13,9 @@ use super::line::{Kind, Line};
 use super::state::{Frozen, HandedOver, Quiet};
 use crate::acceptor::AcceptorCommand;
 use crate::command::NeighbourCommand;
+use crate::dynamic::GivenPeer;
 use crate::event::Ended;
+use crate::given_listener::GivenListener;
 use crate::speaker::Speaker;
 use crate::starter::Peer;
 use crate::table::{self, TableInput};
@@ -78,8 +79,8 @@ impl Speaker {
         let hello = line.expect(Kind::Hello, PATIENCE).await?;
         self.check(&hello.body, owner)?;
         let _unchanged = self.lock_changes().await;
-        if self.has_dynamic_peers() {
-            return refuse("there are dynamic peers");
+        if self.dynamic().is_starting() {
+            return refuse("a session has just come up");
         }
         let (reply, deferred) = oneshot::channel();
         self.tell_table_directly(TableInput::Ask(Box::new(|rib| {
@@ -94,6 +95,7 @@ impl Speaker {
             complete: false,
         };
         let quiet = hush(&held.peers).await?;
+        let given = self.given(&held.peers, &quiet)?;
         line.send(Kind::Welcome, &VERSION.to_be_bytes(), None)
             .await?;
         let (thaw_table, thawed) = oneshot::channel();
@@ -101,7 +103,7 @@ impl Speaker {
         let handover = table::HandOver { chunks, thawed };
         self.tell_table_directly(TableInput::HandOver(handover))
             .await?;
-        let sending = send_routes(line, &held.peers, &quiet, received);
+        let sending = send_routes(line, &held.peers, &quiet, &given, received);
         tokio::time::timeout(PATIENCE, sending)
             .await
             .map_err(|_| HandoverError::Late)??;
@@ -165,12 +167,12 @@ impl Speaker {
                 _ => return refuse("a session has just come up or ended"),
             }
         }
-        for (wanted, socket) in self.listening_sockets().await? {
-            let mut out = Writer::default();
-            out.octets(wanted.to_string().as_bytes());
-            let body = out.finish();
-            line.send(Kind::Listener, &body, Some(socket.as_fd()))
+        for given in self.listening_sockets().await? {
+            line.send(Kind::Listener, &given.encode(), Some(given.socket.as_fd()))
                 .await?;
+        }
+        if self.all_peers().len() != peers.len() {
+            return refuse("a session has just come up or ended");
         }
         // Last, because its peers are the first to miss something.
         let (thaw, thawed) = oneshot::channel();
@@ -190,8 +192,26 @@ impl Speaker {
         Ok((standstill, sessions))
     }
 
+    /// How each dynamic peer came, in the order of `peers`.
+    fn given(
+        &self,
+        peers: &[(Arc<str>, Peer)],
+        quiet: &[Quiet],
+    ) -> Result<Vec<Option<GivenPeer>>, HandoverError> {
+        let given: Vec<_> = peers
+            .iter()
+            .map(|(name, _)| self.dynamic().given(name))
+            .collect();
+        let mut all = given.iter().zip(quiet).zip(peers);
+        let down = all.find(|((given, quiet), _)| given.is_some() && quiet.session.is_none());
+        match down {
+            Some((_, (name, _))) => refuse(&format!("peer {name}: its session is not up")),
+            None => Ok(given),
+        }
+    }
+
     /// Copies of the listening sockets; no connection is accepted for a while.
-    async fn listening_sockets(&self) -> Result<Vec<(SocketAddr, OwnedFd)>, HandoverError> {
+    async fn listening_sockets(&self) -> Result<Vec<GivenListener>, HandoverError> {
         let (reply, sockets) = oneshot::channel();
         self.tell_acceptor(AcceptorCommand::HandOver(reply)).await?;
         Ok(sockets.await.map_err(|_| Ended)?)
@@ -225,9 +245,10 @@ async fn send_routes(
     line: &Line,
     peers: &[(Arc<str>, Peer)],
     quiet: &[Quiet],
+    given: &[Option<GivenPeer>],
     mut chunks: mpsc::Receiver<Vec<u8>>,
 ) -> Result<(), HandoverError> {
-    for ((name, peer), quiet) in peers.iter().zip(quiet) {
+    for (((name, peer), quiet), given) in peers.iter().zip(quiet).zip(given) {
         let PeerId(id) = peer.id;
         let mut out = Writer::default();
         out.octets(name.as_bytes());
@@ -235,7 +256,10 @@ async fn send_routes(
         out.option(quiet.session.as_ref(), |out, session| {
             session.session.encode(out);
             out.octets(session.local.to_string().as_bytes());
+            // The socket has it, and both ends of this line belong to the same user.
+            out.option(session.md5.as_ref(), |out, key| out.octets(key.octets()));
         });
+        out.option(given.as_ref(), |out, given| given.encode(out));
         line.send(Kind::Peer, &out.finish(), None).await?;
     }
     while let Some(chunk) = chunks.recv().await {

@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::sockopt::Md5Key;
+
 /// A neighbour that reads no more: everything it read is in the table.
 #[derive(Debug)]
 pub(crate) struct Quiet {
@@ -24,6 +26,8 @@ pub(crate) struct QuietSession {
     pub(crate) session: session::Handover,
     /// Our address on the connection.
     pub(crate) local: IpAddr,
+    /// The key on the connection's socket.
+    pub(crate) md5: Option<Md5Key>,
 }
 
 /// A session that is up, and does nothing any more.

@@ -1,11 +1,10 @@
 //! The side of the successor.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use bgp_core::handover::{Reader, VERSION, Writer};
+use bgp_core::handover::{Malformed, Reader, VERSION, Writer};
 use bgp_core::rib::{Input, PeerUp};
 use bgp_core::session::{self, ConnId, Output, Stop};
 use bgp_core::speaker::SessionAdapter;
@@ -21,7 +20,10 @@ use crate::acceptor::AcceptorCommand;
 use crate::bfd::{Given, GivenPath};
 use crate::command::NeighbourCommand;
 use crate::connection::TcpConnection;
+use crate::dynamic::GivenPeer;
 use crate::event::Ended;
+use crate::given_listener::GivenListener;
+use crate::sockopt::Md5Key;
 use crate::speaker::Speaker;
 use crate::spec::PeerSettings;
 use crate::table::{TableInput, TakeOver};
@@ -37,7 +39,7 @@ struct Arrived {
     sessions: Vec<(Arc<str>, Taken)>,
     /// Sessions that end.
     leaving: Vec<(Taken, Stop)>,
-    listeners: Vec<(SocketAddr, OwnedFd)>,
+    listeners: Vec<GivenListener>,
     bfd: Given,
 }
 
@@ -66,13 +68,14 @@ impl Speaker {
         line.send(Kind::Hello, &hello.finish(), None).await?;
         line.expect(Kind::Welcome, PATIENCE).await?;
         let desired = self.desired().await;
-        let settings: BTreeMap<Arc<str>, PeerSettings> = desired
+        let mut settings: BTreeMap<Arc<str>, PeerSettings> = desired
             .peers
             .iter()
             .map(|(name, spec)| (Arc::clone(name), spec.settings(config)))
             .collect();
         let mut arrived = Arrived::default();
-        self.take_routes(&mut line, &settings, &mut arrived).await?;
+        self.take_routes(&mut line, &mut settings, &mut arrived)
+            .await?;
         line.send(Kind::RoutesHeld, &[], None).await?;
         loop {
             let message = line.receive_within(FINAL_PATIENCE).await?;
@@ -101,7 +104,7 @@ impl Speaker {
     async fn take_routes(
         &self,
         line: &mut Line,
-        settings: &BTreeMap<Arc<str>, PeerSettings>,
+        settings: &mut BTreeMap<Arc<str>, PeerSettings>,
         arrived: &mut Arrived,
     ) -> Result<(), HandoverError> {
         let mut peers = BTreeMap::new();
@@ -109,7 +112,10 @@ impl Speaker {
         loop {
             let message = line.receive_within(PATIENCE).await?;
             match message.kind {
-                Kind::Peer => self.peer(&message.body, settings, arrived, &mut peers)?,
+                Kind::Peer => {
+                    self.peer(&message.body, settings, arrived, &mut peers)
+                        .await?;
+                }
                 Kind::Routes | Kind::EndOfRoutes if !begun => {
                     begun = true;
                     let begin = TakeOver::Begin(std::mem::take(&mut peers));
@@ -126,11 +132,12 @@ impl Speaker {
         }
     }
 
-    /// A peer of the other process. One that we have too keeps its routes; its session goes on if our settings allow it.
-    fn peer(
+    /// A peer of the other process. One that we have too, or accept from a range, keeps its routes; its session goes on if our
+    /// settings allow it.
+    async fn peer(
         &self,
         body: &[u8],
-        settings: &BTreeMap<Arc<str>, PeerSettings>,
+        settings: &mut BTreeMap<Arc<str>, PeerSettings>,
         arrived: &mut Arrived,
         peers: &mut BTreeMap<PeerId, (PeerId, Option<PeerUp>)>,
     ) -> Result<(), HandoverError> {
@@ -141,16 +148,24 @@ impl Speaker {
         if body.flag()? {
             let session = session::Handover::decode(&mut body)?;
             let local: IpAddr = body.text()?.parse().map_err(|_| HandoverError::Malformed)?;
-            up = Some((session, local));
+            let key = body.option(|body| Md5Key::new(body.octets()?).map_err(|_| Malformed))?;
+            up = Some((session, local, key));
+        }
+        if let Some(given) = body.option(GivenPeer::decode)?
+            && !settings.contains_key(&name)
+            && let Some(accepted) = self.dynamic().take_over(&name, given).await
+        {
+            settings.insert(Arc::clone(&name), accepted);
         }
         let (Some(id), Some(settings)) = (self.peer_id(&name), settings.get(&name)) else {
             return Ok(());
         };
-        let Some((session, local)) = up else {
+        let Some((session, local, key)) = up else {
             peers.insert(number, (id, None));
             return Ok(());
         };
-        let is_allowed = settings.dial.source.is_none_or(|source| source == local);
+        let is_allowed =
+            settings.dial.source.is_none_or(|source| source == local) && settings.dial.md5 == key;
         if let Some(up) = peer_up(id, settings, &session, local).filter(|_| is_allowed) {
             peers.insert(number, (id, Some(up)));
             arrived.going_on.insert(name, local);
@@ -255,9 +270,8 @@ impl Arrived {
 
     fn listener(&mut self, message: Message) -> Result<(), HandoverError> {
         let socket = message.socket.ok_or(HandoverError::Malformed)?;
-        let mut body = Reader::new(&message.body);
-        let wanted = body.text()?.parse().map_err(|_| HandoverError::Malformed)?;
-        self.listeners.push((wanted, socket));
+        let listener = GivenListener::decode(&message.body, socket)?;
+        self.listeners.push(listener);
         Ok(())
     }
 }

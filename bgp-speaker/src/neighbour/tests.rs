@@ -47,6 +47,7 @@ impl World {
             peer: PeerId(0),
             config: NeighbourConfig::new(session, routes),
             dial: Dial::new(remote),
+            is_dynamic: false,
             first: None,
             commands: receiver,
             accepted: mpsc::channel(1).1,
@@ -62,7 +63,7 @@ impl World {
             namespace: None,
             opaque: None,
             meter: Meter::new(PeerId(0), now()),
-            path: PathRule::new(Watchdog::new(bfd, "peer".into(), remote, None)),
+            path: PathRule::new(Watchdog::new(bfd, "peer".into(), remote, None), false),
         };
         let mut running = Running::new(neighbour, 1);
         running.drain();

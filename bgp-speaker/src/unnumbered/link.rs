@@ -16,6 +16,9 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const SOLICITATIONS: u8 = 3;
 const SOLICITATION_INTERVAL: Duration = Duration::from_secs(4);
 
+/// How long a router counts that another process has found, unless it is heard.
+const EXPECTED: Duration = Duration::from_secs(60);
+
 /// The routers on a link.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,6 +39,8 @@ pub(super) struct Link {
     last: Option<Instant>,
     solicit_at: Option<Instant>,
     solicitations: u8,
+    /// Routers are only expected: they are asked whether they are there.
+    is_unsure: bool,
 }
 
 impl Link {
@@ -47,6 +52,17 @@ impl Link {
             last: None,
             solicit_at: Some(now),
             solicitations: SOLICITATIONS,
+            is_unsure: false,
+        }
+    }
+
+    /// A link on which another process has found these routers.
+    pub(super) fn expecting(index: u32, now: Instant, routers: &[Ipv6Addr]) -> Self {
+        let routers = routers.iter().take(MAX_ROUTERS);
+        Self {
+            routers: routers.map(|router| (*router, now + EXPECTED)).collect(),
+            is_unsure: true,
+            ..Self::new(index, now)
         }
     }
 
@@ -93,7 +109,7 @@ impl Link {
             });
         }
         if self.solicit_at.is_some_and(|at| at <= now) {
-            let found = !self.routers.is_empty();
+            let found = !self.routers.is_empty() && !std::mem::take(&mut self.is_unsure);
             self.solicitations = if found { 0 } else { self.solicitations - 1 };
             self.solicit_at = (self.solicitations > 0).then_some(now + SOLICITATION_INTERVAL);
             if !found {
@@ -155,6 +171,17 @@ mod tests {
             after(start, 11_000),
             "three solicitations were enough"
         );
+    }
+
+    #[test]
+    fn an_expected_router_is_asked_and_goes_if_it_says_nothing() {
+        let start = Instant::now();
+        let mut link = Link::expecting(7, start, &[router(1), router(2)]);
+        assert_eq!(link.found().routers, [router(1), router(2)]);
+        assert_eq!(link.due(start), [LIVES, Message::Solicitation]);
+        link.hear(after(start, 100), router(2), LIVES);
+        link.due(after(start, 60_000));
+        assert_eq!(link.found().routers, [router(2)]);
     }
 
     #[test]

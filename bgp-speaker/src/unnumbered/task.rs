@@ -35,7 +35,8 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Starts the task. Interfaces are looked up in `namespace`, in which the socket was opened. Faults of links are alarms.
+    /// Starts the task. Interfaces are looked up in `namespace`, in which the socket was opened. Faults of links are alarms. Routers
+    /// that are `expected`, because another process has found them, count for a minute unless they are heard.
     ///
     /// # Errors
     ///
@@ -47,16 +48,18 @@ impl Discovery {
     pub fn start(
         socket: DiscoverySocket,
         namespace: Option<Namespace>,
+        expected: Links,
         tasks: &Tasks,
         alarms: &Alarms,
     ) -> io::Result<Self> {
         let raw = socket.begin()?;
         let (wanted, orders) = watch::channel(BTreeSet::new());
-        let (reports, found) = watch::channel(Arc::default());
+        let (reports, found) = watch::channel(Arc::new(expected.clone()));
         let task = Task {
             raw,
             namespace,
             alarms: alarms.clone(),
+            expected,
             links: BTreeMap::new(),
             faults: BTreeMap::new(),
             reports,
@@ -96,6 +99,8 @@ struct Task {
     raw: Raw,
     namespace: Option<Namespace>,
     alarms: Alarms,
+    /// Links of another process that were not looked for yet.
+    expected: Links,
     links: BTreeMap<Arc<str>, Link>,
     /// What is wrong with links that exist.
     faults: BTreeMap<Arc<str>, String>,
@@ -157,7 +162,12 @@ impl Task {
             match self.raw.join(index) {
                 Ok(()) => {
                     info!(link = %name, "looking for a router");
-                    self.links.insert(name, Link::new(index, now));
+                    let expected = self.expected.remove(&name);
+                    let link = match expected.filter(|found| found.index == index) {
+                        Some(found) => Link::expecting(index, now, &found.routers),
+                        None => Link::new(index, now),
+                    };
+                    self.links.insert(name, link);
                 }
                 Err(error) => {
                     let reason = format!("cannot be joined: {}", words(&error));

@@ -86,6 +86,19 @@ fn every_gateway_is_a_peer_and_one_with_a_link_local_address_has_its_link() {
             "BGPPeer/tor: metadata.annotations.bgp-daemon.io/peer: this node has no default route with a gateway"
         ]
     );
+    // `peerIP: auto-gateway` is the same, with and without the annotation.
+    for annotations in ["", GATEWAY] {
+        let documents = [peer(
+            "tor",
+            annotations,
+            "peerIP: auto-gateway, asNumber: 65001",
+        )];
+        assert_eq!(plan_of(&documents, &environment), plan_now);
+        assert_eq!(
+            problems(&plan_of(&documents, &none)),
+            ["BGPPeer/tor: spec.peerIP: this node has no default route with a gateway"]
+        );
+    }
     let unknown = plan_of(&documents, &Environment::default());
     assert_eq!(
         (
@@ -154,6 +167,17 @@ fn what_contradicts_itself_is_named() {
         (
             vec![peer("a", &format!("{LINK}, {GATEWAY}"), "")],
             format!("BGPPeer/a: {field}/interface: cannot be set together with bgp-daemon.io/peer"),
+        ),
+        (
+            vec![peer("a", LINK, "peerIP: auto-gateway")],
+            format!("BGPPeer/a: {field}/interface: cannot be set together with spec.peerIP"),
+        ),
+        (
+            vec![
+                peer("a", GATEWAY, ""),
+                peer("b", "", "peerIP: auto-gateway"),
+            ],
+            "BGPPeer/b: spec.peerIP: BGPPeer/a names the same peer".to_owned(),
         ),
         (
             vec![peer("a", LINK, ""), peer("b", LINK, "")],

@@ -1,5 +1,6 @@
 //! BFD from YAML to what the peer sees, beside BIRD's and FRR's.
 
+mod load;
 mod multihop;
 mod views;
 mod wire;

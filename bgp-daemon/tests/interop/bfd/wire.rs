@@ -154,8 +154,18 @@ fn bfdd(stage: &Stage, command: &str) {
 
 /// RFC 5882 §8: before a planned stop the peer is told that this is no failure.
 #[test]
-fn a_stop_is_announced() {
-    let announced = stopped(&["graceful restart off;"]);
+fn a_stop_is_announced_to_bird() {
+    is_announced(Kind::Bird, "graceful restart off;");
+}
+
+#[test]
+fn a_stop_is_announced_to_frr() {
+    is_announced(Kind::Frr, "graceful-restart-disable");
+}
+
+/// By the last packet, with this setting of the router.
+fn is_announced(kind: Kind, without_restart: &str) {
+    let announced = stopped(kind, &[without_restart]);
     assert!(
         announced
             .iter()
@@ -167,7 +177,7 @@ fn a_stop_is_announced() {
 /// Some peers would drop the routes.
 #[test]
 fn a_graceful_restart_is_not_announced() {
-    let announced = stopped(&[]);
+    let announced = stopped(Kind::Bird, &[]);
     assert!(
         announced.iter().all(|states| !states.contains(&ADMIN_DOWN)),
         "{announced:?}"
@@ -175,12 +185,12 @@ fn a_graceful_restart_is_not_announced() {
 }
 
 /// The states that the node sent while it ended, in each family.
-fn stopped(settings: &[&str]) -> Vec<Vec<u8>> {
-    let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
+fn stopped(kind: Kind, settings: &[&str]) -> Vec<Vec<u8>> {
+    let Some(mut stage) = Stage::open(&[kind]) else {
         return Vec::new();
     };
     stage.peering(TOR_AS, &[("bfd", "100ms/100ms/3")], &[]);
-    let mut tor = speaking_bfd(Kind::Bird, &stage, settings);
+    let mut tor = speaking_bfd(kind, &stage, settings);
     stage.raise(&mut *tor);
     wait_sum(&stage.node, "bgp_bfd_session_up", "", 2.0);
     let capture = stage.capture();

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use super::scene::{ROUTERS, Scene};
+use super::scene::{NOWHERE, OTHER_ADDRESS, ROUTERS, Scene};
 use crate::lab::bird_socket::ask;
 use crate::lab::requirement::skip;
 use crate::lab::wait::{SHORT, wait_for};
@@ -44,7 +44,7 @@ impl Drop for SmallDisk {
 #[test]
 fn disk_full() {
     let mut disk = None;
-    let scene = Scene::prepare("disk full", |stage| {
+    let scene = Scene::prepare("disk full", &[], |stage| {
         disk = SmallDisk::mount(stage.node.run_dir());
         // Nothing of the log can be written either.
         stage
@@ -94,7 +94,7 @@ fn netlink_overrun() {
 fn clock_set() {
     const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
     let mut file = None;
-    let scene = Scene::prepare("clock set", |stage| {
+    let scene = Scene::prepare("clock set", &[], |stage| {
         let path = stage.node_host.directory.join("clock");
         fs::write(&path, "+0\n").expect("the directory is ours");
         stage.node.set("LD_PRELOAD", LIBRARY);
@@ -130,22 +130,39 @@ fn clock_set() {
 
 #[test]
 fn address_changed() {
-    let Some(scene) = Scene::open("address changed") else {
+    let restart = ["maxRestartTime: 10s"];
+    let Some(scene) = Scene::prepare("address changed", &restart, |_| ()) else {
         return;
     };
     scene.play(|scene| {
         let host = &scene.stage.node_host;
-        let line = |verb: &str| format!("ip addr {verb} {}/24 dev eth0", host.ipv4);
-        host.ns.run(&line("del"));
+        let address = |verb: &str, address: Ipv4Addr| {
+            host.ns
+                .run(&format!("ip addr {verb} {address}/24 dev eth0"));
+        };
+        host.ns
+            .sysctl("net/ipv4/conf/eth0/promote_secondaries", "1");
+        // At once, as by DHCP; the Node follows.
+        address("add", OTHER_ADDRESS);
+        address("del", host.ipv4);
+        host.ns
+            .run(&format!("ip route replace default via {NOWHERE}"));
         for router in ROUTERS {
             scene.wait_moved(router);
         }
-        thread::sleep(Duration::from_secs(2));
-        host.ns.run(&line("add"));
-        let nowhere = host
-            .ns
-            .exec("ip", &["route", "add", "default", "via", "10.0.0.250"]);
-        nowhere.expect("the default route went with the address");
+        thread::sleep(Duration::from_secs(1));
+        scene.set_address(OTHER_ADDRESS);
+        for router in ROUTERS {
+            scene.wait_led_by(router, OTHER_ADDRESS);
+            scene.wait_routed(router);
+        }
+        // Back in good order: the old address stays until nobody uses it.
+        address("add", host.ipv4);
+        scene.set_address(host.ipv4);
+        for router in ROUTERS {
+            scene.wait_led_by(router, host.ipv4);
+        }
+        address("del", OTHER_ADDRESS);
     });
 }
 

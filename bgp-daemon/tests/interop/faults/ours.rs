@@ -6,9 +6,10 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use super::scene::{ROUTERS, Scene};
+use super::scene::{ROUTERS, Router, Scene};
 use crate::lab::requirement::skip;
 use crate::lab::wait::{LONG, SHORT, wait_for};
+use crate::scenario::addresses;
 
 #[test]
 fn our_process_killed() {
@@ -49,8 +50,13 @@ fn out_of_descriptors() {
         limit(8);
         let block = "10.244.9.0/26".parse().expect("a prefix");
         scene.stage.cluster.block(&scene.stage.node_host, block);
-        // The folder cannot be read now.
-        thread::sleep(Duration::from_secs(1));
+        // The folder cannot be read now, and sessions that end cannot come back.
+        scene.restart_sessions_of_bird();
+        thread::sleep(Duration::from_secs(3));
+        let bird = &scene.peers[Router::Bird as usize];
+        for address in addresses(&scene.stage.node_host) {
+            assert!(!bird.established(address), "{address} came back");
+        }
         limit(before);
         for router in ROUTERS {
             let peer = &scene.peers[router as usize];
@@ -62,7 +68,7 @@ fn out_of_descriptors() {
             .stage
             .cluster
             .remove_block(&scene.stage.node_host, block);
-        scene.assert_no_flap();
+        scene.assert_no_flap_of(Router::Frr);
     });
 }
 

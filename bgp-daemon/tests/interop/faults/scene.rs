@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use super::report;
 use super::table::{Fault, OTHER};
 use crate::bfd::wait_sum;
+use crate::lab::bird_socket::ask;
 use crate::lab::host::Host;
 use crate::lab::peer::{Kind, Peer, PeerConfig, prefix};
 use crate::lab::ping::Ping;
@@ -38,7 +39,9 @@ const HALVES: [(&str, &str, &str); 2] = [
 const WHOLE: &str = "172.20.0.0/23";
 /// Of FRR; both must be known to the node.
 const FRR_AS: u32 = 65_102;
-const NOWHERE: &str = "10.0.0.250";
+pub(super) const NOWHERE: &str = "10.0.0.250";
+/// Another address of the node, which the routers have as a neighbour, too.
+pub(super) const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 12);
 
 pub(super) struct Scene {
     fault: &'static Fault,
@@ -81,11 +84,15 @@ impl Router {
 impl Scene {
     /// All sessions are up with BFD, and packets go all ways.
     pub(super) fn open(fault: &str) -> Option<Self> {
-        Self::prepare(fault, |_| ())
+        Self::prepare(fault, &[], |_| ())
     }
 
-    /// The same, with more settings before the node starts.
-    pub(super) fn prepare(fault: &str, more: impl FnOnce(&mut Stage)) -> Option<Self> {
+    /// The same with more lines of the BGPPeers' spec, and more settings before the node starts.
+    pub(super) fn prepare(
+        fault: &str,
+        spec: &[&str],
+        more: impl FnOnce(&mut Stage),
+    ) -> Option<Self> {
         let fault = Fault::named(fault);
         let stage = Stage::open(&[Kind::Bird, Kind::Frr])?;
         let hosts = [Rc::clone(&stage.tor_host), stage.lab.host("tor2", 2)];
@@ -112,8 +119,8 @@ impl Scene {
             ("hold-time", "9s"),
             ("connect-retry-time", "1s"),
         ];
-        stage.peering_with(&hosts[0], TOR_AS, &settings, &[]);
-        stage.peering_with(&hosts[1], FRR_AS, &settings, &[]);
+        stage.peering_with(&hosts[0], TOR_AS, &settings, spec);
+        stage.peering_with(&hosts[1], FRR_AS, &settings, spec);
         let bird = config(&stage, &hosts[0], TOR_AS, Router::Bird)
             .with_global(&[BIRD_BFD])
             .with(&["bfd graceful;", "hold time 9;"]);
@@ -218,7 +225,7 @@ impl Scene {
     }
 
     /// The node's kernel leads to the half of a router by it.
-    fn wait_routed(&self, router: Router) {
+    pub(super) fn wait_routed(&self, router: Router) {
         let (half, _) = router.half();
         let way = IpAddr::V4(self.hosts[router as usize].ipv4);
         wait_until(&format!("{half} by {}", router.name()), LONG, || {
@@ -248,6 +255,33 @@ impl Scene {
         });
     }
 
+    /// The router's kernel leads to the pod by this address of the node.
+    pub(super) fn wait_led_by(&self, router: Router, address: Ipv4Addr) {
+        let what = format!("{} to lead to {address}", router.name());
+        wait_until(&what, LONG, || {
+            let routes = self.hosts[router as usize].kernel_routes(router.protocol());
+            let mut found = routes
+                .iter()
+                .filter(|route| route.prefix == prefix(BLOCKS[0]));
+            match found.next() {
+                Some(route) if route.gateways.iter().eq([&IpAddr::V4(address)]) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+    }
+
+    /// The Node says that the node has this address.
+    pub(super) fn set_address(&self, ipv4: Ipv4Addr) {
+        let Host { name, ipv6, .. } = &*self.stage.node_host;
+        self.stage.cluster.put(
+            &format!("node-{name}"),
+            &format!(
+                "apiVersion: projectcalico.org/v3\nkind: Node\nmetadata:\n  name: {name}\nspec:\n  bgp:\n\
+                 \x20   ipv4Address: {ipv4}/24\n    ipv6Address: {ipv6}/64\n"
+            ),
+        );
+    }
+
     /// What comes and goes does so on all sides: nothing is stale.
     pub(super) fn assert_alive(&mut self) {
         let block = prefix("10.244.7.0/26");
@@ -275,9 +309,29 @@ impl Scene {
         wait_for("the routes to go", LONG, || !passing.iter().any(has));
     }
 
-    /// How often a session with a router has fallen since the daemon runs.
+    /// No session has fallen since the daemon runs.
     pub(super) fn assert_no_flap(&self) {
-        wait_sum(&self.stage.node, "bgp_session_flaps_total", "", 0.0);
+        wait_sum(&self.stage.node, FLAPS, "", 0.0);
+    }
+
+    /// No session with this router has.
+    pub(super) fn assert_no_flap_of(&self, router: Router) {
+        for address in addresses(&self.hosts[router as usize]) {
+            let name = address.to_string().replace(['.', ':'], "_");
+            let peer = format!("peer=\"Global_{name}\"");
+            wait_sum(&self.stage.node, FLAPS, &peer, 0.0);
+        }
+    }
+
+    /// BIRD ends its sessions with the node, and begins new ones.
+    pub(super) fn restart_sessions_of_bird(&self) {
+        let socket = self.hosts[Router::Bird as usize]
+            .directory
+            .join("bird2.ctl");
+        for session in ["bgp0", "bgp1"] {
+            let restarted = ask(&socket, &format!("restart {session}"));
+            restarted.unwrap_or_else(|error| panic!("{error}"));
+        }
     }
 
     /// Waits until no session with a router is up.
@@ -308,9 +362,14 @@ impl Scene {
     }
 }
 
+const FLAPS: &str = "bgp_session_flaps_total";
 const BIRD_BFD: &str = "protocol bfd { interface \"*\" { interval 100 ms; multiplier 3; }; }";
 
 fn config(stage: &Stage, host: &Host, asn: u32, router: Router) -> PeerConfig {
     let (half, _) = router.half();
-    PeerConfig::on_lan(host, asn, &[(&stage.node_host, NODE_AS)]).announcing(&[half, WHOLE])
+    let mut config = PeerConfig::on_lan(host, asn, &[(&stage.node_host, NODE_AS)]);
+    let mut other = config.neighbors[0].clone();
+    other.address = OTHER_ADDRESS.into();
+    config.neighbors.push(other);
+    config.announcing(&[half, WHOLE])
 }

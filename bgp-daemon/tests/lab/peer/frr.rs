@@ -90,7 +90,8 @@ impl Frr {
             .neighbors
             .iter()
             .flat_map(|session| &session.settings);
-        settings.into_iter().any(|setting| setting == "bfd")
+        let mut settings = settings.chain(&self.config.settings);
+        settings.any(|setting| setting.split(' ').any(|word| word == "bfd"))
     }
 
     fn vtysh(&self, commands: &[&str]) -> Result<String, String> {

@@ -32,7 +32,7 @@ fn peers_by_the_rules_of_the_api() {
         (json!({"peerSelector": "all()", "reachableBy": "192.0.2.1"}), "spec (reachableBy must be empty when peerIP is empty)"),
         (json!({"peerSelector": "all()", "keepOriginalNextHop": true, "nextHopMode": "Keep"}), "spec (keepOriginalNextHop and nextHopMode cannot both be set; keepOriginalNextHop is deprecated, use nextHopMode instead)"),
         (json!({"peerIP": "[fd00::1]:1790", "asNumber": 1, "reachableBy": "192.0.2.1"}), "ReachableBy = '192.0.2.1' (ReachableBy and PeerIP address family mismatched)"),
-        (json!({"peerIP": "10.0.0.300", "asNumber": 1}), "spec.peerIP (expected an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790, found \"10.0.0.300\")"),
+        (json!({"peerIP": "10.0.0.300", "asNumber": 1}), "spec.peerIP (expected an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790, or auto-gateway, found \"10.0.0.300\")"),
     ];
     for (spec, expected) in cases {
         let expected = match expected {

@@ -160,7 +160,7 @@ fn of_two_objects_with_one_name_the_first_counts() {
     let loaded = gathered.next_snapshot().expect("complete");
     let peers = loaded.set.bgp_peers();
     let addresses: Vec<String> = peers
-        .filter_map(|peer| Some(peer.spec.peer_ip?.ip.to_string()))
+        .filter_map(|peer| Some(peer.spec.peer_address()?.ip.to_string()))
         .collect();
     assert_eq!(addresses, ["192.0.2.1", "192.0.2.2", "192.0.2.9"]);
     let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
