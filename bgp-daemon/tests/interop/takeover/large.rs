@@ -108,6 +108,21 @@ fn peak(process: u32) -> u64 {
     number.unwrap_or_default() / 1024
 }
 
+/// Starts the successor, and waits for the end of the old process.
+fn exchange_of(stage: &mut Stage, number: usize, routes: u32) {
+    let (old, began) = (stage.node.id(), Instant::now());
+    let mut before = 0;
+    let status = stage
+        .node
+        .succeed_within(LOADED, || before = peak(old).max(before));
+    let took = began.elapsed();
+    assert!(status.success(), "the old process ended with {status}");
+    println!(
+        "exchange {number} of {routes} routes took {took:?}; memory: {before} MB before, {} MB after",
+        peak(stage.node.id()),
+    );
+}
+
 #[test]
 fn a_large_table_goes_on() {
     let Some(mut stage) = Stage::open(&[Kind::Bird]) else {
@@ -140,17 +155,7 @@ fn a_large_table_goes_on() {
     let capture = stage.capture();
     let churn = Churn::start(stage.tor_host.directory.join("bird2.ctl"));
     for exchange in 1..=EXCHANGES {
-        let (old, began) = (stage.node.id(), Instant::now());
-        let mut before = 0;
-        let status = stage
-            .node
-            .succeed_within(LOADED, || before = peak(old).max(before));
-        let took = began.elapsed();
-        assert!(status.success(), "the old process ended with {status}");
-        println!(
-            "exchange {exchange} of {routes} routes took {took:?}; memory: {before} MB before, {} MB after",
-            peak(stage.node.id()),
-        );
+        exchange_of(&mut stage, exchange, routes);
     }
     let rounds = churn.finish();
     assert!(rounds > 0);
