@@ -1,8 +1,8 @@
 //! The socket in the run directory over which a successor takes over ([`bgp_speaker::handover`]).
 //!
 //! A client sends one octet: `T`, and then what the speaker's protocol says; `F`, to which the answer is what this process has
-//! [`Found`], in JSON; or `L`, which makes this process end as it does at SIGTERM. Only root and the user of this process may connect: the mode of the file says so, and the kernel names
-//! the other side of each connection.
+//! `Found`, in JSON; or `L`, which makes this process end as it does at SIGTERM. Only root and the user of this process may
+//! connect: the mode of the file says so, and the kernel names the other side of each connection.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
