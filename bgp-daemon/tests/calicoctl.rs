@@ -603,7 +603,7 @@ fn validate_tells_every_mistake_with_its_place() {
         lines,
         [
             "failed to execute command: open gone.yaml: no such file or directory",
-            "bad.yaml:5:11: BGPPeer/a: spec.peerIP: expected an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790, found \"10.0.0.300\"",
+            "bad.yaml:5:11: BGPPeer/a: spec.peerIP: expected an address, or an address and a port as 10.0.0.1:1790 or [fd00::1]:1790, or auto-gateway, found \"10.0.0.300\"",
             "bad.yaml:6:3: BGPPeer/a: spec.asNumbr: unknown field (did you mean asNumber?)",
             "bad.yaml:9:7: BGPPeeer/b: kind: Calico has no kind BGPPeeer (did you mean BGPPeer?); the object is left out",
             "bad.yaml:12:7: not valid YAML: a list has [ and no ]",
