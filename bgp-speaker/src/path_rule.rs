@@ -26,11 +26,12 @@ pub(crate) struct PathRule {
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl PathRule {
-    /// With `restarting`, a session that is watched comes up after BFD if that does not take long. BFD ended with our earlier
+    /// With `bfd_first`, a session that is watched comes up after BFD if that does not take long. BFD ended with our earlier
     /// process: a peer that has not noticed yet would otherwise take our first packet for the failure of a session that is up
-    /// again, and end it (BIRD 2.0.12 does).
-    pub(crate) fn new(watchdog: Watchdog, restarting: bool) -> Self {
-        let is_patient = restarting && watchdog.watches();
+    /// again, and end it (BIRD 2.0.12 does). A peer that had no session with that process may not know the path before BGP is up:
+    /// FRR 8.4 watches another one from then on, which looks like a failure of the first.
+    pub(crate) fn new(watchdog: Watchdog, bfd_first: bool) -> Self {
+        let is_patient = bfd_first && watchdog.watches();
         let mut rule = Self {
             stopped: false,
             blocked: false,

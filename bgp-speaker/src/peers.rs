@@ -1,6 +1,6 @@
 //! The running peers of a speaker, configured and dynamic: looked up by name, started, stopped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,7 @@ use crate::event::Ended;
 use crate::ids::Ids;
 use crate::shutdown::Partings;
 use crate::spec::PeerSettings;
-use crate::starter::{Peer, Starter};
+use crate::starter::{Peer, Restart, Starter};
 
 /// All peers of a speaker.
 pub(crate) struct Peers {
@@ -26,6 +26,8 @@ pub(crate) struct Peers {
     pub(crate) starter: Starter,
     /// Peers added now are told that we have just restarted.
     restarting: AtomicBool,
+    /// Peers whose sessions come up after BFD when they start.
+    bfd_first: Mutex<BTreeSet<Arc<str>>>,
 }
 
 /// The running configured peers.
@@ -45,6 +47,7 @@ impl Peers {
             dynamic: dynamic::Registry::new(starter.clone(), ids, config),
             starter,
             restarting: AtomicBool::new(false),
+            bfd_first: Mutex::default(),
         }
     }
 
@@ -55,6 +58,15 @@ impl Peers {
 
     pub(crate) fn set_restarting(&self, restarting: bool) {
         self.restarting.store(restarting, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_bfd_first(&self, names: BTreeSet<Arc<str>>) {
+        *self.bfd_first() = names;
+    }
+
+    fn bfd_first(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        let names = self.bfd_first.lock();
+        names.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Peer> {
@@ -87,10 +99,11 @@ impl Peers {
         }
         let id = self.configured().ids.take_for(&name);
         let returns = self.dynamic.returns(&name);
-        let restarting = returns || self.restarting.load(Ordering::Relaxed);
-        let started = self
-            .starter
-            .start(id, Arc::clone(&name), settings, restarting);
+        let restart = Restart {
+            is_told: returns || self.restarting.load(Ordering::Relaxed),
+            bfd_first: self.bfd_first().remove(&name),
+        };
+        let started = self.starter.start(id, Arc::clone(&name), settings, restart);
         let peer = started.await?;
         self.configured().peers.insert(name, peer);
         Ok(())

@@ -342,6 +342,13 @@ impl Speaker {
         self.0.peers.set_restarting(restarting);
     }
 
+    /// Peers of these names come up after BFD when they start next, if BFD comes up within 3 s: those whose sessions with an earlier
+    /// process BFD watched. It ended with that process, and a peer that has not noticed yet would otherwise take our first packet for
+    /// the failure of a session that is up again. The last call counts; no effect on a peer without BFD.
+    pub fn set_bfd_first(&self, names: BTreeSet<Arc<str>>) {
+        self.0.peers.set_bfd_first(names);
+    }
+
     /// Applies a desired state: many peers and routes in one change. Routes, and settings that do not affect sessions, change at
     /// once: no peer sees an intermediate state. After that, sessions end and start.
     ///

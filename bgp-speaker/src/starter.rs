@@ -62,17 +62,26 @@ enum Origin {
     Range(Option<Arrival>),
 }
 
+/// What an earlier process means to a peer that starts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Restart {
+    /// The OPEN says that we have restarted, until the session first comes up.
+    pub(super) is_told: bool,
+    /// BFD comes up before the session, as it watched the session of that process.
+    pub(super) bfd_first: bool,
+}
+
 impl Starter {
-    /// Starts a configured peer. With `restarting`, the OPEN says so until the session first comes up.
+    /// Starts a configured peer.
     pub(super) async fn start(
         &self,
         id: PeerId,
         name: Arc<str>,
         settings: PeerSettings,
-        restarting: bool,
+        restart: Restart,
     ) -> Result<Peer, Ended> {
         let origin = Origin::Configured;
-        self.start_task(id, name, settings, restarting, origin, async {})
+        self.start_task(id, name, settings, restart, origin, async {})
             .await
     }
 
@@ -84,11 +93,11 @@ impl Starter {
         name: Arc<str>,
         settings: PeerSettings,
         first: Option<Arrival>,
-        restarting: bool,
+        restart: Restart,
         ended: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Peer, Ended> {
         let origin = Origin::Range(first);
-        self.start_task(id, name, settings, restarting, origin, ended)
+        self.start_task(id, name, settings, restart, origin, ended)
             .await
     }
 
@@ -97,7 +106,7 @@ impl Starter {
         id: PeerId,
         name: Arc<str>,
         settings: PeerSettings,
-        restarting: bool,
+        restart: Restart,
         origin: Origin,
         ended: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Peer, Ended> {
@@ -114,7 +123,7 @@ impl Starter {
         let meter = Meter::new(id, now());
         let neighbour = Neighbour {
             peer: id,
-            config: session_of(&settings.neighbour, restarting),
+            config: session_of(&settings.neighbour, restart.is_told),
             dial: settings.dial.clone(),
             is_dynamic,
             first,
@@ -134,7 +143,7 @@ impl Starter {
             meter: meter.clone(),
             path: PathRule::new(
                 self.watchdog(&name, &settings, is_dynamic),
-                restarting && !is_dynamic,
+                restart.bfd_first,
             ),
         };
         let number = u64::from(id.0);

@@ -216,7 +216,8 @@ pub(super) async fn wait_for_peers(
     let returning = returning(plan, known.iter().flatten());
     speaker.expect_peers(returning.iter().map(|(name, _)| Arc::clone(name)).collect());
     peers.extend(returning);
-    let names = peers.iter().map(|(name, _)| Arc::clone(name)).collect();
+    let names: BTreeSet<Arc<str>> = peers.iter().map(|(name, _)| Arc::clone(name)).collect();
+    speaker.set_bfd_first(names.clone());
     let waiting = peers.len();
     info!("recovery after the start: waiting for {waiting} of {all} peers, those that were up");
     speaker.defer(peers, UP_BY, UNTIL).await?;

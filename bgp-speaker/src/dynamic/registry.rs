@@ -24,7 +24,7 @@ use crate::ids::Ids;
 use crate::listener::Incoming;
 use crate::neighbour::Arrival;
 use crate::spec::{PeerSettings, PeerSpec};
-use crate::starter::{Peer, Starter};
+use crate::starter::{Peer, Restart, Starter};
 
 /// The dynamic peers of a speaker. Clones share them.
 #[derive(Clone)]
@@ -317,7 +317,10 @@ impl Registry {
             return;
         };
         let id = self.ids.take_for(&name);
-        let restarting = self.returns(&name);
+        let restart = Restart {
+            is_told: self.returns(&name),
+            ..Restart::default()
+        };
         let (registry, ended) = (self.clone(), Arc::clone(&name));
         let started = starter
             .start_dynamic(
@@ -325,7 +328,7 @@ impl Registry {
                 Arc::clone(&name),
                 settings,
                 first,
-                restarting,
+                restart,
                 async move {
                     registry.ended(ended, id).await;
                 },
