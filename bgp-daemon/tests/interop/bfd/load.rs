@@ -14,8 +14,8 @@ use crate::scenario::{NODE_AS, TOR_AS, wait_established};
 use crate::stage::Stage;
 use crate::takeover::large::{kernel_count, lines, number};
 
-const ROUTES: u32 = 100_000;
-const SECONDS: u32 = 20;
+const ROUTES: u32 = 30_000;
+const SECONDS: u32 = 10;
 const FRR_AS: u32 = 65_102;
 const PATIENCE: Duration = Duration::from_secs(300);
 const BIRD: &str = "protocol bfd { interface \"*\" { interval 300 ms; multiplier 3; }; }";
@@ -53,7 +53,12 @@ fn no_session_falls_while_a_table_comes_and_goes() {
     // One is of `tor_config`.
     wait_count(routes + 1);
     wait_sum(&stage.node, "bgp_bfd_session_up", "", 4.0);
-    let before = stage.node.log().matches("BFD session down").count();
+    // FRR may begin twice.
+    let downs = |stage: &Stage| {
+        let log = stage.node.log();
+        ["BFD session down", "session down peer"].map(|words| log.matches(words).count())
+    };
+    let before = downs(&stage);
     let end = Instant::now() + Duration::from_secs(seconds.into());
     let socket = stage.tor_host.directory.join("bird2.ctl");
     let mut rounds = 0;
@@ -67,7 +72,5 @@ fn no_session_falls_while_a_table_comes_and_goes() {
     }
     println!("{routes} routes came and went {rounds} times in {seconds} s");
     wait_sum(&stage.node, "bgp_bfd_session_up", "", 4.0);
-    wait_sum(&stage.node, "bgp_session_flaps_total", "", 0.0);
-    let log = stage.node.log();
-    assert_eq!(log.matches("BFD session down").count(), before, "{log}");
+    assert_eq!(downs(&stage), before, "{}", stage.node.log());
 }
