@@ -342,9 +342,9 @@ impl Speaker {
         self.0.peers.set_restarting(restarting);
     }
 
-    /// Peers of these names come up after BFD when they start next, if BFD comes up within 3 s: those whose sessions with an earlier
-    /// process BFD watched. It ended with that process, and a peer that has not noticed yet would otherwise take our first packet for
-    /// the failure of a session that is up again. The last call counts; no effect on a peer without BFD.
+    /// Configured peers of these names come up after BFD when they start next, if BFD comes up within 3 s: those whose sessions
+    /// with an earlier process BFD watched. BFD ended with that process, and a peer that has not noticed yet would otherwise take
+    /// our first packet for the failure of a session that is up again. The last call counts; no effect on a peer without BFD.
     pub fn set_bfd_first(&self, names: BTreeSet<Arc<str>>) {
         self.0.peers.set_bfd_first(names);
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use bgp_speaker::kernel::query::KernelQuery;
 use ipnet::IpNet;
 
-use crate::plan::{Environment, nodes};
+use crate::plan::{Environment, node_named};
 use crate::resources::ResourceSet;
 
 /// By own address. Addresses that the kernel does not have, and those of networks without another address, are left out.
@@ -16,10 +16,8 @@ pub(super) async fn of_own_addresses(
     environment: &Environment,
 ) -> BTreeMap<IpAddr, String> {
     let mut found = BTreeMap::new();
-    let (nodes, Ok(mut query)) = (nodes(resources, environment), KernelQuery::open()) else {
-        return found;
-    };
-    let Some(me) = nodes.get(node) else {
+    let me = node_named(resources, environment, node);
+    let (Some(me), Ok(mut query)) = (me, KernelQuery::open()) else {
         return found;
     };
     let networks = [me.ipv4.map(IpNet::V4), me.ipv6.map(IpNet::V6)];

@@ -14,6 +14,7 @@ pub(crate) mod local_kind;
 pub(crate) mod settings;
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -62,13 +63,9 @@ pub(crate) fn of(
     // Peers that came from a range are there already.
     for peer in plan.peers.iter().filter(|peer| peer.range.is_none()) {
         let policies = policies.of_peer(peer);
-        let mut known = None;
-        while let Some(made) = last.next_if(|made| made.peer.name <= peer.name) {
-            known = Some(made).filter(|made| Arc::ptr_eq(&made.peer, peer));
-            if known.is_some() {
-                break;
-            }
-        }
+        // Both are in the order of names.
+        let mut up_to_this = iter::from_fn(|| last.next_if(|made| made.peer.name <= peer.name));
+        let known = up_to_this.find(|made| Arc::ptr_eq(&made.peer, peer));
         let is_same = |made: &Made| {
             let mut pairs = made.policies.iter().zip(&policies);
             !has_moved && pairs.all(|(a, b)| Arc::ptr_eq(a, b))

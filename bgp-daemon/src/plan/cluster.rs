@@ -345,7 +345,7 @@ pub(crate) fn nodes<'a>(
 }
 
 /// One of [`nodes`].
-fn node_named<'a>(
+pub(crate) fn node_named<'a>(
     resources: &'a ResourceSet,
     environment: &Environment,
     name: &str,

@@ -68,7 +68,7 @@ pub(crate) use annotations::{Annotations, Whom};
 pub use annotations::{AsRanges, DRAIN, OnStop, PeerOptions};
 pub use bfd::PlannedBfd;
 pub use cluster::BGP_PORT;
-pub(crate) use cluster::{NodeView, nodes};
+pub(crate) use cluster::{NodeView, node_named, nodes};
 pub use drain::{Drain, is_drained};
 pub use environment::{Environment, Link, Neighbour, Router};
 pub use export::{ExportRules, Sourced};

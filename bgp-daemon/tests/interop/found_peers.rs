@@ -225,6 +225,25 @@ pub(crate) fn wait_routes(stage: &Stage, gateway: IpAddr, prefixes: &[&str]) {
 
 const TOR: [&str; 2] = ["172.20.1.0/24", "fd20:1::/64"];
 
+/// The link's other side, and more lines about it.
+fn unnumbered_frr(more: &[&str]) -> Vec<String> {
+    let neighbour = [
+        "neighbor eth1 interface remote-as external",
+        "neighbor eth1 timers connect 2",
+        "neighbor eth1 capability extended-nexthop",
+    ];
+    let families = [
+        "address-family ipv4 unicast",
+        " neighbor eth1 activate",
+        "exit-address-family",
+        "address-family ipv6 unicast",
+        " neighbor eth1 activate",
+        "exit-address-family",
+    ];
+    let lines = neighbour.iter().chain(more).chain(&families);
+    lines.map(|line| (*line).to_owned()).collect()
+}
+
 /// As FRR does it: `neighbor eth1 interface remote-as external`.
 #[test]
 fn beside_frr() {
@@ -237,19 +256,7 @@ fn beside_frr() {
         &[("interface", "eth1"), ("bfd", "300ms/300ms/3")],
     );
     let mut config = PeerConfig::on_lan(&stage.tor_host, TOR_AS, &[]).announcing(&TOR);
-    config.settings = [
-        "neighbor eth1 interface remote-as external",
-        "neighbor eth1 timers connect 2",
-        "neighbor eth1 capability extended-nexthop",
-        "address-family ipv4 unicast",
-        " neighbor eth1 activate",
-        "exit-address-family",
-        "address-family ipv6 unicast",
-        " neighbor eth1 activate",
-        "exit-address-family",
-    ]
-    .map(str::to_owned)
-    .into();
+    config.settings = unnumbered_frr(&[]);
     let mut tor = Kind::Frr.on(&stage.tor_host, config);
     tor.start();
     stage.node.start();
@@ -305,20 +312,7 @@ fn bfd_beside_frr() {
     ];
     find(&stage.cluster, &annotations);
     let mut config = PeerConfig::on_lan(&stage.tor_host, TOR_AS, &[]).announcing(&TOR);
-    config.settings = [
-        "neighbor eth1 interface remote-as external",
-        "neighbor eth1 timers connect 2",
-        "neighbor eth1 capability extended-nexthop",
-        "neighbor eth1 bfd 3 100 100",
-        "address-family ipv4 unicast",
-        " neighbor eth1 activate",
-        "exit-address-family",
-        "address-family ipv6 unicast",
-        " neighbor eth1 activate",
-        "exit-address-family",
-    ]
-    .map(str::to_owned)
-    .into();
+    config.settings = unnumbered_frr(&["neighbor eth1 bfd 3 100 100"]);
     let mut tor = Kind::Frr.on(&stage.tor_host, config);
     tor.start();
     stage.node.start();

@@ -261,12 +261,14 @@ fn messages(sessions: &[SessionSample], to: &mut Text) {
 }
 
 fn routes(scrape: &Scrape, to: &mut Text) {
-    let views = Family::ALL.map(|family| {
+    let of_family = |family| {
         ["received", "accepted", "told", "stale"]
             .map(|view| Written::more(&[("afi", afi(family)), ("safi", "unicast"), ("view", view)]))
-    });
-    let [ipv4, ipv6] = views;
-    let views = PerFamily { ipv4, ipv6 };
+    };
+    let views = PerFamily {
+        ipv4: of_family(Family::Ipv4Unicast),
+        ipv6: of_family(Family::Ipv6Unicast),
+    };
     to.gauge(
         "bgp_routes",
         "Routes of the session: received, accepted of these, told to the peer, stale of those received",
