@@ -13,7 +13,7 @@ use crate::wire::NextHop;
 
 /// Version of the form of everything that is handed over. Any change of the form is a new version; a process that does not know
 /// the version of the other one takes nothing over.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The octets are not of this form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,14 +31,17 @@ pub struct Handover {
     pub next: Option<Duration>,
     /// The intervals to send and to receive: wanted, announced, in use.
     pub intervals: [[Interval; 2]; 3],
-    /// The peer has not yet confirmed the announced intervals.
-    pub polling: bool,
+    /// Since the announced intervals wait for the peer's answer.
+    pub polling: Option<Duration>,
+    /// For how long answers to the last Poll Sequence can still come.
+    pub answers: Option<Duration>,
 }
 
 impl Session {
     /// The session as a value. It does not change: until the successor has taken over, it can go on.
     pub fn hand_over(&self, now: Instant) -> Handover {
         let ago = |at: Instant| now.saturating_duration_since(at);
+        let left = |at: Instant| at.saturating_duration_since(now);
         let negotiation = &self.negotiation;
         let timings = [
             negotiation.wanted,
@@ -52,15 +55,17 @@ impl Session {
             peer: self.peer,
             heard: self.heard.map(ago),
             sent: self.sent.map(ago),
-            next: self.next.map(|at| at.saturating_duration_since(now)),
+            next: self.next.map(left),
             intervals: timings.map(|timing| [timing.min_tx, timing.min_rx]),
-            polling: negotiation.polling,
+            polling: negotiation.polling_since.map(ago),
+            answers: negotiation.answers_until.map(left),
         }
     }
 
     /// Continues a session. Other settings than before come into force by a Poll Sequence.
     pub fn take_over(now: Instant, config: Config, seed: u64, session: &Handover) -> Self {
         let before = |ago| now.checked_sub(ago).unwrap_or(now);
+        let after = |left| now.checked_add(left).unwrap_or(now);
         let [wanted, announced, in_use] = session
             .intervals
             .map(|[min_tx, min_rx]| Timing { min_tx, min_rx });
@@ -78,13 +83,12 @@ impl Session {
             wanted,
             announced,
             in_use,
-            polling: session.polling,
+            polling_since: session.polling.map(before),
+            answers_until: session.answers.map(after),
         };
         taken.pace = taken.transmit_interval();
-        taken.next = session
-            .next
-            .map(|left| now.checked_add(left).unwrap_or(now));
-        taken.negotiate();
+        taken.next = session.next.map(after);
+        taken.negotiate(now);
         taken.plan(now);
         taken
     }
@@ -112,7 +116,9 @@ impl Handover {
         for interval in self.intervals.as_flattened() {
             out.u32(interval.as_micros());
         }
-        out.flag(self.polling);
+        for time in [self.polling, self.answers] {
+            out.option(time, Writer::duration);
+        }
     }
 
     /// Reads what [`Handover::encode`] appended.
@@ -139,7 +145,8 @@ impl Handover {
             sent,
             next,
             intervals,
-            polling: input.flag()?,
+            polling: input.option(Reader::duration)?,
+            answers: input.option(Reader::duration)?,
         })
     }
 }

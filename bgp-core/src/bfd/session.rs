@@ -61,7 +61,7 @@ impl Session {
     /// Other settings from now on. While the session is up, intervals change by a Poll Sequence (RFC 5880 §6.8.3).
     pub fn set_config(&mut self, now: Instant, config: Config) {
         self.config = config;
-        self.negotiate();
+        self.negotiate(now);
         self.plan(now);
     }
 
@@ -102,9 +102,9 @@ impl Session {
         if matches!(packet.state, State::Init | State::Up) {
             self.worked_at = Some(now);
         }
-        self.negotiate();
+        self.negotiate(now);
         if packet.is_final {
-            self.negotiation.confirm();
+            self.negotiation.confirm(now);
         }
         if self.state == State::AdminDown {
             return self.plan(now);
@@ -126,7 +126,7 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.detects_at().is_some_and(|at| at <= now) {
             (self.peer, self.heard) = (None, None);
-            self.negotiate();
+            self.negotiate(now);
             if matches!(self.state, State::Init | State::Up) {
                 let diagnostic = Diagnostic::DETECTION_TIME_EXPIRED;
                 self.enter(now, State::Down, diagnostic, Cause::DetectionTimeExpired);
@@ -135,7 +135,10 @@ impl Session {
             self.plan(now);
         }
         if self.next.is_some_and(|at| at <= now) {
+            // A Poll Sequence may have waited for the end of another one.
+            self.negotiate(now);
             self.transmit(now, false);
+            self.plan(now);
         }
     }
 
@@ -165,14 +168,14 @@ impl Session {
             peer: self.peer,
             transmit_interval: self.transmit_interval(),
             detection_time: self.detection_time(),
-            polling: self.negotiation.is_polling(),
+            polling: !self.negotiation.is_confirmed(),
         }
     }
 
     fn enter(&mut self, now: Instant, state: State, diagnostic: Diagnostic, cause: Cause) {
         let old = std::mem::replace(&mut self.state, state);
         self.diagnostic = diagnostic;
-        self.negotiate();
+        self.negotiate(now);
         self.plan(now);
         self.outputs.push_back(Output::Changed(Change {
             old,
@@ -193,9 +196,9 @@ impl Session {
         })
     }
 
-    pub(super) fn negotiate(&mut self) {
+    pub(super) fn negotiate(&mut self, now: Instant) {
         let wanted = wanted(&self.config, self.state, self.peer.is_some());
-        self.negotiation.want(wanted, self.state == State::Up);
+        self.negotiation.want(now, wanted, self.state == State::Up);
     }
 
     /// RFC 5880 §6.8.2: the slower of what we want and what the peer can take, until it has said that: as we want. `None` while it

@@ -211,36 +211,40 @@ fn a_shorter_detection_waits_for_the_peer() {
 /// R5880-6.5-03: an answer says to which Poll it is, because there is one at a time.
 #[test]
 fn a_second_change_waits_for_the_first() {
+    let answer = Packet {
+        is_final: true,
+        ..packet(State::Up)
+    };
     let mut lone = Lone::up();
     lone.session.set_config(lone.now, config(500, 300, 3));
     lone.session.set_config(lone.now, config(2000, 300, 3));
+    let announce = |lone: &Lone, interval, poll| {
+        let mut sent = lone.sent.iter();
+        sent.all(|packet| packet.desired_min_tx == millis(interval) && packet.poll == poll)
+    };
     pass_while(&mut lone, &packet(State::Up), Duration::from_secs(1));
-    assert!(
-        lone.sent
-            .iter()
-            .all(|packet| packet.desired_min_tx == millis(500))
-    );
-    lone.hear(&Packet {
-        is_final: true,
-        ..packet(State::Up)
-    });
+    assert!(announce(&lone, 500, true));
+    lone.hear(&answer);
     let status = lone.session.status();
     assert_eq!(
         (status.transmit_interval, status.polling),
         (Some(millis(500)), true)
     );
+    // Each packet was answered, and the answers to the last ones are on their way for up to another second.
+    lone.sent.clear();
+    pass_while(&mut lone, &answer, Duration::from_millis(999));
+    assert!(!lone.sent.is_empty() && announce(&lone, 500, false));
+    pass_while(&mut lone, &packet(State::Up), Duration::from_millis(501));
     lone.sent.clear();
     pass_while(&mut lone, &packet(State::Up), Duration::from_secs(1));
-    assert!(
-        lone.sent
-            .iter()
-            .all(|packet| packet.desired_min_tx == millis(2000) && packet.poll)
+    assert!(!lone.sent.is_empty() && announce(&lone, 2000, true));
+    assert_eq!(lone.session.status().transmit_interval, Some(millis(500)));
+    lone.hear(&answer);
+    let status = lone.session.status();
+    assert_eq!(
+        (status.transmit_interval, status.polling),
+        (Some(millis(2000)), false)
     );
-    lone.hear(&Packet {
-        is_final: true,
-        ..packet(State::Up)
-    });
-    assert_eq!(lone.session.status().transmit_interval, Some(millis(2000)));
 }
 
 /// R5880-6.8.3-04: a session that goes down is slow from then on, and asks nobody.
