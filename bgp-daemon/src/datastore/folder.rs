@@ -1,9 +1,11 @@
 //! A folder, or a single file, of YAML or JSON documents. A saved file takes effect at once.
 //!
-//! On any sign of change, changed files are read again and, if their meaning differs, a snapshot is sent; `state` decides which
-//! objects are in force. Signs come from inotify, and from a clock: occasionally, in case a sign was lost or a file is a link to
-//! somewhere else, and often while inotify cannot watch. The watch is set up **before** each reading, so no change is missed in
-//! between, and folders that are replaced (the `..data` link of a mounted ConfigMap) or come back are watched again.
+//! On a sign of change, the file that it names is read again and, if its meaning differs, a snapshot is sent; `state` decides which
+//! objects are in force. A file that was closed or replaced is read at once, one that is being written after a pause; while changes go
+//! on, the time between two readings grows. A sign that does not name one file, such as one of a folder, leads to a reading of
+//! everything. So does a clock: occasionally, in case a sign was lost or a file is a link to somewhere else, and often while inotify
+//! cannot watch. The watch is set up **before** each reading of everything, so no change is missed in between, and folders that are
+//! replaced (the `..data` link of a mounted ConfigMap) or come back are watched again.
 //!
 //! A path that disappears removes no resource: the last state stays in force, and a problem reports it. A path that is missing at
 //! the start is awaited.
@@ -13,6 +15,7 @@
 mod signs;
 mod state;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,9 +25,10 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use self::signs::Changes;
 use self::state::{FolderState, Moved};
 use super::snapshot::Snapshot;
-use crate::resources::{Listing, Loaded, Problem, Reader};
+use crate::resources::{Listing, Loaded, Problem, Reader, Reread};
 use bgp_speaker::tasks::Tasks;
 
 pub(crate) use self::signs::Signs;
@@ -40,11 +44,12 @@ pub struct FolderError {
 /// Wait times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
-    /// Time without a further sign after a sign of change, as saving often causes several; also before another attempt to read an
-    /// unreadable file.
+    /// Time without a further sign before a file is read that is being changed, as saving often causes several.
     pub(crate) quiet: Duration,
     /// Limit of the wait after the first sign: continuous writing must not delay other changes.
     pub(crate) settle: Duration,
+    /// Least time between two readings. The time doubles, up to `settle`, while changes do not wait for its end.
+    pub(crate) pause: Duration,
     /// Time without a change of a file before its lost content is removed: it may be in the middle of a write.
     pub(crate) loss: Duration,
     /// Time before a problem reports that a reading hangs.
@@ -58,6 +63,7 @@ pub(crate) struct Timing {
 pub(crate) const TIMING: Timing = Timing {
     quiet: Duration::from_millis(50),
     settle: Duration::from_millis(500),
+    pause: Duration::from_millis(5),
     loss: Duration::from_secs(2),
     patience: Duration::from_secs(10),
     watched: Duration::from_secs(30),
@@ -93,6 +99,8 @@ async fn watch_with(
         state,
         reader,
         watching: true,
+        pause: timing.pause,
+        not_before: Instant::now(),
     };
     tasks.job("datastore", follower.run(signs));
     Ok(receiver)
@@ -139,6 +147,10 @@ struct Follower {
     reader: Reader,
     /// Whether inotify watches, as last logged.
     watching: bool,
+    /// The time until the next reading may begin.
+    pause: Duration,
+    /// When that time is over.
+    not_before: Instant,
 }
 
 impl Follower {
@@ -147,11 +159,11 @@ impl Follower {
         loop {
             self.log_watching(signs.is_some());
             let next = async {
-                tokio::select! {
-                    () = wait_for_sign(signs.as_mut(), &self.timing) => {}
-                    () = wait_until(self.state.deadline()) => {}
-                }
-                self.take_reading(&mut signs).await;
+                let due = tokio::select! {
+                    due = wait_for_sign(signs.as_mut(), &self.timing) => due,
+                    () = wait_until(self.state.deadline()) => Due::Waiting,
+                };
+                self.take_reading(&mut signs, due).await;
             };
             tokio::select! {
                 () = closed.closed() => return,
@@ -160,25 +172,79 @@ impl Follower {
         }
     }
 
-    /// Reads until nothing changed meanwhile, up to a limit: a folder that is being changed may look as if resources had been
-    /// removed.
-    async fn take_reading(&mut self, signs: &mut Option<Signs>) {
+    /// Reads what is due.
+    async fn take_reading(&mut self, signs: &mut Option<Signs>, due: Due) {
         let noticed = Instant::now();
-        let end = noticed + self.timing.settle;
-        let mut moved = Moved::default();
-        let listing = loop {
-            if let Some(signs) = signs {
-                signs.settle(self.timing.quiet, end).await;
+        self.gather(noticed).await;
+        let changes = match signs {
+            Some(signs) => {
+                let end = noticed + self.timing.settle;
+                signs.finish(self.timing.quiet, end).await;
+                signs.take()
             }
-            let reading = self.read().await;
+            None => Changes::default(),
+        };
+        let is_all = changes.anything
+            || signs.is_none()
+            || matches!(due, Due::Everything)
+            || (changes.others && self.reader.has_links());
+        match is_all {
+            true => self.read_all(signs, noticed, changes.moved).await,
+            false => self.read_some(signs, noticed, changes).await,
+        }
+        self.not_before = Instant::now() + self.pause;
+    }
+
+    /// Waits for the end of the pause.
+    async fn gather(&mut self, noticed: Instant) {
+        let timing = &self.timing;
+        if noticed >= self.not_before {
+            self.pause = timing.pause;
+            return;
+        }
+        sleep_until(self.not_before).await;
+        self.pause = timing.settle.min(self.pause * 2);
+    }
+
+    /// Reads the files that have changed.
+    async fn read_some(&mut self, signs: &mut Option<Signs>, noticed: Instant, changes: Changes) {
+        let now = Instant::now();
+        let waiting = self.state.waiting().filter(|(_, at)| *at <= now);
+        let mut paths: BTreeSet<PathBuf> = waiting.map(|(path, _)| path.clone()).collect();
+        paths.extend(changes.finished);
+        paths.extend(changes.unfinished);
+        if paths.is_empty() {
+            return;
+        }
+        let reading = reread(paths, std::mem::take(&mut self.reader));
+        let (reread, reader) = self.expect(reading).await;
+        self.reader = reader;
+        let Some(reread) = reread.filter(|_| !self.state.is_unreadable()) else {
+            return self.read_all(signs, noticed, changes.moved).await;
+        };
+        self.state
+            .observe_some(Instant::now(), reread, &changes.moved);
+        self.publish(noticed);
+    }
+
+    /// Reads everything until nothing changed meanwhile, up to a limit: a folder that is being changed may look as if resources had
+    /// been removed.
+    async fn read_all(&mut self, signs: &mut Option<Signs>, noticed: Instant, mut moved: Moved) {
+        let end = noticed + self.timing.settle;
+        let listing = loop {
+            let reading = read(self.path.clone(), std::mem::take(&mut self.reader));
+            let reading = self.expect(reading).await;
             self.reader = reading.reader;
             let before = std::mem::replace(signs, reading.signs);
             if let Some(before) = before {
-                before.add_moved(&mut moved);
+                moved.add(before.take().moved);
             }
-            let changing = signs.as_ref().is_some_and(Signs::pending);
-            if !changing || Instant::now() >= end {
-                break reading.listing;
+            match signs {
+                Some(signs) if signs.pending() && Instant::now() < end => {
+                    signs.settle(self.timing.quiet, end).await;
+                    moved.add(signs.take().moved);
+                }
+                _ => break reading.listing,
             }
         };
         match listing {
@@ -188,9 +254,8 @@ impl Follower {
         self.publish(noticed);
     }
 
-    /// Reads once. A hanging reading is reported meanwhile.
-    async fn read(&mut self) -> Reading {
-        let reading = read(self.path.clone(), std::mem::take(&mut self.reader));
+    /// Waits for a reading. Meanwhile, one that hangs is reported.
+    async fn expect<T>(&mut self, reading: impl Future<Output = T>) -> T {
         tokio::pin!(reading);
         if let Ok(reading) = timeout(self.timing.patience, &mut reading).await {
             return reading;
@@ -246,17 +311,30 @@ async fn wait_until(deadline: Option<Instant>) {
     }
 }
 
-async fn wait_for_sign(signs: Option<&mut Signs>, timing: &Timing) {
+/// Why it is time to read.
+enum Due {
+    /// There is a sign.
+    Sign,
+    /// The time of files is over that the state waits for.
+    Waiting,
+    /// Nothing was heard for a time.
+    Everything,
+}
+
+async fn wait_for_sign(signs: Option<&mut Signs>, timing: &Timing) -> Due {
     match signs {
-        Some(signs) => {
-            // A timeout counts as a sign of change.
-            let _ = timeout(timing.watched, signs.next()).await;
+        Some(signs) => match timeout(timing.watched, signs.next()).await {
+            Ok(()) => Due::Sign,
+            Err(_) => Due::Everything,
+        },
+        None => {
+            sleep(timing.unwatched).await;
+            Due::Everything
         }
-        None => sleep(timing.unwatched).await,
     }
 }
 
-/// A reading, and the signs of change since just before it.
+/// A reading of everything, and the signs of change since just before it.
 struct Reading {
     listing: io::Result<Listing>,
     reader: Reader,
@@ -264,38 +342,41 @@ struct Reading {
     signs: Option<Signs>,
 }
 
-/// Stack for documents of the greatest allowed depth, with a large reserve.
-const STACK: usize = 8 << 20;
-
-/// Reads on a dedicated thread, because the threads of the runtime are joined at the end.
 async fn read(path: PathBuf, mut reader: Reader) -> Reading {
-    let (done, reading) = oneshot::channel();
-    let read = move || {
+    let reading = on_thread(move || {
         let signs = Signs::watch(&path).ok();
-        let listing = reader.read(&path);
-        let reading = Reading {
-            listing,
+        Reading {
+            listing: reader.read(&path),
             reader,
             signs,
-        };
-        // The caller may be gone.
-        done.send(reading).ok();
-    };
-    let spawned = std::thread::Builder::new()
-        .stack_size(STACK)
-        .name("datastore".into())
-        .spawn(read);
-    let failed = |error| Reading {
+        }
+    });
+    reading.await.unwrap_or_else(|error| Reading {
         listing: Err(error),
         reader: Reader::default(),
         signs: None,
+    })
+}
+
+/// Reads some files again; `None` if everything must be read.
+async fn reread(paths: BTreeSet<PathBuf>, mut reader: Reader) -> (Option<Reread>, Reader) {
+    let reading = on_thread(move || (reader.reread(paths.iter()), reader));
+    reading.await.unwrap_or_default()
+}
+
+/// Stack for documents of the greatest allowed depth, with a large reserve.
+const STACK: usize = 8 << 20;
+
+/// Works on a dedicated thread, because the threads of the runtime are joined at the end.
+async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    let work = move || {
+        // The caller may be gone.
+        done.send(work()).ok();
     };
-    match spawned {
-        Ok(_) => reading
-            .await
-            .unwrap_or_else(|ended| failed(io::Error::other(ended))),
-        Err(error) => failed(error),
-    }
+    let thread = std::thread::Builder::new().stack_size(STACK);
+    thread.name("datastore".into()).spawn(work)?;
+    result.await.map_err(io::Error::other)
 }
 
 #[cfg(test)]

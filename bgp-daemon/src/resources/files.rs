@@ -77,6 +77,10 @@ impl Stamp {
 pub(crate) struct Walk {
     /// Files that end in `.yaml`, `.yml` or `.json`, ordered by name; for a path that is not a folder, the path itself.
     pub(crate) files: Vec<PathBuf>,
+    /// The folders that were listed.
+    pub(crate) folders: BTreeSet<PathBuf>,
+    /// Some files or folders are symbolic links.
+    pub(crate) has_links: bool,
     /// Paths that could not be listed, below which there may be more files.
     pub(crate) unlisted: Vec<PathBuf>,
     /// The reasons.
@@ -119,14 +123,24 @@ impl Walker {
             let reason = format!("folders are nested more than {MAX_DEPTH} deep");
             return Err(io::Error::other(reason));
         }
-        let mut entries = fs::read_dir(path)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<io::Result<Vec<_>>>()?;
+        let entries = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+        let mut entries: Vec<_> = entries
+            .into_iter()
+            .map(|entry| {
+                (
+                    entry.path(),
+                    entry.file_type().is_ok_and(|it| it.is_symlink()),
+                )
+            })
+            .filter(|(entry, _)| is_wanted(entry))
+            .collect();
         entries.sort();
-        for entry in entries.into_iter().filter(|entry| is_wanted(entry)) {
+        self.walk.folders.insert(path.to_owned());
+        for (entry, is_link) in entries {
             if self.is_full {
                 break;
             }
+            self.walk.has_links |= is_link;
             match self.enter(&entry, depth + 1) {
                 // It was removed in the meantime.
                 Err(_) if fs::symlink_metadata(&entry).is_err() => {}
@@ -157,9 +171,18 @@ impl Walker {
 }
 
 fn is_wanted(entry: &Path) -> bool {
-    let name = entry.file_name().unwrap_or_default().to_string_lossy();
-    let extension = entry.extension().and_then(|extension| extension.to_str());
-    !name.starts_with('.') && (matches!(extension, Some("yaml" | "yml" | "json")) || entry.is_dir())
+    !is_hidden(entry) && (is_document_name(entry) || entry.is_dir())
+}
+
+/// Whether a file of this name in a folder may have documents.
+pub(crate) fn is_document_name(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    !is_hidden(path) && matches!(extension, Some("yaml" | "yml" | "json"))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 /// The text of a regular file. A FIFO, device or socket is rejected without opening it.

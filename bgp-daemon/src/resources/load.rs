@@ -1,6 +1,6 @@
 //! Reads files and folders into a [`ResourceSet`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::combine::Combiner;
 use super::document::{Digest, Document, Parsed, Text, digest};
-use super::files::{self, FileId, Stamp, unreadable};
+use super::files::{self, FileId, MAX_FILES, Stamp, unreadable};
 use super::limits::MAX_DOCUMENTS;
 use super::loaded::Loaded;
 use super::problem::Problem;
@@ -96,6 +96,13 @@ impl Content {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     known: HashMap<PathBuf, Known>,
+    /// The number of documents in all files.
+    documents: usize,
+    /// The folders that were listed.
+    folders: BTreeSet<PathBuf>,
+    has_links: bool,
+    /// Some files or folders are left out.
+    is_partial: bool,
 }
 
 /// A file as last read.
@@ -106,6 +113,9 @@ struct Known {
     stamp: Option<Stamp>,
 }
 
+/// The result of reading some files again: their content, or `None` for a file that is gone.
+pub(crate) type Reread = Vec<(PathBuf, Option<Result<Arc<Content>, Problem>>)>;
+
 impl Reader {
     /// Reads the files below a path. An unchanged file has the same [`Content`] as in the previous reading.
     ///
@@ -114,32 +124,26 @@ impl Reader {
     /// The path itself cannot be listed.
     pub(crate) fn read(&mut self, path: &Path) -> io::Result<Listing> {
         let walk = files::walk(path)?;
+        self.is_partial = !walk.unlisted.is_empty();
+        (self.folders, self.has_links) = (walk.folders, walk.has_links);
         let mut listing = Listing {
             files: Vec::new(),
             unlisted: walk.unlisted,
             problems: walk.problems,
         };
         let mut before = std::mem::take(&mut self.known);
-        let mut room = MAX_DOCUMENTS;
+        self.documents = 0;
         for path in walk.files {
-            let content = match read_file(&path, before.remove(&path)) {
-                Ok(known) => {
-                    let content = Arc::clone(&known.content);
-                    self.known.insert(path.clone(), known);
-                    Ok(content)
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => Err(unreadable(&path, &error)),
+            let Some(content) = self.read_known(&path, before.remove(&path)) else {
+                continue;
             };
-            let documents = content
-                .as_ref()
-                .map_or(0, |content| content.parsed.documents.len());
-            let content = match room.checked_sub(documents) {
-                Some(left) => {
-                    room = left;
+            let content = match self.documents.checked_add(documents_in(&content)) {
+                Some(documents) if documents <= MAX_DOCUMENTS => {
+                    self.documents = documents;
                     content
                 }
-                None => {
+                _ => {
+                    self.is_partial = true;
                     let reason = format!("left out: there are more than {MAX_DOCUMENTS} objects");
                     Err(Problem::error(path.display(), reason))
                 }
@@ -148,6 +152,65 @@ impl Reader {
         }
         Ok(listing)
     }
+
+    /// Whether a link may lead to a file that was not read under its own name.
+    pub(crate) fn has_links(&self) -> bool {
+        self.has_links
+    }
+
+    /// Reads some files again, as [`Reader::read`] of all would do. `None`: all must be read, because these files do not tell what
+    /// the change was.
+    pub(crate) fn reread<'a>(
+        &mut self,
+        paths: impl Iterator<Item = &'a PathBuf>,
+    ) -> Option<Reread> {
+        let mut reread = Vec::new();
+        for path in paths {
+            let before = self.known.remove(path);
+            let is_listed = || path.parent().is_some_and(|it| self.folders.contains(it));
+            let is_file = match fs::symlink_metadata(path) {
+                Ok(metadata) => metadata.is_file(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+                Err(_) => false,
+            };
+            if self.is_partial || !is_file || (before.is_none() && !is_listed()) {
+                return None;
+            }
+            self.documents -= before
+                .as_ref()
+                .map_or(0, |known| known.content.parsed.documents.len());
+            let content = self.read_known(path, before);
+            self.documents += content.as_ref().map_or(0, documents_in);
+            if self.documents > MAX_DOCUMENTS || self.known.len() > MAX_FILES {
+                return None;
+            }
+            reread.push((path.clone(), content));
+        }
+        Some(reread)
+    }
+
+    /// Reads a file, if it exists.
+    fn read_known(
+        &mut self,
+        path: &Path,
+        before: Option<Known>,
+    ) -> Option<Result<Arc<Content>, Problem>> {
+        match read_file(path, before) {
+            Ok(known) => {
+                let content = Arc::clone(&known.content);
+                self.known.insert(path.to_owned(), known);
+                Some(Ok(content))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Err(unreadable(path, &error))),
+        }
+    }
+}
+
+fn documents_in(content: &Result<Arc<Content>, Problem>) -> usize {
+    content
+        .as_ref()
+        .map_or(0, |content| content.parsed.documents.len())
 }
 
 impl Known {

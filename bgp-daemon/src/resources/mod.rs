@@ -73,13 +73,13 @@ pub(crate) use combine::Combiner;
 pub(crate) use decode::key_of;
 pub use document::{Document, Parsed, parse};
 pub use duration::{DurationError, parse_duration};
-pub(crate) use files::{FileId, MAX_DEPTH, read_limited, read_text, walk};
+pub(crate) use files::{FileId, MAX_DEPTH, is_document_name, read_limited, read_text, walk};
 pub use ip_pool::{
     AllowedUse, AssignmentMode, EncapsulationMode, IpPool, IpPoolSpec, IpReservation,
     IpReservationSpec,
 };
 pub use kind::{Kind, OWN_VERSION, ObjectKey};
-pub(crate) use load::{Content, Listing, Reader};
+pub(crate) use load::{Content, Listing, Reader, Reread};
 pub use loaded::Loaded;
 pub use metadata::{Metadata, Object};
 pub use node::{

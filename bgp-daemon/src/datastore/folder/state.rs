@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::resources::{Combiner, Content, Document, Listing, Loaded, Problem};
+use crate::resources::{Combiner, Content, Document, Listing, Loaded, Problem, Reread};
 
 /// Paths moved since the previous reading, as far as known.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,14 @@ pub(super) struct Moved {
     pub(super) to: BTreeSet<PathBuf>,
     /// Their sources.
     pub(super) from: BTreeSet<PathBuf>,
+}
+
+impl Moved {
+    /// Adds later ones.
+    pub(super) fn add(&mut self, mut later: Self) {
+        self.to.append(&mut later.to);
+        self.from.append(&mut later.from);
+    }
 }
 
 /// A folder, or a file by itself.
@@ -74,43 +82,65 @@ impl FolderState {
         }
     }
 
-    /// Takes in a reading.
+    /// Takes in a reading of everything.
     pub(super) fn observe(&mut self, now: Instant, listing: Listing, moved: &Moved) {
         self.problems = listing.problems;
         self.is_unreadable = false;
-        let quiet = self.quiet;
+        let unlisted = listing.unlisted;
         let present: BTreeSet<PathBuf> =
             listing.files.iter().map(|(path, _)| path.clone()).collect();
         for (path, content) in listing.files {
-            if let (Some(file), Ok(content)) = (self.files.get(&path), &content)
-                && file.is_as_in(content)
-            {
-                continue;
-            }
-            let was_moved = covers(&moved.to, &path);
-            let file = self.files.remove(&path);
-            let file = match content {
-                Ok(content) => FileState::read(file, &path, &content, (now, quiet), was_moved),
-                Err(problem) => FileState::unreadable(file, &path, problem, now),
-            };
-            self.files.insert(path, file);
+            self.observe_file(now, path, content, moved);
         }
+        let quiet = self.quiet;
         self.files.retain(|path, file| {
-            let is_hidden = || {
-                listing
-                    .unlisted
-                    .iter()
-                    .any(|hidden| path.starts_with(hidden))
-            };
             if present.contains(path) {
                 return true;
             }
-            if is_hidden() {
+            if unlisted.iter().any(|hidden| path.starts_with(hidden)) {
                 file.is_waiting = false;
                 return true;
             }
             !covers(&moved.from, path) && file.is_still_missed(now, quiet)
         });
+    }
+
+    /// Takes in a reading of some files.
+    pub(super) fn observe_some(&mut self, now: Instant, reread: Reread, moved: &Moved) {
+        for (path, content) in reread {
+            match content {
+                Some(content) => self.observe_file(now, path, content, moved),
+                None if covers(&moved.from, &path) => drop(self.files.remove(&path)),
+                None => {
+                    let quiet = self.quiet;
+                    let is_over = |file: &mut FileState| !file.is_still_missed(now, quiet);
+                    if self.files.get_mut(&path).is_some_and(is_over) {
+                        self.files.remove(&path);
+                    }
+                }
+            }
+        }
+    }
+
+    fn observe_file(
+        &mut self,
+        now: Instant,
+        path: PathBuf,
+        content: Result<Arc<Content>, Problem>,
+        moved: &Moved,
+    ) {
+        if let (Some(file), Ok(content)) = (self.files.get(&path), &content)
+            && file.is_as_in(content)
+        {
+            return;
+        }
+        let was_moved = covers(&moved.to, &path);
+        let file = self.files.remove(&path);
+        let file = match content {
+            Ok(content) => FileState::read(file, &path, &content, (now, self.quiet), was_moved),
+            Err(problem) => FileState::unreadable(file, &path, problem, now),
+        };
+        self.files.insert(path, file);
     }
 
     /// The folder itself cannot be read: everything stays in force.
@@ -122,10 +152,20 @@ impl FolderState {
         }
     }
 
+    /// Whether the last reading of the folder itself failed.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.is_unreadable
+    }
+
     /// When it must be read again, at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let waiting = self.files.values().filter(|file| file.is_waiting);
-        waiting.map(|file| file.changed + self.quiet).min()
+        self.waiting().map(|(_, at)| at).min()
+    }
+
+    /// The files that must be read again, and when.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&PathBuf, Instant)> {
+        let waiting = self.files.iter().filter(|(_, file)| file.is_waiting);
+        waiting.map(|(path, file)| (path, file.changed + self.quiet))
     }
 
     /// The resources in force.

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const BY_EVENTS: Timing = Timing {
     quiet: Duration::from_millis(20),
     settle: Duration::from_millis(200),
+    pause: Duration::from_millis(5),
     loss: Duration::from_millis(100),
     patience: PATIENCE,
     watched: Duration::from_secs(3600),
