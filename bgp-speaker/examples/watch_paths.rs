@@ -28,8 +28,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let inquirer = speaker.inquirer();
-        let paths = inquirer.meters().filter_map(|(_, meter)| meter.bfd);
+        let meters = speaker.meters().into_iter();
+        let paths = meters.filter_map(|(_, meter)| meter.bfd);
         let (mut up, mut failures) = (0, 0);
         for path in paths {
             up += usize::from(path.state() == State::Up);

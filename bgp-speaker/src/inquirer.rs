@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::command::{NeighbourCommand, NeighbourStatus};
-use crate::meter::SessionMeter;
 use crate::starter::Peer;
 use crate::turned_away::{Register, TurnedAway};
 
@@ -30,12 +29,6 @@ impl Inquirer {
     /// Rejected connections, by source: those of the last 64 addresses.
     pub fn turned_away(&self) -> Vec<TurnedAway> {
         self.turned_away.list()
-    }
-
-    /// The counters of every session, by name. This costs much less than [`sessions`](Self::sessions), and no session can delay it.
-    pub fn meters(&self) -> impl Iterator<Item = (&Arc<str>, SessionMeter)> {
-        let peers = self.peers.iter();
-        peers.map(|(name, peer)| (name, peer.meter.read()))
     }
 
     /// The status of every session, by name. Sessions that are ending, or do not answer within five seconds, are left out.

@@ -15,6 +15,7 @@ use crate::config::SpeakerConfig;
 use crate::dynamic;
 use crate::event::Ended;
 use crate::ids::Ids;
+use crate::meter::SessionMeter;
 use crate::shutdown::Partings;
 use crate::spec::PeerSettings;
 use crate::starter::{Peer, Restart, Starter};
@@ -78,6 +79,15 @@ impl Peers {
     pub(crate) fn all(&self) -> BTreeMap<Arc<str>, Peer> {
         let mut all = self.dynamic.peers();
         all.extend(self.configured().peers.clone());
+        all
+    }
+
+    /// The meters of configured and dynamic peers, in no order.
+    pub(crate) fn meters(&self) -> Vec<(Arc<str>, SessionMeter)> {
+        let of = |(name, peer): (&Arc<str>, &Peer)| (Arc::clone(name), peer.meter.read());
+        let dynamic = self.dynamic.peers();
+        let mut all: Vec<_> = dynamic.iter().map(of).collect();
+        all.extend(self.configured().peers.iter().map(of));
         all
     }
 

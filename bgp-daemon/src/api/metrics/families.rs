@@ -1,26 +1,18 @@
 //! The metrics: names, meanings, and where their values come from.
 
+use std::collections::BTreeMap;
+
 use bgp_core::session::State;
 use bgp_core::types::{Family, PerFamily};
 use bgp_speaker::kernel::KernelCounts;
 
-use super::gather::{Scrape, SessionSample};
+use super::gather::{STATES, Scrape, SessionSample};
 use super::text::{Text, Written};
 use crate::control::VERSION;
 use crate::plan::Drain;
 
 /// The state of a node that is not drained.
 const NOT_DRAINED: &str = "none";
-
-/// The states that a session may be in (RFC 4271 §8.2.2).
-const STATES: [State; 6] = [
-    State::Idle,
-    State::Connect,
-    State::Active,
-    State::OpenSent,
-    State::OpenConfirm,
-    State::Established,
-];
 
 pub(super) fn write(scrape: &Scrape, to: &mut Text) {
     speaker(scrape, to);
@@ -108,13 +100,13 @@ fn session_states(sessions: &[SessionSample], to: &mut Text) {
         "Whether the session is Established; of peer=\"mesh\", how many sessions are",
         |to| {
             for session in sessions {
-                let labels = [
-                    ("peer", session.name.as_str()),
+                let more = Written::more(&[
                     ("peer_address", &session.address),
                     ("peer_as", &session.peer_as),
                     ("type", session.kind),
-                ];
-                to.count(&labels, session.count_in(State::Established));
+                ]);
+                let up = session.count_in(State::Established);
+                to.count_of(&session.label, Some(&more), up);
             }
         },
     );
@@ -124,8 +116,8 @@ fn session_states(sessions: &[SessionSample], to: &mut Text) {
         "Whether the session is in this state; of peer=\"mesh\", how many sessions are",
         |to| {
             for session in sessions {
-                for (state, written) in STATES.iter().zip(&states) {
-                    to.count_of(&session.label, Some(written), session.count_in(*state));
+                for (written, count) in states.iter().zip(session.states) {
+                    to.count_of(&session.label, Some(written), count);
                 }
             }
         },
@@ -136,7 +128,7 @@ fn session_states(sessions: &[SessionSample], to: &mut Text) {
         |to| {
             for session in sessions {
                 if let Some(at) = session.established_at {
-                    to.value(&[("peer", &session.name)], seconds(at));
+                    to.value_of(&session.label, seconds(at));
                 }
             }
         },
@@ -144,18 +136,18 @@ fn session_states(sessions: &[SessionSample], to: &mut Text) {
 }
 
 fn session_counters(sessions: &[SessionSample], to: &mut Text) {
+    let mut changes: BTreeMap<(State, State), Written> = BTreeMap::new();
     to.counter(
         "bgp_session_transitions",
         "Changes of the state of the session",
         |to| {
             for session in sessions {
                 for change in &session.tally.transitions {
-                    let labels = [
-                        ("peer", session.name.as_str()),
-                        ("from", word(change.from)),
-                        ("to", word(change.to)),
-                    ];
-                    to.count(&labels, change.count);
+                    let (from, into) = (change.from, change.to);
+                    let written = changes.entry((from, into)).or_insert_with(|| {
+                        Written::more(&[("from", word(from)), ("to", word(into))])
+                    });
+                    to.count_of(&session.label, Some(written), change.count);
                 }
             }
         },
@@ -300,6 +292,11 @@ fn routes(scrape: &Scrape, to: &mut Text) {
 }
 
 fn route_limits(sessions: &[SessionSample], to: &mut Text) {
+    let written = |family| Written::more(&[("afi", afi(family)), ("safi", "unicast")]);
+    let families = PerFamily {
+        ipv4: written(Family::Ipv4Unicast),
+        ipv6: written(Family::Ipv6Unicast),
+    };
     to.gauge(
         "bgp_route_limit",
         "Prefixes that the peer may announce; beyond, its session is stopped",
@@ -309,12 +306,7 @@ fn route_limits(sessions: &[SessionSample], to: &mut Text) {
                     continue;
                 };
                 for family in &session.families {
-                    let labels = [
-                        ("peer", session.name.as_str()),
-                        ("afi", afi(*family)),
-                        ("safi", "unicast"),
-                    ];
-                    to.count(&labels, u64::from(limit));
+                    to.count_of(&session.label, Some(&families[*family]), u64::from(limit));
                 }
             }
         },

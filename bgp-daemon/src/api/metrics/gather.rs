@@ -1,6 +1,6 @@
 //! Asks the speaker what metrics tell.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bgp_core::bfd::State as BfdState;
@@ -19,6 +19,16 @@ use crate::clock::timestamp;
 use crate::control::model::ProtocolSnapshot;
 use crate::meters::Meters;
 use crate::plan::{Peer, PeerType, Plan};
+
+/// The states that a session may be in (RFC 4271 §8.2.2).
+pub(super) const STATES: [State; 6] = [
+    State::Idle,
+    State::Connect,
+    State::Active,
+    State::OpenSent,
+    State::OpenConfirm,
+    State::Established,
+];
 
 /// The label of all sessions of the mesh together.
 const MESH: &str = "mesh";
@@ -53,8 +63,8 @@ pub(super) struct SessionSample {
     pub(super) address: String,
     pub(super) peer_as: String,
     pub(super) kind: &'static str,
-    /// How many sessions are in each state.
-    pub(super) states: BTreeMap<State, u64>,
+    /// How many sessions are in each state, in the order of [`STATES`].
+    pub(super) states: [u64; STATES.len()],
     /// When the session, or the last one of the mesh, came up.
     pub(super) established_at: Option<Timestamp>,
     pub(super) counters: Counters,
@@ -134,12 +144,9 @@ impl Scrape {
 }
 
 async fn sessions(running: &RunningView, config: MetricsConfig) -> Vec<SessionSample> {
-    let inquirer = running.speaker.inquirer();
-    let meters: HashMap<&str, SessionMeter> = inquirer
-        .meters()
-        .map(|(name, meter)| (&**name, meter))
-        .collect();
-    let ids = meters.values().map(|meter| meter.peer).collect();
+    let mut meters = running.speaker.meters();
+    meters.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let ids = meters.iter().map(|(_, meter)| meter.peer).collect();
     let known = look(running, ids).await;
     let peers = &running.plan.peers;
     let in_mesh = |peer: &&Arc<Peer>| peer.kind == PeerType::Mesh;
@@ -147,9 +154,10 @@ async fn sessions(running: &RunningView, config: MetricsConfig) -> Vec<SessionSa
     let mut mesh: Option<SessionSample> = None;
     let mut samples = Vec::new();
     for peer in peers {
-        let Some(meter) = meters.get(peer.name.as_str()) else {
+        let Ok(place) = meters.binary_search_by(|(name, _)| (**name).cmp(&peer.name)) else {
             continue;
         };
+        let (_, meter) = &meters[place];
         let known = known.get(&meter.peer).copied().unwrap_or_default();
         let sample = SessionSample::of(peer, meter, known);
         if sums_up && peer.kind == PeerType::Mesh {
@@ -174,7 +182,7 @@ impl SessionSample {
             address: peer.address.to_string(),
             peer_as: peer.peer_as.to_string(),
             kind: kind(peer.kind),
-            states: [(session.state, 1)].into(),
+            states: STATES.map(|state| u64::from(state == session.state)),
             established_at: up.then(|| timestamp(session.since)),
             counters: session.counters,
             tally: Arc::clone(&session.tally),
@@ -202,8 +210,8 @@ impl SessionSample {
     }
 
     fn add(&mut self, other: &Self) {
-        for (state, count) in &other.states {
-            *self.states.entry(*state).or_default() += count;
+        for (sum, count) in self.states.iter_mut().zip(other.states) {
+            *sum += count;
         }
         self.established_at = self.established_at.max(other.established_at);
         if let Some(other) = other.bfd {
@@ -226,6 +234,10 @@ impl SessionSample {
     }
 
     pub(super) fn count_in(&self, state: State) -> u64 {
-        self.states.get(&state).copied().unwrap_or_default()
+        let counts = STATES.iter().zip(self.states);
+        counts
+            .filter(|(it, _)| **it == state)
+            .map(|(_, count)| count)
+            .sum()
     }
 }

@@ -68,7 +68,8 @@ fn push_labels(text: &mut String, mut before: char, labels: Labels<'_>) {
 }
 
 fn push_escaped(text: &mut String, value: &str) {
-    if !value.contains(['\\', '"', '\n']) {
+    let is_special = |octet| matches!(octet, b'\\' | b'"' | b'\n');
+    if !value.bytes().any(is_special) {
         return text.push_str(value);
     }
     for character in value.chars() {
@@ -168,14 +169,14 @@ impl<'a> Samples<'a> {
 
     /// A sample of a series whose labels are written already.
     pub(super) fn count_of(&mut self, first: &Written, more: Option<&Written>, value: u64) {
-        self.text.push_str(self.name);
-        self.text.push_str(self.suffix);
-        self.text.push_str(&first.0);
-        if let Some(more) = more {
-            self.text.push_str(&more.0);
-        }
-        self.text.push_str("} ");
+        self.series_of(first, more.map_or("", |more| &more.0));
         self.end(value);
+    }
+
+    /// A value that is no count, of a series whose labels are written already.
+    pub(super) fn value_of(&mut self, labels: &Written, value: f64) {
+        self.series_of(labels, "");
+        self.end_value(value);
     }
 
     pub(super) fn size(&mut self, labels: Labels<'_>, value: usize) {
@@ -189,8 +190,13 @@ impl<'a> Samples<'a> {
 
     pub(super) fn value(&mut self, labels: Labels<'_>, value: f64) {
         self.series(labels);
-        // A string takes all.
-        let _ = writeln!(self.text, "{value}");
+        self.end_value(value);
+    }
+
+    fn series_of(&mut self, first: &Written, more: &str) {
+        for part in [self.name, self.suffix, &first.0, more, "} "] {
+            self.text.push_str(part);
+        }
     }
 
     fn series(&mut self, labels: Labels<'_>) {
@@ -199,6 +205,11 @@ impl<'a> Samples<'a> {
         push_labels(self.text, '{', labels);
         self.text
             .push_str(if labels.is_empty() { " " } else { "} " });
+    }
+
+    fn end_value(&mut self, value: f64) {
+        // A string takes all.
+        let _ = writeln!(self.text, "{value}");
     }
 
     fn end(&mut self, value: u64) {

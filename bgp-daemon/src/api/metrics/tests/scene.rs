@@ -9,18 +9,9 @@ use bgp_core::wire::ErrorCode;
 use bgp_speaker::kernel::KernelCounts;
 use jiff::Timestamp;
 
-use crate::api::metrics::gather::{BfdSample, Scrape, SessionSample};
+use crate::api::metrics::gather::{BfdSample, STATES, Scrape, SessionSample};
 use crate::api::metrics::text::Written;
 use crate::meters::Meters;
-
-const STATES: [State; 6] = [
-    State::Idle,
-    State::Connect,
-    State::Active,
-    State::OpenSent,
-    State::OpenConfirm,
-    State::Established,
-];
 
 /// So many sessions of each type, each with so many routes in each family.
 pub(super) fn scrape(sessions: usize, routes: usize) -> Scrape {
@@ -69,7 +60,7 @@ fn session(kind: &'static str, number: usize, routes: usize) -> SessionSample {
         address: format!("10.{}.{}.1", number / 256, number % 256),
         peer_as: "4200000001".into(),
         kind,
-        states: [(State::Established, 1)].into(),
+        states: STATES.map(|state| u64::from(state == State::Established)),
         established_at: Some(Timestamp::UNIX_EPOCH),
         counters,
         tally: tally().into(),
