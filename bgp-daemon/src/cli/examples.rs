@@ -29,6 +29,7 @@ pub const EXAMPLES: &[&str] = &[
     "bgp-daemon delete bgppeer second-tor --datastore /etc/bgp-daemon",
     "bgp-daemon validate -f /etc/bgp-daemon",
     "bgp-daemon init my-folder --node node1 --tor 10.0.0.1 --tor-as 65001 --address 10.0.0.11/24 --pods 10.244.1.0/24",
+    "bgp-daemon init --demo",
     "bgp-daemon peer-config --vendor frr -f /etc/bgp-daemon",
     "bgp-daemon peer-config --vendor bird --router tor-0 -f my-folder",
     "bgp-daemon schema bgppeer",

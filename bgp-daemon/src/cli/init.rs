@@ -1,7 +1,8 @@
 //! `init`: writes a first folder of resources from flags or, on a terminal, from questions.
 //!
-//! Never overwrites a file.
+//! Never overwrites a file. With `--demo`, shows a lab instead.
 
+mod demo;
 mod folder;
 mod machine;
 
@@ -49,6 +50,9 @@ pub struct InitArgs {
     /// Range of pod addresses on this node, which is announced; may be repeated
     #[arg(long, value_name = "CIDR")]
     pods: Vec<IpNet>,
+    /// Show two nodes and a router in a lab of network namespaces on this machine, then remove it; writes nothing
+    #[arg(long, conflicts_with_all = ["folder", "tor", "tor_as", "own_as", "address", "pods"])]
+    demo: bool,
 }
 
 /// Runs `init`.
@@ -57,6 +61,9 @@ pub struct InitArgs {
 ///
 /// Something is missing and nobody can be asked, or the files exist or cannot be written.
 pub fn execute(args: &InitArgs, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if args.demo {
+        return demo::show();
+    }
     let first = first(args)?;
     for file in folder::write(&first, &args.folder)? {
         writeln!(out, "wrote {}", file.display())?;

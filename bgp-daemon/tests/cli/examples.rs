@@ -130,6 +130,8 @@ fn codes(example: &str) -> &'static [i32] {
         // Its answer depends on the machine: the session is down, other speakers run.
         example if example.starts_with("bgp-daemon doctor") => &[0, 1],
         "calicoctl node status" => &[0, 1],
+        // Others than root may have no namespaces.
+        "bgp-daemon init --demo" if !rustix::process::geteuid().is_root() => &[0, 1],
         // There is a difference.
         example if example.contains("--against") => &[2],
         _ => &[0],

@@ -68,3 +68,25 @@ fn the_page_tells_what_the_demo_shows() {
         );
     }
 }
+
+/// From the program alone, in a folder that is not the project's.
+#[test]
+fn an_installed_program_shows_the_demo() {
+    let Some(_lab) = lab_for(&[]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = Command::new(env!("CARGO_BIN_EXE_bgp-daemon"))
+        .args(["init", "--demo"])
+        .current_dir(folder.path())
+        .env("TMPDIR", folder.path())
+        .env("BGP_DAEMON_NO_KERNEL", "1")
+        .output()
+        .expect("the program starts");
+    let shown = String::from_utf8_lossy(&run.stdout);
+    let errors = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{shown}\n{errors}");
+    assert_eq!(shown.matches("Established").count(), 2, "{shown}");
+    let left: Vec<_> = fs::read_dir(folder.path()).expect("a folder").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
