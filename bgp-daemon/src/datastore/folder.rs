@@ -192,7 +192,6 @@ impl Follower {
             true => self.read_all(signs, noticed, changes.moved).await,
             false => self.read_some(signs, noticed, changes).await,
         }
-        self.not_before = Instant::now() + self.pause;
     }
 
     /// Waits for the end of the pause.
@@ -272,6 +271,7 @@ impl Follower {
     }
 
     fn publish(&mut self, noticed: Instant) {
+        self.not_before = Instant::now() + self.pause;
         let mut snapshot = Loaded {
             noticed: Some(noticed.into_std()),
             ..self.state.snapshot()

@@ -7,7 +7,7 @@ use bgp_core::types::{Family, PerFamily};
 use bgp_speaker::kernel::KernelCounts;
 
 use super::gather::{STATES, Scrape, SessionSample};
-use super::text::{Text, Written};
+use super::text::{More, Text};
 use crate::control::VERSION;
 use crate::plan::Drain;
 
@@ -100,17 +100,12 @@ fn session_states(sessions: &[SessionSample], to: &mut Text) {
         "Whether the session is Established; of peer=\"mesh\", how many sessions are",
         |to| {
             for session in sessions {
-                let more = Written::more(&[
-                    ("peer_address", &session.address),
-                    ("peer_as", &session.peer_as),
-                    ("type", session.kind),
-                ]);
                 let up = session.count_in(State::Established);
-                to.count_of(&session.label, Some(&more), up);
+                to.count_of(&session.label, Some(&session.about), up);
             }
         },
     );
-    let states = STATES.map(|state| Written::more(&[("state", word(state))]));
+    let states = STATES.map(|state| More::of(&[("state", word(state))]));
     to.gauge(
         "bgp_session_state",
         "Whether the session is in this state; of peer=\"mesh\", how many sessions are",
@@ -136,7 +131,7 @@ fn session_states(sessions: &[SessionSample], to: &mut Text) {
 }
 
 fn session_counters(sessions: &[SessionSample], to: &mut Text) {
-    let mut changes: BTreeMap<(State, State), Written> = BTreeMap::new();
+    let mut changes: BTreeMap<(State, State), More> = BTreeMap::new();
     to.counter(
         "bgp_session_transitions",
         "Changes of the state of the session",
@@ -144,9 +139,9 @@ fn session_counters(sessions: &[SessionSample], to: &mut Text) {
             for session in sessions {
                 for change in &session.tally.transitions {
                     let (from, into) = (change.from, change.to);
-                    let written = changes.entry((from, into)).or_insert_with(|| {
-                        Written::more(&[("from", word(from)), ("to", word(into))])
-                    });
+                    let written = changes
+                        .entry((from, into))
+                        .or_insert_with(|| More::of(&[("from", word(from)), ("to", word(into))]));
                     to.count_of(&session.label, Some(written), change.count);
                 }
             }
@@ -186,7 +181,7 @@ fn bfd(sessions: &[SessionSample], to: &mut Text) {
             }
         },
     );
-    let [up, down] = ["up", "down"].map(|way| Written::more(&[("to", way)]));
+    let [up, down] = ["up", "down"].map(|way| More::of(&[("to", way)]));
     to.counter(
         "bgp_bfd_transitions",
         "Times that the BFD session of the peer went up, or down from up",
@@ -210,7 +205,7 @@ const MESSAGE_TYPES: [&str; 5] = [
 
 fn messages(sessions: &[SessionSample], to: &mut Text) {
     let series = ["received", "sent"].map(|direction| {
-        MESSAGE_TYPES.map(|kind| Written::more(&[("direction", direction), ("type", kind)]))
+        MESSAGE_TYPES.map(|kind| More::of(&[("direction", direction), ("type", kind)]))
     });
     to.counter("bgp_messages", "Messages, by direction and type", |to| {
         for session in sessions {
@@ -239,13 +234,12 @@ fn messages(sessions: &[SessionSample], to: &mut Text) {
                         Some((code, subcode)) => (code.0.to_string(), subcode.to_string()),
                         None => ("other".into(), "other".into()),
                     };
-                    let labels = [
-                        ("peer", session.name.as_str()),
+                    let more = More::of(&[
                         ("direction", if known.sent { "sent" } else { "received" }),
                         ("code", &code),
                         ("subcode", &subcode),
-                    ];
-                    to.count(&labels, known.count);
+                    ]);
+                    to.count_of(&session.label, Some(&more), known.count);
                 }
             }
         },
@@ -255,7 +249,7 @@ fn messages(sessions: &[SessionSample], to: &mut Text) {
 fn routes(scrape: &Scrape, to: &mut Text) {
     let of_family = |family| {
         ["received", "accepted", "told", "stale"]
-            .map(|view| Written::more(&[("afi", afi(family)), ("safi", "unicast"), ("view", view)]))
+            .map(|view| More::of(&[("afi", afi(family)), ("safi", "unicast"), ("view", view)]))
     };
     let views = PerFamily {
         ipv4: of_family(Family::Ipv4Unicast),
@@ -266,15 +260,15 @@ fn routes(scrape: &Scrape, to: &mut Text) {
         "Routes of the session: received, accepted of these, told to the peer, stale of those received",
         |to| {
             for session in &scrape.sessions {
-                for family in &session.families {
-                    let counts = session.routes[*family];
+                for family in session.families() {
+                    let counts = session.routes[family];
                     let counts = [
                         counts.received,
                         counts.imported,
                         counts.exported,
                         counts.stale,
                     ];
-                    for (view, count) in views[*family].iter().zip(counts) {
+                    for (view, count) in views[family].iter().zip(counts) {
                         to.count_of(&session.label, Some(view), count as u64);
                     }
                 }
@@ -292,7 +286,7 @@ fn routes(scrape: &Scrape, to: &mut Text) {
 }
 
 fn route_limits(sessions: &[SessionSample], to: &mut Text) {
-    let written = |family| Written::more(&[("afi", afi(family)), ("safi", "unicast")]);
+    let written = |family| More::of(&[("afi", afi(family)), ("safi", "unicast")]);
     let families = PerFamily {
         ipv4: written(Family::Ipv4Unicast),
         ipv6: written(Family::Ipv6Unicast),
@@ -305,8 +299,8 @@ fn route_limits(sessions: &[SessionSample], to: &mut Text) {
                 let Some(limit) = session.limit else {
                     continue;
                 };
-                for family in &session.families {
-                    to.count_of(&session.label, Some(&families[*family]), u64::from(limit));
+                for family in session.families() {
+                    to.count_of(&session.label, Some(&families[family]), u64::from(limit));
                 }
             }
         },

@@ -12,7 +12,7 @@ use bgp_speaker::kernel::KernelCounts;
 use jiff::Timestamp;
 
 use super::config::MetricsConfig;
-use super::text::Written;
+use super::text::{First, More};
 use crate::agent::{RunningView, View, protocols};
 use crate::api::answers::{Known, kind, look, problems};
 use crate::clock::timestamp;
@@ -57,19 +57,17 @@ pub(super) struct Scrape {
 /// A session, or all of the mesh together.
 #[derive(Debug)]
 pub(super) struct SessionSample {
-    pub(super) name: String,
-    /// The name as a label.
-    pub(super) label: Written,
-    pub(super) address: String,
-    pub(super) peer_as: String,
-    pub(super) kind: &'static str,
+    /// The name.
+    pub(super) label: First,
+    /// Address, AS and type.
+    pub(super) about: More,
     /// How many sessions are in each state, in the order of [`STATES`].
     pub(super) states: [u64; STATES.len()],
     /// When the session, or the last one of the mesh, came up.
     pub(super) established_at: Option<Timestamp>,
     pub(super) counters: Counters,
     pub(super) tally: Arc<Tally>,
-    pub(super) families: Vec<Family>,
+    pub(super) families: PerFamily<bool>,
     pub(super) routes: PerFamily<RouteCounts>,
     pub(super) outstanding: u64,
     /// The limit of prefixes in each family; none for the mesh as a whole, whose sessions have each their own.
@@ -173,20 +171,38 @@ async fn sessions(running: &RunningView, config: MetricsConfig) -> Vec<SessionSa
     samples
 }
 
+fn about(kind: PeerType, address: &str, peer_as: &str) -> More {
+    More::of(&[
+        ("peer_address", address),
+        ("peer_as", peer_as),
+        ("type", self::kind(kind)),
+    ])
+}
+
 impl SessionSample {
+    /// The families of the session.
+    pub(super) fn families(&self) -> impl Iterator<Item = Family> {
+        let all = Family::ALL.iter().copied();
+        all.filter(|family| self.families[*family])
+    }
+
     fn of(peer: &Peer, session: &SessionMeter, known: Known) -> Self {
         let up = session.state == State::Established;
         Self {
-            name: peer.name.clone(),
-            label: Written::first(&[("peer", &peer.name)]),
-            address: peer.address.to_string(),
-            peer_as: peer.peer_as.to_string(),
-            kind: kind(peer.kind),
+            label: First::of(&[("peer", &peer.name)]),
+            about: about(
+                peer.kind,
+                &peer.address.to_string(),
+                &peer.peer_as.to_string(),
+            ),
             states: STATES.map(|state| u64::from(state == session.state)),
             established_at: up.then(|| timestamp(session.since)),
             counters: session.counters,
             tally: Arc::clone(&session.tally),
-            families: peer.options.families.clone(),
+            families: PerFamily {
+                ipv4: peer.options.families.contains(&Family::Ipv4Unicast),
+                ipv6: peer.options.families.contains(&Family::Ipv6Unicast),
+            },
             routes: known.counts,
             outstanding: known.outstanding(session.unreported_octets),
             limit: peer.options.max_prefixes,
@@ -200,10 +216,8 @@ impl SessionSample {
 
     fn into_mesh(self) -> Self {
         Self {
-            name: MESH.to_owned(),
-            label: Written::first(&[("peer", MESH)]),
-            address: String::new(),
-            peer_as: String::new(),
+            label: First::of(&[("peer", MESH)]),
+            about: about(PeerType::Mesh, "", ""),
             limit: None,
             ..self
         }
@@ -222,12 +236,8 @@ impl SessionSample {
         }
         self.counters += other.counters;
         *Arc::make_mut(&mut self.tally) += &other.tally;
-        for family in &other.families {
-            if !self.families.contains(family) {
-                self.families.push(*family);
-            }
-        }
         for family in Family::ALL {
+            self.families[family] |= other.families[family];
             self.routes[family] += other.routes[family];
         }
         self.outstanding += other.outstanding;

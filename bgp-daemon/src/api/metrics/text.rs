@@ -34,27 +34,35 @@ impl Form {
 /// Label names and values.
 pub(super) type Labels<'a> = &'a [(&'a str, &'a str)];
 
-/// Labels as they are written: made once, for many samples.
+/// The first labels of a series as they are written: made once, for many samples.
 #[derive(Clone, Debug)]
-pub(super) struct Written(String);
+pub(super) struct First(String);
 
-impl Written {
-    /// The first labels of a series.
-    pub(super) fn first(labels: Labels<'_>) -> Self {
-        Self::after('{', labels)
-    }
-
-    /// Labels after the first.
-    pub(super) fn more(labels: Labels<'_>) -> Self {
-        Self::after(',', labels)
-    }
-
-    fn after(before: char, labels: Labels<'_>) -> Self {
-        let mut text = String::with_capacity(64);
-        push_labels(&mut text, before, labels);
+impl First {
+    pub(super) fn of(labels: Labels<'_>) -> Self {
+        let mut text = String::with_capacity(ROOM);
+        push_labels(&mut text, '{', labels);
         Self(text)
     }
 }
+
+/// The labels after the first, and what ends them.
+#[derive(Clone, Debug)]
+pub(super) struct More(String);
+
+impl More {
+    pub(super) fn of(labels: Labels<'_>) -> Self {
+        let mut text = String::with_capacity(ROOM);
+        push_labels(&mut text, ',', labels);
+        text.push_str(END_OF_LABELS);
+        Self(text)
+    }
+}
+
+/// Room for the usual labels.
+const ROOM: usize = 64;
+
+const END_OF_LABELS: &str = "} ";
 
 fn push_labels(text: &mut String, mut before: char, labels: Labels<'_>) {
     for (name, value) in labels {
@@ -97,7 +105,7 @@ impl Text {
     /// A metric that goes up and down.
     pub(super) fn gauge(&mut self, name: &str, help: &str, samples: impl FnOnce(&mut Samples<'_>)) {
         self.describe(name, "gauge", help);
-        samples(&mut Samples::new(&mut self.text, name, ""));
+        samples(&mut Samples::new(&mut self.text, name));
     }
 
     /// A metric that only goes up. The name is without `_total`.
@@ -107,12 +115,12 @@ impl Text {
         help: &str,
         samples: impl FnOnce(&mut Samples<'_>),
     ) {
-        let suffix = "_total";
+        let of_samples = format!("{name}_total");
         match self.form {
             Form::OpenMetrics => self.describe(name, "counter", help),
-            Form::Prometheus => self.describe(&format!("{name}{suffix}"), "counter", help),
+            Form::Prometheus => self.describe(&of_samples, "counter", help),
         }
-        samples(&mut Samples::new(&mut self.text, name, suffix));
+        samples(&mut Samples::new(&mut self.text, &of_samples));
     }
 
     pub(super) fn histogram(&mut self, name: &'static str, help: &'static str, of: &Histogram) {
@@ -154,12 +162,11 @@ impl Collector for One {
 pub(super) struct Samples<'a> {
     text: &'a mut String,
     name: &'a str,
-    suffix: &'static str,
 }
 
 impl<'a> Samples<'a> {
-    fn new(text: &'a mut String, name: &'a str, suffix: &'static str) -> Self {
-        Self { text, name, suffix }
+    fn new(text: &'a mut String, name: &'a str) -> Self {
+        Self { text, name }
     }
 
     pub(super) fn count(&mut self, labels: Labels<'_>, value: u64) {
@@ -168,14 +175,14 @@ impl<'a> Samples<'a> {
     }
 
     /// A sample of a series whose labels are written already.
-    pub(super) fn count_of(&mut self, first: &Written, more: Option<&Written>, value: u64) {
-        self.series_of(first, more.map_or("", |more| &more.0));
+    pub(super) fn count_of(&mut self, first: &First, more: Option<&More>, value: u64) {
+        self.series_of(first, more);
         self.end(value);
     }
 
     /// A value that is no count, of a series whose labels are written already.
-    pub(super) fn value_of(&mut self, labels: &Written, value: f64) {
-        self.series_of(labels, "");
+    pub(super) fn value_of(&mut self, labels: &First, value: f64) {
+        self.series_of(labels, None);
         self.end_value(value);
     }
 
@@ -193,18 +200,21 @@ impl<'a> Samples<'a> {
         self.end_value(value);
     }
 
-    fn series_of(&mut self, first: &Written, more: &str) {
-        for part in [self.name, self.suffix, &first.0, more, "} "] {
-            self.text.push_str(part);
-        }
+    fn series_of(&mut self, first: &First, more: Option<&More>) {
+        self.text.push_str(self.name);
+        self.text.push_str(&first.0);
+        self.text
+            .push_str(more.map_or(END_OF_LABELS, |more| &more.0));
     }
 
     fn series(&mut self, labels: Labels<'_>) {
         self.text.push_str(self.name);
-        self.text.push_str(self.suffix);
         push_labels(self.text, '{', labels);
-        self.text
-            .push_str(if labels.is_empty() { " " } else { "} " });
+        self.text.push_str(if labels.is_empty() {
+            " "
+        } else {
+            END_OF_LABELS
+        });
     }
 
     fn end_value(&mut self, value: f64) {
@@ -226,10 +236,7 @@ mod tests {
         let mut text = Text::new(form, 0);
         text.counter("a", "Some.", |samples| {
             samples.count(&[("x", "# 1"), ("y", "a\\b\"c\nd")], 1);
-            let (first, more) = (
-                Written::first(&[("x", "# 1")]),
-                Written::more(&[("y", "a\\b\"c\nd")]),
-            );
+            let (first, more) = (First::of(&[("x", "# 1")]), More::of(&[("y", "a\\b\"c\nd")]));
             samples.count_of(&first, Some(&more), 2);
             samples.count_of(&first, None, 3);
         });

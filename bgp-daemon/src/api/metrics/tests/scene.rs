@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use bgp_core::rib::{MemoryUse, RouteCounts};
 use bgp_core::session::{Counters, MessageCounts, Notifications, State, Tally, Transitions};
-use bgp_core::types::{Family, PerFamily};
+use bgp_core::types::PerFamily;
 use bgp_core::wire::ErrorCode;
 use bgp_speaker::kernel::KernelCounts;
 use jiff::Timestamp;
 
 use crate::api::metrics::gather::{BfdSample, STATES, Scrape, SessionSample};
-use crate::api::metrics::text::Written;
+use crate::api::metrics::text::{First, More};
 use crate::meters::Meters;
 
 /// So many sessions of each type, each with so many routes in each family.
@@ -55,16 +55,23 @@ fn session(kind: &'static str, number: usize, routes: usize) -> SessionSample {
     counts.imported = routes;
     let name = format!("{kind}_10_{}_{}_1", number / 256, number % 256);
     SessionSample {
-        label: Written::first(&[("peer", &name)]),
-        name,
-        address: format!("10.{}.{}.1", number / 256, number % 256),
-        peer_as: "4200000001".into(),
-        kind,
+        label: First::of(&[("peer", &name)]),
+        about: More::of(&[
+            (
+                "peer_address",
+                &format!("10.{}.{}.1", number / 256, number % 256),
+            ),
+            ("peer_as", "4200000001"),
+            ("type", kind),
+        ]),
         states: STATES.map(|state| u64::from(state == State::Established)),
         established_at: Some(Timestamp::UNIX_EPOCH),
         counters,
         tally: tally().into(),
-        families: Family::ALL.to_vec(),
+        families: PerFamily {
+            ipv4: true,
+            ipv6: true,
+        },
         routes: PerFamily {
             ipv4: counts,
             ipv6: counts,
