@@ -1,14 +1,15 @@
 # One target for each thing that a person does here.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo release dist test unit sim interop apiserver lint advisories doc bench bench-peers fuzz
+.PHONY: help demo release dist release-check test unit sim interop apiserver lint advisories doc bench bench-peers fuzz
 
 TARGET ?= all
 ARGS ?=
 SECONDS ?= 60
+VERSION ?=
 
 help: ## Say what there is
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
 
 demo: ## Show two nodes and a router in a lab of namespaces (TOR=bird|gobgp|frr for a real router, FAULTS=1 with faults)
 	@scripts/demo
@@ -20,6 +21,9 @@ release: ## Build the program as it is shipped, and say where it is
 dist: ## Make what is shipped: program, deb, rpm, checksums, SBOM (target/dist)
 	@scripts/install-test-deps valgrind python3-pip
 	@scripts/dist
+
+release-check: ## Check that this commit can be released: make release-check VERSION=1.2.3
+	@scripts/release-check "$(VERSION)"
 
 test: ## Install what the tests need from Debian, then run all of them
 	@echo "== to do: the other BGP daemons from Debian, a Kubernetes API server (built once), then the tests, phase by phase"

@@ -168,3 +168,41 @@ fn the_environment_of_the_process_counts() {
         expected("10.0.0.9", &[block, range, "10.97.0.7/32"])
     );
 }
+
+const WITHOUT_CALICO: &str = r#"
+apiVersion: v1
+kind: Node
+metadata: {name: node1}
+spec: {podCIDRs: [10.42.1.0/24]}
+status: {addresses: [{type: InternalIP, address: 10.0.0.11}]}
+---
+apiVersion: bgp-daemon.io/v1alpha1
+kind: BGPPeer
+metadata: {name: tor}
+spec: {peerIP: 10.0.0.1, asNumber: 65001}
+"#;
+
+/// `--standalone` says the same as `BGP_DAEMON_STANDALONE`.
+#[test]
+fn a_cluster_without_calico_is_planned_as_its_daemon_does_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("cluster.yaml");
+    fs::write(&file, WITHOUT_CALICO).expect("a file");
+    let planned = |flags: &[&str], variable: &str| -> Value {
+        let run = Command::new(env!("CARGO_BIN_EXE_bgp-daemon"))
+            .args(["plan", "--node", "node1", "-o", "json", "-f"])
+            .arg(&file)
+            .args(flags)
+            .env("BGP_DAEMON_STANDALONE", variable)
+            .output()
+            .expect("the program starts");
+        serde_json::from_slice(&run.stdout).expect("a plan")
+    };
+    let plan = planned(&["--standalone"], "");
+    assert_eq!(plan, planned(&[], "true"));
+    assert_eq!(plan["originate"][0]["prefix"], "10.42.1.0/24");
+    assert_eq!(plan["peers"][0]["sourceAddress"], "10.0.0.11");
+    let other = planned(&[], "");
+    assert_eq!(other["originate"], json!([]));
+    assert_eq!(other["peers"], json!([]));
+}

@@ -9,13 +9,13 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::cluster::ClusterArgs;
 use super::node_name::NodeArgs;
 use super::run_dir::RunDirArgs;
 use crate::api::client::{Client, ClientError};
 use crate::datastore::{DatastoreSpec, DatastoreSpecError, Settings};
 use crate::doctor::finding::Report;
 use crate::doctor::preflight::Preflight;
-use crate::plan::Environment;
 
 /// Arguments of `doctor`.
 #[derive(Clone, Debug, Args)]
@@ -33,6 +33,8 @@ pub struct DoctorArgs {
     run_dir: RunDirArgs,
     #[command(flatten)]
     node: NodeArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// With --preflight: TCP port to listen on, instead of the one that the resources say
     #[arg(long, env = "BGP_DAEMON_LISTEN_PORT", value_name = "PORT")]
     listen_port: Option<u16>,
@@ -112,7 +114,7 @@ fn preflight(args: &DoctorArgs, datastore: Option<DatastoreSpec>) -> anyhow::Res
     let preflight = Preflight {
         resources,
         settings: Settings::from_env(),
-        environment: Environment::from_env(),
+        environment: args.cluster.environment(),
         listen_port: args.listen_port,
         kernel: !args.no_kernel,
     };

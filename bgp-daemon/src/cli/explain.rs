@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
+use super::cluster::ClusterArgs;
 use super::node_name::NodeArgs;
 use super::plan::{draw, source};
 use super::run_dir::RunDirArgs;
 use crate::api::client::{Client, ClientError};
 use crate::explain::{Explanation, Target, offline, text};
-use crate::plan::{Environment, load_workloads};
+use crate::plan::load_workloads;
 
 /// Arguments of `explain`.
 #[derive(Clone, Debug, Args)]
@@ -29,6 +30,8 @@ pub struct ExplainArgs {
     files: Vec<PathBuf>,
     #[command(flatten)]
     node: NodeArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     #[command(flatten)]
     run_dir: RunDirArgs,
     /// Form of the output
@@ -97,7 +100,7 @@ fn ask(args: &ExplainArgs) -> anyhow::Result<Explanation> {
 /// Answers from files.
 fn from_files(args: &ExplainArgs) -> anyhow::Result<Explanation> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
-    let mut environment = Environment::from_env();
+    let mut environment = args.cluster.environment();
     let loaded = source::from_files(&args.files)?;
     let (workloads, _) = load_workloads(Path::new(&environment.endpoint_status_dir()));
     environment.workloads = workloads;

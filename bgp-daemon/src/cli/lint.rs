@@ -8,10 +8,10 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::cluster::ClusterArgs;
 use super::plan::source;
 use crate::datastore::{DatastoreSpec, Settings};
 use crate::lint::{Finding, lint};
-use crate::plan::Environment;
 use crate::resources::Severity;
 
 /// Arguments of `lint`.
@@ -20,6 +20,8 @@ pub struct LintArgs {
     /// File or folder of resources; may be repeated [default: the datastore]
     #[arg(short, long = "filename", value_name = "PATH")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -50,7 +52,7 @@ pub fn execute(
     datastore: Option<&DatastoreSpec>,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    let environment = Environment::from_env();
+    let environment = args.cluster.environment();
     let loaded = match (&args.files[..], datastore) {
         ([], Some(spec)) => source::of_cluster(spec, &Settings::from_env(), &environment)?,
         ([], None) => bail!("nothing to look at: give -f PATH"),

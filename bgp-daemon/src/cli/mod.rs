@@ -15,6 +15,7 @@ pub mod apply;
 pub mod bird;
 pub mod birdcl;
 pub mod calicoctl;
+pub mod cluster;
 pub mod completion;
 pub mod create;
 pub mod delete;

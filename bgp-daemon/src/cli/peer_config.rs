@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 
+use super::cluster::ClusterArgs;
 use super::plan::{draw, source};
 use crate::datastore::{DatastoreSpec, Settings};
-use crate::plan::Environment;
 use crate::router_side::{self, Vendor, model};
 
 /// Arguments of `peer-config`.
@@ -24,6 +24,8 @@ pub struct PeerConfigArgs {
     /// File or folder of resources; may be repeated [default: the datastore]
     #[arg(short, long = "filename", value_name = "PATH")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// Runs `peer-config`.
@@ -36,7 +38,7 @@ pub fn execute(
     datastore: Option<&DatastoreSpec>,
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
-    let environment = Environment::from_env();
+    let environment = args.cluster.environment();
     let loaded = match (&args.files[..], datastore) {
         ([], Some(spec)) => source::of_cluster(spec, &Settings::from_env(), &environment)?,
         ([], None) => bail!("nothing to look at: give -f PATH"),

@@ -17,7 +17,7 @@ use anyhow::Context;
 
 use crate::datastore::DatastoreSpec;
 use crate::log::has_colours;
-use crate::plan::{Environment, render};
+use crate::plan::render;
 use crate::resources::{Problem, Severity};
 pub use args::{Output, PlanArgs};
 
@@ -35,7 +35,7 @@ pub fn execute(
         return against::execute(args, datastore, out);
     }
     let node = args.node.name(|name| std::env::var(name).ok())?;
-    let environment = Environment::from_env();
+    let environment = args.cluster.environment();
     let loaded = source::load(&args.files, datastore.as_ref(), &node, &environment)?;
     let mut plan = source::plan_from(&loaded, &node, environment);
     let is_drawn = |problem: &mut Problem| problem.location.is_some();

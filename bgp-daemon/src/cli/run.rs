@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::cluster::ClusterArgs;
 use super::dump::dump;
 use super::memory;
 use super::node_name::NodeArgs;
@@ -54,9 +55,9 @@ pub struct RunArgs {
     /// The control socket for IPv4, if it is elsewhere; set by `bird -s`.
     #[arg(skip)]
     pub socket: Option<PathBuf>,
-    /// Runs in a cluster without Calico: the kinds of bgp-daemon.io are read, pod CIDRs announced, the mesh is off by default
-    #[arg(long, env = "BGP_DAEMON_STANDALONE", value_parser = FalseyValueParser::new())]
-    pub standalone: bool,
+    /// Which kind of cluster this is.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
     /// Leaves the kernel's routes and interfaces alone
     #[arg(long, env = "BGP_DAEMON_NO_KERNEL", value_parser = FalseyValueParser::new())]
     pub no_kernel: bool,
@@ -162,9 +163,8 @@ pub fn execute(args: RunArgs, datastore: DatastoreSpec, log: &LogArgs) -> anyhow
     let views = Views::new(&node);
     let config = AgentConfig {
         environment: Environment {
-            standalone: args.standalone,
             drain_on_taint: args.drain_on_taint.clone(),
-            ..Environment::from_env()
+            ..args.cluster.environment()
         },
         listen_port: args.listen_port,
         kernel: !args.no_kernel,
@@ -436,7 +436,7 @@ mod tests {
             node: NodeArgs { node: None },
             run_dir: RunDirArgs { run_dir },
             socket: None,
-            standalone: false,
+            cluster: ClusterArgs::default(),
             no_kernel: true,
             listen_port: Some(0),
             socket_group: None,

@@ -272,9 +272,12 @@ impl Follower {
 
     fn publish(&mut self, noticed: Instant) {
         self.not_before = Instant::now() + self.pause;
+        let Some(snapshot) = self.state.next_snapshot() else {
+            return;
+        };
         let mut snapshot = Loaded {
             noticed: Some(noticed.into_std()),
-            ..self.state.snapshot()
+            ..snapshot
         };
         snapshot.set.share_unchanged(&self.sender.borrow().set);
         let snapshot = Arc::new(snapshot);

@@ -109,7 +109,7 @@ fn share(peers: &mut [Arc<Peer>], earlier: &[Arc<Peer>]) {
     for peer in peers {
         let key = (&peer.name, peer.family);
         while earlier.next_if(|it| (&it.name, it.family) < key).is_some() {}
-        if let Some(known) = earlier.next_if(|it| **it == *peer) {
+        if let Some(known) = earlier.next_if(|it| Arc::ptr_eq(it, peer) || **it == *peer) {
             *peer = Arc::clone(known);
         }
     }

@@ -3,6 +3,7 @@
 mod examples;
 mod first_folder;
 mod installing;
+mod releasing;
 mod schemas;
 mod service;
 mod terminal;

@@ -13,7 +13,6 @@ use super::verdict::{complain, verdict};
 use super::{running, source};
 use crate::datastore::{DatastoreSpec, Settings};
 use crate::outlook::{self, Change, Exceeded, Guard, Totals, all_nodes, new_problems};
-use crate::plan::Environment;
 use crate::resources::{Problem, Severity};
 
 /// The name for the daemon of this node; a file of that name is `./running`.
@@ -82,7 +81,7 @@ fn node(
     out: &mut dyn Write,
 ) -> anyhow::Result<ExitCode> {
     let node = args.node.name(|name| std::env::var(name).ok())?;
-    let environment = Environment::from_env();
+    let environment = args.cluster.environment();
     let old = source::from_files(&args.against)?;
     let new = source::load(&args.files, datastore, &node, &environment)?;
     let [old, new] =
@@ -110,7 +109,7 @@ fn cluster(
     if args.node.node.is_some() {
         bail!("--node and --all-nodes exclude each other");
     }
-    let environment = Environment::from_env();
+    let environment = args.cluster.environment();
     let old = source::from_files(&args.against)?;
     let new = match (&args.files[..], datastore) {
         ([], Some(spec)) => source::of_cluster(spec, &Settings::from_env(), &environment)?,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::cluster::ClusterArgs;
 use crate::cli::node_name::NodeArgs;
 use crate::cli::run_dir::RunDirArgs;
 
@@ -31,6 +32,8 @@ pub struct PlanArgs {
     /// Ends with exit code 3 if that is too much, as in max-withdrawn=10%,max-restarts=1,default-route=never
     #[arg(long, value_name = "LIMITS")]
     pub(super) guard: Option<String>,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
     #[command(flatten)]
     pub(super) run_dir: RunDirArgs,
 }

@@ -46,6 +46,8 @@ pub(super) struct FolderState {
     problems: Vec<Problem>,
     /// The folder itself cannot be read.
     is_unreadable: bool,
+    /// Something may differ from the last snapshot.
+    is_changed: bool,
     quiet: Duration,
     combiner: Combiner,
 }
@@ -70,6 +72,13 @@ struct InForce {
     is_lost: bool,
 }
 
+impl PartialEq for InForce {
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b) = (&self.document, &other.document);
+        self.is_lost == other.is_lost && (Arc::ptr_eq(a, b) || a == b)
+    }
+}
+
 impl FolderState {
     /// An empty state. Content that a file loses is removed when the file has not changed for `quiet`.
     pub(super) fn new(quiet: Duration) -> Self {
@@ -77,6 +86,7 @@ impl FolderState {
             files: BTreeMap::new(),
             problems: Vec::new(),
             is_unreadable: false,
+            is_changed: false,
             quiet,
             combiner: Combiner::default(),
         }
@@ -86,6 +96,7 @@ impl FolderState {
     pub(super) fn observe(&mut self, now: Instant, listing: Listing, moved: &Moved) {
         self.problems = listing.problems;
         self.is_unreadable = false;
+        self.is_changed = true;
         let unlisted = listing.unlisted;
         let present: BTreeSet<PathBuf> =
             listing.files.iter().map(|(path, _)| path.clone()).collect();
@@ -110,9 +121,14 @@ impl FolderState {
         for (path, content) in reread {
             match content {
                 Some(content) => self.observe_file(now, path, content, moved),
-                None if covers(&moved.from, &path) => drop(self.files.remove(&path)),
+                None if !self.files.contains_key(&path) => {}
+                None if covers(&moved.from, &path) => {
+                    self.files.remove(&path);
+                    self.is_changed = true;
+                }
                 None => {
                     let quiet = self.quiet;
+                    self.is_changed = true;
                     let is_over = |file: &mut FileState| !file.is_still_missed(now, quiet);
                     if self.files.get_mut(&path).is_some_and(is_over) {
                         self.files.remove(&path);
@@ -135,16 +151,23 @@ impl FolderState {
             return;
         }
         let was_moved = covers(&moved.to, &path);
-        let file = self.files.remove(&path);
+        let before = self.files.remove(&path);
+        let in_force = before
+            .as_ref()
+            .map(|file| (file.in_force.clone(), file.problems.clone()));
         let file = match content {
-            Ok(content) => FileState::read(file, &path, &content, (now, self.quiet), was_moved),
-            Err(problem) => FileState::unreadable(file, &path, problem, now),
+            Ok(content) => FileState::read(before, &path, &content, (now, self.quiet), was_moved),
+            Err(problem) => FileState::unreadable(before, &path, problem, now),
         };
+        self.is_changed |= in_force.is_none_or(|(in_force, problems)| {
+            in_force != file.in_force || problems != file.problems
+        });
         self.files.insert(path, file);
     }
 
     /// The folder itself cannot be read: everything stays in force.
     pub(super) fn unreadable(&mut self, problem: Problem) {
+        self.is_changed = true;
         self.problems = vec![problem];
         self.is_unreadable = true;
         for file in self.files.values_mut() {
@@ -166,6 +189,11 @@ impl FolderState {
     pub(super) fn waiting(&self) -> impl Iterator<Item = (&PathBuf, Instant)> {
         let waiting = self.files.iter().filter(|(_, file)| file.is_waiting);
         waiting.map(|(path, file)| (path, file.changed + self.quiet))
+    }
+
+    /// The resources in force, unless they are certainly those of the last snapshot.
+    pub(super) fn next_snapshot(&mut self) -> Option<Loaded> {
+        std::mem::take(&mut self.is_changed).then(|| self.snapshot())
     }
 
     /// The resources in force.
