@@ -212,10 +212,10 @@ impl Follower {
         let mut paths: BTreeSet<PathBuf> = waiting.map(|(path, _)| path.clone()).collect();
         paths.extend(changes.finished);
         paths.extend(changes.unfinished);
-        if paths.is_empty() {
+        if paths.is_empty() && changes.renamed.is_empty() {
             return;
         }
-        let reading = reread(paths, std::mem::take(&mut self.reader));
+        let reading = reread(paths, changes.renamed, std::mem::take(&mut self.reader));
         let (reread, reader) = self.expect(reading).await;
         self.reader = reader;
         let Some(reread) = reread.filter(|_| !self.state.is_unreadable()) else {
@@ -361,9 +361,17 @@ async fn read(path: PathBuf, mut reader: Reader) -> Reading {
     })
 }
 
-/// Reads some files again; `None` if everything must be read.
-async fn reread(paths: BTreeSet<PathBuf>, mut reader: Reader) -> (Option<Reread>, Reader) {
-    let reading = on_thread(move || (reader.reread(paths.iter()), reader));
+/// Reads some files again; `None` if everything must be read, because something that was renamed is a folder, for example.
+async fn reread(
+    paths: BTreeSet<PathBuf>,
+    renamed: BTreeSet<PathBuf>,
+    mut reader: Reader,
+) -> (Option<Reread>, Reader) {
+    let reading = on_thread(move || {
+        let moves_folder = renamed.iter().any(|path| reader.is_folder(path));
+        let reread = (!moves_folder).then(|| reader.reread(paths.iter()));
+        (reread.flatten(), reader)
+    });
     reading.await.unwrap_or_default()
 }
 

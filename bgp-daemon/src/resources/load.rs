@@ -158,6 +158,11 @@ impl Reader {
         self.has_links
     }
 
+    /// Whether this is a folder, or was one when everything was read.
+    pub(crate) fn is_folder(&self, path: &Path) -> bool {
+        self.folders.contains(path) || path.is_dir()
+    }
+
     /// Reads some files again, as [`Reader::read`] of all would do. `None`: all must be read, because these files do not tell what
     /// the change was.
     pub(crate) fn reread<'a>(

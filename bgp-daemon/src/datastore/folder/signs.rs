@@ -31,6 +31,8 @@ pub(super) struct Changes {
     pub(super) anything: bool,
     /// Files that do not look like documents. Links may lead to them.
     pub(super) others: bool,
+    /// What was renamed and does not look like a document: it may be a folder.
+    pub(super) renamed: BTreeSet<PathBuf>,
     /// Files of documents that were written and closed, or replaced by a rename.
     pub(super) finished: BTreeSet<PathBuf>,
     /// Files of documents that are being written, or are gone: perhaps only until somebody writes them again.
@@ -158,11 +160,16 @@ impl Changes {
         self.note_rename(event, &path);
         let inner = path.strip_prefix(target).ok();
         let is_internal = |inner: &Path| inner.iter().any(is_mount_internal);
-        let is_full = self.finished.len() + self.unfinished.len() >= MAX_PATHS;
+        let known = [&self.finished, &self.unfinished, &self.renamed];
+        let known = known.iter().map(|paths| paths.len()).sum::<usize>();
+        let is_full = known + self.sources.len() >= MAX_PATHS;
         if is_full || inner.is_none_or(is_internal) || is_of_folder(event.kind) {
             self.anything = true;
         } else if path != *target && !is_document_name(&path) {
             self.others = true;
+            if matches!(event.kind, EventKind::Modify(ModifyKind::Name(_))) {
+                self.renamed.insert(path);
+            }
         } else if is_finished(event.kind) {
             if let Some(source) = event.tracker().and_then(|it| self.sources.remove(&it)) {
                 self.unfinished.remove(&source);
@@ -298,6 +305,7 @@ mod tests {
         let (changes, _) = after(&[from("/etc/bgp/a.yaml"), to("/etc/bgp/a.yaml~")]);
         assert_eq!(names(&changes.unfinished), ["/etc/bgp/a.yaml"]);
         assert!(changes.others);
+        assert_eq!(names(&changes.renamed), ["/etc/bgp/a.yaml~"]);
         let both = at(BOTH, "/etc/bgp/a.yaml").add_path("/etc/bgp/b.yaml".into());
         let (changes, _) = after(&[from("/etc/bgp/a.yaml"), to("/etc/bgp/b.yaml"), both]);
         assert_eq!(names(&changes.unfinished), [""; 0]);

@@ -101,6 +101,60 @@ async fn files_come_change_and_go() {
 
 /// Promise 1.12.
 #[tokio::test]
+async fn folders_and_files_are_moved_in_and_out() {
+    let folder = folder();
+    let path = folder.path().join("peers");
+    let mut receiver = watch_with(&path, BY_EVENTS, &Tasks::default())
+        .await
+        .expect("a folder");
+    let outside = folder.path().join("outside");
+    fs::create_dir(&outside).expect("a folder");
+    write(outside.join("b.yaml"), &peer("b"));
+    fs::rename(&outside, path.join("more")).expect("a rename");
+    see(&mut receiver, &["a", "b"]).await;
+    write(path.join("more/c.yaml"), &peer("c"));
+    see(&mut receiver, &["a", "b", "c"]).await;
+    fs::rename(path.join("more/c.yaml"), path.join("c.yaml")).expect("a rename");
+    fs::rename(path.join("more"), &outside).expect("a rename");
+    see(&mut receiver, &["a", "c"]).await;
+    fs::rename(path.join("c.yaml"), path.join("c.old")).expect("a rename");
+    see(&mut receiver, &["a"]).await;
+    fs::rename(path.join("c.old"), path.join("c.yaml")).expect("a rename");
+    see(&mut receiver, &["a", "c"]).await;
+}
+
+/// A save that moves the old file aside, as editors do it, never looks as if the objects had gone.
+#[tokio::test]
+async fn a_file_that_is_moved_aside_and_written_again_loses_nothing() {
+    let folder = folder();
+    let path = folder.path().join("peers");
+    // What is not finished is not read in this test.
+    let timing = Timing {
+        quiet: PATIENCE,
+        settle: 2 * PATIENCE,
+        ..BY_EVENTS
+    };
+    let mut receiver = watch_with(&path, timing, &Tasks::default())
+        .await
+        .expect("a folder");
+    for name in ["b", "c", "d"] {
+        fs::rename(path.join("a.yaml"), path.join("a.yaml~")).expect("a rename");
+        let text = peer("a") + "---\n" + &peer(name);
+        write(path.join("a.yaml"), &text);
+        let seen = receiver.wait_for(|snapshot| {
+            let names = names(snapshot);
+            assert!(names.contains(&"a".to_owned()), "{names:?}");
+            names.contains(&name.to_owned())
+        });
+        timeout(PATIENCE, seen)
+            .await
+            .expect("in time")
+            .expect("alive");
+    }
+}
+
+/// Promise 1.12.
+#[tokio::test]
 async fn what_means_the_same_is_not_sent() {
     let folder = folder();
     let path = folder.path().join("peers");
