@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{self, Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -115,7 +115,7 @@ fn write_files() -> anyhow::Result<PathBuf> {
     fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let write = |(name, text): &(&str, &str)| {
         let file = folder.join(name);
-        fs::create_dir_all(file.parent().unwrap_or(Path::new("/")))?;
+        file.parent().map_or(Ok(()), fs::create_dir_all)?;
         fs::write(file, text)
     };
     FILES
